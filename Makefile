@@ -1,0 +1,54 @@
+# Everything that a person or CI does here. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: help
+help: ## List what can be done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: install
+install: $(VENV)/.installed ## Install the command into .venv/bin/hortus
+	@echo "Installed. Run $(RUN)/hortus, or put $(abspath $(RUN)) on your PATH."
+
+.PHONY: demo
+demo: $(VENV)/.installed ## Run everything on this machine, with virtual kits (http://127.0.0.1:8080)
+	$(RUN)/hortus up --demo
+
+.PHONY: test
+test: $(VENV)/.installed test-tools ## Run all tests, fetching what they need
+	$(RUN)/pytest $(PYTEST_ARGUMENTS)
+
+.PHONY: check
+check: $(VENV)/.installed ## Check format, style and types
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+
+.PHONY: bench
+bench: $(VENV)/.installed test-tools ## Measure speed and memory, with references (takes about half an hour)
+	$(RUN)/python bench/run.py
+	$(RUN)/python bench/kafka.py
+
+.PHONY: faults
+faults: $(VENV)/.installed test-tools ## Kill, pause and cut everything under load, for some minutes
+	$(RUN)/pytest tests/faults --fault-minutes 5 -s
+
+.PHONY: test-tools
+test-tools: ## Fetch what tests and benchmarks need besides Python packages
+	scripts/fetch-test-tools
+
+.PHONY: format
+format: $(VENV)/.installed ## Format the code
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+.PHONY: clean
+clean: ## Remove what was installed or fetched into this folder
+	rm -rf $(VENV) .tools
+
+$(VENV)/.installed: uv.lock pyproject.toml scripts/install
+	scripts/install
+	@touch $@

@@ -1,0 +1,59 @@
+"""How much memory the ingester needs, whether nothing or a million readings wait at the broker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures.throughput import check_all_stored, wait_until_stored
+from rig.ingester import ingester
+from rig.installation import Installation
+from rig.load import load
+from rig.mosquitto import mosquitto
+from rig.processes import peak_resident_bytes
+
+_STEADY_RATE = 2000
+_STEADY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Peaks of resident memory. `drain_rate`: stored per second while the waiting readings were fetched."""
+
+    nothing_waits_bytes: int
+    many_wait_bytes: int
+    waiting: int
+    drain_rate: float
+
+
+async def measure_memory(folder: Path, stand: Installation, waiting: int) -> Memory:
+    """Measure one ingester that keeps up, and one that comes back to so many readings."""
+    async with mosquitto(folder / "broker", stand.kits) as broker:
+        readings = _STEADY_RATE * _STEADY_SECONDS
+        before = await stand.counts()
+        async with (
+            ingester(folder, stand, broker) as process_id,
+            load(folder, broker.port, stand.kits, readings, rate=_STEADY_RATE) as ready,
+        ):
+            steady = await ready.send()
+            await wait_until_stored(stand, before.all + readings, process_id)
+            nothing_waits_bytes = peak_resident_bytes(process_id)
+        await check_all_stored(stand, before, readings, steady.started_at)
+        # The ingester is gone, its session stays: from here on readings wait in it.
+        before = await stand.counts()
+        async with load(folder, broker.port, stand.kits, waiting) as ready:
+            await ready.send()
+        began = time.time()
+        async with ingester(folder, stand, broker) as process_id:
+            connected = await stand.counts()
+            connected_at = time.time()
+            ended_at = await wait_until_stored(stand, before.all + waiting, process_id)
+            many_wait_bytes = peak_resident_bytes(process_id)
+        await check_all_stored(stand, before, waiting, began)
+        return Memory(
+            nothing_waits_bytes=nothing_waits_bytes,
+            many_wait_bytes=many_wait_bytes,
+            waiting=waiting,
+            drain_rate=(before.all + waiting - connected.all) / (ended_at - connected_at),
+        )

@@ -1,0 +1,160 @@
+"""A database as shipped, with fifty kits in it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.database.embedded import EmbeddedPostgres
+from hortus.database.engine import connector, open_engine
+from hortus.database.migrate import upgrade
+from hortus.database.url import DatabaseUrl
+from hortus.definitions.store import load_definitions
+from hortus.installation.access import embedded_postgres, open_database
+from hortus.installation.data_directory import DataDirectory
+from hortus.kits.store import KitStore, NewKit, add_standard_configuration
+from rig.processes import BenchError
+
+KITS = 50
+
+_EMPTY = """
+TRUNCATE raw_measurements, aggregate_measurements, quarantine, ingest_ledger, ingest_ledger_reasons,
+         ingest_batches
+"""
+_LEDGER = """
+SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(duplicate), 0)::bigint AS duplicate,
+       coalesce(sum(quarantined + refused), 0)::bigint AS other
+FROM ingest_ledger
+"""
+# Device times of a load are at most seconds old; the first condition spares older partitions.
+_ROWS_SINCE = """
+SELECT count(*) FROM raw_measurements
+WHERE datetime >= to_timestamp($1) - interval '5 minutes' AND received_at >= to_timestamp($1 - 0.001)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """A kit with what its readings need. `series`: pairs of peripheral id and quantity type id."""
+
+    serial: str
+    password: str
+    series: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What the ledger says of all messages since it was emptied."""
+
+    stored: int
+    duplicate: int
+    other: int
+
+    @property
+    def all(self) -> int:
+        """How many messages have come to an end."""
+        return self.stored + self.duplicate + self.other
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A running database. `connection` is for looking on; it is not the ingester's."""
+
+    postgres: EmbeddedPostgres
+    url: DatabaseUrl
+    connection: asyncpg.Connection
+    kits: list[Kit]
+
+    @property
+    def postgres_process_id(self) -> int:
+        """The id of PostgreSQL's main process."""
+        process_id = self.postgres.process_id
+        if process_id is None:
+            raise BenchError("PostgreSQL has ended; its log says why.")
+        return process_id
+
+    async def counts(self) -> Counts:
+        """Return what has become of all messages so far."""
+        return Counts(**dict(await self.connection.fetchrow(_LEDGER)))
+
+    async def rows_since(self, moment: float) -> int:
+        """Return how many readings were taken in since then (epoch, seconds), from the table itself."""
+        return int(await self.connection.fetchval(_ROWS_SINCE, moment))
+
+    async def empty(self) -> None:
+        """Forget all readings and counts, and start with a clean write-ahead log."""
+        await self.connection.execute(_EMPTY)
+        await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Write out what earlier work left to be written, so that it is not charged to the next."""
+        connection = await asyncpg.connect(**self.postgres.superuser_url.asyncpg_arguments())
+        try:
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def installation(
+    path: Path, *, server_settings: dict[str, str] | None = None
+) -> AsyncIterator[Installation]:
+    """Run a database in the data directory `path`, with its kits made if it is new.
+
+    `server_settings` are put on top of the shipped ones, for what a measurement needs to see.
+    """
+    with DataDirectory.open(path) as directory:
+        postgres = embedded_postgres(directory)
+        url = await postgres.start()
+        try:
+            if server_settings:
+                await _alter(postgres.superuser_url, server_settings)
+                url = await postgres.restart()
+            async with open_engine(url) as engine:
+                await upgrade(engine)
+                async with engine.begin() as transaction:
+                    await load_definitions(transaction)
+                    kits = await _make_kits(transaction)
+            connection = await connector(url, "measuring")()
+            try:
+                yield Installation(postgres, url, connection, kits)
+            finally:
+                await connection.close()
+        finally:
+            await postgres.stop()
+
+
+async def rows_in(path: Path) -> int:
+    """Return how many readings there are in a data directory that nobody uses now."""
+    async with open_database(path, None) as url:
+        connection = await connector(url, "measuring")()
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM raw_measurements"))
+        finally:
+            await connection.close()
+
+
+async def _make_kits(transaction: AsyncConnection) -> list[Kit]:
+    store = KitStore()
+    kits = []
+    for number in range(KITS):
+        created = await store.create(transaction, NewKit(name=f"Kit {number} {secrets.token_hex(2)}"))
+        peripherals = await add_standard_configuration(transaction, created.id)
+        series = [(each.id, quantity) for each in peripherals for quantity in each.quantity_types]
+        kits.append(Kit(serial=created.serial, password=created.password, series=series))
+    return kits
+
+
+async def _alter(url: DatabaseUrl, settings: dict[str, str]) -> None:
+    connection = await asyncpg.connect(**url.asyncpg_arguments())
+    try:
+        for name, value in settings.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+    finally:
+        await connection.close()

@@ -1,0 +1,25 @@
+"""A figure with its reference and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One line of the table. `met` is None for a line that only informs."""
+
+    figure: str
+    value: str
+    reach: str = "–"
+    reference: str = "–"
+    met: bool | None = None
+
+
+def markdown(results: list[Result]) -> str:
+    """Return the table for docs/performance.md."""
+    lines = ["| Figure | Measured | Reach | Reference, same run | Met |", "|---|---|---|---|---|"]
+    for each in results:
+        met = {True: "yes", False: "**no**", None: "–"}[each.met]
+        lines.append(f"| {each.figure} | {each.value} | {each.reach} | {each.reference} | {met} |")
+    return "\n".join(lines)

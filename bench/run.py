@@ -1,0 +1,301 @@
+"""Measures what docs/performance.md claims: `python bench/run.py [--quick] [--only NAME]`.
+
+Every service that is needed is started on free loopback ports and ended again; nothing but the mosquitto and
+mosquitto_sub programs has to be installed. Each figure is printed as soon as it is known, and all as a table
+at the end. Exit code 1 if a figure misses what it should reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+import uvloop
+
+from figures.endpoint import measure_endpoint, measure_endpoint_alone
+from figures.full_table import fill
+from figures.latency import measure_latency
+from figures.memory import measure_memory
+from figures.start import measure_starts
+from figures.throughput import Throughput, measure_received, measure_stored
+from rig.installation import installation
+from rig.machine import describe
+from rig.processes import MEBIBYTE, BenchError
+from rig.result import Result, markdown
+
+REACH_RATE = 15_000
+REACH_SHARE = 0.6
+REACH_CPU_US = 45
+REACH_MEMORY_MB = 150
+# "Flat": what a million waiting readings may add to the memory.
+REACH_MEMORY_GROWTH = 1.25
+REACH_P50_MS, REACH_P99_MS = 30, 250
+REACH_FULL_SHARE = 0.8
+REACH_ENDPOINT_RATE = 6_000
+REACH_START_SECONDS = 4
+
+# Of the Python connector that this replaces, on such a machine.
+REPLACED_RATE = "100–150/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured. More is less noisy."""
+
+    rounds: int
+    readings: int
+    waiting: int
+    latency_seconds: float
+    rows: int
+    endpoint_readings: int
+    starts: int
+
+
+FULL = Size(
+    rounds=3,
+    readings=500_000,
+    waiting=1_000_000,
+    latency_seconds=30,
+    rows=50_000_000,
+    endpoint_readings=200_000,
+    starts=5,
+)
+QUICK = Size(
+    rounds=1,
+    readings=100_000,
+    waiting=100_000,
+    latency_seconds=8,
+    rows=500_000,
+    endpoint_readings=50_000,
+    starts=2,
+)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run: where its files are, how much it measures, what it found."""
+
+    folder: Path
+    size: Size
+    results: list[Result] = field(default_factory=list)
+
+    def data_dir(self, figure: str) -> Path:
+        """Return the data directory of a figure: each begins with a new one."""
+        return self.folder / figure
+
+    def found(self, result: Result) -> None:
+        """Keep a result and print it."""
+        self.results.append(result)
+        met = {True: "met", False: "NOT MET", None: ""}[result.met]
+        print(
+            f"  => {result.figure}: {result.value}  (reach {result.reach}; {result.reference})  {met}",
+            flush=True,
+        )
+
+
+async def throughput(bench: Bench) -> None:
+    """Stored and acknowledged per second, and the processor time for it."""
+    async with installation(bench.data_dir("throughput")) as stand:
+        references, ours = [], []
+        for _ in range(bench.size.rounds):
+            references.append(await measure_received(bench.folder, stand, bench.size.readings))
+            note("mosquitto_sub", references[-1])
+            await stand.empty()
+            ours.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("hortus ingest", ours[-1])
+    rate, reference = median(each.rate for each in ours), median(each.rate for each in references)
+    bench.found(
+        Result(
+            figure=f"stored and acknowledged, {bench.size.readings:,} readings",
+            value=f"{rate:,.0f}/s, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_RATE:,}/s, ≥ {REACH_SHARE}",
+            reference=f"mosquitto_sub {reference:,.0f}/s",
+            met=rate >= REACH_RATE and rate >= REACH_SHARE * reference,
+        )
+    )
+    cpu = median(each.receiver_cpu for each in ours)
+    theirs = median(each.receiver_cpu for each in references)
+    bench.found(
+        Result(
+            figure="ingester CPU per reading (user + system)",
+            value=f"{cpu:.1f} µs",
+            reach=f"≤ {REACH_CPU_US} µs",
+            reference=f"mosquitto_sub {theirs:.1f} µs",
+            met=cpu <= REACH_CPU_US,
+        )
+    )
+
+
+async def memory(bench: Bench) -> None:
+    """What the ingester needs while nothing waits, and while much does."""
+    async with installation(bench.data_dir("memory")) as stand:
+        await stand.empty()
+        found = await measure_memory(bench.folder, stand, bench.size.waiting)
+    print(f"  drained {found.waiting:,} waiting readings at {found.drain_rate:,.0f}/s")
+    least, most = found.nothing_waits_bytes / MEBIBYTE, found.many_wait_bytes / MEBIBYTE
+    bench.found(
+        Result(
+            figure=f"ingester memory (peak) with {found.waiting:,} readings waiting",
+            value=f"{most:.0f} MB",
+            reach=f"≤ {REACH_MEMORY_MB} MB and flat",
+            reference=f"{least:.0f} MB with none waiting",
+            met=max(least, most) <= REACH_MEMORY_MB and most <= least * REACH_MEMORY_GROWTH,
+        )
+    )
+
+
+async def latency(bench: Bench) -> None:
+    """From publish to commit at 2,000 readings per second."""
+    # Shows the order of commits; the only setting that is not as shipped, in this figure alone.
+    settings = {"track_commit_timestamp": "on"}
+    async with installation(bench.data_dir("latency"), server_settings=settings) as stand:
+        found = await measure_latency(bench.folder, stand, rate=2000, seconds=bench.size.latency_seconds)
+    print(
+        f"  {found.readings:,} readings in {found.commits:,} commits; the slowest took {found.most_ms:.0f} ms"
+    )
+    bench.found(
+        Result(
+            figure="publish to commit at 2,000/s",
+            value=f"p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms",
+            reach=f"p50 ≤ {REACH_P50_MS} ms, p99 ≤ {REACH_P99_MS} ms",
+            met=found.p50_ms <= REACH_P50_MS and found.p99_ms <= REACH_P99_MS,
+        )
+    )
+
+
+async def full_table(bench: Bench) -> None:
+    """The rate with many stored rows against that with an empty table."""
+    async with installation(bench.data_dir("full_table")) as stand:
+        empty, full = [], []
+        for _ in range(bench.size.rounds):
+            await stand.empty()
+            empty.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("empty table", empty[-1])
+        await stand.empty()
+        await fill(stand, bench.size.rows, bench.folder, lambda sentence: print(f"  {sentence}", flush=True))
+        for _ in range(bench.size.rounds):
+            full.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("full table", full[-1])
+        await stand.empty()
+    rate, reference = median(each.rate for each in full), median(each.rate for each in empty)
+    server = [f"{median(each.database_cpu for each in runs):.1f} µs" for runs in (full, empty)]
+    print(f"  CPU of the database per reading: {server[0]} with the full table, {server[1]} with the empty one")
+    bench.found(
+        Result(
+            figure=f"rate at {bench.size.rows:,} stored rows against the empty table",
+            value=f"{rate / reference:.2f} ({rate:,.0f}/s)",
+            reach=f"≥ {REACH_FULL_SHARE}",
+            reference=f"empty table {reference:,.0f}/s",
+            met=rate >= REACH_FULL_SHARE * reference,
+        )
+    )
+
+
+async def endpoint(bench: Bench) -> None:
+    """What `hortus up` stores and acknowledges, and what its endpoint could do if it stored nothing."""
+    data_dir = bench.data_dir("endpoint")
+    async with installation(data_dir) as stand:
+        kits = stand.kits
+    alone, stored = [], []
+    for _ in range(bench.size.rounds):
+        alone.append(await measure_endpoint_alone(bench.folder, kits, bench.size.endpoint_readings))
+        note("endpoint without storing", alone[-1])
+        stored.append(await measure_endpoint(bench.folder, data_dir, kits, bench.size.endpoint_readings))
+        note("hortus up", stored[-1])
+    rate, reference = median(each.rate for each in stored), median(each.rate for each in alone)
+    bench.found(
+        Result(
+            figure="built-in endpoint, stored and acknowledged",
+            value=f"{rate:,.0f}/s, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_ENDPOINT_RATE:,}/s",
+            reference=f"without storing {reference:,.0f}/s",
+            met=rate >= REACH_ENDPOINT_RATE,
+        )
+    )
+
+
+async def start(bench: Bench) -> None:
+    """From the command to ready."""
+    data_dir = bench.data_dir("start")
+    async with installation(data_dir):
+        pass
+    seconds = await measure_starts(bench.folder, data_dir, bench.size.starts)
+    print("  seconds to ready: " + ", ".join(f"{each:.2f}" for each in seconds))
+    bench.found(
+        Result(
+            figure="`hortus up` to ready on an existing data directory",
+            value=f"{median(seconds):.1f} s (longest of {len(seconds)}: {max(seconds):.1f} s)",
+            reach=f"≤ {REACH_START_SECONDS} s",
+            met=max(seconds) <= REACH_START_SECONDS,
+        )
+    )
+
+
+FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
+    "throughput": throughput,
+    "memory": memory,
+    "latency": latency,
+    "endpoint": endpoint,
+    "start": start,
+    "full-table": full_table,
+}
+
+
+def note(name: str, found: Throughput) -> None:
+    print(f"  {name}: {found.describe()}", flush=True)
+
+
+async def run(names: list[str], size: Size, folder: Path) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ctrl-C cancels already; a kill shall end what was started as well.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    bench = Bench(folder, size)
+    failures = []
+    print(describe())
+    for name in names:
+        began = time.monotonic()
+        print(f"{name}: {(FIGURES[name].__doc__ or '').strip()}", flush=True)
+        try:
+            await FIGURES[name](bench)
+        except (BenchError, TimeoutError) as error:
+            failures.append(name)
+            print(f"  could not be measured: {error or 'it took too long'}", flush=True)
+        print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"\n{describe()}\n\n{markdown(bench.results)}\n")
+    print(f"For comparison: the Python connector that this replaces stores {REPLACED_RATE} on such a machine.")
+    if failures:
+        print(f"Not measured: {', '.join(failures)}.")
+    return int(bool(failures) or any(result.met is False for result in bench.results))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=list(FIGURES), help="this figure; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="smaller and noisier, in under three minutes")
+    parser.add_argument("--rounds", type=int, help="how often each rate is measured; the median counts")
+    parser.add_argument("--rows", type=int, help="rows of the full table (150 bytes of disk each)")
+    parser.add_argument("--directory", type=Path, help="where to keep files meanwhile; a disk, not memory")
+    options = parser.parse_args()
+    size = QUICK if options.quick else FULL
+    changes = {name: value for name in ("rounds", "rows") if (value := getattr(options, name)) is not None}
+    with tempfile.TemporaryDirectory(prefix="hortus-bench-", dir=options.directory) as folder:
+        # PostgreSQL runs as another user if we are root, and has to get through.
+        Path(folder).chmod(0o755)
+        try:
+            return uvloop.run(run(options.only or list(FIGURES), replace(size, **changes), Path(folder)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            print("Interrupted; everything that was started has been ended.")
+            return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""Hortus: the self-hosted backend for connected plants."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,145 @@
+"""Signed tokens: what a person's program shows instead of a password (contract, 2.2).
+
+    refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
+    access          15 minutes goes with every request; cannot be revoked, hence so short
+    password reset  30 minutes sets a password once: it is bound to the password that it replaces
+
+All are JSON Web Tokens signed with HS256 and the installation's key, accepted until 60 s after they expire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from hortus.errors import UsageError
+
+ACCESS_LIFETIME = timedelta(minutes=15)
+REFRESH_LIFETIME = timedelta(days=365)
+PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
+LEEWAY = timedelta(seconds=60)
+
+LEAST_KEY_BYTES = 32
+"""A shorter key could be guessed from a single token, far from this server."""
+
+_ALGORITHM = "HS256"
+_LARGEST_ID = 2**31 - 1
+# Longer texts are no token of ours; reading them would only cost time.
+_MOST_CHARACTERS = 2000
+
+
+class Kind(StrEnum):
+    """What a token is for; one kind is never accepted for another."""
+
+    REFRESH = "Refresh"
+    ACCESS = "Access"
+    PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
+
+
+class Fault(StrEnum):
+    """Why a token is not accepted, under the contract's names (1.7)."""
+
+    EXPIRED = "expired"
+    MALFORMED = "malformed"
+
+
+class InvalidToken(UsageError):
+    """A token that is not, or no longer, worth anything."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__("The token is expired or revoked." if fault is Fault.EXPIRED else "That is no token.")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshClaims:
+    """Whose log-in a refresh token is, and which."""
+
+    user_id: int
+    token_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordResetClaims:
+    """Whose password may be replaced, while it is still the one with this stamp."""
+
+    user_id: int
+    password_stamp: str
+
+
+class Tokens:
+    """Signs and reads tokens. `key` must be the same in all processes of an installation."""
+
+    def __init__(self, key: bytes, clock: Callable[[], datetime]) -> None:
+        if len(key) < LEAST_KEY_BYTES:
+            raise UsageError(
+                f"The key that signs tokens has {len(key)} bytes and needs {LEAST_KEY_BYTES}. "
+                "Let a new one be made, or write that many random bytes into the file that is named for it."
+            )
+        self._key = key
+        self._clock = clock
+
+    def access(self, user_id: int) -> str:
+        """Return a token to send with requests."""
+        return self._sign(Kind.ACCESS, ACCESS_LIFETIME, {"user_id": user_id})
+
+    def refresh(self, user_id: int, token_id: UUID) -> str:
+        """Return a token that makes access tokens for as long as its row exists."""
+        return self._sign(Kind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+
+    def password_reset(self, user_id: int, password_stamp: str) -> str:
+        """Return a token that lets whoever holds it replace the password with this stamp."""
+        state = {"user_id": user_id, "password_stamp": password_stamp}
+        return self._sign(Kind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
+
+    def read_access(self, token: str) -> int:
+        """Return the user's id. Raises InvalidToken."""
+        return _user_id(self._read(token, Kind.ACCESS))
+
+    def read_refresh(self, token: str) -> RefreshClaims:
+        """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
+        state = self._read(token, Kind.REFRESH)
+        try:
+            token_id = UUID(str(state.get("token_id")))
+        except ValueError as error:
+            raise InvalidToken(Fault.MALFORMED) from error
+        return RefreshClaims(user_id=_user_id(state), token_id=token_id)
+
+    def read_password_reset(self, token: str) -> PasswordResetClaims:
+        """Return what a reset token says. Raises InvalidToken."""
+        state = self._read(token, Kind.PASSWORD_RESET)
+        return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
+
+    def _sign(self, kind: Kind, lifetime: timedelta, state: Mapping[str, object]) -> str:
+        expires_at = int((self._clock() + lifetime).timestamp())
+        claims = {"exp": expires_at, "token_type": kind.value, "state": dict(state)}
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def _read(self, token: str, kind: Kind) -> Mapping[str, Any]:
+        if len(token) > _MOST_CHARACTERS:
+            raise InvalidToken(Fault.MALFORMED)
+        # The moment of expiry is compared with our clock, not with the library's.
+        options: jwt.types.Options = {"verify_exp": False, "require": ["exp"]}
+        try:
+            claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM], options=options)
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise InvalidToken(Fault.MALFORMED) from error
+        expires_at, state = claims["exp"], claims.get("state")
+        if claims.get("token_type") != kind or not isinstance(expires_at, int) or not isinstance(state, dict):
+            raise InvalidToken(Fault.MALFORMED)
+        if expires_at + LEEWAY.total_seconds() < self._clock().timestamp():
+            raise InvalidToken(Fault.EXPIRED)
+        return state
+
+
+def _user_id(state: Mapping[str, Any]) -> int:
+    user_id = state.get("user_id")
+    if not isinstance(user_id, int) or not 0 < user_id <= _LARGEST_ID:
+        raise InvalidToken(Fault.MALFORMED)
+    return user_id

@@ -1,0 +1,126 @@
+"""The application that is mounted under `/api`: which capability's endpoints it has, and how it refuses."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+import hortus.accounts.api
+import hortus.accounts.tokens_api
+import hortus.definitions.api
+import hortus.kits.api
+import hortus.kits.configurations_api
+import hortus.kits.members_api
+import hortus.kits.peripherals_api
+import hortus.measurements.api
+import hortus.media.api
+from hortus import __version__
+from hortus.accounts.passwords import TooManyLogins
+from hortus.api import server_api
+from hortus.api.caller import identify
+from hortus.api.conventions import Conventions, answer_unrouted
+from hortus.api.documentation import COMMON_PROBLEMS, document
+from hortus.api.documentation_page import add_documentation_page
+from hortus.api.parameters import require_single_values
+from hortus.api.parts import ApiParts, Services
+from hortus.api.problems import Problem, bad_request, not_found, unavailable
+from hortus.api.replies import JsonReply
+from hortus.kits.store import KitNotFound
+from hortus.web.database_access import DatabaseNotAnswering
+
+_RETRY_SECONDS = 5
+
+# SQLSTATEs; see PostgreSQL's manual, appendix A.
+_FOREIGN_KEY_VIOLATION = "23503"
+_ROLLED_BACK = "40"
+
+_DESCRIPTION = """\
+Kits, their configurations and their readings. Times are RFC 3339; all keys are camelCase; errors are RFC 9457
+problem documents. Log in with `POST /me/auth`, or send an API key as the bearer token.
+"""
+
+_ROUTERS = (
+    server_api.router,
+    hortus.accounts.tokens_api.router,
+    hortus.accounts.api.router,
+    hortus.definitions.api.router,
+    hortus.kits.api.router,
+    hortus.kits.members_api.router,
+    hortus.kits.configurations_api.router,
+    hortus.kits.peripherals_api.router,
+    hortus.measurements.api.router,
+    hortus.media.api.router,
+)
+
+
+def create_api(parts: ApiParts) -> FastAPI:
+    """Return the API. It holds no connection until the first request.
+
+    Raises UsageError if the key for tokens is too short.
+    """
+    app = FastAPI(
+        title="Hortus",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        default_response_class=JsonReply,
+        responses=COMMON_PROBLEMS,
+        dependencies=[Depends(require_single_values), Depends(identify)],
+    )
+    app.state.services = Services(parts)
+    add_documentation_page(app)
+    app.state.endpoints = list(app.routes)
+    for router in _ROUTERS:
+        app.include_router(router)
+        app.state.endpoints += router.routes
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_unreadable)
+    app.add_exception_handler(HTTPException, answer_unrouted)
+    app.add_exception_handler(DatabaseNotAnswering, _answer_unavailable)
+    app.add_exception_handler(TooManyLogins, _answer_unavailable)
+    app.add_exception_handler(KitNotFound, _answer_gone)
+    app.add_exception_handler(DBAPIError, _answer_collision)
+    app.add_middleware(Conventions)
+    return app
+
+
+async def _answer_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _answer_unreadable(_request: Request, error: Exception) -> Response:
+    """Answer a path or query parameter that is not of its type."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return bad_request(f"{name}: {str(first['msg']).removeprefix('Value error, ').lower()}.").response()
+
+
+async def _answer_gone(_request: Request, _error: Exception) -> Response:
+    """Answer when a kit was deleted while the request was under way."""
+    return not_found().response()
+
+
+async def _answer_collision(_request: Request, error: Exception) -> Response:
+    """Answer when another request got in the way: something is gone, or both waited for each other.
+
+    Any other failure of a statement is a fault of ours, and goes on as one.
+    """
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state == _FOREIGN_KEY_VIOLATION:
+        return not_found().response()
+    if isinstance(state, str) and state.startswith(_ROLLED_BACK):
+        return unavailable("Somebody else changed the same at the same moment.", 1).response()
+    raise error
+
+
+async def _answer_unavailable(_request: Request, error: Exception) -> Response:
+    return unavailable(str(error), _RETRY_SECONDS).response()

@@ -1,0 +1,113 @@
+"""Reading a JSON body: bounded, strict about types, lenient about unknown keys (contract, 1.2, 1.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+from starlette.requests import Request
+
+from hortus.api.problems import Problem, invalid_json, payload_too_large, unsupported_media_type
+
+MOST_BODY_BYTES = 2_097_152
+MOST_LEVELS = 64
+"""Documents nested deeper than this are none of ours, and kits and browsers would choke on them."""
+
+_JSON = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
+
+Document = TypeVar("Document", bound="JsonBody")
+
+
+class JsonBody(BaseModel):
+    """A body: camelCase keys, exact types, unknown keys ignored. Absent keys are not in `model_fields_set`."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+def json_body(model: type[Document]) -> Callable[[Request], Awaitable[Document]]:
+    """Return a dependency that gives the request's body as this model."""
+
+    async def read(request: Request) -> Document:
+        return parse_body(model, await read_json(request))
+
+    return read
+
+
+async def read_json(request: Request) -> Any:
+    """Return the JSON value of the body. Raises Problem 400, 413 or 415."""
+    _require_json_type(request)
+    return _parse_json(await read_bytes(request))
+
+
+async def read_optional_json(request: Request) -> Any | None:
+    """Return the JSON value of the body, or None if there is no body, whatever its type would be."""
+    body = await read_bytes(request)
+    if not body:
+        return None
+    _require_json_type(request)
+    return _parse_json(body)
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the body. Raises Problem 413 before more than the limit is in memory."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > MOST_BODY_BYTES:
+        raise payload_too_large(MOST_BODY_BYTES)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise payload_too_large(MOST_BODY_BYTES)
+    return bytes(body)
+
+
+def parse_body(model: type[Document], value: Any) -> Document:
+    """Return the value as a model. Raises Problem 400 that names the first thing that is not as expected."""
+    if not isinstance(value, dict):
+        raise invalid_json("semantic", "The body must be a JSON object.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise invalid_json("semantic", f"{place}: {first['msg'].lower()}.") from error
+
+
+def _require_json_type(request: Request) -> None:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if not _JSON.fullmatch(content_type):
+        raise unsupported_media_type()
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(body, error) from error
+    _require_storable(value, MOST_LEVELS)
+    return value
+
+
+def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+    # The decoder points behind the last character if the document ends too early.
+    ended_early = error.pos >= len(body.decode("utf-8", "replace").rstrip())
+    return invalid_json("prematureEnd" if ended_early else "syntactic", f"The body is not JSON: {error.msg}.")
+
+
+def _require_storable(value: Any, levels: int) -> None:
+    """Refuse what the database cannot keep: the character U+0000, and what is nested without end."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise invalid_json("semantic", "The character U+0000 cannot be stored.")
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise invalid_json("semantic", f"The body is nested more than {MOST_LEVELS} levels deep.")
+        for key in value:
+            _require_storable(key, levels - 1)
+        if isinstance(value, dict):
+            for member in value.values():
+                _require_storable(member, levels - 1)

@@ -1,0 +1,118 @@
+"""What the API is made of: everything comes in here, nothing is global."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hortus.accounts.passwords import Passwords
+from hortus.accounts.tokens import Tokens
+from hortus.api.rate_limits import Allowances, RateLimits
+from hortus.database.url import DatabaseUrl
+from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
+from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
+
+# Deleting a kit deletes all of its readings, which may be millions.
+_CHANGE_SECONDS = 600.0
+
+
+class ResetMailer(Protocol):
+    """Sends people the token with which they choose a new password."""
+
+    async def send(self, *, email_address: str, username: str, token: str) -> None:
+        """Hand the message over for delivery. Raises OperationalError."""
+
+
+@asynccontextmanager
+async def open_reading_engine(url: DatabaseUrl, connections: int = 8) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine for single statements that change nothing, and close it at the end.
+
+    It spares what an ordinary engine does around each statement: a probe of the connection, the begin of a
+    transaction and its end are a round trip each. After a restart of the database, one request fails with 503.
+    """
+    arguments = url.asyncpg_arguments()
+    arguments.pop("dsn")  # the engine has the URL itself
+    engine = create_async_engine(
+        url.sqlalchemy(),
+        connect_args={"timeout": ANSWER_SECONDS, **arguments},
+        isolation_level="AUTOCOMMIT",
+        pool_size=connections,
+        max_overflow=0,  # what overflows is closed when given back: a connection made for each request
+        pool_reset_on_return=None,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """What a program that serves the API has to give it.
+
+    `reading_engine` (see `open_reading_engine`) makes reading cheaper than `engine`, which is used without it.
+    `token_key` signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open`
+    lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
+    an external broker. Without `reset_mailer`, only an operator can reset a password.
+    """
+
+    engine: AsyncEngine
+    reading_engine: AsyncEngine | None = None
+    token_key: bytes
+    sign_up_open: bool = False
+    account_changes: AccountChanges = field(default_factory=NoExternalBroker)
+    reset_mailer: ResetMailer | None = None
+    passwords: Passwords = field(default_factory=Passwords)
+    allowances: Allowances = field(default_factory=Allowances)
+    clock: Callable[[], datetime] = _now
+
+
+class Services:
+    """The parts, and what is made of them once for all requests."""
+
+    def __init__(self, parts: ApiParts) -> None:
+        self.parts = parts
+        self.clock = parts.clock
+        self.passwords = parts.passwords
+        self.tokens = Tokens(parts.token_key, parts.clock)
+        self.kits = KitStore(parts.account_changes)
+        self.limits = RateLimits(parts.allowances)
+        self._reading_engine = parts.reading_engine or parts.engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection; each statement sees what is committed by then. Raises DatabaseNotAnswering."""
+        with database_failures_translated():
+            async with asyncio.timeout(ANSWER_SECONDS), self._reading_engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction that is committed at the end. Raises DatabaseNotAnswering."""
+        with database_failures_translated():
+            async with asyncio.timeout(_CHANGE_SECONDS), self.parts.engine.begin() as connection:
+                yield connection
+
+
+async def services_of(request: Request) -> Services:
+    """Return the services of the API that got this request.
+
+    A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+    """
+    return cast("Services", request.app.state.services)
+
+
+UsedServices = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,1 @@
+"""The processes that Hortus runs as. Wiring, nothing else."""

@@ -1,0 +1,115 @@
+"""`hortus gateway`: the gateway as a process of its own, beside the boards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hortus.command_database import open_url
+from hortus.command_line import DataDirOption, configure_logging, run, stop_requested
+from hortus.database.engine import connector, open_engine
+from hortus.gateway.cli import app
+from hortus.gateway.service import (
+    GatewayLimits,
+    MakeForwarder,
+    running_gateway,
+    to_hortus,
+    to_local_installation,
+    to_plantkeeper,
+)
+from hortus.gateway.settings import GatewaySettings, TargetKind, read_gateway_settings
+from hortus.gateway.transport import TargetClient
+from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.kits.announcements import follow_announcements
+from hortus.kits.registry import KitRegistry
+from hortus.web.server import bind
+
+__all__ = ["app", "run_gateway"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 8090
+_DRAIN_SECONDS = 5.0
+
+
+@app.callback(invoke_without_command=True)
+def gateway(
+    context: typer.Context,
+    host: Annotated[
+        str,
+        typer.Option("--host", help="Address to listen on; the one that boards reach on the local network."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            envvar="HORTUS_GATEWAY_PORT",
+            help="Port for boards; 0 takes a free one.",
+        ),
+    ] = DEFAULT_PORT,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Take readings of boards over plain HTTP, and bring them to HORTUS_GATEWAY_TARGET."""
+    if context.invoked_subcommand is None:
+        settings = read_gateway_settings()
+        configure_logging(settings.log_level)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request would fill the disk
+        run(run_gateway(settings, host=host, port=port, data_dir=data_dir))
+
+
+async def run_gateway(settings: GatewaySettings, *, host: str, port: int, data_dir: Path | None) -> None:
+    """Run a gateway until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start."""
+    stop = stop_requested()
+    with bind(host, port, option="--port") as listener:
+        limits = GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits())
+        async with (
+            _target(settings, data_dir) as make_forwarder,
+            running_gateway(listener, settings.gateway_spool_dir, make_forwarder, limits),
+        ):
+            address, bound_port = listener.getsockname()[:2]
+            log.info("taking readings at http://%s:%d/sensor-data", address, bound_port)
+            await stop.wait()
+            log.info("stopping; what waits stays in %s", settings.gateway_spool_dir)
+
+
+@asynccontextmanager
+async def _target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIterator[MakeForwarder]:
+    if settings.gateway_target is TargetKind.LOCAL:
+        async with _local_target(settings, data_dir) as make_forwarder:
+            yield make_forwarder
+        return
+    client = TargetClient(settings.target_address(), headers=settings.target_headers())
+    try:
+        yield to_plantkeeper(client) if settings.gateway_target is TargetKind.PLANTKEEPER else to_hortus(client)
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def _local_target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIterator[MakeForwarder]:
+    """Yield the database of this installation. It need not answer yet: readings wait in the spool."""
+    async with open_url(data_dir, settings) as url, open_engine(url) as engine:
+        registry = KitRegistry()
+        limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
+        pipeline = IngestPipeline(connector(url, "hortus gateway"), registry, limits=limits)
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(pipeline.run())
+            following = group.create_task(
+                follow_announcements(connector(url, "hortus announcements"), [registry.changed])
+            )
+            try:
+                yield to_local_installation(engine, pipeline)
+            finally:
+                await pipeline.stop(_DRAIN_SECONDS)
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await working

@@ -1,0 +1,104 @@
+"""`--metrics-port` of the processes around Kafka: `/metrics` for Prometheus, `/healthz` and `/readyz` (P9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hortus.kafka.flow import Sink, SinkFlow
+from hortus.web.health import Flow, FlowWatch
+from hortus.web.metrics import HortusCollector
+from hortus.web.server import bind, serving
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsAddress:
+    """Where to listen. The figures are those of an installation, so by default this machine only."""
+
+    host: str
+    port: int
+
+
+@asynccontextmanager
+async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None = None) -> AsyncIterator[None]:
+    """Serve metrics and health of this flow while the context lasts; nothing without an address."""
+    if address is None:
+        yield
+        return
+    listener = bind(address.host, address.port)
+    watched = flow if sink is None else SinkFlow(flow, sink)
+    app = observation(watched, sink, lambda: datetime.now(UTC))
+    async with serving(app, listener):
+        yield
+
+
+def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) -> Starlette:
+    """Return the application that answers for one flow."""
+    watch = FlowWatch(flow, clock)
+    registry = CollectorRegistry()
+    registry.register(HortusCollector(flow.metrics, watch, None))
+    if sink is not None:
+        registry.register(_SinkCollector(sink))
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
+
+    async def health(_request: Request) -> Response:
+        report = watch.look()
+        part = report.as_json()
+        if sink is not None:
+            counts = sink.metrics
+            part |= {
+                "recordsWaitingInKafka": counts.total_lag,
+                "paused": counts.paused,
+                "partitions": counts.partitions,
+            }
+        content = {"status": "healthy" if report.is_healthy else "unhealthy", "parts": {"flow": part}}
+        return JSONResponse(content, status_code=200 if report.is_healthy else 503)
+
+    return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", health), Route("/readyz", health)])
+
+
+class _SinkCollector(Collector):
+    """Reads the figures of a sink at the moment they are asked for."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        sink = self._sink.metrics
+        lag = GaugeMetricFamily(
+            "hortus_sink_lag_records",
+            "Records in Kafka that this sink has not stored yet.",
+            labels=("topic", "partition"),
+        )
+        for (topic, partition), records in sorted(sink.lag.items()):
+            lag.add_metric((topic, str(partition)), records)
+        yield lag
+        yield GaugeMetricFamily(
+            "hortus_sink_partitions", "Partitions that this sink reads.", value=sink.partitions
+        )
+        yield GaugeMetricFamily("hortus_sink_paused", "Whether reading is paused.", value=float(sink.paused))
+        for name, title, value in (
+            ("consumed_records", "Records read.", sink.consumed),
+            ("rebalances", "Times that partitions came or went.", sink.rebalances),
+            ("commits", "Commits of offsets that Kafka confirmed.", sink.commits),
+            ("failed_commits", "Commits of offsets that failed and were repeated.", sink.failed_commits),
+            ("errors", "Errors that Kafka reported.", sink.errors),
+            ("missed_records", "Records that Kafka deleted before they were stored.", sink.missed),
+        ):
+            yield CounterMetricFamily(f"hortus_sink_{name}", title, value=value)

@@ -1,0 +1,311 @@
+"""`hortus up`: everything on one box, in one process beside its PostgreSQL.
+
+    kit   -> built-in endpoint -> pipeline -> PostgreSQL -> status page
+    board -> gateway (spool)   ->
+
+Started from the bottom up and stopped from the top down: nobody is let in before readings can be stored, and
+what was taken in is stored before the database stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus import __version__
+from hortus.api.app import create_api
+from hortus.api.parts import ApiParts, open_reading_engine
+from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
+from hortus.command_line import stop_requested
+from hortus.database.embedded import EmbeddedPostgres
+from hortus.database.engine import connector, open_engine
+from hortus.database.maintenance import maintain
+from hortus.database.migrate import upgrade
+from hortus.database.url import DatabaseUrl
+from hortus.definitions.store import load_definitions
+from hortus.errors import HortusError, UsageError
+from hortus.gateway.service import GatewayLimits, running_gateway, to_local_installation
+from hortus.gateway.settings import GatewaySettings
+from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.installation.access import embedded_postgres
+from hortus.installation.data_directory import DataDirectory
+from hortus.installation.run_info import RunInfo
+from hortus.kits.announcements import follow_announcements
+from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
+from hortus.kits.registry import KitRegistry
+from hortus.measurements.reasons import Reason
+from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
+from hortus.rpc.responder import Publish, ServerRpcResponder
+from hortus.settings import Settings
+from hortus.simulator.fleet import Fleet
+from hortus.simulator.options import KitCredentials, SimulatorOptions
+from hortus.web.app import WebDependencies, create_app
+from hortus.web.server import bind, serve
+
+log = logging.getLogger(__name__)
+
+MQTT_SERVER_SECRET = "mqtt-server"  # noqa: S105  (the name of a secret)
+API_TOKENS_SECRET = "api-tokens"  # noqa: S105  (the name of a secret)
+WEB_SESSION_SECRET = "web-sessions"  # noqa: S105  (the name of a secret)
+
+# Together less than the 5 s in which Ctrl-C has to be done.
+_ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_seconds=0.3)
+_DRAIN_SECONDS = 0.5
+_POSTGRES_STOP_SECONDS = 2.0
+_RESTART_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """What `hortus up` was asked for. `demo_kits` 0 means no demonstration."""
+
+    data_dir: Path
+    host: str
+    http_port: int
+    mqtt_port: int
+    gateway_port: int
+    demo_kits: int
+
+
+async def run_up(settings: GatewaySettings, options: UpOptions, console: Console) -> None:
+    """Run everything until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start."""
+    stop = stop_requested()
+    with (
+        DataDirectory.open(options.data_dir) as directory,
+        bind(options.host, options.http_port) as listener,
+        bind(options.host, options.gateway_port, option="--gateway-port") as board_listener,
+    ):
+        postgres = embedded_postgres(directory)
+        try:
+            url = await postgres.start(partial(console.print, style="dim"))
+            async with open_engine(url) as engine:
+                await upgrade(engine)
+                async with engine.begin() as connection:
+                    await load_definitions(connection)
+                virtual_kits = await _demo(options, directory, engine, url, console)
+                async with _running(
+                    settings, options, directory, engine, url, postgres, listener, board_listener
+                ) as addresses:
+                    directory.announce(
+                        RunInfo.of_this_process(url, http_address=addresses.http, mqtt_address=addresses.mqtt)
+                    )
+                    _tell_ready(console, directory, addresses, demo=bool(virtual_kits))
+                    async with _virtual_kits(virtual_kits, addresses):
+                        await stop.wait()
+                        console.print("Stopping: storing what was received.")
+                    directory.withdraw()
+        finally:
+            await postgres.stop(patience_seconds=_POSTGRES_STOP_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Addresses:
+    http: str
+    mqtt: str
+    gateway: str
+
+
+async def _demo(
+    options: UpOptions, directory: DataDirectory, engine: AsyncEngine, url: DatabaseUrl, console: Console
+) -> list[KitCredentials]:
+    if not options.demo_kits:
+        return []
+    writing = await connector(url, "hortus demo")()
+    try:
+        return await prepare_demo(engine, writing, directory.secrets, options.demo_kits, console)
+    finally:
+        await writing.close()
+
+
+@asynccontextmanager
+async def _running(
+    settings: GatewaySettings,
+    options: UpOptions,
+    directory: DataDirectory,
+    engine: AsyncEngine,
+    url: DatabaseUrl,
+    postgres: EmbeddedPostgres,
+    listener: socket.socket,
+    board_listener: socket.socket,
+) -> AsyncIterator[_Addresses]:
+    """Run endpoint, pipeline, responder, web pages and housekeeping for as long as the context lasts."""
+    registry = KitRegistry()
+    limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
+    pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
+    endpoint = _endpoint(options, directory, engine, pipeline)
+    responder = ServerRpcResponder(engine, _publisher(endpoint))
+    announcements = follow_announcements(
+        connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
+    )
+    async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
+        app = create_app(
+            WebDependencies(
+                engine=engine,
+                secret_key=directory.secrets.get_or_create(WEB_SESSION_SECRET),
+                pipeline=pipeline,
+                endpoint_counters=endpoint.counters,
+                metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+                api=_api(settings, directory, engine, reading_engine),
+            )
+        )
+        working = group.create_task(pipeline.run())
+        attendants = [
+            group.create_task(responder.run()),
+            group.create_task(announcements),
+            group.create_task(maintain(connector(url, "hortus housekeeping"))),
+            group.create_task(_keep_alive(postgres)),
+        ]
+        try:
+            endpoint.subscribe_local("kit/+/server-rpc/request", responder.request_arrived)
+            await endpoint.start()
+            web = group.create_task(serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips))
+            attendants.append(web)
+            boards = running_gateway(
+                board_listener,
+                directory.spool,
+                to_local_installation(engine, pipeline),
+                GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits()),
+            )
+            try:
+                async with boards:
+                    yield _Addresses(
+                        http=_text(*listener.getsockname()[:2]),
+                        mqtt=_text(*endpoint.addresses[0]),
+                        gateway=_text(*board_listener.getsockname()[:2]),
+                    )
+            finally:
+                web.cancel()  # lets requests under way end, while the endpoint stops beside it
+                await endpoint.stop()
+                await pipeline.stop(_DRAIN_SECONDS)
+        finally:
+            for attendant in (*attendants, working):
+                attendant.cancel()
+
+
+def _api(
+    settings: Settings, directory: DataDirectory, engine: AsyncEngine, reading_engine: AsyncEngine
+) -> FastAPI:
+    return create_api(
+        ApiParts(
+            engine=engine,
+            reading_engine=reading_engine,
+            token_key=_token_key(settings, directory),
+            sign_up_open=settings.sign_up == "open",
+        )
+    )
+
+
+def _token_key(settings: Settings, directory: DataDirectory) -> bytes:
+    if settings.token_signer_key is None:
+        return directory.secrets.get_or_create(API_TOKENS_SECRET).encode()
+    try:
+        return settings.token_signer_key.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"TOKEN_SIGNER_KEY names {settings.token_signer_key}, which cannot be read: {error.strerror}."
+        ) from error
+
+
+def _text(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _endpoint(
+    options: UpOptions, directory: DataDirectory, engine: AsyncEngine, pipeline: IngestPipeline
+) -> MqttEndpoint:
+    authenticator = KitAuthenticator(
+        engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
+    )
+
+    def count_refused(identity: Identity, topic: str, reason: str) -> None:
+        pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
+
+    return MqttEndpoint(
+        authenticator=authenticator,
+        intake=pipeline,
+        set_aside=lambda identity, topic, payload, reason, source, handle: pipeline.set_aside(
+            source, handle, topic, payload, serial=_serial_of(identity), reason=_REASONS[reason]
+        ),
+        listeners=[Listener(host=options.host, port=options.mqtt_port)],
+        limits=_ENDPOINT_LIMITS,
+        on_refused=count_refused,
+    )
+
+
+_REASONS = {str(reason): reason for reason in Reason}
+
+
+def _serial_of(identity: Identity) -> str:
+    return identity.name if identity.kind is IdentityKind.KIT else ""
+
+
+def _publisher(endpoint: MqttEndpoint) -> Publish:
+    async def publish(topic: str, payload: bytes) -> None:
+        endpoint.publish(topic, payload, qos=1)
+
+    return publish
+
+
+def _cut_off(endpoint: MqttEndpoint, what: str, serial: str) -> None:
+    """End the connections of a kit that is gone or has another password now."""
+    if what in {"kit-deleted", "kit-password"}:
+        endpoint.disconnect_kit(serial)
+
+
+async def _keep_alive(postgres: EmbeddedPostgres) -> None:
+    """Start PostgreSQL again whenever it dies; meanwhile readings wait and nothing is acknowledged."""
+    while True:
+        await postgres.died.wait()
+        log.error("PostgreSQL ended unexpectedly; starting it again")
+        try:
+            await postgres.restart(log.warning)
+        except HortusError as error:
+            log.error("PostgreSQL does not start: %s Trying again.", error)
+            postgres.died.set()
+            await asyncio.sleep(_RESTART_PAUSE_SECONDS)
+        else:
+            log.warning("PostgreSQL runs again")
+
+
+@asynccontextmanager
+async def _virtual_kits(kits: list[KitCredentials], addresses: _Addresses) -> AsyncIterator[None]:
+    """Run the demonstration's kits for as long as the context lasts."""
+    host, _, port = addresses.mqtt.rpartition(":")
+    fleet = Fleet(kits, SimulatorOptions(host=host.strip("[]"), port=int(port)))
+    running = asyncio.create_task(fleet.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresses, *, demo: bool) -> None:
+    secrets = directory.path / "secrets"
+    lines = [
+        ("Status page", f"http://{addresses.http}/"),
+        ("API", f"http://{addresses.http}/api   (described at /api/docs)"),
+        ("MQTT for kits", f"{addresses.mqtt}   (user name: the kit's serial)"),
+        ("Boards", f"http://{addresses.gateway}/sensor-data   (plain HTTP; see `hortus board`)"),
+        ("MQTT for you", f"user {SERVER_ACCOUNT}, password in {secrets / MQTT_SERVER_SECRET}"),
+        ("Data", f"{directory.path}"),
+    ]
+    if demo:
+        lines.append(("Log in", f"user {DEMO_USER}, password in {secrets / DEMO_USER_SECRET}"))
+    else:
+        lines.append(("Log in", "make an account with: hortus user create NAME --admin"))
+    console.print(f"Hortus {__version__} is ready. Ctrl-C stops it.", style="bold green")
+    for label, text in lines:
+        console.print(f"  {label:<14} {text}", markup=False, soft_wrap=True)

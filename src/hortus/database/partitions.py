@@ -1,0 +1,79 @@
+"""Monthly partitions of the measurement tables: made ahead of time, and on demand for late data.
+
+Retention drops a month at once, and the index that readings are inserted into stays small. Months are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+PARTITIONED_TABLES = ("raw_measurements", "aggregate_measurements")
+MONTHS_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month in UTC, from its first instant up to, not including, that of the next."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def of(cls, moment: datetime) -> Month:
+        """Return the month that the aware `moment` lies in."""
+        utc = moment.astimezone(UTC)
+        return cls(utc.year, utc.month)
+
+    def later(self, months: int) -> Month:
+        """Return the month so many months later."""
+        index = self.year * 12 + self.month - 1 + months
+        return Month(index // 12, index % 12 + 1)
+
+    @property
+    def start(self) -> datetime:
+        """The month's first instant."""
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
+    def partition_of(self, table: str) -> str:
+        """Return the name of the partition of `table` that holds this month."""
+        return f"{table}_y{self.year:04d}m{self.month:02d}"
+
+
+def months_ahead(now: datetime) -> list[Month]:
+    """Return the months whose partitions should exist beforehand: the last, this one and a few to come."""
+    return [Month.of(now).later(offset) for offset in range(-1, MONTHS_AHEAD + 1)]
+
+
+async def ensure_partitions(connection: asyncpg.Connection, months: Iterable[Month]) -> None:
+    """Make the partitions of these months for all measurement tables, where they do not exist yet.
+
+    Safe with any number of processes at once: one makes them, the others wait and find them. A partition is
+    built as a table of its own and then attached, because that does not block readers and writers of the
+    parent, as CREATE TABLE … PARTITION OF would.
+    """
+    for month in sorted(set(months)):
+        for table in PARTITIONED_TABLES:
+            await _ensure_partition(connection, table, month)
+
+
+async def _ensure_partition(connection: asyncpg.Connection, table: str, month: Month) -> None:
+    partition = month.partition_of(table)
+    attached = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass($1)"
+    if await connection.fetchval(attached, partition):
+        return
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hortus partitions'))")
+        if await connection.fetchval(attached, partition):
+            return
+        # Names and bounds are made of our own constants and integers; DDL takes no parameters.
+        await connection.execute(
+            f"CREATE TABLE {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        )
+        await connection.execute(
+            f"ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES "
+            f"FROM ('{month.start.isoformat()}') TO ('{month.later(1).start.isoformat()}')"
+        )

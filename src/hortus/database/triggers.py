@@ -1,0 +1,88 @@
+"""Rules that the database keeps by itself, whichever program writes to it.
+
+* `first_activated_at` is set when a configuration is active for the first time, and so `never_used` ends.
+* `updated_at` follows every change.
+* Changes of kits, configurations, peripherals and quantity types are announced on the channel
+  `hortus_registry`, after commit, as `<what> <kit serial>`; caches and open connections follow.
+"""
+
+from __future__ import annotations
+
+REGISTRY_CHANNEL = "hortus_registry"
+
+TRIGGER_STATEMENTS: tuple[str, ...] = (
+    """
+    CREATE FUNCTION hortus_set_first_activated_at() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.active AND NEW.first_activated_at IS NULL THEN
+            NEW.first_activated_at := now();
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER kit_configurations_10_set_first_activated_at
+    BEFORE INSERT OR UPDATE ON kit_configurations
+    FOR EACH ROW EXECUTE FUNCTION hortus_set_first_activated_at()
+    """,
+    """
+    CREATE FUNCTION hortus_set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.updated_at := now();
+        RETURN NEW;
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_90_updated_at BEFORE UPDATE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION hortus_set_updated_at()
+        """
+        for table in ("kits", "users", "kit_configurations")
+    ),
+    """
+    CREATE FUNCTION hortus_announce_kit() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' OR OLD.serial <> NEW.serial THEN
+            PERFORM pg_notify('hortus_registry', 'kit-deleted ' || OLD.serial);
+        ELSIF OLD.password_hash <> NEW.password_hash THEN
+            PERFORM pg_notify('hortus_registry', 'kit-password ' || NEW.serial);
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER kits_95_announce AFTER UPDATE OR DELETE ON kits
+    FOR EACH ROW EXECUTE FUNCTION hortus_announce_kit()
+    """,
+    """
+    CREATE FUNCTION hortus_announce_configuration() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        changed_kit_id integer := CASE WHEN TG_OP = 'DELETE' THEN OLD.kit_id ELSE NEW.kit_id END;
+        changed_serial text;
+    BEGIN
+        SELECT serial INTO changed_serial FROM kits WHERE id = changed_kit_id;
+        IF changed_serial IS NOT NULL THEN  -- otherwise the kit itself is being deleted
+            PERFORM pg_notify('hortus_registry', 'kit-configuration ' || changed_serial);
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_95_announce AFTER INSERT OR UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION hortus_announce_configuration()
+        """
+        for table in ("kit_configurations", "peripherals")
+    ),
+    """
+    CREATE FUNCTION hortus_announce_quantity_types() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_notify('hortus_registry', 'quantity-types ');
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER quantity_types_95_announce AFTER INSERT OR UPDATE OR DELETE ON quantity_types
+    FOR EACH STATEMENT EXECUTE FUNCTION hortus_announce_quantity_types()
+    """,
+)

@@ -1,0 +1,1 @@
+"""Quantity types and peripheral definitions."""

@@ -1,0 +1,104 @@
+"""The gateway as a part of a program: spool, listener and forwarding, started and stopped together.
+
+async with running_gateway(listener, directory, to_local_installation(engine, pipeline)) as gateway: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.gateway.admission import Admission
+from hortus.gateway.errors import SpoolUnavailable
+from hortus.gateway.forwarding import BatchForwarder, Forwarder
+from hortus.gateway.health import GatewayHealth
+from hortus.gateway.hortus_target import HortusTarget
+from hortus.gateway.limits import AdmissionRules, ListenerLimits, SpoolLimits
+from hortus.gateway.listener import GatewayListener
+from hortus.gateway.local_target import LocalTarget
+from hortus.gateway.newest_forwarding import NewestForwarder
+from hortus.gateway.plantkeeper import PlantKeeperTarget
+from hortus.gateway.spool import Spool
+from hortus.gateway.transport import TargetClient
+from hortus.intake import Intake
+
+log = logging.getLogger(__name__)
+
+_DISK_PAUSE_SECONDS = 2.0
+
+MakeForwarder = Callable[[Spool], Forwarder]
+"""Returns what empties a spool into one target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """All bounds of a gateway."""
+
+    listener: ListenerLimits = field(default_factory=ListenerLimits)
+    admission: AdmissionRules = field(default_factory=AdmissionRules)
+    spool: SpoolLimits = field(default_factory=SpoolLimits)
+
+
+def to_local_installation(engine: AsyncEngine, intake: Intake) -> MakeForwarder:
+    """Bring readings into the database of this installation, through its pipeline."""
+    return lambda spool: BatchForwarder(spool, LocalTarget(engine, intake))
+
+
+def to_plantkeeper(client: TargetClient) -> MakeForwarder:
+    """Bring the newest readings to an unmodified PlantKeeper backend."""
+    return lambda spool: NewestForwarder(spool, PlantKeeperTarget(client))
+
+
+def to_hortus(client: TargetClient) -> MakeForwarder:
+    """Bring all readings to another installation of Hortus."""
+    return lambda spool: BatchForwarder(spool, HortusTarget(client))
+
+
+@asynccontextmanager
+async def running_gateway(
+    listener: socket.socket,
+    spool_directory: Path,
+    make_forwarder: MakeForwarder,
+    limits: GatewayLimits | None = None,
+) -> AsyncIterator[None]:
+    """Run a gateway on a listening socket for as long as the context lasts.
+
+    At the end no more is accepted, requests under way are answered, and what waits stays in the spool (G16).
+    Raises SpoolNotUsable.
+    """
+    limits = limits or GatewayLimits()
+    async with Spool(spool_directory, limits.spool) as spool:
+        forwarder = make_forwarder(spool)
+        admission = Admission(limits.admission, await _pinned(spool, limits.admission))
+        server = GatewayListener(
+            spool, admission, GatewayHealth(spool, forwarder.state), limits=limits.listener
+        )
+        async with asyncio.TaskGroup() as group:
+            forwarding = group.create_task(_forward(forwarder))
+            await server.start(listener)
+            try:
+                yield
+            finally:
+                await server.stop()
+                forwarding.cancel()
+
+
+async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:
+    return await spool.use(lambda file: file.pinned_addresses()) if rules.pin_addresses else {}
+
+
+async def _forward(forwarder: Forwarder) -> None:
+    """Forward for ever; a disk that fails for a while does not end it."""
+    while True:
+        try:
+            await forwarder.run()
+        except* SpoolUnavailable as group:
+            log.error("%s Forwarding again soon.", group.exceptions[0])
+        await asyncio.sleep(_DISK_PAUSE_SECONDS)

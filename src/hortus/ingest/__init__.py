@@ -1,0 +1,1 @@
+"""The path of a reading: bytes from a transport, values, checks, rows, and only then the acknowledgement."""

@@ -1,0 +1,39 @@
+"""Where a transport hands over a message, and how it learns that the message is safe (promises P1, P6).
+
+A transport (MQTT client, built-in endpoint, later HTTP and Kafka) knows bytes and topics. It offers each
+message together with a handle of its own choosing, and acknowledges to its sender only when the handle comes
+back. It must stop reading while the intake is saturated, so that nobody needs an unbounded queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Source(Protocol):
+    """The side of a transport that is told what became of its messages."""
+
+    def settle(self, handles: Sequence[int]) -> None:
+        """Acknowledge these messages to their senders: each is durable (stored, duplicate or quarantined).
+
+        Called once per committed batch, so that acknowledgements can be written together. A handle whose
+        connection is gone is ignored: the sender will deliver again, which has no effect (P2).
+        """
+
+    def refuse(self, handle: int, reason: str) -> None:
+        """Tell the sender that this message is not accepted and was not kept, as far as its protocol can."""
+
+
+class Intake(Protocol):
+    """Takes messages from transports; never blocks and never drops."""
+
+    @property
+    def saturated(self) -> bool:
+        """Whether a transport should stop reading now (it may still offer what it has already read)."""
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once, from the event loop, when reading may go on."""
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message. `handle` is opaque here and unique among this source's open messages."""

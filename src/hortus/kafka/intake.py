@@ -1,0 +1,333 @@
+"""The intake that writes to Kafka: a message is settled when Kafka has it, with all its copies (P1).
+
+    offer -> record -> (the library sends it, again and again if it must) -> delivery report -> settle
+
+The library's producer is idempotent and never gives up a record by itself, so an absent Kafka stops the
+settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: only
+a record that is too large for its topic is refused to the sender, with a note among the dead letters so that
+the ledger counts it (P3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hortus.ingest.messages import SetAside, serial_and_stream
+from hortus.ingest.metrics import IngestMetrics
+from hortus.intake import Source
+from hortus.kafka.connection import BrokerWatch, KafkaConnection
+from hortus.kafka.records import OutgoingRecord, dead_letter, record_of
+from hortus.kafka.topics import LARGEST_RECORD_BYTES, TopicNames
+from hortus.measurements.reasons import Reason
+from hortus.wire.limits import MEBIBYTE
+
+log = logging.getLogger(__name__)
+
+_RECORD_OVERHEAD_BYTES = 512
+_POLL_SECONDS = 0.1
+_FLUSH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaIntakeLimits:
+    """How much may be on its way to Kafka, and how it travels.
+
+    waiting_messages, waiting_bytes: beyond either, transports stop reading.
+    linger_ms: how long a record waits for company: larger requests cost Kafka and us less per record.
+    retry_seconds: pause before a record that was reported as failed is tried again.
+    request_seconds: how long one request may take before it is repeated elsewhere.
+    """
+
+    waiting_messages: int = 20_000
+    waiting_bytes: int = 64 * MEBIBYTE
+    linger_ms: int = 5
+    retry_seconds: float = 1.0
+    request_seconds: float = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _OpenMessage:
+    """A message that Kafka does not have for certain yet."""
+
+    source: Source
+    handle: int
+    topic: str
+    payload: bytes
+    received_at_ms: int
+    record: OutgoingRecord
+    refusal: str | None = None
+
+
+class KafkaIntake:
+    """The intake of one ingester. Use within `async with`, which ends what runs in the background."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        *,
+        limits: KafkaIntakeLimits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.metrics = IngestMetrics()
+        self.brokers = BrokerWatch()
+        self._connection = connection
+        self._names = names
+        self._limits = limits or KafkaIntakeLimits()
+        self._clock = clock
+        self._open: dict[_OpenMessage, None] = {}
+        self._open_bytes = 0
+        self._to_send: deque[_OpenMessage] = deque()
+        self._reports: deque[tuple[_OpenMessage, int, KafkaError | None]] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._relief_callbacks: list[Callable[[], None]] = []
+        self._all_settled = asyncio.Event()
+        self._all_settled.set()
+        self._told_failures: set[int] = set()
+        self._loop = asyncio.get_running_loop()
+        self._ended = threading.Event()
+        self._producer_number = 1
+        self._producer = self._new_producer()
+        self._poller = threading.Thread(target=self._poll, name="kafka delivery reports", daemon=True)
+
+    async def __aenter__(self) -> KafkaIntake:
+        """Begin to listen to what becomes of the records."""
+        self._poller.start()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Give up what is not settled: it was not acknowledged, so its senders have it."""
+        self._ended.set()
+        await asyncio.to_thread(self._poller.join)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._producer.purge()
+
+    # What transports call
+
+    @property
+    def saturated(self) -> bool:
+        """Whether transports should stop reading."""
+        return (
+            len(self._open) >= self._limits.waiting_messages or self._open_bytes >= self._limits.waiting_bytes
+        )
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        if self.saturated:
+            self._relief_callbacks.append(callback)
+        else:
+            callback()
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message: a reading goes to its stream, what is none to the dead letters."""
+        received_at_ms = int(self._clock() * 1000)
+        record = record_of(self._names, topic, payload, received_at_ms)
+        message = _OpenMessage(source, handle, topic, payload, received_at_ms, record)
+        if not self._open:
+            self._all_settled.clear()
+        self._open[message] = None
+        self._open_bytes += len(payload)
+        self._send(message)
+
+    # Stopping
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Wait until Kafka has what was taken in, for so long at most. Return whether it has all of it.
+
+        Transports must have stopped offering.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._all_settled.wait()
+        if self._open:
+            log.warning("stopping with %d messages not in Kafka; their senders keep them", len(self._open))
+        return not self._open
+
+    # Sending
+
+    def _send(self, message: _OpenMessage) -> None:
+        record = message.record
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                on_delivery=partial(self._delivered, message, self._producer_number),
+                timestamp=message.received_at_ms,
+                headers=record.headers,
+            )
+        except BufferError:
+            self._send_later(message)
+        except KafkaException as error:
+            self._failed(message, error.args[0], self._producer_number)
+
+    def _send_later(self, message: _OpenMessage) -> None:
+        self._to_send.append(message)
+        if self._retry is None:
+            self._retry = self._loop.call_later(self._limits.retry_seconds, self._send_again)
+
+    def _send_again(self) -> None:
+        self._retry = None
+        waiting, self._to_send = self._to_send, deque()
+        for message in waiting:
+            self._send(message)
+
+    # Delivery reports
+
+    def _poll(self) -> None:
+        """Serve the library's callbacks, in a thread of their own, and wake the event loop once per bunch."""
+        while not self._ended.is_set():
+            self._producer.poll(_POLL_SECONDS)
+            if self._reports:
+                with contextlib.suppress(RuntimeError):  # the event loop has ended
+                    self._loop.call_soon_threadsafe(self._take_reports)
+
+    def _delivered(
+        self, message: _OpenMessage, producer_number: int, error: KafkaError | None, _record: Message
+    ) -> None:
+        self._reports.append((message, producer_number, error))
+
+    def _take_reports(self) -> None:
+        settled: list[_OpenMessage] = []
+        failed: list[tuple[_OpenMessage, int, KafkaError]] = []
+        while self._reports:
+            message, producer_number, error = self._reports.popleft()
+            if error is None:
+                settled.append(message)
+            else:
+                failed.append((message, producer_number, error))
+        if settled:
+            self.brokers.answered()
+            self._told_failures.clear()
+            self._settle(settled)
+        for message, producer_number, error in failed:
+            self._failed(message, error, producer_number)
+
+    def _failed(self, message: _OpenMessage, error: KafkaError, producer_number: int) -> None:
+        self.metrics.failed_attempts += 1
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and message.refusal is None:
+            self._refuse(message)
+            return
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  (the library's public name)
+            if producer_number == self._producer_number:
+                self._replace_producer()
+        elif error.code() not in _PURGED | self._told_failures:
+            self._told_failures.add(error.code())
+            log.error(
+                "Kafka does not take records for the topic %s (%s); they wait and nothing is lost. "
+                "See `hortus kafka topics check`.",
+                message.record.topic,
+                error.str(),
+            )
+        self._send_later(message)
+
+    def _refuse(self, message: _OpenMessage) -> None:
+        """Replace the record by a note of it; when Kafka has the note, the message is refused to its sender."""
+        detail = (
+            f"The message of {len(message.payload)} bytes is larger than the Kafka topic "
+            f"{message.record.topic} takes."
+        )
+        verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, detail, refused_already=True)
+        message.refusal = detail
+        message.record = dead_letter(self._names, message.topic, b"", message.received_at_ms, verdict)
+        self._send(message)
+
+    def _settle(self, messages: Iterable[_OpenMessage]) -> None:
+        by_source: dict[Source, list[int]] = {}
+        count = 0
+        for message in messages:
+            count += 1
+            del self._open[message]
+            self._open_bytes -= len(message.payload)
+            if message.refusal is None:
+                by_source.setdefault(message.source, []).append(message.handle)
+            else:
+                message.source.refuse(message.handle, message.refusal)
+            self._count(message)
+        for source, handles in by_source.items():
+            source.settle(handles)
+        self.metrics.batches += 1
+        self.metrics.messages += count
+        self.metrics.last_commit_at = self._clock()
+        if not self._open:
+            self._all_settled.set()
+        self._relieve()
+
+    def _count(self, message: _OpenMessage) -> None:
+        _, stream = serial_and_stream(message.topic)
+        if message.refusal is not None:
+            outcome = "refused"
+        elif message.record.topic == self._names.dead_letter:
+            outcome = "dead-letter"
+        else:
+            outcome = "delivered"
+        self.metrics.outcomes[(outcome, stream)] += 1
+
+    def _relieve(self) -> None:
+        if self._relief_callbacks and not self.saturated:
+            callbacks, self._relief_callbacks = self._relief_callbacks, []
+            for callback in callbacks:
+                callback()
+
+    # The library's producer
+
+    def _new_producer(self) -> Producer:
+        return Producer(self._connection.configuration("hortus-ingest", self.brokers.error) | self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "enable.idempotence": True,
+            "acks": "all",
+            # Never give up: the message is still with its sender, and giving up would only delay it.
+            "message.timeout.ms": 0,
+            "request.timeout.ms": round(self._limits.request_seconds * 1000),
+            "linger.ms": self._limits.linger_ms,
+            "compression.type": "lz4",
+            "message.max.bytes": LARGEST_RECORD_BYTES + _RECORD_OVERHEAD_BYTES,
+            # Ours are the bounds of what waits; these are never reached before them.
+            "queue.buffering.max.messages": 10 * self._limits.waiting_messages,
+            "queue.buffering.max.kbytes": 1024 * 1024,
+            "topic.metadata.refresh.interval.ms": 30_000,
+            # For how long a topic that seems not to exist is hoped to be only new, before that is told.
+            "topic.metadata.propagation.max.ms": round(self._limits.request_seconds * 1000),
+        }
+
+    def _replace_producer(self) -> None:
+        """Begin anew with another producer after an error that the library cannot recover from by itself.
+
+        What the old one still has is reported as purged, and so sent again. It may be in Kafka already; a
+        second copy has no effect (P2).
+        """
+        log.error("the connection with Kafka is set up anew after a fatal error; nothing is lost")
+        old, self._producer = self._producer, self._new_producer()
+        self._producer_number += 1
+        old.purge()
+        old.flush(_FLUSH_SECONDS)  # only serves the reports of what was purged
+
+    # What others may look at
+
+    @property
+    def open_messages(self) -> int:
+        """How many messages were taken in and are not settled yet."""
+        return len(self._open)
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """For how long the oldest message has been waiting for Kafka."""
+        oldest = next(iter(self._open), None)
+        return 0.0 if oldest is None else max(0.0, self._clock() - oldest.received_at_ms / 1000)
+
+
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001

@@ -1,0 +1,68 @@
+"""One partition while it is ours: which of its records are open, and up to where all are done. Pure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+
+class Lane:
+    """The source of the messages of one partition; a handle is the offset of a record.
+
+    Records are settled in any order, since batches overtake each other, but an offset that is committed in
+    Kafka stands for all before it. So `done_up_to` is the first offset that is not settled.
+
+    `start` is where reading begins: the committed offset, or None if that is not known.
+    """
+
+    def __init__(self, topic: str, partition: int, start: int | None) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.start = start
+        self.done_up_to = start
+        self.asked_to_commit = start
+        self.committed = start
+        self.missed = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._next = start
+        self._opened: deque[int] = deque()
+        self._settled: set[int] = set()
+
+    def open(self, offset: int) -> bool:
+        """Take in the record at this offset; False if it is already known and not to be offered again.
+
+        A gap before it means that Kafka deleted records before they were read: they are counted as missed.
+        """
+        if self._next is not None:
+            if offset < self._next:
+                return False
+            self.missed += offset - self._next
+        self._next = offset + 1
+        if not self._opened:
+            self.done_up_to = offset
+            self.idle.clear()
+        self._opened.append(offset)
+        return True
+
+    @property
+    def next_offset(self) -> int | None:
+        """The offset after the newest record taken in."""
+        return self._next
+
+    # Source: what the intake calls
+
+    def settle(self, handles: Sequence[int]) -> None:
+        """Note that these records are stored, or kept elsewhere."""
+        opened, settled = self._opened, self._settled
+        settled.update(handles)
+        while opened and opened[0] in settled:
+            settled.discard(opened.popleft())
+        self.done_up_to = opened[0] if opened else self._next
+        if not opened:
+            self.idle.set()
+
+    def refuse(self, handle: int, reason: str) -> None:  # noqa: ARG002  (part of the protocol)
+        """Note that this record was counted as refused: nobody is there to be told, and it is done with."""
+        self.settle((handle,))

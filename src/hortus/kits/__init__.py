@@ -1,0 +1,1 @@
+"""Kits: identity, configuration, registry."""

@@ -1,0 +1,150 @@
+"""`hortus kit`: making, listing and deleting kits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from hortus.broker.account_changes import account_changes
+from hortus.command_database import open_ready_engine
+from hortus.command_line import DataDirOption, JsonOption, console, print_json, run
+from hortus.errors import UsageError
+from hortus.kits.store import (
+    CreatedKit,
+    CreatedPeripheral,
+    KitStore,
+    NewKit,
+    add_standard_configuration,
+    list_kits,
+)
+from hortus.settings import read_settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Kits: make, list, give a new password, delete."
+)
+
+Serial = Annotated[str, typer.Argument(help="The kit's serial, for example k-3b4c-6d7f-8g9h.")]
+
+_LONGEST_NAME = 40
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option("--name", help="What people call the kit (1 to 40 characters).")],
+    standard: Annotated[
+        bool,
+        typer.Option(
+            "--standard",
+            help="With an active configuration: virtual temperature, pressure and humidity sensors.",
+        ),
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Whether everybody may see its readings, without logging in.")
+    ] = False,
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make a kit and print its serial and password. The password is shown this once only."""
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise UsageError(f"A kit's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
+
+    async def work() -> tuple[CreatedKit, list[CreatedPeripheral]]:
+        settings = read_settings()
+        store = KitStore(account_changes(settings))
+        async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
+            kit = await store.create(connection, NewKit(name=name, public_dashboard=public))
+            peripherals = await add_standard_configuration(connection, kit.id) if standard else []
+            return kit, peripherals
+
+    kit, peripherals = run(work())
+    if as_json:
+        print_json(
+            {
+                "serial": kit.serial,
+                "password": kit.password,
+                "peripherals": [
+                    {"id": each.id, "name": each.name, "quantityTypes": each.quantity_types}
+                    for each in peripherals
+                ],
+            }
+        )
+        return
+    console.print(f"Serial:   {kit.serial}", markup=False)
+    console.print(f"Password: {kit.password}", markup=False)
+    console.print("Write the password into the kit's configuration now; it cannot be shown again.")
+
+
+@app.command("list")
+def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
+    """List all kits and when each was last heard."""
+
+    async def work() -> None:
+        async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
+            kits = await list_kits(connection)
+        if as_json:
+            print_json(
+                [
+                    {
+                        "serial": kit.serial,
+                        "name": kit.name,
+                        "lastSeen": kit.last_seen,
+                        "peripherals": kit.peripherals,
+                    }
+                    for kit in kits
+                ]
+            )
+            return
+        table = Table(Column("Serial", no_wrap=True), "Name", "Peripherals", "Last seen")
+        for kit in kits:
+            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), _ago(kit.last_seen))
+        console.print(table if kits else "No kits yet. `hortus kit create --name NAME` makes one.")
+
+    run(work())
+
+
+@app.command()
+def password(serial: Serial, as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
+    """Give a kit a new password and print it. The old one stops working, and an open connection is cut."""
+
+    async def work() -> str:
+        settings = read_settings()
+        async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
+            return await KitStore(account_changes(settings)).set_password(connection, serial)
+
+    new_password = run(work())
+    if as_json:
+        print_json({"serial": serial, "password": new_password})
+    else:
+        console.print(new_password, markup=False)
+
+
+@app.command()
+def delete(
+    serial: Serial,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Delete a kit and every reading it ever sent. This cannot be undone."""
+    if not yes:
+        typer.confirm(f"Delete {serial} and all its readings for good?", abort=True)
+
+    async def work() -> None:
+        settings = read_settings()
+        async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
+            await KitStore(account_changes(settings)).delete(connection, serial)
+
+    run(work())
+    console.print(f"Deleted {serial}.", markup=False)
+
+
+def _ago(moment: datetime | None) -> str:
+    if moment is None:
+        return "never"
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{max(seconds, 0)} s ago"

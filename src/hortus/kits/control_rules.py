@@ -1,0 +1,331 @@
+"""Whether a kit can run control rules (kit contract, section 5). Pure.
+
+A kit checks nothing: rules that are not as it expects end its program at boot or at the first reading. So they
+are checked here, in two steps, because the front-end writes rules before it renames the peripheral they name:
+
+    broken_rules         what is wrong with the document itself; checked whenever rules are written
+    unusable_rules       what does not fit the peripherals; checked when the configuration is to be active
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+MOST_FAULTS = 20
+"""So many are told at once; a person mends one after the other anyway."""
+
+INPUT_VARIABLES = ("largeNegative", "smallNegative", "nominal", "smallPositive", "largePositive")
+OUTPUT_VARIABLES = ("minimal", "low", "medium", "high", "maximal")
+HEDGES = ("very", "slightly")
+
+# Kit-local time of day. An offset or a Z ends the kit's program.
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?", re.ASCII)
+_QUANTITY_TYPE = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong, where it is, and what is expected there."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What rules may refer to of a peripheral: the commands that it takes."""
+
+    commands: frozenset[str]
+
+
+def is_time_of_day(value: object) -> bool:
+    """Whether this is a time of day as kits read it: `HH:MM` or `HH:MM:SS`."""
+    return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
+
+
+def broken_rules(control_rules: object) -> tuple[Fault, ...]:
+    """Return what is wrong with control rules, whatever the peripherals are."""
+    return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
+
+
+def unusable_rules(
+    control_rules: object, devices: Mapping[str, Device], quantity_type_ids: frozenset[int]
+) -> tuple[Fault, ...]:
+    """Return what keeps a configuration with these peripherals, by name, from using the rules."""
+    broken = broken_rules(control_rules)
+    if broken:
+        return broken
+    assert isinstance(control_rules, dict)
+    control = control_rules.get("fuzzyControl")
+    if control is None:
+        return ()
+    return tuple(islice(_device_faults(control, devices, quantity_type_ids), MOST_FAULTS))
+
+
+def _document_faults(control_rules: object) -> Iterator[Fault]:
+    if not isinstance(control_rules, dict):
+        yield _fault("controlRules", "an object is expected; {} means no control")
+        return
+    if "fuzzyControl" not in control_rules:
+        return  # no control; kits do not look at other keys
+    control = control_rules["fuzzyControl"]
+    place = "fuzzyControl"
+    if not isinstance(control, dict):
+        yield _fault(place, "an object with the keys input, output and rules is expected")
+        return
+    inputs, outputs, rules = control.get("input"), control.get("output"), control.get("rules")
+    if not isinstance(inputs, dict) or not isinstance(outputs, dict) or not isinstance(rules, list):
+        yield _fault(place, "input and output must be objects, and rules a list")
+        return
+    yield from _input_faults(inputs)
+    yield from _output_faults(outputs)
+    references = _References.of(inputs, outputs)
+    for index, rule in enumerate(rules):
+        yield from _rule_faults(rule, f"{place}.rules[{index}]", references)
+
+
+def _input_faults(inputs: dict[str, Any]) -> Iterator[Fault]:
+    for name, quantities in inputs.items():
+        place = f"fuzzyControl.input.{name}"
+        if not isinstance(quantities, dict):
+            yield _fault(place, "an object is expected, whose keys are ids of quantity types")
+            continue
+        for key, settings in quantities.items():
+            yield from _one_input_faults(key, settings, f"{place}.{key}")
+
+
+def _one_input_faults(key: str, settings: object, place: str) -> Iterator[Fault]:
+    if not _QUANTITY_TYPE.fullmatch(key):
+        yield _fault(place, "the key must be the id of a quantity type")
+    if not isinstance(settings, dict):
+        yield _fault(place, "an object is expected")
+        return
+    for name in ("nominalRange", "nominalDeltaRange"):
+        if not _is_number(settings.get(name)) or settings[name] <= 0:
+            yield _fault(f"{place}.{name}", "a number greater than 0 is expected")
+    if not _is_integer(settings.get("deltaMeasurements")) or settings["deltaMeasurements"] < 1:
+        yield _fault(f"{place}.deltaMeasurements", "a whole number of at least 1 is expected")
+    yield from _flag_faults(settings, "interpolated", place)
+    yield from _times_faults(settings.get("setpoints"), f"{place}.setpoints", numbers_only=True)
+
+
+def _output_faults(outputs: dict[str, Any]) -> Iterator[Fault]:
+    for name, commands in outputs.items():
+        place = f"fuzzyControl.output.{name}"
+        if not isinstance(commands, dict):
+            yield _fault(place, "an object is expected, whose keys are commands")
+            continue
+        for command, settings in commands.items():
+            yield from _one_output_faults(settings, f"{place}.{command}")
+
+
+def _one_output_faults(settings: object, place: str) -> Iterator[Fault]:
+    if not isinstance(settings, dict) or settings.get("type") not in ("continuous", "scheduled"):
+        yield _fault(place, "an object whose type is continuous or scheduled is expected")
+        return
+    details = settings.get(settings["type"])
+    place = f"{place}.{settings['type']}"
+    if not isinstance(details, dict):
+        yield _fault(place, "an object is expected")
+    elif settings["type"] == "continuous":
+        for name in ("minimal", "maximal"):
+            if not _is_number(details.get(name)):
+                yield _fault(f"{place}.{name}", "a number is expected")
+    else:
+        yield from _schedules_faults(details, place)
+
+
+def _schedules_faults(details: dict[str, Any], place: str) -> Iterator[Fault]:
+    yield from _flag_faults(details, "interpolated", place)
+    schedules = details.get("schedules")
+    if not isinstance(schedules, list) or not schedules:
+        yield _fault(f"{place}.schedules", "a list of at least one schedule is expected")
+        return
+    # Between nulls a kit does not interpolate; anything else that is no number ends its program.
+    numbers_only = details.get("interpolated") is True
+    for index, schedule in enumerate(schedules):
+        here = f"{place}.schedules[{index}]"
+        entries = schedule.get("schedule") if isinstance(schedule, dict) else None
+        yield from _times_faults(entries, f"{here}.schedule", numbers_only=numbers_only, null_allowed=True)
+
+
+def _times_faults(
+    entries: object, place: str, *, numbers_only: bool, null_allowed: bool = False
+) -> Iterator[Fault]:
+    if not isinstance(entries, list) or not entries:
+        yield _fault(place, "a list of at least one time and value is expected")
+        return
+    before = ""
+    for index, entry in enumerate(entries):
+        here = f"{place}[{index}]"
+        if not isinstance(entry, dict) or "value" not in entry or not is_time_of_day(entry.get("time")):
+            yield _fault(here, "a time as HH:MM:SS, without a time zone, and a value are expected")
+            continue
+        value = entry["value"]
+        if numbers_only and not _is_number(value) and not (null_allowed and value is None):
+            yield _fault(f"{here}.value", "a number is expected")
+        time = _with_seconds(entry["time"])
+        if time <= before:
+            yield _fault(here, "the times must ascend")
+        before = time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _References:
+    """What rules may refer to. `schedules` are the numbers of schedules of an output."""
+
+    inputs: frozenset[tuple[str, int]]
+    continuous: frozenset[tuple[str, str]]
+    schedules: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def of(cls, inputs: dict[str, Any], outputs: dict[str, Any]) -> _References:
+        known_inputs = {
+            (name, int(key))
+            for name, quantities in inputs.items()
+            if isinstance(quantities, dict)
+            for key in quantities
+            if _QUANTITY_TYPE.fullmatch(key)
+        }
+        known_outputs = {
+            (name, command): settings
+            for name, commands in outputs.items()
+            if isinstance(commands, dict)
+            for command, settings in commands.items()
+            if isinstance(settings, dict)
+        }
+        return cls(
+            inputs=frozenset(known_inputs),
+            continuous=frozenset(
+                target for target, settings in known_outputs.items() if settings.get("type") == "continuous"
+            ),
+            schedules={
+                target: _number_of_schedules(settings)
+                for target, settings in known_outputs.items()
+                if settings.get("type") == "scheduled"
+            },
+        )
+
+
+def _number_of_schedules(settings: dict[str, Any]) -> int:
+    details = settings.get("scheduled")
+    schedules = details.get("schedules") if isinstance(details, dict) else None
+    return len(schedules) if isinstance(schedules, list) else 0
+
+
+def _rule_faults(rule: object, place: str, references: _References) -> Iterator[Fault]:
+    if not isinstance(rule, dict):
+        yield _fault(place, "an object is expected")
+        return
+    for name, check in (
+        ("condition", _condition_faults),
+        ("implication", _implication_faults),
+        ("schedules", _rule_schedule_faults),
+    ):
+        parts = rule.get(name)
+        if not isinstance(parts, list):
+            yield _fault(f"{place}.{name}", "a list is expected")
+            continue
+        for index, part in enumerate(parts):
+            here = f"{place}.{name}[{index}]"
+            if isinstance(part, dict):
+                yield from check(part, here, references)
+            else:
+                yield _fault(here, "an object is expected")
+    times = rule.get("activeFrom"), rule.get("activeTo")
+    if not all(is_time_of_day(time) for time in times):
+        yield _fault(place, "activeFrom and activeTo must be times as HH:MM:SS, without a time zone")
+    elif _with_seconds(str(times[0])) > _with_seconds(str(times[1])):
+        yield _fault(
+            place, "activeFrom is later than activeTo, so it would never act; make two rules to cross midnight"
+        )
+
+
+def _condition_faults(condition: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
+    peripheral, quantity_type = condition.get("peripheral"), condition.get("quantityType")
+    if not isinstance(peripheral, str) or not _is_integer(quantity_type):
+        yield _fault(place, "the name of a peripheral and the id of a quantity type are expected")
+    elif (peripheral, quantity_type) not in references.inputs:
+        yield _fault(place, f"quantity type {quantity_type} of {peripheral} is not among the inputs")
+    yield from _word_faults(condition, "fuzzyVariable", INPUT_VARIABLES, place)
+    if condition.get("hedge") is not None:
+        yield from _word_faults(condition, "hedge", HEDGES, place)
+    for name in ("negation", "delta"):
+        if condition.get(name) is not None:
+            yield from _flag_faults(condition, name, place)
+
+
+def _implication_faults(implication: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
+    target = _target(implication)
+    if target not in references.continuous:
+        yield _fault(place, "the peripheral and command must be among the outputs, and continuous there")
+    yield from _word_faults(implication, "fuzzyVariable", OUTPUT_VARIABLES, place)
+
+
+def _rule_schedule_faults(choice: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
+    target = _target(choice)
+    if target is None or target not in references.schedules:
+        yield _fault(place, "the peripheral and command must be among the outputs, and scheduled there")
+        return
+    number, most = choice.get("schedule"), references.schedules[target]
+    if not _is_integer(number) or not 1 <= int(str(number)) <= most:
+        yield _fault(f"{place}.schedule", f"the number of a schedule is expected, from 1 to {most}")
+
+
+def _device_faults(
+    control: dict[str, Any], devices: Mapping[str, Device], quantity_type_ids: frozenset[int]
+) -> Iterator[Fault]:
+    for name, quantities in control["input"].items():
+        place = f"fuzzyControl.input.{name}"
+        if name not in devices:
+            yield _fault(place, "the configuration has no peripheral of this name")
+        for key in quantities:
+            if int(key) not in quantity_type_ids:
+                yield _fault(f"{place}.{key}", "there is no quantity type with this id")
+    for name, commands in control["output"].items():
+        place = f"fuzzyControl.output.{name}"
+        if name not in devices:
+            yield _fault(place, "the configuration has no peripheral of this name")
+            continue
+        for command in commands:
+            if command not in devices[name].commands:
+                yield _fault(f"{place}.{command}", "the peripheral has no such command")
+
+
+def _flag_faults(settings: dict[str, Any], name: str, place: str) -> Iterator[Fault]:
+    if not isinstance(settings.get(name), bool):
+        yield _fault(f"{place}.{name}", "true or false is expected")
+
+
+def _word_faults(settings: dict[str, Any], name: str, words: tuple[str, ...], place: str) -> Iterator[Fault]:
+    if settings.get(name) not in words:
+        yield _fault(f"{place}.{name}", f"one of {', '.join(words)} is expected")
+
+
+def _target(part: dict[str, Any]) -> tuple[str, str] | None:
+    peripheral, command = part.get("peripheral"), part.get("command")
+    return (peripheral, command) if isinstance(peripheral, str) and isinstance(command, str) else None
+
+
+def _is_number(value: object) -> bool:
+    # To Python, and to Python only, true is a number.
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _with_seconds(time: str) -> str:
+    return time if len(time) == len("HH:MM:SS") else f"{time}:00"
+
+
+def _fault(place: str, message: str) -> Fault:
+    return Fault(place=place, message=message)

@@ -1,0 +1,102 @@
+"""What ingest must know of kits, kept in memory: bounded, and dropped as soon as it changes.
+
+The registry never says no from memory. What it does not find is looked up again, once per batch, so a kit or
+peripheral that was made a moment ago is known; and what it wrongly still knows is caught by the store, which
+locks the peripherals of a batch as it writes. The cache is for speed; correctness does not rest on it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import asyncpg
+
+DEFAULT_CAPACITY_KITS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownKit:
+    """A kit as ingest sees it: its id, and the configuration that each of its peripherals belongs to."""
+
+    kit_id: int
+    configuration_by_peripheral: dict[int, int]
+
+
+class KitRegistry:
+    """Kits by serial and the ids of quantity types, read from the database when first asked for."""
+
+    def __init__(self, *, capacity_kits: int = DEFAULT_CAPACITY_KITS) -> None:
+        self._capacity_kits = capacity_kits
+        self._kits: OrderedDict[str, KnownKit] = OrderedDict()
+        self._quantity_types: frozenset[int] = frozenset()
+
+    def kit(self, serial: str) -> KnownKit | None:
+        """Return the kit if it is in memory; None says only that it is not."""
+        known = self._kits.get(serial)
+        if known is not None:
+            self._kits.move_to_end(serial)
+        return known
+
+    @property
+    def quantity_types(self) -> frozenset[int]:
+        """The ids of quantity types in memory."""
+        return self._quantity_types
+
+    async def load_kits(self, connection: asyncpg.Connection, serials: Iterable[str]) -> dict[str, KnownKit]:
+        """Read these kits afresh and return them; those that do not exist are forgotten."""
+        wanted = list(serials)
+        rows = await connection.fetch(
+            """
+            SELECT k.serial, k.id AS kit_id, p.id AS peripheral_id, p.kit_configuration_id
+            FROM kits k LEFT JOIN peripherals p ON p.kit_id = k.id
+            WHERE k.serial = ANY($1::text[])
+            """,
+            wanted,
+        )
+        for serial in wanted:
+            self.forget_kit(serial)
+        loaded: dict[str, KnownKit] = {}
+        for row in rows:
+            known = loaded.setdefault(
+                row["serial"], KnownKit(kit_id=row["kit_id"], configuration_by_peripheral={})
+            )
+            if row["peripheral_id"] is not None:
+                known.configuration_by_peripheral[row["peripheral_id"]] = row["kit_configuration_id"]
+        for serial, known in loaded.items():
+            self._remember(serial, known)
+        return loaded
+
+    async def load_quantity_types(self, connection: asyncpg.Connection) -> frozenset[int]:
+        """Read the ids of all quantity types afresh and return them."""
+        rows = await connection.fetch("SELECT id FROM quantity_types")
+        self._quantity_types = frozenset(row["id"] for row in rows)
+        return self._quantity_types
+
+    def changed(self, _what: str, serial: str) -> None:
+        """Follow an announcement of the database: forget what may no longer be so."""
+        if serial:
+            self.forget_kit(serial)
+        else:
+            self.forget_everything()
+
+    def forget_kit(self, serial: str) -> None:
+        """Drop what is known of one kit."""
+        self._kits.pop(serial, None)
+
+    def forget_everything(self) -> None:
+        """Drop all; for when changes may have been missed."""
+        self._kits.clear()
+        self._quantity_types = frozenset()
+
+    def _remember(self, serial: str, known: KnownKit) -> None:
+        self._kits[serial] = known
+        while len(self._kits) > self._capacity_kits:
+            self._kits.popitem(last=False)
+
+
+async def existing_peripherals(connection: asyncpg.Connection, peripheral_ids: Iterable[int]) -> set[int]:
+    """Return those of these peripheral ids that exist at all, whichever kit they belong to."""
+    rows = await connection.fetch("SELECT id FROM peripherals WHERE id = ANY($1::int[])", list(peripheral_ids))
+    return {row["id"] for row in rows}

@@ -1,0 +1,1 @@
+"""Readings: values, rules, storage and the path from bytes to rows."""

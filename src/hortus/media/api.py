@@ -1,0 +1,112 @@
+"""Endpoints about media of kits (contract, 4.10)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from sqlalchemy.engine import RowMapping
+from starlette.responses import Response
+
+from hortus.api.caller import CurrentCaller
+from hortus.api.documentation import GUARDED, HIDDEN, next_page, problems
+from hortus.api.kit_access import access_to_kit, access_to_kit_of_id
+from hortus.api.objects import ApiObject
+from hortus.api.paging import Cursor, next_link
+from hortus.api.parameters import IdInQuery
+from hortus.api.parts import UsedServices
+from hortus.api.permissions import Permission
+from hortus.api.replies import JsonReply, empty_reply, format_time
+from hortus.kits.api import KitSerial
+from hortus.media.store import delete_medium, find_medium, newest_media
+
+router = APIRouter(tags=["Media"])
+
+PAGE_SIZE = 50
+
+
+class Media(ApiObject):
+    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it."""
+
+    id: UUID
+    peripheral_id: int
+    kit_id: int
+    kit_configuration_id: int
+    datetime: datetime
+    name: str
+    type: str
+    metadata: Any
+    size: int
+
+
+@router.get(
+    "/kits/{kitSerial}/media",
+    response_model=list[Media],
+    responses=HIDDEN
+    | problems(403)
+    | next_page("Link", '</kits/k-3467-bcdf-ghjk/media?cursor=…&configuration=5>; rel="next"'),
+    summary="A kit's media",
+)
+async def list_media(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    configuration: IdInQuery = None,
+    peripheral: IdInQuery = None,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Newest first, 50 at a time."""
+    position = None if cursor is None else Cursor.parse(cursor)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        rows = await newest_media(
+            connection,
+            access.kit_id,
+            configuration_id=configuration,
+            peripheral_id=peripheral,
+            before=(position.at, position.id) if position else None,
+            most=PAGE_SIZE + 1,
+        )
+    page = rows[:PAGE_SIZE]
+    headers = {}
+    if len(rows) > PAGE_SIZE:
+        last = page[-1]
+        headers = next_link(
+            f"/kits/{access.kit['serial']}/media",
+            {
+                "cursor": Cursor(at=last["datetime"], id=last["id"]),
+                "configuration": configuration,
+                "peripheral": peripheral,
+            },
+        )
+    return JsonReply([_media_object(row) for row in page], headers=headers)
+
+
+@router.delete("/media/{mediaId}", response_class=Response, responses=GUARDED, summary="Delete a medium")
+async def remove_medium(
+    services: UsedServices, caller: CurrentCaller, medium_id: Annotated[UUID, Path(alias="mediaId")]
+) -> Response:
+    """Delete it and its content."""
+    async with services.writing() as connection:
+        medium = await find_medium(connection, medium_id)
+        access = await access_to_kit_of_id(connection, caller, medium["kit_id"] if medium else None)
+        access.require(Permission.DELETE_MEDIA)
+        await delete_medium(connection, medium_id)
+    return empty_reply()
+
+
+def _media_object(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "peripheralId": row["peripheral_id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "datetime": format_time(row["datetime"]),
+        "name": row["name"],
+        "type": row["type"],
+        "metadata": row["metadata"],
+        "size": row["size"],
+    }

@@ -1,0 +1,1 @@
+"""MQTT: packets and topic rules (pure), the client of ingest, and the built-in endpoint."""

@@ -1,0 +1,132 @@
+"""Who may do what on which MQTT topic, and which filter matches which topic. Pure.
+
+The topics of the kit contract are `kit/{serial}/{channel}`; names are matched exactly, case-sensitive. A kit
+writes and reads its own channels only, and only in the direction that the contract gives them (promise P5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+MAX_SERIAL_LENGTH = 20
+
+
+class Channel(Enum):
+    """What follows `kit/{serial}/` in a topic of the contract."""
+
+    MEASUREMENT_RAW = "measurement/raw"
+    MEASUREMENT_AGGREGATE = "measurement/aggregate"
+    MEDIA = "media"
+    SERVER_RPC_REQUEST = "server-rpc/request"
+    SERVER_RPC_RESPONSE = "server-rpc/response"
+    KIT_RPC_REQUEST = "kit-rpc/request"
+    KIT_RPC_RESPONSE = "kit-rpc/response"
+
+
+DATA_CHANNELS = frozenset({Channel.MEASUREMENT_RAW, Channel.MEASUREMENT_AGGREGATE, Channel.MEDIA})
+KIT_WRITES = DATA_CHANNELS | {Channel.SERVER_RPC_REQUEST, Channel.KIT_RPC_RESPONSE}
+KIT_READS = frozenset({Channel.SERVER_RPC_RESPONSE, Channel.KIT_RPC_REQUEST})
+
+_CHANNELS = {channel.value: channel for channel in Channel}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitTopic:
+    """A topic of the kit contract."""
+
+    serial: str
+    channel: Channel
+
+    def __str__(self) -> str:
+        return f"kit/{self.serial}/{self.channel.value}"
+
+
+def parse_kit_topic(topic: str) -> KitTopic | None:
+    """Return the parts of a topic of the contract, or None if the topic is not one."""
+    prefix, _, rest = topic.partition("/")
+    serial, _, suffix = rest.partition("/")
+    channel = _CHANNELS.get(suffix)
+    if prefix != "kit" or channel is None or not is_valid_serial(serial):
+        return None
+    return KitTopic(serial=serial, channel=channel)
+
+
+def is_valid_serial(serial: str) -> bool:
+    """Tell whether a text can be a kit's serial: opaque, 1 to 20 characters, none of `/ + #` and U+0000."""
+    return 0 < len(serial) <= MAX_SERIAL_LENGTH and not any(mark in serial for mark in "/+#\0")
+
+
+def kit_may_publish(serial: str, topic: str) -> bool:
+    """Tell whether this kit may publish on this topic."""
+    parsed = parse_kit_topic(topic)
+    return parsed is not None and parsed.serial == serial and parsed.channel in KIT_WRITES
+
+
+def kit_may_subscribe(serial: str, topic_filter: str) -> bool:
+    """Tell whether this kit may subscribe with this filter.
+
+    Only the exact names of its two readable topics are allowed. `kit/{serial}/#` is refused: MQTT has no way
+    to grant a part of a filter, and the whole would include topics that a kit must not read.
+    """
+    parsed = parse_kit_topic(topic_filter)
+    return parsed is not None and parsed.serial == serial and parsed.channel in KIT_READS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFilter:
+    """The parts of `$share/{group}/{topic_filter}` (MQTT 5, section 4.8.2)."""
+
+    group: str
+    topic_filter: str
+
+
+def parse_shared_filter(topic_filter: str) -> SharedFilter | None:
+    """Return the parts of a shared subscription, or None if the filter is an ordinary one."""
+    prefix, _, rest = topic_filter.partition("/")
+    if prefix != "$share":
+        return None
+    group, _, inner = rest.partition("/")
+    return SharedFilter(group=group, topic_filter=inner)
+
+
+def is_valid_topic(topic: str) -> bool:
+    """Tell whether a message can be published on this topic (section 4.7.3)."""
+    return 0 < len(topic.encode()) <= 65_535 and not any(mark in topic for mark in "+#\0")
+
+
+def is_valid_filter(topic_filter: str) -> bool:
+    """Tell whether a filter is well formed: `#` only alone in the last level, `+` only alone in a level."""
+    shared = parse_shared_filter(topic_filter)
+    if shared is not None:
+        group_is_valid = bool(shared.group) and not any(mark in shared.group for mark in "+#")
+        return group_is_valid and is_valid_filter_levels(shared.topic_filter)
+    return is_valid_filter_levels(topic_filter)
+
+
+def is_valid_filter_levels(topic_filter: str) -> bool:
+    """Tell whether a filter without a share prefix is well formed."""
+    if not topic_filter or "\0" in topic_filter:
+        return False
+    *before, last = topic_filter.split("/")
+    if any("#" in level or ("+" in level and level != "+") for level in before):
+        return False
+    return last in {"#", "+"} or not ("#" in last or "+" in last)
+
+
+def filter_matches(topic_filter: str, topic: str) -> bool:
+    """Tell whether a topic matches a valid filter (section 4.7).
+
+    A wildcard at the beginning does not match topics that begin with `$`. `a/#` matches `a` too. For a shared
+    subscription pass the filter inside it.
+    """
+    if topic.startswith("$") and topic_filter[:1] in {"+", "#"}:
+        return False
+    filter_levels = topic_filter.split("/")
+    topic_levels = topic.split("/")
+    for index, level in enumerate(filter_levels):
+        if level == "#":
+            return True
+        if index >= len(topic_levels) or level not in {"+", topic_levels[index]}:
+            return False
+    return len(filter_levels) == len(topic_levels)

@@ -1,0 +1,1 @@
+"""Messages set aside with a reason."""

@@ -1,0 +1,102 @@
+"""What kits ask at boot, read from the database in the form of the kit contract (4.4, 4.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
+from hortus.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
+
+
+async def quantity_types_json(connection: AsyncConnection) -> str:
+    """Return all quantity types. A kit crashes when a sensor's type is missing, so never only a part."""
+    rows = await connection.execute(select(QuantityTypeRow).order_by(QuantityTypeRow.id))
+    return _json(
+        [
+            {
+                "id": row["id"],
+                "physicalQuantity": row["physical_quantity"],
+                "physicalUnit": row["physical_unit"],
+                "physicalUnitSymbol": row["physical_unit_symbol"],
+            }
+            for row in rows.mappings()
+        ]
+    )
+
+
+async def active_configuration_json(connection: AsyncConnection, serial: str) -> str | None:
+    """Return the kit's active configuration with its peripherals and their definitions; None without one."""
+    configuration = (
+        (
+            await connection.execute(
+                select(KitConfigurationRow)
+                .join(KitRow, KitRow.id == KitConfigurationRow.kit_id)
+                .where(KitRow.serial == serial, KitConfigurationRow.active)
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if configuration is None:
+        return None
+    peripherals = await connection.execute(
+        select(PeripheralRow.__table__).where(PeripheralRow.kit_configuration_id == configuration["id"])
+    )
+    definitions = await connection.execute(
+        select(PeripheralDefinitionRow.__table__)
+        .join(PeripheralRow, PeripheralRow.peripheral_definition_id == PeripheralDefinitionRow.id)
+        .where(PeripheralRow.kit_configuration_id == configuration["id"])
+    )
+    definition_by_id = {row["id"]: _definition(row) for row in definitions.mappings()}
+    return _json(
+        {
+            "id": configuration["id"],
+            "kitId": configuration["kit_id"],
+            "description": configuration["description"],
+            "controllerSymbolLocation": configuration["controller_symbol_location"],
+            "controllerSymbol": configuration["controller_symbol"],
+            "controlRules": configuration["control_rules"],
+            "active": configuration["active"],
+            "neverUsed": configuration["never_used"],
+            "peripherals": [
+                {
+                    "peripheral": _peripheral(row),
+                    "definition": definition_by_id[row["peripheral_definition_id"]],
+                }
+                for row in peripherals.mappings()
+            ],
+        }
+    )
+
+
+def _peripheral(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "peripheralDefinitionId": row["peripheral_definition_id"],
+        "name": row["name"],
+        "configuration": row["configuration"],
+    }
+
+
+def _definition(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "description": row["description"],
+        "brand": row["brand"],
+        "model": row["model"],
+        "symbolLocation": row["symbol_location"],
+        "symbol": row["symbol"],
+        "configurationSchema": row["configuration_schema"],
+        "commandSchema": row["command_schema"],
+    }
+
+
+def _json(document: object) -> str:
+    return orjson.dumps(document).decode()

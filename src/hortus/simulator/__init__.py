@@ -1,0 +1,1 @@
+"""Virtual kits: a growing chamber's physics behind the kit protocol."""

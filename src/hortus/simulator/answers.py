@@ -1,0 +1,87 @@
+"""What a kit answers when the server asks (contract kit-mqtt, section 4.3). Pure but for its own memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from hortus.simulator.configuration import FittedPeripheral
+from hortus.simulator.devices import CommandError
+from hortus.wire.messages import (
+    KitCall,
+    KitResult,
+    LockOperation,
+    MethodNotFoundError,
+    PeripheralCommandCall,
+    PeripheralCommandLockCall,
+    PeripheralCommandLockResult,
+    PeripheralCommandResult,
+    Unrecognised,
+    UptimeCall,
+    UptimeResult,
+    VersionCall,
+    VersionResult,
+)
+
+KIT_VERSION = "1.0.0b8"
+
+
+class CommandDesk:
+    """Answers calls, and remembers what people commanded and locked.
+
+    `commanded` maps fields of Actuators to the percent that a person set.
+    """
+
+    def __init__(self) -> None:
+        self._peripherals: dict[str, FittedPeripheral] = {}
+        self._locked: set[str] = set()
+        self.commanded: dict[str, float] = {}
+
+    def fit(self, peripherals: Iterable[FittedPeripheral]) -> None:
+        """Begin anew with these peripherals, as after a boot."""
+        self._peripherals = {peripheral.name: peripheral for peripheral in peripherals}
+        self._locked.clear()
+        self.commanded.clear()
+
+    def answer(self, call: KitCall, uptime_seconds: float) -> KitResult:
+        """Return what the kit answers to this call."""
+        match call:
+            case VersionCall():
+                return VersionResult(version=KIT_VERSION)
+            case UptimeCall():
+                return UptimeResult(uptime_seconds=int(uptime_seconds))
+            case PeripheralCommandCall():
+                return self._command(call)
+            case PeripheralCommandLockCall():
+                # The real kit 1.0.0b8 crashes here; this is what its authors meant to answer.
+                return PeripheralCommandLockResult(locked=self._lock(call))
+            case Unrecognised():
+                return MethodNotFoundError()
+
+    def _command(self, call: PeripheralCommandCall) -> PeripheralCommandResult:
+        peripheral = self._peripherals.get(call.peripheral)
+        if peripheral is not None:
+            try:
+                self.commanded.update(peripheral.device.settings_of(json.loads(call.command)))
+            except (CommandError, ValueError, RecursionError) as error:
+                return _text(f"Error: {error}")
+        # A name that no peripheral has is answered like success, as kit 1.0.0b8 does.
+        return _text("ok")
+
+    def _lock(self, call: PeripheralCommandLockCall) -> bool:
+        was_locked = call.peripheral in self._locked
+        match call.operation:
+            case LockOperation.STATUS:
+                return was_locked
+            case LockOperation.ACQUIRE:
+                # Only names that exist are remembered, so that callers cannot make this grow.
+                if call.peripheral in self._peripherals:
+                    self._locked.add(call.peripheral)
+                return True
+            case LockOperation.RELEASE:
+                self._locked.discard(call.peripheral)
+                return was_locked
+
+
+def _text(text: str) -> PeripheralCommandResult:
+    return PeripheralCommandResult(media_type="text/plain", data=text.encode(), metadata="null")

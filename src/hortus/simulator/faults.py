@@ -1,0 +1,150 @@
+"""What goes wrong with kits in the field, on demand and by chance, from a seed.
+
+    dropouts    a sensor is silent for a while
+    reconnects  the connection breaks in the middle; what is unfinished is sent again in full
+    duplicates  a reading is published twice, with the same id
+    late        readings are held back for minutes or hours, then sent at once with their old timestamps
+    drift       the kit's clock runs ahead or behind, by up to six hours
+    garbage     a message that no server can use is published beside the good ones
+
+The chance of each is per reading.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from hortus.errors import UsageError
+
+_LONGEST_DRIFT_SECONDS = 6 * 3600.0
+
+
+class Fault(StrEnum):
+    """The faults by name."""
+
+    DROPOUTS = "dropouts"
+    RECONNECTS = "reconnects"
+    DUPLICATES = "duplicates"
+    LATE = "late"
+    DRIFT = "drift"
+    GARBAGE = "garbage"
+
+
+# Per reading. Rare enough that most readings get through, frequent enough that an hour shows each.
+USUAL_CHANCES: Mapping[Fault, float] = MappingProxyType(
+    {
+        Fault.DROPOUTS: 0.005,
+        Fault.RECONNECTS: 0.005,
+        Fault.DUPLICATES: 0.02,
+        Fault.LATE: 0.002,
+        Fault.DRIFT: 0.002,
+        Fault.GARBAGE: 0.02,
+    }
+)
+
+
+class UnknownFaultError(UsageError):
+    """A fault's name or chance was not understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultPlan:
+    """Which faults happen, and with which chance per reading (0 to 1)."""
+
+    chances: Mapping[Fault, float] = field(default_factory=dict)
+
+
+def parse_faults(text: str) -> FaultPlan:
+    """Read a list such as `dropouts,late:0.05`, or `all`, or an empty text for none.
+
+    A chance per reading may follow each name. Raises UnknownFaultError.
+    """
+    chances: dict[Fault, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, chance_text = part.partition(":")
+        chance = _chance(chance_text) if colon else None
+        for fault in _faults_named(name.strip()):
+            chances[fault] = USUAL_CHANCES[fault] if chance is None else chance
+    return FaultPlan(chances=chances)
+
+
+def _faults_named(name: str) -> list[Fault]:
+    if name == "all":
+        return list(Fault)
+    try:
+        return [Fault(name)]
+    except ValueError:
+        raise UnknownFaultError(
+            f"There is no fault “{name}”; choose from {', '.join(Fault)}, or all."
+        ) from None
+
+
+def _chance(text: str) -> float:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = -1.0
+    if not 0 <= chance <= 1:
+        raise UnknownFaultError(f"“{text}” is not a chance; write a number from 0 to 1, such as late:0.05.")
+    return chance
+
+
+class FaultDice:
+    """Throws the dice for one kit. Durations are in kit time, which `speed` shortens."""
+
+    def __init__(self, plan: FaultPlan, seed: str) -> None:
+        self._chances = plan.chances
+        self._randomness = random.Random(seed)  # noqa: S311 - chance, no secret
+
+    def strike(self, fault: Fault) -> bool:
+        """Whether this fault happens now."""
+        chance = self._chances.get(fault, 0.0)
+        return chance > 0 and self._randomness.random() < chance
+
+    def silence_seconds(self, measurement_seconds: float) -> float:
+        """For how long a sensor falls silent: 2 to 20 measurements."""
+        return measurement_seconds * self._randomness.uniform(2, 20)
+
+    def hold_back_seconds(self) -> float:
+        """For how long readings are held back: two minutes to three hours, short ones more often."""
+        return 120.0 * math.exp(self._randomness.uniform(0, math.log(90)))
+
+    def garbage(self, good: bytes, other_good: bytes, not_a_number: bytes) -> bytes:
+        """Return one bad payload, made from a good one or from what a confused kit could send."""
+        cut = self._randomness.randrange(1, len(good))
+        return self._randomness.choice(
+            (
+                b"",
+                self._randomness.randbytes(60),
+                good[:cut],
+                other_good,
+                not_a_number,
+                good + bytes(200_000),
+            )
+        )
+
+    def clock_error(self) -> ClockError | None:
+        """Return a new error of the clock, or None if the clock is set right."""
+        if self._randomness.random() < 0.3:
+            return None
+        # Cubed: most errors are minutes, few are hours.
+        jump = _LONGEST_DRIFT_SECONDS * self._randomness.uniform(-1, 1) ** 3
+        return ClockError(jump_seconds=jump, rate=self._randomness.uniform(-0.01, 0.01))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockError:
+    """A clock that is wrong by `jump_seconds` and gains `rate` seconds per second."""
+
+    jump_seconds: float
+    rate: float
+
+    def after(self, seconds: float) -> float:
+        """Return by how much the clock is ahead this many seconds after it went wrong; at most six hours."""
+        error_seconds = self.jump_seconds + self.rate * seconds
+        return min(_LONGEST_DRIFT_SECONDS, max(-_LONGEST_DRIFT_SECONDS, error_seconds))

@@ -1,0 +1,134 @@
+"""A season of readings as a kit would have sent them, for a demonstration that starts with something to see.
+
+The same physics as the live kit's: with the same layout and seed, the history ends where the live kit goes
+on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from hortus.errors import UsageError
+from hortus.simulator.aggregates import Aggregate
+from hortus.simulator.chamber import ChamberState
+from hortus.simulator.devices import device_defined_as
+from hortus.simulator.layouts import KitLayout, LayoutPeripheral
+from hortus.simulator.sensors import Channel
+
+
+class RawReading(NamedTuple):
+    """One reading; the quantity is named as in the quantity types.
+
+    A tuple rather than a dataclass: a season has half a million of them.
+    """
+
+    peripheral: str
+    physical_quantity: str
+    physical_unit: str
+    datetime: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateReading:
+    """The readings of one quantity in one window, reduced."""
+
+    peripheral: str
+    physical_quantity: str
+    physical_unit: str
+    datetime_start: datetime
+    datetime_end: datetime
+    count: int
+    average: float
+    minimum: float
+    maximum: float
+
+
+class HistorySpanError(UsageError):
+    """The span or step of a history makes no sense."""
+
+
+def season_of_history(
+    layout: KitLayout, start: datetime, end: datetime, step_seconds: int, seed: int
+) -> Iterator[RawReading | AggregateReading]:
+    """Yield what the kit measured after `start` and up to `end`, in order of time.
+
+    Raw readings come every `step_seconds`, whatever the configured measurement interval, so that a season
+    stays small; aggregates cover the configured interval. A window that `end` cuts short is left out.
+    """
+    _check(start, end, step_seconds)
+    # Seeded by text, because a tuple's hash is not a stable seed between Python versions.
+    randomness = random.Random(f"{seed} {layout.key}")  # noqa: S311 - sensor noise, no secret
+    climate = layout.climate(seed)
+    sensors = _sensors(layout, start)
+    state = climate.state_at(start.timestamp())
+    end_seconds = end.timestamp()
+    while state.time_seconds + step_seconds <= end_seconds:
+        state = climate.advance(state, step_seconds)
+        moment = datetime.fromtimestamp(state.time_seconds, UTC)
+        for sensor in sensors:
+            yield from sensor.measure(state, moment, randomness)
+        for sensor in sensors:
+            yield from sensor.close_window(moment)
+
+
+def _sensors(layout: KitLayout, start: datetime) -> list[_Sensor]:
+    sensors = []
+    for peripheral in layout.peripherals:
+        channels = device_defined_as(peripheral.definition_name).channels
+        if channels:
+            sensors.append(_Sensor(peripheral, channels, start))
+    return sensors
+
+
+class _Sensor:
+    """One measuring peripheral and its open window."""
+
+    def __init__(
+        self, peripheral: LayoutPeripheral, channels: tuple[Channel, ...], window_start: datetime
+    ) -> None:
+        self._name = peripheral.name
+        self._channels = [(channel, Aggregate()) for channel in channels]
+        self._aggregate_seconds = _aggregate_seconds(peripheral.configuration)
+        self._window_start = window_start
+
+    def measure(self, state: ChamberState, moment: datetime, randomness: random.Random) -> Iterator[RawReading]:
+        for channel, aggregate in self._channels:
+            value = channel.read(state, randomness)
+            aggregate.add(value)
+            yield RawReading(self._name, channel.physical_quantity, channel.physical_unit, moment, value)
+
+    def close_window(self, moment: datetime) -> Iterator[AggregateReading]:
+        if (moment - self._window_start).total_seconds() < self._aggregate_seconds:
+            return
+        for channel, aggregate in self._channels:
+            yield AggregateReading(
+                peripheral=self._name,
+                physical_quantity=channel.physical_quantity,
+                physical_unit=channel.physical_unit,
+                datetime_start=self._window_start,
+                datetime_end=moment,
+                count=aggregate.count,
+                average=aggregate.average,
+                minimum=aggregate.minimum,
+                maximum=aggregate.maximum,
+            )
+            aggregate.clear()
+        self._window_start = moment
+
+
+def _aggregate_seconds(configuration: Any) -> float:
+    return float(configuration["intervals"]["aggregateInterval"])
+
+
+def _check(start: datetime, end: datetime, step_seconds: int) -> None:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise HistorySpanError("A history needs times with a time zone.")
+    if end <= start:
+        raise HistorySpanError("A history must end after it starts.")
+    if step_seconds < 1:
+        raise HistorySpanError("The step of a history must be at least one second.")

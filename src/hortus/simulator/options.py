@@ -1,0 +1,67 @@
+"""What a run of virtual kits is told: where the server is, how fast time runs, what goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hortus.errors import UsageError
+from hortus.simulator.climate import Climate
+from hortus.simulator.faults import FaultPlan
+from hortus.simulator.link import LinkSettings
+from hortus.simulator.report import Recorder
+
+
+class SimulatorOptionsError(UsageError):
+    """An option of a simulation makes no sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitCredentials:
+    """Who a virtual kit is. `climate` is its chamber if a history has to go on; else one is made up."""
+
+    serial: str
+    password: str = field(repr=False)
+    climate: Climate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootTimes:
+    """How patient a booting kit is: the time-out of a question, and the pause before it asks anew."""
+
+    answer_timeout_seconds: float = 15.0
+    ask_again_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorOptions:
+    """How virtual kits run.
+
+    host, port        the MQTT server, plain TCP
+    speed             how many times faster a kit's time runs: intervals shrink, the chamber's day too;
+                      timestamps stay true to the wall clock
+    faults            what goes wrong, see `parse_faults`
+    raw_qos           0 as the real kit; 1 makes raw readings acknowledged, for load and fault tests
+    seed              selects weather, noise and faults; the same seed gives the same
+    stagger_seconds   pause between the starts of two kits, so that a fleet does not move as one
+    link, boot        times and limits of the real kit
+    recorder          is told of each reading that is to be acknowledged
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    speed: float = 1.0
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    raw_qos: int = 0
+    seed: int = 0
+    stagger_seconds: float = 0.02
+    link: LinkSettings = field(default_factory=LinkSettings)
+    boot: BootTimes = field(default_factory=BootTimes)
+    recorder: Recorder | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.speed <= 100_000:
+            raise SimulatorOptionsError("The speed must be above 0 and at most 100,000.")
+        if self.raw_qos not in {0, 1}:
+            raise SimulatorOptionsError("Raw readings are sent at QoS 0 or 1.")
+        if self.stagger_seconds < 0:
+            raise SimulatorOptionsError("The pause between the starts of two kits cannot be negative.")

@@ -1,0 +1,44 @@
+"""One answer for all who ask the same at the same moment, so that many viewers cost as much as one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class SharedAnswers(Generic[Answer]):
+    """Keeps each answer for `keep_seconds` after it was begun; at most `capacity` of them."""
+
+    def __init__(self, *, keep_seconds: float, capacity: int) -> None:
+        self._keep_seconds = keep_seconds
+        self._capacity = capacity
+        self._answers: OrderedDict[Hashable, tuple[float, asyncio.Task[Answer]]] = OrderedDict()
+
+    async def get(self, key: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Return the present answer to `key`, asking only if there is none or it is too old.
+
+        A failure is told to all who wait for it, and not kept.
+        """
+        now = time.monotonic()
+        until, answer = self._answers.get(key, (0.0, None))
+        if answer is None or (until <= now and answer.done()) or _failed(answer):
+            answer = asyncio.ensure_future(_as_coroutine(ask))
+            self._answers[key] = (now + self._keep_seconds, answer)
+            self._answers.move_to_end(key)
+            if len(self._answers) > self._capacity:
+                self._answers.popitem(last=False)
+        # Shielded: the others still wait for it when this one goes away.
+        return await asyncio.shield(answer)
+
+
+async def _as_coroutine(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    return await ask()
+
+
+def _failed(answer: asyncio.Task[Answer]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)

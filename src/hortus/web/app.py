@@ -1,0 +1,117 @@
+"""The HTTP application: which address is answered by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from hortus import __version__
+from hortus.accounts.passwords import Passwords
+from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
+from hortus.ingest.pipeline import IngestPipeline
+from hortus.web.database_access import DatabaseNotAnswering
+from hortus.web.headers import SecurityHeaders
+from hortus.web.health import FlowWatch, HealthEndpoints
+from hortus.web.login import LoginPages
+from hortus.web.metrics import HortusCollector, MetricsEndpoint
+from hortus.web.pages import StatusPages
+from hortus.web.problems import Problems, UnexpectedErrors
+from hortus.web.rendering import Templates
+from hortus.web.sessions import Sessions
+from hortus.web.status_store import StatusReader
+
+_READ = ["GET", "HEAD"]
+_STATIC_FILES = Path(__file__).parent / "static"
+_GZIP_FROM_BYTES = 1024
+_GZIP_LEVEL = 4
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebDependencies:
+    """What the pages are made of.
+
+    `secret_key` signs sessions and must be the same in all processes of an installation. `pipeline` and
+    `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
+    `metrics_token` lets its holders read /metrics from elsewhere. `api` is what answers below /api.
+    """
+
+    engine: AsyncEngine
+    secret_key: str
+    pipeline: IngestPipeline | None = None
+    endpoint_counters: object | None = None
+    metrics_token: str | None = None
+    api: ASGIApp | None = None
+    clock: Callable[[], datetime] = _now
+
+
+def create_app(dependencies: WebDependencies) -> FastAPI:
+    """Return the application. It holds no connection until the first request."""
+    templates = Templates()
+    problems = Problems(templates)
+    # No generated API pages: they load scripts from elsewhere.
+    app = FastAPI(title="Hortus", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    _add_routes(app, dependencies, templates)
+    app.add_exception_handler(HTTPException, problems.for_http_exception)
+    app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
+    # The last one added is the outermost.
+    app.add_middleware(UnexpectedErrors, problems=problems)
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Templates) -> None:
+    engine, pipeline = dependencies.engine, dependencies.pipeline
+    sessions = Sessions(dependencies.secret_key, engine)
+    watch = FlowWatch(pipeline, dependencies.clock) if pipeline else None
+    counters = dependencies.endpoint_counters
+
+    status = StatusPages(StatusReader(engine, dependencies.clock), sessions, templates)
+    app.add_route("/", status.index, methods=_READ)
+    app.add_route("/status", status.status, methods=_READ)
+
+    login = LoginPages(engine, Passwords(), sessions, templates)
+    app.add_route("/login", login.show, methods=_READ)
+    app.add_route("/login", login.log_in, methods=["POST"])
+    app.add_route("/logout", login.log_out, methods=["POST"])
+
+    health = HealthEndpoints(engine, watch, counters)
+    app.add_route("/healthz", health.healthz, methods=_READ)
+    app.add_route("/readyz", health.readyz, methods=_READ)
+
+    collector = HortusCollector(pipeline.metrics if pipeline else None, watch, counters)
+    app.add_route(
+        "/metrics", MetricsEndpoint(collector, sessions, dependencies.metrics_token).show, methods=_READ
+    )
+
+    if pipeline is not None:
+        receiver = GatewayReceiver(engine, pipeline)
+        app.add_route(RECEIVE_PATH, receiver.receive, methods=["POST"])
+
+    if dependencies.api is not None:
+        app.mount("/api", dependencies.api)
+    app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
+
+
+class _CachedStaticFiles(StaticFiles):
+    """Files whose address changes with their content: whoever asked with `?v=` may keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if scope["query_string"].startswith(b"v="):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

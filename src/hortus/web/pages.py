@@ -1,0 +1,61 @@
+"""The status page: all kits that the viewer may see, and what became of every message."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from hortus.web.answers import SharedAnswers
+from hortus.web.rendering import Templates
+from hortus.web.sessions import Sessions
+from hortus.web.status_store import COURSE_HOURS, LEDGER_HOURS, StatusReader
+from hortus.web.viewer import Viewer
+
+# The page asks every two seconds: a second is soon enough, and then many open tabs cost as much as one.
+_KEEP_SECONDS = 1.0
+_KEPT_ANSWERS = 200
+_LAST_PAGE = 1_000_000
+
+
+class StatusPages:
+    """`/` and the part of it that renews itself, `/status`."""
+
+    def __init__(self, reader: StatusReader, sessions: Sessions, templates: Templates) -> None:
+        self._reader = reader
+        self._sessions = sessions
+        self._templates = templates
+        self._answers = SharedAnswers[str](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+
+    async def index(self, request: Request) -> Response:
+        """Answer with the whole page."""
+        page = _page_number(request)
+        viewer = await self._sessions.viewer_of(request)
+        content = await self._status(viewer, page)
+        return self._templates.page("status.html", viewer=viewer, content=content, page=page)
+
+    async def status(self, request: Request) -> Response:
+        """Answer with the part that renews itself, or ask for the whole page if more than that changed."""
+        page = _page_number(request)
+        viewer = await self._sessions.viewer_of(request)
+        asked = (request.query_params.get("viewer"), request.query_params.get("build"))
+        if asked != (viewer.name, self._templates.build):
+            # Somebody logged in or out elsewhere, or the server was renewed.
+            return Response(status_code=200, headers={"HX-Refresh": "true"})
+        return HTMLResponse(await self._status(viewer, page))
+
+    async def _status(self, viewer: Viewer, page: int) -> str:
+        async def ask() -> str:
+            status = await self._reader.read(viewer, page)
+            return self._templates.render(
+                "_status.html", status=status, viewer=viewer, hours=LEDGER_HOURS, course_hours=COURSE_HOURS
+            )
+
+        return await self._answers.get((viewer.user, page), ask)
+
+
+def _page_number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 7 or not 1 <= int(text) <= _LAST_PAGE:
+        raise HTTPException(404, "There is no such page.")
+    return int(text)

@@ -1,0 +1,125 @@
+"""What the status page shows, as values, and the plain rules behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hortus.ledger.store import LedgerCounts
+from hortus.measurements.reasons import Reason
+
+
+class KitState(StrEnum):
+    """How long ago a kit was last heard, as the AstroPlant front-end distinguishes it (contract, 4.1)."""
+
+    ACTIVE = "active"
+    QUIET = "quiet"
+    SILENT = "silent"
+    NEVER = "never"
+
+
+_EXPLANATIONS = {reason.value: reason.explanation for reason in Reason}
+_ACTIVE_WITHIN = timedelta(minutes=10)
+_QUIET_WITHIN = timedelta(hours=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesKey:
+    """What a person charts: it outlives a change of configuration, although peripheral ids change."""
+
+    peripheral: str
+    quantity_type_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastReading:
+    """The newest reading of a series whose time is not in the future (P8). `at` is the kit's clock."""
+
+    key: SeriesKey
+    quantity: str
+    unit: str
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A last reading with its recent course: one value per slot of time, oldest first, None for no value."""
+
+    last: LastReading
+    course: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """How many messages ended in one way for one reason, in words."""
+
+    outcome: str
+    reason: str
+    explanation: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitStatus:
+    """One kit as the page shows it."""
+
+    serial: str
+    name: str | None
+    is_public: bool
+    last_seen: datetime | None
+    state: KitState
+    series: tuple[Series, ...]
+    counts: LedgerCounts
+    reasons: tuple[ReasonCount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPage:
+    """One page of kits, and the figures of all kits that the viewer may see.
+
+    `unassigned` counts messages that belong to no kit; None unless the viewer may see them.
+    """
+
+    now: datetime
+    page: int
+    pages: int
+    kits_in_total: int
+    kits: tuple[KitStatus, ...]
+    totals: LedgerCounts
+    unassigned: LedgerCounts | None
+    unassigned_reasons: tuple[ReasonCount, ...]
+
+
+def state_of(last_seen: datetime | None, now: datetime) -> KitState:
+    """Tell how long ago a kit was last heard."""
+    if last_seen is None:
+        return KitState.NEVER
+    silence = now - last_seen
+    if silence < _ACTIVE_WITHIN:
+        return KitState.ACTIVE
+    return KitState.QUIET if silence < _QUIET_WITHIN else KitState.SILENT
+
+
+def explained(counts: LedgerCounts) -> tuple[ReasonCount, ...]:
+    """Return the reasons of these counts in words, the most frequent first."""
+    return tuple(
+        ReasonCount(outcome=outcome, reason=reason, explanation=explanation_of(reason), count=count)
+        for (outcome, reason), count in sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
+        if count
+    )
+
+
+def explanation_of(reason: str) -> str:
+    """Return what a reason means. The database may know reasons of a later version."""
+    return _EXPLANATIONS.get(reason, "This version of Hortus does not know this reason.")
+
+
+def summed(counts: Sequence[LedgerCounts]) -> LedgerCounts:
+    """Return the sum of these counts."""
+    total = LedgerCounts()
+    for one in counts:
+        total.add(one)
+    return total

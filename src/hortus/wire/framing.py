@@ -1,0 +1,94 @@
+"""The segments that a packed message claims, read from its segment table without unpacking the rest.
+
+A message begins with the number of its segments less one and the size of each in 8-byte words, as unsigned
+32-bit little-endian numbers, padded to a whole word (Cap'n Proto encoding, "Serialization Over a Stream").
+The table itself is packed like everything else (same document, "Packing"). A decoder allocates what the table
+claims, so checking the table is enough to bound what decoding costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WORD_BYTES = 8
+# The Cap'n Proto library refuses 512 and more; a kit's pictures have two.
+MAXIMUM_SEGMENTS = 511
+
+# The tag of a table in which only the lowest byte of the first size is not zero, as in nearly all messages.
+_ONE_SHORT_SEGMENT = b"\x10"
+
+
+class BrokenFraming(Exception):
+    """The payload does not begin with a segment table; wherever a caller sees it, it becomes a WireError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentTable:
+    """The sizes of the segments, and at which byte of the packed payload the first one begins."""
+
+    segment_bytes: tuple[int, ...]
+    payload_position: int
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all segments together, unpacked."""
+        return sum(self.segment_bytes)
+
+
+def read_segment_table(payload: bytes) -> SegmentTable:
+    """Read the segment table at the start of a packed message.
+
+    Raises BrokenFraming if the table is cut off, does not end where a packed word ends, or has more than 511
+    segments.
+    """
+    if payload[:1] == _ONE_SHORT_SEGMENT and len(payload) > 1:
+        return SegmentTable(segment_bytes=(payload[1] * WORD_BYTES,), payload_position=2)
+    first_word, _ = _unpack_words(payload, 1)
+    segments = int.from_bytes(first_word[:4], "little") + 1
+    if segments > MAXIMUM_SEGMENTS:
+        raise BrokenFraming
+    table, position = _unpack_words(payload, segments // 2 + 1)
+    sizes = (int.from_bytes(table[4 * n : 4 * n + 4], "little") for n in range(1, segments + 1))
+    return SegmentTable(segment_bytes=tuple(WORD_BYTES * size for size in sizes), payload_position=position)
+
+
+def join_segments(payload: bytes, table: SegmentTable) -> tuple[bytes, int]:
+    """Return a packed message of one segment that holds all segments of this one as a blob, and its size.
+
+    Its root is a struct with one pointer, to bytes. Words are written with the tag for eight bytes as they are
+    and no further words in the run.
+    """
+    words = table.total_bytes // WORD_BYTES + 2
+    segment_table = bytes(4) + words.to_bytes(4, "little")
+    root_pointer = bytes.fromhex("00000000 0000 0100")
+    blob_pointer = bytes.fromhex("01000000") + (table.total_bytes << 3 | 2).to_bytes(4, "little")
+    start = b"".join(b"\xff" + word + b"\x00" for word in (segment_table, root_pointer, blob_pointer))
+    return start + payload[table.payload_position :], words
+
+
+def _unpack_words(payload: bytes, words: int) -> tuple[bytes, int]:
+    """Unpack the first words of a payload; return them and the position after them."""
+    unpacked = bytearray()
+    position = 0
+    while len(unpacked) < words * WORD_BYTES:
+        tag = payload[position : position + 1]
+        literals = position + 1
+        position = literals + sum(byte.bit_count() for byte in tag)
+        # A run of zero words, or of words as they are, follows with its length in words.
+        run = payload[position : position + 1] if tag in (b"\x00", b"\xff") else b"\x00"
+        if not tag or not run or position > len(payload):
+            raise BrokenFraming
+        for bit in range(8):
+            present = tag[0] >> bit & 1
+            unpacked.append(payload[literals] if present else 0)
+            literals += present
+        if tag == b"\x00":
+            unpacked += bytes(run[0] * WORD_BYTES)
+            position += 1
+        elif tag == b"\xff":
+            unpacked += payload[position + 1 : position + 1 + run[0] * WORD_BYTES]
+            position += 1 + run[0] * WORD_BYTES
+    # The existing decoders read the table by itself and refuse a run that reaches beyond it.
+    if words > 1 and len(unpacked) != words * WORD_BYTES:
+        raise BrokenFraming
+    return bytes(unpacked), position

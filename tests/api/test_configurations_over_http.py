@@ -1,0 +1,391 @@
+"""Configurations and peripherals over HTTP (contract, 4.6 and 4.7; kit contract, 4.4 to 4.6 and 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from api_client import Installation, Person, assert_invalid, assert_problem
+
+from hortus.kits.store import CreatedKit
+
+INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
+BAROMETER, HEATER, CAMERA, LOGGER, REAL_CAMERA = 3, 4, 5, 6, 13
+NAME_LENGTH = {"mustHaveLengthBetween": {"min": 1, "max": 40}}
+
+
+def rules(climate: str = "Climate", heater: str = "Heater", command: str = "heat", quantity: int = 1) -> Any:
+    time = {"activeFrom": "00:00:00", "activeTo": "23:59:59"}
+    return {
+        "fuzzyControl": {
+            "input": {
+                climate: {
+                    str(quantity): {
+                        "nominalRange": 1.0,
+                        "nominalDeltaRange": 0.5,
+                        "deltaMeasurements": 3,
+                        "interpolated": True,
+                        "setpoints": [{"time": "00:00:00", "value": 19}, {"time": "07:00:00", "value": 24.5}],
+                    }
+                }
+            },
+            "output": {heater: {command: {"type": "continuous", "continuous": {"minimal": 0, "maximal": 10}}}},
+            "rules": [
+                {
+                    "condition": [
+                        {
+                            "peripheral": climate,
+                            "quantityType": quantity,
+                            "fuzzyVariable": "largeNegative",
+                            "negation": False,
+                            "delta": False,
+                        }
+                    ],
+                    "implication": [{"peripheral": heater, "command": command, "fuzzyVariable": "maximal"}],
+                    "schedules": [],
+                    **time,
+                }
+            ],
+        }
+    }
+
+
+class Workbench:
+    """A kit, its owner, and short ways to work on its configurations."""
+
+    def __init__(self, api: Installation, kit: CreatedKit, owner: Person) -> None:
+        self.api, self.kit, self.owner = api, kit, owner
+
+    @classmethod
+    async def of(cls, api: Installation) -> Workbench:
+        kit = await api.kit()
+        return cls(api, kit, await api.member(kit, access_configure=True))
+
+    async def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        content = {} if body is None else {"json": body}
+        return await self.api.client.request(
+            method, path, params=query or None, headers=self.owner.headers, **content
+        )
+
+    async def configuration(self, description: str | None = None) -> dict[str, Any]:
+        made = await self.request(
+            "POST", f"/kits/{self.kit.serial}/configurations", {"description": description}
+        )
+        assert made.status_code == 200
+        document: dict[str, Any] = made.json()
+        return document
+
+    async def add(self, configuration_id: int, definition: int, name: str, settings: Any) -> httpx.Response:
+        body = {"peripheralDefinitionId": definition, "name": name, "configuration": settings}
+        return await self.request("POST", f"/kit-configurations/{configuration_id}/peripherals", body)
+
+    async def change(self, configuration_id: int, **body: Any) -> httpx.Response:
+        return await self.request("PATCH", f"/kit-configurations/{configuration_id}", body)
+
+    async def listed(self) -> list[dict[str, Any]]:
+        response = await self.request("GET", f"/kits/{self.kit.serial}/configurations")
+        assert response.status_code == 200
+        documents: list[dict[str, Any]] = response.json()
+        return documents
+
+    async def runnable(self) -> int:
+        configuration_id: int = (await self.configuration("Basil"))["id"]
+        assert (await self.add(configuration_id, BAROMETER, "Climate", INTERVALS)).status_code == 200
+        assert (await self.add(configuration_id, HEATER, "Heater", None)).status_code == 200
+        return configuration_id
+
+
+async def test_a_new_configuration_is_empty_and_inactive(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    made = await bench.configuration("Basil, week 1")
+    assert made == {
+        "id": made["id"],
+        "kitId": bench.kit.id,
+        "description": "Basil, week 1",
+        "controllerSymbolLocation": "astroplant_kit.controller",
+        "controllerSymbol": "AstroplantControllerV1",
+        "controlRules": {},
+        "active": False,
+        "neverUsed": True,
+    }
+    assert await bench.listed() == [{**made, "peripherals": []}]
+
+
+async def test_peripherals_are_added_changed_listed_and_deleted(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    added = await bench.add(configuration_id, BAROMETER, "Climate", INTERVALS)
+    assert added.status_code == 200
+    peripheral = added.json()
+    assert peripheral == {
+        "id": peripheral["id"],
+        "kitId": bench.kit.id,
+        "kitConfigurationId": configuration_id,
+        "peripheralDefinitionId": BAROMETER,
+        "name": "Climate",
+        "configuration": INTERVALS,
+    }
+    heater = (await bench.add(configuration_id, HEATER, "Heater", None)).json()
+    assert heater["configuration"] is None
+    # As the front-end does: the whole object, with keys that cannot be changed.
+    settings = {"intervals": {"measurementInterval": 5, "aggregateInterval": 60}}
+    change = {**peripheral, "name": "Air", "configuration": settings, "kitId": 1, "id": 2}
+    changed = await bench.request("PATCH", f"/peripherals/{peripheral['id']}", change)
+    assert changed.json() == {**peripheral, "name": "Air", "configuration": settings}
+    same = await bench.request("PATCH", f"/peripherals/{peripheral['id']}", {"name": None})
+    assert (same.status_code, same.json()) == (200, changed.json())
+    assert (await bench.listed())[0]["peripherals"] == [changed.json(), heater]
+    deleted = await bench.request("DELETE", f"/peripherals/{heater['id']}")
+    assert (deleted.status_code, deleted.content) == (200, b"")
+    assert (await bench.listed())[0]["peripherals"] == [changed.json()]
+
+
+async def test_a_peripheral_that_breaks_rules_is_refused(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    assert_invalid(await bench.add(configuration_id, HEATER, "", None), name=[NAME_LENGTH])
+    assert_invalid(await bench.add(configuration_id, HEATER, "a" * 41, None), name=[NAME_LENGTH])
+    assert_invalid(await bench.add(configuration_id, 2**31 - 1, "a", None), peripheralDefinitionId=["notFound"])
+    for definition, settings in (
+        (HEATER, {}),
+        (BAROMETER, None),
+        (BAROMETER, {"intervals": {"measurementInterval": 4, "aggregateInterval": 60}}),
+        (CAMERA, {"schedule": [{"time": "12:00:00", "command": "paint"}]}),
+    ):
+        assert_invalid(await bench.add(configuration_id, definition, "a", settings), configuration=["other"])
+    response = await bench.request(
+        "POST",
+        f"/kit-configurations/{configuration_id}/peripherals",
+        {"peripheralDefinitionId": HEATER, "name": "a"},
+    )
+    assert_problem(response, 400, "/probs/invalid-json", category="semantic")
+
+
+async def test_a_name_is_taken_once_in_a_configuration(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    taken = await bench.add(configuration_id, HEATER, "Climate", None)
+    assert "Climate" in taken.json()["detail"]
+    assert_invalid(taken, name=["alreadyExists"])
+    heater = (await bench.listed())[0]["peripherals"][1]
+    renamed = await bench.request("PATCH", f"/peripherals/{heater['id']}", {"name": "Climate"})
+    assert_invalid(renamed, name=["alreadyExists"])
+    other = (await bench.configuration())["id"]
+    assert (await bench.add(other, HEATER, "Climate", None)).status_code == 200
+
+
+async def test_what_would_crash_a_kit_is_refused_with_an_explanation(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
+    assert "crash" in logger.json()["detail"]
+    assert_invalid(logger, peripheralDefinitionId=["other"])
+    for schedule in ([], [{"time": "12:00:00Z", "command": "art"}], [{"time": "noon", "command": "art"}]):
+        camera = await bench.add(configuration_id, CAMERA, "Camera", {"schedule": schedule})
+        assert "schedule" in camera.json()["detail"]
+        assert_invalid(camera, configuration=["other"])
+    assert (
+        await bench.add(configuration_id, CAMERA, "Camera", {"schedule": [{"time": "12:00", "command": "art"}]})
+    ).status_code == 200
+
+
+async def test_a_configuration_with_what_crashes_a_kit_does_not_become_active(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    # As it may be in a database that comes from elsewhere.
+    await api.run(
+        "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
+        "VALUES (:kit, :configuration, :definition, 'Logger', '{\"storagePath\": \"./data\"}')",
+        kit=bench.kit.id,
+        configuration=configuration_id,
+        definition=LOGGER,
+    )
+    refused = await bench.change(configuration_id, active=True)
+    assert "Logger" in refused.json()["detail"]
+    assert_invalid(refused, active=["other"])
+
+
+async def test_a_camera_that_needs_the_lamp_does_not_become_active_without_it(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    settings = {"camera": "piCameraV2", "schedule": [{"time": "12:00:00", "command": "ndvi"}]}
+    assert (await bench.add(configuration_id, REAL_CAMERA, "Camera", settings)).status_code == 200
+    assert_invalid(await bench.change(configuration_id, active=True), active=["other"])
+    lamp = {"gpioAddressBlue": 21, "gpioAddressRed": 20, "gpioAddressFarRed": 18}
+    assert (await bench.add(configuration_id, 12, "Lamp", lamp)).status_code == 200
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
+async def test_one_configuration_at_a_time_is_active_and_once_active_it_stays_as_it_is(
+    api: Installation,
+) -> None:
+    bench = await Workbench.of(api)
+    first, second = await bench.runnable(), await bench.runnable()
+    activated = await bench.change(first, active=True)
+    assert activated.status_code == 200
+    assert (activated.json()["active"], activated.json()["neverUsed"]) == (True, False)
+    assert activated.json().keys() == {
+        *("id", "kitId", "description", "controllerSymbolLocation", "controllerSymbol"),
+        *("controlRules", "active", "neverUsed"),
+    }
+    await bench.change(second, active=True)
+    assert [(each["active"], each["neverUsed"]) for each in await bench.listed()] == [
+        (False, False),
+        (True, False),
+    ]
+    for body in (
+        {"controlRules": {}},
+        {"controllerSymbol": "Other"},
+        {"controllerSymbolLocation": "other", "description": "x"},
+    ):
+        assert_invalid(await bench.change(first, **body), configurationId=["alreadyActivated"])
+    peripheral = (await bench.listed())[0]["peripherals"][0]
+    for response in (
+        await bench.add(first, HEATER, "Other", None),
+        await bench.request("PATCH", f"/peripherals/{peripheral['id']}", {"name": "Other"}),
+        await bench.request("DELETE", f"/peripherals/{peripheral['id']}"),
+    ):
+        assert_invalid(response, configurationId=["alreadyActivated"])
+    described = await bench.change(first, description="Old", controlRules=None, active=False)
+    assert (described.status_code, described.json()["description"]) == (200, "Old")
+    assert [each["active"] for each in await bench.listed()] == [False, True]
+    emptied = await bench.change(first, description=None)
+    assert emptied.json()["description"] is None
+    same = await bench.change(first)
+    assert (same.status_code, same.json()) == (200, emptied.json())
+    off = await bench.change(second, active=False)
+    assert off.json()["active"] is False
+
+
+async def test_rules_are_stored_as_they_are_and_checked_against_peripherals_on_activation(
+    api: Installation,
+) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    # The front-end writes the rules before it renames the peripheral that they name.
+    written = await bench.change(configuration_id, controlRules=rules(climate="Air"))
+    assert (written.status_code, written.json()["controlRules"]) == (200, rules(climate="Air"))
+    refused = await bench.change(configuration_id, active=True)
+    assert "fuzzyControl.input.Air" in refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+    climate = (await bench.listed())[0]["peripherals"][0]
+    await bench.request("PATCH", f"/peripherals/{climate['id']}", {**climate, "name": "Air"})
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "unusable", [rules(heater="Oven"), rules(command="cool"), rules(quantity=999), rules(heater="Climate")]
+)
+async def test_rules_that_no_peripheral_can_follow_do_not_become_active(
+    api: Installation, unusable: Any
+) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    refused = await bench.change(configuration_id, controlRules=unusable, active=True)
+    assert_invalid(refused, controlRules=["other"])
+    assert (await bench.listed())[0]["controlRules"] == {}
+
+
+@pytest.mark.parametrize("broken", [[], "x", 1, {"fuzzyControl": {}}, {"fuzzyControl": None}])
+async def test_broken_rules_are_refused(api: Installation, broken: Any) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    refused = await bench.change(configuration_id, controlRules=broken)
+    assert refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+
+
+async def test_a_controller_is_a_module_and_a_class(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    refused = await bench.change(configuration_id, controllerSymbol="", controllerSymbolLocation="a..b")
+    assert_invalid(refused, controllerSymbol=["other"], controllerSymbolLocation=["other"])
+    changed = await bench.change(configuration_id, controllerSymbol="Mine", controllerSymbolLocation="my.own")
+    assert (changed.json()["controllerSymbol"], changed.json()["controllerSymbolLocation"]) == (
+        "Mine",
+        "my.own",
+    )
+
+
+async def test_a_configuration_is_copied_with_rules_and_peripherals(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    source = await bench.runnable()
+    await bench.change(source, controlRules=rules())
+    await bench.change(source, active=True)
+    target = await Workbench.of(api)
+    at = f"/kits/{target.kit.serial}/configurations"
+    # Somebody who may not see the source learns nothing of it.
+    hidden = await target.request("POST", at, source=source)
+    absent = await target.request("POST", at, source=2**31 - 1)
+    assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
+    assert_problem(hidden, 404)
+    await api.join(bench.kit, target.owner)
+    made = await target.request("POST", at, source=source)
+    copy = made.json()
+    assert (made.status_code, copy) == (
+        200,
+        {
+            "id": copy["id"],
+            "kitId": target.kit.id,
+            "description": f"Copy of #{source} - Basil",
+            "controllerSymbolLocation": "astroplant_kit.controller",
+            "controllerSymbol": "AstroplantControllerV1",
+            "controlRules": rules(),
+            "active": False,
+            "neverUsed": True,
+        },
+    )
+    [listed] = await target.listed()
+    assert [(each["name"], each["kitId"], each["configuration"]) for each in listed["peripherals"]] == [
+        ("Climate", target.kit.id, INTERVALS),
+        ("Heater", target.kit.id, None),
+    ]
+    originals = {each["id"] for each in (await bench.listed())[0]["peripherals"]}
+    assert originals.isdisjoint(each["id"] for each in listed["peripherals"])
+
+
+async def test_either_a_body_or_a_source_makes_a_configuration(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    source = (await bench.configuration())["id"]
+    at = f"/kits/{bench.kit.serial}/configurations"
+    assert_problem(await bench.request("POST", at), 400)
+    assert_problem(await bench.request("POST", at, {}, source=source), 400)
+    copy = await bench.request("POST", at, source=source)
+    assert copy.json()["description"] == f"Copy of #{source}"
+
+
+async def test_a_deleted_configuration_takes_its_readings_along_and_queues_its_media(
+    api: Installation,
+) -> None:
+    bench = await Workbench.of(api)
+    configuration_id, kept = await bench.runnable(), await bench.runnable()
+    await bench.change(configuration_id, active=True)
+    peripherals = {each["id"]: each["peripherals"][0]["id"] for each in await bench.listed()}
+    medium = uuid4()
+    for each, peripheral in peripherals.items():
+        await api.run(
+            "INSERT INTO raw_measurements (datetime, value, id, kit_id, peripheral_id, kit_configuration_id, "
+            "quantity_type_id) VALUES ('2026-01-05T00:00:00Z', 1, :id, :kit, :peripheral, :configuration, 1)",
+            id=uuid4(),
+            kit=bench.kit.id,
+            peripheral=peripheral,
+            configuration=each,
+        )
+    await api.run(
+        "INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, name, type, metadata, "
+        "size) VALUES (:id, :peripheral, :kit, :configuration, now(), 'a', 'image/png', 'null', 3)",
+        id=medium,
+        peripheral=peripherals[configuration_id],
+        kit=bench.kit.id,
+        configuration=configuration_id,
+    )
+    deleted = await bench.request("DELETE", f"/kit-configurations/{configuration_id}")
+    assert (deleted.status_code, deleted.content) == (200, b"")
+    assert [each["id"] for each in await bench.listed()] == [kept]
+    left = "SELECT array_agg(kit_configuration_id) FROM raw_measurements WHERE kit_id = :kit"
+    assert await api.scalar(left, kit=bench.kit.id) == [kept]
+    queued = "SELECT kit_serial FROM queue_media_pending_deletion WHERE media_id = :id"
+    assert await api.scalar(queued, id=medium) == bench.kit.serial
+    assert await api.scalar("SELECT count(*) FROM media WHERE id = :id", id=medium) == 0

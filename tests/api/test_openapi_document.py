@@ -1,0 +1,81 @@
+"""The OpenAPI document is true: whatever is sent, nothing fails and every answer is one that it describes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import seed as with_seed
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from hortus.api.rate_limits import Allowance, Allowances
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    unsupported_method,
+)
+MANY = Allowance(at_once=100_000, refill_seconds=0.0)
+GENEROUS = Allowances(anonymous=MANY, log_ins=MANY, log_ins_per_user=MANY, sign_ups=MANY, password_resets=MANY)
+EXAMPLES = 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # thousands of requests; seconds on a machine that does nothing else
+@pytest.mark.parametrize("identified", [False, True], ids=["anonymous", "logged in"])
+async def test_every_answer_to_anything_is_described(serve: Any, identified: bool) -> None:
+    # Without a prefix: a path with `..` in it still ends in the API then.
+    async with serve(prefix="", sign_up_open=True, allowances=GENEROUS) as api:
+        document = (await api.client.get("/openapi.json")).json()
+        person = await api.person()
+        kit = await api.kit()
+        await api.join(kit, person, access_super=True)
+        made = await api.client.post(f"/kits/{kit.serial}/configurations", json={}, headers=person.headers)
+        known = {"kitSerial": kit.serial, "kitConfigurationId": made.json()["id"], "username": person.username}
+        headers = person.headers if identified else {}
+        await asyncio.to_thread(try_everything, document, api.base_url, headers, known)
+
+
+def try_everything(document: Any, base_url: str, headers: dict[str, str], known: dict[str, Any]) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    tried = 0
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        try_operation(operation, schemathesis.GenerationMode.POSITIVE, base_url, headers, known)
+        # An operation without parameters and body has nothing that could be wrong.
+        with contextlib.suppress(Unsatisfiable):
+            try_operation(operation, schemathesis.GenerationMode.NEGATIVE, base_url, headers, known)
+        tried += 1
+    assert tried == sum(len(operations) for operations in document["paths"].values())
+
+
+def try_operation(
+    operation: Any, mode: Any, base_url: str, headers: dict[str, str], known: dict[str, Any]
+) -> None:
+    # With things that exist wherever the path names one, or nearly every request would end at a 404.
+    @with_seed(20261122)
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def attempt(case: Any) -> None:
+        if mode is schemathesis.GenerationMode.POSITIVE:
+            for name in known.keys() & (case.path_parameters or {}).keys():
+                case.path_parameters[name] = known[name]
+        response = case.call(base_url=base_url, headers=headers)
+        case.validate_response(response, checks=list(CHECKS))
+
+    attempt()

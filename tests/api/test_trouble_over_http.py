@@ -1,0 +1,83 @@
+"""What a request gets when the trouble is not its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from api_client import Installation, assert_problem
+from sqlalchemy import text
+
+from hortus.api.app import create_api
+from hortus.api.parts import ApiParts, open_reading_engine
+from hortus.database.engine import open_engine
+from hortus.database.url import DatabaseUrl
+from hortus.errors import UsageError
+from hortus.web.server import bind
+
+
+@pytest.fixture
+async def unreachable() -> AsyncIterator[dict[str, Any]]:
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    listener.close()
+    url = DatabaseUrl.parse(f"postgresql://nobody@127.0.0.1:{port}/nothing")
+    async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
+        yield {"engine": engine, "reading_engine": reading_engine}
+
+
+async def test_while_the_database_is_away_requests_may_be_made_again_later(
+    serve: Any, unreachable: dict[str, Any]
+) -> None:
+    async with serve(**unreachable) as api:
+        for response in (
+            await api.client.get("/kits"),
+            await api.client.get("/quantity-types"),
+            await api.client.get("/kits/k-3467-bcdf-ghjk"),
+            await api.client.post("/me/auth", json={"username": "a", "password": "b"}),
+        ):
+            assert response.headers["retry-after"] == "5"
+            assert response.headers["access-control-allow-origin"] == "*"
+            assert_problem(response, 503)
+        assert (await api.client.get("/time")).status_code == 200
+
+
+async def test_a_fault_of_ours_is_logged_and_says_nothing_of_its_cause(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken_clock() -> Any:
+        raise RuntimeError("a secret of the clock")
+
+    async with serve(clock=broken_clock) as api:
+        with caplog.at_level(logging.ERROR):
+            response = await api.client.get("/time")
+        assert "secret" not in response.text
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert_problem(response, 500)
+        assert "GET /api/time failed" in caplog.text
+
+
+async def test_what_is_deleted_while_a_request_waits_is_not_found(api: Installation) -> None:
+    kit = await api.kit()
+    owner = await api.member(kit, access_super=True)
+    async with api.engine.connect() as connection:
+        await connection.execute(text("DELETE FROM kits WHERE id = :id"), {"id": kit.id})
+        waiting = asyncio.create_task(
+            api.client.post(f"/kits/{kit.serial}/configurations", json={}, headers=owner.headers)
+        )
+        blocked = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while not await api.scalar(blocked):
+            await asyncio.sleep(0.01)
+        await connection.commit()
+        assert_problem(await waiting, 404)
+
+
+def test_a_key_that_could_be_guessed_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs 32"):
+        create_api(ApiParts(engine=None, token_key=b"short"))  # type: ignore[arg-type]

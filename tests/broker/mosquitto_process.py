@@ -1,0 +1,136 @@
+"""A real Mosquitto on free loopback ports, run from the configuration that is shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document
+from hortus.broker.roles import CONTROL_ROLE, SERVER_ROLE
+from hortus.broker.verifier import broker_verifier
+from hortus.mqtt.client import BrokerAddress
+
+SHIPPED = Path(__file__).parents[2] / "deploy/mosquitto/mosquitto.conf"
+SERVICES = (
+    ServiceAccount(username="hortus", password="server-secret", role=SERVER_ROLE),
+    ServiceAccount(username="hortus-control", password="control-secret", role=CONTROL_ROLE),
+)
+PATIENCE_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Wait for a condition; how long it takes is of no importance."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        await asyncio.sleep(0.01)
+
+
+class Mosquitto:
+    """`settings` replaces lines of the shipped file by their first word; others are added at its end."""
+
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, tls: bool = False) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.tls_port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tls = tls
+        self.security_file = folder / "dynamic-security.json"
+        self.configuration = folder / "mosquitto.conf"
+        self.configuration.write_text(self._adapted(settings or {}))
+        self.seed(())
+
+    def _adapted(self, settings: dict[str, str]) -> str:
+        """Return the shipped configuration with ports and paths of this machine, and nothing else changed."""
+        replaced = {
+            "listener 1883": f"listener {self.port} 127.0.0.1",
+            "listener 8883": f"listener {self.tls_port} 127.0.0.1",
+            "/var/lib/mosquitto/": f"{self.folder}/",
+            "/etc/mosquitto/certs/": f"{self.folder}/",
+        }
+        text = SHIPPED.read_text()
+        for old, new in replaced.items():
+            assert old in text
+            text = text.replace(old, new)
+        lines = text.splitlines()
+        if not self._tls:
+            tls = {"certfile", "keyfile", "tls_version"}
+            lines = [line for line in lines if line.partition(" ")[0] not in tls]
+            lines.remove(f"listener {self.tls_port} 127.0.0.1")
+        lines = [line for line in lines if line.partition(" ")[0] not in settings]
+        # As root, Mosquitto would change to an account that cannot read the test's folder.
+        return "\n".join([*lines, "user root", *(f"{key} {value}" for key, value in settings.items())]) + "\n"
+
+    def seed(self, kits: Iterable[tuple[str, str]]) -> None:
+        """Give the broker these kits (serial, password) and the services."""
+        accounts = [KitAccount(serial=serial, verifier=broker_verifier(password)) for serial, password in kits]
+        self.security_file.write_text(json.dumps(dynamic_security_document(accounts, SERVICES)))
+
+    def start(self) -> Mosquitto:
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        assert program, "these tests need mosquitto"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([program, "-c", str(self.configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.01)
+        return self
+
+    def __enter__(self) -> Mosquitto:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it: properly, or with SIGKILL."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+
+    def address(self, username: str = "hortus", password: str = "server-secret") -> BrokerAddress:
+        return BrokerAddress(host="127.0.0.1", port=self.port, username=username, password=password)
+
+    @property
+    def control_address(self) -> BrokerAddress:
+        return self.address("hortus-control", "control-secret")
+
+    async def publish(
+        self, serial: str, password: str, topic: str, payloads: Iterable[bytes], *options: str, qos: int = 1
+    ) -> int:
+        """Publish with mosquitto_pub, one message for each payload; return its exit code."""
+        arguments = ["-h", "127.0.0.1", "-p", str(self.port), "-u", serial, "-P", password, "-q", str(qos)]
+        process = await asyncio.create_subprocess_exec(
+            "mosquitto_pub", *arguments, "-t", topic, "-l", *options,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        await asyncio.wait_for(process.communicate(b"".join(p + b"\n" for p in payloads)), PATIENCE_SECONDS)
+        assert process.returncode is not None
+        return process.returncode

@@ -1,0 +1,45 @@
+"""Documents say what is there: settings, commands, and files that they point to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hortus.cli import COMMANDS
+from hortus.gateway.settings import GatewaySettings
+from hortus.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+GATEWAY = (ROOT / "docs" / "gateway.md").read_text("utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ALL_TEXT = "\n".join(document.read_text("utf-8") for document in DOCUMENTS)
+
+
+def variables(settings: type[Settings] | type[GatewaySettings]) -> list[str]:
+    fields = settings.model_fields.items()
+    return [str(field.validation_alias or name).upper() for name, field in fields]
+
+
+@pytest.mark.parametrize("variable", variables(Settings))
+def test_every_setting_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in OPERATIONS
+
+
+@pytest.mark.parametrize("variable", sorted(set(variables(GatewaySettings)) - set(variables(Settings))))
+def test_every_setting_of_the_gateway_is_documented(variable: str) -> None:
+    assert f"`{variable.removeprefix('HORTUS_GATEWAY_')}`" in GATEWAY  # the page gives the prefix once
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_documented(command: str) -> None:
+    assert f"hortus {command}" in ALL_TEXT
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (document.parent / target).exists(), target

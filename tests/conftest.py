@@ -1,0 +1,82 @@
+"""What tests of several capabilities share: one PostgreSQL server for the whole run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from hortus.database.embedded import EmbeddedPostgres
+from hortus.database.engine import open_engine
+from hortus.database.migrate import upgrade
+from hortus.definitions.store import load_definitions
+
+pytest_plugins = ["ingest_fixtures"]
+
+_numbers = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """A running server of its own, for tests that only connect to it; those that stop it make another."""
+    server = EmbeddedPostgres(
+        tmp_path_factory.mktemp("postgres"), owner_password="owner", superuser_password="superuser"
+    )
+    await server.start()
+    yield server
+    await server.stop(patience_seconds=2)
+
+
+@asynccontextmanager
+async def database(server: EmbeddedPostgres, template: str = "template1") -> AsyncIterator[str]:
+    """Make a database for as long as the context lasts, and yield its `postgresql://` URL."""
+    name = f"test_{next(_numbers)}"
+    connection = await asyncpg.connect(**server.superuser_url.asyncpg_arguments())
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {server.url.user}")
+        yield replace(server.url, database=name).libpq()
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    """The name of a database with this version's schema and the built-in definitions, to be copied."""
+    name = "migrated_template"
+    connection = await asyncpg.connect(**postgres_server.superuser_url.asyncpg_arguments())
+    await connection.execute(f"CREATE DATABASE {name} OWNER {postgres_server.url.user}")
+    await connection.close()
+    async with open_engine(replace(postgres_server.url, database=name)) as engine:
+        await upgrade(engine)
+        async with engine.begin() as transaction:
+            await load_definitions(transaction)
+    return name
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of a new, empty database that its user owns; dropped after the test."""
+    async with database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+async def migrated_database_url(
+    postgres_server: EmbeddedPostgres, migrated_template: str
+) -> AsyncIterator[str]:
+    """The URL of a new database with schema and definitions; dropped after the test."""
+    async with database(postgres_server, migrated_template) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """As `migrated_database_url`, but one for all tests of a file."""
+    async with database(postgres_server, migrated_template) as url:
+        yield url

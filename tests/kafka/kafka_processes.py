@@ -1,0 +1,82 @@
+"""Mosquitto and the processes of Hortus, as they run on many boxes, to be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kafka_cluster import PATIENCE_SECONDS, free_port
+
+_OURS = ("DATABASE_URL", "MQTT_", "KAFKA_", "HORTUS_", "LOG_LEVEL")
+
+
+class Process:
+    """A program under test; its output of all starts is collected in one file."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        self._arguments = arguments
+        self._environment = inherited | environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._arguments, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it properly and return its exit code; 0 if it does not run."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(PATIENCE_SECONDS)
+        finally:
+            self._process.kill()
+            self._process = None
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+
+def hortus(*arguments: str, environment: dict[str, str], log: Path) -> Process:
+    return Process([sys.executable, "-m", "hortus", *arguments], environment, log)
+
+
+class OpenMosquitto:
+    """A broker that lets everybody in: what it acknowledged, it keeps for the ingester."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.port = free_port()
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        assert program, "mosquitto is missing. Install it: apt-get install mosquitto mosquitto-clients"
+        configuration = folder / "mosquitto.conf"
+        configuration.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nuser root\n"
+        )
+        self._process = Process([program, "-c", str(configuration)], {}, folder / "log")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, self._process.log()
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        self._process.stop()

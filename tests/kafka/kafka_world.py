@@ -1,0 +1,153 @@
+"""What tests around Kafka work with: topics of their own, records as they are there, a sink at work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from kafka_cluster import PATIENCE_SECONDS
+
+from hortus.database.engine import connector
+from hortus.database.url import DatabaseUrl
+from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.kafka.administration import KafkaAdministration
+from hortus.kafka.connection import KafkaConnection
+from hortus.kafka.reader import ReaderLimits
+from hortus.kafka.sink import KafkaSink
+from hortus.kafka.topics import TopicNames, plan_topics
+from hortus.kits.registry import KitRegistry
+
+QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)
+QUICK_PIPELINE = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The four topics of one test, and the group that reads them."""
+
+    connection: KafkaConnection
+    names: TopicNames
+    group: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings with which a command uses them."""
+        return {
+            "KAFKA_HOST": self.connection.bootstrap,
+            "KAFKA_CONSUMER_GROUP": self.group,
+            "HORTUS_KAFKA_TOPIC_RAW": self.names.raw,
+            "HORTUS_KAFKA_TOPIC_AGGREGATE": self.names.aggregate,
+            "HORTUS_KAFKA_TOPIC_MEDIA": self.names.media,
+            "HORTUS_KAFKA_TOPIC_DEAD_LETTER": self.names.dead_letter,
+        }
+
+    def records(self, topic: str) -> list[Message]:
+        """Return all records of a topic, each partition in its order."""
+        consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": "test-reads"})
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            found: list[Message] = []
+            for number in partitions:
+                place = TopicPartition(topic, number, 0)
+                first, end = consumer.get_watermark_offsets(place, timeout=10)
+                consumer.assign([place])
+                while first < end:
+                    for record in consumer.consume(1000, 1.0):
+                        assert record.error() is None
+                        found.append(record)
+                        first = (record.offset() or 0) + 1
+            return found
+        finally:
+            consumer.close()
+
+    def committed(self) -> int:
+        """Return how many records of all topics the group has behind it."""
+        consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": self.group})
+        try:
+            places = [
+                TopicPartition(topic, number)
+                for topic in self.names.all
+                for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            ]
+            return sum(max(0, each.offset) for each in consumer.committed(places, timeout=10))
+        finally:
+            consumer.close()
+
+    def produce(self, topic: str, values: Iterable[bytes], **options: Any) -> None:
+        """Write records as another program would."""
+        producer = Producer({"bootstrap.servers": self.connection.bootstrap, "message.max.bytes": 70_000_000})
+        for value in values:
+            while True:
+                try:
+                    producer.produce(topic, value, **options)
+                    producer.poll(0)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(PATIENCE_SECONDS) == 0
+
+
+def make_topics(connection: KafkaConnection, prefix: str, partitions: int = 4, replication: int = 1) -> Topics:
+    names = TopicNames(
+        raw=f"{prefix}-raw",
+        aggregate=f"{prefix}-aggregate",
+        media=f"{prefix}-media",
+        dead_letter=f"{prefix}-dead-letter",
+    )
+    plans = plan_topics(names, partitions=partitions, replication=replication, retention_days=1)
+    KafkaAdministration(connection).create(list(plans))
+    return Topics(connection, names, group=f"{prefix}-sink")
+
+
+@contextlib.asynccontextmanager
+async def sinking(
+    topics: Topics,
+    database_url: str,
+    *,
+    limits: ReaderLimits = QUICK,
+    pipeline_limits: IngestLimits = QUICK_PIPELINE,
+    stream_topics: Iterable[str] | None = None,
+) -> AsyncIterator[tuple[KafkaSink, IngestPipeline]]:
+    """Run one sink with a pipeline of its own, as one process does."""
+    url = DatabaseUrl.parse(database_url)
+    pipeline = IngestPipeline(connector(url, "test sink"), KitRegistry(), limits=pipeline_limits)
+    working = asyncio.create_task(pipeline.run())
+    sink = KafkaSink(
+        topics.connection,
+        topics.names,
+        list(stream_topics or topics.names.all),
+        pipeline,
+        group=topics.group,
+        limits=limits,
+    )
+    running = asyncio.create_task(sink.run())
+    try:
+        yield sink, pipeline
+    finally:
+        sink.stop()
+        await running
+        await pipeline.stop(5)
+        await working
+
+
+async def until_rows(connection: asyncpg.Connection, count: int, table: str = "raw_measurements") -> None:
+    """Wait until the table has this many rows."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := await connection.fetchval(f"SELECT count(*) FROM {table}")) < count:
+        assert time.monotonic() < deadline, f"{found} of {count} rows"
+        await asyncio.sleep(0.02)
+    assert found == count
+
+
+async def until_committed(topics: Topics, count: int) -> None:
+    """Wait until the group has committed this many records, and not one more."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := await asyncio.to_thread(topics.committed)) < count:
+        assert time.monotonic() < deadline, f"{found} of {count} records committed"
+    assert found == count

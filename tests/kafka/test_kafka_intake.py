@@ -1,0 +1,180 @@
+"""From a transport to Kafka: what is settled, when, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kafka_cluster import KafkaCluster, free_port, until
+from kafka_world import Topics
+
+from hortus.kafka.administration import KafkaAdministration
+from hortus.kafka.connection import KafkaConnection
+from hortus.kafka.intake import KafkaIntake, KafkaIntakeLimits
+from hortus.kafka.topics import TopicPlan
+from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.wire.messages import RawMeasurement
+from ingest_world import RecordingSource
+
+SERIAL = "k-3b4c-6d7f-8g9h"
+RAW = f"kit/{SERIAL}/measurement/raw"
+QUICK = KafkaIntakeLimits(retry_seconds=0.1, request_seconds=2.0)
+
+
+def reading(value: float = 1.0) -> bytes:
+    return encode_raw_measurement(
+        RawMeasurement(
+            id=uuid.uuid4().bytes, datetime_ms=1_780_000_000_000, peripheral=1, quantity_type=1, value=value
+        )
+    )
+
+
+@asynccontextmanager
+async def open_intake(topics: Topics, limits: KafkaIntakeLimits = QUICK) -> AsyncIterator[KafkaIntake]:
+    async with KafkaIntake(topics.connection, topics.names, limits=limits) as intake:
+        yield intake
+
+
+async def test_a_reading_is_settled_when_kafka_has_it_with_its_serial_and_arrival(topics: Topics) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        intake.offer(source, 7, RAW, reading(2.5))
+        assert source.settled == []
+        await until(lambda: source.settled == [7], "the acknowledgement")
+    (record,) = topics.records(topics.names.raw)
+    assert record.key() == SERIAL.encode()
+    found = decode_raw_measurement(record.value() or b"")
+    assert (found.kit_serial, found.value) == (SERIAL, 2.5)
+    headers = dict(record.headers() or ())
+    assert int(headers["received_at"] or 0) == record.timestamp()[1]
+
+
+async def test_one_kits_readings_stay_in_order(topics: Topics) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        for number in range(3000):
+            intake.offer(source, number, RAW, reading(float(number)))
+        assert await intake.stop(30)
+    values = [decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)]
+    assert values == [float(number) for number in range(3000)]
+    assert sorted(source.settled) == list(range(3000))
+
+
+async def test_what_cannot_be_decoded_goes_to_the_dead_letters_and_is_acknowledged(topics: Topics) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        intake.offer(source, 1, RAW, b"\xff\x00rubbish")
+        intake.offer(source, 2, RAW, b"x" * 3_000_000)
+        intake.offer(source, 3, f"kit/{SERIAL}/elsewhere", b"!")
+        intake.offer(source, 4, f"kit/{SERIAL}/measurement/aggregate", b"")
+        intake.offer(source, 5, RAW, reading())
+        assert await intake.stop(30)
+    assert sorted(source.settled) == [1, 2, 3, 4, 5]
+    letters = {
+        bytes(each.value() or b"")[:9]: dict(each.headers() or ())
+        for each in topics.records(topics.names.dead_letter)
+    }
+    assert letters[b"\xff\x00rubbish"]["reason"] == b"undecodable"
+    assert letters[b"\xff\x00rubbish"]["mqtt_topic"] == RAW.encode()
+    assert letters[b"x" * 9]["reason"] == b"payload-too-large"
+    assert letters[b"!"]["reason"] == b"topic-outside-contract"
+    assert letters[b""]["reason"] == b"empty-payload"
+    assert len(topics.records(topics.names.raw)) == 1
+
+
+async def test_the_largest_media_message_of_the_contract_passes(topics: Topics) -> None:
+    source = RecordingSource()
+    picture = bytes(range(256)) * (64 * 4096)
+    async with open_intake(topics) as intake:
+        intake.offer(source, 1, f"kit/{SERIAL}/media", picture)
+        assert await intake.stop(60)
+    assert (source.settled, source.refused) == ([1], [])
+
+
+async def test_a_message_too_large_for_its_topic_is_refused_and_noted(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    small = f"{topics.names.media}-small"
+    plan = TopicPlan(name=small, partitions=1, replication=1, in_sync_replicas=1, retention_ms=86_400_000)
+    KafkaAdministration(topics.connection).create([plan])
+    names = type(topics.names)(raw=topics.names.raw, media=small, dead_letter=topics.names.dead_letter)
+    source = RecordingSource()
+    async with KafkaIntake(topics.connection, names, limits=QUICK) as intake:
+        intake.offer(source, 1, f"kit/{SERIAL}/media", os.urandom(3_000_000))
+        intake.offer(source, 2, RAW, reading())
+        assert await intake.stop(30)
+        assert intake.metrics.outcomes[("refused", "media")] == 1
+    assert source.settled == [2]
+    ((handle, reason),) = source.refused
+    assert handle == 1
+    assert "larger than the Kafka topic" in reason
+    (note,) = topics.records(topics.names.dead_letter)
+    assert (note.value(), dict(note.headers() or ())["refused"]) == (b"", b"1")
+
+
+async def test_a_topic_that_does_not_exist_holds_its_messages_until_it_does(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    late = f"{topics.names.raw}-late"
+    names = type(topics.names)(raw=late, dead_letter=topics.names.dead_letter)
+    source = RecordingSource()
+    async with KafkaIntake(topics.connection, names, limits=QUICK) as intake:
+        intake.offer(source, 1, RAW, reading())
+        await until(lambda: intake.metrics.failed_attempts > 0, "the failure")
+        assert source.settled == []
+        plan = TopicPlan(name=late, partitions=1, replication=1, in_sync_replicas=1, retention_ms=86_400_000)
+        KafkaAdministration(topics.connection).create([plan])
+        await until(lambda: source.settled == [1], "the acknowledgement")
+
+
+async def test_while_kafka_is_away_nothing_is_settled_memory_is_bounded_and_then_all_is(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    source = RecordingSource()
+    limits = KafkaIntakeLimits(waiting_messages=200, retry_seconds=0.1, request_seconds=1.0)
+    relieved: list[bool] = []
+    async with open_intake(topics, limits) as intake:
+        intake.offer(source, 0, RAW, reading())
+        await until(lambda: source.settled == [0])
+        kafka.nodes[0].send_signal(signal.SIGSTOP)
+        try:
+            for number in range(1, 301):
+                intake.offer(source, number, RAW, reading())
+            assert intake.saturated
+            intake.when_relieved(lambda: relieved.append(True))
+            assert not await intake.stop(0.5)
+            assert source.settled == [0]
+            assert intake.oldest_wait_seconds > 0
+        finally:
+            kafka.nodes[0].send_signal(signal.SIGCONT)
+        assert await intake.stop(60)
+        assert relieved == [True]
+        assert not intake.saturated
+    assert sorted(source.settled) == list(range(301))
+    assert {decode_raw_measurement(each.value() or b"").id for each in topics.records(topics.names.raw)}
+
+
+async def test_a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost(topics: Topics) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        for number in range(2000):
+            intake.offer(source, number, RAW, reading(float(number)))
+            if number in {700, 1400}:
+                intake._replace_producer()
+        assert await intake.stop(60)
+    assert sorted(source.settled) == list(range(2000))
+    values = {decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)}
+    assert values == {float(number) for number in range(2000)}
+
+
+async def test_without_any_broker_messages_wait_and_it_is_told(topics: Topics) -> None:
+    nowhere = KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}")
+    source = RecordingSource()
+    async with KafkaIntake(nowhere, topics.names, limits=QUICK) as intake:
+        intake.offer(source, 1, RAW, reading())
+        await until(lambda: intake.brokers.down, "the report that nobody answers")
+        assert not await intake.stop(0.1)
+    assert source.settled == []

@@ -1,0 +1,152 @@
+"""Messages as Kafka records and back, and the bookkeeping of offsets: pure."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hortus.ingest.messages import Stream
+from hortus.kafka.lane import Lane
+from hortus.kafka.records import dead_letter, message_of, record_of
+from hortus.kafka.serial_splice import put_serial, take_serial
+from hortus.kafka.topics import TopicNames
+from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.wire.messages import RawMeasurement
+
+NAMES = TopicNames()
+SERIAL = "k-3b4c-6d7f-8g9h"
+VECTORS = {
+    vector["name"]: bytes.fromhex(vector["packedHex"])
+    for vector in json.loads((Path(__file__).parents[1] / "wire/vectors/kit-mqtt-vectors.json").read_text())[
+        "vectors"
+    ]
+}
+
+readings = st.builds(
+    RawMeasurement,
+    id=st.one_of(st.binary(min_size=16, max_size=16), st.uuids().map(lambda each: each.bytes)),
+    datetime_ms=st.one_of(
+        st.integers(1_700_000_000_000, 1_800_000_000_000), st.integers(0, 253_402_300_799_999)
+    ),
+    peripheral=st.one_of(st.integers(1, 300), st.integers(-(2**31), 2**31 - 1)),
+    quantity_type=st.one_of(st.integers(1, 30), st.integers(-(2**31), 2**31 - 1)),
+    value=st.one_of(st.sampled_from([0.0, 21.5, 1013.25]), st.floats(allow_nan=False, allow_infinity=False)),
+)
+serials = st.one_of(st.just(SERIAL), st.text("abc-0é", min_size=1, max_size=20))
+
+
+def headers_of(record: object) -> dict[str, str | bytes | None]:
+    return dict(getattr(record, "headers"))  # noqa: B009
+
+
+@pytest.mark.parametrize(
+    ("sent", "written", "channel"),
+    [("raw-1", "raw-3-kafka", "measurement/raw"), ("agg-1-two-values", "agg-3-kafka", "measurement/aggregate")],
+)
+def test_the_value_is_that_of_the_contract(sent: str, written: str, channel: str) -> None:
+    record = record_of(NAMES, f"kit/{SERIAL}/{channel}", VECTORS[sent], 1_712_345_679_000)
+    assert record.value == VECTORS[written]
+    assert record.key == SERIAL.encode()
+
+
+@given(readings, serials)
+def test_splicing_agrees_with_the_codec(reading: RawMeasurement, serial: str) -> None:
+    payload = encode_raw_measurement(reading)
+    value = encode_raw_measurement(replace(reading, kit_serial=serial))
+    assert put_serial(payload, serial.encode()) in {None, value}
+    assert take_serial(value) in {None, (serial.encode(), payload, reading)}
+
+
+@given(readings)
+def test_splicing_is_used_for_what_kits_send(reading: RawMeasurement) -> None:
+    usual = replace(
+        reading, id=b"\x11" * 16, datetime_ms=1_780_123_456_789, peripheral=7, quantity_type=3, value=21.5
+    )
+    assert put_serial(encode_raw_measurement(usual), SERIAL.encode()) is not None
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_taken_for_what_the_codec_takes_them_for(value: bytes) -> None:
+    taken = take_serial(value)
+    if taken is not None:
+        serial, payload, reading = taken
+        assert decode_raw_measurement(payload) == reading
+        assert decode_raw_measurement(value) == replace(reading, kit_serial=serial.decode())
+
+
+@given(readings, serials)
+def test_a_reading_comes_back_as_it_was_sent(reading: RawMeasurement, serial: str) -> None:
+    topic = f"kit/{serial}/measurement/raw"
+    record = record_of(NAMES, topic, encode_raw_measurement(reading), 1_780_000_000_000)
+    arrived = message_of(Stream.RAW, record.key, record.value, headers_of(record), 0)
+    assert (arrived.topic, arrived.serial) == (topic, serial)
+    assert arrived.received_at_ms == 1_780_000_000_000
+    assert arrived.content is not None
+    assert replace(arrived.content, kit_serial="") == reading
+
+
+@given(
+    st.sampled_from(list(Stream)),
+    st.one_of(st.none(), st.binary(max_size=30)),
+    st.one_of(st.none(), st.binary(max_size=200)),
+    st.dictionaries(
+        st.sampled_from(["received_at", "reason", "detail", "mqtt_topic", "refused", "x"]),
+        st.one_of(st.none(), st.binary(max_size=30)),
+    ),
+    st.integers(-(2**62), 2**62),
+)
+def test_any_record_is_a_message(
+    stream: Stream,
+    key: bytes | None,
+    value: bytes | None,
+    headers: dict[str, str | bytes | None],
+    written_at_ms: int,
+) -> None:
+    arrived = message_of(stream, key, value, headers, written_at_ms)
+    assert 0 <= arrived.received_at_ms <= 253_402_300_799_999
+    assert "\x00" not in arrived.topic + arrived.serial
+    assert arrived.verdict is None or "\x00" not in arrived.verdict.detail
+
+
+def test_a_dead_letter_comes_back_with_its_reason() -> None:
+    record = record_of(NAMES, f"kit/{SERIAL}/measurement/raw", b"\xff", 5)
+    assert record.topic == NAMES.dead_letter
+    arrived = message_of(Stream.OTHER, record.key, record.value, headers_of(record), 0)
+    assert (arrived.topic, arrived.payload) == (f"kit/{SERIAL}/measurement/raw", b"\xff")
+    assert arrived.verdict is not None
+    assert not arrived.verdict.refused_already
+    again = dead_letter(NAMES, arrived.topic, b"", 5, replace(arrived.verdict, refused_already=True))
+    assert message_of(Stream.OTHER, again.key, b"", headers_of(again), 0).verdict == replace(
+        arrived.verdict, refused_already=True
+    )
+
+
+def test_media_keep_their_bytes_and_their_kit() -> None:
+    payload = uuid.uuid4().bytes * 1000
+    record = record_of(NAMES, f"kit/{SERIAL}/media", payload, 5)
+    arrived = message_of(Stream.MEDIA, record.key, record.value, headers_of(record), 0)
+    assert (arrived.topic, arrived.payload) == (f"kit/{SERIAL}/media", payload)
+
+
+@given(st.lists(st.integers(0, 3), max_size=60), st.randoms())
+def test_a_lane_never_passes_an_open_record(gaps: list[int], random: object) -> None:
+    lane, offset, still_open = Lane("raw", 0, 10), 10, []
+    for gap in gaps:
+        offset += gap
+        assert lane.open(offset)
+        assert not lane.open(offset)
+        still_open.append(offset)
+        offset += 1
+        while still_open and random.random() < 0.4:  # type: ignore[attr-defined]
+            lane.settle([still_open.pop(random.randrange(len(still_open)))])  # type: ignore[attr-defined]
+            assert lane.done_up_to == (min(still_open) if still_open else offset)
+    lane.settle(still_open)
+    assert lane.done_up_to == (offset if gaps else 10)
+    assert lane.idle.is_set()
+    assert lane.missed == sum(gaps)

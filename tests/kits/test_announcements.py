@@ -1,0 +1,44 @@
+"""Changes of kits are heard of, also after the connection that announces them went silent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from hortus.kits import announcements
+from hortus.kits.announcements import follow_announcements
+
+
+async def test_a_connection_that_went_silent_is_replaced_and_changes_are_heard_again(
+    migrated_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcements, "_ASK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(announcements, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(announcements, "_RETRY_SECONDS", 0.01)
+    heard: list[tuple[str, str]] = []
+    made: list[asyncpg.Connection] = []
+
+    async def connect() -> asyncpg.Connection:
+        made.append(await asyncpg.connect(migrated_database_url))
+        return made[-1]
+
+    following = asyncio.create_task(
+        follow_announcements(connect, [lambda what, serial: heard.append((what, serial))])
+    )
+    writing = await asyncpg.connect(migrated_database_url)
+    async with asyncio.timeout(30):
+        while ("reconnected", "") not in heard:
+            await asyncio.sleep(0.01)
+        made[0]._transport.pause_reading()  # as when the network swallows everything
+        while heard.count(("reconnected", "")) < 2:
+            await asyncio.sleep(0.01)
+        await writing.execute("INSERT INTO kits (serial, password_hash) VALUES ('k-heard', 'x')")
+        await writing.execute("DELETE FROM kits WHERE serial = 'k-heard'")
+        while ("kit-deleted", "k-heard") not in heard:
+            await asyncio.sleep(0.01)
+    await writing.close()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following

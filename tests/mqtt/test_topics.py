@@ -1,0 +1,140 @@
+"""Topics: which are of the contract, who may use them, and which filter matches."""
+
+from __future__ import annotations
+
+import pytest
+
+from hortus.mqtt.topics import (
+    Channel,
+    KitTopic,
+    SharedFilter,
+    filter_matches,
+    is_valid_filter,
+    is_valid_topic,
+    kit_may_publish,
+    kit_may_subscribe,
+    parse_kit_topic,
+    parse_shared_filter,
+)
+
+SERIAL = "k-3b4c-6d7f-8g9h"
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_every_topic_of_the_contract_is_recognised(channel: Channel) -> None:
+    topic = KitTopic(serial=SERIAL, channel=channel)
+    assert parse_kit_topic(str(topic)) == topic
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "kit/k-1/measurements/raw",
+        "kit/k-1/measurement/Raw",
+        "Kit/k-1/measurement/raw",
+        "kit/k-1/measurement/raw/",
+        "kit//measurement/raw",
+        "/kit/k-1/measurement/raw",
+        "kit/k-1",
+        "kit",
+        "",
+        "kit/123456789012345678901/media",
+        "kit/+/media",
+        "kit/#",
+    ],
+)
+def test_other_topics_are_not_of_the_contract(topic: str) -> None:
+    assert parse_kit_topic(topic) is None
+
+
+def test_a_kit_publishes_on_its_own_topics_in_its_own_direction_only() -> None:
+    allowed = {channel.value for channel in Channel if kit_may_publish(SERIAL, f"kit/{SERIAL}/{channel.value}")}
+    assert allowed == {
+        "measurement/raw",
+        "measurement/aggregate",
+        "media",
+        "server-rpc/request",
+        "kit-rpc/response",
+    }
+    assert not kit_may_publish(SERIAL, "kit/k-other/measurement/raw")
+    assert not kit_may_publish(SERIAL, f"kit/{SERIAL}/anything")
+
+
+def test_a_kit_subscribes_to_exactly_its_two_readable_topics() -> None:
+    allowed = {
+        channel.value for channel in Channel if kit_may_subscribe(SERIAL, f"kit/{SERIAL}/{channel.value}")
+    }
+    assert allowed == {"server-rpc/response", "kit-rpc/request"}
+    for refused in (
+        f"kit/{SERIAL}/#",
+        f"kit/{SERIAL}/+/response",
+        "kit/+/server-rpc/response",
+        "kit/k-other/server-rpc/response",
+        f"$share/group/kit/{SERIAL}/kit-rpc/request",
+        "#",
+        "$SYS/#",
+    ):
+        assert not kit_may_subscribe(SERIAL, refused)
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "valid"),
+    [
+        ("a/b", True),
+        ("#", True),
+        ("+", True),
+        ("a/#", True),
+        ("+/b/+", True),
+        ("/", True),
+        ("a/#/b", False),
+        ("a#", False),
+        ("a+/b", False),
+        ("a/b+", False),
+        ("", False),
+        ("a\0", False),
+        ("$share/g/a/+", True),
+        ("$share/g/", False),
+        ("$share/g", False),
+        ("$share//a", False),
+        ("$share/+/a", False),
+    ],
+)
+def test_filters_are_valid_or_not(topic_filter: str, valid: bool) -> None:
+    assert is_valid_filter(topic_filter) is valid
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "topic", "matches"),
+    [
+        ("a/b", "a/b", True),
+        ("a/b", "a/B", False),
+        ("a/+", "a/b", True),
+        ("a/+", "a/", True),
+        ("a/+", "a", False),
+        ("a/+", "a/b/c", False),
+        ("a/#", "a", True),
+        ("a/#", "a/b/c", True),
+        ("#", "a/b", True),
+        ("+/+", "/a", True),
+        ("+", "/a", False),
+        ("#", "$SYS/uptime", False),
+        ("+/uptime", "$SYS/uptime", False),
+        ("$SYS/#", "$SYS/uptime", True),
+        ("a/b", "a", False),
+        ("a", "a/b", False),
+    ],
+)
+def test_filters_match_as_the_specification_says(topic_filter: str, topic: str, matches: bool) -> None:
+    assert filter_matches(topic_filter, topic) is matches
+
+
+def test_shared_filters_have_a_group_and_a_filter() -> None:
+    assert parse_shared_filter("$share/hortus/kit/+/media") == SharedFilter(
+        group="hortus", topic_filter="kit/+/media"
+    )
+    assert parse_shared_filter("kit/+/media") is None
+
+
+def test_topics_to_publish_on_have_no_wildcards() -> None:
+    assert is_valid_topic("a/b")
+    assert not any(is_valid_topic(topic) for topic in ("", "a/+", "#", "a\0", "x" * 65_536))

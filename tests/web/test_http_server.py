@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+
+from hortus.errors import OperationalError
+from hortus.web.server import STOP_SECONDS, bind, serving
+
+
+async def hello(scope, receive, send):
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+def address_of(listener):
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_it_serves_while_the_context_lasts_and_frees_the_port():
+    listener = bind("127.0.0.1", 0)
+    address = address_of(listener)
+    async with serving(hello, listener), httpx.AsyncClient() as client:
+        assert (await client.get(address)).text == "hello"
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(address)
+    bind("127.0.0.1", int(address.rsplit(":", 1)[1])).close()
+
+
+async def test_a_request_that_comes_before_the_server_began_is_answered():
+    listener = bind("127.0.0.1", 0)
+    async with httpx.AsyncClient() as client:
+        request = asyncio.create_task(client.get(address_of(listener)))
+        await asyncio.sleep(0)
+        async with serving(hello, listener):
+            assert (await request).text == "hello"
+
+
+async def test_a_port_in_use_is_one_clear_sentence():
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    try:
+        with pytest.raises(OperationalError) as caught:
+            bind("127.0.0.1", port)
+    finally:
+        listener.close()
+    assert str(caught.value) == (
+        f"Port {port} on 127.0.0.1 is in use by another program; choose another with --http-port."
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "", "a" * 300])
+def test_an_address_that_is_not_ours_is_one_clear_sentence(host, monkeypatch):
+    # No question to a name server: tests stay on this machine.
+    def refuse(*_arguments, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    if host != "192.0.2.1":
+        monkeypatch.setattr("hortus.web.server.socket.getaddrinfo", refuse)
+    with pytest.raises(
+        OperationalError, match=r"is not an address of this machine; choose another with --host\.$"
+    ):
+        bind(host, 0)
+
+
+async def test_a_request_under_way_ends_before_the_server_does():
+    begun = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(scope, receive, send):
+        begun.set()
+        await go_on.wait()
+        await hello(scope, receive, send)
+
+    listener = bind("127.0.0.1", 0)
+    async with httpx.AsyncClient() as client:
+        async with serving(slow, listener):
+            request = asyncio.create_task(client.get(address_of(listener)))
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.1, go_on.set)
+        assert (await request).text == "hello"
+
+
+async def test_a_request_that_never_ends_does_not_hold_up_the_end():
+    begun = asyncio.Event()
+
+    async def endless(scope, receive, send):
+        begun.set()
+        await asyncio.Event().wait()
+
+    listener = bind("127.0.0.1", 0)
+    async with httpx.AsyncClient() as client:
+        async with asyncio.timeout(STOP_SECONDS * 10):
+            async with serving(endless, listener):
+                request = asyncio.create_task(client.get(address_of(listener)))
+                await begun.wait()
+            with pytest.raises(httpx.HTTPError):
+                (await request).raise_for_status()
+
+
+async def test_the_address_behind_a_trusted_proxy_is_the_clients():
+    async def who(scope, receive, send):
+        await PlainTextResponse(f"{scope['client'][0]} {scope['scheme']}")(scope, receive, send)
+
+    headers = {"x-forwarded-for": "192.0.2.9", "x-forwarded-proto": "https"}
+    answers = []
+    for trusted in ("127.0.0.1", "10.0.0.1"):
+        listener = bind("127.0.0.1", 0)
+        async with serving(who, listener, forwarded_allow_ips=trusted), httpx.AsyncClient() as client:
+            answers.append((await client.get(address_of(listener), headers=headers)).text)
+    assert answers == ["192.0.2.9 https", "127.0.0.1 http"]
+
+
+async def test_bytes_that_are_not_http_harm_nobody():
+    listener = bind("127.0.0.1", 0)
+    async with serving(hello, listener), httpx.AsyncClient() as client:
+        port = listener.getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x10\x80\xff not http\r\n\r\n")
+        await reader.read()
+        writer.close()
+        assert (await client.get(address_of(listener))).text == "hello"
