@@ -120,14 +120,21 @@ class ManyBoxes:
 
     async def start_ingester(self, name: str) -> None:
         """Start an ingester again; return when it is at work, so that it can be asked to end properly."""
-        ingester = self.ingesters[name]
-        before = ingester.output().count(_SUBSCRIBED)
-        ingester.start()
-        await self._wait_until_subscribed(ingester, before)
+        before = self.subscriptions_of(name)
+        self.ingesters[name].start()
+        await self.subscribed_again(name, before)
+
+    def subscriptions_of(self, name: str) -> int:
+        """Return how many times an ingester has connected and subscribed."""
+        return self.ingesters[name].output().count(_SUBSCRIBED)
+
+    async def subscribed_again(self, name: str, before: int) -> None:
+        """Return when an ingester has subscribed more than `before` times."""
+        await self._wait_until_subscribed(self.ingesters[name], before)
 
     def connections_to_broker(self) -> int:
-        """Return how many times an ingester has connected and subscribed."""
-        return sum(ingester.output().count(_SUBSCRIBED) for ingester in self.ingesters.values())
+        """Return how many times any ingester has connected and subscribed."""
+        return sum(self.subscriptions_of(name) for name in self.ingesters)
 
     def _ingester(self, name: str) -> Process:
         url = replace(self.server.url, hosts=(Host(name="127.0.0.1", port=self.proxy.port),))

@@ -129,9 +129,14 @@ class Faults:
             self.boxes.ingesters[name].kill()
         await run.flow(3.0)
         self.boxes.mosquitto.stop(signal.SIGKILL)
+        before = {name: self.boxes.subscriptions_of(name) for name in INGESTERS}
         for name in INGESTERS:
             self.boxes.ingesters[name].start()
-        return await self._recover_killed_broker(run)
+        ended_at = await self._recover_killed_broker(run)
+        # Both: one that still starts up cannot be asked to end properly.
+        for name in INGESTERS:
+            await self.boxes.subscribed_again(name, before[name])
+        return ended_at
 
     async def _recover_killed_broker(self, run: Run) -> float:
         ended_at = time.monotonic()
