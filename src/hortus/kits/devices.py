@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft7Validator, FormatChecker  # type: ignore[import-untyped]
-from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator, FormatChecker
+from jsonschema.exceptions import SchemaError
 from referencing import Registry
 
 from hortus.kits.control_rules import Device, is_time_of_day
