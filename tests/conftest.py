@@ -15,6 +15,7 @@ from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import open_engine
 from hortus.database.migrate import upgrade
 from hortus.definitions.store import load_definitions
+from hortus.plants.built_in_species import load_species
 
 pytest_plugins = ["ingest_fixtures"]
 
@@ -56,6 +57,7 @@ async def migrated_template(postgres_server: EmbeddedPostgres) -> str:
         await upgrade(engine)
         async with engine.begin() as transaction:
             await load_definitions(transaction)
+            await load_species(transaction)
     return name
 
 

@@ -21,6 +21,7 @@ from hortus.database.migrate import upgrade
 from hortus.database.partitions import Month, ensure_partitions
 from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import load_definitions
+from hortus.plants.built_in_species import load_species
 from hortus.web.server import bind, serving
 
 Serve = Callable[..., AbstractAsyncContextManager[Installation]]
@@ -51,6 +52,7 @@ async def migrated_url(module_database_url: str) -> str:
         await upgrade(engine)
         async with engine.begin() as connection:
             await load_definitions(connection)
+            await load_species(connection)
     connection = await asyncpg.connect(**url.asyncpg_arguments())
     await ensure_partitions(connection, [Month(2026, 1), Month(2026, 2), Month.of(datetime.now(UTC))])
     await connection.close()

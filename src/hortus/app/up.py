@@ -46,6 +46,7 @@ from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
 from hortus.kits.registry import KitRegistry
 from hortus.measurements.reasons import Reason
 from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
+from hortus.plants.built_in_species import load_species
 from hortus.rpc.responder import Publish, ServerRpcResponder
 from hortus.settings import Settings
 from hortus.simulator.fleet import Fleet
@@ -93,6 +94,7 @@ async def run_up(settings: GatewaySettings, options: UpOptions, console: Console
                 await upgrade(engine)
                 async with engine.begin() as connection:
                     await load_definitions(connection)
+                    await load_species(connection)
                 virtual_kits = await _demo(options, directory, engine, url, console)
                 async with _running(
                     settings, options, directory, engine, url, postgres, listener, board_listener

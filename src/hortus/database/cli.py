@@ -13,6 +13,7 @@ from hortus.database.migrate import schema_state, upgrade
 from hortus.definitions.store import load_definitions
 from hortus.errors import UsageError
 from hortus.installation.data_directory import running_installation
+from hortus.plants.built_in_species import load_species
 from hortus.settings import read_settings
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ def upgrade_command(data_dir: DataDirOption = None) -> None:
                 after = (await schema_state(engine)).current
                 async with engine.begin() as connection:
                     await load_definitions(connection)
+                    await load_species(connection)
         console.print(f"The schema is at {after}" + (" already." if before == after else f", was {before}."))
 
     run(work())

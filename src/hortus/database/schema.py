@@ -16,6 +16,7 @@ import hortus.kits.tables
 import hortus.ledger.tables
 import hortus.measurements.tables
 import hortus.media.tables
+import hortus.plants.tables
 import hortus.quarantine.tables  # noqa: F401  (imported for the tables they define)
 from hortus.database.base import metadata
 from hortus.database.triggers import TRIGGER_STATEMENTS

@@ -37,7 +37,7 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
         CREATE TRIGGER {table}_90_updated_at BEFORE UPDATE ON {table}
         FOR EACH ROW EXECUTE FUNCTION hortus_set_updated_at()
         """
-        for table in ("kits", "users", "kit_configurations")
+        for table in ("kits", "users", "kit_configurations", "species", "plants")
     ),
     """
     CREATE FUNCTION hortus_announce_kit() RETURNS trigger LANGUAGE plpgsql AS $$
