@@ -25,6 +25,7 @@ COMMANDS = {
     "ledger": "hortus.ledger.cli:ledger",
     "quarantine": "hortus.quarantine.cli:app",
     "db": "hortus.database.cli:app",
+    "web": "hortus.app.web_command:web",
     "gateway": "hortus.app.gateway:app",
     "board": "hortus.gateway.cli:board_app",
     "ingest": "hortus.app.ingest_command:ingest",

@@ -112,7 +112,8 @@ class Settings(BaseSettings):
     )
     token_signer_key: Path | None = Field(
         None,
-        description="File with the key (32 bytes or more) of API tokens; the installation's own if unset.",
+        description="File with the key (32 bytes or more) of API tokens and web sessions; "
+        "the installation's own if unset.",
     )
     metrics_token: SecretStr | None = Field(
         None,

@@ -27,6 +27,7 @@ from hortus import __version__
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
+from hortus.app.signing_keys import keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import connector, open_engine
@@ -34,7 +35,7 @@ from hortus.database.maintenance import maintain
 from hortus.database.migrate import upgrade
 from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import load_definitions
-from hortus.errors import HortusError, UsageError
+from hortus.errors import HortusError
 from hortus.gateway.service import GatewayLimits, running_gateway, to_local_installation
 from hortus.gateway.settings import GatewaySettings
 from hortus.ingest.pipeline import IngestLimits, IngestPipeline
@@ -57,8 +58,6 @@ from hortus.web.server import bind, serve
 log = logging.getLogger(__name__)
 
 MQTT_SERVER_SECRET = "mqtt-server"  # noqa: S105  (the name of a secret)
-API_TOKENS_SECRET = "api-tokens"  # noqa: S105  (the name of a secret)
-WEB_SESSION_SECRET = "web-sessions"  # noqa: S105  (the name of a secret)
 
 # Together less than the 5 s in which Ctrl-C has to be done.
 _ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_seconds=0.3)
@@ -150,15 +149,16 @@ async def _running(
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
     )
+    keys = keys_of_holder(settings, directory)
     async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
         app = create_app(
             WebDependencies(
                 engine=engine,
-                secret_key=directory.secrets.get_or_create(WEB_SESSION_SECRET),
+                secret_key=keys.sessions,
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, directory, engine, reading_engine),
+                api=_api(settings, keys.tokens, engine, reading_engine),
             )
         )
         working = group.create_task(pipeline.run())
@@ -195,28 +195,15 @@ async def _running(
                 attendant.cancel()
 
 
-def _api(
-    settings: Settings, directory: DataDirectory, engine: AsyncEngine, reading_engine: AsyncEngine
-) -> FastAPI:
+def _api(settings: Settings, token_key: bytes, engine: AsyncEngine, reading_engine: AsyncEngine) -> FastAPI:
     return create_api(
         ApiParts(
             engine=engine,
             reading_engine=reading_engine,
-            token_key=_token_key(settings, directory),
+            token_key=token_key,
             sign_up_open=settings.sign_up == "open",
         )
     )
-
-
-def _token_key(settings: Settings, directory: DataDirectory) -> bytes:
-    if settings.token_signer_key is None:
-        return directory.secrets.get_or_create(API_TOKENS_SECRET).encode()
-    try:
-        return settings.token_signer_key.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"TOKEN_SIGNER_KEY names {settings.token_signer_key}, which cannot be read: {error.strerror}."
-        ) from error
 
 
 def _text(host: str, port: int) -> str:

@@ -1,0 +1,84 @@
+"""`hortus web`: pages and API as a process of its own. It keeps nothing, so any number may run at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from hortus.api.app import create_api
+from hortus.api.parts import ApiParts, open_reading_engine
+from hortus.app.database_wait import wait_for_current_database
+from hortus.app.signing_keys import shared_keys
+from hortus.broker.account_changes import account_changes
+from hortus.command_database import open_url
+from hortus.command_line import stop_requested
+from hortus.database.engine import open_engine
+from hortus.database.url import DatabaseUrl
+from hortus.errors import UsageError
+from hortus.settings import Settings
+from hortus.web.app import WebDependencies, create_app
+from hortus.web.server import bind, serve
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """What `hortus web` was asked for. `data_dir` names a one-box installation to serve beside."""
+
+    host: str
+    port: int
+    data_dir: Path | None
+
+
+async def run_web(settings: Settings, options: WebOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start.
+
+    The database need not answer yet: until it does, requests are answered 503 and /readyz says why.
+    """
+    if options.data_dir is None and settings.database_url is None:
+        raise UsageError(
+            "Set DATABASE_URL to the PostgreSQL of this installation, or name the data directory of one box "
+            "with --data-dir."
+        )
+    # Before anything is opened: without them nobody could stay logged in.
+    shared_keys(settings, options.data_dir)
+    async with open_url(options.data_dir, settings) as url:
+        await _serve(settings, options, url)
+
+
+async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> None:
+    stop = stop_requested()
+    keys = shared_keys(settings, options.data_dir)
+    async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
+        api = create_api(
+            ApiParts(
+                engine=engine,
+                reading_engine=reading_engine,
+                token_key=keys.tokens,
+                sign_up_open=settings.sign_up == "open",
+                account_changes=account_changes(settings),
+            )
+        )
+        app = create_app(
+            WebDependencies(
+                engine=engine,
+                secret_key=keys.sessions,
+                metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+                api=api,
+            )
+        )
+        with bind(options.host, options.port, option="--port") as listener:
+            address = "http://{}:{}/".format(*listener.getsockname()[:2])
+            async with asyncio.TaskGroup() as group:
+                waiting = group.create_task(wait_for_current_database(engine, url))
+                serving = group.create_task(
+                    serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips)
+                )
+                log.info("serving pages and API at %s from %s", address, url.redacted())
+                await stop.wait()
+                log.info("stopping: finishing the requests under way")
+                waiting.cancel()
+                serving.cancel()

@@ -1,0 +1,141 @@
+"""`hortus web`: several processes are one installation, and each says what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+from up_process import hortus, running
+
+from hortus.accounts.cli import create_user_from_command_line
+from hortus.accounts.passwords import Passwords
+from hortus.accounts.store import create_user
+from hortus.database.engine import open_engine
+from hortus.database.url import DatabaseUrl
+from web_process import free_port, web_process
+
+PASSWORD = "It all adds up."
+NEW_KIT = {"name": "Basil", "privacyPublicDashboard": False, "privacyShowOnMap": False}
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token-signer.key"
+    path.write_text(secrets.token_urlsafe(48))
+    return path
+
+
+@pytest.fixture
+async def database_with_flora(migrated_database_url: str) -> str:
+    async with (
+        open_engine(DatabaseUrl.parse(migrated_database_url)) as engine,
+        engine.begin() as connection,
+    ):
+        await create_user(
+            connection,
+            Passwords(),
+            username="flora",
+            email_address="flora@example.org",
+            password=PASSWORD,
+        )
+    return migrated_database_url
+
+
+async def test_two_of_them_are_one_installation_and_one_goes_on_when_the_other_is_killed(
+    database_with_flora: str, key_file: Path, tmp_path: Path
+) -> None:
+    settings = {"DATABASE_URL": database_with_flora, "TOKEN_SIGNER_KEY": str(key_file)}
+    async with (
+        web_process(tmp_path / "one.log", **settings) as one,
+        web_process(tmp_path / "two.log", **settings) as two,
+        httpx.AsyncClient(timeout=30) as client,
+    ):
+        login = {"username": "flora", "password": PASSWORD}
+        page = await client.post(f"{one.base_url}/login", data=login)
+        assert page.status_code == 303
+        assert "flora" in (await client.get(f"{two.base_url}/")).text  # the cookie of the one, at the other
+
+        tokens = (await client.post(f"{one.base_url}/api/me/auth", json=login)).json()
+        authorization = {"Authorization": f"Bearer {tokens['accessToken']}"}
+        kit = await client.post(f"{two.base_url}/api/kits", json=NEW_KIT, headers=authorization)
+        serial = kit.json()["kitSerial"]
+
+        await one.stop(signal.SIGKILL)
+        seen = await client.get(f"{two.base_url}/api/kits/{serial}", headers=authorization)
+        assert seen.json()["name"] == "Basil"
+        renewed = await client.post(
+            f"{two.base_url}/api/me/refresh", json={"refreshToken": tokens["refreshToken"]}
+        )
+        assert renewed.status_code == 200
+        assert await two.stop() == 0
+
+
+async def test_it_starts_before_the_database_and_says_503_meanwhile(key_file: Path, tmp_path: Path) -> None:
+    nowhere = f"postgresql://hortus@127.0.0.1:{free_port()}/hortus"
+    settings = {"DATABASE_URL": nowhere, "TOKEN_SIGNER_KEY": str(key_file)}
+    async with (
+        web_process(tmp_path / "web.log", **settings) as web,
+        httpx.AsyncClient(base_url=web.base_url, timeout=30) as client,
+    ):
+        assert (await client.get("/readyz")).status_code == 503
+        kits = await client.get("/api/kits")
+        assert kits.status_code == 503
+        assert kits.headers["content-type"] == "application/problem+json"
+        assert await web.stop() == 0
+
+
+async def test_a_database_without_our_schema_ends_the_start_with_the_command_that_makes_it(
+    empty_database_url: str, key_file: Path
+) -> None:
+    settings = {"DATABASE_URL": empty_database_url, "TOKEN_SIGNER_KEY": str(key_file)}
+    done = await asyncio.to_thread(hortus, "web", "--port", 0, **settings)
+    assert done.returncode != 0
+    assert "hortus db upgrade" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "Set DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h@127.0.0.1/h"}, "Set TOKEN_SIGNER_KEY"),
+        (
+            {"DATABASE_URL": "postgresql://h@127.0.0.1/h", "TOKEN_SIGNER_KEY": "/nowhere/key"},
+            "cannot be read",
+        ),
+        ({"DATABASE_URL": "postgresql://h@127.0.0.1/h", "TOKEN_SIGNER_KEY": "short"}, "needs 32"),
+    ],
+    ids=["no database", "no key", "key unreadable", "key too short"],
+)
+def test_it_does_not_start_without_what_all_processes_share(
+    settings: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    if settings.get("TOKEN_SIGNER_KEY") == "short":
+        short = tmp_path / "short.key"
+        short.write_text("short")
+        settings = {**settings, "TOKEN_SIGNER_KEY": str(short)}
+    done = hortus("web", "--port", 0, **settings)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_beside_one_box_it_uses_the_boxs_keys_and_database(tmp_path: Path) -> None:
+    box_dir = tmp_path / "data"
+    with running(box_dir) as box:
+        await create_user_from_command_line(
+            box_dir, None, username="flora", email="f@example.org", password=PASSWORD, is_admin=False
+        )
+        async with (
+            web_process(tmp_path / "web.log", "--data-dir", str(box_dir)) as web,
+            httpx.AsyncClient(timeout=30) as client,
+        ):
+            login = {"username": "flora", "password": PASSWORD}
+            tokens = await client.post(f"http://127.0.0.1:{box.http_port}/api/me/auth", json=login)
+            authorization = {"Authorization": f"Bearer {tokens.json()['accessToken']}"}
+            me = await client.get(f"{web.base_url}/api/me", headers=authorization)
+            assert me.json()["username"] == "flora"
