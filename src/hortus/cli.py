@@ -30,6 +30,7 @@ COMMANDS = {
     "board": "hortus.gateway.cli:board_app",
     "ingest": "hortus.app.ingest_command:ingest",
     "rpc": "hortus.app.ingest_command:rpc",
+    "jobs": "hortus.app.jobs_command:jobs",
     "sink": "hortus.app.kafka_commands:sink",
     "kafka": "hortus.kafka.cli:app",
     "broker": "hortus.broker.cli:app",

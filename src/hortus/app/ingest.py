@@ -10,7 +10,6 @@ from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_observation import MetricsAddress, observed
 from hortus.command_line import stop_requested
 from hortus.database.engine import connector, open_engine
-from hortus.database.maintenance import maintain
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
 from hortus.ingest.pipeline import IngestLimits, IngestPipeline
@@ -70,7 +69,6 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         group.create_task(client.run())
         attendants = [
             group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
-            group.create_task(maintain(connector(url, "hortus housekeeping"))),
         ]
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()

@@ -27,11 +27,11 @@ from hortus import __version__
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
+from hortus.app.jobs import JobParts, run_jobs
 from hortus.app.signing_keys import keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import connector, open_engine
-from hortus.database.maintenance import maintain
 from hortus.database.migrate import upgrade
 from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import load_definitions
@@ -140,7 +140,7 @@ async def _running(
     listener: socket.socket,
     board_listener: socket.socket,
 ) -> AsyncIterator[_Addresses]:
-    """Run endpoint, pipeline, responder, web pages and housekeeping for as long as the context lasts."""
+    """Run endpoint, pipeline, responder, web pages and background work for as long as the context lasts."""
     registry = KitRegistry()
     limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
     pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
@@ -165,7 +165,7 @@ async def _running(
         attendants = [
             group.create_task(responder.run()),
             group.create_task(announcements),
-            group.create_task(maintain(connector(url, "hortus housekeeping"))),
+            group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine))),
             group.create_task(_keep_alive(postgres)),
         ]
         try:

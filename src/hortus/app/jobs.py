@@ -1,0 +1,90 @@
+"""Background work: what nobody waits for, in `hortus up` or in any number of processes of `hortus jobs`.
+
+To add a job, add a line to `JOBS`: a name, and a function that takes the `JobParts` and returns a coroutine
+that works until it is cancelled. Several processes run the same jobs on one database, so a job takes its work
+under a lock that the database keeps (an advisory lock, `FOR UPDATE SKIP LOCKED`), or does what does no harm
+when done twice. A job may fail: it is started again, with growing pauses, and the others do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.database.engine import CONNECTION_FAILURES, connector
+from hortus.database.maintenance import maintain
+from hortus.database.url import DatabaseUrl
+from hortus.errors import HortusError
+from hortus.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobParts:
+    """What jobs work with. `engine` is shared by all; a job that listens or waits takes a connection."""
+
+    settings: Settings
+    url: DatabaseUrl
+    engine: AsyncEngine
+
+    def connector(self, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
+        """Return a function that makes bare connections, which PostgreSQL shows under this name."""
+        return connector(self.url, application_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Background work with a name for the log."""
+
+    name: str
+    work: Callable[[JobParts], Coroutine[Any, Any, None]]
+
+
+JOBS: tuple[Job, ...] = (Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),)
+"""All jobs of this version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPauses:
+    """Pauses before a job that failed is started again: they double, until it has worked well for a while."""
+
+    first_seconds: float = 1.0
+    longest_seconds: float = 60.0
+    well_after_seconds: float = 120.0
+
+
+async def run_jobs(parts: JobParts, jobs: Sequence[Job] = JOBS, pauses: RestartPauses | None = None) -> None:
+    """Run all jobs until cancelled. None can end the others."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(_run_for_ever(job, parts, pauses or RestartPauses()), name=job.name)
+
+
+async def _run_for_ever(job: Job, parts: JobParts, pauses: RestartPauses) -> None:
+    pause = pauses.first_seconds
+    while True:
+        started = time.monotonic()
+        reason = "it ended by itself"
+        try:
+            await job.work(parts)
+        except (*CONNECTION_FAILURES, DBAPIError, HortusError) as error:
+            reason = str(getattr(error, "orig", error)).partition("\n")[0] or type(error).__name__
+        except Exception as error:  # a fault of one job must not end the others; the trace says where it is
+            log.exception("the job %s has a fault", job.name)
+            reason = type(error).__name__
+        if time.monotonic() - started >= pauses.well_after_seconds:
+            pause = pauses.first_seconds
+        log.warning("the job %s stopped (%s); it starts again in about %.0f s", job.name, reason, pause)
+        # Jitter: after a restart of the database, many processes come back at once.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
+        pause = min(2 * pause, pauses.longest_seconds)
