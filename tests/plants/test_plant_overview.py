@@ -1,0 +1,201 @@
+"""Plants in a database: what measures them, when, and how they do by readings that were really stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.accounts.tables import UserRow
+from hortus.plants.links import (
+    AlreadyLinked,
+    Link,
+    Source,
+    delete_link,
+    end_link,
+    link_plant,
+    links_of_plants,
+    unlink_everything,
+)
+from hortus.plants.overview import PlantOverview, overviews
+from hortus.plants.rules import InvalidPlant
+from hortus.plants.state import Condition, Range
+from hortus.plants.store import create_plant, find_plant, set_plant_range, unset_plant_range
+from ingest_world import World, now_ms
+
+HOUR = timedelta(hours=1)
+TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
+MONSTERA = 1
+
+
+async def make_plant(connection: AsyncConnection, species_id: int | None = MONSTERA) -> int:
+    owner_id = await connection.scalar(
+        insert(UserRow)
+        .values(
+            username="flora",
+            display_name="Flora",
+            password_hash="none",
+            email_address="flora@example.org",
+            gravatar_alternative="x",
+        )
+        .returning(UserRow.id)
+    )
+    assert owner_id is not None
+    return await create_plant(connection, owner_id, name="Monty", species_id=species_id)
+
+
+async def overview(connection: AsyncConnection, plant_id: int) -> PlantOverview:
+    plant = await find_plant(connection, plant_id)
+    assert plant is not None
+    links = await links_of_plants(connection, [plant_id])
+    (found,) = await overviews(connection, [plant], links, now=datetime.now(UTC), freshness=HOUR)
+    return found
+
+
+def conditions(of: PlantOverview) -> dict[int, Condition | None]:
+    return {state.quantity_type_id: state.condition for state in of.states}
+
+
+async def links_of(connection: AsyncConnection, plant_id: int) -> Sequence[Link]:
+    return (await links_of_plants(connection, [plant_id]))[plant_id]
+
+
+async def test_a_plant_is_judged_by_what_its_kit_measured_last(world: World) -> None:
+    soil, light = await quantity_types(world)
+    kit_id = world.kit.id
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        before = await overview(connection, plant_id)
+        assert (before.condition, set(conditions(before).values())) == (Condition.NO_DATA, {None})
+        now = datetime.now(UTC)
+        await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now, now=now)
+        silent = await overview(connection, plant_id)
+        # Its kit has a thermometer and measures the humidity of the air, but neither soil nor light.
+        assert conditions(silent) == {
+            TEMPERATURE: Condition.NO_DATA,
+            PRESSURE: None,
+            HUMIDITY: Condition.NO_DATA,
+            soil: None,
+            light: None,
+        }
+    climate = world.kits[0][1][2].id
+    await world.send(world.raw(value=30.0, datetime_ms=now_ms() - 60_000))
+    await world.send(world.raw(value=27.0))
+    await world.send(world.raw(value=39.9, peripheral=climate, quantity_type=HUMIDITY))
+    async with world.engine.begin() as connection:
+        found = await overview(connection, plant_id)
+        judged = conditions(found)
+        assert (judged[TEMPERATURE], judged[HUMIDITY]) == (Condition.OK, Condition.LOW)
+        assert found.condition is Condition.LOW
+        thermometer = found.measured[TEMPERATURE]
+        assert (thermometer.serial, thermometer.peripheral_name) == (world.kit.serial, "Temperature")
+        assert thermometer.reading is not None
+        assert thermometer.reading.value == 27.0
+
+        await set_plant_range(connection, plant_id, HUMIDITY, Range(minimum=39.9))
+        assert (await overview(connection, plant_id)).condition is Condition.OK
+        await set_plant_range(connection, plant_id, HUMIDITY, Range())
+        assert conditions(await overview(connection, plant_id))[HUMIDITY] is None
+        assert await unset_plant_range(connection, plant_id, HUMIDITY)
+        assert not await unset_plant_range(connection, plant_id, HUMIDITY)
+        assert (await overview(connection, plant_id)).condition is Condition.LOW
+
+
+async def test_a_series_that_is_linked_by_itself_goes_before_those_of_a_whole_kit(world: World) -> None:
+    climate = world.kits[0][1][2]
+    await world.send(world.raw(value=20.0))
+    await world.send(world.raw(value=35.0, peripheral=climate.id))
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        kit = Source(kit_id=world.kit.id)
+        await link_plant(connection, plant_id, kit, since=now, now=now)
+        # By name: both thermometers are fresh, and "Climate" comes first.
+        assert (await overview(connection, plant_id)).measured[TEMPERATURE].peripheral_name == "Climate"
+        single = Source(kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE)
+        await link_plant(connection, plant_id, single, since=now, now=now)
+        found = await overview(connection, plant_id)
+        assert found.measured[TEMPERATURE].peripheral_name == "Temperature"
+        assert conditions(found)[TEMPERATURE] is Condition.OK
+
+
+async def test_a_silent_thermometer_makes_room_for_one_that_measures(world: World) -> None:
+    climate = world.kits[0][1][2]
+    await world.send(world.raw(value=35.0, peripheral=climate.id, datetime_ms=now_ms() - 2 * 3600 * 1000))
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        await link_plant(connection, plant_id, Source(kit_id=world.kit.id), since=now, now=now)
+        old = await overview(connection, plant_id)
+        assert conditions(old)[TEMPERATURE] is Condition.NO_DATA
+        reading = old.measured[TEMPERATURE].reading
+        assert reading is not None
+        assert reading.value == 35.0
+    await world.send(world.raw(value=20.0))
+    async with world.engine.begin() as connection:
+        assert (await overview(connection, plant_id)).measured[TEMPERATURE].peripheral_name == "Temperature"
+
+
+async def test_links_do_not_overlap_and_the_past_stays(world: World) -> None:
+    now = datetime.now(UTC)
+    kit = Source(kit_id=world.kit.id)
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        await link_plant(connection, plant_id, kit, since=now - 3 * HOUR, now=now)
+        with pytest.raises(AlreadyLinked):
+            await link_plant(connection, plant_id, kit, since=now, now=now)
+        (first,) = await links_of(connection, plant_id)
+        await end_link(connection, first, until=now - HOUR, now=now)
+        with pytest.raises(AlreadyLinked):
+            await link_plant(connection, plant_id, kit, since=now - 2 * HOUR, now=now)
+        second = await link_plant(connection, plant_id, kit, since=now - HOUR, now=now)
+        other = Source(kit_id=world.kits[1][0].id)
+        await link_plant(connection, plant_id, other, since=now, now=now)
+        assert [(link.since, link.until) for link in await links_of(connection, plant_id)] == [
+            (now - 3 * HOUR, now - HOUR),
+            (now - HOUR, None),
+            (now, None),
+        ]
+        await delete_link(connection, second)
+        later = now + timedelta(minutes=1)
+        await unlink_everything(connection, plant_id, now=later)
+        assert [(link.since, link.until) for link in await links_of(connection, plant_id)] == [
+            (now - 3 * HOUR, now - HOUR),
+            (now, later),
+        ]
+
+
+async def test_links_that_make_no_sense_are_refused_in_words(world: World) -> None:
+    now = datetime.now(UTC)
+    kit_id = world.kit.id
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        for source, since, words in (
+            (Source(kit_id=kit_id), now + HOUR, "now or in the past"),
+            (Source(kit_id=kit_id, peripheral_name="Temperature"), now, "Give both"),
+            (Source(kit_id=kit_id, quantity_type_id=1), now, "Give both"),
+            (Source(kit_id=kit_id, peripheral_name="Nothing", quantity_type_id=1), now, "no peripheral"),
+            (Source(kit_id=kit_id, peripheral_name="Climate", quantity_type_id=999), now, "quantity type 999"),
+        ):
+            with pytest.raises(InvalidPlant, match=words):
+                await link_plant(connection, plant_id, source, since=since, now=now)
+        await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now - HOUR, now=now)
+        (link,) = await links_of(connection, plant_id)
+        for until, words in ((now - HOUR, "after it began"), (now + HOUR, "now or in the past")):
+            with pytest.raises(InvalidPlant, match=words):
+                await end_link(connection, link, until=until, now=now)
+
+
+async def quantity_types(world: World) -> tuple[int, int]:
+    async with world.engine.connect() as connection:
+        ids = await connection.scalars(
+            text(
+                "SELECT id FROM quantity_types WHERE physical_quantity IN ('Soil moisture', 'Light level')"
+                " ORDER BY id"
+            )
+        )
+        soil, light = ids.all()
+    return soil, light
