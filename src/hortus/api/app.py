@@ -12,6 +12,7 @@ from starlette.responses import Response
 import hortus.accounts.api
 import hortus.accounts.tokens_api
 import hortus.definitions.api
+import hortus.export.api
 import hortus.kits.api
 import hortus.kits.configurations_api
 import hortus.kits.members_api
@@ -54,6 +55,7 @@ _ROUTERS = (
     hortus.kits.peripherals_api.router,
     hortus.measurements.api.router,
     hortus.media.api.router,
+    hortus.export.api.router,
 )
 
 

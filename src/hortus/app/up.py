@@ -158,7 +158,7 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine),
+                api=_api(settings, keys.tokens, engine, reading_engine, url),
             )
         )
         working = group.create_task(pipeline.run())
@@ -195,10 +195,17 @@ async def _running(
                 attendant.cancel()
 
 
-def _api(settings: Settings, token_key: bytes, engine: AsyncEngine, reading_engine: AsyncEngine) -> FastAPI:
+def _api(
+    settings: Settings,
+    token_key: bytes,
+    engine: AsyncEngine,
+    reading_engine: AsyncEngine,
+    url: DatabaseUrl,
+) -> FastAPI:
     return create_api(
         ApiParts(
             engine=engine,
+            connect=connector(url, "hortus api"),
             reading_engine=reading_engine,
             token_key=token_key,
             sign_up_open=settings.sign_up == "open",
