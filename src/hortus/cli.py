@@ -24,6 +24,7 @@ COMMANDS = {
     "user": "hortus.accounts.cli:user_app",
     "ledger": "hortus.ledger.cli:ledger",
     "quarantine": "hortus.quarantine.cli:app",
+    "message": "hortus.messages.cli:app",
     "db": "hortus.database.cli:app",
     "web": "hortus.app.web_command:web",
     "gateway": "hortus.app.gateway:app",

@@ -120,6 +120,32 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_METRICS_TOKEN",
         description="Bearer token that lets other machines read `/metrics`.",
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        validation_alias="HORTUS_SMTP_URL",
+        description="Mail server and account: `smtp://user:password@host:587` (STARTTLS), `smtps://…` (TLS), "
+        "`smtp+plain://127.0.0.1:25` (no TLS). Without it, no mail is sent.",
+    )
+    mail_from: str | None = Field(
+        None,
+        validation_alias="HORTUS_MAIL_FROM",
+        description="Whom mails come from: `Hortus <hortus@example.org>`.",
+    )
+    smtp_ca_file: Path | None = Field(
+        None,
+        validation_alias="HORTUS_SMTP_CA_FILE",
+        description="Certificates to trust for mail; the system's if unset.",
+    )
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        None,
+        validation_alias="HORTUS_PUBLIC_URL",
+        description="Where people reach the pages, for links in messages: `https://hortus.example.org`.",
+    )
+    notification_services: str = Field(
+        "",
+        validation_alias="HORTUS_NOTIFICATION_SERVICES",
+        description="Further services that people may have messages sent to: `gotifys,hassios,ntfys`.",
+    )
     http_forwarded_allow_ips: str = Field(
         "127.0.0.1",
         validation_alias="HORTUS_FORWARDED_ALLOW_IPS",

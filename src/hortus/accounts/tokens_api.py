@@ -38,6 +38,7 @@ from hortus.accounts.log_ins import (
     start_log_in,
     use_log_in,
 )
+from hortus.accounts.password_resets import redeem_password_reset
 from hortus.accounts.profiles import find_profile_by_address
 from hortus.accounts.rules import InvalidAccount
 from hortus.accounts.store import User, authenticate, find_user, set_password
@@ -300,13 +301,10 @@ async def redeem_reset(
 ) -> Response:
     """Works once, for half an hour. All log-ins end."""
     try:
-        claims = services.tokens.read_password_reset(body.token)
         async with services.writing() as connection:
-            user = await find_user(connection, claims.user_id)
-            if user is None or user.password_stamp != claims.password_stamp:
-                raise InvalidToken(Fault.EXPIRED)
-            await set_password(connection, services.passwords, user.username, body.new_password)
-            await end_all_log_ins(connection, user.id)
+            await redeem_password_reset(
+                connection, services.tokens, services.passwords, body.token, body.new_password
+            )
     except InvalidToken as error:
         raise invalid_parameters({"token": [invalid_token(error.fault)]}) from error
     except InvalidAccount as error:

@@ -12,13 +12,13 @@ from starlette.responses import Response
 import hortus.accounts.api
 import hortus.accounts.tokens_api
 import hortus.definitions.api
-import hortus.export.api
 import hortus.kits.api
 import hortus.kits.configurations_api
 import hortus.kits.members_api
 import hortus.kits.peripherals_api
 import hortus.measurements.api
 import hortus.media.api
+import hortus.messages.api
 from hortus import __version__
 from hortus.accounts.passwords import TooManyLogins
 from hortus.api import server_api
@@ -55,7 +55,7 @@ _ROUTERS = (
     hortus.kits.peripherals_api.router,
     hortus.measurements.api.router,
     hortus.media.api.router,
-    hortus.export.api.router,
+    hortus.messages.api.router,
 )
 
 

@@ -17,9 +17,6 @@ from hortus.api.problems import Problem, bad_request
 
 log = logging.getLogger(__name__)
 
-# The extension of a scope that tells that it was a HEAD, to those who would make a long body for nothing.
-_WITHOUT_BODY = "hortus.without_body"
-
 _EVERYWHERE = {
     "Access-Control-Allow-Origin": "*",
     "Vary": "origin, access-control-request-method, access-control-request-headers",
@@ -29,11 +26,6 @@ _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": "content-type,authorization",
 }
-
-
-def is_without_body(scope: Scope) -> bool:
-    """Return whether only the headers of the response are wanted."""
-    return _WITHOUT_BODY in (scope.get("extensions") or {})
 
 
 class Conventions:
@@ -52,8 +44,7 @@ class Conventions:
             return
         without_body = scope["method"] == "HEAD"
         if without_body:
-            extensions = {**(scope.get("extensions") or {}), _WITHOUT_BODY: {}}
-            scope = {**scope, "method": "GET", "extensions": extensions}
+            scope = {**scope, "method": "GET"}
         started = False
 
         async def completing_send(message: Message) -> None:

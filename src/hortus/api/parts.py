@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
 
-import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -17,8 +16,9 @@ from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
 from hortus.database.url import DatabaseUrl
-from hortus.export.admission import ExportLimits, ExportSlots
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
+from hortus.messages.access import MessageAccess
+from hortus.messages.sealing import Seal
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
 
 # Deleting a kit deletes all of its readings, which may be millions.
@@ -63,23 +63,22 @@ def _now() -> datetime:
 class ApiParts:
     """What a program that serves the API has to give it.
 
-    `connect` makes a bare connection, for what takes long (see `hortus.database.engine.connector`).
     `reading_engine` (see `open_reading_engine`) makes reading cheaper than `engine`, which is used without it.
     `token_key` signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open`
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
     an external broker. Without `reset_mailer`, only an operator can reset a password.
+    `message_access` says how people can be reached; without it, by the usual services and not by mail.
     """
 
     engine: AsyncEngine
-    connect: Callable[[], Awaitable[asyncpg.Connection]]
     reading_engine: AsyncEngine | None = None
     token_key: bytes
     sign_up_open: bool = False
     account_changes: AccountChanges = field(default_factory=NoExternalBroker)
     reset_mailer: ResetMailer | None = None
+    message_access: MessageAccess | None = None
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
-    exports: ExportLimits = field(default_factory=ExportLimits)
     clock: Callable[[], datetime] = _now
 
 
@@ -93,7 +92,7 @@ class Services:
         self.tokens = Tokens(parts.token_key, parts.clock)
         self.kits = KitStore(parts.account_changes)
         self.limits = RateLimits(parts.allowances)
-        self.exports = ExportSlots(parts.exports)
+        self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
         self._reading_engine = parts.reading_engine or parts.engine.execution_options(
             isolation_level="AUTOCOMMIT"
         )

@@ -64,7 +64,8 @@ class RateLimit:
 class Allowances:
     """What the API allows to those who do not say who they are, or are about to say it.
 
-    Per network, and for log-ins per user name too. Log-ins that succeed do not count.
+    Per network, and for log-ins per user name too. Log-ins that succeed do not count. Test messages count per
+    person: each makes this server speak to another.
     """
 
     anonymous: Allowance = Allowance(at_once=600, refill_seconds=0.05)
@@ -72,6 +73,7 @@ class Allowances:
     log_ins_per_user: Allowance = Allowance(at_once=10, refill_seconds=30.0)
     sign_ups: Allowance = Allowance(at_once=60, refill_seconds=60.0)
     password_resets: Allowance = Allowance(at_once=5, refill_seconds=300.0)
+    test_messages: Allowance = Allowance(at_once=5, refill_seconds=600.0)
 
 
 class RateLimits:
@@ -81,6 +83,7 @@ class RateLimits:
         self.anonymous = RateLimit(allowances.anonymous)
         self.sign_ups = RateLimit(allowances.sign_ups)
         self.password_resets = RateLimit(allowances.password_resets)
+        self.test_messages = RateLimit(allowances.test_messages)
         self._log_ins = RateLimit(allowances.log_ins)
         self._log_ins_per_user = RateLimit(allowances.log_ins_per_user)
 

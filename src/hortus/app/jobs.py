@@ -24,6 +24,8 @@ from hortus.database.engine import CONNECTION_FAILURES, connector
 from hortus.database.maintenance import maintain
 from hortus.database.url import DatabaseUrl
 from hortus.errors import HortusError
+from hortus.messages.access import MessageAccess
+from hortus.messages.delivery import MessageDelivery
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,11 +33,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobParts:
-    """What jobs work with. `engine` is shared by all; a job that listens or waits takes a connection."""
+    """What jobs work with. `engine` is shared by all; a job that listens or waits takes a connection.
+
+    `messages` is None in a process without the installation's key, which can tell nobody anything.
+    """
 
     settings: Settings
     url: DatabaseUrl
     engine: AsyncEngine
+    messages: MessageAccess | None = None
 
     def connector(self, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
         """Return a function that makes bare connections, which PostgreSQL shows under this name."""
@@ -50,7 +56,19 @@ class Job:
     work: Callable[[JobParts], Coroutine[Any, Any, None]]
 
 
-JOBS: tuple[Job, ...] = (Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),)
+async def _deliver_messages(parts: JobParts) -> None:
+    access = parts.messages
+    if access is None:
+        log.warning("this process sends no messages to people: set TOKEN_SIGNER_KEY, or name --data-dir")
+        await asyncio.Event().wait()
+        return
+    await MessageDelivery(parts.engine, access.seal, access.carriers()).run()
+
+
+JOBS: tuple[Job, ...] = (
+    Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),
+    Job("messages", _deliver_messages),
+)
 """All jobs of this version."""
 
 

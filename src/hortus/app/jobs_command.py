@@ -8,10 +8,12 @@ from pathlib import Path
 
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.jobs import JobParts, run_jobs
+from hortus.app.signing_keys import shared_keys
 from hortus.command_database import open_url
 from hortus.command_line import DataDirOption, configure_logging, run, stop_requested
 from hortus.database.engine import open_engine
 from hortus.errors import UsageError
+from hortus.messages.access import MessageAccess, message_access
 from hortus.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,20 @@ async def _run(settings: Settings, data_dir: Path | None) -> None:
             "with --data-dir."
         )
     stop = stop_requested()
+    messages = _message_access(settings, data_dir)
     async with open_url(data_dir, settings) as url, open_engine(url) as engine, asyncio.TaskGroup() as group:
-        working = group.create_task(_work(JobParts(settings=settings, url=url, engine=engine)))
+        parts = JobParts(settings=settings, url=url, engine=engine, messages=messages)
+        working = group.create_task(_work(parts))
         await stop.wait()
         log.info("stopping: what was not committed is done by the next process")
         working.cancel()
+
+
+def _message_access(settings: Settings, data_dir: Path | None) -> MessageAccess | None:
+    """Return how people are reached, or None without the key that messages are encrypted with."""
+    if settings.token_signer_key is None and data_dir is None:
+        return None
+    return message_access(settings, shared_keys(settings, data_dir).tokens)
 
 
 async def _work(parts: JobParts) -> None:

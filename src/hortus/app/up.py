@@ -46,6 +46,8 @@ from hortus.kits.announcements import follow_announcements
 from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
 from hortus.kits.registry import KitRegistry
 from hortus.measurements.reasons import Reason
+from hortus.messages.access import MessageAccess, message_access
+from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
 from hortus.plants.built_in_species import load_species
 from hortus.rpc.responder import Publish, ServerRpcResponder
@@ -141,6 +143,8 @@ async def _running(
     board_listener: socket.socket,
 ) -> AsyncIterator[_Addresses]:
     """Run endpoint, pipeline, responder, web pages and background work for as long as the context lasts."""
+    keys = keys_of_holder(settings, directory)
+    access = message_access(settings, keys.tokens)
     registry = KitRegistry()
     limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
     pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
@@ -149,23 +153,23 @@ async def _running(
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
     )
-    keys = keys_of_holder(settings, directory)
     async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
         app = create_app(
             WebDependencies(
                 engine=engine,
                 secret_key=keys.sessions,
+                token_key=keys.tokens,
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine, url),
+                api=_api(settings, keys.tokens, engine, reading_engine, access),
             )
         )
         working = group.create_task(pipeline.run())
         attendants = [
             group.create_task(responder.run()),
             group.create_task(announcements),
-            group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine))),
+            group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access))),
             group.create_task(_keep_alive(postgres)),
         ]
         try:
@@ -200,15 +204,16 @@ def _api(
     token_key: bytes,
     engine: AsyncEngine,
     reading_engine: AsyncEngine,
-    url: DatabaseUrl,
+    access: MessageAccess,
 ) -> FastAPI:
     return create_api(
         ApiParts(
             engine=engine,
-            connect=connector(url, "hortus api"),
             reading_engine=reading_engine,
             token_key=token_key,
             sign_up_open=settings.sign_up == "open",
+            reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
+            message_access=access,
         )
     )
 

@@ -14,9 +14,11 @@ from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_url
 from hortus.command_line import stop_requested
-from hortus.database.engine import connector, open_engine
+from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
+from hortus.messages.access import message_access
+from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.settings import Settings
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serve
@@ -52,21 +54,24 @@ async def run_web(settings: Settings, options: WebOptions) -> None:
 async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> None:
     stop = stop_requested()
     keys = shared_keys(settings, options.data_dir)
+    access = message_access(settings, keys.tokens)
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
         api = create_api(
             ApiParts(
                 engine=engine,
-                connect=connector(url, "hortus api"),
                 reading_engine=reading_engine,
                 token_key=keys.tokens,
                 sign_up_open=settings.sign_up == "open",
                 account_changes=account_changes(settings),
+                reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
+                message_access=access,
             )
         )
         app = create_app(
             WebDependencies(
                 engine=engine,
                 secret_key=keys.sessions,
+                token_key=keys.tokens,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,
             )

@@ -11,12 +11,12 @@ from sqlalchemy import DDL, event
 import hortus.accounts.tables
 import hortus.broker.tables
 import hortus.definitions.tables
-import hortus.export.tables
 import hortus.gateway.tables
 import hortus.kits.tables
 import hortus.ledger.tables
 import hortus.measurements.tables
 import hortus.media.tables
+import hortus.messages.tables
 import hortus.plants.tables
 import hortus.quarantine.tables  # noqa: F401  (imported for the tables they define)
 from hortus.database.base import metadata

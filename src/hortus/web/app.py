@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Scope
 
 from hortus import __version__
 from hortus.accounts.passwords import Passwords
+from hortus.accounts.tokens import Tokens
 from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.web.database_access import DatabaseNotAnswering
@@ -25,6 +26,7 @@ from hortus.web.health import FlowWatch, HealthEndpoints
 from hortus.web.login import LoginPages
 from hortus.web.metrics import HortusCollector, MetricsEndpoint
 from hortus.web.pages import StatusPages
+from hortus.web.password_reset import PasswordResetPages
 from hortus.web.problems import Problems, UnexpectedErrors
 from hortus.web.rendering import Templates
 from hortus.web.sessions import Sessions
@@ -44,13 +46,15 @@ def _now() -> datetime:
 class WebDependencies:
     """What the pages are made of.
 
-    `secret_key` signs sessions and must be the same in all processes of an installation. `pipeline` and
+    `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` proves
+    tokens that reset a password; without it there is no page for them. `pipeline` and
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
     `metrics_token` lets its holders read /metrics from elsewhere. `api` is what answers below /api.
     """
 
     engine: AsyncEngine
     secret_key: str
+    token_key: bytes | None = None
     pipeline: IngestPipeline | None = None
     endpoint_counters: object | None = None
     metrics_token: str | None = None
@@ -88,6 +92,12 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/login", login.show, methods=_READ)
     app.add_route("/login", login.log_in, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
+
+    if dependencies.token_key is not None:
+        tokens = Tokens(dependencies.token_key, dependencies.clock)
+        resets = PasswordResetPages(engine, Passwords(), tokens, templates)
+        app.add_route("/password-reset", resets.show, methods=_READ)
+        app.add_route("/password-reset", resets.choose, methods=["POST"])
 
     health = HealthEndpoints(engine, watch, counters)
     app.add_route("/healthz", health.healthz, methods=_READ)
