@@ -18,7 +18,8 @@ import hortus.measurements.tables
 import hortus.media.tables
 import hortus.messages.tables
 import hortus.plants.tables
-import hortus.quarantine.tables  # noqa: F401  (imported for the tables they define)
+import hortus.quarantine.tables
+import hortus.series.tables  # noqa: F401  (imported for the tables they define)
 from hortus.database.base import metadata
 from hortus.database.triggers import TRIGGER_STATEMENTS
 

@@ -37,6 +37,7 @@ QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
 # Columns of raw readings travel as PostgreSQL writes arrays in text: joining numbers is several times cheaper
 # here than the driver's binary arrays of aware moments and UUIDs, and the server reads it at the same cost.
+# Hours that readings were added to are noted in the same statement, to be rolled up again (docs/series.md).
 _INSERT_RAW = """
 WITH stored AS (
     INSERT INTO raw_measurements
@@ -50,7 +51,10 @@ WITH stored AS (
               kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
     ORDER BY kit_id, datetime, id
     ON CONFLICT DO NOTHING
-    RETURNING kit_id, received_at
+    RETURNING kit_id, datetime, received_at
+), touched AS (
+    INSERT INTO series_touched_hours (kit_id, hour)
+    SELECT DISTINCT kit_id, date_bin('1 hour', datetime, 'epoch') FROM stored
 )
 SELECT kit_id, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS stored FROM stored GROUP BY 1, 2
 """

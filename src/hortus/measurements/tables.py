@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Double, PrimaryKeyConstraint, func
+from sqlalchemy import Double, Index, PrimaryKeyConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,6 +43,12 @@ class AggregateMeasurementRow(Base):
     __tablename__ = "aggregate_measurements"
     __table_args__ = (
         PrimaryKeyConstraint("kit_id", "datetime_start", "id"),
+        # Charts ask for one peripheral and quantity; without this, their pages read the kit's whole history.
+        Index(
+            "aggregate_measurements_by_series_idx",
+            *("kit_id", "peripheral_id", "quantity_type_id"),
+            *(text("datetime_start DESC"), text("id DESC")),
+        ),
         {"postgresql_partition_by": "RANGE (datetime_start)"},
     )
 
