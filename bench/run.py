@@ -20,6 +20,7 @@ from statistics import median
 
 import uvloop
 
+from figures.api_kit import CONNECTIONS, measure_api_kit, measure_bare_server
 from figures.endpoint import measure_endpoint, measure_endpoint_alone
 from figures.full_table import fill
 from figures.latency import measure_latency
@@ -41,6 +42,8 @@ REACH_P50_MS, REACH_P99_MS = 30, 250
 REACH_FULL_SHARE = 0.8
 REACH_ENDPOINT_RATE = 6_000
 REACH_START_SECONDS = 4
+REACH_API_RATE = 1_500
+REACH_API_P99_MS = 30
 
 # Of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
@@ -57,6 +60,7 @@ class Size:
     rows: int
     endpoint_readings: int
     starts: int
+    api_seconds: float
 
 
 FULL = Size(
@@ -67,6 +71,7 @@ FULL = Size(
     rows=50_000_000,
     endpoint_readings=200_000,
     starts=5,
+    api_seconds=20,
 )
 QUICK = Size(
     rounds=1,
@@ -76,6 +81,7 @@ QUICK = Size(
     rows=500_000,
     endpoint_readings=50_000,
     starts=2,
+    api_seconds=4,
 )
 
 
@@ -239,12 +245,37 @@ async def start(bench: Bench) -> None:
     )
 
 
+async def api_kit(bench: Bench) -> None:
+    """`GET /api/kits/{serial}` of a private kit, with a token, from one process."""
+    data_dir = bench.data_dir("api_kit")
+    async with installation(data_dir):
+        pass
+    references, ours = [], []
+    for _ in range(bench.size.rounds):
+        references.append(await measure_bare_server(bench.folder, bench.size.api_seconds))
+        print(f"  bare server: {references[-1].describe()}", flush=True)
+        ours.append(await measure_api_kit(bench.folder, data_dir, bench.size.api_seconds))
+        print(f"  hortus up: {ours[-1].describe()}", flush=True)
+    rate, reference = median(each.asked.rate for each in ours), median(each.asked.rate for each in references)
+    p99_ms = median(each.asked.p99_ms for each in ours)
+    bench.found(
+        Result(
+            figure=f"a private kit over the API with a token, {CONNECTIONS} connections",
+            value=f"{rate:,.0f}/s, p99 {p99_ms:.0f} ms, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_API_RATE:,}/s, p99 ≤ {REACH_API_P99_MS} ms",
+            reference=f"the server alone, answering a constant {reference:,.0f}/s",
+            met=rate >= REACH_API_RATE and p99_ms <= REACH_API_P99_MS,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
     "latency": latency,
     "endpoint": endpoint,
     "start": start,
+    "api-kit": api_kit,
     "full-table": full_table,
 }
 

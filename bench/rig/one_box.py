@@ -21,6 +21,7 @@ HORTUS = Path(sys.executable).parent / "hortus"
 class OneBox:
     """A running one-box installation. `ready_seconds`: from its start until it said that it was ready."""
 
+    http_port: int
     mqtt_port: int
     process_id: int
     postgres_process_id: int
@@ -32,8 +33,8 @@ async def one_box(folder: Path, data_dir: Path) -> AsyncIterator[OneBox]:
     """Run `hortus up` on an existing data directory, on free ports."""
     log = folder / "up.log"
     log.unlink(missing_ok=True)
-    mqtt_port = free_port()
-    ports = ["--http-port", str(free_port()), "--mqtt-port", str(mqtt_port)]
+    http_port, mqtt_port = free_port(), free_port()
+    ports = ["--http-port", str(http_port), "--mqtt-port", str(mqtt_port)]
     began = time.perf_counter()
     async with running(
         [HORTUS, "up", "--data-dir", data_dir, "--gateway-port", "0", *ports], log=log
@@ -48,6 +49,7 @@ async def one_box(folder: Path, data_dir: Path) -> AsyncIterator[OneBox]:
         ready_seconds = time.perf_counter() - began
         postmaster_file = data_dir / "postgres" / "data" / "postmaster.pid"
         yield OneBox(
+            http_port=http_port,
             mqtt_port=mqtt_port,
             process_id=process.pid,
             postgres_process_id=int(postmaster_file.read_text().split()[0]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
@@ -24,12 +24,12 @@ from hortus.accounts.passwords import TooManyLogins
 from hortus.api import server_api
 from hortus.api.caller import identify
 from hortus.api.conventions import Conventions, answer_unrouted
-from hortus.api.documentation import COMMON_PROBLEMS, document
-from hortus.api.documentation_page import add_documentation_page
+from hortus.api.documentation import document
+from hortus.api.documentation_page import documentation_routes
+from hortus.api.endpoints import Endpoints
 from hortus.api.parameters import require_single_values
 from hortus.api.parts import ApiParts, Services
 from hortus.api.problems import Problem, bad_request, not_found, unavailable
-from hortus.api.replies import JsonReply
 from hortus.kits.store import KitNotFound
 from hortus.web.database_access import DatabaseNotAnswering
 
@@ -68,20 +68,19 @@ def create_api(parts: ApiParts) -> FastAPI:
         title="Hortus",
         version=__version__,
         description=_DESCRIPTION,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        default_response_class=JsonReply,
-        responses=COMMON_PROBLEMS,
-        dependencies=[Depends(require_single_values), Depends(identify)],
     )
     app.state.services = Services(parts)
-    add_documentation_page(app)
-    app.state.endpoints = list(app.routes)
+    endpoints = Endpoints(_prepare)
     for router in _ROUTERS:
-        app.include_router(router)
-        app.state.endpoints += router.routes
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+        endpoints.add(router.routes)
+    app.openapi = lambda: document(app, endpoints.routes)  # type: ignore[method-assign]
+    endpoints.add(documentation_routes(app.openapi))
+    app.router.routes.append(endpoints)
+    app.state.endpoints = endpoints
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)
     app.add_exception_handler(HTTPException, answer_unrouted)
@@ -91,6 +90,11 @@ def create_api(parts: ApiParts) -> FastAPI:
     app.add_exception_handler(DBAPIError, _answer_collision)
     app.add_middleware(Conventions)
     return app
+
+
+async def _prepare(request: Request) -> None:
+    require_single_values(request)
+    await identify(request)
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:

@@ -13,6 +13,8 @@ from hortus.api.parts import Services, services_of
 from hortus.api.problems import Problem, TokenCategory, forbidden, not_found, unauthorized
 from hortus.api.rate_limits import network_of
 
+_CALLER = "hortus.caller"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -62,15 +64,24 @@ class Caller:
         return user_id
 
 
-async def identify(request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
-    """Return who sends this request. Raises Problem 429 for anonymous ones when there are too many of them."""
+async def identify(request: Request) -> None:
+    """Find out who sends this request, for `CurrentCaller`.
+
+    Raises Problem 429 for anonymous callers when there are too many of them.
+    """
+    services = await services_of(request)
     caller = await _caller_of(request.headers.get("authorization"), services)
     if caller.user_id is None:
         services.limits.anonymous.take(network_of(request))
+    request.scope[_CALLER] = caller
+
+
+async def _identified(request: Request) -> Caller:
+    caller: Caller = request.scope[_CALLER]
     return caller
 
 
-CurrentCaller = Annotated[Caller, Depends(identify)]
+CurrentCaller = Annotated[Caller, Depends(_identified)]
 
 
 async def _caller_of(authorization: str | None, services: Services) -> Caller:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hortus.api.endpoints import Endpoints, path_of
 from hortus.api.problems import Problem, bad_request
 
 log = logging.getLogger(__name__)
 
-_EVERYWHERE = {
-    "Access-Control-Allow-Origin": "*",
-    "Vary": "origin, access-control-request-method, access-control-request-headers",
-}
-_NOT_PREFLIGHT = {"Access-Control-Expose-Headers": "link,x-next"}
+_VARY = "origin, access-control-request-method, access-control-request-headers"
 _PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Vary": _VARY,
     "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": "content-type,authorization",
 }
+# As they go over the wire: they are part of every answer. A second Vary adds to one that is there.
+_NOT_PREFLIGHT = [
+    (b"access-control-allow-origin", b"*"),
+    (b"vary", _VARY.encode()),
+    (b"access-control-expose-headers", b"link,x-next"),
+]
 
 
 class Conventions:
@@ -40,7 +42,7 @@ class Conventions:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS":
-            await Response(headers={**_EVERYWHERE, **_PREFLIGHT})(scope, receive, send)
+            await Response(headers=_PREFLIGHT)(scope, receive, send)
             return
         without_body = scope["method"] == "HEAD"
         if without_body:
@@ -51,10 +53,7 @@ class Conventions:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers.add_vary_header(_EVERYWHERE["Vary"])
-                headers["Access-Control-Allow-Origin"] = _EVERYWHERE["Access-Control-Allow-Origin"]
-                headers.update(_NOT_PREFLIGHT)
+                message["headers"] = [*message.get("headers", ()), *_NOT_PREFLIGHT]
             elif without_body and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -71,42 +70,20 @@ class Conventions:
 async def answer_unrouted(request: Request, error: Exception) -> Response:
     """Answer a request that no route takes, or takes only with another method."""
     assert isinstance(error, HTTPException)
+    endpoints: Endpoints = request.app.state.endpoints
+    path = path_of(request.scope)
     if error.status_code == 405:
-        return Problem(405, headers={"Allow": ", ".join(sorted(_methods_at(request)))}).response()
-    if error.status_code == 404:
-        other_path = _other_slash(request.scope["path"])
-        if other_path is not None and _is_routed(request, other_path):
-            query = request.scope["query_string"].decode("latin-1")
-            location = quote(other_path) + (f"?{query}" if query else "")
-            return Response(status_code=308, headers={"Location": location})
+        allowed = endpoints.methods_at(path) | {"OPTIONS"}
+        return Problem(405, headers={"Allow": ", ".join(sorted(allowed))}).response()
+    if error.status_code == 404 and endpoints.methods_at(_other_slash(path)):
+        query = request.scope["query_string"].decode("latin-1")
+        location = quote(_other_slash(request.scope["path"])) + (f"?{query}" if query else "")
+        return Response(status_code=308, headers={"Location": location})
     if error.status_code == 400:
         return bad_request(error.detail).response()
     return Problem(error.status_code, headers=error.headers).response()
 
 
-def _methods_at(request: Request) -> set[str]:
-    methods: set[str] = set()
-    for route in _routes_of(request):
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    if "GET" in methods:
-        methods.add("HEAD")
-    return methods | {"OPTIONS"}
-
-
-def _is_routed(request: Request, path: str) -> bool:
-    scope = {**request.scope, "path": path}
-    return any(route.matches(scope)[0] is not Match.NONE for route in _routes_of(request))
-
-
-def _routes_of(request: Request) -> Sequence[BaseRoute]:
-    routes: Sequence[BaseRoute] = request.app.state.endpoints
-    return routes
-
-
-def _other_slash(path: str) -> str | None:
+def _other_slash(path: str) -> str:
     """Return the path with a trailing slash taken away or added."""
-    if path.endswith("/"):
-        return path[:-1] or None
-    return f"{path}/"
+    return path[:-1] if path.endswith("/") else f"{path}/"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 from hortus.api.json_body import JsonBody
 from hortus.api.problems import MEDIA_TYPE
@@ -109,11 +111,11 @@ def request_body(model: type[JsonBody], example: object, *, required: bool = Tru
     return {"requestBody": {"required": required, "content": content}}
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
     """Return the OpenAPI document, made once."""
     if app.openapi_schema is None:
         schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+            title=app.title, version=app.version, description=app.description, routes=endpoints
         )
         components = schema.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
@@ -131,6 +133,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         schema["security"] = [{}, {"bearer": []}]
         for operations in schema["paths"].values():
             for operation in operations.values():
-                operation["responses"].pop(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), None)
+                responses = operation["responses"]
+                responses.pop(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), None)
+                for status, response in COMMON_PROBLEMS.items():
+                    responses.setdefault(str(status), response)
         app.openapi_schema = schema
     return app.openapi_schema

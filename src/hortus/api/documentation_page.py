@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from starlette.applications import Starlette
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
 
 _FILES = Path(__file__).parent / "static"
 _SERVED = frozenset({"documentation.js", "swagger-ui-bundle.js", "swagger-ui.css"})
@@ -27,10 +30,19 @@ _CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-def add_documentation_page(app: Starlette) -> None:
-    """Serve the page and its files."""
-    app.add_route("/docs", _page, methods=["GET"], include_in_schema=False)
-    app.add_route("/docs/{name}", _file, methods=["GET"], include_in_schema=False)
+def documentation_routes(document: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]:
+    """Return the addresses of the page, its files and the document that it shows."""
+
+    async def openapi(request: Request) -> Response:
+        # Where the API is mounted is known with the request only.
+        servers = [{"url": request.scope.get("root_path") or "/"}]
+        return Response(orjson.dumps({**document(), "servers": servers}), media_type="application/json")
+
+    return [
+        Route("/openapi.json", openapi),
+        Route("/docs", _page),
+        Route("/docs/{name}", _file),
+    ]
 
 
 async def _page(_request: Request) -> Response:

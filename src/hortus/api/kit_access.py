@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, select
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.accounts.tables import UserRow
 from hortus.api.caller import Caller
 from hortus.api.permissions import Permission, Role, permissions_of, role_of, within_scopes
+from hortus.database.prepared import PreparedQuery, Row
 from hortus.kits.identity import is_serial
 from hortus.kits.rows import KIT_COLUMNS
 from hortus.kits.tables import KitLastSeenRow, KitMembershipRow, KitRow
@@ -31,15 +31,15 @@ _KITS_AND_CALLER: Select[*tuple[Any, ...]] = (
         and_(KitMembershipRow.kit_id == KitRow.id, KitMembershipRow.user_id == UserRow.id),
     )
 )
-_BY_SERIAL = _KITS_AND_CALLER.where(KitRow.serial == bindparam("serial"))
-_BY_ID = _KITS_AND_CALLER.where(KitRow.id == bindparam("kit_id"))
+_BY_SERIAL = PreparedQuery(_KITS_AND_CALLER.where(KitRow.serial == bindparam("serial")))
+_BY_ID = PreparedQuery(_KITS_AND_CALLER.where(KitRow.id == bindparam("kit_id")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitAccess:
     """A kit that the caller may know of, and what they may do with it."""
 
-    kit: RowMapping
+    kit: Row
     caller: Caller
     permissions: frozenset[Permission]
 
@@ -59,7 +59,7 @@ async def access_to_kit(connection: AsyncConnection, caller: Caller, serial: str
     if not is_serial(serial):
         raise caller.refusal()
     parameters = {"serial": serial, "user_id": caller.user_id}
-    return _access(caller, (await connection.execute(_BY_SERIAL, parameters)).mappings().one_or_none())
+    return _access(caller, await _BY_SERIAL.one_or_none(connection, parameters))
 
 
 async def access_to_kit_of_id(connection: AsyncConnection, caller: Caller, kit_id: int | None) -> KitAccess:
@@ -67,10 +67,10 @@ async def access_to_kit_of_id(connection: AsyncConnection, caller: Caller, kit_i
     if kit_id is None:
         raise caller.refusal()
     parameters = {"kit_id": kit_id, "user_id": caller.user_id}
-    return _access(caller, (await connection.execute(_BY_ID, parameters)).mappings().one_or_none())
+    return _access(caller, await _BY_ID.one_or_none(connection, parameters))
 
 
-def role_in(row: RowMapping) -> Role:
+def role_in(row: Row) -> Role:
     """Return what the caller is to the kit in this row."""
     return role_of(
         is_admin=bool(row["is_admin"]),
@@ -88,7 +88,7 @@ async def lock_kit(connection: AsyncConnection, kit_id: int) -> bool:
     return await connection.scalar(statement) is not None
 
 
-def _access(caller: Caller, row: RowMapping | None) -> KitAccess:
+def _access(caller: Caller, row: Row | None) -> KitAccess:
     if row is None:
         raise caller.refusal()
     is_public = row["privacy_public_dashboard"]

@@ -62,8 +62,10 @@ TimeInQuery = Annotated[
 """RFC 3339 with any offset."""
 
 
-async def require_single_values(request: Request) -> None:
+def require_single_values(request: Request) -> None:
     """Refuse a query key that is given twice, with status 400: which of the two is meant?"""
+    if not request.scope["query_string"]:
+        return
     pairs = request.query_params.multi_items()
     if len(pairs) > len(request.query_params):
         raise bad_request("Each query parameter may be given once.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -86,7 +86,7 @@ class KitConfigurationWithPeripherals(KitConfiguration):
     peripherals: list[Peripheral]
 
 
-def kit_object(row: RowMapping) -> dict[str, Any]:
+def kit_object(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
     """Return the kit in a row of KIT_COLUMNS."""
     latitude, longitude = row["latitude"], row["longitude"]
     return {

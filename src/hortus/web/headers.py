@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Everything comes from this server: nothing inline, nothing from elsewhere, no frames around us.
@@ -30,6 +29,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# As they go over the wire: they are part of every answer.
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+
 
 class SecurityHeaders:
     """Adds the headers that a response does not have yet."""
@@ -45,9 +47,9 @@ class SecurityHeaders:
 
         async def completing_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message.get("headers", ())
+                present = {name for name, _ in headers}
+                message["headers"] = [*headers, *(each for each in _RAW_HEADERS if each[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, completing_send)

@@ -1,0 +1,102 @@
+"""Finding the endpoint of a path: by its segments, so that a hundred endpoints cost no more than one.
+
+Asking each route in turn whether it matches, as frameworks do, took a fifth of the time of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+
+
+@dataclass(slots=True)
+class _Segment:
+    """What may follow after the segments so far. `routes`: who answers here, by method."""
+
+    literal: dict[str, _Segment] = field(default_factory=dict)
+    parameter: _Segment | None = None
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Endpoints(BaseRoute):
+    """All endpoints as one route. A literal segment goes before a parameter, whatever was added first.
+
+    `prepare` is called for each request that an endpoint will answer, and may refuse it by raising.
+    """
+
+    def __init__(self, prepare: Callable[[Request], Awaitable[None]]) -> None:
+        self._prepare = prepare
+        self._root = _Segment()
+        self.routes: list[Route] = []
+
+    def add(self, routes: Iterable[BaseRoute]) -> None:
+        """Add endpoints. Their parameters are whole segments: `/kits/{kitSerial}`."""
+        for route in routes:
+            assert isinstance(route, Route), f"{route} is not an endpoint"
+            self.routes.append(route)
+            segment = self._root
+            for name in _segments(route.path):
+                if name.startswith("{"):
+                    assert ":" not in name, f"{route.path} has a parameter that is no plain segment"
+                    segment.parameter = segment.parameter or _Segment()
+                    segment = segment.parameter
+                else:
+                    segment = segment.literal.setdefault(name, _Segment())
+            for method in (route.methods or set()) - {"HEAD"}:
+                assert method not in segment.routes, f"{method} {route.path} is there twice"
+                segment.routes[method] = route
+
+    def methods_at(self, path: str) -> frozenset[str]:
+        """Return the methods that somebody answers at this path; HEAD wherever GET is."""
+        segment, _ = self._find(path)
+        methods = frozenset(segment.routes) if segment else frozenset()
+        return methods | {"HEAD"} if "GET" in methods else methods
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether this is the path of an endpoint, whatever the method."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        segment, values = self._find(path_of(scope))
+        if segment is None:
+            return Match.NONE, {}
+        route = segment.routes.get(scope["method"])
+        if route is None:
+            return Match.PARTIAL, {}
+        names = (name[1:-1] for name in _segments(route.path) if name.startswith("{"))
+        path_params = dict(zip(names, values, strict=True))
+        return Match.FULL, {"endpoint": route.endpoint, "route": route, "path_params": path_params}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the endpoint answer. Raises HTTPException 405, and what `prepare` raises."""
+        route = scope.get("route")
+        if not isinstance(route, Route) or scope["method"] not in (route.methods or ()):
+            raise HTTPException(405)
+        await self._prepare(Request(scope))
+        await route.app(scope, receive, send)
+
+    def _find(self, path: str) -> tuple[_Segment | None, list[str]]:
+        segment, values = self._root, list[str]()
+        for name in _segments(path):
+            following = segment.literal.get(name)
+            if following is None:
+                following = segment.parameter
+                if following is None or not name:
+                    return None, values
+                values.append(name)
+            segment = following
+        return (segment if segment.routes else None), values
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path below the place at which the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _segments(path: str) -> list[str]:
+    return path.split("/")[1:]
