@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
 
 import hortus.accounts.api
 import hortus.accounts.tokens_api
@@ -77,6 +78,7 @@ def create_api(parts: ApiParts) -> FastAPI:
     endpoints = Endpoints(_prepare)
     for router in _ROUTERS:
         endpoints.add(router.routes)
+        app.router.routes += [route for route in router.routes if isinstance(route, WebSocketRoute)]
     app.openapi = lambda: document(app, endpoints.routes)  # type: ignore[method-assign]
     endpoints.add(documentation_routes(app.openapi))
     app.router.routes.append(endpoints)

@@ -5,7 +5,7 @@ Asking each route in turn whether it matches, as frameworks do, took a fifth of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
@@ -35,9 +35,10 @@ class Endpoints(BaseRoute):
         self.routes: list[Route] = []
 
     def add(self, routes: Iterable[BaseRoute]) -> None:
-        """Add endpoints. Their parameters are whole segments: `/kits/{kitSerial}`."""
+        """Add endpoints, not WebSockets. Their parameters are whole segments: `/kits/{kitSerial}`."""
         for route in routes:
-            assert isinstance(route, Route), f"{route} is not an endpoint"
+            if not isinstance(route, Route):
+                continue
             self.routes.append(route)
             segment = self._root
             for name in _segments(route.path):
@@ -53,23 +54,24 @@ class Endpoints(BaseRoute):
 
     def methods_at(self, path: str) -> frozenset[str]:
         """Return the methods that somebody answers at this path; HEAD wherever GET is."""
-        segment, _ = self._find(path)
-        methods = frozenset(segment.routes) if segment else frozenset()
+        methods = frozenset[str]().union(
+            *(reached.routes for reached, _ in _reached(self._root, _segments(path)))
+        )
         return methods | {"HEAD"} if "GET" in methods else methods
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether this is the path of an endpoint, whatever the method."""
         if scope["type"] != "http":
             return Match.NONE, {}
-        segment, values = self._find(path_of(scope))
-        if segment is None:
-            return Match.NONE, {}
-        route = segment.routes.get(scope["method"])
-        if route is None:
-            return Match.PARTIAL, {}
-        names = (name[1:-1] for name in _segments(route.path) if name.startswith("{"))
-        path_params = dict(zip(names, values, strict=True))
-        return Match.FULL, {"endpoint": route.endpoint, "route": route, "path_params": path_params}
+        match = Match.NONE
+        for reached, values in _reached(self._root, _segments(path_of(scope))):
+            route = reached.routes.get(scope["method"])
+            if route is not None:
+                names = (name[1:-1] for name in _segments(route.path) if name.startswith("{"))
+                path_params = dict(zip(names, values, strict=True))
+                return Match.FULL, {"endpoint": route.endpoint, "route": route, "path_params": path_params}
+            match = Match.PARTIAL
+        return match, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the endpoint answer. Raises HTTPException 405, and what `prepare` raises."""
@@ -79,17 +81,19 @@ class Endpoints(BaseRoute):
         await self._prepare(Request(scope))
         await route.app(scope, receive, send)
 
-    def _find(self, path: str) -> tuple[_Segment | None, list[str]]:
-        segment, values = self._root, list[str]()
-        for name in _segments(path):
-            following = segment.literal.get(name)
-            if following is None:
-                following = segment.parameter
-                if following is None or not name:
-                    return None, values
-                values.append(name)
-            segment = following
-        return (segment if segment.routes else None), values
+
+def _reached(segment: _Segment, names: list[str]) -> Iterator[tuple[_Segment, list[str]]]:
+    """Yield where these segments lead, with the values of the parameters on the way."""
+    if not names:
+        if segment.routes:
+            yield segment, []
+        return
+    name, *rest = names
+    if name in segment.literal:
+        yield from _reached(segment.literal[name], rest)
+    if segment.parameter is not None and name:
+        for reached, values in _reached(segment.parameter, rest):
+            yield reached, [name, *values]
 
 
 def path_of(scope: Scope) -> str:

@@ -28,6 +28,7 @@ from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, run_jobs
+from hortus.app.memory import settle_memory
 from hortus.app.signing_keys import keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.database.embedded import EmbeddedPostgres
@@ -165,6 +166,7 @@ async def _running(
                 api=_api(settings, keys.tokens, engine, reading_engine, access),
             )
         )
+        settle_memory()
         working = group.create_task(pipeline.run())
         attendants = [
             group.create_task(responder.run()),

@@ -10,6 +10,7 @@ from pathlib import Path
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.database_wait import wait_for_current_database
+from hortus.app.memory import settle_memory
 from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_url
@@ -76,6 +77,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 api=api,
             )
         )
+        settle_memory()
         with bind(options.host, options.port, option="--port") as listener:
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:

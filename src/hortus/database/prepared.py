@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-Row = Mapping[str, Any]
+Row = Mapping[str, Any] | RowMapping
 
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy gives its dialects no types
 
@@ -34,8 +35,7 @@ class PreparedQuery:
         """
         driver = _driver_outside_transactions(connection)
         if driver is None:
-            found = (await connection.execute(self._statement, parameters)).mappings().one_or_none()
-            return None if found is None else {str(name): value for name, value in found.items()}
+            return (await connection.execute(self._statement, parameters)).mappings().one_or_none()
         try:
             row: Row | None = await driver.fetchrow(self._sql, *[parameters[name] for name in self._names])
         except BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from hortus.accounts.api_objects import User
 from hortus.api.objects import ApiObject
 from hortus.api.replies import format_optional_time, format_time
+from hortus.database.prepared import Row
 
 
 class Kit(ApiObject):
@@ -86,7 +87,7 @@ class KitConfigurationWithPeripherals(KitConfiguration):
     peripherals: list[Peripheral]
 
 
-def kit_object(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
+def kit_object(row: Row) -> dict[str, Any]:
     """Return the kit in a row of KIT_COLUMNS."""
     latitude, longitude = row["latitude"], row["longitude"]
     return {
