@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
-from hortus.database.engine import open_engine
+from hortus.database.engine import connector, open_engine
 from hortus.database.migrate import upgrade
 from hortus.database.partitions import Month, ensure_partitions
 from hortus.database.url import DatabaseUrl
@@ -33,7 +33,13 @@ async def serve_api(database_url: str, prefix: str = "/api", **parts: Any) -> As
     clock = Clock()
     url = DatabaseUrl.parse(database_url)
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
-        common = {"engine": engine, "reading_engine": reading_engine, "token_key": TOKEN_KEY, "clock": clock}
+        common = {
+            "engine": engine,
+            "connect": connector(url, "test"),
+            "reading_engine": reading_engine,
+            "token_key": TOKEN_KEY,
+            "clock": clock,
+        }
         made = ApiParts(**{**common, **parts})
         api = create_api(made)
         # A mount without a prefix would not match a path with a line break, which the API itself answers.

@@ -136,6 +136,7 @@ async def test_a_full_disk_stops_the_offsets_and_nothing_else(topics: Topics, wo
     )
     payloads = write_readings(topics, world, 3000, kits=8)
     async with sinking(topics, world.url) as (sink, pipeline):
+        await until(lambda: sink.metrics.partitions == 15, "all partitions")
         await until(lambda: sink.metrics.paused and pipeline.metrics.failed_attempts > 2, "the pause")
         assert await asyncio.to_thread(topics.committed) == 0
         assert pipeline.open_messages <= 500 + QUICK.consume_messages
@@ -160,7 +161,10 @@ async def test_sinks_share_the_partitions_and_a_rebalance_amid_batches_loses_not
             more = write_readings(topics, world, 3000, kits=12)
             await until_rows(world.connection, len(payloads) + len(more))
             await until_committed(topics, len(payloads) + len(more))
-            assert first.metrics.partitions + second.metrics.partitions == 15
+            await until(
+                lambda: first.metrics.partitions + second.metrics.partitions == 15,
+                "every partition",
+            )
             assert second.metrics.consumed > 0
         await until(lambda: first.metrics.partitions == 15, "all partitions back")
         write_readings(topics, world, 500, kits=12)

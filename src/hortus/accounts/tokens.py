@@ -3,6 +3,7 @@
     refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
     access          15 minutes goes with every request; cannot be revoked, hence so short
     password reset  30 minutes sets a password once: it is bound to the password that it replaces
+    archive         30 seconds downloads one archive: the link that a browser follows carries it
 
 All are JSON Web Tokens signed with HS256 and the installation's key, accepted until 60 s after they expire.
 """
@@ -25,6 +26,7 @@ from hortus.errors import UsageError
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=365)
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
+ARCHIVE_LIFETIME = timedelta(seconds=30)
 LEEWAY = timedelta(seconds=60)
 
 LEAST_KEY_BYTES = 32
@@ -43,6 +45,7 @@ class Kind(StrEnum):
     REFRESH = "Refresh"
     ACCESS = "Access"
     PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
+    ARCHIVE = "Archive"
 
 
 class Fault(StrEnum):
@@ -76,6 +79,19 @@ class PasswordResetClaims:
     password_stamp: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveClaims:
+    """Which kit's archive may be downloaded, and who asked for it: None if nobody was logged in.
+
+    The token is not accepted any more after `expires_at`, so what is kept of it can be forgotten then.
+    """
+
+    kit_serial: str
+    user_id: int | None
+    token_id: UUID
+    expires_at: datetime
+
+
 class Tokens:
     """Signs and reads tokens. `key` must be the same in all processes of an installation."""
 
@@ -103,6 +119,11 @@ class Tokens:
         state = {"user_id": user_id, "password_stamp": password_stamp}
         return self._sign(Kind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
 
+    def archive(self, kit_serial: str, user_id: int | None, token_id: UUID) -> str:
+        """Return a token that is good for one download of the kit's archive."""
+        state = {"kit_serial": kit_serial, "user_id": user_id, "token_id": str(token_id)}
+        return self._sign(Kind.ARCHIVE, ARCHIVE_LIFETIME, state)
+
     def read_access(self, token: str) -> int:
         """Return the user's id. Raises InvalidToken."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -116,16 +137,23 @@ class Tokens:
     def read_refresh(self, token: str) -> RefreshClaims:
         """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
         state = self._read(token, Kind.REFRESH)
-        try:
-            token_id = UUID(str(state.get("token_id")))
-        except ValueError as error:
-            raise InvalidToken(Fault.MALFORMED) from error
-        return RefreshClaims(user_id=_user_id(state), token_id=token_id)
+        return RefreshClaims(user_id=_user_id(state), token_id=_token_id(state))
 
     def read_password_reset(self, token: str) -> PasswordResetClaims:
         """Return what a reset token says. Raises InvalidToken."""
         state = self._read(token, Kind.PASSWORD_RESET)
         return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
+
+    def read_archive(self, token: str) -> ArchiveClaims:
+        """Return what a download token says; whether it was used is not known here. Raises InvalidToken."""
+        state = self._read(token, Kind.ARCHIVE)
+        return ArchiveClaims(
+            kit_serial=str(state.get("kit_serial")),
+            user_id=None if state.get("user_id") is None else _user_id(state),
+            token_id=_token_id(state),
+            # At the latest: the token was signed before now.
+            expires_at=self._clock() + ARCHIVE_LIFETIME + LEEWAY,
+        )
 
     def _sign(self, kind: Kind, lifetime: timedelta, state: Mapping[str, object]) -> str:
         expires_at = int((self._clock() + lifetime).timestamp())
@@ -160,3 +188,10 @@ def _user_id(state: Mapping[str, Any]) -> int:
     if not isinstance(user_id, int) or not 0 < user_id <= _LARGEST_ID:
         raise InvalidToken(Fault.MALFORMED)
     return user_id
+
+
+def _token_id(state: Mapping[str, Any]) -> UUID:
+    try:
+        return UUID(str(state.get("token_id")))
+    except ValueError as error:
+        raise InvalidToken(Fault.MALFORMED) from error

@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 import hortus.accounts.api
 import hortus.accounts.tokens_api
 import hortus.definitions.api
+import hortus.export.api
 import hortus.kits.api
 import hortus.kits.configurations_api
 import hortus.kits.members_api
@@ -56,6 +57,7 @@ _ROUTERS = (
     hortus.kits.peripherals_api.router,
     hortus.measurements.api.router,
     hortus.media.api.router,
+    hortus.export.api.router,
     hortus.messages.api.router,
 )
 

@@ -15,6 +15,9 @@ from hortus.api.problems import Problem, bad_request
 
 log = logging.getLogger(__name__)
 
+# The extension of a scope that tells that it was a HEAD, to those who would make a long body for nothing.
+_WITHOUT_BODY = "hortus.without_body"
+
 _VARY = "origin, access-control-request-method, access-control-request-headers"
 _PREFLIGHT = {
     "Access-Control-Allow-Origin": "*",
@@ -28,6 +31,11 @@ _NOT_PREFLIGHT = [
     (b"vary", _VARY.encode()),
     (b"access-control-expose-headers", b"link,x-next"),
 ]
+
+
+def is_without_body(scope: Scope) -> bool:
+    """Return whether only the headers of the response are wanted."""
+    return _WITHOUT_BODY in (scope.get("extensions") or {})
 
 
 class Conventions:
@@ -46,7 +54,8 @@ class Conventions:
             return
         without_body = scope["method"] == "HEAD"
         if without_body:
-            scope = {**scope, "method": "GET"}
+            extensions = {**(scope.get("extensions") or {}), _WITHOUT_BODY: {}}
+            scope = {**scope, "method": "GET", "extensions": extensions}
         started = False
 
         async def completing_send(message: Message) -> None:

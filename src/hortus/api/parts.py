@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Protocol, cast
 
+import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,6 +17,7 @@ from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
 from hortus.database.url import DatabaseUrl
+from hortus.export.admission import ExportLimits, ExportSlots
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
 from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
@@ -63,6 +65,7 @@ def _now() -> datetime:
 class ApiParts:
     """What a program that serves the API has to give it.
 
+    `connect` makes a bare connection, for what takes long (see `hortus.database.engine.connector`).
     `reading_engine` (see `open_reading_engine`) makes reading cheaper than `engine`, which is used without it.
     `token_key` signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open`
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
@@ -71,6 +74,7 @@ class ApiParts:
     """
 
     engine: AsyncEngine
+    connect: Callable[[], Awaitable[asyncpg.Connection]]
     reading_engine: AsyncEngine | None = None
     token_key: bytes
     sign_up_open: bool = False
@@ -79,6 +83,7 @@ class ApiParts:
     message_access: MessageAccess | None = None
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
+    exports: ExportLimits = field(default_factory=ExportLimits)
     clock: Callable[[], datetime] = _now
 
 
@@ -92,6 +97,7 @@ class Services:
         self.tokens = Tokens(parts.token_key, parts.clock)
         self.kits = KitStore(parts.account_changes)
         self.limits = RateLimits(parts.allowances)
+        self.exports = ExportSlots(parts.exports)
         self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
         self._reading_engine = parts.reading_engine or parts.engine.execution_options(
             isolation_level="AUTOCOMMIT"

@@ -163,7 +163,7 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine, access),
+                api=_api(settings, keys.tokens, engine, reading_engine, url, access),
             )
         )
         settle_memory()
@@ -206,11 +206,13 @@ def _api(
     token_key: bytes,
     engine: AsyncEngine,
     reading_engine: AsyncEngine,
+    url: DatabaseUrl,
     access: MessageAccess,
 ) -> FastAPI:
     return create_api(
         ApiParts(
             engine=engine,
+            connect=connector(url, "hortus api"),
             reading_engine=reading_engine,
             token_key=token_key,
             sign_up_open=settings.sign_up == "open",

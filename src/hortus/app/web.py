@@ -15,7 +15,7 @@ from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_url
 from hortus.command_line import stop_requested
-from hortus.database.engine import open_engine
+from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
 from hortus.messages.access import message_access
@@ -60,6 +60,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
         api = create_api(
             ApiParts(
                 engine=engine,
+                connect=connector(url, "hortus api"),
                 reading_engine=reading_engine,
                 token_key=keys.tokens,
                 sign_up_open=settings.sign_up == "open",

@@ -11,6 +11,7 @@ from sqlalchemy import DDL, event
 import hortus.accounts.tables
 import hortus.broker.tables
 import hortus.definitions.tables
+import hortus.export.tables
 import hortus.gateway.tables
 import hortus.kits.tables
 import hortus.ledger.tables

@@ -1,0 +1,165 @@
+"""Endpoints that send a kit's readings as files (contract, 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from hortus.accounts.tokens import ArchiveClaims, InvalidToken
+from hortus.api.caller import Caller, CurrentCaller
+from hortus.api.conventions import is_without_body
+from hortus.api.documentation import HIDDEN, Responses, problems
+from hortus.api.kit_access import KitAccess, access_to_kit
+from hortus.api.parameters import IdInQuery, TimeInQuery
+from hortus.api.parts import Services, UsedServices
+from hortus.api.permissions import Permission
+from hortus.api.problems import Problem, bad_request, forbidden, not_found
+from hortus.api.rate_limits import network_of
+from hortus.api.replies import JsonReply
+from hortus.api.streaming import StreamedReply
+from hortus.database.engine import CONNECTION_FAILURES
+from hortus.definitions.queries import list_definitions, list_quantity_types
+from hortus.export.archive import ArchiveContents, archive
+from hortus.export.source import Source, open_source
+from hortus.export.store import use_archive_token
+from hortus.kits.api import KitSerial
+from hortus.kits.api_objects import configuration_with_peripherals, kit_object
+from hortus.kits.configurations import configurations_of_kit
+from hortus.web.database_access import DatabaseNotAnswering
+
+router = APIRouter(tags=["Export"])
+
+_ALL = 2**31 - 1
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_ZIP: Responses = {200: {"description": "A zip.", "content": {"application/zip": _BINARY}}}
+_USED = "This link has been used, or is too old. Ask for a new one."
+
+
+@router.post(
+    "/kits/{kitSerial}/archive",
+    response_model=str,
+    responses=HIDDEN | problems(403),
+    summary="Get a link to a kit's archive",
+)
+async def make_archive_token(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """A token for `GET /kits/{kitSerial}/archive`, good for one download that begins within 90 seconds."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+    access.require(Permission.VIEW)
+    return JsonReply(services.tokens.archive(access.kit["serial"], access.caller.user_id, uuid4()))
+
+
+@router.get(
+    "/kits/{kitSerial}/archive",
+    response_class=Response,
+    responses=_ZIP | problems(403, 404),
+    summary="Download a kit's archive",
+)
+async def download_archive(
+    request: Request,
+    services: UsedServices,
+    serial: KitSerial,
+    token: Annotated[str, Query()],
+    configuration: IdInQuery = None,
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+) -> Response:
+    """Everything that the kit measured, as CSV, with its configurations. Needs no `Authorization`.
+
+    A download that does not end properly is not complete: every program for zips says so.
+    """
+    require_order(start, end)
+    claims = _claims(services, token, serial)
+    async with AsyncExitStack() as resources:
+        resources.enter_context(services.exports.taken(claims.user_id, network_of(request)))
+        access = await _access_of(services, claims)
+        source = await resources.enter_async_context(opened(services, access.kit_id))
+        contents = await _contents(services, access, configuration, start, end)
+        # Last of all, so that a link is not used up by a request that fails.
+        if not is_without_body(request.scope):
+            await _use(services, claims)
+        return StreamedReply(
+            archive(source, contents),
+            resources.pop_all(),
+            media_type="application/zip",
+            filename=f"{access.kit['serial']}_{contents.made_at:%Y-%m-%dT%H%M%SZ}.zip",
+            idle_seconds=services.parts.exports.idle_seconds,
+        )
+
+
+def require_order(start: datetime | None, end: datetime | None) -> None:
+    """Raise Problem 400 if the time range ends before it begins."""
+    if start is not None and end is not None and end < start:
+        raise bad_request("from lies after to.")
+
+
+@asynccontextmanager
+async def opened(services: Services, kit_id: int) -> AsyncIterator[Source]:
+    """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit was deleted meanwhile."""
+    stack = AsyncExitStack()
+    try:
+        source = await stack.enter_async_context(open_source(services.parts.connect, kit_id))
+    except CONNECTION_FAILURES as error:
+        raise DatabaseNotAnswering from error
+    async with stack:
+        if source is None:
+            raise not_found()
+        yield source
+
+
+def _claims(services: Services, token: str, serial: str) -> ArchiveClaims:
+    try:
+        claims = services.tokens.read_archive(token)
+    except InvalidToken as error:
+        raise forbidden(_USED) from error
+    if claims.kit_serial != serial:
+        raise forbidden("This link is for the archive of another kit.")
+    return claims
+
+
+async def _access_of(services: Services, claims: ArchiveClaims) -> KitAccess:
+    """Return the kit, if whoever asked for the link may still see it. Raises Problem 404."""
+    caller = Caller(user_id=claims.user_id)
+    try:
+        async with services.reading() as connection:
+            access = await access_to_kit(connection, caller, claims.kit_serial)
+    except Problem as error:
+        raise not_found() from error
+    return access
+
+
+async def _use(services: Services, claims: ArchiveClaims) -> None:
+    async with services.writing() as connection:
+        if not await use_archive_token(connection, claims.token_id, claims.expires_at, services.clock()):
+            raise forbidden(_USED)
+
+
+async def _contents(
+    services: Services,
+    access: KitAccess,
+    configuration_id: int | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> ArchiveContents:
+    async with services.reading() as connection:
+        configurations, peripherals = await configurations_of_kit(connection, access.kit_id)
+        definitions, _ = await list_definitions(connection, None, _ALL)
+        quantity_types = await list_quantity_types(connection, None, _ALL)
+    return ArchiveContents(
+        kit=kit_object(access.kit),
+        configurations=[
+            configuration_with_peripherals(row, peripherals.get(row["id"], [])) for row in configurations
+        ],
+        definitions=list(definitions),
+        quantity_types=list(quantity_types),
+        configuration_id=configuration_id,
+        start=start,
+        end=end,
+        made_at=services.clock().astimezone(UTC),
+    )
