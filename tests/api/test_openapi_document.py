@@ -48,7 +48,18 @@ async def test_every_answer_to_anything_is_described(serve: Any, identified: boo
         kit = await api.kit()
         await api.join(kit, person, access_super=True)
         made = await api.client.post(f"/kits/{kit.serial}/configurations", json={}, headers=person.headers)
-        known = {"kitSerial": kit.serial, "kitConfigurationId": made.json()["id"], "username": person.username}
+        species = {"name": "Basil", "ranges": [{"quantityTypeId": 1, "minimum": 18}]}
+        own = await api.client.post("/species", json=species, headers=person.headers)
+        plant = {"name": "Monty", "speciesId": own.json()["id"], "kitSerial": kit.serial}
+        planted = await api.client.post("/plants", json=plant, headers=person.headers)
+        known = {
+            "kitSerial": kit.serial,
+            "kitConfigurationId": made.json()["id"],
+            "username": person.username,
+            "speciesId": own.json()["id"],
+            "plantId": planted.json()["id"],
+            "linkId": planted.json()["links"][0]["id"],
+        }
         headers = person.headers if identified else {}
         await asyncio.to_thread(try_everything, document, api.base_url, headers, known)
 

@@ -21,6 +21,10 @@ import hortus.kits.peripherals_api
 import hortus.measurements.api
 import hortus.media.api
 import hortus.messages.api
+import hortus.plants.links_api
+import hortus.plants.photos_api
+import hortus.plants.plants_api
+import hortus.plants.species_api
 from hortus import __version__
 from hortus.accounts.passwords import TooManyLogins
 from hortus.api import server_api
@@ -59,6 +63,10 @@ _ROUTERS = (
     hortus.media.api.router,
     hortus.export.api.router,
     hortus.messages.api.router,
+    hortus.plants.species_api.router,
+    hortus.plants.plants_api.router,
+    hortus.plants.links_api.router,
+    hortus.plants.photos_api.router,
 )
 
 

@@ -60,6 +60,7 @@ _WHEN = {
     401: "No valid token was sent, and without one this cannot be done or even seen.",
     403: "The caller may know of this, but not do it.",
     404: "There is no such thing, or the caller may not know of it.",
+    409: "What is there stands in the way; `detail` says what.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     429: "Too many requests; `waitTimeMillis` tells when to try again.",

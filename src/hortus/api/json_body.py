@@ -52,16 +52,16 @@ async def read_optional_json(request: Request) -> Any | None:
     return _parse_json(body)
 
 
-async def read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """Return the body. Raises Problem 413 before more than the limit is in memory."""
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > MOST_BODY_BYTES:
-        raise payload_too_large(MOST_BODY_BYTES)
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
+        raise payload_too_large(most_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BODY_BYTES:
-            raise payload_too_large(MOST_BODY_BYTES)
+        if len(body) > most_bytes:
+            raise payload_too_large(most_bytes)
     return bytes(body)
 
 

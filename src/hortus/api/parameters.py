@@ -49,17 +49,17 @@ def _time(value: Any) -> Any:
 Identifier = Annotated[int, BeforeValidator(_integer), Field(ge=SMALLEST_ID, le=LARGEST_ID)]
 """An id: a 32-bit signed integer."""
 
+IdInBody = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
+
 IdInQuery = Annotated[Identifier | None, Query()]
 
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 """Exactly `true` or `false`."""
 
-TimeInQuery = Annotated[
-    Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-    | None,
-    Query(),
-]
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 """RFC 3339 with any offset."""
+
+TimeInQuery = Annotated[Time | None, Query()]
 
 
 def require_single_values(request: Request) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Protocol, cast
 
 import asyncpg
@@ -21,6 +21,7 @@ from hortus.export.admission import ExportLimits, ExportSlots
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
 from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
+from hortus.plants.state import DEFAULT_FRESHNESS
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
 
 # Deleting a kit deletes all of its readings, which may be millions.
@@ -71,6 +72,7 @@ class ApiParts:
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
     an external broker. Without `reset_mailer`, only an operator can reset a password.
     `message_access` says how people can be reached; without it, by the usual services and not by mail.
+    A reading older than `plant_freshness` says nothing about how a plant does now.
     """
 
     engine: AsyncEngine
@@ -84,6 +86,7 @@ class ApiParts:
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)
+    plant_freshness: timedelta = DEFAULT_FRESHNESS
     clock: Callable[[], datetime] = _now
 
 

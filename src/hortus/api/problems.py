@@ -148,6 +148,11 @@ def not_found() -> Problem:
     return Problem(404)
 
 
+def conflict(detail: str) -> Problem:
+    """A request that what is there stands in the way of."""
+    return Problem(409, detail=detail)
+
+
 def rate_limited(wait_seconds: float) -> Problem:
     """One request too many for now."""
     return Problem(

@@ -1,0 +1,231 @@
+"""Endpoints about species."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from hortus.accounts.api_keys import Scope
+from hortus.accounts.store import find_user
+from hortus.api.caller import Caller, CurrentCaller
+from hortus.api.documentation import HIDDEN, WITH_BODY, next_page, problems, request_body
+from hortus.api.json_body import JsonBody, json_body
+from hortus.api.paging import x_next
+from hortus.api.parameters import Identifier, IdInBody, IdInQuery
+from hortus.api.parts import UsedServices
+from hortus.api.problems import (
+    NOT_FOUND,
+    OTHER,
+    conflict,
+    forbidden,
+    invalid_parameters,
+    not_found,
+    unauthorized,
+)
+from hortus.api.replies import JsonReply, empty_reply
+from hortus.plants.api_objects import SpeciesObject, invalid_plant, species_object
+from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant, TooMany
+from hortus.plants.species_store import (
+    NewSpecies,
+    Species,
+    SpeciesInUse,
+    change_species,
+    create_species,
+    delete_species,
+    find_species,
+    list_species,
+)
+from hortus.plants.state import Range
+
+router = APIRouter(tags=["Plants"])
+
+PAGE_SIZE = 100
+
+SpeciesId = Annotated[Identifier, Path(alias="speciesId")]
+
+_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS})]
+_Description = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS})]
+
+_EXAMPLE = {
+    "name": "Basil",
+    "description": "Likes it warm, and never dry.",
+    "ranges": [{"quantityTypeId": 1, "minimum": 18.0, "maximum": 28.0}, {"quantityTypeId": 3, "minimum": 40.0}],
+}
+
+
+class RangeBody(JsonBody):
+    """In which values a quantity is right. Both bounds belong to the range; one may be absent."""
+
+    quantity_type_id: IdInBody
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class NewSpeciesBody(JsonBody):
+    """A species to be described."""
+
+    name: _Name
+    description: _Description = ""
+    image: str | None = None
+    ranges: list[RangeBody]
+
+
+class SpeciesChangeBody(JsonBody):
+    """What is to be different. `ranges` replaces all; null empties the image and leaves the rest."""
+
+    name: _Name | None = None
+    description: _Description | None = None
+    image: str | None = None
+    ranges: list[RangeBody] | None = None
+
+
+@router.get(
+    "/species",
+    response_model=list[SpeciesObject],
+    responses=next_page("X-Next", "/species?after=100"),
+    summary="Species: built-in ones, and one's own",
+)
+async def show_all_species(services: UsedServices, caller: CurrentCaller, after: IdInQuery = None) -> Response:
+    """In the order of their ids. Without logging in: those that ship with Hortus."""
+    user_id = caller.user_id if Scope.READ in caller.scopes else None
+    async with services.reading() as connection:
+        found = await list_species(connection, user_id, after=after, most=PAGE_SIZE + 1)
+    page = found[:PAGE_SIZE]
+    more = x_next("/species", {"after": page[-1].id}) if len(found) > PAGE_SIZE else None
+    return JsonReply([species_object(species) for species in page], headers=more)
+
+
+@router.post(
+    "/species",
+    status_code=201,
+    response_model=SpeciesObject,
+    responses=problems(401, 403) | WITH_BODY,
+    openapi_extra=request_body(NewSpeciesBody, _EXAMPLE),
+    summary="Describe a species",
+)
+async def describe_species(
+    services: UsedServices,
+    body: Annotated[NewSpeciesBody, Depends(json_body(NewSpeciesBody))],
+    caller: CurrentCaller,
+) -> Response:
+    """It is the caller's own: seen and used by them alone."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    species = NewSpecies(
+        name=body.name, description=body.description, image=body.image, ranges=_ranges(body.ranges)
+    )
+    try:
+        async with services.writing() as connection:
+            if await find_user(connection, user_id) is None:
+                raise unauthorized("expired")
+            made = await find_species(connection, await create_species(connection, user_id, species))
+    except InvalidPlant as error:
+        raise invalid_plant(error) from error
+    except TooMany as error:
+        raise forbidden(str(error)) from error
+    assert made is not None
+    return JsonReply(species_object(made), status_code=201)
+
+
+@router.get("/species/{speciesId}", response_model=SpeciesObject, responses=HIDDEN, summary="A species")
+async def show_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
+    """Built-in, or the caller's own."""
+    async with services.reading() as connection:
+        species = await _visible_species(connection, caller, species_id)
+    return JsonReply(species_object(species))
+
+
+@router.patch(
+    "/species/{speciesId}",
+    response_model=SpeciesObject,
+    responses=HIDDEN | problems(403) | WITH_BODY,
+    openapi_extra=request_body(SpeciesChangeBody, _EXAMPLE),
+    summary="Change a species of one's own",
+)
+async def edit_species(
+    services: UsedServices,
+    body: Annotated[SpeciesChangeBody, Depends(json_body(SpeciesChangeBody))],
+    caller: CurrentCaller,
+    species_id: SpeciesId,
+) -> Response:
+    """All plants of the species are judged by the new ranges at once. Built-in ones cannot be changed."""
+    values: dict[str, Any] = {
+        name: value
+        for name in body.model_fields_set - {"ranges"}
+        if (value := getattr(body, name)) is not None or name == "image"
+    }
+    ranges = None if body.ranges is None else _ranges(body.ranges)
+    try:
+        async with services.writing() as connection:
+            await _own_species(connection, caller, species_id)
+            if values or ranges is not None:
+                await change_species(connection, species_id, values, ranges)
+            changed = await find_species(connection, species_id)
+    except InvalidPlant as error:
+        raise invalid_plant(error) from error
+    if changed is None:
+        raise not_found()
+    return JsonReply(species_object(changed))
+
+
+@router.delete(
+    "/species/{speciesId}",
+    response_class=Response,
+    responses=HIDDEN | problems(403, 409),
+    summary="Delete a species of one's own",
+)
+async def remove_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
+    """Not while plants are of it."""
+    try:
+        async with services.writing() as connection:
+            await _own_species(connection, caller, species_id)
+            await delete_species(connection, species_id)
+    except SpeciesInUse as error:
+        raise conflict(str(error)) from error
+    return empty_reply()
+
+
+async def require_visible_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
+    """Refuse a species for a plant that is not there, or that the caller may not see. Raises Problem 400."""
+    if species_id is None:
+        return
+    species = await find_species(connection, species_id)
+    if species is None or not (species.is_built_in or await _is_own(connection, caller, species)):
+        raise invalid_parameters({"speciesId": [NOT_FOUND]}, f"There is no species {species_id}.")
+
+
+async def _visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:
+    species = await find_species(connection, species_id)
+    if species is None:
+        raise caller.refusal()
+    if not species.is_built_in:
+        if not await _is_own(connection, caller, species):
+            raise caller.refusal()
+        caller.require_scope(Scope.READ)
+    return species
+
+
+async def _own_species(connection: AsyncConnection, caller: Caller, species_id: int) -> None:
+    species = await find_species(connection, species_id)
+    if species is None or not (species.is_built_in or await _is_own(connection, caller, species)):
+        raise caller.refusal()
+    if species.is_built_in:
+        raise caller.denial("Built-in species cannot be changed. Describe one of your own instead.")
+    caller.require_scope(Scope.CONFIGURE)
+
+
+async def _is_own(connection: AsyncConnection, caller: Caller, species: Species) -> bool:
+    if caller.user_id is None:
+        return False
+    user = await find_user(connection, caller.user_id)
+    return user is not None and (user.is_admin or species.owner_id == user.id)
+
+
+def _ranges(bodies: list[RangeBody]) -> dict[int, Range]:
+    ranges = {each.quantity_type_id: Range(minimum=each.minimum, maximum=each.maximum) for each in bodies}
+    if len(ranges) < len(bodies):
+        raise invalid_parameters({"ranges": [OTHER]}, "Each quantity type may have one range.")
+    return ranges
