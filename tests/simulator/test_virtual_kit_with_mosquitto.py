@@ -316,6 +316,8 @@ async def test_it_connects_by_itself_when_the_broker_comes_later(tmp_path: Path)
         port=port,
         speed=SPEED,
         link=LinkSettings(first_reconnect_seconds=0.02, longest_reconnect_seconds=0.1),
+        # The kit may be there before the server, and then nobody hears its first question.
+        boot=BootTimes(answer_timeout_seconds=0.5, ask_again_seconds=0.1),
     )
     server = ScriptedServer(port)
     kit = VirtualKit(KitCredentials(serial=SERIAL, password=PASSWORD), options)

@@ -12,6 +12,8 @@ from starlette.routing import WebSocketRoute
 
 import hortus.accounts.api
 import hortus.accounts.tokens_api
+import hortus.commands.api
+import hortus.commands.kit_rpc_api
 import hortus.definitions.api
 import hortus.export.api
 import hortus.kits.api
@@ -67,6 +69,8 @@ _ROUTERS = (
     hortus.plants.plants_api.router,
     hortus.plants.links_api.router,
     hortus.plants.photos_api.router,
+    hortus.commands.kit_rpc_api.router,
+    hortus.commands.api.router,
 )
 
 

@@ -30,6 +30,7 @@ _PROBLEM_SCHEMA = {
                 "/probs/authorization-header",
                 "/probs/invalid-json",
                 "/probs/invalid-parameters",
+                "/probs/kit-rpc",
                 "/probs/kits-require-one-super-member",
                 "/probs/payload-too-large",
                 "/probs/rate-limit",
@@ -41,6 +42,13 @@ _PROBLEM_SCHEMA = {
         "category": {"type": "string"},
         "limit": {"type": "integer", "description": "In bytes."},
         "waitTimeMillis": {"type": "integer"},
+        "kitRpcResponseError": {
+            "type": "string",
+            "description": "What went wrong with a kit: `TimedOut`, `MalformedResponse`, `InvalidResponse`, "
+            "`RpcError(…)`, `CommandFailed`, `KitOffline` or `NotSent`.",
+        },
+        "commandId": {"type": "integer", "description": "The command's line in the kit's ledger."},
+        "offlineSince": {"type": ["string", "null"], "format": "date-time"},
         "invalidParameters": {
             "type": "object",
             "description": "Maps the name of a parameter to everything that is wrong with it.",
@@ -60,11 +68,14 @@ _WHEN = {
     401: "No valid token was sent, and without one this cannot be done or even seen.",
     403: "The caller may know of this, but not do it.",
     404: "There is no such thing, or the caller may not know of it.",
-    409: "What is there stands in the way; `detail` says what.",
+    409: "What is there stands in the way, or the state that it is in; `detail` says what.",
+    410: "It was there, and is not kept any more.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     429: "Too many requests; `waitTimeMillis` tells when to try again.",
+    502: "The kit is offline, did not answer, or answered with an error; `kitRpcResponseError` tells.",
     503: "The database does not answer, or too many people log in at the moment. Try again.",
+    504: "The kit did not answer in time.",
 }
 
 

@@ -28,7 +28,8 @@ def parse_time(text: str) -> datetime:
     return moment
 
 
-def _integer(value: Any) -> Any:
+def integer_text(value: Any) -> Any:
+    """Return the value; raises ValueError for a text that is no decimal integer."""
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise ValueError("an integer is expected")
     return value
@@ -46,7 +47,7 @@ def _time(value: Any) -> Any:
     return parse_time(value) if isinstance(value, str) else value
 
 
-Identifier = Annotated[int, BeforeValidator(_integer), Field(ge=SMALLEST_ID, le=LARGEST_ID)]
+Identifier = Annotated[int, BeforeValidator(integer_text), Field(ge=SMALLEST_ID, le=LARGEST_ID)]
 """An id: a 32-bit signed integer."""
 
 IdInBody = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]

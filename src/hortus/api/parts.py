@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
+from hortus.commands.watch import CommandWatch
 from hortus.database.url import DatabaseUrl
 from hortus.export.admission import ExportLimits, ExportSlots
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
@@ -72,7 +73,8 @@ class ApiParts:
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
     an external broker. Without `reset_mailer`, only an operator can reset a password.
     `message_access` says how people can be reached; without it, by the usual services and not by mail.
-    A reading older than `plant_freshness` says nothing about how a plant does now.
+    A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
+    told what the database announces of commands; without, their end is noticed a second later.
     """
 
     engine: AsyncEngine
@@ -87,6 +89,7 @@ class ApiParts:
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)
     plant_freshness: timedelta = DEFAULT_FRESHNESS
+    command_watch: CommandWatch = field(default_factory=CommandWatch)
     clock: Callable[[], datetime] = _now
 
 

@@ -149,16 +149,17 @@ def not_found() -> Problem:
 
 
 def conflict(detail: str) -> Problem:
-    """A request that what is there stands in the way of."""
+    """A request that what is there, or the state that it is in, stands in the way of."""
     return Problem(409, detail=detail)
 
 
-def rate_limited(wait_seconds: float) -> Problem:
+def rate_limited(wait_seconds: float, detail: str | None = None) -> Problem:
     """One request too many for now."""
     return Problem(
         429,
         kind="/probs/rate-limit",
         title="Your request has been rate limited.",
+        detail=detail,
         headers={"Retry-After": str(max(1, round(wait_seconds + 0.5)))},
         members={"waitTimeMillis": max(1, round(wait_seconds * 1000))},
     )
@@ -176,3 +177,19 @@ def requires_one_super_member() -> Problem:
 def unavailable(detail: str, retry_seconds: int) -> Problem:
     """Nothing is wrong with the request; it may be made again."""
     return Problem(503, detail=detail, headers={"Retry-After": str(retry_seconds)})
+
+
+def gone(detail: str) -> Problem:
+    """A thing that was there, and is not kept any more."""
+    return Problem(410, detail=detail)
+
+
+def kit_rpc(error: str, detail: str | None, *, status: int = 502, **members: Any) -> Problem:
+    """A kit that did not do what it was asked; `error` is a name of the contract (4.11), or one of ours."""
+    return Problem(
+        status,
+        kind="/probs/kit-rpc",
+        title="There was an issue with the kit RPC response",
+        detail=detail,
+        members={"kitRpcResponseError": error, **members},
+    )

@@ -35,7 +35,7 @@ def ingest(
 
 
 def rpc() -> None:
-    """Answer the questions of kits through an external MQTT broker."""
+    """RPC with kits through an external MQTT broker: answer their questions, send them commands."""
     settings = read_settings()
     configure_logging(settings.log_level)
     run(run_rpc(settings))

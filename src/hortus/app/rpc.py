@@ -1,4 +1,4 @@
-"""`hortus rpc`: answers the questions of kits through an external broker."""
+"""`hortus rpc`: RPC with kits through an external broker, in both directions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import asyncio
 import logging
 
 from hortus.app.database_wait import wait_for_current_database
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
+from hortus.app.kit_transports import BrokerTransport
 from hortus.command_line import stop_requested
-from hortus.database.engine import open_engine
+from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
 from hortus.mqtt.client import MqttClient
 from hortus.mqtt.client.settings import broker_address, client_id
-from hortus.rpc.responder import ServerRpcResponder
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Shared, so that with several of these processes each request is answered once.
-REQUESTS = "$share/hortus-rpc/kit/+/server-rpc/request"
+# Shared, so that with several of these processes each request is answered once, and each answer noted once.
+SHARE = "$share/hortus-rpc/"
 
 
 async def run_rpc(settings: Settings) -> None:
-    """Answer kits until SIGINT or SIGTERM."""
+    """Answer kits and send them commands until SIGINT or SIGTERM."""
     if settings.database_url is None:
         raise UsageError("Set DATABASE_URL to the PostgreSQL that holds kits and their configurations.")
     url = DatabaseUrl.parse(settings.database_url.get_secret_value())
@@ -30,13 +31,14 @@ async def run_rpc(settings: Settings) -> None:
     stop = stop_requested()
     async with open_engine(url) as engine, asyncio.TaskGroup() as group:
         client = MqttClient(address, client_id=client_id(settings, "rpc"))
-        responder = ServerRpcResponder(engine, client.publish)
-        client.subscribe(REQUESTS, responder.request_arrived)
+        rpc = KitRpc(engine, connector(url, "hortus rpc"), BrokerTransport(client), client.publish)
+        client.subscribe(SHARE + REQUEST_TOPICS, rpc.responder.request_arrived)
+        client.subscribe(SHARE + ANSWER_TOPICS, rpc.answers.answer_arrived)
         starting = group.create_task(wait_for_current_database(engine, url))
-        answering = group.create_task(responder.run())
+        working = group.create_task(rpc.run())
         group.create_task(client.run())
-        log.info("answering kits at %s", address)
+        log.info("RPC with kits at %s", address)
         await stop.wait()
         starting.cancel()
         await client.stop()
-        answering.cancel()
+        working.cancel()

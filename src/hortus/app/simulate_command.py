@@ -12,6 +12,7 @@ from hortus.command_line import DataDirOption, configure_logging, run
 from hortus.settings import read_settings
 from hortus.simulator.faults import parse_faults
 from hortus.simulator.options import SimulatorOptions
+from hortus.simulator.rpc_faults import parse_rpc_faults
 
 
 def simulate(
@@ -25,6 +26,14 @@ def simulate(
             "--faults",
             help="What goes wrong: dropouts, reconnects, duplicates, late, drift, garbage (comma-separated, "
             "each with an optional :CHANCE per reading), or all.",
+        ),
+    ] = "",
+    rpc_faults: Annotated[
+        str,
+        typer.Option(
+            "--rpc-faults",
+            help="What goes wrong with answers: no-answer, late, twice, wrong-id, rubbish, disconnect "
+            "(comma-separated, each with an optional :CHANCE per answer), or all.",
         ),
     ] = "",
     raw_qos: Annotated[
@@ -50,6 +59,7 @@ def simulate(
         port=port or 1883,
         speed=speed,
         faults=parse_faults(faults),
+        rpc_faults=parse_rpc_faults(rpc_faults),
         raw_qos=raw_qos,
         seed=seed,
     )

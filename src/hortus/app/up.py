@@ -28,9 +28,12 @@ from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, run_jobs
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
+from hortus.app.kit_transports import EndpointTransport
 from hortus.app.memory import settle_memory
 from hortus.app.signing_keys import keys_of_holder
 from hortus.command_line import stop_requested
+from hortus.commands.watch import CommandWatch, follow_commands
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import connector, open_engine
 from hortus.database.migrate import upgrade
@@ -51,7 +54,6 @@ from hortus.messages.access import MessageAccess, message_access
 from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
 from hortus.plants.built_in_species import load_species
-from hortus.rpc.responder import Publish, ServerRpcResponder
 from hortus.settings import Settings
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
@@ -150,7 +152,9 @@ async def _running(
     limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
     pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
     endpoint = _endpoint(options, directory, engine, pipeline)
-    responder = ServerRpcResponder(engine, _publisher(endpoint))
+    transport = EndpointTransport(endpoint)
+    rpc = KitRpc(engine, connector(url, "hortus rpc"), transport, transport.publish)
+    command_watch = CommandWatch()
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
     )
@@ -163,19 +167,21 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine, url, access),
+                api=_api(settings, keys.tokens, engine, reading_engine, url, access, command_watch),
             )
         )
         settle_memory()
         working = group.create_task(pipeline.run())
         attendants = [
-            group.create_task(responder.run()),
+            group.create_task(rpc.run()),
+            group.create_task(follow_commands(connector(url, "hortus commands"), command_watch)),
             group.create_task(announcements),
             group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access))),
             group.create_task(_keep_alive(postgres)),
         ]
         try:
-            endpoint.subscribe_local("kit/+/server-rpc/request", responder.request_arrived)
+            endpoint.subscribe_local(REQUEST_TOPICS, rpc.responder.request_arrived)
+            endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
             await endpoint.start()
             web = group.create_task(serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips))
             attendants.append(web)
@@ -208,6 +214,7 @@ def _api(
     reading_engine: AsyncEngine,
     url: DatabaseUrl,
     access: MessageAccess,
+    command_watch: CommandWatch,
 ) -> FastAPI:
     return create_api(
         ApiParts(
@@ -218,6 +225,7 @@ def _api(
             sign_up_open=settings.sign_up == "open",
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,
+            command_watch=command_watch,
         )
     )
 
@@ -253,13 +261,6 @@ _REASONS = {str(reason): reason for reason in Reason}
 
 def _serial_of(identity: Identity) -> str:
     return identity.name if identity.kind is IdentityKind.KIT else ""
-
-
-def _publisher(endpoint: MqttEndpoint) -> Publish:
-    async def publish(topic: str, payload: bytes) -> None:
-        endpoint.publish(topic, payload, qos=1)
-
-    return publish
 
 
 def _cut_off(endpoint: MqttEndpoint, what: str, serial: str) -> None:

@@ -15,6 +15,7 @@ from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_url
 from hortus.command_line import stop_requested
+from hortus.commands.watch import CommandWatch, follow_commands
 from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
@@ -56,6 +57,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     stop = stop_requested()
     keys = shared_keys(settings, options.data_dir)
     access = message_access(settings, keys.tokens)
+    command_watch = CommandWatch()
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
         api = create_api(
             ApiParts(
@@ -67,6 +69,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 account_changes=account_changes(settings),
                 reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
                 message_access=access,
+                command_watch=command_watch,
             )
         )
         app = create_app(
@@ -83,6 +86,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:
                 waiting = group.create_task(wait_for_current_database(engine, url))
+                watching = group.create_task(follow_commands(connector(url, "hortus commands"), command_watch))
                 serving = group.create_task(
                     serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips)
                 )
@@ -90,4 +94,5 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 await stop.wait()
                 log.info("stopping: finishing the requests under way")
                 waiting.cancel()
+                watching.cancel()
                 serving.cancel()

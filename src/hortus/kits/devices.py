@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
@@ -76,12 +78,9 @@ def crash_by_definition(definition: Definition) -> str | None:
 
 def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
     """Return the first thing that is wrong with a peripheral's configuration, or None."""
-    try:
-        Draft7Validator.check_schema(definition.configuration_schema)
-    except SchemaError:
+    validator = _validator(orjson.dumps(definition.configuration_schema))
+    if validator is None:
         return f"The definition of {definition.name} has no valid schema; ask the operator to correct it."
-    # An empty registry: a schema that refers to an address elsewhere is not fetched.
-    validator = Draft7Validator(definition.configuration_schema, format_checker=_FORMATS, registry=Registry())
     error = next(iter(validator.iter_errors(configuration)), None)
     if error is not None:
         return f"{'.'.join(str(part) for part in error.absolute_path) or 'configuration'}: {error.message}"
@@ -112,6 +111,21 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
 def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, Device]:
     """Return what control rules may refer to."""
     return {device.name: device.definition.device for device in devices}
+
+
+@lru_cache(maxsize=256)
+def _validator(schema_json: bytes) -> Draft7Validator | None:
+    """Return what validates against this schema, None if it is no schema.
+
+    Kept, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
+    """
+    schema = orjson.loads(schema_json)
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError:
+        return None
+    # An empty registry: a schema that refers to an address elsewhere is not fetched.
+    return Draft7Validator(schema, format_checker=_FORMATS, registry=Registry())
 
 
 def _fault_of_schedule(configuration: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
+from hortus.kits.control_rules import broken_rules
+from hortus.kits.devices import ConfiguredDevice, Definition, faults_of_configuration
 from hortus.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
 
 
@@ -28,7 +31,16 @@ async def quantity_types_json(connection: AsyncConnection) -> str:
     )
 
 
-async def active_configuration_json(connection: AsyncConnection, serial: str) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveConfiguration:
+    """A configuration as kits get it, and why a kit that got it would crash, if it would."""
+
+    id: int
+    json_text: str
+    faults: tuple[str, ...]
+
+
+async def active_configuration(connection: AsyncConnection, serial: str) -> ActiveConfiguration | None:
     """Return the kit's active configuration with its peripherals and their definitions; None without one."""
     configuration = (
         (
@@ -43,16 +55,16 @@ async def active_configuration_json(connection: AsyncConnection, serial: str) ->
     )
     if configuration is None:
         return None
-    peripherals = await connection.execute(
-        select(PeripheralRow.__table__).where(PeripheralRow.kit_configuration_id == configuration["id"])
-    )
+    statement = select(PeripheralRow.__table__).where(PeripheralRow.kit_configuration_id == configuration["id"])
+    peripherals = (await connection.execute(statement)).mappings().all()
     definitions = await connection.execute(
         select(PeripheralDefinitionRow.__table__)
         .join(PeripheralRow, PeripheralRow.peripheral_definition_id == PeripheralDefinitionRow.id)
         .where(PeripheralRow.kit_configuration_id == configuration["id"])
     )
     definition_by_id = {row["id"]: _definition(row) for row in definitions.mappings()}
-    return _json(
+    devices = [_device(row, definition_by_id[row["peripheral_definition_id"]]) for row in peripherals]
+    json_text = _json(
         {
             "id": configuration["id"],
             "kitId": configuration["kit_id"],
@@ -67,9 +79,26 @@ async def active_configuration_json(connection: AsyncConnection, serial: str) ->
                     "peripheral": _peripheral(row),
                     "definition": definition_by_id[row["peripheral_definition_id"]],
                 }
-                for row in peripherals.mappings()
+                for row in peripherals
             ],
         }
+    )
+    faults = [*faults_of_configuration(devices), *map(str, broken_rules(configuration["control_rules"]))]
+    return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=tuple(faults))
+
+
+def _device(row: Any, definition: dict[str, Any]) -> ConfiguredDevice:
+    return ConfiguredDevice(
+        name=row["name"],
+        definition=Definition(
+            id=definition["id"],
+            name=definition["name"],
+            symbol_location=definition["symbolLocation"],
+            symbol=definition["symbol"],
+            configuration_schema=definition["configurationSchema"],
+            command_schema=definition["commandSchema"],
+        ),
+        configuration=row["configuration"],
     )
 
 

@@ -1,21 +1,27 @@
 """Answering kits: version, quantity types and active configuration (kit contract, 4.2).
 
-A kit must never be answered with `rateLimit` or with bytes that do not decode: both crash it (contract, 4.6).
+A kit must never be answered with `rateLimit`, with bytes that do not decode, or with a configuration that it
+cannot run: all of them crash it (contract, 4.6). Who asks too often is answered later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus import __version__
+from hortus.commands.store import kit_began_anew
 from hortus.errors import OperationalError
 from hortus.mqtt.topics import Channel, KitTopic, parse_kit_topic
-from hortus.rpc.questions import active_configuration_json, quantity_types_json
+from hortus.rpc.fetched import note_fetched
+from hortus.rpc.pacing import Pacing
+from hortus.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
 from hortus.wire.codec import decode_server_rpc_request, encode_server_rpc_response
 from hortus.wire.errors import WireError
 from hortus.wire.messages import (
@@ -27,6 +33,7 @@ from hortus.wire.messages import (
     QuantityTypesResult,
     ServerCall,
     ServerResult,
+    ServerRpcRequest,
     ServerRpcResponse,
     VersionCall,
     VersionResult,
@@ -34,24 +41,43 @@ from hortus.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[[str, bytes], Awaitable[None]]
-"""Publishes an answer at QoS 1, not retained."""
+Publish = Callable[[str, bytes], Awaitable[bool]]
+"""Publishes an answer at QoS 1, not retained. False if certainly nobody has got it."""
 
-_MOST_OPEN_REQUESTS = 1000
+OnContact = Callable[[str], None]
+
+# After a power cut all kits ask together; a request takes some hundred bytes.
+_MOST_OPEN_REQUESTS = 20_000
+_KITS_TOLD_OF = 1000
+_DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 _AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a kit is told; the configuration in it, if there is one."""
+
+    result: ServerResult
+    configuration_id: int | None = None
 
 
 class ServerRpcResponder:
     """Takes kits' requests from any transport and publishes the answers.
 
     Requests beyond a bound are dropped: the kit waits 15 s, then uses what it remembers, and nothing breaks.
+    `on_contact` is told of each kit that asks something.
     """
 
-    def __init__(self, engine: AsyncEngine, publish: Publish) -> None:
+    def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact | None = None) -> None:
         self._engine = engine
         self._publish = publish
-        self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_MOST_OPEN_REQUESTS)
+        self._on_contact = on_contact
+        self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._open_requests = 0
+        self._pacing = Pacing()
+        self._told: OrderedDict[str, None] = OrderedDict()
         self.answered = 0
+        self.held_back = 0
         self.unreadable = 0
         self.dropped = 0
 
@@ -60,10 +86,19 @@ class ServerRpcResponder:
         kit_topic = parse_kit_topic(topic)
         if kit_topic is None or kit_topic.channel is not Channel.SERVER_RPC_REQUEST:
             return
-        try:
-            self._requests.put_nowait((kit_topic.serial, payload))
-        except asyncio.QueueFull:
+        serial, loop = kit_topic.serial, asyncio.get_running_loop()
+        if self._on_contact is not None:
+            self._on_contact(serial)
+        delay_seconds = self._pacing.delay_seconds(serial, loop.time())
+        if delay_seconds is None or self._open_requests >= _MOST_OPEN_REQUESTS:
             self.dropped += 1
+            return
+        self._open_requests += 1
+        if delay_seconds:
+            self.held_back += 1
+            loop.call_later(delay_seconds, self._requests.put_nowait, (serial, payload))
+        else:
+            self._requests.put_nowait((serial, payload))
 
     async def run(self) -> None:
         """Answer until cancelled, a few kits at a time."""
@@ -74,36 +109,77 @@ class ServerRpcResponder:
     async def _answer_for_ever(self) -> None:
         while True:
             serial, payload = await self._requests.get()
+            self._open_requests -= 1
             try:
                 request = decode_server_rpc_request(payload)
             except WireError as error:
                 self.unreadable += 1
                 log.info("a request of kit %s cannot be read: %s", serial, error)
                 continue
-            response = ServerRpcResponse(id=request.id, result=await self._result(serial, request.call))
-            topic = str(KitTopic(serial=serial, channel=Channel.SERVER_RPC_RESPONSE))
-            try:
-                await self._publish(topic, encode_server_rpc_response(response))
-            except OperationalError as error:
-                # The kit goes on with what it remembers, and asks again at its next boot.
-                log.warning("the answer to kit %s was not delivered: %s", serial, error)
-            else:
-                self.answered += 1
+            await self._answer(serial, request)
 
-    async def _result(self, serial: str, call: ServerCall) -> ServerResult:
+    async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
+        topic = str(KitTopic(serial=serial, channel=Channel.SERVER_RPC_RESPONSE))
+        answer = await self._find_answer(serial, request.call)
+        payload = _encoded(serial, request.id, answer.result)
+        try:
+            is_delivered = await self._publish(topic, payload)
+        except OperationalError as error:
+            # The kit goes on with what it remembers, and asks again at its next boot.
+            log.warning("the answer to kit %s was not delivered: %s", serial, error)
+            return
+        if is_delivered:
+            self.answered += 1
+        if isinstance(request.call, ActiveConfigurationCall):
+            await self._note_start(serial, answer, was_given=is_delivered)
+
+    async def _find_answer(self, serial: str, call: ServerCall) -> _Answer:
         try:
             match call:
                 case VersionCall():
-                    return VersionResult(version=__version__)
+                    return _Answer(VersionResult(version=__version__))
                 case QuantityTypesCall():
                     async with self._engine.connect() as connection:
-                        return QuantityTypesResult(json_text=await quantity_types_json(connection))
+                        return _Answer(QuantityTypesResult(json_text=await quantity_types_json(connection)))
                 case ActiveConfigurationCall():
                     async with self._engine.connect() as connection:
-                        json_text = await active_configuration_json(connection, serial)
-                        return ActiveConfigurationResult(json_text=json_text)
+                        return self._configuration(serial, await active_configuration(connection, serial))
                 case _:
-                    return MethodNotFoundError()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+                    return _Answer(MethodNotFoundError())
+        except _DATABASE_FAILURES as error:
             log.warning("cannot answer kit %s now: %s", serial, error)
-            return OtherError()
+            return _Answer(OtherError())
+
+    def _configuration(self, serial: str, found: ActiveConfiguration | None) -> _Answer:
+        if found is None:
+            return _Answer(ActiveConfigurationResult(json_text=None))
+        if found.faults:
+            # With "other" a kit goes on with what it remembers; this configuration would end its program.
+            self._tell_once(serial, found.faults[0])
+            return _Answer(OtherError())
+        return _Answer(ActiveConfigurationResult(json_text=found.json_text), found.id)
+
+    async def _note_start(self, serial: str, answer: _Answer, *, was_given: bool) -> None:
+        """Note that a kit has started, as kits ask for their configuration then and at no other time."""
+        try:
+            async with self._engine.begin() as connection:
+                await kit_began_anew(connection, serial)
+                if was_given and isinstance(answer.result, ActiveConfigurationResult):
+                    await note_fetched(connection, serial, answer.configuration_id)
+        except _DATABASE_FAILURES as error:
+            log.warning("what kit %s was given cannot be noted now: %s", serial, error)
+
+    def _tell_once(self, serial: str, fault: str) -> None:
+        if serial not in self._told:
+            log.warning("kit %s was not given its active configuration: %s (told once)", serial, fault)
+        self._told[serial] = None
+        if len(self._told) > _KITS_TOLD_OF:
+            self._told.popitem(last=False)
+
+
+def _encoded(serial: str, request_id: int, result: ServerResult) -> bytes:
+    try:
+        return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=result))
+    except WireError as error:
+        log.warning("kit %s cannot be given its answer: %s", serial, error)
+        return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=OtherError()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from hortus.simulator.configuration import FittedPeripheral
 from hortus.simulator.devices import CommandError
@@ -26,6 +27,14 @@ from hortus.wire.messages import (
 KIT_VERSION = "1.0.0b8"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureWanted:
+    """A camera was told to take a picture of this kind, which takes a while."""
+
+    peripheral: FittedPeripheral
+    kind: str
+
+
 class CommandDesk:
     """Answers calls, and remembers what people commanded and locked.
 
@@ -43,8 +52,8 @@ class CommandDesk:
         self._locked.clear()
         self.commanded.clear()
 
-    def answer(self, call: KitCall, uptime_seconds: float) -> KitResult:
-        """Return what the kit answers to this call."""
+    def answer(self, call: KitCall, uptime_seconds: float) -> KitResult | PictureWanted:
+        """Return what the kit answers to this call, or the picture that it has to take first."""
         match call:
             case VersionCall():
                 return VersionResult(version=KIT_VERSION)
@@ -58,11 +67,14 @@ class CommandDesk:
             case Unrecognised():
                 return MethodNotFoundError()
 
-    def _command(self, call: PeripheralCommandCall) -> PeripheralCommandResult:
+    def _command(self, call: PeripheralCommandCall) -> PeripheralCommandResult | PictureWanted:
         peripheral = self._peripherals.get(call.peripheral)
         if peripheral is not None:
             try:
-                self.commanded.update(peripheral.device.settings_of(json.loads(call.command)))
+                command = json.loads(call.command)
+                if peripheral.device.pictures:
+                    return PictureWanted(peripheral=peripheral, kind=peripheral.device.picture_of(command))
+                self.commanded.update(peripheral.device.settings_of(command))
             except (CommandError, ValueError, RecursionError) as error:
                 return _text(f"Error: {error}")
         # A name that no peripheral has is answered like success, as kit 1.0.0b8 does.

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Any
 
 from hortus.errors import OperationalError
@@ -31,6 +32,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledPicture:
+    """A picture that a camera takes every day; the time of day (`HH:MM:SS`) is the kit's local one."""
+
+    time_of_day: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FittedPeripheral:
     """A peripheral of the active configuration that the kit can operate."""
 
@@ -40,6 +49,7 @@ class FittedPeripheral:
     measured: tuple[Measured, ...]
     measurement_seconds: float
     aggregate_seconds: float
+    schedule: tuple[ScheduledPicture, ...] = ()
 
 
 def fit_peripherals(configuration_json: str, quantity_types_json: str) -> list[FittedPeripheral]:
@@ -83,6 +93,7 @@ def _fit(entry: Any, quantity_types: Mapping[tuple[str, str], int]) -> FittedPer
             measured=_measured(name, device, quantity_types),
             measurement_seconds=_interval(intervals, "measurementInterval", 60),
             aggregate_seconds=_interval(intervals, "aggregateInterval", 1800),
+            schedule=_schedule(peripheral["configuration"], device) if device.pictures else (),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         logger.warning("a peripheral of the configuration cannot be used: %s: %s", type(error).__name__, error)
@@ -98,6 +109,15 @@ def _measured(name: str, device: Device, quantity_types: Mapping[tuple[str, str]
         else:
             measured.append(Measured(channel=channel, quantity_type=quantity_type))
     return tuple(measured)
+
+
+def _schedule(configuration: Any, device: Device) -> tuple[ScheduledPicture, ...]:
+    entries = []
+    for entry in configuration["schedule"]:
+        time.fromisoformat(entry["time"])
+        if entry["command"] in device.pictures:
+            entries.append(ScheduledPicture(time_of_day=entry["time"], command=entry["command"]))
+    return tuple(entries)
 
 
 def _id(value: Any) -> int:

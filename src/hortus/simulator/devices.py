@@ -28,7 +28,8 @@ class UnknownDefinitionError(UsageError):
 class Device:
     """A kind of peripheral: what it measures, or which actuator each key of its command sets.
 
-    `commands` maps a key of the JSON command to a field of Actuators, in percent.
+    `commands` maps a key of the JSON command to a field of Actuators, in percent. `pictures` are the commands
+    (JSON strings) of a camera.
     """
 
     definition_name: str
@@ -36,6 +37,13 @@ class Device:
     symbol: str
     channels: tuple[Channel, ...] = ()
     commands: Mapping[str, str] | None = None
+    pictures: tuple[str, ...] = ()
+
+    def picture_of(self, command: Any) -> str:
+        """Return which picture this JSON command asks a camera for. Raises CommandError."""
+        if command not in self.pictures:
+            raise CommandError(f"the command must be one of: {', '.join(self.pictures)}")
+        return str(command)
 
     def settings_of(self, command: Any) -> dict[str, float]:
         """Return the fields of Actuators that this JSON command sets, in percent.
@@ -89,6 +97,7 @@ DEVICES = (
         definition_name="Virtual random camera",
         symbol_location=f"{_SIMULATION}.cameras",
         symbol="Random",
+        pictures=("uniform", "art"),
     ),
     Device(
         definition_name="Local data logger",
@@ -139,6 +148,7 @@ DEVICES = (
         definition_name="AstroPlant Camera",
         symbol_location=f"{_LIBRARY}.pi_camera_v2",
         symbol="PiCameraV2",
+        pictures=("uncontrolled", "regular", "nir", "ndvi"),
     ),
 )
 

@@ -67,7 +67,7 @@ def parse_faults(text: str) -> FaultPlan:
     chances: dict[Fault, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, chance_text = part.partition(":")
-        chance = _chance(chance_text) if colon else None
+        chance = chance_of(chance_text) if colon else None
         for fault in _faults_named(name.strip()):
             chances[fault] = USUAL_CHANCES[fault] if chance is None else chance
     return FaultPlan(chances=chances)
@@ -84,7 +84,8 @@ def _faults_named(name: str) -> list[Fault]:
         ) from None
 
 
-def _chance(text: str) -> float:
+def chance_of(text: str) -> float:
+    """Return the chance that a text names, 0 to 1. Raises UnknownFaultError."""
     try:
         chance = float(text)
     except ValueError:

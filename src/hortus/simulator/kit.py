@@ -13,7 +13,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from hortus.mqtt.topics import Channel, KitTopic
+from hortus.simulator.answering import Answering
 from hortus.simulator.answers import CommandDesk
+from hortus.simulator.camera import Cameras
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.configuration import FittedPeripheral, UnusableConfigurationError, fit_peripherals
 from hortus.simulator.devices import fittings_of
@@ -24,17 +26,16 @@ from hortus.simulator.live_chamber import LiveChamber, made_up_climate
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 from hortus.simulator.questions import Questions
 from hortus.simulator.report import KitCounts, SentReading
+from hortus.simulator.rpc_faults import RpcFaultDice
 from hortus.simulator.sending import ReadingSender
 from hortus.simulator.sensing import WorkingSensor
 from hortus.wire.errors import WireError
 from hortus.wire.messages import (
     ActiveConfigurationCall,
     ActiveConfigurationResult,
-    KitRpcResponse,
     QuantityTypesCall,
     QuantityTypesResult,
 )
-from hortus.wire.rpc_codec import decode_kit_rpc_request, encode_kit_rpc_response
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,25 @@ class VirtualKit:
             raw_qos=options.raw_qos,
             speed=options.speed,
         )
+        self._cameras = Cameras(
+            self.serial,
+            self._link,
+            clock=self._clock,
+            counts=self._counts,
+            chamber_state=self.chamber_state,
+            seconds=options.camera_seconds / options.speed,
+        )
+        self._answering = Answering(
+            self.serial,
+            self._link,
+            desk=self._desk,
+            cameras=self._cameras,
+            dice=RpcFaultDice(options.rpc_faults, f"{options.seed} {self.serial} answers"),
+            counts=self._counts,
+            settle_chamber=self.chamber_state,
+            uptime_seconds=lambda: self._loop.time() - self._started_seconds,
+            speed=options.speed,
+        )
         self._questions = Questions(
             ask=lambda payload: self._link.publish(
                 self._topic(Channel.SERVER_RPC_REQUEST), payload, qos=_RPC_QOS
@@ -128,6 +148,7 @@ class VirtualKit:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._link.run())
                 tasks.create_task(self._live())
+                tasks.create_task(self._answering.run())
         finally:
             self._stop_sensors()
             self._sender.close()
@@ -198,6 +219,7 @@ class VirtualKit:
         self._sensors = [self._sensor(peripheral) for peripheral in peripherals if peripheral.measured]
         for sensor in self._sensors:
             sensor.start()
+        self._cameras.start(peripherals)
 
     def _sensor(self, peripheral: FittedPeripheral) -> WorkingSensor:
         return WorkingSensor(
@@ -215,24 +237,16 @@ class VirtualKit:
         for sensor in self._sensors:
             sensor.stop()
         self._sensors = []
+        self._cameras.stop()
 
     def _receive(self, topic: str, payload: bytes) -> None:
         try:
             if topic == self._topic(Channel.SERVER_RPC_RESPONSE):
                 self._questions.take_answer(payload)
             elif topic == self._topic(Channel.KIT_RPC_REQUEST):
-                self._answer(payload)
+                self._answering.take(payload)
         except WireError as error:
             logger.warning("kit %s: dropped a message on %s: %s", self.serial, topic, error)
-
-    def _answer(self, payload: bytes) -> None:
-        request = decode_kit_rpc_request(payload)
-        # What was commanded until now has worked on the chamber until now.
-        self.chamber_state()
-        result = self._desk.answer(request.call, self._loop.time() - self._started_seconds)
-        response = encode_kit_rpc_response(KitRpcResponse(id=request.id, result=result))
-        self._link.publish(self._topic(Channel.KIT_RPC_RESPONSE), response, qos=_RPC_QOS)
-        self._counts.answers += 1
 
     def _taken_over(self, reading: SentReading) -> None:
         self._sender.taken_over(reading)

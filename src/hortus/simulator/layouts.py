@@ -101,6 +101,19 @@ def _heater(name: str = "Heater") -> LayoutPeripheral:
     return LayoutPeripheral(name=name, definition_name="Virtual heater", configuration=None)
 
 
+def _camera(command: str, name: str = "Camera") -> LayoutPeripheral:
+    """Return a camera with a picture every ten minutes; a schedule names each time of the day."""
+    times = [f"{minutes // 60:02}:{minutes % 60:02}:00" for minutes in range(0, 24 * 60, 10)]
+    return LayoutPeripheral(
+        name=name,
+        definition_name="AstroPlant Camera",
+        configuration={
+            "camera": "piCameraV2",
+            "schedule": [{"time": time_of_day, "command": command} for time_of_day in times],
+        },
+    )
+
+
 _BASIL = KitLayout(
     key="basil",
     name="Basil by the window",
@@ -118,6 +131,7 @@ _BASIL = KitLayout(
         _heater(),
         _fans(),
         _led_panel(),
+        _camera("regular"),
     ),
 )
 
@@ -149,6 +163,7 @@ _LETTUCE = KitLayout(
         _measuring("Light", "AstroPlant light sensor", 60, 1800, i2cAddress="0x5c"),
         _led_panel("LED panel"),
         _fans("Ventilation"),
+        _camera("regular"),
     ),
 )
 
@@ -174,6 +189,7 @@ _CHILLI = KitLayout(
         _measuring("Water butt", "AstroPlant water temperature sensor", 120, 3600),
         _heater("Frost guard"),
         _fans("Roof fans"),
+        _camera("uncontrolled", "Greenhouse camera"),
     ),
 )
 

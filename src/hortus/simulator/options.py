@@ -9,6 +9,7 @@ from hortus.simulator.climate import Climate
 from hortus.simulator.faults import FaultPlan
 from hortus.simulator.link import LinkSettings
 from hortus.simulator.report import Recorder
+from hortus.simulator.rpc_faults import RpcFaultPlan
 
 
 class SimulatorOptionsError(UsageError):
@@ -39,7 +40,9 @@ class SimulatorOptions:
     host, port        the MQTT server, plain TCP
     speed             how many times faster a kit's time runs: intervals shrink, the chamber's day too;
                       timestamps stay true to the wall clock
-    faults            what goes wrong, see `parse_faults`
+    faults            what goes wrong with readings, see `parse_faults`
+    rpc_faults        what goes wrong with answers, see `parse_rpc_faults`
+    camera_seconds    how long a picture takes, in kit time
     raw_qos           0 as the real kit; 1 makes raw readings acknowledged, for load and fault tests
     seed              selects weather, noise and faults; the same seed gives the same
     stagger_seconds   pause between the starts of two kits, so that a fleet does not move as one
@@ -51,6 +54,8 @@ class SimulatorOptions:
     port: int = 1883
     speed: float = 1.0
     faults: FaultPlan = field(default_factory=FaultPlan)
+    rpc_faults: RpcFaultPlan = field(default_factory=RpcFaultPlan)
+    camera_seconds: float = 2.0
     raw_qos: int = 0
     seed: int = 0
     stagger_seconds: float = 0.02

@@ -103,7 +103,11 @@ class KitCounts:
     late_batches        times readings were held back on purpose
     clock_faults        times the clock was put wrong, or right again, on purpose
     cuts                connections cut on purpose
-    answers             kit RPC requests answered
+    questions           kit RPC requests received
+    overlaps            of these, how many came while another was not answered yet
+    answers             kit RPC answers published
+    rpc_faults          answers that went wrong on purpose
+    pictures            pictures published
     """
 
     connections: int = 0
@@ -120,7 +124,11 @@ class KitCounts:
     late_batches: int = 0
     clock_faults: int = 0
     cuts: int = 0
+    questions: int = 0
+    overlaps: int = 0
     answers: int = 0
+    rpc_faults: int = 0
+    pictures: int = 0
 
     def add(self, other: KitCounts) -> None:
         """Add another kit's counts to these."""

@@ -109,9 +109,13 @@ class MqttClient:
         self._callback_by_topic.clear()
         self._add_subscription(Subscription(topic_filter=topic_filter, qos=qos))
 
-    async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+    async def publish(
+        self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None
+    ) -> bool:
         """Publish a message; return when the broker has it (QoS 1 and 2).
 
+        False if the broker says that nobody has subscribed to it. With `expiry_seconds` the broker forgets it
+        when it could not deliver it by then.
         Raises BrokerUnreachableError if there is no connection, ConnectionLostError if it ends before the
         broker has answered (it may have the message all the same), PublishRefusedError if the broker does not
         want it.
@@ -120,7 +124,8 @@ class MqttClient:
             raise BrokerUnreachableError(
                 self.last_failure or f"There is no connection to the broker {self._address} yet."
             )
-        await self._connection.publish(topic, payload, qos)
+        properties = Properties(message_expiry_interval_seconds=expiry_seconds)
+        return await self._connection.publish(topic, payload, qos, properties)
 
     async def wait_until_ready(self) -> None:
         """Wait until `connected`."""

@@ -10,6 +10,7 @@ from hortus.errors import OperationalError
 from hortus.mqtt.client.limits import ClientLimits
 from hortus.mqtt.packets import (
     MQTT_5,
+    NO_PROPERTIES,
     Connack,
     Connect,
     Disconnect,
@@ -18,11 +19,13 @@ from hortus.mqtt.packets import (
     PacketReader,
     Pingreq,
     Pingresp,
+    Properties,
     Puback,
     Pubcomp,
     Publish,
     Pubrec,
     Pubrel,
+    ReasonCode,
     Suback,
     Subscribe,
     Subscription,
@@ -150,20 +153,23 @@ class Connection(asyncio.Protocol):
         self._subscribing[packet_id] = subscriptions
         self.write(encode(Subscribe(packet_id=packet_id, subscriptions=subscriptions), MQTT_5))
 
-    async def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    async def publish(
+        self, topic: str, payload: bytes, qos: int, properties: Properties = NO_PROPERTIES
+    ) -> bool:
         """Send a message; return when the broker has it (QoS 1, 2) or it is handed to the network (QoS 0).
 
+        The result is False if the broker says that nobody has subscribed to it (section 3.4.2.1; it need not).
         Raises ConnectionLostError, PublishRefusedError, or MqttProtocolError for an impossible topic.
         """
         if qos == 0:
-            await self._send_publish(Publish(topic, payload))
-            return
+            await self._send_publish(Publish(topic, payload, properties=properties))
+            return True
         async with self._outgoing:
             packet_id = self._free_packet_id()
             answered: asyncio.Future[int] = self._loop.create_future()
             self._publishing[packet_id] = answered
             try:
-                await self._send_publish(Publish(topic, payload, qos, packet_id))
+                await self._send_publish(Publish(topic, payload, qos, packet_id, properties=properties))
                 async with asyncio.timeout(self._limits.answer_timeout_seconds):
                     reason_code = await answered
             except TimeoutError as error:
@@ -175,6 +181,7 @@ class Connection(asyncio.Protocol):
                 f"The broker refused a message on {topic}: {explain_reason(reason_code)}. "
                 "Check what the account may publish."
             )
+        return reason_code != ReasonCode.NO_MATCHING_SUBSCRIBERS
 
     async def close(self, patience_seconds: float = 2.0) -> None:
         """Say goodbye and wait a little until the broker hangs up.

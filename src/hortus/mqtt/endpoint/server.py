@@ -35,7 +35,15 @@ from hortus.mqtt.endpoint.parts import Parts
 from hortus.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.mqtt.endpoint.sessions import DelayedWill, Session
 from hortus.mqtt.endpoint.uploads import Uploads
-from hortus.mqtt.packets import Connect, MqttProtocolError, Publish, ReasonCode, Will
+from hortus.mqtt.packets import (
+    NO_PROPERTIES,
+    Connect,
+    MqttProtocolError,
+    Properties,
+    Publish,
+    ReasonCode,
+    Will,
+)
 from hortus.mqtt.topics import is_valid_topic
 
 logger = logging.getLogger(__name__)
@@ -147,16 +155,22 @@ class MqttEndpoint:
             await asyncio.gather(self._sweeper, return_exceptions=True)
             self._sweeper = None
 
-    def publish(self, topic: str, payload: bytes, qos: int = 1) -> int:
+    def publish(self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None) -> int:
         """Deliver a message of this process to its subscribers at once; return how many took it over.
 
+        With `expiry_seconds` it is forgotten when it could not be delivered by then.
         Raises MqttProtocolError if nothing can be published on this topic.
         """
         if not is_valid_topic(topic):
             raise MqttProtocolError(
                 ReasonCode.TOPIC_NAME_INVALID, f"Nothing can be published on the topic {topic!r}."
             )
-        return self._broker.route(Publish(topic, payload, qos))
+        properties = (
+            NO_PROPERTIES
+            if expiry_seconds is None
+            else Properties(message_expiry_interval_seconds=expiry_seconds)
+        )
+        return self._broker.route(Publish(topic, payload, qos, properties=properties))
 
     def subscribe_local(self, topic_filter: str, callback: LocalCallback) -> Callable[[], None]:
         """Call back with topic and payload of each matching message; return a function that ends it.

@@ -1,0 +1,47 @@
+"""RPC in both directions over one way to kits: the parts that `hortus rpc` and `hortus up` run alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.commands.answers import AnswerDesk
+from hortus.commands.dispatcher import CommandDispatcher
+from hortus.commands.store import COMMANDS_CHANNEL
+from hortus.commands.transport import KitTransport
+from hortus.database.listening import listen
+from hortus.rpc.responder import Publish, ServerRpcResponder
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+REQUEST_TOPICS = "kit/+/server-rpc/request"
+ANSWER_TOPICS = "kit/+/kit-rpc/response"
+
+
+class KitRpc:
+    """Answers kits, sends commands to them and takes their answers."""
+
+    def __init__(
+        self, engine: AsyncEngine, connect: Connect, transport: KitTransport, publish: Publish
+    ) -> None:
+        self._connect = connect
+        self.responder = ServerRpcResponder(engine, publish)
+        self.dispatcher = CommandDispatcher(engine, transport)
+        self.answers = AnswerDesk(engine)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.responder.run())
+            group.create_task(self.dispatcher.run())
+            group.create_task(self.answers.run())
+            group.create_task(
+                listen(self._connect, COMMANDS_CHANNEL, tell=self._announced, connected=self.dispatcher.wake)
+            )
+
+    def _announced(self, payload: str) -> None:
+        if payload == "queued":
+            self.dispatcher.wake()

@@ -1,0 +1,123 @@
+"""Sending commands to kits: any number of these work on one database, each command is sent by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.commands.sending import KIT_SECONDS, Claimed, claim, fail_unsent, give_back
+from hortus.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
+from hortus.commands.transport import KitTransport, NotSent
+from hortus.errors import OperationalError
+from hortus.mqtt.topics import Channel, KitTopic
+from hortus.wire.messages import KitRpcRequest
+from hortus.wire.rpc_codec import encode_kit_rpc_request
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_HOUSEKEEPING_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
+_MOST_UNDER_WAY = 50
+# A process that was stopped between claim and sending must not send what everybody has given up meanwhile.
+_LONGEST_DELAY_SECONDS = 5.0
+
+_DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+
+
+class CommandDispatcher:
+    """Claims commands and publishes them. Call `wake` when there may be something to do."""
+
+    def __init__(self, engine: AsyncEngine, transport: KitTransport) -> None:
+        self._engine = engine
+        self._transport = transport
+        self._wake = asyncio.Event()
+        self._under_way = asyncio.Semaphore(_MOST_UNDER_WAY)
+        self._next_housekeeping = 0.0
+        self._next_can_send = 0.0
+        self.sent = 0
+
+    def wake(self) -> None:
+        """Look at once whether something can be sent."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. A database that is away is tried again for ever."""
+        told = False
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._work(group)
+                    told = False
+                except _DATABASE_FAILURES as error:
+                    if not told:
+                        log.warning("commands to kits have to wait: %s", error)
+                        told = True
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                await self._something_to_do()
+
+    async def _something_to_do(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        now = time.monotonic()
+        async with self._engine.begin() as connection:
+            await sweep(connection)
+            if self._transport.connected and now >= self._next_can_send:
+                await can_send(connection)
+                self._next_can_send = now + SAY_CAN_SEND_SECONDS
+            if now >= self._next_housekeeping:
+                await forget_old(connection)
+                self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+        while self._transport.connected:
+            await self._under_way.acquire()
+            claimed = None
+            try:
+                begun = time.monotonic()
+                async with self._engine.begin() as connection:
+                    claimed = await claim(connection)
+            finally:
+                if claimed is None:
+                    self._under_way.release()
+            if claimed is None:
+                return
+            group.create_task(self._send(claimed, begun))
+
+    async def _send(self, claimed: Claimed, begun: float) -> None:
+        try:
+            await self._publish(claimed, begun)
+        except _DATABASE_FAILURES as error:
+            # Its deadline ends the command; nobody sends it again.
+            log.warning("what became of command %d could not be noted: %s", claimed.id, error)
+        finally:
+            self._under_way.release()
+
+    async def _publish(self, claimed: Claimed, begun: float) -> None:
+        topic = KitTopic(serial=claimed.serial, channel=Channel.KIT_RPC_REQUEST)
+        payload = encode_kit_rpc_request(KitRpcRequest(id=claimed.id, call=claimed.question.call))
+        try:
+            if time.monotonic() - begun > _LONGEST_DELAY_SECONDS:
+                raise NotSent("This process was held up for too long.")
+            is_there = await self._transport.send(topic, payload, expiry_seconds=KIT_SECONDS)
+        except NotSent:
+            async with self._engine.begin() as connection:
+                await give_back(connection, claimed.id)
+            return
+        except OperationalError as error:
+            log.warning("command %d to kit %s may not have arrived: %s", claimed.id, claimed.serial, error)
+            return
+        if is_there:
+            self.sent += 1
+            return
+        async with self._engine.begin() as connection:
+            await fail_unsent(connection, claimed.id, "The kit is not connected.")

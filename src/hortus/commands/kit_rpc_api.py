@@ -1,0 +1,90 @@
+"""The endpoints of the contract that ask a kit and wait for its answer (contract, 4.11)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from hortus.api.caller import CurrentCaller
+from hortus.api.documentation import GUARDED, WITH_BODY, Responses, problems, request_body
+from hortus.api.json_body import JsonBody, json_body
+from hortus.api.parts import UsedServices
+from hortus.commands.asking_api import ask_and_wait, refusals_as_problems, require_success, result_reply
+from hortus.commands.command import Method, Question
+from hortus.kits.api import KitSerial
+
+router = APIRouter(tags=["Commands"])
+
+_ASKED: Responses = GUARDED | problems(409, 502)
+
+_WHATEVER: Responses = {
+    200: {
+        "description": "What the kit returned, as the type that it declares.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class PeripheralCommandBody(JsonBody):
+    """A command for a peripheral, which is named as in the kit's configuration."""
+
+    peripheral: str
+    command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")]
+
+
+@router.get(
+    "/kit-rpc/{kitSerial}/version",
+    response_model=str,
+    responses=_ASKED,
+    summary="Ask a kit for the version of its software",
+)
+async def kit_version(
+    request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> Response:
+    """Waits for the kit's answer: at most 20 s for its turn, and 30 s for the kit."""
+    command = await ask_and_wait(request, services, caller, serial, Question(method=Method.VERSION))
+    require_success(command)
+    return await result_reply(services, command)
+
+
+@router.get(
+    "/kit-rpc/{kitSerial}/uptime",
+    response_model=int,
+    responses=_ASKED,
+    summary="Ask a kit for how long it has been running",
+)
+async def kit_uptime(
+    request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> Response:
+    """In whole seconds. Waits like the version."""
+    command = await ask_and_wait(request, services, caller, serial, Question(method=Method.UPTIME))
+    require_success(command)
+    return await result_reply(services, command)
+
+
+@router.post(
+    "/kit-rpc/{kitSerial}/peripheral-command",
+    response_class=Response,
+    responses=_ASKED | WITH_BODY | _WHATEVER,
+    openapi_extra=request_body(PeripheralCommandBody, {"peripheral": "Heater", "command": {"heat": 5}}),
+    summary="Send a command to a peripheral and wait for its result",
+)
+async def command_peripheral(
+    request: Request,
+    services: UsedServices,
+    body: Annotated[PeripheralCommandBody, Depends(json_body(PeripheralCommandBody))],
+    caller: CurrentCaller,
+    serial: KitSerial,
+) -> Response:
+    """The command is checked against the definition of the peripheral first.
+
+    A kit that could not carry it out is answered with 502; `commandId` in it names the line of the ledger.
+    """
+    with refusals_as_problems():
+        question = Question.to_peripheral(body.peripheral, body.command)
+    command = await ask_and_wait(request, services, caller, serial, question)
+    require_success(command)
+    return await result_reply(services, command)

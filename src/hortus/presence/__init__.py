@@ -1,0 +1,1 @@
+"""Whether kits are there: facts, and the judgement made of them."""
