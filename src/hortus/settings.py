@@ -100,6 +100,17 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_KAFKA_TOPIC_DEAD_LETTER",
         description="Kafka topic of messages that cannot be decoded.",
     )
+    media_url: str | None = Field(
+        None,
+        validation_alias="HORTUS_MEDIA_URL",
+        description="Where pictures and files are kept: a folder, or a bucket such as `s3://kit-media`.",
+    )
+    aws_s3_endpoint: str | None = Field(
+        None, description="An S3-compatible service other than AWS, such as `http://localhost:9000`."
+    )
+    aws_s3_region: str | None = Field(None, description="Region of the S3 service; `us-east-1` if unset.")
+    aws_access_key_id: SecretStr | None = Field(None, description="Account at the S3 service.")
+    aws_secret_access_key: SecretStr | None = Field(None, description="Secret of that account.")
     clock_tolerance_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
         300,
         validation_alias="HORTUS_CLOCK_TOLERANCE_SECONDS",

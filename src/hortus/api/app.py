@@ -22,6 +22,7 @@ import hortus.kits.members_api
 import hortus.kits.peripherals_api
 import hortus.measurements.api
 import hortus.media.api
+import hortus.media.content_api
 import hortus.messages.api
 import hortus.plants.links_api
 import hortus.plants.photos_api
@@ -71,6 +72,7 @@ _ROUTERS = (
     hortus.plants.photos_api.router,
     hortus.commands.kit_rpc_api.router,
     hortus.commands.api.router,
+    hortus.media.content_api.router,
 )
 
 

@@ -20,6 +20,7 @@ from hortus.commands.watch import CommandWatch
 from hortus.database.url import DatabaseUrl
 from hortus.export.admission import ExportLimits, ExportSlots
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
+from hortus.media.objects import MediaObjects
 from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
 from hortus.plants.state import DEFAULT_FRESHNESS
@@ -75,6 +76,7 @@ class ApiParts:
     `message_access` says how people can be reached; without it, by the usual services and not by mail.
     A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
     told what the database announces of commands; without, their end is noticed a second later.
+    `media_objects` is where the content of media lies; without it, it cannot be read.
     """
 
     engine: AsyncEngine
@@ -85,6 +87,7 @@ class ApiParts:
     account_changes: AccountChanges = field(default_factory=NoExternalBroker)
     reset_mailer: ResetMailer | None = None
     message_access: MessageAccess | None = None
+    media_objects: MediaObjects | None = None
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)

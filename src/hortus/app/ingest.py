@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_observation import MetricsAddress, observed
+from hortus.app.pipelines import make_pipeline
 from hortus.command_line import stop_requested
 from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.ingest.pipeline import MediaIntake
 from hortus.kits.announcements import follow_announcements
 from hortus.kits.registry import KitRegistry
+from hortus.media.place import open_media_objects
 from hortus.mqtt.client import ClientLimits, IngestClient
 from hortus.mqtt.client.settings import broker_address, client_id
 from hortus.mqtt.packets import Subscription
 from hortus.settings import Settings
+from hortus.wire.limits import MEBIBYTE
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +30,22 @@ SHARED_GROUP = "hortus"
 """All ingesters share one subscription, so each reading goes to one of them."""
 
 # QoS 1 for all three: a redelivery has no effect (P2), so the second handshake of QoS 2 would buy nothing.
-INGEST_FILTERS = tuple(
-    f"$share/{SHARED_GROUP}/kit/+/{channel}"
-    for channel in ("measurement/raw", "measurement/aggregate", "media")
+READING_FILTERS = tuple(
+    f"$share/{SHARED_GROUP}/kit/+/{channel}" for channel in ("measurement/raw", "measurement/aggregate")
 )
+
+# Media come over a connection of their own: on one with the readings, a picture of 64 MiB would arrive before
+# them, and while the store of media is away, everything behind the first picture would wait with it.
+MEDIA_FILTER = f"$share/{SHARED_GROUP}/kit/+/media"
+
+INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
 _DRAIN_SECONDS = 10.0
 
 # Mosquitto forgets shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
 # throws them away (docs/guarantees.md), so ingesters have to be there before the kits, which wait 1 s at least.
 _CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
+_MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
 
 
 async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) -> None:
@@ -55,25 +65,32 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
             return
         waiting.result()
     registry = KitRegistry()
-    limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
-    pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
+    pipeline = make_pipeline(settings, url, registry, open_media_objects(settings), "hortus ingest")
     client = IngestClient(
         address,
         client_id=client_id(settings, "ingest"),
-        subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in INGEST_FILTERS],
+        subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in READING_FILTERS],
         intake=pipeline,
         limits=_CLIENT_LIMITS,
+    )
+    media_client = IngestClient(
+        address,
+        client_id=f"{client_id(settings, 'ingest')}-media",
+        subscriptions=[Subscription(topic_filter=MEDIA_FILTER, qos=1)],
+        intake=MediaIntake(pipeline),
+        limits=_MEDIA_CLIENT_LIMITS,
     )
     async with observed(metrics, pipeline), asyncio.TaskGroup() as group:
         working = group.create_task(pipeline.run())
         group.create_task(client.run())
+        group.create_task(media_client.run())
         attendants = [
             group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
         ]
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()
         log.info("stopping: finishing what was received")
-        await client.stop()
+        await asyncio.gather(client.stop(), media_client.stop())
         await pipeline.stop(_DRAIN_SECONDS)
         for attendant in attendants:
             attendant.cancel()

@@ -13,17 +13,19 @@ from typing import Any
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_access import wait_for_topics
 from hortus.app.kafka_observation import MetricsAddress, observed
+from hortus.app.pipelines import make_pipeline
 from hortus.command_line import stop_requested
 from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.ingest.pipeline import IngestPipeline
 from hortus.kafka.connection import kafka_connection
 from hortus.kafka.replay import Progress, Replay
 from hortus.kafka.sink import KafkaSink
 from hortus.kafka.topics import StreamChoice, TopicNames
 from hortus.kits.announcements import follow_announcements
 from hortus.kits.registry import KitRegistry
+from hortus.media.place import open_media_objects
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -99,8 +101,7 @@ async def _before_stop(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
 async def _running_pipeline(settings: Settings, url: DatabaseUrl) -> AsyncIterator[IngestPipeline]:
     """Yield the path to the database at work; at the end, what it was given is finished."""
     registry = KitRegistry()
-    limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
-    pipeline = IngestPipeline(connector(url, "hortus sink"), registry, limits=limits)
+    pipeline = make_pipeline(settings, url, registry, open_media_objects(settings), "hortus sink")
     async with asyncio.TaskGroup() as group:
         working = group.create_task(pipeline.run())
         following = group.create_task(

@@ -31,6 +31,7 @@ from hortus.app.jobs import JobParts, run_jobs
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
 from hortus.app.kit_transports import EndpointTransport
 from hortus.app.memory import settle_memory
+from hortus.app.pipelines import make_pipeline
 from hortus.app.signing_keys import keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.commands.watch import CommandWatch, follow_commands
@@ -42,7 +43,7 @@ from hortus.definitions.store import load_definitions
 from hortus.errors import HortusError
 from hortus.gateway.service import GatewayLimits, running_gateway, to_local_installation
 from hortus.gateway.settings import GatewaySettings
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.ingest.pipeline import IngestPipeline
 from hortus.installation.access import embedded_postgres
 from hortus.installation.data_directory import DataDirectory
 from hortus.installation.run_info import RunInfo
@@ -50,6 +51,8 @@ from hortus.kits.announcements import follow_announcements
 from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
 from hortus.kits.registry import KitRegistry
 from hortus.measurements.reasons import Reason
+from hortus.media.objects import MediaObjects
+from hortus.media.place import open_media_objects
 from hortus.messages.access import MessageAccess, message_access
 from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
@@ -149,8 +152,8 @@ async def _running(
     keys = keys_of_holder(settings, directory)
     access = message_access(settings, keys.tokens)
     registry = KitRegistry()
-    limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
-    pipeline = IngestPipeline(connector(url, "hortus ingest"), registry, limits=limits)
+    objects = open_media_objects(settings, directory.media)
+    pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
     endpoint = _endpoint(options, directory, engine, pipeline)
     transport = EndpointTransport(endpoint)
     rpc = KitRpc(engine, connector(url, "hortus rpc"), transport, transport.publish)
@@ -167,7 +170,7 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine, url, access, command_watch),
+                api=_api(settings, keys.tokens, engine, reading_engine, url, access, command_watch, objects),
             )
         )
         settle_memory()
@@ -215,6 +218,7 @@ def _api(
     url: DatabaseUrl,
     access: MessageAccess,
     command_watch: CommandWatch,
+    objects: MediaObjects | None,
 ) -> FastAPI:
     return create_api(
         ApiParts(
@@ -226,6 +230,7 @@ def _api(
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,
             command_watch=command_watch,
+            media_objects=objects,
         )
     )
 

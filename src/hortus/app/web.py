@@ -19,6 +19,7 @@ from hortus.commands.watch import CommandWatch, follow_commands
 from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
+from hortus.media.place import media_of_command
 from hortus.messages.access import message_access
 from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.settings import Settings
@@ -70,6 +71,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
                 message_access=access,
                 command_watch=command_watch,
+                media_objects=media_of_command(settings, options.data_dir),
             )
         )
         app = create_app(

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from hortus.database.partitions import Month
+from hortus.ingest.medium import ArrivedMedium
 from hortus.ingest.messages import (
     InboundMessage,
     SetAside,
@@ -39,7 +40,7 @@ class ReadMessage:
     message: InboundMessage
     serial: str
     stream: Stream
-    content: RawMeasurement | AggregateMeasurement | SetAside
+    content: RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside
 
 
 @dataclass(slots=True)
@@ -93,6 +94,17 @@ class AggregateColumns:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumToStore:
+    """A medium whose kit and peripheral are known: what becomes an object and a row."""
+
+    serial: str
+    kit_id: int
+    kit_configuration_id: int
+    received_at_ms: int
+    medium: ArrivedMedium
+
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
     """A message to be set aside, for the row and for the ledger."""
@@ -115,6 +127,7 @@ class ResolvedBatch:
 
     raw: RawColumns = field(default_factory=RawColumns)
     aggregate: AggregateColumns = field(default_factory=AggregateColumns)
+    media: list[MediumToStore] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     received: Counter[LedgerKey] = field(default_factory=Counter)
     peripheral_ids: set[int] = field(default_factory=set)
@@ -185,7 +198,7 @@ def knowledge_in_memory(batch: list[ReadMessage], registry: KitRegistry) -> tupl
         if kit is None or content.peripheral not in kit.configuration_by_peripheral:
             serials.add(serial)
             peripheral_ids.add(content.peripheral)
-        if content.quantity_type not in quantity_types:
+        if not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types:
             unknown_quantity_type = True
     return Knowledge(kits, quantity_types), Missing(serials, peripheral_ids, unknown_quantity_type)
 
@@ -204,11 +217,27 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             resolved.quarantined.append(Quarantined(message, kit_id, stream, content))
             continue
         configuration_id = kit.configuration_by_peripheral.get(content.peripheral) if kit is not None else None
-        if kit is None or configuration_id is None or content.quantity_type not in quantity_types:
+        if (
+            kit is None
+            or configuration_id is None
+            or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
+        ):
             verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
             resolved.quarantined.append(Quarantined(message, kit_id, stream, verdict))
             continue
         resolved.peripheral_ids.add(content.peripheral)
+        if isinstance(content, ArrivedMedium):
+            # A picture is no sign of life for "last seen" (kit contract, section 6).
+            resolved.media.append(
+                MediumToStore(
+                    serial=read.serial,
+                    kit_id=kit_id,
+                    kit_configuration_id=configuration_id,
+                    received_at_ms=message.received_at_ms,
+                    medium=content,
+                )
+            )
+            continue
         resolved.last_seen_ms[kit_id] = message.received_at_ms
         if isinstance(content, RawMeasurement):
             _add_raw(resolved.raw, content, kit_id, configuration_id, message.received_at_ms)
@@ -257,7 +286,7 @@ def _add_aggregate(
 def _unresolved(
     serial: str,
     kit: KnownKit | None,
-    content: RawMeasurement | AggregateMeasurement,
+    content: RawMeasurement | AggregateMeasurement | ArrivedMedium,
     foreign_peripherals: set[int],
 ) -> SetAside:
     if kit is None:
@@ -268,4 +297,5 @@ def _unresolved(
                 Reason.FOREIGN_PERIPHERAL, f"Peripheral {content.peripheral} belongs to another kit."
             )
         return SetAside(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {content.peripheral}.")
+    assert not isinstance(content, ArrivedMedium)
     return SetAside(Reason.UNKNOWN_QUANTITY_TYPE, f"There is no quantity type {content.quantity_type}.")

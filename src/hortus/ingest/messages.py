@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from hortus.ingest.medium import ArrivedMedium, read_medium
 from hortus.intake import Source
 from hortus.measurements.reasons import Reason
 from hortus.mqtt.topics import Channel, parse_kit_topic
@@ -75,6 +76,14 @@ class NobodyWaits:
         """Do nothing."""
 
 
+_MEDIA_TOPIC_END = f"/{Channel.MEDIA.value}"
+
+
+def is_medium(topic: str) -> bool:
+    """Tell whether this is the topic of a kit's media; at next to no cost for all others."""
+    return topic.endswith(_MEDIA_TOPIC_END) and serial_and_stream(topic)[1] is Stream.MEDIA
+
+
 @lru_cache(maxsize=50_000)
 def serial_and_stream(topic: str) -> tuple[str, Stream]:
     """Return whose message this is, and what about; an empty serial if the topic names no kit."""
@@ -86,8 +95,8 @@ def serial_and_stream(topic: str) -> tuple[str, Stream]:
 
 def read_message(
     stream: Stream, message: InboundMessage, clock_tolerance_ms: int
-) -> RawMeasurement | AggregateMeasurement | SetAside:
-    """Return the reading in this message, or why it cannot be stored."""
+) -> RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside:
+    """Return the reading or medium in this message, or why it cannot be stored."""
     if message.verdict is not None:
         return message.verdict
     try:
@@ -111,10 +120,14 @@ def read_message(
             ):
                 return aggregate
             return _wrong_window(aggregate, message.received_at_ms)
+        if stream is Stream.MEDIA:
+            medium = read_medium(message.payload)
+            latest_ms = message.received_at_ms + clock_tolerance_ms
+            if EARLIEST_DEVICE_TIME_MS <= medium.datetime_ms <= latest_ms:
+                return medium
+            return wrong_clock(medium.datetime_ms, message.received_at_ms)
     except WireError as error:
         return SetAside(error.reason, str(error))
-    if stream is Stream.MEDIA:
-        return SetAside(Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation)
     return SetAside(Reason.TOPIC_OUTSIDE_CONTRACT, f"Nothing is stored from the topic {message.topic}.")
 
 

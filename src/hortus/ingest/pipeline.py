@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -31,7 +30,15 @@ from hortus.ingest.batch import (
     read_messages,
     resolve,
 )
-from hortus.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, NobodyWaits, SetAside
+from hortus.ingest.database_link import Connect, DatabaseLink
+from hortus.ingest.media_lane import MediaLane
+from hortus.ingest.messages import (
+    DEFAULT_CLOCK_TOLERANCE_MS,
+    InboundMessage,
+    NobodyWaits,
+    SetAside,
+    is_medium,
+)
 from hortus.ingest.metrics import IngestMetrics
 from hortus.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from hortus.intake import Source
@@ -39,8 +46,6 @@ from hortus.kits.registry import KitRegistry, existing_peripherals
 from hortus.measurements.reasons import Reason
 
 log = logging.getLogger(__name__)
-
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,11 @@ _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
 
 class IngestPipeline:
-    """The intake of all transports of one process. Call `run` once; it ends when `stop` has drained it."""
+    """The intake of all transports of one process. Call `run` once; it ends when `stop` has drained it.
+
+    Media go to their own lane, which runs and stops with it; without one they are set aside until they can be
+    stored. What is told of the pipeline is told of the readings alone.
+    """
 
     def __init__(
         self,
@@ -90,15 +99,17 @@ class IngestPipeline:
         *,
         limits: IngestLimits | None = None,
         metrics: IngestMetrics | None = None,
+        media: MediaLane | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._connect = connect
         self._registry = registry
         self._limits = limits or IngestLimits()
         self.metrics = metrics or IngestMetrics()
+        self._media = media
         self._clock = clock
         self._waiting: deque[InboundMessage] = deque()
-        self._under_way: dict[_DatabaseLink, int] = {}
+        self._under_way: dict[DatabaseLink, int] = {}
         self._open_messages = 0
         self._open_bytes = 0
         self._arrived = asyncio.Event()
@@ -144,6 +155,11 @@ class IngestPipeline:
 
     def take(self, message: InboundMessage) -> None:
         """Take over a message whose arrival was noted before it came here, as that of a Kafka record."""
+        if is_medium(message.topic) and message.verdict is None:
+            if self._media is not None:
+                self._media.take(message)
+                return
+            message.verdict = SetAside(Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation)
         self._waiting.append(message)
         if self._open_messages == 0:
             self._all_settled.clear()
@@ -157,9 +173,11 @@ class IngestPipeline:
     async def run(self) -> None:
         """Work until `stop` was called and everything that could be stored is stored."""
         pause_seconds = self._limits.longest_pause_seconds
-        links = [_DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
+        links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._work(link)) for link in links]
+            if self._media is not None:
+                group.create_task(self._media.run())
             await self._drained.wait()
             for link, worker in zip(links, workers, strict=True):
                 # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
@@ -173,6 +191,13 @@ class IngestPipeline:
         """
         self._stopping = True
         self._arrived.set()
+        own, media = await asyncio.gather(self._stop(timeout_seconds), self._stop_media(timeout_seconds))
+        return own and media
+
+    async def _stop_media(self, timeout_seconds: float) -> bool:
+        return self._media is None or await self._media.stop(timeout_seconds)
+
+    async def _stop(self, timeout_seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._all_settled.wait()
@@ -184,7 +209,7 @@ class IngestPipeline:
 
     # The path of a batch
 
-    async def _work(self, link: _DatabaseLink) -> None:
+    async def _work(self, link: DatabaseLink) -> None:
         try:
             while not self._drained.is_set():
                 messages = await self._next_batch()
@@ -195,7 +220,7 @@ class IngestPipeline:
         finally:
             link.drop()
 
-    async def _store_until_done(self, link: _DatabaseLink, batch: list[ReadMessage]) -> None:
+    async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
         """Store the batch however long it takes; rows that the database refuses are found and set aside."""
         batch_id = uuid4()
         # The end of the pipeline is asked for here as well: a broken connection can hide that we are cancelled.
@@ -221,7 +246,7 @@ class IngestPipeline:
                 return
 
     async def _store_once(
-        self, link: _DatabaseLink, batch_id: UUID, batch: list[ReadMessage]
+        self, link: DatabaseLink, batch_id: UUID, batch: list[ReadMessage]
     ) -> StoredBatch | None:
         connection = await link.connection()
         with link.at_most(self._limits.attempt_seconds):
@@ -248,7 +273,7 @@ class IngestPipeline:
             await ensure_partitions(connection, wanted)
             self._months_made |= wanted
 
-    async def _isolate(self, link: _DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:
+    async def _isolate(self, link: DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:
         """Halve a refused batch until the message that the database refuses stands alone (P4)."""
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -309,6 +334,11 @@ class IngestPipeline:
     # What others may look at
 
     @property
+    def media(self) -> MediaLane | None:
+        """Where media go."""
+        return self._media
+
+    @property
     def open_messages(self) -> int:
         """How many messages were taken in and are not settled yet."""
         return self._open_messages
@@ -322,70 +352,26 @@ class IngestPipeline:
         return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
 
 
+class MediaIntake:
+    """The pipeline as a transport of nothing but media sees it: the pressure is that of the media."""
+
+    def __init__(self, pipeline: IngestPipeline) -> None:
+        self._pipeline = pipeline
+        self._pressure = pipeline.media or pipeline
+
+    @property
+    def saturated(self) -> bool:
+        """Whether to stop reading."""
+        return self._pressure.saturated
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._pressure.when_relieved(callback)
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message."""
+        self._pipeline.offer(source, handle, topic, payload)
+
+
 def _is_missing_partition(error: Exception) -> bool:
     return isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error)
-
-
-class _DatabaseLink:
-    """One worker's connection: made when needed, dropped on any doubt, with pauses between failures."""
-
-    def __init__(self, connect: Connect, longest_pause_seconds: float) -> None:
-        self._connect = connect
-        self._longest_pause_seconds = longest_pause_seconds
-        self._connection: asyncpg.Connection | None = None
-        self._failures = 0
-
-    async def connection(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
-
-    @contextlib.contextmanager
-    def at_most(self, seconds: float) -> Iterator[None]:
-        """Break the connection off when this takes longer, and raise TimeoutError.
-
-        Cancelling would not end it: asyncpg would begin a ROLLBACK, and wait for ever for a server that hangs.
-        """
-        is_late = False
-
-        def give_up() -> None:
-            nonlocal is_late
-            is_late = True
-            self.drop()
-
-        timer = asyncio.get_running_loop().call_later(seconds, give_up)
-        try:
-            yield
-        except CONNECTION_FAILURES as error:
-            if is_late:
-                raise TimeoutError from error
-            raise
-        finally:
-            timer.cancel()
-
-    def succeeded(self) -> None:
-        if self._failures:
-            log.warning("storing again after %d failed attempts", self._failures)
-        self._failures = 0
-
-    async def failed(self, error: BaseException) -> None:
-        self.drop()
-        if self._failures == 0:
-            log.error("cannot store readings now (%s); they wait and nothing is lost", describe(error))
-        self._failures += 1
-        pause_seconds = min(self._longest_pause_seconds, 0.05 * 2.0 ** min(self._failures, 10))
-        await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
-
-    def drop(self) -> None:
-        # Not a graceful close: a server that hangs would make us wait for its answer.
-        if self._connection is not None:
-            with contextlib.suppress(asyncpg.InterfaceError):
-                self._connection.terminate()
-        self._connection = None
-
-
-def describe(error: BaseException) -> str:
-    """Return what went wrong with the database, in words."""
-    if isinstance(error, TimeoutError):
-        return "the database does not answer"
-    return str(error) or type(error).__name__

@@ -20,6 +20,7 @@ from hortus.ingest.batch import (
     HOUR_MS,
     AggregateColumns,
     LedgerKey,
+    MediumToStore,
     Quarantined,
     RawColumns,
     ResolvedBatch,
@@ -75,6 +76,22 @@ WITH stored AS (
     RETURNING kit_id, received_at
 )
 SELECT kit_id, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS stored FROM stored GROUP BY 1, 2
+"""
+
+# One that was deleted meanwhile is not brought back by a redelivery (P2).
+_INSERT_MEDIUM = """
+INSERT INTO media
+    (id, peripheral_id, kit_id, kit_configuration_id, datetime, received_at, name, type, metadata, size, sha256)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+WHERE NOT EXISTS (SELECT FROM queue_media_pending_deletion WHERE media_id = $1)
+ON CONFLICT DO NOTHING
+RETURNING true
+"""
+
+_KNOWN_MEDIA = """
+SELECT id, kit_id, sha256 FROM media WHERE id = ANY($1::uuid[])
+UNION ALL
+SELECT media_id, NULL, NULL FROM queue_media_pending_deletion WHERE media_id = ANY($1::uuid[])
 """
 
 _INSERT_QUARANTINE = """
@@ -136,6 +153,18 @@ class PeripheralsGone(Exception):
         self.peripheral_ids = peripheral_ids
 
 
+class MediumIdTaken(Exception):
+    """Another kit stored a medium with this id since the batch was resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMedium:
+    """A medium that is stored, or was: then nothing but its id is left, and `kit_id` is None."""
+
+    kit_id: int | None
+    sha256: bytes | None
+
+
 @dataclass(slots=True)
 class StoredBatch:
     """What the commit made of a batch: counts by ledger key.
@@ -157,7 +186,7 @@ async def store_batch(
 
     The latter happens when the answer to an earlier COMMIT was lost; asking again is safe and exact. If that
     earlier transaction is still open, this call waits for its end.
-    Raises PeripheralsGone, or what asyncpg raises; then nothing was written.
+    Raises PeripheralsGone, MediumIdTaken, or what asyncpg raises; then nothing was written.
     """
     outcome = StoredBatch()
     async with connection.transaction():
@@ -177,9 +206,10 @@ async def store_batch(
 async def store_rows(
     connection: asyncpg.Connection, batch: ResolvedBatch
 ) -> tuple[Counter[LedgerKey], Counter[LedgerKey]]:
-    """Insert the readings of a batch in the caller's transaction; return how many were new and how many known.
+    """Insert what a batch holds in the caller's transaction; return how many were new and how many known.
 
-    Raises PeripheralsGone if a peripheral was deleted since the batch was resolved.
+    The objects of its media are stored already. Raises PeripheralsGone if a peripheral was deleted since the
+    batch was resolved, or MediumIdTaken.
     """
     stored: Counter[LedgerKey] = Counter()
     sent: Counter[LedgerKey] = Counter()
@@ -191,7 +221,20 @@ async def store_rows(
     if batch.aggregate.id:
         await _insert(connection, _INSERT_AGGREGATE, batch.aggregate.in_order(), Stream.AGGREGATE, stored)
         sent.update(_count_aggregate(batch.aggregate))
+    for each in batch.media:
+        key = each.kit_id, each.received_at_ms - each.received_at_ms % HOUR_MS, Stream.MEDIA
+        sent[key] += 1
+        if await _insert_medium(connection, each):
+            stored[key] += 1
     return stored, sent - stored
+
+
+async def known_media(
+    connection: asyncpg.Connection, media: Iterable[MediumToStore]
+) -> dict[UUID, KnownMedium]:
+    """Return what is known of these media, by id."""
+    rows = await connection.fetch(_KNOWN_MEDIA, [each.medium.id for each in media])
+    return {row["id"]: KnownMedium(row["kit_id"], row["sha256"]) for row in rows}
 
 
 async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -> None:
@@ -208,6 +251,30 @@ async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[
     )
     if len(rows) != len(peripheral_ids):
         raise PeripheralsGone(peripheral_ids - {row["id"] for row in rows})
+
+
+async def _insert_medium(connection: asyncpg.Connection, to_store: MediumToStore) -> bool:
+    """Insert the row of a medium whose object is stored; return whether it is new. Raises MediumIdTaken."""
+    medium = to_store.medium
+    if await connection.fetchval(
+        _INSERT_MEDIUM,
+        medium.id,
+        medium.peripheral,
+        to_store.kit_id,
+        to_store.kit_configuration_id,
+        from_milliseconds(medium.datetime_ms),
+        from_milliseconds(to_store.received_at_ms),
+        medium.name,
+        medium.type,
+        medium.metadata,
+        medium.size,
+        medium.sha256,
+    ):
+        return True
+    owner = await connection.fetchval("SELECT kit_id FROM media WHERE id = $1", medium.id)
+    if owner is not None and owner != to_store.kit_id:
+        raise MediumIdTaken
+    return False
 
 
 async def _insert(

@@ -22,7 +22,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from hortus.ingest.pipeline import IngestPipeline
+from hortus.ingest.pipeline import IngestPipeline, MediaIntake
 from hortus.kafka.connection import BrokerWatch, KafkaConnection
 from hortus.kafka.consuming import OneThread, offer_record, reading_settings
 from hortus.kafka.lane import Lane
@@ -78,6 +78,8 @@ class TopicReader:
         self._names = names
         self._topic = topic
         self._pipeline = pipeline
+        # Media fill up by themselves: the topics of readings are read on while the store of media is away.
+        self._pressure = MediaIntake(pipeline) if topic == names.media else pipeline
         self._group = group
         self._limits = limits or ReaderLimits()
         self._lanes: dict[Place, Lane] = {}
@@ -100,7 +102,7 @@ class TopicReader:
             while not self._stopping.is_set():
                 records = await self._thread.call(self._consume, consumer)
                 self._offer(records)
-                if self._pipeline.saturated and not self._paused_places:
+                if self._pressure.saturated and not self._paused_places:
                     await self._wait_for_room()
         finally:
             await asyncio.shield(self._leave(consumer))
@@ -140,7 +142,7 @@ class TopicReader:
     async def _wait_for_room(self) -> None:
         """Wait a moment for the database to catch up: not for long, or the group would think us gone."""
         relieved = asyncio.Event()
-        self._pipeline.when_relieved(relieved.set)
+        self._pressure.when_relieved(relieved.set)
         try:
             async with asyncio.timeout(self._limits.patience_seconds):
                 await relieved.wait()
@@ -183,16 +185,16 @@ class TopicReader:
 
     def _regulate(self, consumer: Consumer) -> None:
         """Pause all partitions while the pipeline is full, also those that came meanwhile; else resume them."""
-        places = set(self._lanes) if self._pipeline.saturated else set()
+        places = set(self._lanes) if self._pressure.saturated else set()
         if places == self._paused_places:
             return
         if not self._paused_places:
-            log.warning("the database does not keep up; reading from Kafka is paused")
+            log.warning("what is read is not stored fast enough; reading %s is paused", self._topic)
         if places:
             consumer.pause([TopicPartition(*place) for place in places])
         else:
             consumer.resume([TopicPartition(*place) for place in self._lanes])
-            log.warning("reading from Kafka again")
+            log.warning("reading %s again", self._topic)
         self._paused_places = places
 
     def _without_taken_away(self, consumer: Consumer, records: list[Message]) -> list[Message]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from hortus.ingest.pipeline import IngestPipeline
+from hortus.ingest.pipeline import IngestPipeline, MediaIntake
 from hortus.kafka.connection import BrokerWatch, KafkaConnection, KafkaUnreachable
 from hortus.kafka.consuming import OneThread, offer_record, reading_settings
 from hortus.kafka.lane import Lane
@@ -68,7 +68,7 @@ class Replay:
                     self._take(record)
                 progress(self._done(), self._total)
                 await self._room()
-            while self._pipeline.open_messages:
+            while not all(lane.idle.is_set() for lane in self._lanes.values()):
                 progress(self._done(), self._total)
                 await asyncio.sleep(_SETTLE_LOOK_SECONDS)
             progress(self._total, self._total)
@@ -134,6 +134,7 @@ class Replay:
         return sum((lane.done_up_to or 0) - (lane.start or 0) for lane in self._lanes.values())
 
     async def _room(self) -> None:
-        relieved = asyncio.Event()
-        self._pipeline.when_relieved(relieved.set)
-        await relieved.wait()
+        for intake in (self._pipeline, MediaIntake(self._pipeline)):
+            relieved = asyncio.Event()
+            intake.when_relieved(relieved.set)
+            await relieved.wait()

@@ -122,9 +122,17 @@ class Reason(StrEnum):
         "topic-not-allowed",
         "The sender may not publish on this topic. A kit writes on its own topics only.",
     )
+    METADATA_NOT_JSON = (
+        "metadata-not-json",
+        "What the kit says about the picture or file is not JSON, or nested too deeply.",
+    )
+    MEDIA_ID_TAKEN = (
+        "media-id-taken",
+        "Another kit has a picture or file with this id already. Ids must be random.",
+    )
     MEDIA_STORAGE_PENDING = (
         "media-storage-pending",
-        "Pictures and other media cannot be stored yet. The message is kept and can be replayed later.",
+        "No place for pictures and files is set (HORTUS_MEDIA_URL). The message is kept and can be replayed.",
     )
     REFUSED_BY_DATABASE = (
         "refused-by-database",

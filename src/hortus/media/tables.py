@@ -5,25 +5,34 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.database.base import Base, CreatedAt, Timestamp
 
 
 class MediaRow(Base):
-    """One medium. Deleting a kit first moves its media to the deletion queue."""
+    """One medium. Deleting a kit first moves its media to the deletion queue.
+
+    `thumbnail` is None while nobody has tried to make one, then `made` or `unsuitable`; `thumbnail_note` says
+    why there is none. `sha256` is that of the content.
+    """
 
     __tablename__ = "media"
-    __table_args__ = (CheckConstraint("size >= 0", name="size"),)
+    __table_args__ = (
+        CheckConstraint("size >= 0", name="size"),
+        CheckConstraint("thumbnail IN ('made', 'unsuitable')", name="thumbnail"),
+        # A kit's newest; also from and to a moment.
+        Index(None, "kit_id", "datetime", "id"),
+        Index(None, "peripheral_id", "datetime", "id"),
+        Index("media_without_thumbnail_idx", "received_at", postgresql_where=text("thumbnail IS NULL")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     peripheral_id: Mapped[int] = mapped_column(
-        ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="RESTRICT"), index=True
+        ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="RESTRICT")
     )
-    kit_id: Mapped[int] = mapped_column(
-        ForeignKey("kits.id", onupdate="CASCADE", ondelete="RESTRICT"), index=True
-    )
+    kit_id: Mapped[int] = mapped_column(ForeignKey("kits.id", onupdate="CASCADE", ondelete="RESTRICT"))
     kit_configuration_id: Mapped[int] = mapped_column(
         ForeignKey("kit_configurations.id", onupdate="CASCADE", ondelete="RESTRICT"), index=True
     )
@@ -34,13 +43,23 @@ class MediaRow(Base):
     # The medium's own metadata; the attribute cannot be called `metadata` on a declarative class.
     media_metadata: Mapped[Any] = mapped_column("metadata", JSON, nullable=False)
     size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    thumbnail: Mapped[str | None] = mapped_column(String(16))
+    thumbnail_note: Mapped[str | None] = mapped_column(String(255))
 
 
 class MediaPendingDeletionRow(Base):
-    """A medium whose row is gone and whose object is still to be deleted from the store."""
+    """A medium whose row is gone: its object is still to be deleted from the store, or was.
+
+    After `object_deleted_at` the line stays for a while, so that a late redelivery of a deleted medium is known
+    as one and does not bring it back (P2).
+    """
 
     __tablename__ = "queue_media_pending_deletion"
-    __table_args__ = (CheckConstraint("media_size >= 0", name="size"),)
+    __table_args__ = (
+        CheckConstraint("media_size >= 0", name="size"),
+        Index("queue_media_pending_deletion_due_idx", "id", postgresql_where=text("object_deleted_at IS NULL")),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     created_at: Mapped[CreatedAt]
@@ -49,3 +68,4 @@ class MediaPendingDeletionRow(Base):
     kit_serial: Mapped[str] = mapped_column(String(20))
     media_datetime: Mapped[Timestamp]
     media_size: Mapped[int] = mapped_column(BigInteger)
+    object_deleted_at: Mapped[Timestamp | None]

@@ -16,6 +16,7 @@ from hortus.database.revision import require_current
 from hortus.errors import UsageError
 from hortus.kits.store import kit_id_of
 from hortus.measurements.reasons import Reason, explanation_of
+from hortus.media.place import media_of_command
 from hortus.quarantine.replay import ReplayResult
 from hortus.quarantine.replay import replay as replay_messages
 from hortus.quarantine.store import (
@@ -126,7 +127,10 @@ def replay(
                 writing = await connector(url, "hortus quarantine replay")()
                 try:
                     return await replay_messages(
-                        writing, ids, clock_tolerance_ms=settings.clock_tolerance_seconds * 1000
+                        writing,
+                        ids,
+                        clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+                        objects=media_of_command(settings, data_dir),
                     )
                 finally:
                     await writing.close()

@@ -18,11 +18,14 @@ from hortus.ingest.batch import (
     HOUR_MS,
     Knowledge,
     LedgerKey,
+    Quarantined,
     ReadMessage,
+    ResolvedBatch,
     from_milliseconds,
     knowledge_in_memory,
     resolve,
 )
+from hortus.ingest.media_objects import put_object, verdict_on
 from hortus.ingest.messages import (
     InboundMessage,
     NobodyWaits,
@@ -31,9 +34,17 @@ from hortus.ingest.messages import (
     read_message,
     serial_and_stream,
 )
-from hortus.ingest.store import ADD_TO_LEDGER, ADD_TO_LEDGER_REASONS, announce, store_rows
+from hortus.ingest.store import (
+    ADD_TO_LEDGER,
+    ADD_TO_LEDGER_REASONS,
+    KnownMedium,
+    announce,
+    known_media,
+    store_rows,
+)
 from hortus.kits.registry import KitRegistry, existing_peripherals
 from hortus.measurements.reasons import Reason
+from hortus.media.objects import MediaObjects
 
 ReasonKey = tuple[LedgerKey, str]
 
@@ -66,9 +77,14 @@ async def replay(
     identifiers: Sequence[int],
     *,
     clock_tolerance_ms: int,
+    objects: MediaObjects | None = None,
     clock: Callable[[], float] = time.time,
 ) -> ReplayResult:
-    """Replay these messages in their order of arrival, in transactions of a bounded size."""
+    """Replay these messages in their order of arrival, in transactions of a bounded size.
+
+    Without `objects` media stay where they are. Raises ObjectStoreNotAnswering; what was replayed by then stays
+    replayed.
+    """
     total = ReplayResult()
     sizes = await connection.fetch(
         "SELECT id, payload_bytes FROM quarantine WHERE id = ANY($1::bigint[]) ORDER BY id", list(identifiers)
@@ -77,12 +93,12 @@ async def replay(
     chunk_bytes = 0
     for row in sizes:
         if chunk and (len(chunk) >= _CHUNK_MESSAGES or chunk_bytes + row["payload_bytes"] > _CHUNK_BYTES):
-            total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, clock))
+            total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock))
             chunk, chunk_bytes = [], 0
         chunk.append(row["id"])
         chunk_bytes += row["payload_bytes"]
     if chunk:
-        total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, clock))
+        total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock))
     return total
 
 
@@ -90,11 +106,18 @@ async def _replay_chunk(
     connection: asyncpg.Connection,
     identifiers: list[int],
     clock_tolerance_ms: int,
+    objects: MediaObjects | None,
     clock: Callable[[], float],
 ) -> ReplayResult:
     async with connection.transaction():
+        # Storing contents takes as long as it takes; nothing but these messages is held meanwhile.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
         rows = await connection.fetch(_SELECT, identifiers)
-        batch = [_read(row, index, clock_tolerance_ms, int(clock() * 1000)) for index, row in enumerate(rows)]
+        now_ms = int(clock() * 1000)
+        batch = [
+            _read(row, index, clock_tolerance_ms, now_ms, stores_media=objects is not None)
+            for index, row in enumerate(rows)
+        ]
         registry = KitRegistry(capacity_kits=_CHUNK_MESSAGES)
         _, missing = knowledge_in_memory(batch, registry)
         knowledge = Knowledge(
@@ -103,6 +126,7 @@ async def _replay_chunk(
             await existing_peripherals(connection, missing.peripheral_ids),
         )
         resolved = resolve(batch, knowledge)
+        await _put_media(connection, objects, batch, resolved)
         moments = resolved.raw.device_time + resolved.aggregate.datetime_start
         await ensure_partitions(connection, {Month.of(moment) for moment in moments})
         stored, duplicate = await store_rows(connection, resolved)
@@ -127,7 +151,31 @@ async def _replay_chunk(
     return ReplayResult(stored=stored.total(), duplicate=duplicate.total(), still_quarantined=len(still_wrong))
 
 
-def _read(row: asyncpg.Record, index: int, clock_tolerance_ms: int, now_ms: int) -> ReadMessage:
+async def _put_media(
+    connection: asyncpg.Connection,
+    objects: MediaObjects | None,
+    batch: list[ReadMessage],
+    resolved: ResolvedBatch,
+) -> None:
+    """Store the contents of media before their rows; those that cannot be stored are set aside again."""
+    if objects is None or not resolved.media:
+        return
+    known = await known_media(connection, resolved.media)
+    messages = {id(read.content): read.message for read in batch}
+    for each in list(resolved.media):
+        verdict = verdict_on(each, known)
+        if verdict is None:
+            await put_object(objects, each, known)
+            known.setdefault(each.medium.id, KnownMedium(each.kit_id, each.medium.sha256))
+            continue
+        resolved.media.remove(each)
+        message = messages[id(each.medium)]
+        resolved.quarantined.append(Quarantined(message, each.kit_id, Stream.MEDIA, verdict))
+
+
+def _read(
+    row: asyncpg.Record, index: int, clock_tolerance_ms: int, now_ms: int, *, stores_media: bool
+) -> ReadMessage:
     """Read a message again. Its time is judged by the clock of today, its arrival stays what it was."""
     received_at_ms = round(row["received_at"].timestamp() * 1000)
     message = InboundMessage(NobodyWaits(), index, row["topic"], row["payload"], now_ms)
@@ -135,6 +183,9 @@ def _read(row: asyncpg.Record, index: int, clock_tolerance_ms: int, now_ms: int)
     if row["reason"] == Reason.TOPIC_NOT_ALLOWED:
         # The topic names somebody else: replaying would store one kit's message as another's (P5).
         message.verdict = SetAside(Reason.TOPIC_NOT_ALLOWED, Reason.TOPIC_NOT_ALLOWED.explanation)
+    elif stream is Stream.MEDIA and not stores_media:
+        reason = Reason.MEDIA_STORAGE_PENDING
+        message.verdict = SetAside(reason, reason.explanation)
     content = read_message(stream, message, clock_tolerance_ms)
     message.received_at_ms = received_at_ms
     return ReadMessage(message, serial, stream, content)

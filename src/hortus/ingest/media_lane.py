@@ -1,0 +1,271 @@
+"""The path of a medium: beside that of the readings, so that 64 MiB hold up nobody's temperature.
+
+    take -> read -> look up -> object into the store -> row, ledger -> settle
+
+The object first, the row second, the acknowledgement last: a crash in between leaves at most an object without
+a row, which the redelivery completes or the sweeper removes (docs/media.md). Store or database away: the
+message is not acknowledged and is tried again for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from hortus.database.engine import CONNECTION_FAILURES
+from hortus.ingest.batch import (
+    Knowledge,
+    Quarantined,
+    ReadMessage,
+    ResolvedBatch,
+    knowledge_in_memory,
+    read_messages,
+    resolve,
+)
+from hortus.ingest.database_link import Connect, DatabaseLink
+from hortus.ingest.media_objects import put_object, verdict_on
+from hortus.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, SetAside, Stream
+from hortus.ingest.metrics import IngestMetrics
+from hortus.ingest.store import MediumIdTaken, PeripheralsGone, StoredBatch, known_media, store_batch
+from hortus.kits.registry import KitRegistry, existing_peripherals
+from hortus.measurements.reasons import Reason
+from hortus.media.objects import MediaObjects, ObjectStoreNotAnswering
+
+log = logging.getLogger(__name__)
+
+_SMALL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaLimits:
+    """How much is taken in at once, and how long things may take."""
+
+    waiting_messages: int = 1000
+    """Beyond this, transports of media stop reading."""
+
+    waiting_bytes: int = 64 * 1024 * 1024
+    """Beyond this, too. One medium of full size reaches it."""
+
+    workers: int = 2
+    """Media under way at once: the store takes one while the next is read."""
+
+    attempt_seconds: float = 30.0
+    """After this a database that does not answer counts as hanging.; 64 MiB in quarantine take long."""
+
+    longest_pause_seconds: float = 10.0
+    """Upper bound of the growing pause between attempts."""
+
+    clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
+    """How far a kit's clock may be ahead of ours."""
+
+
+class MediaLane:
+    """Stores the media of one process. Call `run` once; it ends when `stop` has drained it."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        registry: KitRegistry,
+        objects: MediaObjects,
+        *,
+        limits: MediaLimits | None = None,
+        metrics: IngestMetrics | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connect = connect
+        self._registry = registry
+        self._objects = objects
+        self._limits = limits or MediaLimits()
+        self._metrics = metrics or IngestMetrics()
+        self._clock = clock
+        self._waiting: deque[InboundMessage] = deque()
+        self._under_way: dict[DatabaseLink, InboundMessage] = {}
+        self._open_messages = 0
+        self._open_bytes = 0
+        self._arrived = asyncio.Event()
+        self._all_settled = asyncio.Event()
+        self._all_settled.set()
+        self._drained = asyncio.Event()
+        self._relief_callbacks: list[Callable[[], None]] = []
+
+    # What transports and the pipeline call
+
+    @property
+    def saturated(self) -> bool:
+        """Whether transports of media should stop reading."""
+        return (
+            self._open_messages >= self._limits.waiting_messages
+            or self._open_bytes >= self._limits.waiting_bytes
+        )
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        if self.saturated:
+            self._relief_callbacks.append(callback)
+        else:
+            callback()
+
+    def take(self, message: InboundMessage) -> None:
+        """Take over a medium."""
+        self._waiting.append(message)
+        self._open_messages += 1
+        self._open_bytes += len(message.payload)
+        self._all_settled.clear()
+        self._arrived.set()
+
+    # Running and stopping
+
+    async def run(self) -> None:
+        """Work until `stop` was called and everything that could be stored is stored."""
+        pause_seconds = self._limits.longest_pause_seconds
+        links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(link)) for link in links]
+            await self._drained.wait()
+            for link, worker in zip(links, workers, strict=True):
+                # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
+                link.drop()
+                worker.cancel()
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Finish what was taken in, for so long at most. Return whether all of it was settled."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._all_settled.wait()
+        complete = self._all_settled.is_set()
+        if not complete:
+            log.warning("stopping with %d media not stored; their senders keep them", self._open_messages)
+        self._drained.set()
+        return complete
+
+    # The path of a medium
+
+    async def _work(self, link: DatabaseLink) -> None:
+        try:
+            while not self._drained.is_set():
+                while not self._waiting:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                message = self._waiting.popleft()
+                self._under_way[link] = message
+                await self._store_until_done(link, await self._read(message))
+                del self._under_way[link], message
+        finally:
+            link.drop()
+
+    async def _read(self, message: InboundMessage) -> ReadMessage:
+        """Decode the message: not in the event loop if that may take long."""
+        tolerance_ms = self._limits.clock_tolerance_ms
+        if len(message.payload) <= _SMALL_BYTES:
+            (read,) = read_messages([message], tolerance_ms)
+        else:
+            (read,) = await asyncio.to_thread(read_messages, [message], tolerance_ms)
+        return read
+
+    async def _store_until_done(self, link: DatabaseLink, read: ReadMessage) -> None:
+        batch_id = uuid4()
+        object_failures = 0
+        # The end of the lane is asked for here as well: a broken connection can hide that we are cancelled.
+        while not self._drained.is_set():
+            try:
+                stored = await self._store_once(link, batch_id, read)
+            except (PeripheralsGone, MediumIdTaken):
+                self._registry.forget_everything()
+            except ObjectStoreNotAnswering as error:
+                object_failures += 1
+                await self._pause(object_failures, error)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                if isinstance(read.content, SetAside):
+                    await link.failed(error)
+                    continue
+                log.error("the database refused a medium on %s: %s", read.message.topic, error)
+                read = _set_aside(read, SetAside(Reason.REFUSED_BY_DATABASE, str(error)))
+            except CONNECTION_FAILURES as error:
+                self._metrics.failed_attempts += 1
+                await link.failed(error)
+            else:
+                link.succeeded()
+                if object_failures:
+                    log.warning("storing media again after %d failed attempts", object_failures)
+                self._settle(read.message, stored)
+                return
+
+    async def _store_once(self, link: DatabaseLink, batch_id: UUID, read: ReadMessage) -> StoredBatch | None:
+        connection = await link.connection()
+        with link.at_most(self._limits.attempt_seconds):
+            resolved = await self._look_up(connection, read)
+            known = await known_media(connection, resolved.media)
+        for each in resolved.media:
+            verdict = verdict_on(each, known)
+            if verdict is not None:
+                resolved = _quarantining(resolved, read, each.kit_id, verdict)
+                break
+            # Outside of any transaction, since it may take minutes.
+            await put_object(self._objects, each, known)
+        with link.at_most(self._limits.attempt_seconds):
+            return await store_batch(connection, batch_id, resolved)
+
+    async def _look_up(self, connection: asyncpg.Connection, read: ReadMessage) -> ResolvedBatch:
+        knowledge, missing = knowledge_in_memory([read], self._registry)
+        if missing:
+            knowledge.kits.update(await self._registry.load_kits(connection, missing.serials))
+            foreign = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, knowledge.quantity_types, foreign)
+        return resolve([read], knowledge)
+
+    async def _pause(self, failures: int, error: ObjectStoreNotAnswering) -> None:
+        if failures == 1:
+            log.error("%s does not take media now (%s); they wait", self._objects.description, error)
+        pause_seconds = min(self._limits.longest_pause_seconds, 0.1 * 2.0 ** min(failures, 10))
+        await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
+
+    def _settle(self, message: InboundMessage, stored: StoredBatch | None) -> None:
+        message.source.settle((message.handle,))
+        self._metrics.count_batch(1, stored, self._clock())
+        self._open_messages -= 1
+        self._open_bytes -= len(message.payload)
+        if self._open_messages == 0:
+            self._all_settled.set()
+        if self._relief_callbacks and not self.saturated:
+            callbacks, self._relief_callbacks = self._relief_callbacks, []
+            for callback in callbacks:
+                callback()
+
+    # What others may look at
+
+    @property
+    def open_messages(self) -> int:
+        """How many media were taken in and are not settled yet."""
+        return self._open_messages
+
+    @property
+    def open_bytes(self) -> int:
+        """How many bytes of payload these have."""
+        return self._open_bytes
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """For how long the oldest medium that is not settled has been here."""
+        oldest = [message.received_at_ms for message in self._under_way.values()]
+        if self._waiting:
+            oldest.append(self._waiting[0].received_at_ms)
+        return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
+
+
+def _set_aside(read: ReadMessage, verdict: SetAside) -> ReadMessage:
+    return ReadMessage(read.message, read.serial, read.stream, verdict)
+
+
+def _quarantining(resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: SetAside) -> ResolvedBatch:
+    """Return the batch of this one message, with the message set aside."""
+    quarantined = [Quarantined(read.message, kit_id, Stream.MEDIA, verdict)]
+    return ResolvedBatch(quarantined=quarantined, received=resolved.received)

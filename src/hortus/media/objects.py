@@ -1,0 +1,178 @@
+"""The object store: a local folder or any S3-compatible service, behind one small face.
+
+What `put` returned from is durable (P1). S3 promises that itself. The library's local store writes beside and
+renames, so nobody sees half an object, but it leaves the bytes in the page cache: a power cut could take what
+was acknowledged. So the file, its folder and the folder above are synced here before `put` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from hortus.errors import OperationalError
+from hortus.media.keys import ObjectKey, parse_key
+
+Store = LocalStore | MemoryStore | S3Store
+
+READ_BYTES = 256 * 1024
+"""How much of an object is held at once while it is read."""
+
+_PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
+_PARTS_AT_ONCE = 2
+
+
+class ObjectMissing(OperationalError):
+    """There is no object under this key."""
+
+    def __init__(self, key: ObjectKey) -> None:
+        super().__init__(f"The object store has no object {key}.")
+
+
+class ObjectStoreNotAnswering(OperationalError):
+    """The object store cannot be reached, refuses, or has no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing shows it; `key` is None for one that is none of ours."""
+
+    path: str
+    key: ObjectKey | None
+    size: int
+    changed_at: datetime
+
+
+class ObjectStream:
+    """The bytes of an object, or of a range of it, in pieces of bounded size."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+        self.size: int = result.meta["size"]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated():
+            async for piece in self._result.stream(min_chunk_size=READ_BYTES):
+                yield bytes(piece)
+
+
+class MediaObjects:
+    """Objects of media by their keys. Every method may raise ObjectStoreNotAnswering."""
+
+    def __init__(self, store: Store, description: str, folder: Path | None = None) -> None:
+        self._store = store
+        self._folder = folder
+        self._sends_type = isinstance(store, S3Store)
+        self.description = description
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> MediaObjects:
+        """Return a store in a local folder, which is made if need be."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(LocalStore(folder), f"the folder {folder}", folder)
+        except (OSError, BaseError) as error:
+            raise ObjectStoreNotAnswering(f"Media cannot be kept in {folder}: {error}.") from error
+
+    async def put(self, key: ObjectKey, content: bytes | Iterable[bytes], media_type: str) -> None:
+        """Store the object durably; one under this key is replaced."""
+        attributes = {"Content-Type": media_type} if self._sends_type else None
+        with _translated():
+            await self._store.put_async(
+                str(key),
+                content,
+                attributes=attributes,
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder, self._folder / str(key))
+
+    async def get(self, key: ObjectKey, start: int = 0, end: int | None = None) -> ObjectStream:
+        """Open the object from byte `start` up to but not including `end`. Raises ObjectMissing."""
+        options: Any = {} if end is None else {"range": (start, end)}
+        try:
+            with _translated():
+                return ObjectStream(await self._store.get_async(str(key), options=options))
+        except NotFoundError as error:
+            raise ObjectMissing(key) from error
+
+    async def size_of(self, key: ObjectKey) -> int | None:
+        """Return the size of the object in bytes, or None if there is none."""
+        try:
+            with _translated():
+                return int((await self._store.head_async(str(key)))["size"])
+        except NotFoundError:
+            return None
+
+    async def delete(self, key: ObjectKey) -> None:
+        """Delete the object; none under this key is right as well."""
+        try:
+            with _translated():
+                await self._store.delete_async(str(key))
+        except NotFoundError:
+            return
+
+    async def list(self) -> AsyncIterator[StoredObject]:
+        """Yield all objects, in no particular order."""
+        with _translated():
+            async for page in self._store.list(chunk_size=500):
+                for meta in page:
+                    yield StoredObject(
+                        meta["path"], parse_key(meta["path"]), meta["size"], meta["last_modified"]
+                    )
+
+    async def remove_half_written(self, older_than_seconds: float) -> int:
+        """Delete what writers left behind that were killed; return how many files."""
+        if self._folder is None:
+            return 0  # an S3 service expires unfinished uploads by itself, by a rule of the bucket
+        return await asyncio.to_thread(_remove_half_written, self._folder, older_than_seconds)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise ObjectStoreNotAnswering for what the library and the file system raise."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise NotFoundError(str(error)) from error
+    except (BaseError, OSError) as error:
+        # The library's messages have many lines of its own inner state; the first says what happened.
+        text = str(error).strip().splitlines()
+        raise ObjectStoreNotAnswering(text[0] if text else type(error).__name__) from error
+
+
+def _sync(root: Path, path: Path) -> None:
+    """Make a file that was just renamed into place survive a power cut, with the folders that lead to it."""
+    _sync_one(path)
+    for folder in path.relative_to(root).parents:
+        _sync_one(root / folder)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_half_written(folder: Path, older_than_seconds: float) -> int:
+    """The library writes `name#1` and renames it; such a name is left only by a process that was killed."""
+    before = time.time() - older_than_seconds
+    removed = 0
+    for path in folder.glob("*/*#*"):
+        if path.name.rpartition("#")[2].isdigit() and path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed

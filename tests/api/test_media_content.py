@@ -1,0 +1,163 @@
+"""The content of media over HTTP (contract, 4.10): whole, in parts, and without harm."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from api_client import Installation, Person, assert_problem
+
+from hortus.kits.store import CreatedKit, add_standard_configuration
+from hortus.media.keys import ObjectKey
+from hortus.media.objects import MediaObjects
+
+CONTENT = os.urandom(700_000)  # more than one piece
+
+
+@dataclass
+class Gallery:
+    """A kit with a camera, whose media can be put by hand."""
+
+    api: Installation
+    kit: CreatedKit
+    owner: Person
+    objects: MediaObjects
+    folder: Path
+    peripheral: int
+
+    async def add(self, content: bytes | None = CONTENT, **columns: Any) -> str:
+        """Add a medium; with content None, one whose object is gone."""
+        values = {"name": "regular.png", "type": "image/png", "size": len(content or b""), "id": uuid.uuid4()}
+        values |= columns
+        await self.api.run(
+            "INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, name, type,"
+            " metadata, size) SELECT :id, id, kit_id, kit_configuration_id, now(), :name, :type, 'null', :size"
+            " FROM peripherals WHERE id = :peripheral",
+            peripheral=self.peripheral,
+            **values,
+        )
+        if content is not None:
+            await self.objects.put(ObjectKey(self.kit.serial, values["id"]), content, "image/png")
+        return f"/media/{values['id']}/content"
+
+    async def get(self, path: str, **headers: str) -> Any:
+        return await self.api.client.get(path, headers=self.owner.headers | headers)
+
+
+@pytest_asyncio.fixture
+async def gallery(serve: Any) -> AsyncIterator[Gallery]:
+    with tempfile.TemporaryDirectory() as folder:
+        objects = MediaObjects.in_folder(Path(folder))
+        async with serve(media_objects=objects) as api:
+            kit = await api.kit()
+            owner = await api.member(kit, access_configure=True)
+            async with api.engine.begin() as connection:
+                peripherals = await add_standard_configuration(connection, kit.id)
+            yield Gallery(api, kit, owner, objects, Path(folder), peripherals[0].id)
+
+
+async def test_the_content_is_sent_whole_as_a_download(gallery: Gallery) -> None:
+    answer = await gallery.get(await gallery.add())
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    headers = answer.headers
+    assert headers["content-type"] == "image/png"
+    assert headers["content-length"] == str(len(CONTENT))
+    assert headers["content-disposition"].startswith('attachment; filename="regular.png"')
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert headers["accept-ranges"] == "bytes"
+    assert headers["cache-control"] == "private, no-cache"
+
+
+async def test_parts_put_together_are_the_whole(gallery: Gallery) -> None:
+    path = await gallery.add()
+    first = await gallery.get(path, Range="bytes=0-299999")
+    rest = await gallery.get(path, Range="bytes=300000-", **{"If-Range": first.headers["etag"]})
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.headers["content-range"] == f"bytes 0-299999/{len(CONTENT)}"
+    assert first.content + rest.content == CONTENT
+    last = await gallery.get(path, Range="bytes=-10")
+    assert (last.content, last.headers["content-length"]) == (CONTENT[-10:], "10")
+
+
+async def test_a_part_of_another_version_is_the_whole_of_this(gallery: Gallery) -> None:
+    answer = await gallery.get(await gallery.add(), Range="bytes=5-9", **{"If-Range": '"another"'})
+    assert (answer.status_code, len(answer.content)) == (200, len(CONTENT))
+
+
+async def test_a_range_behind_the_end_is_416(gallery: Gallery) -> None:
+    answer = await gallery.get(await gallery.add(b"short"), Range="bytes=5-")
+    assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */5")
+
+
+async def test_what_is_known_is_not_sent_again(gallery: Gallery) -> None:
+    path = await gallery.add()
+    etag = (await gallery.get(path)).headers["etag"]
+    answer = await gallery.get(path, **{"If-None-Match": etag})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+
+
+async def test_head_tells_the_same_without_the_content(gallery: Gallery) -> None:
+    path = await gallery.add()
+    answer = await gallery.api.client.head(path, headers=gallery.owner.headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == str(len(CONTENT))
+
+
+async def test_a_page_or_drawing_of_a_kit_is_never_shown_as_one(gallery: Gallery) -> None:
+    for media_type in ("text/html", "image/svg+xml", "application/xhtml+xml"):
+        answer = await gallery.get(await gallery.add(b"<script>alert(1)</script>", type=media_type))
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert "sandbox" in answer.headers["content-security-policy"]
+
+
+async def test_texts_that_fit_into_no_header_do_no_harm(gallery: Gallery) -> None:
+    # As an older version, or another program, may have written them.
+    path = await gallery.add(b"x", name='"\r\nSet-Cookie: a=1\x7f ☃.png', type="image/p\r\nng")
+    answer = await gallery.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+    assert "set-cookie" not in answer.headers
+    assert (
+        "filename*=UTF-8''%22%0D%0ASet-Cookie%3A%20a%3D1%7F%20%E2%98%83.png"
+        in (answer.headers["content-disposition"])
+    )
+
+
+async def test_an_object_that_is_gone_is_404_and_one_that_is_damaged_502(gallery: Gallery) -> None:
+    gone, damaged = await gallery.add(None, size=5), await gallery.add(b"12345", size=6)
+    for method in ("GET", "HEAD"):
+        for path, status in ((gone, 404), (damaged, 502)):
+            answer = await gallery.api.client.request(method, path, headers=gallery.owner.headers)
+            assert answer.status_code == status
+    assert_problem(await gallery.get(gone), 404)
+    assert_problem(await gallery.get(damaged), 502)
+
+
+async def test_a_server_without_a_place_for_media_says_so(serve: Any, gallery: Gallery) -> None:
+    path = await gallery.add()
+    async with serve() as api:
+        answer = await api.client.get(path, headers=gallery.owner.headers)
+    assert "HORTUS_MEDIA_URL" in answer.json()["detail"]
+    assert_problem(answer, 502)
+
+
+async def test_a_private_kits_content_is_for_its_members(gallery: Gallery) -> None:
+    path = await gallery.add()
+    stranger = await gallery.api.person()
+    assert_problem(await gallery.api.client.get(path, headers=stranger.headers), 404)
+    anonymous = await gallery.api.client.get(path)
+    nothing = await gallery.api.client.get(f"/media/{uuid.uuid4()}/content")
+    assert (anonymous.status_code, anonymous.json()) == (401, nothing.json())
+
+
+async def test_a_public_kits_content_is_for_everybody(gallery: Gallery) -> None:
+    path = await gallery.add()
+    await gallery.api.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :id", id=gallery.kit.id)
+    assert (await gallery.api.client.get(path)).content == CONTENT
