@@ -157,6 +157,16 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_NOTIFICATION_SERVICES",
         description="Further services that people may have messages sent to: `gotifys,hassios,ntfys`.",
     )
+    live_connections: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        2_000,
+        validation_alias="HORTUS_LIVE_CONNECTIONS",
+        description="Most connections to the live feed, per process.",
+    )
+    live_connections_per_address: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        100,
+        validation_alias="HORTUS_LIVE_CONNECTIONS_PER_ADDRESS",
+        description="Most of them from one address.",
+    )
     http_forwarded_allow_ips: str = Field(
         "127.0.0.1",
         validation_alias="HORTUS_FORWARDED_ALLOW_IPS",

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "plants", "messages", "series"),
     ("ingest", "rpc", "commands", "presence", "quarantine", "simulator"),
     ("kafka", "gateway"),
-    ("web", "api", "export"),
+    ("web", "api", "export", "live"),
     ("command_line", "command_database"),
     ("app",),
     ("cli", "__main__"),

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.accounts.tables import ApiKeyRow
+from hortus.database.access_changes import announce_user_access
 from hortus.errors import UsageError
 
 KEY_PREFIX = "hortus_"
@@ -64,6 +65,7 @@ class ApiKey:
 class KeyHolder:
     """Whose key it is, and what it may do."""
 
+    key_id: int
     user_id: int
     scopes: frozenset[Scope]
 
@@ -118,7 +120,7 @@ async def find_key_holder(connection: AsyncConnection, secret: str, now: datetim
         return None
     if row.last_used_at is None or row.last_used_at + _LAST_USED_RESOLUTION < now:
         await connection.execute(update(ApiKeyRow).where(ApiKeyRow.id == row.id).values(last_used_at=now))
-    return KeyHolder(user_id=row.user_id, scopes=frozenset(_known(row.scopes)))
+    return KeyHolder(key_id=row.id, user_id=row.user_id, scopes=known_scopes(row.scopes))
 
 
 async def list_keys(connection: AsyncConnection, user_id: int) -> list[ApiKey]:
@@ -143,7 +145,14 @@ async def delete_key(connection: AsyncConnection, user_id: int, key_id: int) -> 
     deleted = await connection.execute(
         delete(ApiKeyRow).where(ApiKeyRow.id == key_id, ApiKeyRow.user_id == user_id)
     )
+    if deleted.rowcount > 0:
+        await announce_user_access(connection, user_id)
     return deleted.rowcount > 0
+
+
+def known_scopes(scopes: Iterable[str]) -> frozenset[Scope]:
+    """Return those of the stored scopes that this version knows."""
+    return frozenset(_known(scopes))
 
 
 def _known(scopes: Iterable[str]) -> list[Scope]:

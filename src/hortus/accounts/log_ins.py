@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.accounts.store import User, find_user
 from hortus.accounts.tables import RefreshTokenRow
 from hortus.accounts.tokens import REFRESH_LIFETIME, Fault, InvalidToken, RefreshClaims
+from hortus.database.access_changes import announce_user_access
 
 MOST_PER_USER = 100
 """Programs that log in for each task instead of keeping their token would fill the table; the log-ins unused
@@ -95,9 +96,12 @@ async def end_log_in(connection: AsyncConnection, user_id: int, token_id: UUID) 
     ended = await connection.execute(
         delete(RefreshTokenRow).where(RefreshTokenRow.id == token_id, RefreshTokenRow.user_id == user_id)
     )
+    if ended.rowcount > 0:
+        await announce_user_access(connection, user_id)
     return ended.rowcount > 0
 
 
 async def end_all_log_ins(connection: AsyncConnection, user_id: int) -> None:
     """End all log-ins of the user. The caller commits."""
     await connection.execute(delete(RefreshTokenRow).where(RefreshTokenRow.user_id == user_id))
+    await announce_user_access(connection, user_id)

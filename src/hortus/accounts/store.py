@@ -18,6 +18,7 @@ from hortus.accounts.rules import (
     broken_rules,
 )
 from hortus.accounts.tables import UserRow
+from hortus.database.access_changes import announce_user_access
 from hortus.errors import UsageError
 
 # The contract's length is 32 characters; only their being random and not the address matters.
@@ -119,13 +120,15 @@ async def set_password(connection: AsyncConnection, passwords: Passwords, userna
     broken = broken_by_password(password)
     if broken:
         raise InvalidAccount(broken)
-    changed = await connection.execute(
+    user_id = await connection.scalar(
         update(UserRow)
         .where(UserRow.username == username.lower())
         .values(password_hash=await passwords.hash(password))
+        .returning(UserRow.id)
     )
-    if changed.rowcount == 0:
+    if user_id is None:
         raise UserNotFound(username)
+    await announce_user_access(connection, user_id)
 
 
 _COLUMNS = (UserRow.id, UserRow.username, UserRow.display_name, UserRow.is_admin, UserRow.password_hash)
@@ -137,11 +140,12 @@ def _user(user_id: int, username: str, display_name: str, is_admin: bool, passwo
         username=username,
         display_name=display_name,
         is_admin=is_admin,
-        password_stamp=_stamp(password_hash),
+        password_stamp=password_stamp(password_hash),
     )
 
 
-def _stamp(password_hash: str) -> str:
+def password_stamp(password_hash: str) -> str:
+    """Return what changes with the password and tells nothing of it."""
     return hashlib.sha256(password_hash.encode()).hexdigest()[:16]
 
 

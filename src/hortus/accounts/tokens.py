@@ -2,6 +2,7 @@
 
     refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
     access          15 minutes goes with every request; cannot be revoked, hence so short
+    live            15 minutes opens the live feed in a browser; worth nothing once the log-in's row is gone
     password reset  30 minutes sets a password once: it is bound to the password that it replaces
     archive         30 seconds downloads one archive: the link that a browser follows carries it
 
@@ -25,6 +26,7 @@ from hortus.errors import UsageError
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=365)
+LIVE_LIFETIME = timedelta(minutes=15)
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
 ARCHIVE_LIFETIME = timedelta(seconds=30)
 LEEWAY = timedelta(seconds=60)
@@ -44,6 +46,7 @@ class Kind(StrEnum):
 
     REFRESH = "Refresh"
     ACCESS = "Access"
+    LIVE = "Live"
     PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
     ARCHIVE = "Archive"
 
@@ -64,8 +67,16 @@ class InvalidToken(UsageError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessClaims:
+    """Whose access token it is, and until when it is accepted."""
+
+    user_id: int
+    accepted_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """Whose log-in a refresh token is, and which."""
+    """Whose log-in a refresh token, or one for the live feed, belongs to, and which."""
 
     user_id: int
     token_id: UUID
@@ -114,6 +125,10 @@ class Tokens:
         """Return a token that makes access tokens for as long as its row exists."""
         return self._sign(Kind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
+    def live(self, user_id: int, token_id: UUID) -> str:
+        """Return a token that opens the live feed, for as long as the row of this log-in exists."""
+        return self._sign(Kind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+
     def password_reset(self, user_id: int, password_stamp: str) -> str:
         """Return a token that lets whoever holds it replace the password with this stamp."""
         state = {"user_id": user_id, "password_stamp": password_stamp}
@@ -126,18 +141,28 @@ class Tokens:
 
     def read_access(self, token: str) -> int:
         """Return the user's id. Raises InvalidToken."""
+        return self.read_access_claims(token).user_id
+
+    def read_access_claims(self, token: str) -> AccessClaims:
+        """Return what an access token says. Raises InvalidToken."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._verified.get(digest)
         if claims is None:
             claims = self._verified[digest] = self._verify(token)
             if len(self._verified) > _MOST_REMEMBERED:
                 self._verified.popitem(last=False)
-        return _user_id(self._state(claims, Kind.ACCESS))
+        user_id = _user_id(self._state(claims, Kind.ACCESS))
+        now = self._clock()
+        seconds = claims["exp"] + LEEWAY.total_seconds() - now.timestamp()
+        return AccessClaims(user_id=user_id, accepted_until=now + timedelta(seconds=seconds))
 
     def read_refresh(self, token: str) -> RefreshClaims:
         """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
-        state = self._read(token, Kind.REFRESH)
-        return RefreshClaims(user_id=_user_id(state), token_id=_token_id(state))
+        return self._log_in_claims(token, Kind.REFRESH)
+
+    def read_live(self, token: str) -> RefreshClaims:
+        """Return what a token for the live feed says; the row tells if it was revoked. Raises InvalidToken."""
+        return self._log_in_claims(token, Kind.LIVE)
 
     def read_password_reset(self, token: str) -> PasswordResetClaims:
         """Return what a reset token says. Raises InvalidToken."""
@@ -159,6 +184,10 @@ class Tokens:
         expires_at = int((self._clock() + lifetime).timestamp())
         claims = {"exp": expires_at, "token_type": kind.value, "state": dict(state)}
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def _log_in_claims(self, token: str, kind: Kind) -> RefreshClaims:
+        state = self._read(token, kind)
+        return RefreshClaims(user_id=_user_id(state), token_id=_token_id(state))
 
     def _read(self, token: str, kind: Kind) -> Mapping[str, Any]:
         return self._state(self._verify(token), kind)

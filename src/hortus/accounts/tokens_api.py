@@ -60,6 +60,7 @@ from hortus.api.problems import (
 from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.errors import OperationalError
+from hortus.live.cookie_api import forget_live_cookie, set_live_cookie
 from hortus.web.database_access import database_failures_translated
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ async def log_in(
         raise invalid_parameters({"username": [OTHER], "password": [OTHER]})
     async with services.writing() as connection:
         token_id = await start_log_in(connection, user, services.clock())
-    return JsonReply(_token_pair(services, user, token_id))
+    return _token_pair(request, services, user, token_id)
 
 
 @router.post(
@@ -159,7 +160,7 @@ async def log_in(
     summary="Get a new access token",
 )
 async def refresh(
-    services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
+    request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> Response:
     """The refresh token stays the same."""
     try:
@@ -168,7 +169,9 @@ async def refresh(
             user = await use_log_in(connection, claims, services.clock())
     except InvalidToken as error:
         raise invalid_parameters({"refreshToken": [invalid_token(error.fault)]}) from error
-    return JsonReply(services.tokens.access(user.id))
+    response = JsonReply(services.tokens.access(user.id))
+    set_live_cookie(request, response, services.tokens, user_id=user.id, token_id=claims.token_id)
+    return response
 
 
 @router.post(
@@ -179,18 +182,18 @@ async def refresh(
     summary="Log out",
 )
 async def log_out(
-    services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
+    request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> Response:
     """End the log-in of this refresh token. Access tokens made with it expire within 16 minutes."""
     try:
         claims = services.tokens.read_refresh(body.refresh_token)
     except InvalidToken as error:
         if error.fault is Fault.EXPIRED:
-            return empty_reply()
+            return _logged_out(request)
         raise invalid_parameters({"refreshToken": [invalid_token(error.fault)]}) from error
     async with services.writing() as connection:
         await end_log_in(connection, claims.user_id, claims.token_id)
-    return empty_reply()
+    return _logged_out(request)
 
 
 @router.get(
@@ -263,7 +266,7 @@ async def change_password(
         user = await find_user(connection, profile.id)
         assert user is not None
         token_id = await start_log_in(connection, user, services.clock())
-    return JsonReply(_token_pair(services, user, token_id))
+    return _token_pair(request, services, user, token_id)
 
 
 @router.post(
@@ -387,11 +390,21 @@ async def _authenticated(request: Request, services: Services, username: str, pa
     return user
 
 
-def _token_pair(services: Services, user: User, token_id: UUID) -> dict[str, str]:
-    return {
-        "refreshToken": services.tokens.refresh(user.id, token_id),
-        "accessToken": services.tokens.access(user.id),
-    }
+def _token_pair(request: Request, services: Services, user: User, token_id: UUID) -> Response:
+    response = JsonReply(
+        {
+            "refreshToken": services.tokens.refresh(user.id, token_id),
+            "accessToken": services.tokens.access(user.id),
+        }
+    )
+    set_live_cookie(request, response, services.tokens, user_id=user.id, token_id=token_id)
+    return response
+
+
+def _logged_out(request: Request) -> Response:
+    response = empty_reply()
+    forget_live_cookie(request, response)
+    return response
 
 
 async def _send_reset(services: Services, mailer: ResetMailer, email_address: str) -> None:

@@ -8,7 +8,6 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
 
 import hortus.accounts.api
 import hortus.accounts.tokens_api
@@ -20,6 +19,7 @@ import hortus.kits.api
 import hortus.kits.configurations_api
 import hortus.kits.members_api
 import hortus.kits.peripherals_api
+import hortus.live.socket_api
 import hortus.measurements.api
 import hortus.media.api
 import hortus.media.content_api
@@ -40,6 +40,7 @@ from hortus.api.parameters import require_single_values
 from hortus.api.parts import ApiParts, Services
 from hortus.api.problems import Problem, bad_request, not_found, unavailable
 from hortus.kits.store import KitNotFound
+from hortus.live.socket_api import live_route
 from hortus.web.database_access import DatabaseNotAnswering
 
 _RETRY_SECONDS = 5
@@ -73,6 +74,7 @@ _ROUTERS = (
     hortus.commands.kit_rpc_api.router,
     hortus.commands.api.router,
     hortus.media.content_api.router,
+    hortus.live.socket_api.router,
 )
 
 
@@ -94,10 +96,11 @@ def create_api(parts: ApiParts) -> FastAPI:
     endpoints = Endpoints(_prepare)
     for router in _ROUTERS:
         endpoints.add(router.routes)
-        app.router.routes += [route for route in router.routes if isinstance(route, WebSocketRoute)]
     app.openapi = lambda: document(app, endpoints.routes)  # type: ignore[method-assign]
     endpoints.add(documentation_routes(app.openapi))
     app.router.routes.append(endpoints)
+    if parts.live is not None:
+        app.router.routes.append(live_route(parts.live, app.state.services))
     app.state.endpoints = endpoints
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)

@@ -72,6 +72,7 @@ _WHEN = {
     410: "It was there, and is not kept any more.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
+    426: "The request does not ask for a WebSocket.",
     429: "Too many requests; `waitTimeMillis` tells when to try again.",
     502: "The kit is offline, did not answer, or answered with an error; `kitRpcResponseError` tells.",
     503: "The database does not answer, or too many people log in at the moment. Try again.",

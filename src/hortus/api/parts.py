@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import asyncpg
 from fastapi import Depends, Request
@@ -25,6 +25,10 @@ from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
 from hortus.plants.state import DEFAULT_FRESHNESS
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
+from hortus.web.sessions import Sessions
+
+if TYPE_CHECKING:
+    from hortus.live.hub import LiveHub  # which tells what the endpoints answer, and so imports them
 
 # Deleting a kit deletes all of its readings, which may be millions.
 _CHANGE_SECONDS = 600.0
@@ -77,6 +81,8 @@ class ApiParts:
     A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
     told what the database announces of commands; without, their end is noticed a second later.
     `media_objects` is where the content of media lies; without it, it cannot be read.
+    `live` is the live feed, which the program runs; without it there is none. `page_sessions` lets people who
+    logged in to our pages hear it.
     """
 
     engine: AsyncEngine
@@ -88,6 +94,8 @@ class ApiParts:
     reset_mailer: ResetMailer | None = None
     message_access: MessageAccess | None = None
     media_objects: MediaObjects | None = None
+    live: LiveHub | None = None
+    page_sessions: Sessions | None = None
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from hortus.api.problems import rate_limited
 
@@ -98,7 +98,7 @@ class RateLimits:
         self._log_ins_per_user.give_back(username.lower())
 
 
-def network_of(request: Request) -> str:
+def network_of(request: HTTPConnection) -> str:
     """Return what one subscriber has: the client's IPv4 address, or the first 64 bits of its IPv6 address.
 
     The address is the one that trusted proxies in front of us tell.

@@ -30,9 +30,10 @@ from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, run_jobs
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
 from hortus.app.kit_transports import EndpointTransport
+from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
-from hortus.app.signing_keys import keys_of_holder
+from hortus.app.signing_keys import SigningKeys, keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.commands.watch import CommandWatch, follow_commands
 from hortus.database.embedded import EmbeddedPostgres
@@ -50,6 +51,7 @@ from hortus.installation.run_info import RunInfo
 from hortus.kits.announcements import follow_announcements
 from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
 from hortus.kits.registry import KitRegistry
+from hortus.live.hub import LiveHub
 from hortus.measurements.reasons import Reason
 from hortus.media.objects import MediaObjects
 from hortus.media.place import open_media_objects
@@ -62,6 +64,7 @@ from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serve
+from hortus.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +164,7 @@ async def _running(
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
     )
+    hub = live_hub(settings, url, engine)
     async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
         app = create_app(
             WebDependencies(
@@ -170,7 +174,7 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys.tokens, engine, reading_engine, url, access, command_watch, objects),
+                api=_api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub),
             )
         )
         settle_memory()
@@ -179,6 +183,7 @@ async def _running(
             group.create_task(rpc.run()),
             group.create_task(follow_commands(connector(url, "hortus commands"), command_watch)),
             group.create_task(announcements),
+            group.create_task(hub.run()),
             group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access))),
             group.create_task(_keep_alive(postgres)),
         ]
@@ -212,25 +217,28 @@ async def _running(
 
 def _api(
     settings: Settings,
-    token_key: bytes,
+    keys: SigningKeys,
     engine: AsyncEngine,
     reading_engine: AsyncEngine,
     url: DatabaseUrl,
     access: MessageAccess,
     command_watch: CommandWatch,
     objects: MediaObjects | None,
+    hub: LiveHub,
 ) -> FastAPI:
     return create_api(
         ApiParts(
             engine=engine,
             connect=connector(url, "hortus api"),
             reading_engine=reading_engine,
-            token_key=token_key,
+            token_key=keys.tokens,
             sign_up_open=settings.sign_up == "open",
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,
             command_watch=command_watch,
             media_objects=objects,
+            live=hub,
+            page_sessions=Sessions(keys.sessions, engine),
         )
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.database_wait import wait_for_current_database
+from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
 from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
@@ -25,6 +26,7 @@ from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.settings import Settings
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serve
+from hortus.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     access = message_access(settings, keys.tokens)
     command_watch = CommandWatch()
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
+        hub = live_hub(settings, url, engine)
         api = create_api(
             ApiParts(
                 engine=engine,
@@ -72,6 +75,8 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 message_access=access,
                 command_watch=command_watch,
                 media_objects=media_of_command(settings, options.data_dir),
+                live=hub,
+                page_sessions=Sessions(keys.sessions, engine),
             )
         )
         app = create_app(
@@ -87,6 +92,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
         with bind(options.host, options.port, option="--port") as listener:
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:
+                feeding = group.create_task(hub.run())
                 waiting = group.create_task(wait_for_current_database(engine, url))
                 watching = group.create_task(follow_commands(connector(url, "hortus commands"), command_watch))
                 serving = group.create_task(
@@ -95,6 +101,5 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 log.info("serving pages and API at %s from %s", address, url.redacted())
                 await stop.wait()
                 log.info("stopping: finishing the requests under way")
-                waiting.cancel()
-                watching.cancel()
-                serving.cancel()
+                for task in (waiting, watching, serving, feeding):
+                    task.cancel()

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.database.access_changes import announce_kit_access
 from hortus.kits.rows import KIT_COLUMNS
 from hortus.kits.tables import KitLastSeenRow, KitRow
 
@@ -49,3 +50,5 @@ async def change_details(connection: AsyncConnection, kit_id: int, values: Mappi
     """Set these columns of a kit. The caller commits."""
     if values:
         await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(dict(values)))
+    if KitRow.privacy_public_dashboard.key in values:
+        await announce_kit_access(connection, kit_id)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from hortus.accounts.profiles import PROFILE_COLUMNS
 from hortus.accounts.tables import UserRow
+from hortus.database.access_changes import announce_kit_access
 from hortus.errors import UsageError
 from hortus.kits.rows import KIT_COLUMNS
 from hortus.kits.tables import KitLastSeenRow, KitMembershipRow, KitRow
@@ -136,6 +137,7 @@ async def remove_member(connection: AsyncConnection, membership: Membership) -> 
     """End the membership. The caller has locked the kit, and commits. Raises RequiresOneSuperMember."""
     await _require_another_super_member(connection, membership)
     await connection.execute(delete(KitMembershipRow).where(KitMembershipRow.id == membership.id))
+    await announce_kit_access(connection, membership.kit_id)
 
 
 async def _require_another_super_member(connection: AsyncConnection, membership: Membership) -> None:

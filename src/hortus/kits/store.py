@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.broker.verifier import broker_verifier
+from hortus.database.access_changes import announce_kit_access
 from hortus.definitions.tables import ExpectedQuantityTypeRow, PeripheralDefinitionRow
 from hortus.errors import UsageError
 from hortus.kits.identity import hash_password, make_password, make_serial
@@ -158,6 +159,7 @@ class KitStore:
         for statement in _DELETE_KIT:
             await connection.execute(text(statement), parameters)
         await connection.execute(delete(KitRow).where(KitRow.id == kit_id))
+        await announce_kit_access(connection, kit_id)
         await self._account_changes.kit_deleted(connection, serial)
 
     async def _insert(self, connection: AsyncConnection, kit: NewKit, serial: str, password: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy.engine import RowMapping
 from starlette.responses import Response
 
 from hortus.api.caller import CurrentCaller
@@ -80,10 +80,11 @@ async def list_aggregates(
                 "quantityType": quantity_type,
             },
         )
-    return JsonReply([_aggregate_object(row) for row in page], headers=headers)
+    return JsonReply([aggregate_object(row) for row in page], headers=headers)
 
 
-def _aggregate_object(row: RowMapping) -> dict[str, Any]:
+def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an aggregate as the contract writes it (4.1), from its row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from hortus import __version__
 from hortus.accounts.passwords import Passwords
@@ -119,6 +120,13 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
 
 class _CachedStaticFiles(StaticFiles):
     """Files whose address changes with their content: whoever asked with `?v=` may keep them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a file; what asks for a WebSocket here is refused, and no fault of ours."""
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

@@ -13,10 +13,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hortus.errors import OperationalError
+from hortus.web.websockets import (
+    MOST_MESSAGE_BYTES,
+    PING_SECONDS,
+    LiveWebSocketProtocol,
+)
 
 STOP_SECONDS = 3
 _BACKLOG = 128
 _MOST_CONNECTIONS = 500
+_MOST_WEBSOCKETS = 10_000
 
 
 class CannotListen(OperationalError):
@@ -73,14 +79,20 @@ async def serve(app: ASGIApp, listener: socket.socket, *, forwarded_allow_ips: s
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws=LiveWebSocketProtocol,
+            ws_max_size=MOST_MESSAGE_BYTES,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
+            # Compressing each small message for each reader anew would cost more than sending it.
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=True,
             forwarded_allow_ips=forwarded_allow_ips,
-            limit_concurrency=_MOST_CONNECTIONS,
+            # Uvicorn counts WebSockets too; those are limited by `hortus.live.admission`.
+            limit_concurrency=_MOST_CONNECTIONS + _MOST_WEBSOCKETS,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     )

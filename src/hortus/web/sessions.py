@@ -49,7 +49,7 @@ class Sessions:
 
         Raises DatabaseNotAnswering.
         """
-        claims = self._claims(request.cookies.get(COOKIE))
+        claims = self.claims_of(request)
         if claims is None:
             return ANONYMOUS
         user_id, stamp = claims
@@ -59,7 +59,9 @@ class Sessions:
             return ANONYMOUS
         return Viewer(user=user)
 
-    def _claims(self, cookie: str | None) -> tuple[int, str] | None:
+    def claims_of(self, request: HTTPConnection) -> tuple[int, str] | None:
+        """Return the user's id and password stamp that the cookie has; the database tells if they hold."""
+        cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None
         try:

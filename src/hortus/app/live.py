@@ -1,0 +1,21 @@
+"""The live feed as a part of the processes that serve the API."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.database.engine import connector
+from hortus.database.url import DatabaseUrl
+from hortus.live.access import AccessToKits
+from hortus.live.hub import LiveHub
+from hortus.live.limits import LiveLimits
+from hortus.settings import Settings
+
+
+def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveHub:
+    """Return the live feed of this process, which has to run it."""
+    limits = LiveLimits(
+        connections=settings.live_connections,
+        connections_per_address=settings.live_connections_per_address,
+    )
+    return LiveHub(connector(url, "hortus live"), AccessToKits(engine).check, limits=limits)

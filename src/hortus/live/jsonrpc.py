@@ -1,0 +1,111 @@
+"""JSON-RPC 2.0 in text frames, one request each (https://www.jsonrpc.org/specification). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import orjson
+
+RequestId = int | float | str | None
+
+
+class ErrorCode(IntEnum):
+    """Why a request is refused: the specification's codes, and ours (positive, or from -32099 to -32000)."""
+
+    PARSE_ERROR = -32700
+    INVALID_REQUEST = -32600
+    METHOD_NOT_FOUND = -32601
+    INVALID_PARAMS = -32602
+    UNAVAILABLE = -32000  # the database does not answer; try again
+    TOO_MANY_REQUESTS = -32005
+    TOO_MANY_SUBSCRIPTIONS = -32006
+    NOT_AUTHORIZED = 1  # as the contract has it (5.1)
+    INVALID_TOKEN = 2
+
+
+class RpcError(Exception):
+    """A request that is refused, with an answer for the client. `data` tells programs more."""
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, request_id: RequestId = None, data: object = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it was sent. `wants_reply` is False for what the specification calls a notification."""
+
+    id: RequestId
+    method: str
+    params: Any
+    wants_reply: bool
+
+
+def parse_request(text: str) -> Request:
+    """Return the request in a frame. Raises RpcError, with the request's id where it can be told."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RpcError(ErrorCode.PARSE_ERROR, "That is not JSON.") from error
+    if isinstance(document, list):
+        raise RpcError(ErrorCode.INVALID_REQUEST, "Send one request per message; there are no batches.")
+    if not isinstance(document, dict):
+        raise RpcError(ErrorCode.INVALID_REQUEST, "A request is a JSON object.")
+    request_id = document.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
+        raise RpcError(ErrorCode.INVALID_REQUEST, "The id of a request is a number, a text or null.")
+    if document.get("jsonrpc") != "2.0":
+        raise RpcError(
+            ErrorCode.INVALID_REQUEST, 'A request has the member "jsonrpc": "2.0".', request_id=request_id
+        )
+    method = document.get("method")
+    if not isinstance(method, str):
+        raise RpcError(ErrorCode.INVALID_REQUEST, "A request has a method.", request_id=request_id)
+    return Request(id=request_id, method=method, params=document.get("params"), wants_reply="id" in document)
+
+
+def arguments(params: Any, *names: str) -> dict[str, Any]:
+    """Return the arguments by name, whether they were sent by name or by position; further ones are ignored.
+
+    Raises RpcError if one is missing.
+    """
+    if isinstance(params, dict):
+        given = {name: params[name] for name in names if name in params}
+    elif isinstance(params, list):
+        given = dict(zip(names, params, strict=False))
+    else:
+        given = {}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise RpcError(ErrorCode.INVALID_PARAMS, f"Parameters are missing: {', '.join(missing)}.")
+    return given
+
+
+def reply(request_id: RequestId, result: object) -> str:
+    """Return the answer to a request that succeeded."""
+    return orjson.dumps({"jsonrpc": "2.0", "result": result, "id": request_id}).decode()
+
+
+def error_reply(error: RpcError) -> str:
+    """Return the answer to a request that failed."""
+    content: dict[str, object] = {"code": int(error.code), "message": error.message}
+    if error.data is not None:
+        content["data"] = error.data
+    return orjson.dumps({"jsonrpc": "2.0", "error": content, "id": error.request_id}).decode()
+
+
+def notification(method: str, params: object) -> str:
+    """Return a message that no request asked for."""
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params}).decode()
+
+
+def subscription_prefix(method: str, subscription_id: int) -> str:
+    """Return what comes before a value in a notification; a value and two braces complete it."""
+    return f'{{"jsonrpc":"2.0","method":"{method}","params":{{"subscription":{subscription_id},"result":'

@@ -1,0 +1,52 @@
+"""The live feed as the existing front-end uses it (contract, 5)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from live_world import LiveWorld
+
+
+async def test_a_stored_reading_is_told_as_the_contract_writes_it(live: LiveWorld) -> None:
+    kit = await live.kit()
+    async with live.client() as client:
+        subscription = await client.subscribe(kit)
+        assert client.order == [{"jsonrpc": "2.0", "result": subscription, "id": 0}]
+        at = datetime.now(UTC).replace(microsecond=250_000)
+        reading_id = await live.store(kit, 21.0, at=at)
+        message = await client.receive()
+    assert message == {
+        "jsonrpc": "2.0",
+        "method": "subscribe_raw_measurements",
+        "params": {
+            "subscription": subscription,
+            "result": {
+                "id": str(reading_id),
+                "kitSerial": kit.serial,
+                "datetime": at.strftime("%Y-%m-%dT%H:%M:%S.250Z"),
+                "peripheral": kit.peripheral,
+                "quantityType": kit.peripherals[0].quantity_types[0],
+                "value": 21.0,
+            },
+        },
+    }
+    assert 0 <= subscription < 2**53
+
+
+async def test_the_last_value_of_each_series_follows_right_after_the_reply(live: LiveWorld) -> None:
+    kit = await live.kit()
+    now = datetime.now(UTC)
+    await live.store(kit, 1.0, at=now - timedelta(minutes=40), series=2)  # history
+    await live.store(kit, 2.0, at=now - timedelta(seconds=20))
+    await live.store(kit, 3.0, at=now - timedelta(seconds=10))
+    await live.store(kit, 4.0, at=now - timedelta(minutes=20), series=1)
+    async with live.client() as first, live.client() as second:
+        subscription = await first.subscribe(kit)
+        await first.until(lambda: len(first.values(subscription)) == 2)
+        await second.subscribe(kit)  # from what the process knows by now
+        await second.until(lambda: len(second.values()) == 2)
+        await live.store(kit, 5.0)
+        await first.until(lambda: 5.0 in first.values())
+        await second.until(lambda: 5.0 in second.values())
+    assert sorted(first.values()) == [3.0, 4.0, 5.0]
+    assert sorted(second.values()) == [3.0, 4.0, 5.0]
