@@ -22,6 +22,7 @@ COMMANDS = {
     "simulate": "hortus.app.simulate_command:simulate",
     "kit": "hortus.kits.cli:app",
     "user": "hortus.accounts.cli:user_app",
+    "export": "hortus.export.cli:export_command",
     "ledger": "hortus.ledger.cli:ledger",
     "quarantine": "hortus.quarantine.cli:app",
     "message": "hortus.messages.cli:app",

@@ -75,6 +75,7 @@ _WHEN = {
     426: "The request does not ask for a WebSocket.",
     429: "Too many requests; `waitTimeMillis` tells when to try again.",
     502: "The kit is offline, did not answer, or answered with an error; `kitRpcResponseError` tells.",
+    501: "This server lacks what is needed for it; the operator can install it.",
     503: "The database does not answer, or too many people log in at the moment. Try again.",
     504: "The kit did not answer in time.",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
@@ -24,20 +24,27 @@ from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply
 from hortus.api.streaming import StreamedReply
 from hortus.database.engine import CONNECTION_FAILURES
-from hortus.definitions.queries import list_definitions, list_quantity_types
-from hortus.export.archive import ArchiveContents, archive
+from hortus.export.archive import ArchiveContents, archive, archive_name, read_contents
+from hortus.export.formats import MEDIA_TYPES, Format, export
+from hortus.export.parquet import ParquetNotInstalled, require_parquet
+from hortus.export.reading import Piece
+from hortus.export.selection import Data, Selection
 from hortus.export.source import Source, open_source
 from hortus.export.store import use_archive_token
 from hortus.kits.api import KitSerial
-from hortus.kits.api_objects import configuration_with_peripherals, kit_object
-from hortus.kits.configurations import configurations_of_kit
+from hortus.kits.api_objects import kit_object
 from hortus.web.database_access import DatabaseNotAnswering
 
 router = APIRouter(tags=["Export"])
 
-_ALL = 2**31 - 1
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _ZIP: Responses = {200: {"description": "A zip.", "content": {"application/zip": _BINARY}}}
+_FILES: Responses = {
+    200: {
+        "description": "The file, as it is being made.",
+        "content": {media_type.partition(";")[0]: _BINARY for media_type in MEDIA_TYPES.values()},
+    }
+}
 _USED = "This link has been used, or is too old. Ask for a new one."
 
 
@@ -88,9 +95,70 @@ async def download_archive(
             archive(source, contents),
             resources.pop_all(),
             media_type="application/zip",
-            filename=f"{access.kit['serial']}_{contents.made_at:%Y-%m-%dT%H%M%SZ}.zip",
+            filename=archive_name(access.kit["serial"], contents.made_at),
             idle_seconds=services.parts.exports.idle_seconds,
         )
+
+
+@router.get(
+    "/kits/{kitSerial}/export",
+    response_class=Response,
+    responses=_FILES | HIDDEN | problems(403, 501),
+    summary="Export a kit's readings or aggregates",
+)
+async def export_readings(
+    request: Request,
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    form: Annotated[Format, Query(alias="format")] = Format.CSV,
+    data: Annotated[Literal["raw", "aggregate"], Query()] = "raw",
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+    configuration: IdInQuery = None,
+    peripheral: IdInQuery = None,
+    quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
+) -> Response:
+    """In the order of time; `from` is included, `to` is not.
+
+    A download that does not end properly is not complete.
+    """
+    require_order(start, end)
+    _require_installed(form)
+    selection = Selection(
+        data=Data(data),
+        start=start,
+        end=end,
+        configuration_id=configuration,
+        peripheral_id=peripheral,
+        quantity_type_id=quantity_type,
+    )
+    async with AsyncExitStack() as resources:
+        async with services.reading() as connection:
+            access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        resources.enter_context(services.exports.taken(access.caller.user_id, network_of(request)))
+        source = await resources.enter_async_context(opened(services, access.kit_id))
+        return StreamedReply(
+            _contents_of(export(source, selection, form)),
+            resources.pop_all(),
+            media_type=MEDIA_TYPES[form],
+            filename=f"{access.kit['serial']}_{data}_{services.clock():%Y-%m-%dT%H%M%SZ}.{form}",
+            idle_seconds=services.parts.exports.idle_seconds,
+        )
+
+
+async def _contents_of(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece.content
+
+
+def _require_installed(form: Format) -> None:
+    if form is Format.PARQUET:
+        try:
+            require_parquet()
+        except ParquetNotInstalled as error:
+            raise Problem(501, detail=f"{error} Until then, export CSV or NDJSON.") from error
 
 
 def require_order(start: datetime | None, end: datetime | None) -> None:
@@ -148,18 +216,11 @@ async def _contents(
     end: datetime | None,
 ) -> ArchiveContents:
     async with services.reading() as connection:
-        configurations, peripherals = await configurations_of_kit(connection, access.kit_id)
-        definitions, _ = await list_definitions(connection, None, _ALL)
-        quantity_types = await list_quantity_types(connection, None, _ALL)
-    return ArchiveContents(
-        kit=kit_object(access.kit),
-        configurations=[
-            configuration_with_peripherals(row, peripherals.get(row["id"], [])) for row in configurations
-        ],
-        definitions=list(definitions),
-        quantity_types=list(quantity_types),
-        configuration_id=configuration_id,
-        start=start,
-        end=end,
-        made_at=services.clock().astimezone(UTC),
-    )
+        return await read_contents(
+            connection,
+            kit_object(access.kit),
+            configuration_id=configuration_id,
+            start=start,
+            end=end,
+            made_at=services.clock().astimezone(UTC),
+        )

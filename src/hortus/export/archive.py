@@ -15,8 +15,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.api.replies import format_optional_time, format_time
+from hortus.definitions.queries import list_definitions, list_quantity_types
 from hortus.export.columns import (
     ARCHIVED_AGGREGATE_BEFORE_VALUES,
     ARCHIVED_MEDIA,
@@ -27,7 +29,10 @@ from hortus.export.columns import (
 from hortus.export.reading import Piece, csv_of_aggregates, csv_of_rows
 from hortus.export.selection import Data, Selection
 from hortus.export.source import Source, failures_in_words
+from hortus.kits.api_objects import configuration_with_peripherals
+from hortus.kits.configurations import configurations_of_kit
 
+_ALL = 2**31 - 1
 _FILE_MODE = 0o100644
 _CHUNK_BYTES = 256 * 1024
 # Readings compress to a fifth at level 1; level 6 takes four times as long for a tenth less.
@@ -56,6 +61,40 @@ class _Counted:
     rows: int | None
     size_bytes: int = 0
     digest: Any = None
+
+
+def archive_name(serial: str, made_at: datetime) -> str:
+    """Return the name of the file (contract, 4.9)."""
+    return f"{serial}_{made_at:%Y-%m-%dT%H%M%SZ}.zip"
+
+
+async def read_contents(
+    connection: AsyncConnection,
+    kit: dict[str, Any],
+    *,
+    configuration_id: int | None,
+    start: datetime | None,
+    end: datetime | None,
+    made_at: datetime,
+) -> ArchiveContents:
+    """Read what is in the archive of a kit beside its rows; `kit` is what the API shows of it.
+
+    To be called after the source of the rows was opened: then each row's peripheral is among those read.
+    """
+    configurations, peripherals = await configurations_of_kit(connection, kit["id"])
+    definitions, _ = await list_definitions(connection, None, _ALL)
+    return ArchiveContents(
+        kit=kit,
+        configurations=[
+            configuration_with_peripherals(row, peripherals.get(row["id"], [])) for row in configurations
+        ],
+        definitions=list(definitions),
+        quantity_types=list(await list_quantity_types(connection, None, _ALL)),
+        configuration_id=configuration_id,
+        start=start,
+        end=end,
+        made_at=made_at,
+    )
 
 
 async def archive(source: Source, contents: ArchiveContents) -> AsyncIterator[bytes]:

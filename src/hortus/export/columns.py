@@ -124,9 +124,11 @@ class ValueNames:
     @classmethod
     def of(cls, found: set[str]) -> ValueNames:
         """Return the usual names first, then the others alphabetically."""
-        usual = [name for name in USUAL_VALUE_NAMES if name in found]
+        others = len(found) > MOST_VALUE_NAMES
+        # Among so many, the usual ones may have been overlooked.
+        usual = [name for name in USUAL_VALUE_NAMES if name in found or others]
         ordered = (*usual, *sorted(found.difference(usual)))
-        return cls(ordered[:MOST_VALUE_NAMES], len(ordered) > MOST_VALUE_NAMES)
+        return cls(ordered[:MOST_VALUE_NAMES], others)
 
 
 def with_values(

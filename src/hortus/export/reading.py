@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from hortus.export.columns import (
@@ -15,6 +15,9 @@ from hortus.export.columns import (
 )
 from hortus.export.selection import Data, Selection, Where
 from hortus.export.source import Source
+
+Query = Callable[[Sequence[Column], Data, Where], str]
+"""Makes the query for these columns of a stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,18 @@ async def csv_of_aggregates(
 
 
 async def aggregates_of_stretch(
-    source: Source, where: Where, values: ValueNames, before: Sequence[Column], after: Sequence[Column]
+    source: Source,
+    where: Where,
+    values: ValueNames,
+    before: Sequence[Column],
+    after: Sequence[Column],
+    query: Query = csv_query,
 ) -> Piece:
-    """Return the rows of one stretch. Raises ExportFailed if they have values that no column is there for."""
+    """Return the rows of one stretch as `query` writes them.
+
+    Raises ExportFailed if they have values that no column is there for.
+    """
     if not values.others:
         await source.require_only_these_values(where, values.names)
     columns = with_values(before, values, after, where)
-    return Piece(*await source.copy(csv_query(columns, Data.AGGREGATE, where), where))
+    return Piece(*await source.copy(query(columns, Data.AGGREGATE, where), where))

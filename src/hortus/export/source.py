@@ -112,7 +112,8 @@ class Source:
         """Return what the aggregates of a stretch call their values: up to so many names."""
         table = PLACES[Data.AGGREGATE].table
         rows = await self.connection.fetch(
-            f"SELECT DISTINCT jsonb_object_keys(m.values) FROM {table} m WHERE {where} LIMIT {most}",  # noqa: S608
+            f'SELECT DISTINCT jsonb_object_keys(m.values) COLLATE "C" AS name FROM {table} m '  # noqa: S608
+            f"WHERE {where} ORDER BY name LIMIT {most}",
             *where.arguments,
             timeout=STATEMENT_SECONDS,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -37,6 +37,7 @@ _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "static"
 _GZIP_FROM_BYTES = 1024
 _GZIP_LEVEL = 4
+_COMPRESSED_ALREADY = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
 
 
 def _now() -> datetime:
@@ -74,7 +75,12 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last one added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_GZIP_FROM_BYTES,
+        compresslevel=_GZIP_LEVEL,
+        exclude_content_types=_COMPRESSED_ALREADY,
+    )
     app.add_middleware(SecurityHeaders)
     return app
 

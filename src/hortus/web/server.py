@@ -23,6 +23,7 @@ STOP_SECONDS = 3
 _BACKLOG = 128
 _MOST_CONNECTIONS = 500
 _MOST_WEBSOCKETS = 10_000
+_TAKES_NOTHING_MS = 60_000
 
 
 class CannotListen(OperationalError):
@@ -43,6 +44,9 @@ def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it: the system ends one whose other side takes nothing of what is sent, which it
+        # would otherwise not do while that side says "not now" for ever (tcp(7)).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TAKES_NOTHING_MS)
         listener.bind(address)
         listener.listen(_BACKLOG)
         listener.setblocking(False)

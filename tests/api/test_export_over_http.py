@@ -1,0 +1,235 @@
+"""Exports in all formats: the same rows in each, in order, of exactly what was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import itertools
+import socket
+import sys
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+import pyarrow.parquet
+import pytest
+from api_client import Installation, Person, assert_problem
+from export_world import START, MeasuredKit, add_aggregate, add_readings, measured_kit, micros
+
+from hortus.export import parquet, source
+from hortus.export.admission import ExportLimits
+
+ODD_NAME = '=1+1, "Größe"\n温度\\n\t'
+
+
+@pytest.fixture
+async def kit(api: Installation) -> MeasuredKit:
+    kit = await measured_kit(api)
+    await api.run("UPDATE peripherals SET name = :name WHERE id = :id", name=ODD_NAME, id=kit.peripherals[0])
+    return kit
+
+
+async def export(api: Installation, kit: MeasuredKit, headers: Any = None, **query: Any) -> httpx.Response:
+    query = {name.rstrip("_"): value for name, value in query.items()}
+    if headers is None:
+        headers = kit.owner.headers
+    return await api.client.get(f"{kit.path}/export", params=query, headers=headers)
+
+
+def csv_rows(answer: httpx.Response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def parquet_rows(answer: httpx.Response) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(answer.content)).to_pylist()
+    return rows
+
+
+async def test_every_format_has_the_same_readings(api: Installation, kit: MeasuredKit) -> None:
+    readings = await add_readings(api, kit, 300)
+    answer = await export(api, kit, format="ndjson")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["content-disposition"].endswith("Z.ndjson")
+    told = [orjson.loads(line) for line in answer.text.splitlines()]
+    names = {kit.peripherals[0]: ODD_NAME, kit.peripherals[1]: "Pressure", kit.peripherals[2]: "Climate"}
+    quantities = {
+        row["id"]: (row["physicalQuantity"], row["physicalUnit"])
+        for row in (await api.client.get("/quantity-types")).json()
+    }
+    received_at = {row.pop("receivedAt") for row in told}
+    assert len(received_at) == 1
+    assert told == [
+        {
+            "datetime": micros(each.time),
+            "peripheral": each.peripheral,
+            "peripheralName": names[each.peripheral],
+            "kitConfiguration": kit.configuration,
+            "quantityType": each.quantity_type,
+            "physicalQuantity": quantities[each.quantity_type][0],
+            "physicalUnit": quantities[each.quantity_type][1],
+            "value": each.value,
+            "id": str(each.id),
+        }
+        for each in readings
+    ]
+
+    answer = await export(api, kit)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert [{name: row[name] for name in row if name != "receivedAt"} for row in csv_rows(answer)] == [
+        {name: str(value) for name, value in row.items()}
+        # Only in CSV, where a spreadsheet program would take it for a formula.
+        | {"peripheralName": row["peripheralName"].replace("=1", "'=1")}
+        for row in told
+    ]
+
+    answer = await export(api, kit, format="parquet")
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    read = parquet_rows(answer)
+    assert {row.pop("receivedAt") for row in read} == {datetime.fromisoformat(each) for each in received_at}
+    assert read == [{**row, "datetime": datetime.fromisoformat(row["datetime"])} for row in told]
+
+
+async def test_every_format_has_the_same_aggregates(api: Installation, kit: MeasuredKit) -> None:
+    first = await add_aggregate(api, kit, START, {"count": 30, "average": 21.5, "id": -1})
+    second = await add_aggregate(api, kit, START + timedelta(minutes=30), {"average": 1e-9, "=x": 2})
+    told = [
+        orjson.loads(line)
+        for line in (await export(api, kit, format="ndjson", data="aggregate")).text.splitlines()
+    ]
+    assert [(row["id"], row["values"]) for row in told] == [
+        (str(first), {"count": 30, "average": 21.5, "id": -1}),
+        (str(second), {"average": 1e-9, "=x": 2}),
+    ]
+    assert told[0]["datetimeStart"] == micros(START)
+    assert told[0]["datetimeEnd"] == told[1]["datetimeStart"] == micros(START + timedelta(minutes=30))
+    lines = csv_rows(await export(api, kit, data="aggregate"))
+    assert list(lines[0])[-6:] == ["count", "average", "'=x", "values.id", "receivedAt", "id"]
+    assert [[line[name] for name in ("count", "average", "'=x", "values.id")] for line in lines] == [
+        ["30", "21.5", "", "-1"],
+        ["", "0.000000001", "2", ""],
+    ]
+    rows = parquet_rows(await export(api, kit, data="aggregate", format="parquet"))
+    assert [(row["id"], row["count"], row["average"], row["=x"], row["values.id"]) for row in rows] == [
+        (str(first), 30.0, 21.5, None, -1.0),
+        (str(second), None, 1e-9, 2.0, None),
+    ]
+    assert rows[0]["peripheralName"] == ODD_NAME
+
+
+async def test_values_of_too_many_names_share_a_column(api: Installation, kit: MeasuredKit) -> None:
+    for number in range(30):
+        values = {f"name {number:02d}-{each}": each for each in range(4)}
+        await add_aggregate(api, kit, START + timedelta(minutes=number), {"count": number, **values})
+    lines = csv_rows(await export(api, kit, data="aggregate"))
+    assert len(lines[0]) == 8 + 100 + 1 + 2
+    assert (lines[0]["name 00-3"], lines[0]["otherValues"]) == ("3", "")
+    assert orjson.loads(lines[29]["otherValues"]) == {f"name 29-{each}": each for each in range(4)}
+
+
+async def test_ranges_meet_without_overlap_and_filters_restrict(api: Installation, kit: MeasuredKit) -> None:
+    readings = await add_readings(api, kit, 60, seconds_apart=60)
+    times = [START + timedelta(minutes=minutes) for minutes in (0, 7, 30, 60)]
+    found: list[str] = []
+    for start, end in itertools.pairwise(times):
+        part = await export(api, kit, from_=start.isoformat(), to=end.isoformat())
+        found += [row["id"] for row in csv_rows(part)]
+    assert found == [str(each.id) for each in readings]
+    some = csv_rows(await export(api, kit, peripheral=kit.peripherals[1], quantityType=2))
+    assert [row["id"] for row in some] == [
+        str(each.id) for each in readings if each.peripheral == kit.peripherals[1] and each.quantity_type == 2
+    ]
+    for nothing in ({"configuration": 2**31 - 1}, {"peripheral": 1}, {"to": times[0].isoformat()}):
+        assert len((await export(api, kit, **nothing)).text.splitlines()) == 1
+        assert (await export(api, kit, format="ndjson", **nothing)).content == b""
+        assert parquet_rows(await export(api, kit, format="parquet", **nothing)) == []
+    for wrong in (
+        {"format": "xlsx"},
+        {"data": "media"},
+        {"from": "yesterday"},
+        {"peripheral": "x"},
+        {"from": times[1].isoformat(), "to": times[0].isoformat()},
+    ):
+        refused = await export(api, kit, **wrong)
+        assert_problem(refused, 400)
+        assert refused.json()["detail"]
+
+
+async def test_row_groups_are_bounded(
+    api: Installation, kit: MeasuredKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_readings(api, kit, 1050)
+    monkeypatch.setattr(source, "STRETCH_ROWS", 100)
+    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 250)
+    answer = await export(api, kit, format="parquet")
+    groups = pyarrow.parquet.ParquetFile(io.BytesIO(answer.content)).metadata
+    assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [
+        300,
+        300,
+        300,
+        150,
+    ]
+
+
+async def test_without_the_library_parquet_is_refused_with_the_command(
+    api: Installation, kit: MeasuredKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds then is nothing
+    refused = await export(api, kit, format="parquet")
+    assert_problem(refused, 501)
+    assert "pip install 'hortus[parquet]'" in refused.json()["detail"]
+    assert (await export(api, kit)).status_code == 200
+
+
+async def test_who_may_view_a_kit_may_export_it(api: Installation, kit: MeasuredKit) -> None:
+    stranger = await api.person()
+    for form in ("csv", "ndjson", "parquet"):
+        assert (await export(api, kit, (await api.member(kit.kit)).headers, format=form)).status_code == 200
+        missing = await export(api, kit, {}, format=form)
+        assert_problem(missing, 401, "/probs/authorization-header", category="missing")
+        assert_problem(await export(api, kit, stranger.headers, format=form), 404)
+    for scope, status in (("read", 200), ("configure", 403)):
+        assert (await export(api, kit, await key(api, kit.owner, scope))).status_code == status
+    await api.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :id", id=kit.kit.id)
+    assert (await export(api, kit, {})).status_code == 200
+
+
+async def key(api: Installation, owner: Person, scope: str) -> dict[str, str]:
+    made = await api.client.post("/me/api-keys", json={"name": "x", "scopes": [scope]}, headers=owner.headers)
+    return {"Authorization": f"Bearer {made.json()['key']}"}
+
+
+async def test_who_takes_nothing_is_dropped_and_holds_nothing(serve: Any) -> None:
+    limits = ExportLimits(at_once=1, idle_seconds=0.5)
+    async with serve(exports=limits) as api:
+        kit = await measured_kit(api)
+        await add_readings(api, kit, 60_000)
+        address = urlsplit(api.base_url)
+        with socket.socket() as idle:
+            # Little is on its way to who has little room.
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            idle.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(idle, (address.hostname, address.port))
+            request = f"GET /api{kit.path}/export HTTP/1.1\r\nHost: x\r\nAuthorization: "
+            request += kit.owner.headers["Authorization"] + "\r\n\r\n"
+            await loop.sock_sendall(idle, request.encode())
+            assert (await loop.sock_recv(idle, 15)) == b"HTTP/1.1 200 OK"
+            # The only place is free again while that connection is still open.
+            async with asyncio.timeout(60):
+                while (answer := await export(api, kit)).status_code == 503:
+                    await asyncio.sleep(0.05)
+            assert len(answer.text.splitlines()) == 60_001
+
+
+async def test_who_goes_away_leaves_no_work_behind(serve: Any) -> None:
+    async with serve(exports=ExportLimits(at_once=1)) as api:
+        kit = await measured_kit(api)
+        await add_readings(api, kit, 60_000)
+        async with api.client.stream("GET", f"{kit.path}/export", headers=kit.owner.headers) as answer:
+            assert answer.status_code == 200
+        async with asyncio.timeout(60):
+            while (await export(api, kit, to=START.isoformat())).status_code == 503:
+                await asyncio.sleep(0.05)
