@@ -23,6 +23,7 @@ from hortus.definitions.store import quantity_type_ids_by_key
 from hortus.installation.secret_store import Secrets
 from hortus.kits.store import KitStore
 from hortus.kits.tables import KitMembershipRow, KitRow
+from hortus.series.rollups import touch_history
 from hortus.simulator.history import AggregateReading, RawReading, season_of_history
 from hortus.simulator.layouts import KitLayout
 from hortus.simulator.options import KitCredentials
@@ -154,6 +155,7 @@ async def _write_history(
         )
         newest = raw[-1][0] if raw else aggregate[-1][1]
         progress.update(task, completed=(newest - start).total_seconds())
+    await touch_history(writing, rows[0]["kit_id"])
     progress.update(task, completed=SEASON.total_seconds())
 
 

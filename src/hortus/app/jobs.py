@@ -26,6 +26,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.errors import HortusError
 from hortus.messages.access import MessageAccess
 from hortus.messages.delivery import MessageDelivery
+from hortus.series.rollups import roll_up_for_ever
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ async def _deliver_messages(parts: JobParts) -> None:
 
 JOBS: tuple[Job, ...] = (
     Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),
+    Job("rollups", lambda parts: roll_up_for_ever(parts.connector("hortus rollups"))),
     Job("messages", _deliver_messages),
 )
 """All jobs of this version."""

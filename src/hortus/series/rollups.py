@@ -1,0 +1,182 @@
+"""Rolling readings up: per peripheral, quantity and hour, and from the hours per day (docs/series.md).
+
+Whoever adds readings notes the hours of device time that they lie in as touched, in the same transaction. A
+touched hour is computed anew from its readings, so late, repeated and disordered readings need no thought.
+Any number of processes may do so: a kit is worked on by one at a time, under an advisory lock, and each
+statement that computes begins after the lock was got and the notes were taken. So it sees all readings whose
+notes it took, and none that an earlier computation saw is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import asyncpg
+
+from hortus.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 10.0
+_HOURS_AT_ONCE = 100
+
+
+async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    """Roll up what is due, again and again, until cancelled. Raises what a failing database raises."""
+    connection = await connect()
+    try:
+        while True:
+            await roll_up(connection, await connection.fetchval(_START_OF_THIS_HOUR))
+            await asyncio.sleep(_EVERY_SECONDS)
+    finally:
+        await connection.close(timeout=5)
+
+
+async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
+    """Roll up all touched hours that begin before this moment; return how many.
+
+    The present hour is best left until it is over: the next reading would touch it again. What other
+    processes work on at the same time is left to them.
+    """
+    done = 0
+    for row in await connection.fetch(_KITS_DUE, before):
+        try:
+            while hours := await _roll_up_hours(connection, row["kit_id"], before):
+                done += hours
+        except asyncpg.PostgresError:
+            if connection.is_closed():
+                raise
+            # One kit's trouble must not keep all others from being rolled up; it is tried again next time.
+            log.exception("the readings of the kit with id %d could not be rolled up", row["kit_id"])
+    return done
+
+
+async def touch_history(connection: asyncpg.Connection, kit_id: int) -> None:
+    """Note all hours of this kit as touched, after its readings were written past the path of ingest."""
+    await connection.execute(_TOUCH_HISTORY, kit_id)
+
+
+class _KitIsChanging(Exception):
+    """Somebody is deleting peripherals of the kit; their readings are gone soon, or the delete is undone."""
+
+
+async def _roll_up_hours(connection: asyncpg.Connection, kit_id: int, before: datetime) -> int:
+    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now."""
+    try:
+        async with connection.transaction():
+            # If the machine fails, notes and rollups of this transaction are lost together, so it may be lazy.
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            if not await connection.fetchval(_LOCK_KIT, kit_id):
+                return 0
+            hours = [row["hour"] for row in await connection.fetch(_HOURS_DUE, kit_id, before, _HOURS_AT_ONCE)]
+            if hours:
+                await connection.execute(_TAKE_NOTES, kit_id, hours)
+                peripheral_ids = await _hold_peripherals(connection, kit_id)
+                changed = await connection.fetch(_COMPUTE_HOURS, kit_id, hours, peripheral_ids)
+                await connection.execute(
+                    _COMPUTE_DAYS,
+                    [row["peripheral_id"] for row in changed],
+                    [row["quantity_type_id"] for row in changed],
+                    [row["day"] for row in changed],
+                )
+            return len(hours)
+    except _KitIsChanging:
+        return 0
+
+
+async def _hold_peripherals(connection: asyncpg.Connection, kit_id: int) -> list[int]:
+    """Keep the kit's peripherals from being deleted until the commit, as ingest does; return their ids."""
+    held = await connection.fetch(_HOLD_PERIPHERALS, kit_id)
+    if len(held) != await connection.fetchval("SELECT count(*) FROM peripherals WHERE kit_id = $1", kit_id):
+        raise _KitIsChanging
+    return [row["id"] for row in held]
+
+
+_START_OF_THIS_HOUR = "SELECT date_bin('1 hour', now(), 'epoch')"
+
+# From one kit to the next in the index: a kit has a note for each batch of the present hour.
+_KITS_DUE = """
+WITH RECURSIVE noted (kit_id) AS (
+    SELECT min(kit_id) FROM series_touched_hours
+    UNION ALL
+    SELECT (SELECT min(t.kit_id) FROM series_touched_hours t WHERE t.kit_id > noted.kit_id)
+    FROM noted WHERE noted.kit_id IS NOT NULL
+)
+SELECT kit_id FROM noted
+WHERE EXISTS (SELECT FROM series_touched_hours t WHERE t.kit_id = noted.kit_id AND t.hour < $1)
+"""
+
+_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
+
+_HOURS_DUE = """
+SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = $1 AND hour < $2 ORDER BY hour DESC LIMIT $3
+"""
+
+_TAKE_NOTES = "DELETE FROM series_touched_hours WHERE kit_id = $1 AND hour = ANY($2::timestamptz[])"
+
+# Not waited for: a kit with millions of readings takes minutes to delete.
+_HOLD_PERIPHERALS = "SELECT id FROM peripherals WHERE kit_id = $1 ORDER BY id FOR KEY SHARE SKIP LOCKED"
+
+_KEY = "peripheral_id, quantity_type_id"
+_NEWER = "CASE WHEN excluded.{0}_at {1} h.{0}_at THEN excluded.{0}_value ELSE h.{0}_value END"
+
+# Readings are only ever added, or deleted with their whole peripheral. If an hour has fewer of them than when
+# it was rolled up, their rows were dropped to make room: what was rolled up is sealed then, and what came since
+# is rolled up beside it. An hour without any is left as it is.
+_COMPUTE_HOURS = f"""
+WITH fresh AS MATERIALIZED (
+    SELECT t.hour, r.*
+    FROM unnest($2::timestamptz[]) AS t(hour)
+    CROSS JOIN LATERAL (
+        SELECT {_KEY}, {OF_READINGS}
+        FROM raw_measurements
+        WHERE kit_id = $1 AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
+          AND peripheral_id = ANY($3::int[])
+        GROUP BY {_KEY}
+    ) r
+), sealing AS (
+    INSERT INTO series_hours AS h (hour, sealed, {_KEY}, {FIGURES})
+    SELECT o.*
+    FROM fresh f
+    CROSS JOIN LATERAL (
+        SELECT hour, true, {_KEY}, {FIGURES}
+        FROM series_hours o
+        WHERE o.peripheral_id = f.peripheral_id AND o.quantity_type_id = f.quantity_type_id
+          AND o.hour = f.hour AND NOT o.sealed AND o.count > f.count
+        OFFSET 0  -- or the planner might join with all hours that there are
+    ) o
+    ON CONFLICT ({_KEY}, hour, sealed) DO UPDATE SET
+        first_value = {_NEWER.format("first", "<")}, first_at = least(h.first_at, excluded.first_at),
+        last_value = {_NEWER.format("last", ">")}, last_at = greatest(h.last_at, excluded.last_at),
+        minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
+        sum = h.sum + excluded.sum, count = h.count + excluded.count
+), stored AS (
+    INSERT INTO series_hours (hour, sealed, {_KEY}, {FIGURES})
+    SELECT hour, false, {_KEY}, {FIGURES} FROM fresh
+    ON CONFLICT ({_KEY}, hour, sealed) DO UPDATE SET
+        ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
+)
+SELECT DISTINCT {_KEY}, date_bin('1 day', hour, 'epoch') AS day FROM fresh
+"""  # noqa: S608  (constants of ours)
+
+_COMPUTE_DAYS = f"""
+INSERT INTO series_days ({_KEY}, day, {FIGURES})
+SELECT c.peripheral_id, c.quantity_type_id, c.day, d.*
+FROM unnest($1::int[], $2::int[], $3::timestamptz[]) AS c({_KEY}, day)
+CROSS JOIN LATERAL (
+    SELECT {OF_ROLLUPS}
+    FROM series_hours h
+    WHERE h.peripheral_id = c.peripheral_id AND h.quantity_type_id = c.quantity_type_id
+      AND h.hour >= c.day AND h.hour < c.day + interval '24 hours'
+) d
+ON CONFLICT ({_KEY}, day) DO UPDATE SET
+    ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
+"""  # noqa: S608  (constants of ours)
+
+_TOUCH_HISTORY = """
+INSERT INTO series_touched_hours (kit_id, hour)
+SELECT DISTINCT kit_id, date_bin('1 hour', datetime, 'epoch') FROM raw_measurements WHERE kit_id = $1
+"""

@@ -1,0 +1,185 @@
+"""A kit with two configurations, and readings written the way every path of ingest writes them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.database.engine import open_engine
+from hortus.database.partitions import Month, ensure_partitions
+from hortus.database.url import DatabaseUrl
+from hortus.ingest.batch import ResolvedBatch
+from hortus.ingest.store import store_rows
+from hortus.kits.store import (
+    CreatedKit,
+    CreatedPeripheral,
+    KitStore,
+    NewKit,
+    add_standard_configuration,
+)
+from hortus.series.chart_store import Points, chart
+from hortus.series.charts import Span
+from hortus.series.store import find_series, series_of
+
+START = datetime(2026, 3, 30, 20, tzinfo=UTC)
+"""Some hours before the end of a day; the month ends a day later."""
+
+TEMPERATURE, PRESSURE = 1, 2
+
+AFTER_ALL = START + timedelta(days=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A reading `offset_ms` after START. Numbers with few digits: their sums do not depend on the order."""
+
+    offset_ms: int
+    value: float
+    peripheral: int = 0
+    quantity_type: int = TEMPERATURE
+    id: bytes = field(default_factory=lambda: random.randbytes(16))
+
+    @property
+    def at(self) -> datetime:
+        return START + timedelta(milliseconds=self.offset_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Nursery:
+    """`peripherals` are those of both configurations, in the order of their making."""
+
+    url: str
+    kit: CreatedKit
+    peripherals: list[CreatedPeripheral]
+
+    async def connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self.url)
+
+    async def store(self, connection: asyncpg.Connection, readings: list[Reading]) -> None:
+        """Store a batch, in a transaction of its own unless one is open."""
+        batch = ResolvedBatch()
+        columns = batch.raw
+        for reading in readings:
+            peripheral = self.peripherals[reading.peripheral].id
+            batch.peripheral_ids.add(peripheral)
+            columns.device_time_ms.append(round(reading.at.timestamp() * 1000))
+            columns.received_at_ms.append(round(reading.at.timestamp() * 1000))
+            columns.value.append(reading.value)
+            columns.id.append(reading.id)
+            columns.kit_id.append(self.kit.id)
+            columns.peripheral_id.append(peripheral)
+            columns.kit_configuration_id.append(1)
+            columns.quantity_type_id.append(reading.quantity_type)
+        async with connection.transaction():
+            await store_rows(connection, batch)
+
+    async def chart(self, engine: AsyncEngine, span: Span, points: int) -> Points:
+        """Return the chart of the temperature that the first peripheral of both configurations measured."""
+        async with engine.begin() as connection:
+            name = self.peripherals[0].name
+            series_id = await series_of(connection, self.kit.id, name, TEMPERATURE)
+            series = await find_series(connection, self.kit.id, series_id)
+            assert series is not None
+            return await chart(connection, series, span, points)
+
+    async def forget(self, connection: asyncpg.Connection) -> None:
+        """Remove all readings and rollups."""
+        await connection.execute("TRUNCATE raw_measurements, series_hours, series_days, series_touched_hours")
+
+
+async def make_nursery(url: str) -> Nursery:
+    """Give an empty database a kit, and the partitions for its readings."""
+    async with open_engine(DatabaseUrl.parse(url)) as engine, engine.begin() as connection:
+        kit = await KitStore().create(connection, NewKit(name="basil"))
+        peripherals = [
+            *await add_standard_configuration(connection, kit.id),
+            *await add_standard_configuration(connection, kit.id),
+        ]
+    connection = await asyncpg.connect(url)
+    await ensure_partitions(connection, [Month(2026, month) for month in (3, 4, 5, 6)])
+    await connection.close()
+    return Nursery(url, kit, peripherals)
+
+
+async def rollups(connection: asyncpg.Connection, table: str) -> list[dict[str, Any]]:
+    """Return a table of rollups, by its key."""
+    span = {"series_hours": "hour", "series_days": "day"}[table]
+    rows = await connection.fetch(f"SELECT * FROM {table} ORDER BY peripheral_id, quantity_type_id, {span}")
+    return [dict(row) for row in rows]
+
+
+def plain_rollups(nursery: Nursery, readings: list[Reading], span: str) -> list[dict[str, Any]]:
+    """Return what `rollups` must be for these readings, computed the plain way."""
+    width = timedelta(hours={"hour": 1, "day": 24}[span])
+    groups: dict[tuple[int, int, datetime], list[Reading]] = {}
+    for reading in {reading.id: reading for reading in readings}.values():
+        at = reading.at
+        start = at - (at - datetime(1970, 1, 1, tzinfo=UTC)) % width
+        key = (nursery.peripherals[reading.peripheral].id, reading.quantity_type, start)
+        groups.setdefault(key, []).append(reading)
+    found = []
+    for (peripheral_id, quantity_type_id, start), members in sorted(groups.items()):
+        members.sort(key=lambda reading: (reading.at, UUID(bytes=reading.id)))
+        values = [reading.value for reading in members]
+        found.append(
+            {
+                span: start,
+                "peripheral_id": peripheral_id,
+                "quantity_type_id": quantity_type_id,
+                "count": len(values),
+                "minimum": min(values),
+                "maximum": max(values),
+                "sum": sum(values),
+                "first_at": members[0].at,
+                "first_value": values[0],
+                "last_at": members[-1].at,
+                "last_value": values[-1],
+            }
+            | ({"sealed": False} if span == "hour" else {})
+        )
+    return found
+
+
+def plain_points(
+    readings: list[Reading], names: set[int], points: Points
+) -> dict[str, list[int] | list[float]]:
+    """Return the columns that a chart of these peripherals' temperature must have, computed the plain way."""
+    of_series = sorted(
+        (
+            reading
+            for reading in {reading.id: reading for reading in readings}.values()
+            if reading.peripheral in names
+            and reading.quantity_type == TEMPERATURE
+            and points.span.start <= reading.at < points.span.end
+        ),
+        key=lambda reading: (reading.at, UUID(bytes=reading.id)),
+    )
+    if points.width_seconds is None:
+        return {
+            "time_ms": [round(reading.at.timestamp() * 1000) for reading in of_series],
+            "mean": [reading.value for reading in of_series],
+        }
+    buckets: dict[int, list[float]] = {}
+    for reading in of_series:
+        width_ms = points.width_seconds * 1000
+        at_ms = round(reading.at.timestamp() * 1000)
+        buckets.setdefault(at_ms - at_ms % width_ms, []).append(reading.value)
+    return {
+        "time_ms": list(buckets),
+        "mean": [sum(values) / len(values) for values in buckets.values()],
+        "minimum": [min(values) for values in buckets.values()],
+        "maximum": [max(values) for values in buckets.values()],
+        "count": [len(values) for values in buckets.values()],
+    }
+
+
+def columns_of(points: Points) -> dict[str, list[int] | list[float]]:
+    """Return the columns that these points have."""
+    names = ("time_ms", "mean", "minimum", "maximum", "count")
+    return {name: column for name in names if (column := getattr(points, name)) is not None}
