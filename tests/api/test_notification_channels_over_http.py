@@ -105,8 +105,20 @@ async def test_preferences_are_changed_one_by_one(mailing: Installation) -> None
     person = await mailing.person()
     path = "/me/notification-preferences"
     found = (await mailing.client.get(path, headers=person.headers)).json()
-    assert found == {"byMail": True, "ofSharedKits": False, "whenOver": False, "mailAvailable": True}
-    for change in ({"byMail": False}, {"whenOver": True}, {"ofSharedKits": True, "byMail": None}, {}):
+    assert found == {
+        "byMail": True,
+        "ofSharedKits": False,
+        "whenOver": False,
+        "whenSilent": True,
+        "mailAvailable": True,
+    }
+    for change in (
+        {"whenSilent": False},
+        {"byMail": False},
+        {"whenOver": True},
+        {"ofSharedKits": True, "byMail": None},
+        {},
+    ):
         answer = await mailing.client.patch(path, json=change, headers=person.headers)
         found |= {key: value for key, value in change.items() if value is not None}
         assert answer.json() == found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import DDL, event
 
 import hortus.accounts.tables
+import hortus.alerts.tables
 import hortus.broker.tables
 import hortus.commands.tables
 import hortus.definitions.tables

@@ -56,6 +56,7 @@ class PreferencesBody(JsonBody):
     by_mail: bool | None = None
     of_shared_kits: bool | None = None
     when_over: bool | None = None
+    when_silent: bool | None = None
 
 
 class NewChannelBody(JsonBody):
@@ -107,6 +108,7 @@ async def change_preferences(
             by_mail=_changed(body.by_mail, old.by_mail),
             of_shared_kits=_changed(body.of_shared_kits, old.of_shared_kits),
             when_over=_changed(body.when_over, old.when_over),
+            when_silent=_changed(body.when_silent, old.when_silent),
         )
         await set_preferences(connection, profile.id, preferences)
     return JsonReply(preferences_object(preferences, mail_available=services.messages.mail is not None))

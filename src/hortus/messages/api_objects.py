@@ -20,6 +20,7 @@ class NotificationPreferences(ApiObject):
     by_mail: bool
     of_shared_kits: Annotated[bool, Field(description="Also of kits and plants that others own.")]
     when_over: Annotated[bool, Field(description="Also when what was wrong is over.")]
+    when_silent: Annotated[bool, Field(description="Also when a kit is not heard any more.")]
     mail_available: bool
 
 
@@ -55,6 +56,7 @@ def preferences_object(preferences: Preferences, *, mail_available: bool) -> dic
         "byMail": preferences.by_mail,
         "ofSharedKits": preferences.of_shared_kits,
         "whenOver": preferences.when_over,
+        "whenSilent": preferences.when_silent,
         "mailAvailable": mail_available,
     }
 

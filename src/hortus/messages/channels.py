@@ -34,6 +34,7 @@ class Preferences:
     by_mail: bool = True
     of_shared_kits: bool = False
     when_over: bool = False
+    when_silent: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +46,25 @@ class Reachable:
     channels: tuple[tuple[int, str], ...]
     preferences: Preferences
 
-    def messages(self, kind: Kind, subject: str, body: str, *, mail: bool) -> list[NewMessage]:
+    def messages(
+        self, kind: Kind, subject: str, body: str, *, mail: bool, alert_id: int | None = None
+    ) -> list[NewMessage]:
         """Return one message for each way. `mail`: whether this installation sends mail at all."""
-        found = [
+        ways: list[tuple[int | None, str]] = list(self.channels)
+        if mail and self.email_address is not None:
+            ways.append((None, self.email_address))
+        return [
             NewMessage(
                 user_id=self.user_id,
                 channel_id=channel_id,
-                recipient=name,
+                alert_id=alert_id,
+                recipient=recipient,
                 kind=kind,
                 subject=subject,
                 body=body,
             )
-            for channel_id, name in self.channels
+            for channel_id, recipient in ways
         ]
-        if mail and self.email_address is not None:
-            found.append(
-                NewMessage(
-                    user_id=self.user_id, recipient=self.email_address, kind=kind, subject=subject, body=body
-                )
-            )
-        return found
 
 
 async def find_reachable(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Reachable]:
@@ -84,6 +84,7 @@ async def find_reachable(connection: AsyncConnection, user_ids: Collection[int])
             preference.by_mail,
             preference.of_shared_kits,
             preference.when_over,
+            preference.when_silent,
         )
         .outerjoin(preference, preference.user_id == UserRow.id)
         .where(UserRow.id.in_(wanted))
@@ -103,7 +104,9 @@ async def find_reachable(connection: AsyncConnection, user_ids: Collection[int])
 async def read_preferences(connection: AsyncConnection, user_id: int) -> Preferences:
     """Return what a person wants; the defaults if they never said."""
     row = NotificationPreferenceRow
-    statement = select(row.by_mail, row.of_shared_kits, row.when_over).where(row.user_id == user_id)
+    statement = select(row.by_mail, row.of_shared_kits, row.when_over, row.when_silent).where(
+        row.user_id == user_id
+    )
     found = (await connection.execute(statement)).mappings().one_or_none()
     return _preferences(found) if found else Preferences()
 
@@ -114,6 +117,7 @@ async def set_preferences(connection: AsyncConnection, user_id: int, preferences
         "by_mail": preferences.by_mail,
         "of_shared_kits": preferences.of_shared_kits,
         "when_over": preferences.when_over,
+        "when_silent": preferences.when_silent,
     }
     await connection.execute(
         upsert(NotificationPreferenceRow)

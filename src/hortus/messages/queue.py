@@ -77,6 +77,7 @@ class NewMessage:
     user_id: int
     recipient: str
     channel_id: int | None = None
+    alert_id: int | None = None
     kind: Kind
     subject: str
     body: str = field(repr=False)
@@ -87,6 +88,7 @@ class NewMessage:
             "id": uuid4(),
             "user_id": self.user_id,
             "channel_id": self.channel_id,
+            "alert_id": self.alert_id,
             "transport": str(Transport.MAIL if self.channel_id is None else Transport.SERVICE),
             "kind": str(self.kind),
             "recipient": self.recipient,

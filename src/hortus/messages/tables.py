@@ -65,6 +65,7 @@ class NotificationPreferenceRow(Base):
     by_mail: Mapped[bool] = mapped_column(server_default=true())
     of_shared_kits: Mapped[bool] = mapped_column(server_default=false())
     when_over: Mapped[bool] = mapped_column(server_default=false())
+    when_silent: Mapped[bool] = mapped_column(server_default=true())
 
 
 class MessageRow(Base):
@@ -88,6 +89,7 @@ class MessageRow(Base):
     channel_id: Mapped[int | None] = mapped_column(
         ForeignKey("notification_channels.id", ondelete="CASCADE"), index=True
     )
+    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id", ondelete="SET NULL"), index=True)
     transport: Mapped[str] = mapped_column(String(10))
     kind: Mapped[str] = mapped_column(String(10))
     recipient: Mapped[str] = mapped_column(String(255))

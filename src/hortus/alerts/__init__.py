@@ -1,0 +1,1 @@
+"""Alerts: telling people that a plant needs something, or that a kit fell silent."""
