@@ -1,0 +1,430 @@
+"""Every route of the contract, from a table: what it answers, key by key, and how it refuses.
+
+`contract_endpoints.json` lists the routes of the API that came before. Ours differ where its clients cannot
+break (docs/http-api.md): 401 where a caller without a valid token got 403, 308 with the headers of CORS.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_client import Installation, assert_problem
+from contract_scene import (
+    AGGREGATE,
+    CHANGED_MEMBERSHIP,
+    CONFIGURATION,
+    CONFIGURATION_WITH_PERIPHERALS,
+    FULL_USER,
+    KIT,
+    MEDIUM,
+    MEMBERSHIP,
+    PERIPHERAL,
+    PERIPHERAL_DEFINITION,
+    QUANTITY_TYPE,
+    USER,
+    Scene,
+    Shape,
+    assert_shape,
+    make_scene,
+)
+
+from hortus.accounts.passwords import hash_password
+from hortus.accounts.tokens import Tokens
+
+ROUTES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("contract_endpoints.json").read_text())
+NAMES = [f"{route['method']} {route['path']}" for route in ROUTES]
+_AN_HOUR = timedelta(hours=1)
+
+NOT_THERE = 2**31 - 1
+NO_UUID = "0b0e0d0c-0000-4000-8000-00000000dead"
+NO_SERIAL = "k-3333-3333-3333"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """How a route is asked for. `path` and `json` are made from a scene, perhaps with an await.
+
+    `shape` is the reply's: None if it is empty, bytes if it is no JSON. `absent` is the same address of a thing
+    that does not exist. `everybody` is answered, with and without a token, whatever the kit.
+    """
+
+    path: Callable[[Scene], Any]
+    shape: Shape
+    json: Callable[[Scene], Any] | None = None
+    absent: str | None = None
+    everybody: bool = False
+
+
+def at(suffix: str = "") -> Callable[[Scene], str]:
+    return lambda scene: scene.at + suffix
+
+
+def fixed(path: str) -> Callable[[Scene], str]:
+    return lambda _: path
+
+
+def body(value: Any) -> Callable[[Scene], Any]:
+    return lambda _: value
+
+
+def of_kit(suffix: str, shape: Shape, json: Callable[[Scene], Any] | None = None) -> Case:
+    return Case(path=at(suffix), shape=shape, json=json, absent=f"/kits/{NO_SERIAL}{suffix}")
+
+
+async def log_in(scene: Scene) -> dict[str, str]:
+    """Give the owner a password, and return what they log in with."""
+    await scene.api.run(
+        "UPDATE users SET password_hash = :hash WHERE id = :id",
+        hash=hash_password("It all adds up."),
+        id=scene.owner.id,
+    )
+    return {"username": scene.owner.username, "password": "It all adds up."}
+
+
+async def refresh_token(scene: Scene) -> dict[str, str]:
+    """Log in, and return the refresh token."""
+    pair = await scene.api.client.post("/me/auth", json=await log_in(scene))
+    return {"refreshToken": pair.json()["refreshToken"]}
+
+
+async def archive_link(scene: Scene) -> str:
+    """Return a link as the front-end makes it."""
+    token = (await scene.send("POST", f"{scene.at}/archive")).json()
+    days = "from=2026-01-01T00:00:00.000%2B00:00&to=2026-02-01T00:00:00.000%2B00:00"
+    return f"{scene.at}/archive?token={token}&{days}"
+
+
+CASES: dict[str, Case] = {
+    "GET /time": Case(path=fixed("/time"), shape=str, everybody=True),
+    "POST /users": Case(
+        path=fixed("/users"),
+        shape=None,
+        json=lambda scene: {
+            "username": f"new-{scene.kit.id}",
+            "password": "It all adds up.",
+            "emailAddress": f"new-{scene.kit.id}@example.org",
+        },
+        everybody=True,
+    ),
+    "GET /users/{username}": Case(
+        path=lambda scene: f"/users/{scene.owner.username}", shape=USER, absent="/users/nobody", everybody=True
+    ),
+    "PATCH /users/{username}": Case(
+        path=lambda scene: f"/users/{scene.owner.username}",
+        shape=USER,
+        json=body({"displayName": "Flora"}),
+        absent="/users/nobody",
+    ),
+    "GET /users/{username}/kit-memberships": Case(
+        path=lambda scene: f"/users/{scene.owner.username}/kit-memberships",
+        shape=[MEMBERSHIP],
+        absent="/users/nobody/kit-memberships",
+        everybody=True,
+    ),
+    "GET /me": Case(path=fixed("/me"), shape=FULL_USER),
+    "POST /me/auth": Case(
+        path=fixed("/me/auth"),
+        shape={"refreshToken": str, "accessToken": str},
+        json=log_in,
+        everybody=True,
+    ),
+    "POST /me/refresh": Case(path=fixed("/me/refresh"), shape=str, json=refresh_token, everybody=True),
+    "GET /permissions": Case(
+        path=lambda scene: f"/permissions?kitSerial={scene.kit.serial}", shape=[str], everybody=True
+    ),
+    "GET /quantity-types": Case(path=fixed("/quantity-types"), shape=[QUANTITY_TYPE], everybody=True),
+    "GET /peripheral-definitions": Case(
+        path=fixed("/peripheral-definitions?withExpectedQuantityTypes=true"),
+        shape=[{**PERIPHERAL_DEFINITION, "expectedQuantityTypes": lambda value: isinstance(value, list)}],
+        everybody=True,
+    ),
+    "GET /kits": Case(path=fixed("/kits"), shape=[KIT], everybody=True),
+    "POST /kits": Case(
+        path=fixed("/kits"),
+        shape={"kitSerial": str, "password": str},
+        json=body({"privacyPublicDashboard": False, "privacyShowOnMap": False}),
+    ),
+    "GET /kits/{kitSerial}": of_kit("", KIT),
+    "PATCH /kits/{kitSerial}": of_kit("", KIT, body({"latitude": 52, "longitude": None})),
+    "DELETE /kits/{kitSerial}": of_kit("", None),
+    "POST /kits/{kitSerial}/password": of_kit("/password", str),
+    "GET /kits/{kitSerial}/members": of_kit("/members", [MEMBERSHIP]),
+    "POST /kits/{kitSerial}/members": of_kit(
+        "/members",
+        MEMBERSHIP,
+        lambda scene: {
+            "username": scene.stranger.username,
+            "accessConfigure": False,
+            "accessSuper": False,
+        },
+    ),
+    "GET /kits/{kitSerial}/member-suggestions": of_kit("/member-suggestions?username=person", [USER]),
+    "PATCH /kit-memberships/{kitMembershipId}": Case(
+        path=lambda scene: f"/kit-memberships/{scene.membership_id}",
+        shape=CHANGED_MEMBERSHIP,
+        json=body({"accessConfigure": True, "accessSuper": False}),
+        absent=f"/kit-memberships/{NOT_THERE}",
+    ),
+    "DELETE /kit-memberships/{kitMembershipId}": Case(
+        path=lambda scene: f"/kit-memberships/{scene.membership_id}",
+        shape=None,
+        absent=f"/kit-memberships/{NOT_THERE}",
+    ),
+    "GET /kits/{kitSerial}/configurations": of_kit("/configurations", [CONFIGURATION_WITH_PERIPHERALS]),
+    "POST /kits/{kitSerial}/configurations": of_kit(
+        "/configurations", CONFIGURATION, body({"description": "x"})
+    ),
+    "PATCH /kit-configurations/{kitConfigurationId}": Case(
+        path=lambda scene: f"/kit-configurations/{scene.configuration_id}",
+        shape=CONFIGURATION,
+        json=body({"description": "Basil"}),
+        absent=f"/kit-configurations/{NOT_THERE}",
+    ),
+    "DELETE /kit-configurations/{kitConfigurationId}": Case(
+        path=lambda scene: f"/kit-configurations/{scene.configuration_id}",
+        shape=None,
+        absent=f"/kit-configurations/{NOT_THERE}",
+    ),
+    "POST /kit-configurations/{kitConfigurationId}/peripherals": Case(
+        path=lambda scene: f"/kit-configurations/{scene.configuration_id}/peripherals",
+        shape=PERIPHERAL,
+        json=body({"peripheralDefinitionId": 4, "name": "Second", "configuration": None}),
+        absent=f"/kit-configurations/{NOT_THERE}/peripherals",
+    ),
+    "PATCH /peripherals/{peripheralId}": Case(
+        path=lambda scene: f"/peripherals/{scene.peripheral_id}",
+        shape=PERIPHERAL,
+        json=body({"name": "Warmth"}),
+        absent=f"/peripherals/{NOT_THERE}",
+    ),
+    "DELETE /peripherals/{peripheralId}": Case(
+        path=lambda scene: f"/peripherals/{scene.peripheral_id}",
+        shape=None,
+        absent=f"/peripherals/{NOT_THERE}",
+    ),
+    "GET /kits/{kitSerial}/aggregate-measurements": of_kit("/aggregate-measurements", [AGGREGATE]),
+    "GET /kits/{kitSerial}/media": of_kit("/media", [MEDIUM]),
+    "DELETE /media/{mediaId}": Case(
+        path=lambda scene: f"/media/{scene.medium_id}", shape=None, absent=f"/media/{NO_UUID}"
+    ),
+    "POST /kits/{kitSerial}/archive": of_kit("/archive", str),
+    "GET /kits/{kitSerial}/archive": Case(path=archive_link, shape=bytes, everybody=True),
+}
+
+
+# Built at this moment beside this file; each gets its case with its endpoint.
+NOT_SERVED_YET = {
+    "GET /ws",
+    "GET /media/{mediaId}/content",
+    "GET /kit-rpc/{kitSerial}/version",
+    "GET /kit-rpc/{kitSerial}/uptime",
+    "POST /kit-rpc/{kitSerial}/peripheral-command",
+}
+SERVED = [route for route, name in zip(ROUTES, NAMES, strict=True) if name in CASES]
+
+
+def named(routes: list[dict[str, Any]]) -> Any:
+    return pytest.mark.parametrize(
+        "route", routes, ids=[f"{route['method']} {route['path']}" for route in routes]
+    )
+
+
+def case_of(route: dict[str, Any]) -> Case:
+    return CASES[f"{route['method']} {route['path']}"]
+
+
+async def ask(
+    scene: Scene, route: dict[str, Any], headers: dict[str, str] | None = None, method: str | None = None
+) -> httpx.Response:
+    """Send the request of a route's case: as the owner of the kit, unless other headers are given."""
+    case = case_of(route)
+    path = await value_of(case.path(scene))
+    document = None if case.json is None else await value_of(case.json(scene))
+    return await scene.send(method or route["method"], path, json=document, headers=headers)
+
+
+async def value_of(made: Any) -> Any:
+    return await made if inspect.isawaitable(made) else made
+
+
+def assert_open_to_other_sites(response: httpx.Response) -> None:
+    headers = response.headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-expose-headers"] == "link,x-next"
+    varies = {part.strip() for part in headers["vary"].split(",")}
+    assert {"origin", "access-control-request-method", "access-control-request-headers"} <= varies
+
+
+def test_every_route_of_the_contract_has_its_case() -> None:
+    assert set(NAMES) == CASES.keys() | NOT_SERVED_YET
+    assert not CASES.keys() & NOT_SERVED_YET
+
+
+@named(SERVED)
+async def test_a_route_answers_as_the_contract_says(api: Installation, route: dict[str, Any]) -> None:
+    scene = await make_scene(api)
+    if route["path"] == "/kits" and route["method"] == "GET":
+        await api.kit(public=True, on_map=True)
+    response = await ask(scene, route)
+    assert response.status_code == route["successStatus"], response.text
+    assert_open_to_other_sites(response)
+    assert response.headers.get("content-type") == route["responseContentType"]
+    shape = case_of(route).shape
+    if shape is None:
+        assert response.content == b""
+    elif shape is not bytes:
+        assert_shape(response.json(), shape)
+
+
+@named([route for route in SERVED if route["method"] == "GET"])
+async def test_head_answers_as_get_does_without_the_body(api: Installation, route: dict[str, Any]) -> None:
+    scene = await make_scene(api)
+    head, get = await ask(scene, route, method="HEAD"), await ask(scene, route)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    for name in ("content-type", "content-length", "link", "x-next", "access-control-allow-origin"):
+        assert head.headers.get(name) == get.headers.get(name), name
+
+
+def tokens_that_are_worth_nothing(api: Installation, scene: Scene) -> dict[str, dict[str, str]]:
+    """Return headers by the category of the problem that they cause."""
+    an_hour_ago = Tokens(api.parts.token_key, lambda: api.clock() - _AN_HOUR)
+    return {
+        "missing": {},
+        "malformed": {"Authorization": "Bearer nonsense"},
+        "expired": {"Authorization": f"Bearer {an_hour_ago.access(scene.owner.id)}"},
+    }
+
+
+@named([route for route in SERVED if not case_of(route).everybody])
+async def test_nothing_private_is_shown_or_done_without_a_valid_token(
+    api: Installation, route: dict[str, Any]
+) -> None:
+    scene = await make_scene(api)
+    absent = case_of(route).absent
+    for category, headers in tokens_that_are_worth_nothing(api, scene).items():
+        answers = [await ask(scene, route, headers)]
+        if absent is not None:  # nobody can tell what is private from what is not there
+            document = None if case_of(route).json is None else await value_of(case_of(route).json(scene))
+            answers.append(await scene.send(route["method"], absent, json=document, headers=headers))
+        for response in answers:
+            assert_problem(response, 401, "/probs/authorization-header", category=category)
+            assert_open_to_other_sites(response)
+    # Nothing was done: it can still be done by whoever may.
+    assert (await ask(scene, route)).status_code == route["successStatus"]
+
+
+@named([route for route in SERVED if case_of(route).everybody])
+async def test_what_everybody_may_do_needs_no_token_and_bears_a_bad_one(
+    api: Installation, route: dict[str, Any]
+) -> None:
+    for category in ("missing", "malformed", "expired"):
+        scene = await make_scene(api)
+        response = await ask(scene, route, tokens_that_are_worth_nothing(api, scene)[category])
+        assert response.status_code == route["successStatus"], response.text
+
+
+@named([route for route in SERVED if route["auth"] == "optional" and not case_of(route).everybody])
+async def test_an_expired_token_does_not_hide_what_is_public(api: Installation, route: dict[str, Any]) -> None:
+    scene = await make_scene(api)
+    await api.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :id", id=scene.kit.id)
+    for headers in tokens_that_are_worth_nothing(api, scene).values():
+        assert (await ask(scene, route, headers)).status_code == route["successStatus"]
+
+
+@named([route for route in SERVED if case_of(route).absent])
+async def test_what_is_not_there_is_a_problem(api: Installation, route: dict[str, Any]) -> None:
+    scene, case = await make_scene(api), case_of(route)
+    document = None if case.json is None else await value_of(case.json(scene))
+    response = await scene.send(route["method"], case.absent or "", json=document)
+    assert_problem(response, 404)
+    if not case.everybody:
+        # The same for whoever is logged in, but has nothing to do with the kit; but people are no secret.
+        others = await ask(scene, route, scene.stranger.headers)
+        assert_problem(others, 403 if route["path"].startswith("/users/") else 404)
+
+
+@named([route for route in SERVED if route["requestContentType"]])
+async def test_a_body_that_is_no_json_is_refused(api: Installation, route: dict[str, Any]) -> None:
+    scene = await make_scene(api)
+    path = await value_of(case_of(route).path(scene))
+    json_type = {"Content-Type": "application/json", **scene.owner.headers}
+    for content, category in ((b"{", "prematureEnd"), (b'{"a":}', "syntactic"), (b"[]", "semantic")):
+        response = await api.client.request(route["method"], path, content=content, headers=json_type)
+        assert_problem(response, 400, "/probs/invalid-json", category=category)
+    plain = {"Content-Type": "text/plain", **scene.owner.headers}
+    assert_problem(await api.client.request(route["method"], path, content=b"{}", headers=plain), 415)
+
+
+PATHS = sorted({route["path"] for route in SERVED})
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_other_methods_preflights_and_slashes(api: Installation, path: str) -> None:
+    asked = re.sub(r"\{\w+\}", "x", path)
+    preflight = await api.client.options(asked, headers={"Origin": "http://elsewhere.example"})
+    assert (preflight.status_code, preflight.content) == (200, b"")
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert preflight.headers["access-control-allow-methods"] == "GET,POST,PUT,PATCH,DELETE,OPTIONS"
+    assert preflight.headers["access-control-allow-headers"] == "content-type,authorization"
+
+    refused = await api.client.request("PUT", asked)
+    assert_problem(refused, 405)
+    served = {route["method"] for route in SERVED if route["path"] == path}
+    implied = {"OPTIONS"} | ({"HEAD"} if "GET" in served else set())
+    assert set(refused.headers["allow"].split(", ")) >= served | implied
+
+    redirected = await api.client.request(min(served), f"{asked}/?a=%2F")
+    assert redirected.status_code == 308
+    assert redirected.headers["location"] == f"/api{asked}?a=%2F"
+    assert redirected.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_page_of_aggregates_links_to_the_next(api: Installation) -> None:
+    scene = await make_scene(api)
+    first = await scene.send("GET", f"{scene.at}/aggregate-measurements?peripheral={scene.peripheral_id}")
+    assert len(first.json()) == 50
+    link = re.fullmatch(r'<(/kits/.+)>; rel="next"', first.headers["link"])
+    assert link is not None
+    last = await scene.send("GET", link[1])
+    assert len(last.json()) == 1
+    assert "link" not in last.headers
+    starts = [each["datetimeStart"] for each in first.json() + last.json()]
+    assert starts == sorted(set(starts), reverse=True)
+
+
+async def test_a_page_of_kits_names_the_next_with_its_filter(api: Installation) -> None:
+    await api.run(
+        "INSERT INTO kits (serial, password_hash, privacy_public_dashboard, privacy_show_on_map) "
+        "SELECT 'page-' || number, 'none', true, true FROM generate_series(1, 101) AS number"
+    )
+    await api.run(
+        "INSERT INTO kit_last_seen (kit_id, datetime_last_seen) "
+        "SELECT id, now() FROM kits WHERE serial LIKE 'page-%'"
+    )
+    first = await api.client.get("/kits?lastSeenSince=2026-01-01T00:00:00.000%2B00:00")
+    assert len(first.json()) == 100
+    following = first.headers["x-next"]
+    assert following.startswith("/kits?lastSeenSince=2026-01-01T00%3A00%3A00Z&after=")
+    last = await api.client.get(following)
+    assert last.json()
+    assert "x-next" not in last.headers
+    assert not {each["id"] for each in first.json()} & {each["id"] for each in last.json()}
+
+
+@pytest.mark.parametrize("path", ["/quantity-types", "/peripheral-definitions"])
+async def test_definitions_are_one_page_that_need_not_be_sent_twice(api: Installation, path: str) -> None:
+    first = await api.client.get(path)
+    assert "x-next" not in first.headers
+    again = await api.client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    beyond = await api.client.get(f"{path}?after={first.json()[0]['id']}")
+    assert beyond.json() == first.json()[1:]
