@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from mosquitto_process import SERVICES, Mosquitto, free_port, until
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -22,8 +21,11 @@ from hortus.broker.synchroniser import BrokerSynchroniser, SynchroniserBusyError
 from hortus.broker.tables import BrokerAccountChangeRow
 from hortus.broker.verifier import broker_verifier
 from hortus.database.migrate import upgrade
+from hortus.definitions.store import load_definitions
+from hortus.gateway.boards import register_board
 from hortus.kits.tables import KitRow
 from hortus.mqtt.client import BrokerAddress, BrokerUnreachableError, ClientLimits, MqttClient
+from mosquitto_process import SERVICES, Mosquitto, free_port, until
 
 CIPHER = PasswordCipher("a secret of the installation")
 QUICK = ClientLimits(reconnect_first_seconds=0.05, reconnect_most_seconds=0.2)
@@ -245,6 +247,19 @@ async def test_more_kits_than_a_page_are_compared(mosquitto: Mosquitto, engine: 
         await connection.execute(insert(KitRow), kits)
     found = await sync(engine, mosquitto.control_address, CIPHER)
     assert found == Reconciliation(deleted=("k-1200",))
+
+
+async def test_boards_are_no_accounts_and_nobody_misses_them(
+    mosquitto: Mosquitto, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async with engine.begin() as connection:
+        await load_definitions(connection)
+        board = await register_board(connection, name="Mint")
+    await create_kit(engine, "k-missing", "unknown", note=False)
+    assert (await sync(engine, mosquitto.control_address, CIPHER)).missing == ("k-missing",)
+    seeded = await seed(engine, tmp_path / "seeded.json", SERVICES)
+    assert (seeded.kits, seeded.without_password) == (1, ())
+    assert board.serial not in (tmp_path / "seeded.json").read_text()
 
 
 async def test_a_kit_never_takes_over_the_account_of_a_service(

@@ -5,16 +5,11 @@ pytest tests/faults --fault-minutes 10 --fault-seed 7
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
-# The broker's tests have a Mosquitto with the shipped configuration; these runs want the same one.
-sys.path.append(str(Path(__file__).parents[1] / "broker"))
-
 from fault_many_boxes import ManyBoxes
 from fault_one_box import OneBox
 from fault_readings import Account

@@ -7,16 +7,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from hortus.kits import announcements
+from hortus.database import listening
 from hortus.kits.announcements import follow_announcements
 
 
 async def test_a_connection_that_went_silent_is_replaced_and_changes_are_heard_again(
     migrated_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(announcements, "_ASK_EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(announcements, "_ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(announcements, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(listening, "_ASK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(listening, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(listening, "_RETRY_SECONDS", 0.01)
     heard: list[tuple[str, str]] = []
     made: list[asyncpg.Connection] = []
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from hortus.database.engine import open_engine
 from hortus.database.migrate import upgrade
 from hortus.database.url import DatabaseUrl
 from hortus.web.app import WebDependencies, create_app
+from hortus.web.database_access import DatabaseNotAnswering, database_failures_translated
 
 PROTECTION = {
     "x-content-type-options": "nosniff",
@@ -123,3 +125,19 @@ async def _insert_kit(connection):
             "VALUES ('k', '', 'Fern', true)"
         )
     )
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        asyncpg.InternalClientError("the connection ended while it was read"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed"),
+        ConnectionResetError("reset by peer"),
+        TimeoutError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_every_way_in_which_a_connection_fails_is_a_database_that_does_not_answer(failure):
+    with pytest.raises(DatabaseNotAnswering), database_failures_translated():
+        raise failure

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -163,12 +165,10 @@ async def refresh(
     request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> Response:
     """The refresh token stays the same."""
-    try:
+    with _token_named("refreshToken"):
         claims = services.tokens.read_refresh(body.refresh_token)
         async with services.writing() as connection:
             user = await use_log_in(connection, claims, services.clock())
-    except InvalidToken as error:
-        raise invalid_parameters({"refreshToken": [invalid_token(error.fault)]}) from error
     response = JsonReply(services.tokens.access(user.id))
     set_live_cookie(request, response, services.tokens, user_id=user.id, token_id=claims.token_id)
     return response
@@ -185,12 +185,13 @@ async def log_out(
     request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> Response:
     """End the log-in of this refresh token. Access tokens made with it expire within 16 minutes."""
-    try:
-        claims = services.tokens.read_refresh(body.refresh_token)
-    except InvalidToken as error:
-        if error.fault is Fault.EXPIRED:
-            return _logged_out(request)
-        raise invalid_parameters({"refreshToken": [invalid_token(error.fault)]}) from error
+    with _token_named("refreshToken"):
+        try:
+            claims = services.tokens.read_refresh(body.refresh_token)
+        except InvalidToken as error:
+            if error.fault is Fault.EXPIRED:
+                return _logged_out(request)
+            raise
     async with services.writing() as connection:
         await end_log_in(connection, claims.user_id, claims.token_id)
     return _logged_out(request)
@@ -304,12 +305,11 @@ async def redeem_reset(
 ) -> Response:
     """Works once, for half an hour. All log-ins end."""
     try:
-        async with services.writing() as connection:
-            await redeem_password_reset(
-                connection, services.tokens, services.passwords, body.token, body.new_password
-            )
-    except InvalidToken as error:
-        raise invalid_parameters({"token": [invalid_token(error.fault)]}) from error
+        with _token_named("token"):
+            async with services.writing() as connection:
+                await redeem_password_reset(
+                    connection, services.tokens, services.passwords, body.token, body.new_password
+                )
     except InvalidAccount as error:
         raise invalid_account(error, _NEW_PASSWORD) from error
     return empty_reply()
@@ -378,6 +378,15 @@ async def remove_key(
         if not await delete_key(connection, user_id, key_id):
             raise not_found()
     return empty_reply()
+
+
+@contextmanager
+def _token_named(parameter: str) -> Iterator[None]:
+    """Refuse this parameter of the body if the token in it is worth nothing."""
+    try:
+        yield
+    except InvalidToken as error:
+        raise invalid_parameters({parameter: [invalid_token(error.fault)]}) from error
 
 
 async def _authenticated(request: Request, services: Services, username: str, password: str) -> User | None:

@@ -69,7 +69,7 @@ class Conventions:
 
         try:
             await self._app(scope, receive, completing_send)
-        except Exception:
+        except Exception:  # whatever an endpoint failed with, its caller gets a problem that they can read
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])

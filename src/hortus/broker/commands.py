@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.broker.accounts import Reconciliation
 from hortus.broker.changes import PasswordCipher
 from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document, write_document
+from hortus.broker.kits import speaks_mqtt
 from hortus.broker.synchroniser import BrokerSynchroniser
 from hortus.kits.tables import KitRow
 from hortus.mqtt.client import BrokerAddress
@@ -33,7 +34,9 @@ async def seed(
     Raises what `dynamic_security_document` and `write_document` raise.
     """
     async with engine.connect() as connection:
-        rows = await connection.execute(select(KitRow.serial, KitRow.broker_password).order_by(KitRow.serial))
+        rows = await connection.execute(
+            select(KitRow.serial, KitRow.broker_password).where(speaks_mqtt()).order_by(KitRow.serial)
+        )
         kits = [(serial, verifier) for serial, verifier in rows]
     accounts = [KitAccount(serial=serial, verifier=verifier) for serial, verifier in kits if verifier]
     write_document(dynamic_security_document(accounts, services), output, overwrite=overwrite)

@@ -21,6 +21,7 @@ from hortus.broker.changes import (
     set_change_aside,
 )
 from hortus.broker.control import BrokerCommandError, ControlClient
+from hortus.broker.kits import speaks_mqtt
 from hortus.broker.tables import BrokerAccountChangeRow
 from hortus.errors import OperationalError
 from hortus.kits.tables import KitRow
@@ -185,11 +186,12 @@ class BrokerSynchroniser:
 
 
 async def _kits(connection: AsyncConnection) -> dict[str, bool]:
-    """Return the serials of all kits, and whether a password of theirs waits for the broker. One snapshot."""
+    """Return the kits that have accounts, and whether a password waits for the broker. One snapshot."""
     waiting = exists().where(
         BrokerAccountChangeRow.serial == KitRow.serial, BrokerAccountChangeRow.failure.is_(None)
     )
-    return {serial: bool(waits) for serial, waits in await connection.execute(select(KitRow.serial, waiting))}
+    kits = await connection.execute(select(KitRow.serial, waiting).where(speaks_mqtt()))
+    return {serial: bool(waits) for serial, waits in kits}
 
 
 def _report(found: Reconciliation) -> None:

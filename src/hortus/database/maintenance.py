@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 3600.0
 _RETRY_SECONDS = 30.0
+# Seconds do on a healthy database. One that hangs must not hold this up for ever, nor its locks the readings.
+_LONGEST_SECONDS = 300.0
 
 # A note is needed only while the writer of that batch may still ask what became of its commit.
 _DELETE_OLD_BATCHES = "DELETE FROM ingest_batches WHERE committed_at < now() - interval '1 day'"
@@ -27,8 +29,9 @@ async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None
         try:
             connection = await connect()
             try:
-                await ensure_partitions(connection, months_ahead(datetime.now(UTC)))
-                await connection.execute(_DELETE_OLD_BATCHES)
+                async with asyncio.timeout(_LONGEST_SECONDS):
+                    await ensure_partitions(connection, months_ahead(datetime.now(UTC)))
+                    await connection.execute(_DELETE_OLD_BATCHES)
             finally:
                 await connection.close(timeout=5)
         except CONNECTION_FAILURES as error:

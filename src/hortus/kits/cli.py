@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.profiles import Profile, find_profile_by_name
+from hortus.accounts.store import UserNotFound
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_ready_engine
 from hortus.command_line import DataDirOption, JsonOption, console, print_json, run
 from hortus.errors import UsageError
+from hortus.kits.members import add_member
 from hortus.kits.store import (
     CreatedKit,
     CreatedPeripheral,
@@ -44,6 +48,10 @@ def create(
     public: Annotated[
         bool, typer.Option("--public", help="Whether everybody may see its readings, without logging in.")
     ] = False,
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", help="User name of a person who becomes its first member and manages it."),
+    ] = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -55,7 +63,17 @@ def create(
         settings = read_settings()
         store = KitStore(account_changes(settings))
         async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
+            person = None if owner is None else await _person(connection, owner)
             kit = await store.create(connection, NewKit(name=name, public_dashboard=public))
+            if person is not None:
+                await add_member(
+                    connection,
+                    kit.id,
+                    person.id,
+                    access_super=True,
+                    access_configure=True,
+                    now=datetime.now(UTC),
+                )
             peripherals = await add_standard_configuration(connection, kit.id) if standard else []
             return kit, peripherals
 
@@ -138,6 +156,13 @@ def delete(
 
     run(work())
     console.print(f"Deleted {serial}.", markup=False)
+
+
+async def _person(connection: AsyncConnection, username: str) -> Profile:
+    person = await find_profile_by_name(connection, username)
+    if person is None:
+        raise UserNotFound(username)
+    return person
 
 
 def _ago(moment: datetime | None) -> str:

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hortus.database.engine import CONNECTION_FAILURES
 from hortus.errors import OperationalError
 
 ANSWER_SECONDS = 5.0
 """A database that needs longer for a page counts as not answering."""
 
-_UNREACHABLE = (OSError, TimeoutError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_UNREACHABLE = (*CONNECTION_FAILURES, PoolTimeoutError)
 
 # Classes of SQLSTATE that blame the surroundings: connection, authorization, database missing, resources,
 # operator intervention (shutting down, starting up). See PostgreSQL's manual, appendix A.

@@ -85,7 +85,7 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched_send)
-        except Exception:
+        except Exception:  # whatever a page failed with, whoever asked gets our words and headers
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])

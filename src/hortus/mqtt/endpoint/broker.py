@@ -244,8 +244,7 @@ class Broker:
     def _call_back(self, subscriber: LocalSubscriber, message: OutboundMessage) -> bool:
         try:
             subscriber.callback(message.topic, message.payload)
-        except Exception:
-            # A part of this process that fails must not stop delivery to the others.
+        except Exception:  # a part of this process that fails must not stop delivery to the others
             self._counters.callback_errors += 1
             logger.exception("A part of Hortus failed on a message on topic %s.", message.topic)
             return False

@@ -95,7 +95,6 @@ class Directory:
     def _tell(self, serial: str, is_connected: bool) -> None:
         try:
             self._on_presence(serial, is_connected)
-        except Exception:
-            # Presence is told for information; it must not harm the connection.
+        except Exception:  # presence is told for information; it must not harm the connection
             self._counters.callback_errors += 1
             logger.exception("The presence of kit %s could not be noted.", serial)

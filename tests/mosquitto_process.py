@@ -17,7 +17,7 @@ from hortus.broker.roles import CONTROL_ROLE, SERVER_ROLE
 from hortus.broker.verifier import broker_verifier
 from hortus.mqtt.client import BrokerAddress
 
-SHIPPED = Path(__file__).parents[2] / "deploy/mosquitto/mosquitto.conf"
+SHIPPED = Path(__file__).parents[1] / "deploy/mosquitto/mosquitto.conf"
 SERVICES = (
     ServiceAccount(username="hortus", password="server-secret", role=SERVER_ROLE),
     ServiceAccount(username="hortus-control", password="control-secret", role=CONTROL_ROLE),
