@@ -28,6 +28,7 @@ import hortus.plants.links_api
 import hortus.plants.photos_api
 import hortus.plants.plants_api
 import hortus.plants.species_api
+import hortus.series.api
 from hortus import __version__
 from hortus.accounts.passwords import TooManyLogins
 from hortus.api import server_api
@@ -64,6 +65,7 @@ _ROUTERS = (
     hortus.kits.configurations_api.router,
     hortus.kits.peripherals_api.router,
     hortus.measurements.api.router,
+    hortus.series.api.router,
     hortus.media.api.router,
     hortus.export.api.router,
     hortus.messages.api.router,

@@ -63,6 +63,12 @@ Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "stri
 TimeInQuery = Annotated[Time | None, Query()]
 
 
+def require_order(start: datetime | None, end: datetime | None) -> None:
+    """Raise Problem 400 if a time range ends before it begins."""
+    if start is not None and end is not None and end < start:
+        raise bad_request("from lies after to.")
+
+
 def require_single_values(request: Request) -> None:
     """Refuse a query key that is given twice, with status 400: which of the two is meant?"""
     if not request.scope["query_string"]:

@@ -16,10 +16,10 @@ from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.conventions import is_without_body
 from hortus.api.documentation import HIDDEN, Responses, problems
 from hortus.api.kit_access import KitAccess, access_to_kit
-from hortus.api.parameters import IdInQuery, TimeInQuery
+from hortus.api.parameters import IdInQuery, TimeInQuery, require_order
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.problems import Problem, bad_request, forbidden, not_found
+from hortus.api.problems import Problem, forbidden, not_found
 from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply
 from hortus.api.streaming import StreamedReply
@@ -159,12 +159,6 @@ def _require_installed(form: Format) -> None:
             require_parquet()
         except ParquetNotInstalled as error:
             raise Problem(501, detail=f"{error} Until then, export CSV or NDJSON.") from error
-
-
-def require_order(start: datetime | None, end: datetime | None) -> None:
-    """Raise Problem 400 if the time range ends before it begins."""
-    if start is not None and end is not None and end < start:
-        raise bad_request("from lies after to.")
 
 
 @asynccontextmanager

@@ -117,7 +117,7 @@ def _parameters(series: Series, span: Span) -> dict[str, Any]:
     return {
         "kit_id": series.kit_id,
         "peripheral_ids": list(series.peripheral_ids),
-        "quantity_type_id": series.quantity_type_id,
+        "quantity_type_id": series.quantity_type.id,
         "start": span.start,
         "end": span.end,
     }

@@ -6,10 +6,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.kits.tables import PeripheralRow
 from hortus.series.tables import SeriesRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesQuantity:
+    """What a series measures. The symbol is how people write the unit."""
+
+    id: int
+    physical_quantity: str
+    physical_unit: str
+    physical_unit_symbol: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +29,7 @@ class Series:
     id: int
     kit_id: int
     peripheral_name: str
-    quantity_type_id: int
+    quantity_type: SeriesQuantity
     peripheral_ids: tuple[int, ...]
 
 
@@ -64,24 +74,38 @@ async def series_are_missing(connection: AsyncConnection, kit_id: int) -> bool:
 
 async def find_series(connection: AsyncConnection, kit_id: int, series_id: int) -> Series | None:
     """Return the series of this kit with this id, or None."""
-    row = (
-        (
-            await connection.execute(
-                select(SeriesRow.__table__).where(SeriesRow.id == series_id, SeriesRow.kit_id == kit_id)
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
+    row = (await connection.execute(_FIND, {"kit_id": kit_id, "series_id": series_id})).mappings().one_or_none()
     if row is None:
         return None
-    peripheral_ids = await connection.scalars(
-        select(PeripheralRow.id)
-        .where(PeripheralRow.kit_id == kit_id, PeripheralRow.name == row["peripheral_name"])
-        .order_by(PeripheralRow.id)
+    return Series(
+        id=series_id,
+        kit_id=kit_id,
+        peripheral_name=row["peripheral_name"],
+        quantity_type=quantity_in(row),
+        peripheral_ids=tuple(row["peripheral_ids"]),
     )
-    return Series(**row, peripheral_ids=tuple(peripheral_ids.all()))
 
+
+def quantity_in(row: RowMapping) -> SeriesQuantity:
+    """Return the quantity type in a row that has `quantity_type_id` and the type's own columns."""
+    return SeriesQuantity(
+        id=row["quantity_type_id"],
+        physical_quantity=row["physical_quantity"],
+        physical_unit=row["physical_unit"],
+        physical_unit_symbol=row["physical_unit_symbol"],
+    )
+
+
+_FIND = text(
+    """
+    SELECT s.peripheral_name, s.quantity_type_id,
+           q.physical_quantity, q.physical_unit, q.physical_unit_symbol,
+           ARRAY(SELECT p.id FROM peripherals p
+                 WHERE p.kit_id = s.kit_id AND p.name = s.peripheral_name ORDER BY p.id) AS peripheral_ids
+    FROM series s JOIN quantity_types q ON q.id = s.quantity_type_id
+    WHERE s.id = :series_id AND s.kit_id = :kit_id
+    """
+)
 
 # Every name and quantity of the kit. Quantities that were measured are looked for from one to the next in the
 # key of the rollups, so that the number of hours does not matter; those of touched hours are not rolled up yet.

@@ -1,0 +1,320 @@
+"""Series over HTTP: what a kit measures, how fresh it is, and the points of its charts."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from api_client import Installation, Person, assert_problem
+
+from hortus.database.partitions import Month, ensure_partitions
+from hortus.ingest.batch import ResolvedBatch
+from hortus.ingest.store import store_rows
+from hortus.kits.store import CreatedKit, CreatedPeripheral, NewPeripheral, add_configuration
+from hortus.series.rollups import roll_up
+
+TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
+EVERY_MINUTE = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
+LONG_AGO = datetime(2026, 1, 10, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Chamber:
+    """A kit whose owner looks at what it measures."""
+
+    api: Installation
+    kit: CreatedKit
+    owner: Person
+    peripherals: dict[str, CreatedPeripheral]
+
+    async def measured(
+        self, readings: list[tuple[datetime, float]], name: str = "Air", quantity_type: int = TEMPERATURE
+    ) -> None:
+        """Store readings as every path of ingest does."""
+        batch = ResolvedBatch()
+        peripheral = self.peripherals[name]
+        for at, value in readings:
+            batch.raw.device_time_ms.append(round(at.timestamp() * 1000))
+            batch.raw.received_at_ms.append(round(at.timestamp() * 1000))
+            batch.raw.value.append(value)
+            batch.raw.id.append(secrets.token_bytes(16))
+            batch.raw.kit_id.append(self.kit.id)
+            batch.raw.peripheral_id.append(peripheral.id)
+            batch.raw.kit_configuration_id.append(1)
+            batch.raw.quantity_type_id.append(quantity_type)
+        batch.peripheral_ids = {peripheral.id}
+        connection = await self._connect()
+        async with connection.transaction():
+            await store_rows(connection, batch)
+        await connection.close()
+
+    async def rolled_up(self) -> None:
+        connection = await self._connect()
+        await roll_up(connection, datetime.now(UTC) + timedelta(days=2))
+        await connection.close()
+
+    async def configured(self, names: list[str], configuration: Any = EVERY_MINUTE) -> None:
+        """Give the kit an active configuration with temperature sensors of these names."""
+        wanted = [
+            NewPeripheral(definition="Virtual temperature sensor", name=name, configuration=configuration)
+            for name in names
+        ]
+        async with self.api.engine.begin() as connection:
+            made = await add_configuration(
+                connection, self.kit.id, description=None, peripherals=wanted, active=True
+            )
+        self.peripherals.update({peripheral.name: peripheral for peripheral in made})
+
+    async def series(self) -> list[dict[str, Any]]:
+        response = await self.api.client.get(f"/kits/{self.kit.serial}/series", headers=self.owner.headers)
+        assert response.status_code == 200, response.text
+        listed: list[dict[str, Any]] = response.json()
+        return listed
+
+    async def chart(self, series_id: int | None = None, **query: Any) -> dict[str, Any]:
+        """Return the chart of this series, or of the only one."""
+        if series_id is None:
+            (only,) = await self.series()
+            series_id = only["id"]
+        response = await self.api.client.get(
+            f"/kits/{self.kit.serial}/series/{series_id}",
+            params={name.rstrip("_"): value for name, value in query.items()},
+            headers=self.owner.headers,
+        )
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self.api.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        )
+
+
+@pytest.fixture
+async def chamber(api: Installation) -> Chamber:
+    kit = await api.kit()
+    made = Chamber(api, kit, await api.member(kit), {})
+    await made.configured(["Air"])
+    connection = await made._connect()
+    now = Month.of(datetime.now(UTC))
+    await ensure_partitions(connection, [now.later(-1), now.later(1)])
+    await connection.close()
+    return made
+
+
+async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(chamber: Chamber) -> None:
+    (before,) = await chamber.series()
+    expected = {
+        "id": before["id"],
+        "peripheralName": "Air",
+        "peripheralId": chamber.peripherals["Air"].id,
+        "inActiveConfiguration": True,
+        "quantityType": {"id": 1, "quantity": "Temperature", "unit": "Degrees Celsius", "symbol": "°C"},
+        "lastValue": None,
+        "lastTime": None,
+        "ageSeconds": None,
+        "measurementIntervalSeconds": 60.0,
+        "freshness": "never",
+    }
+    assert before == expected
+
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=3)
+    await chamber.measured([(at, 21.0), (at - timedelta(minutes=1), 5.0)])
+    (after,) = await chamber.series()
+    assert 3 <= after.pop("ageSeconds") < 60
+    del expected["ageSeconds"]
+    assert after == expected | {
+        "lastValue": 21.0,
+        "lastTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "freshness": "live",
+    }
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_freshness_goes_by_the_interval_of_the_peripheral(chamber: Chamber, rolled_up: bool) -> None:
+    await chamber.configured(["Quick", "Usual", "Slow"])
+    slow = {"intervals": {"measurementInterval": 3600, "aggregateInterval": 7200}}
+    await chamber.api.run(
+        "UPDATE peripherals SET configuration = CAST(:settings AS json) WHERE id = :id",
+        settings=str(slow).replace("'", '"'),
+        id=chamber.peripherals["Slow"].id,
+    )
+    await chamber.api.run(
+        "UPDATE peripherals SET configuration = 'null' WHERE id = :id", id=chamber.peripherals["Usual"].id
+    )
+    at = datetime.now(UTC) - timedelta(minutes=15)
+    for name in ("Quick", "Usual", "Slow"):
+        await chamber.measured([(at, 1.0)], name)
+    if rolled_up:
+        await chamber.rolled_up()
+    found = {series["peripheralName"]: series["freshness"] for series in await chamber.series()}
+    assert found == {"Quick": "stale", "Usual": "late", "Slow": "live"}
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_a_reading_from_the_future_never_becomes_the_latest(chamber: Chamber, rolled_up: bool) -> None:
+    now = datetime.now(UTC)
+    await chamber.measured([(now - timedelta(minutes=5), 1.0), (now + timedelta(hours=20), 99.0)])
+    if rolled_up:
+        await chamber.rolled_up()
+    (series,) = await chamber.series()
+    assert series["lastValue"] == 1.0
+    assert (await chamber.chart())["columns"]["mean"] == [1.0]
+
+
+async def test_a_series_goes_on_through_configurations_and_keeps_its_id_after_it_left_them(
+    chamber: Chamber,
+) -> None:
+    await chamber.measured([(LONG_AGO, 1.0)])
+    (first,) = await chamber.series()
+    await chamber.configured(["Air"])
+    await chamber.measured([(LONG_AGO + timedelta(minutes=1), 2.0)])
+    await chamber.configured(["Water"])
+    listed = {series["peripheralName"]: series for series in await chamber.series()}
+    assert set(listed) == {"Air", "Water"}
+    assert listed["Air"]["id"] == first["id"]
+    assert (listed["Air"]["peripheralId"], listed["Air"]["inActiveConfiguration"]) == (None, False)
+    assert listed["Air"]["lastValue"] == 2.0
+    chart = await chamber.chart(first["id"], from_="2026-01-10T00:00:00Z", to="2026-01-10T01:00:00Z")
+    assert chart["columns"]["mean"] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_few_readings_are_shown_as_they_are(chamber: Chamber, rolled_up: bool) -> None:
+    at = [LONG_AGO + timedelta(minutes=minute) for minute in range(3)]
+    await chamber.measured([(moment, float(number)) for number, moment in enumerate(at)])
+    if rolled_up:
+        await chamber.rolled_up()
+    (series,) = await chamber.series()
+    chart = await chamber.chart(from_="2026-01-10T01:01:00+01:00", to="2026-01-10T00:30:00Z")
+    assert chart == {
+        "id": series["id"],
+        "peripheralName": "Air",
+        "quantityType": series["quantityType"],
+        "source": "raw",
+        "bucketSeconds": None,
+        "from": "2026-01-10T00:01:00Z",
+        "to": "2026-01-10T00:30:00Z",
+        "columns": {
+            "time": [round(moment.timestamp() * 1000) for moment in at[1:]],
+            "mean": [1.0, 2.0],
+            "minimum": None,
+            "maximum": None,
+            "count": None,
+        },
+    }
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_many_readings_come_in_whole_buckets_and_gaps_stay_gaps(
+    chamber: Chamber, rolled_up: bool
+) -> None:
+    # Ten minutes, an hour of silence, and ten minutes more.
+    minutes = [*range(10), *range(70, 80)]
+    await chamber.measured([(LONG_AGO + timedelta(minutes=each), float(each % 10)) for each in minutes])
+    if rolled_up:
+        await chamber.rolled_up()
+    chart = await chamber.chart(from_="2026-01-10T00:01:30Z", to="2026-01-10T01:20:00Z", points=16)
+    start_ms = round(LONG_AGO.timestamp() * 1000)
+    assert (chart["source"], chart["bucketSeconds"]) == ("raw", 300)
+    assert (chart["from"], chart["to"]) == ("2026-01-10T00:00:00Z", "2026-01-10T01:20:00Z")
+    assert chart["columns"] == {
+        "time": [start_ms + minute * 60_000 for minute in (0, 5, 70, 75)],
+        "mean": [2.0, 7.0, 2.0, 7.0],
+        "minimum": [0.0, 5.0, 0.0, 5.0],
+        "maximum": [4.0, 9.0, 4.0, 9.0],
+        "count": [5, 5, 5, 5],
+    }
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+@pytest.mark.parametrize(
+    ("to", "points", "source", "bucket_seconds", "figures"),
+    [
+        ("2026-01-20T00:00:00Z", 300, "hour", 3600, (240, 1.5, 1.0, 2.0, 2)),
+        ("2026-01-20T00:00:00Z", 60, "hour", 14_400, (60, 1.5, 1.0, 2.0, 8)),
+        ("2026-02-09T00:00:00Z", 40, "day", 86_400, (10, 1.5, 1.0, 2.0, 48)),
+        ("2026-02-09T00:00:00Z", 1, "day", 2_678_400, (1, 1.5, 1.0, 2.0, 480)),
+    ],
+)
+async def test_longer_charts_come_from_hours_and_days(
+    chamber: Chamber,
+    rolled_up: bool,
+    to: str,
+    points: int,
+    source: str,
+    bucket_seconds: int,
+    figures: tuple[int, float, float, float, int],
+) -> None:
+    half_hours = [LONG_AGO + timedelta(minutes=30 * number) for number in range(480)]
+    await chamber.measured([(at, 1.0 + number % 2) for number, at in enumerate(half_hours)])
+    if rolled_up:
+        await chamber.rolled_up()
+    chart = await chamber.chart(from_="2026-01-10T00:00:00Z", to=to, points=points)
+    columns = chart["columns"]
+    length = len(columns["time"])
+    assert (chart["source"], chart["bucketSeconds"]) == (source, bucket_seconds)
+    assert (length, *(columns[name][0] for name in ("mean", "minimum", "maximum", "count"))) == figures
+    assert length <= points
+    assert sum(columns["count"]) == 480
+
+
+async def test_without_a_range_it_is_the_last_day(chamber: Chamber) -> None:
+    now = datetime.now(UTC)
+    await chamber.measured([(now - timedelta(hours=hours), float(hours)) for hours in (1, 23, 25)])
+    assert (await chamber.chart())["columns"]["mean"] == [23.0, 1.0]
+    from_ = (now - timedelta(hours=26)).isoformat()
+    assert (await chamber.chart(from_=from_))["columns"]["mean"] == [25.0, 23.0, 1.0]
+
+
+async def test_any_range_is_answered_however_long_ago_or_far_away(chamber: Chamber) -> None:
+    await chamber.measured([(LONG_AGO, 7.0)])
+    all_times = await chamber.chart(from_="0002-01-01T00:00:00Z", to="9998-12-31T23:59:59Z", points=5000)
+    assert all_times["columns"]["mean"] == [7.0]
+    assert all_times["source"] == "day"
+    for nothing in ("0002-01-01T00:00:00Z", "9998-01-01T00:00:00Z"):
+        assert (await chamber.chart(from_=nothing, to=nothing))["columns"]["time"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("points=0", "points"),
+        ("points=5001", "points"),
+        ("points=many", "points"),
+        ("from=yesterday", "from"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from lies after to"),
+        ("to=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "once"),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_told_why(chamber: Chamber, query: str, says: str) -> None:
+    response = await chamber.api.client.get(
+        f"/kits/{chamber.kit.serial}/series/1?{query}", headers=chamber.owner.headers
+    )
+    assert says in response.json()["detail"]
+    assert_problem(response, 400)
+
+
+async def test_nobody_learns_that_a_private_series_exists(api: Installation, chamber: Chamber) -> None:
+    (series,) = await chamber.series()
+    stranger = await api.person()
+    for path in (f"/kits/{chamber.kit.serial}/series", f"/kits/{chamber.kit.serial}/series/{series['id']}"):
+        assert_problem(await api.client.get(path, headers=stranger.headers), 404)
+        hidden = await api.client.get(path)
+        assert hidden.status_code == 401
+    # A series of another kit is none of this one.
+    other = await api.kit()
+    await api.join(other, chamber.owner)
+    path = f"/kits/{other.serial}/series/{series['id']}"
+    assert_problem(await api.client.get(path, headers=chamber.owner.headers), 404)
+
+
+async def test_a_public_kit_shows_its_series_to_everybody(api: Installation) -> None:
+    kit = await api.kit(public=True)
+    response = await api.client.get(f"/kits/{kit.serial}/series")
+    assert (response.status_code, response.json()) == (200, [])
