@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ from hortus.intake import Source
 from hortus.kits.authenticator import KitAuthenticator
 from hortus.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
 from hortus.mqtt.endpoint import EndpointLimits, Identity, Listener, MqttEndpoint
+from hortus.presence.keeper import PresenceKeeper
 from hortus.simulator.kit import VirtualKit
 from hortus.simulator.link import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
@@ -160,7 +162,7 @@ async def make_person(engine: AsyncEngine, *, is_admin: bool = False) -> tuple[i
             .returning(UserRow.id)
         )
     assert user_id is not None
-    token = Tokens(TOKEN_KEY, ApiParts(engine=engine, token_key=TOKEN_KEY).clock).access(user_id)
+    token = Tokens(TOKEN_KEY, lambda: datetime.now(UTC)).access(user_id)
     return user_id, {"Authorization": f"Bearer {token}"}
 
 
@@ -174,7 +176,13 @@ async def serving_api(url: DatabaseUrl) -> AsyncIterator[httpx.AsyncClient]:
     ):
         watch = CommandWatch()
         await stack.enter_async_context(running(follow_commands(connector(url, "test commands"), watch)))
-        parts = ApiParts(engine=engine, reading_engine=reading_engine, token_key=TOKEN_KEY, command_watch=watch)
+        parts = ApiParts(
+            engine=engine,
+            reading_engine=reading_engine,
+            connect=connector(url, "test api"),
+            token_key=TOKEN_KEY,
+            command_watch=watch,
+        )
         listener = bind("127.0.0.1", 0)
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         await stack.enter_async_context(serving(Starlette(routes=[Mount("/api", create_api(parts))]), listener))
@@ -217,20 +225,29 @@ async def running_kit(
 
 
 @asynccontextmanager
-async def rpc_world(database_url: str) -> AsyncIterator[RpcWorld]:
-    """Run an installation with the built-in endpoint."""
+async def rpc_world(database_url: str, *, kit_seconds: int = 30) -> AsyncIterator[RpcWorld]:
+    """Run an installation with the built-in endpoint. `kit_seconds` is what kits have to answer."""
     url = DatabaseUrl.parse(database_url)
     intake = SettlingIntake()
     async with open_engine(url) as engine, AsyncExitStack() as stack:
+        presence = PresenceKeeper(engine)
         endpoint = MqttEndpoint(
             authenticator=KitAuthenticator(engine, server_password="server password"),
             intake=intake,
             set_aside=intake.set_aside,
             listeners=[Listener(host="127.0.0.1", port=0)],
             limits=EndpointLimits(stop_timeout_seconds=0.2, close_timeout_seconds=1.0),
+            on_presence=presence.connection_changed,
         )
         transport = EndpointTransport(endpoint)
-        rpc = KitRpc(engine, connector(url, "test rpc"), transport, transport.publish)
+        rpc = KitRpc(
+            engine,
+            connector(url, "test rpc"),
+            transport,
+            transport.publish,
+            presence,
+            kit_seconds=kit_seconds,
+        )
         endpoint.subscribe_local(REQUEST_TOPICS, rpc.responder.request_arrived)
         endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
         await endpoint.start()

@@ -28,6 +28,8 @@ import hortus.plants.links_api
 import hortus.plants.photos_api
 import hortus.plants.plants_api
 import hortus.plants.species_api
+import hortus.presence.api
+import hortus.rpc.api
 import hortus.series.api
 from hortus import __version__
 from hortus.accounts.passwords import TooManyLogins
@@ -77,6 +79,8 @@ _ROUTERS = (
     hortus.commands.api.router,
     hortus.media.content_api.router,
     hortus.live.socket_api.router,
+    hortus.presence.api.router,
+    hortus.rpc.api.router,
 )
 
 

@@ -21,6 +21,7 @@ from hortus.media.place import open_media_objects
 from hortus.mqtt.client import ClientLimits, IngestClient
 from hortus.mqtt.client.settings import broker_address, client_id
 from hortus.mqtt.packets import Subscription
+from hortus.presence.listening import keep_listening
 from hortus.settings import Settings
 from hortus.wire.limits import MEBIBYTE
 
@@ -86,6 +87,7 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         group.create_task(media_client.run())
         attendants = [
             group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
+            group.create_task(keep_listening(connector(url, "hortus listening"), lambda: client.connected)),
         ]
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()

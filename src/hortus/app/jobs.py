@@ -26,6 +26,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.errors import HortusError
 from hortus.messages.access import MessageAccess
 from hortus.messages.delivery import MessageDelivery
+from hortus.presence.keeper import watch_presence
 from hortus.series.rollups import roll_up_for_ever
 from hortus.settings import Settings
 
@@ -70,6 +71,7 @@ JOBS: tuple[Job, ...] = (
     Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),
     Job("rollups", lambda parts: roll_up_for_ever(parts.connector("hortus rollups"))),
     Job("messages", _deliver_messages),
+    Job("presence", lambda parts: watch_presence(parts.engine)),
 )
 """All jobs of this version."""
 

@@ -26,6 +26,7 @@ from hortus.kafka.topics import StreamChoice, TopicNames
 from hortus.kits.announcements import follow_announcements
 from hortus.kits.registry import KitRegistry
 from hortus.media.place import open_media_objects
+from hortus.presence.listening import keep_listening
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -107,10 +108,12 @@ async def _running_pipeline(settings: Settings, url: DatabaseUrl) -> AsyncIterat
         following = group.create_task(
             follow_announcements(connector(url, "hortus announcements"), [registry.changed])
         )
+        listening = group.create_task(keep_listening(connector(url, "hortus listening")))
         try:
             yield pipeline
         finally:
             await pipeline.stop(_DRAIN_SECONDS)
             following.cancel()
+            listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working

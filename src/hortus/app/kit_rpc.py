@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.commands.answers import AnswerDesk
 from hortus.commands.dispatcher import CommandDispatcher
+from hortus.commands.sending import KIT_SECONDS
 from hortus.commands.store import COMMANDS_CHANNEL
 from hortus.commands.transport import KitTransport
 from hortus.database.listening import listen
+from hortus.presence.keeper import PresenceKeeper
 from hortus.rpc.responder import Publish, ServerRpcResponder
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
@@ -22,19 +24,33 @@ ANSWER_TOPICS = "kit/+/kit-rpc/response"
 
 
 class KitRpc:
-    """Answers kits, sends commands to them and takes their answers."""
+    """Answers kits, sends commands to them, takes their answers, and notes that they are there.
+
+    `kit_seconds` is what a kit has to answer.
+    """
 
     def __init__(
-        self, engine: AsyncEngine, connect: Connect, transport: KitTransport, publish: Publish
+        self,
+        engine: AsyncEngine,
+        connect: Connect,
+        transport: KitTransport,
+        publish: Publish,
+        presence: PresenceKeeper,
+        *,
+        kit_seconds: int = KIT_SECONDS,
     ) -> None:
         self._connect = connect
-        self.responder = ServerRpcResponder(engine, publish)
-        self.dispatcher = CommandDispatcher(engine, transport)
-        self.answers = AnswerDesk(engine)
+        self._presence = presence
+        self.responder = ServerRpcResponder(engine, publish, on_contact=self._presence.heard)
+        self.dispatcher = CommandDispatcher(
+            engine, transport, on_absent=self._turned_out_absent, kit_seconds=kit_seconds
+        )
+        self.answers = AnswerDesk(engine, on_contact=self._presence.heard)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._presence.run())
             group.create_task(self.responder.run())
             group.create_task(self.dispatcher.run())
             group.create_task(self.answers.run())
@@ -45,3 +61,6 @@ class KitRpc:
     def _announced(self, payload: str) -> None:
         if payload == "queued":
             self.dispatcher.wake()
+
+    def _turned_out_absent(self, serial: str) -> None:
+        self._presence.connection_changed(serial, False)

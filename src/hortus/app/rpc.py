@@ -14,6 +14,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
 from hortus.mqtt.client import MqttClient
 from hortus.mqtt.client.settings import broker_address, client_id
+from hortus.presence.keeper import PresenceKeeper
 from hortus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,13 @@ async def run_rpc(settings: Settings) -> None:
     stop = stop_requested()
     async with open_engine(url) as engine, asyncio.TaskGroup() as group:
         client = MqttClient(address, client_id=client_id(settings, "rpc"))
-        rpc = KitRpc(engine, connector(url, "hortus rpc"), BrokerTransport(client), client.publish)
+        rpc = KitRpc(
+            engine,
+            connector(url, "hortus rpc"),
+            BrokerTransport(client),
+            client.publish,
+            PresenceKeeper(engine),
+        )
         client.subscribe(SHARE + REQUEST_TOPICS, rpc.responder.request_arrived)
         client.subscribe(SHARE + ANSWER_TOPICS, rpc.answers.answer_arrived)
         starting = group.create_task(wait_for_current_database(engine, url))

@@ -57,8 +57,10 @@ from hortus.media.objects import MediaObjects
 from hortus.media.place import open_media_objects
 from hortus.messages.access import MessageAccess, message_access
 from hortus.messages.reset_mail import QueuedResetMailer
-from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
+from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint, OnPresence
 from hortus.plants.built_in_species import load_species
+from hortus.presence.keeper import PresenceKeeper
+from hortus.presence.listening import keep_listening
 from hortus.settings import Settings
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
@@ -157,9 +159,10 @@ async def _running(
     registry = KitRegistry()
     objects = open_media_objects(settings, directory.media)
     pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
-    endpoint = _endpoint(options, directory, engine, pipeline)
+    presence = PresenceKeeper(engine)
+    endpoint = _endpoint(options, directory, engine, pipeline, presence.connection_changed)
     transport = EndpointTransport(endpoint)
-    rpc = KitRpc(engine, connector(url, "hortus rpc"), transport, transport.publish)
+    rpc = KitRpc(engine, connector(url, "hortus rpc"), transport, transport.publish, presence)
     command_watch = CommandWatch()
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
@@ -181,6 +184,7 @@ async def _running(
         working = group.create_task(pipeline.run())
         attendants = [
             group.create_task(rpc.run()),
+            group.create_task(keep_listening(connector(url, "hortus listening"))),
             group.create_task(follow_commands(connector(url, "hortus commands"), command_watch)),
             group.create_task(announcements),
             group.create_task(hub.run()),
@@ -190,6 +194,7 @@ async def _running(
         try:
             endpoint.subscribe_local(REQUEST_TOPICS, rpc.responder.request_arrived)
             endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
+            await presence.begin()
             await endpoint.start()
             web = group.create_task(serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips))
             attendants.append(web)
@@ -207,6 +212,7 @@ async def _running(
                         gateway=_text(*board_listener.getsockname()[:2]),
                     )
             finally:
+                presence.close()
                 web.cancel()  # lets requests under way end, while the endpoint stops beside it
                 await endpoint.stop()
                 await pipeline.stop(_DRAIN_SECONDS)
@@ -248,7 +254,11 @@ def _text(host: str, port: int) -> str:
 
 
 def _endpoint(
-    options: UpOptions, directory: DataDirectory, engine: AsyncEngine, pipeline: IngestPipeline
+    options: UpOptions,
+    directory: DataDirectory,
+    engine: AsyncEngine,
+    pipeline: IngestPipeline,
+    on_presence: OnPresence,
 ) -> MqttEndpoint:
     authenticator = KitAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
@@ -265,6 +275,7 @@ def _endpoint(
         ),
         listeners=[Listener(host=options.host, port=options.mqtt_port)],
         limits=_ENDPOINT_LIMITS,
+        on_presence=on_presence,
         on_refused=count_refused,
     )
 

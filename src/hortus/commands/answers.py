@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,12 +35,15 @@ DROPPED = "dropped"
 
 _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
+OnContact = Callable[[str], None]
+
 
 class AnswerDesk:
     """Notes what kits answer. `receptions` counts answers by what they were; bounded in number and bytes."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, on_contact: OnContact) -> None:
         self._engine = engine
+        self._on_contact = on_contact
         self._arrived: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._open_of_kit: Counter[str] = Counter()
         self._open_bytes = 0
@@ -53,6 +57,7 @@ class AnswerDesk:
         if kit_topic is None or kit_topic.channel is not Channel.KIT_RPC_RESPONSE:
             return
         serial = kit_topic.serial
+        self._on_contact(serial)
         if (
             self._open_of_kit[serial] >= _MOST_OPEN_OF_KIT
             or self._open_of_kit.total() >= _MOST_OPEN

@@ -182,7 +182,7 @@ async def show_result(
     async with services.reading() as connection:
         access, command = await _command_of_kit(connection, caller, serial, command_id)
         access.require(PERMISSION_FOR[command.question.method])
-    require_success(command, timeout_status=504)
+    await require_success(services, command, timeout_status=504)
     return await result_reply(services, command)
 
 

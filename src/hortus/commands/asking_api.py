@@ -26,8 +26,9 @@ from hortus.api.problems import (
     rate_limited,
     unavailable,
 )
+from hortus.api.replies import format_optional_time, format_time
 from hortus.commands.command import UNFINISHED, Method, Question, State, UnsuitableCommand
-from hortus.commands.outcome import NOT_SENT, TIMED_OUT
+from hortus.commands.outcome import KIT_OFFLINE, NOT_SENT, TIMED_OUT
 from hortus.commands.store import (
     RESULT_PART_BYTES,
     Command,
@@ -39,6 +40,8 @@ from hortus.commands.store import (
     find_command,
     result_part,
 )
+from hortus.presence.judgement import State as Presence
+from hortus.presence.store import read_presence
 from hortus.web.database_access import DatabaseNotAnswering
 
 PERMISSION_FOR = {
@@ -98,7 +101,7 @@ def refusals_as_problems() -> Iterator[None]:
         raise unavailable(str(error), _RETRY_SECONDS) from error
 
 
-def require_success(command: Command, *, timeout_status: int = 502) -> None:
+async def require_success(services: Services, command: Command, *, timeout_status: int = 502) -> None:
     """Raise the Problem that says why a command did not succeed."""
     if command.state is State.CANCELLED:
         raise conflict("The command was taken back before it was sent.")
@@ -111,8 +114,22 @@ def require_success(command: Command, *, timeout_status: int = 502) -> None:
             "The kit was busy with something else, or could not be reached; the command was not sent.",
             _RETRY_SECONDS,
         )
+    if command.error == KIT_OFFLINE:
+        raise await _offline(services, command)
     status = timeout_status if command.error == TIMED_OUT else 502
     raise kit_rpc(command.error, command.explanation, status=status, commandId=command.id)
+
+
+async def _offline(services: Services, command: Command) -> Problem:
+    """Return the problem of a kit that is not there, with since when."""
+    async with services.reading() as connection:
+        judgement = await read_presence(connection, services.clock(), command.kit_id)
+    since = judgement.since if judgement.state is Presence.OFFLINE else judgement.last_contact_at
+    if since is None:
+        detail = "The kit is not connected, and was never seen here. Check its power, network and password."
+    else:
+        detail = f"The kit is not connected; it was there last at {format_time(since)}."
+    return kit_rpc(KIT_OFFLINE, detail, commandId=command.id, offlineSince=format_optional_time(since))
 
 
 async def result_reply(services: Services, command: Command) -> Response:

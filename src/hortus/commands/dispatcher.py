@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,12 +30,27 @@ _LONGEST_DELAY_SECONDS = 5.0
 _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 
-class CommandDispatcher:
-    """Claims commands and publishes them. Call `wake` when there may be something to do."""
+OnAbsent = Callable[[str], None]
 
-    def __init__(self, engine: AsyncEngine, transport: KitTransport) -> None:
+
+class CommandDispatcher:
+    """Claims commands and publishes them. Call `wake` when there may be something to do.
+
+    `on_absent` is told the serial of a kit that turned out not to be connected.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        transport: KitTransport,
+        *,
+        on_absent: OnAbsent,
+        kit_seconds: int = KIT_SECONDS,
+    ) -> None:
         self._engine = engine
         self._transport = transport
+        self._on_absent = on_absent
+        self._kit_seconds = kit_seconds
         self._wake = asyncio.Event()
         self._under_way = asyncio.Semaphore(_MOST_UNDER_WAY)
         self._next_housekeeping = 0.0
@@ -85,7 +101,7 @@ class CommandDispatcher:
             try:
                 begun = time.monotonic()
                 async with self._engine.begin() as connection:
-                    claimed = await claim(connection)
+                    claimed = await claim(connection, self._kit_seconds)
             finally:
                 if claimed is None:
                     self._under_way.release()
@@ -108,7 +124,7 @@ class CommandDispatcher:
         try:
             if time.monotonic() - begun > _LONGEST_DELAY_SECONDS:
                 raise NotSent("This process was held up for too long.")
-            is_there = await self._transport.send(topic, payload, expiry_seconds=KIT_SECONDS)
+            is_there = await self._transport.send(topic, payload, expiry_seconds=self._kit_seconds)
         except NotSent:
             async with self._engine.begin() as connection:
                 await give_back(connection, claimed.id)
@@ -121,3 +137,4 @@ class CommandDispatcher:
             return
         async with self._engine.begin() as connection:
             await fail_unsent(connection, claimed.id, "The kit is not connected.")
+        self._on_absent(claimed.serial)

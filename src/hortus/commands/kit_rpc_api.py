@@ -46,7 +46,7 @@ async def kit_version(
 ) -> Response:
     """Waits for the kit's answer: at most 20 s for its turn, and 30 s for the kit."""
     command = await ask_and_wait(request, services, caller, serial, Question(method=Method.VERSION))
-    require_success(command)
+    await require_success(services, command)
     return await result_reply(services, command)
 
 
@@ -61,7 +61,7 @@ async def kit_uptime(
 ) -> Response:
     """In whole seconds. Waits like the version."""
     command = await ask_and_wait(request, services, caller, serial, Question(method=Method.UPTIME))
-    require_success(command)
+    await require_success(services, command)
     return await result_reply(services, command)
 
 
@@ -86,5 +86,5 @@ async def command_peripheral(
     with refusals_as_problems():
         question = Question.to_peripheral(body.peripheral, body.command)
     command = await ask_and_wait(request, services, caller, serial, question)
-    require_success(command)
+    await require_success(services, command)
     return await result_reply(services, command)

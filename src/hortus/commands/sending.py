@@ -51,14 +51,14 @@ class Awaited:
     method: Method | None = None
 
 
-async def claim(connection: AsyncConnection) -> Claimed | None:
+async def claim(connection: AsyncConnection, kit_seconds: int = KIT_SECONDS) -> Claimed | None:
     """Take the next command that may be sent; None if there is none. The caller commits, then sends.
 
     From the commit on the kit is occupied, whatever becomes of us. Never sent twice: a kit would do it twice.
     """
     try:
         async with connection.begin_nested():
-            row = (await connection.execute(_CLAIM, {"kit_seconds": KIT_SECONDS})).mappings().one_or_none()
+            row = (await connection.execute(_CLAIM, {"kit_seconds": kit_seconds})).mappings().one_or_none()
     except IntegrityError:
         # Another worker has occupied the kit in this very moment.
         return None

@@ -252,11 +252,12 @@ _TIME_OUT = text(
     WHERE occupies_kit AND state = 'sent' AND answer_by < now() RETURNING id
     """  # noqa: S608  (as above)
 )
-# A kit that has not answered may still be at it; a second request would block its network (contract, 4.3).
+# A kit that has not answered may still be at it, for as long again; a second request would block its network
+# (kit contract, 4.3).
 _RELEASE = text(
     """
     UPDATE kit_commands SET occupies_kit = false
-    WHERE occupies_kit AND state <> 'sent' AND sent_at < now() - interval '60 s'
+    WHERE occupies_kit AND state <> 'sent' AND answer_by + (answer_by - sent_at) < now()
     """
 )
 _RELEASE_STARTED = text(

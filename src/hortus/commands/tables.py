@@ -22,8 +22,8 @@ from hortus.database.base import Base, Timestamp
 class KitCommandRow(Base):
     """One command. Its id is the id on the wire too: unique over all processes and restarts.
 
-    `occupies_kit` holds from the claim until the kit has answered, started anew, or had a minute: the unique
-    index makes sure that no kit ever has two (kit contract, 4.6). `error` is set exactly when `state` is
+    `occupies_kit` holds from the claim until the kit has answered, started anew, or had twice its time: the
+    unique index makes sure that no kit ever has two (kit contract, 4.6). `error` is set exactly when `state` is
     `failed`.
     """
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.rpc.questions import active_configuration
 
 _NOTE = text(
     """
@@ -20,3 +25,54 @@ _NOTE = text(
 async def note_fetched(connection: AsyncConnection, serial: str, configuration_id: int | None) -> None:
     """Note what a kit was given; None if there was nothing to give. An unknown serial is no error."""
     await connection.execute(_NOTE, {"serial": serial, "configuration_id": configuration_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationState:
+    """What a kit runs and what it should run. `faults` say why the active one cannot be given to it."""
+
+    active_id: int | None
+    fetched_id: int | None
+    fetched_at: datetime | None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the kit runs its active configuration, as far as is known."""
+        return self.fetched_at is not None and self.active_id == self.fetched_id
+
+    @property
+    def advice(self) -> str | None:
+        """What a person has to do, in words; None if there is nothing."""
+        if self.active_id is None:
+            return "The kit has no active configuration. Activate one, then restart the kit."
+        if self.faults:
+            return (
+                "The kit could not run its active configuration, so it is not given to it: "
+                f"{self.faults[0]} Copy the configuration, correct the copy, activate it and restart the kit."
+            )
+        if self.fetched_at is None:
+            return "The kit has not asked for its configuration here yet. Start it, or restart it."
+        if self.fetched_id == self.active_id:
+            return None
+        return (
+            "The kit still runs another configuration: it takes over the active one when it starts. "
+            "Restart the kit."
+        )
+
+
+async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> ConfigurationState:
+    """Return what a kit was given last, and what it would be given now."""
+    fetched = (await connection.execute(_FETCHED, {"kit_id": kit_id})).one_or_none()
+    active = await active_configuration(connection, serial)
+    return ConfigurationState(
+        active_id=active.id if active else None,
+        fetched_id=fetched.kit_configuration_id if fetched else None,
+        fetched_at=fetched.fetched_at if fetched else None,
+        faults=active.faults if active else (),
+    )
+
+
+_FETCHED = text(
+    "SELECT kit_configuration_id, fetched_at FROM kit_fetched_configurations WHERE kit_id = :kit_id"
+)

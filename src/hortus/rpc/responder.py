@@ -68,7 +68,7 @@ class ServerRpcResponder:
     `on_contact` is told of each kit that asks something.
     """
 
-    def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact) -> None:
         self._engine = engine
         self._publish = publish
         self._on_contact = on_contact
@@ -87,8 +87,7 @@ class ServerRpcResponder:
         if kit_topic is None or kit_topic.channel is not Channel.SERVER_RPC_REQUEST:
             return
         serial, loop = kit_topic.serial, asyncio.get_running_loop()
-        if self._on_contact is not None:
-            self._on_contact(serial)
+        self._on_contact(serial)
         delay_seconds = self._pacing.delay_seconds(serial, loop.time())
         if delay_seconds is None or self._open_requests >= _MOST_OPEN_REQUESTS:
             self.dropped += 1

@@ -1,0 +1,55 @@
+"""Endpoints about which configuration a kit runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from hortus.api.caller import CurrentCaller
+from hortus.api.documentation import HIDDEN, problems
+from hortus.api.kit_access import access_to_kit
+from hortus.api.objects import ApiObject
+from hortus.api.parts import UsedServices
+from hortus.api.permissions import Permission
+from hortus.api.replies import JsonReply, format_optional_time
+from hortus.kits.api import KitSerial
+from hortus.rpc.fetched import configuration_state
+
+router = APIRouter(tags=["Configurations"])
+
+
+class ConfigurationState(ApiObject):
+    """Whether a kit runs what it should. `advice` tells a person what to do, if there is anything to do."""
+
+    active_configuration_id: int | None
+    fetched_configuration_id: int | None
+    fetched_at: datetime | None
+    is_current: bool
+    advice: str | None
+
+
+@router.get(
+    "/kits/{kitSerial}/configuration-state",
+    response_model=ConfigurationState,
+    responses=HIDDEN | problems(403),
+    summary="Whether a kit runs its active configuration",
+)
+async def show_configuration_state(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> Response:
+    """Kits ask for their configuration when they start, and at no other time; nothing can be sent to them."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        state = await configuration_state(connection, access.kit_id, access.kit["serial"])
+    return JsonReply(
+        {
+            "activeConfigurationId": state.active_id,
+            "fetchedConfigurationId": state.fetched_id,
+            "fetchedAt": format_optional_time(state.fetched_at),
+            "isCurrent": state.is_current,
+            "advice": state.advice,
+        }
+    )

@@ -1,0 +1,234 @@
+"""The table of the kit contract, 4.6: each row is tried through the real code, and does not get to the kit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiomqtt
+import pytest
+from rpc_world import RpcWorld, until
+from sqlalchemy.exc import IntegrityError
+
+from hortus.commands.command import Method, Question
+from hortus.commands.sending import claim
+from hortus.kits.store import CreatedKit, NewPeripheral
+from hortus.rpc.pacing import AT_ONCE
+from hortus.wire.codec import decode_kit_rpc_request, decode_server_rpc_response, encode_server_rpc_request
+from hortus.wire.messages import (
+    ActiveConfigurationCall,
+    ActiveConfigurationResult,
+    MethodNotFoundError,
+    OtherError,
+    PeripheralCommandCall,
+    QuantityTypesCall,
+    RateLimitError,
+    ServerCall,
+    ServerRpcRequest,
+    ServerRpcResponse,
+    UptimeCall,
+    VersionCall,
+)
+
+HARMLESS_CALLS = (VersionCall, UptimeCall, PeripheralCommandCall)
+
+
+@dataclass
+class RawKit:
+    """A kit that only listens, and asks what the test says."""
+
+    serial: str
+    client: aiomqtt.Client
+    messages: list[aiomqtt.Message]
+
+    async def ask(self, number: int, call: ServerCall) -> None:
+        await self.send(encode_server_rpc_request(ServerRpcRequest(id=number, call=call)))
+
+    async def send(self, payload: bytes) -> None:
+        await self.client.publish(f"kit/{self.serial}/server-rpc/request", payload, qos=1)
+
+    @property
+    def answers(self) -> list[ServerRpcResponse]:
+        """Every answer so far; one that does not decode fails the test here."""
+        return [decode_server_rpc_response(each) for each in self.payloads("server-rpc/response")]
+
+    def payloads(self, suffix: str) -> list[bytes]:
+        return [bytes(each.payload) for each in self.messages if str(each.topic).endswith(suffix)]
+
+
+@asynccontextmanager
+async def raw_kit(world: RpcWorld, kit: CreatedKit) -> AsyncIterator[RawKit]:
+    async with aiomqtt.Client(
+        "127.0.0.1", world.mqtt_port, username=kit.serial, password=kit.password
+    ) as client:
+        await client.subscribe(f"kit/{kit.serial}/server-rpc/response", qos=1)
+        await client.subscribe(f"kit/{kit.serial}/kit-rpc/request", qos=1)
+        raw = RawKit(kit.serial, client, [])
+
+        async def collect() -> None:
+            async for message in client.messages:
+                raw.messages.append(message)
+
+        collecting = asyncio.create_task(collect())
+        try:
+            yield raw
+        finally:
+            collecting.cancel()
+            await asyncio.gather(collecting, return_exceptions=True)
+
+
+async def everything_sent_has_arrived(world: RpcWorld, kit: RawKit) -> None:
+    """What was sent to the kit before this is there after it: its version is asked for, and comes last."""
+    count = len(kit.payloads("kit-rpc/request"))
+    asking = asyncio.create_task(world.get(f"/kit-rpc/{kit.serial}/version"))
+    await until(lambda: len(kit.payloads("kit-rpc/request")) > count, "the question has arrived")
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def sends_no_lock(world: RpcWorld, kit: RawKit) -> None:
+    body = {"method": "peripheralCommandLock", "peripheral": "Heater", "command": "acquire"}
+    assert (await world.post(f"/kits/{kit.serial}/commands", body)).status_code == 400
+    response = await world.post(f"/kit-rpc/{kit.serial}/peripheral-command-lock", body)
+    assert response.status_code == 404
+    with pytest.raises(ValueError, match="peripheralCommandLock"):
+        Method("peripheralCommandLock")
+    await everything_sent_has_arrived(world, kit)
+    requests = [decode_kit_rpc_request(each) for each in kit.payloads("kit-rpc/request")]
+    assert [type(each.call) for each in requests] == [VersionCall]
+
+
+async def sends_no_method_that_a_kit_does_not_know(world: RpcWorld, kit: RawKit) -> None:
+    for method in ("reboot", "", "VERSION"):
+        assert (await world.post(f"/kits/{kit.serial}/commands", {"method": method})).status_code == 400
+    # Whatever can be written down as a question is one of three.
+    questions = [Question(method=method, peripheral="P", command_json="1") for method in Method]
+    assert {type(question.call) for question in questions} == set(HARMLESS_CALLS)
+
+
+async def answers_no_rate_limit(world: RpcWorld, kit: RawKit) -> None:
+    asked = AT_ONCE + 2
+    for number in range(asked):
+        await kit.ask(number, QuantityTypesCall())
+    # Those beyond the limit come too, only later.
+    await until(lambda: len(kit.answers) == asked, "all answers have come")
+    assert not any(isinstance(answer.result, RateLimitError | OtherError) for answer in kit.answers)
+    assert world.rpc.responder.held_back >= 1
+
+
+async def answers_only_what_can_be_read(world: RpcWorld, kit: RawKit) -> None:
+    unknown_method = bytearray(encode_server_rpc_request(ServerRpcRequest(id=7, call=QuantityTypesCall())))
+    unknown_method[unknown_method.rindex(1)] = 99
+    for payload in (b"", b"\xff" * 40, bytes(900), bytes(unknown_method)):
+        await kit.send(payload)
+    await world.run_sql("ALTER TABLE quantity_types RENAME TO away")
+    await kit.ask(8, QuantityTypesCall())
+    await until(lambda: any(each.id == 8 for each in kit.answers), "the kit is answered without a database")
+    await world.run_sql("ALTER TABLE away RENAME TO quantity_types")
+    await kit.ask(9, VersionCall())
+    await until(lambda: any(each.id == 9 for each in kit.answers), "the last question is answered")
+    results = {answer.id: answer.result for answer in kit.answers}
+    assert (results[7], results[8]) == (MethodNotFoundError(), OtherError())
+    # Not even by hand: an empty message would end the kit's program.
+    assert world.endpoint.publish(f"kit/{kit.serial}/server-rpc/response", b"") == 0
+    assert all(kit.payloads("server-rpc/response"))
+
+
+async def publishes_nothing_retained(world: RpcWorld, kit: RawKit) -> None:
+    await kit.ask(0, ActiveConfigurationCall())
+    await until(lambda: kit.answers, "the kit has its configuration")
+    await everything_sent_has_arrived(world, kit)
+    assert not any(message.retain for message in kit.messages)
+    # Not even what a person publishes so is kept for the kit's next start.
+    topic = f"kit/{kit.serial}/server-rpc/response"
+    async with aiomqtt.Client(
+        "127.0.0.1", world.mqtt_port, username="server", password="server password"
+    ) as person:
+        await person.publish(topic, b"for ever", qos=1, retain=True)
+    await kit.client.subscribe(topic, qos=1)
+    world.endpoint.publish(topic, b"end")
+    await until(lambda: b"end" in kit.payloads("server-rpc/response"), "the last message has come")
+    assert kit.payloads("server-rpc/response").count(b"for ever") == 1
+    assert not any(message.retain for message in kit.messages)
+
+
+async def has_never_two_requests_outstanding(world: RpcWorld, kit: RawKit) -> None:
+    asking = [asyncio.create_task(world.get(f"/kit-rpc/{kit.serial}/version")) for _ in range(3)]
+    await until(lambda: kit.payloads("kit-rpc/request"), "the kit is asked")
+    await until(lambda: _waiting(world, 2), "the others wait")
+    # No worker can take another one, whichever it is and wherever it runs.
+    async with world.engine.begin() as connection:
+        assert await claim(connection) is None
+    with pytest.raises(IntegrityError, match="one_outstanding_per_kit"):
+        await world.run_sql("UPDATE kit_commands SET occupies_kit = true")
+    assert len(kit.payloads("kit-rpc/request")) == 1
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def _waiting(world: RpcWorld, number: int) -> bool:
+    rows = await world.run_sql("SELECT count(*) FROM kit_commands WHERE state = 'waiting'")
+    return bool(rows[0][0] == number)
+
+
+async def serves_no_configuration_that_crashes(world: RpcWorld, kit: RawKit) -> None:
+    await kit.ask(0, ActiveConfigurationCall())
+    await until(lambda: kit.answers, "the kit is answered")
+    assert isinstance(kit.answers[0].result, ActiveConfigurationResult)
+    for number, (way, (break_it, mend_it)) in enumerate(CRASHES.items(), start=1):
+        await world.run_sql(break_it)
+        await kit.ask(number, ActiveConfigurationCall())
+        await until(lambda seen=number: len(kit.answers) > seen, f"the kit is answered ({way})")
+        assert kit.answers[-1].result == OtherError(), way
+        await world.run_sql(mend_it)
+    await kit.ask(9, ActiveConfigurationCall())
+    await until(lambda: kit.answers[-1].id == 9, "the kit is answered again")
+    assert isinstance(kit.answers[-1].result, ActiveConfigurationResult)
+    # Two of one name cannot even be stored.
+    with pytest.raises(Exception, match="peripherals_kit_configuration_id_name_key"):
+        await world.make_kit(
+            peripherals=(
+                NewPeripheral(definition="Virtual heater", name="Heater", configuration=None),
+                NewPeripheral(definition="Virtual heater", name="Heater", configuration=None),
+            )
+        )
+
+
+# What would crash a kit at boot: how it comes about behind the API's back, and how it is mended.
+CRASHES = {
+    "a module that no kit has": (
+        "UPDATE peripheral_definitions SET symbol_location = 'peripheral' WHERE name = 'Virtual barometer'",
+        (
+            "UPDATE peripheral_definitions SET symbol_location = 'astroplant_simulation.sensors' "
+            "WHERE name = 'Virtual barometer'"
+        ),
+    ),
+    "a required key is missing": (
+        "UPDATE peripherals SET configuration = json_build_object('was', configuration) WHERE name = 'Climate'",
+        "UPDATE peripherals SET configuration = configuration -> 'was' WHERE name = 'Climate'",
+    ),
+    "control rules that kits cannot read": (
+        "UPDATE kit_configurations SET control_rules = json_build_object('fuzzyControl', json_build_object())",
+        "UPDATE kit_configurations SET control_rules = json_build_object()",
+    ),
+}
+
+NEVER: dict[str, Callable[[RpcWorld, RawKit], Awaitable[None]]] = {
+    "send peripheralCommandLock": sends_no_lock,
+    "send a kit RPC method the kit does not know": sends_no_method_that_a_kit_does_not_know,
+    "answer error.rateLimit": answers_no_rate_limit,
+    "send a server-rpc/response that does not decode, or an empty payload": answers_only_what_can_be_read,
+    "publish retained": publishes_nothing_retained,
+    "have two kit RPC requests outstanding for one kit": has_never_two_requests_outstanding,
+    "serve a configuration that a kit cannot run": serves_no_configuration_that_crashes,
+}
+
+
+@pytest.mark.parametrize("never", NEVER)
+async def test_never(rpc_installation: RpcWorld, never: str) -> None:
+    kit = await rpc_installation.make_kit()
+    async with raw_kit(rpc_installation, kit) as raw:
+        await NEVER[never](rpc_installation, raw)

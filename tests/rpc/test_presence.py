@@ -1,0 +1,240 @@
+"""Whether a kit is there: the judgement by itself, and what is noted and announced of real connections."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from rpc_world import RpcWorld, running_kit, until
+
+from hortus.presence.judgement import Facts, Judgement, Listening, State, judge
+from hortus.presence.keeper import PresenceKeeper, watch_presence
+from hortus.presence.listening import keep_listening
+from hortus.presence.store import PRESENCE_CHANNEL
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ALWAYS = Listening(since=NOW - timedelta(days=30), until=NOW)
+
+
+def ago(**duration: float) -> datetime:
+    return NOW - timedelta(**duration)
+
+
+def said(facts: Facts, listening: Listening | None = ALWAYS, now: datetime = NOW) -> State:
+    return judge(facts, listening, now).state
+
+
+@pytest.mark.parametrize(
+    ("silence_seconds", "state"),
+    [(0, State.ONLINE), (149, State.ONLINE), (150, State.LATE), (299, State.LATE), (300, State.OFFLINE)],
+)
+def test_silence_is_judged_against_the_kits_own_interval(silence_seconds: float, state: State) -> None:
+    assert said(Facts(last_contact_at=ago(seconds=silence_seconds), reporting_seconds=60)) is state
+
+
+def test_a_kit_that_measures_once_an_hour_is_not_late_after_an_hour() -> None:
+    assert said(Facts(last_contact_at=ago(hours=1), reporting_seconds=3600)) is State.ONLINE
+    assert said(Facts(last_contact_at=ago(hours=5), reporting_seconds=3600)) is State.OFFLINE
+
+
+def test_a_kit_that_measures_nothing_has_an_hour_before_it_is_late() -> None:
+    assert said(Facts(last_contact_at=ago(minutes=59))) is State.ONLINE
+    assert said(Facts(last_contact_at=ago(minutes=62))) is State.LATE
+
+
+def test_a_kit_that_was_never_heard_is_not_called_offline() -> None:
+    assert judge(Facts(), ALWAYS, NOW) == Judgement(state=State.NEVER, since=None, last_contact_at=None)
+
+
+def test_a_kit_whose_connection_ended_is_offline_since_then() -> None:
+    facts = Facts(
+        last_contact_at=ago(seconds=9),
+        is_connected=False,
+        connection_changed_at=ago(seconds=5),
+        reporting_seconds=60,
+    )
+    assert judge(facts, ALWAYS, NOW) == Judgement(
+        state=State.OFFLINE, since=ago(seconds=5), last_contact_at=ago(seconds=9)
+    )
+
+
+def test_a_kit_that_is_heard_after_its_connection_ended_is_connected_elsewhere() -> None:
+    facts = Facts(
+        last_contact_at=ago(seconds=5),
+        is_connected=False,
+        connection_changed_at=ago(seconds=9),
+        reporting_seconds=60,
+    )
+    assert said(facts) is State.ONLINE
+
+
+def test_a_connected_kit_that_sends_nothing_is_late_and_never_offline() -> None:
+    facts = Facts(
+        last_contact_at=ago(hours=9), is_connected=True, connection_changed_at=ago(days=1), reporting_seconds=60
+    )
+    assert said(facts) is State.LATE
+
+
+def test_a_connected_kit_that_measures_nothing_is_online() -> None:
+    facts = Facts(last_contact_at=ago(hours=9), is_connected=True, connection_changed_at=ago(hours=9))
+    assert said(facts) is State.ONLINE
+
+
+def test_a_board_is_judged_by_what_was_set_for_it() -> None:
+    assert said(Facts(last_contact_at=ago(seconds=400), silent_after_seconds=900)) is State.ONLINE
+    assert said(Facts(last_contact_at=ago(seconds=500), silent_after_seconds=900)) is State.LATE
+    assert said(Facts(last_contact_at=ago(seconds=901), silent_after_seconds=900)) is State.OFFLINE
+
+
+def test_after_our_own_outage_nobody_is_accused_until_kits_had_time_to_return() -> None:
+    def restarted(seconds_ago: float) -> Listening:
+        since = ago(seconds=seconds_ago)
+        return Listening(since=since, until=NOW, previous_until=since - timedelta(hours=3))
+
+    def heard_shortly_before(listening: Listening) -> Facts:
+        assert listening.previous_until is not None
+        return Facts(last_contact_at=listening.previous_until - timedelta(seconds=10), reporting_seconds=60)
+
+    for seconds_ago, state in ((0, State.ONLINE), (200, State.ONLINE), (290, State.LATE), (500, State.OFFLINE)):
+        listening = restarted(seconds_ago)
+        assert said(heard_shortly_before(listening), listening) is state
+
+
+def test_a_kit_that_was_offline_before_our_outage_stays_offline_after_it() -> None:
+    listening = Listening(since=NOW, until=NOW, previous_until=ago(hours=3))
+    assert said(Facts(last_contact_at=ago(days=2), reporting_seconds=60), listening) is State.OFFLINE
+
+
+def test_while_nobody_listens_nothing_changes() -> None:
+    listening = Listening(since=ago(days=9), until=ago(hours=3))
+    facts = Facts(
+        last_contact_at=ago(hours=3, seconds=20),
+        is_connected=True,
+        connection_changed_at=ago(days=1),
+        reporting_seconds=60,
+    )
+    assert said(facts, listening) is State.ONLINE
+
+
+@pytest.fixture
+async def announced(migrated_database_url: str) -> Any:
+    """What was announced of presence, in order."""
+    heard: list[str] = []
+    connection = await asyncpg.connect(migrated_database_url)
+    await connection.add_listener(PRESENCE_CHANNEL, lambda _c, _p, _channel, payload: heard.append(payload))
+    yield heard
+    await connection.close()
+
+
+async def test_coming_and_going_is_noted_announced_and_shown(
+    rpc_installation: RpcWorld, announced: list[str]
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+
+    async def shown() -> dict[str, Any]:
+        return dict((await world.get(f"/kits/{kit.serial}/presence")).json())
+
+    assert await shown() == {"state": "never", "since": None, "lastContact": None}
+    online, offline = f"{kit.serial} online", f"{kit.serial} offline"
+    async with running_kit(kit, world.mqtt_port):
+        await until(lambda: announced == [online], "it is announced that the kit is there")
+        assert (await shown())["state"] == "online"
+    await until(lambda: announced == [online, offline], "it is announced that the kit is gone")
+    gone = await shown()
+    assert gone["state"] == "offline"
+    refused = await world.get(f"/kit-rpc/{kit.serial}/version")
+    assert refused.json()["offlineSince"] == gone["since"]
+    await world.start(kit)
+    await until(lambda: announced == [online, offline, online], "it is announced that the kit is back")
+
+
+async def test_that_the_server_stops_makes_no_kit_offline(
+    rpc_installation: RpcWorld, announced: list[str]
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.start(kit)
+    await until(lambda: announced == [f"{kit.serial} online"], "it is announced that the kit is there")
+    keeper = PresenceKeeper(world.engine)
+    keeper.close()
+    keeper.connection_changed(kit.serial, False)
+    keeper.heard(kit.serial)
+    running = asyncio.create_task(keeper.run())
+    before = await world.run_sql("SELECT last_contact_at FROM kit_presence")
+
+    async def written() -> bool:
+        return bool(await world.run_sql("SELECT last_contact_at FROM kit_presence") != before)
+
+    await until(written, "the keeper has written")
+    running.cancel()
+    assert await world.run_sql("SELECT is_connected FROM kit_presence") == [(True,)]
+    assert announced == [f"{kit.serial} online"]
+
+
+async def test_after_a_restart_nobody_is_taken_to_be_connected_still(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit, gone = await world.make_kit(), await world.make_kit()
+    await world.run_sql(
+        "INSERT INTO kit_presence (kit_id, is_connected) VALUES (:kit, true), (:gone, false)",
+        kit=kit.id,
+        gone=gone.id,
+    )
+    await PresenceKeeper(world.engine).begin()
+    rows = await world.run_sql("SELECT kit_id, is_connected FROM kit_presence ORDER BY kit_id")
+    assert rows == [(kit.id, None), (gone.id, False)]
+
+
+async def test_a_kit_that_falls_silent_is_announced_once_by_two_watchers(
+    rpc_installation: RpcWorld, announced: list[str]
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        "INSERT INTO kit_last_seen VALUES (:kit, clock_timestamp() - interval '1 day')", kit=kit.id
+    )
+    watchers = [asyncio.create_task(watch_presence(world.engine)) for _ in range(2)]
+    await until(lambda: announced, "it is announced")
+    await until(
+        lambda: world.run_sql("SELECT 1 FROM kit_presence WHERE announced_state = 'offline'"), "it is noted"
+    )
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+    # What was announced before comes before this.
+    await world.run_sql(f"NOTIFY {PRESENCE_CHANNEL}, 'end'")
+    await until(lambda: "end" in announced, "all announcements are there")
+    assert announced == [f"{kit.serial} offline", "end"]
+
+
+async def test_listening_is_noted_and_a_pause_begins_anew(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    statement = "SELECT listening_since, listening_until, previous_until FROM presence_listening"
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(**world.url.asyncpg_arguments())
+
+    async def listened_once() -> Any:
+        before = await world.run_sql(statement)
+        task = asyncio.create_task(keep_listening(connect))
+
+        async def noted() -> bool:
+            return bool(await world.run_sql(statement) != before)
+
+        await until(noted, "listening is noted")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return (await world.run_sql(statement))[0]
+
+    first = await listened_once()
+    assert first.previous_until is None
+    again = await listened_once()
+    assert (again.listening_since, again.previous_until) == (first.listening_since, None)
+    await world.run_sql("UPDATE presence_listening SET listening_until = now() - interval '1 h'")
+    paused = (await world.run_sql(statement))[0].listening_until
+    after_pause = await listened_once()
+    assert after_pause.previous_until == paused
+    assert after_pause.listening_since == after_pause.listening_until
