@@ -80,3 +80,9 @@ async def serve(migrated_url: str) -> Serve:
         return serve_api(migrated_url, **parts)
 
     return served
+
+
+@pytest_asyncio.fixture
+async def serve_at() -> Serve:
+    """Serves APIs on whichever migrated database."""
+    return serve_api

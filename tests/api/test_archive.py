@@ -27,7 +27,7 @@ from export_world import (
 )
 from sqlalchemy import text
 
-from hortus.export.admission import ExportLimits
+from hortus.export.limits import ExportLimits
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from api_client import Installation, Person, assert_problem
 from export_world import START, MeasuredKit, add_aggregate, add_readings, measured_kit, micros
 
 from hortus.export import parquet, source
-from hortus.export.admission import ExportLimits
+from hortus.export.limits import ExportLimits
 
 ODD_NAME = '=1+1, "Größe"\n温度\\n\t'
 

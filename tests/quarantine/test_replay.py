@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from hortus.kits.identity import hash_password
 from hortus.measurements.reasons import Reason
@@ -96,6 +99,31 @@ async def test_a_message_on_somebody_elses_topic_is_never_stored_for_them(world:
     await world.settled()
     assert await replay_all(world) == ReplayResult(still_quarantined=1)
     assert await world.count() == 0
+
+
+async def test_a_peripheral_that_is_deleted_during_the_replay_is_no_error(world: World) -> None:
+    await world.send(world.raw(datetime_ms=now_ms() + HOUR_SECONDS * 1000))
+    deleting = await asyncpg.connect(world.url)
+    try:
+        async with deleting.transaction():
+            await deleting.execute("DELETE FROM peripherals WHERE id = $1", world.peripheral)
+            replaying = asyncio.create_task(replay_all(world, hours_later=2))
+            await a_lock_is_awaited(world)
+        assert await replaying == ReplayResult(still_quarantined=1)
+    finally:
+        await deleting.close()
+    assert await world.reasons() == {Reason.UNKNOWN_PERIPHERAL: 1}
+
+
+async def a_lock_is_awaited(world: World) -> None:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(60), world.engine.connect() as connection:
+        # Each look in a transaction of its own, or it would see the same for ever.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        while not await connection.scalar(text(waiting)):
+            await asyncio.sleep(0.02)
 
 
 async def test_an_interrupted_replay_changes_nothing(world: World) -> None:

@@ -19,6 +19,7 @@ import hortus.kits.api
 import hortus.kits.configurations_api
 import hortus.kits.members_api
 import hortus.kits.peripherals_api
+import hortus.ledger.api
 import hortus.live.socket_api
 import hortus.measurements.api
 import hortus.media.api
@@ -29,6 +30,7 @@ import hortus.plants.photos_api
 import hortus.plants.plants_api
 import hortus.plants.species_api
 import hortus.presence.api
+import hortus.quarantine.api
 import hortus.rpc.api
 import hortus.series.api
 from hortus import __version__
@@ -70,6 +72,8 @@ _ROUTERS = (
     hortus.series.api.router,
     hortus.media.api.router,
     hortus.export.api.router,
+    hortus.ledger.api.router,
+    hortus.quarantine.api.router,
     hortus.messages.api.router,
     hortus.plants.species_api.router,
     hortus.plants.plants_api.router,

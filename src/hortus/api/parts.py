@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
+from hortus.api.slots import SlotLimits, Slots
 from hortus.commands.watch import CommandWatch
 from hortus.database.url import DatabaseUrl
-from hortus.export.admission import ExportLimits, ExportSlots
+from hortus.export.limits import ExportLimits
+from hortus.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
 from hortus.media.objects import MediaObjects
 from hortus.messages.access import MessageAccess
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 # Deleting a kit deletes all of its readings, which may be millions.
 _CHANGE_SECONDS = 600.0
+
+# Messages in quarantine may be many, and replaying them competes with those that arrive.
+_REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
 
 
 class ResetMailer(Protocol):
@@ -78,6 +83,7 @@ class ApiParts:
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
     an external broker. Without `reset_mailer`, only an operator can reset a password.
     `message_access` says how people can be reached; without it, by the usual services and not by mail.
+    `clock_tolerance_ms` is how far a kit's clock may be ahead.
     A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
     told what the database announces of commands; without, their end is noticed a second later.
     `media_objects` is where the content of media lies; without it, it cannot be read.
@@ -99,6 +105,7 @@ class ApiParts:
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)
+    clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     command_watch: CommandWatch = field(default_factory=CommandWatch)
     clock: Callable[[], datetime] = _now
@@ -114,7 +121,8 @@ class Services:
         self.tokens = Tokens(parts.token_key, parts.clock)
         self.kits = KitStore(parts.account_changes)
         self.limits = RateLimits(parts.allowances)
-        self.exports = ExportSlots(parts.exports)
+        self.exports = Slots(parts.exports)
+        self.replays = Slots(_REPLAYS)
         self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
         self._reading_engine = parts.reading_engine or parts.engine.execution_options(
             isolation_level="AUTOCOMMIT"

@@ -12,13 +12,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hortus.api.conventions import is_without_body
 from hortus.errors import HortusError
+from hortus.media.delivery import disposition
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +102,10 @@ class StreamedReply(Response):
 
 
 def attachment(filename: str) -> str:
-    """Return the Content-Disposition of a file to be saved (RFC 6266), whatever characters are in its name."""
+    """Return the Content-Disposition of a file to be saved; usual names without quotes (contract, 4.9)."""
     if _TOKEN.fullmatch(filename):
         return f"attachment; filename={filename}"
-    plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return disposition(filename)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -238,6 +238,7 @@ def _api(
             connect=connector(url, "hortus api"),
             reading_engine=reading_engine,
             token_key=keys.tokens,
+            clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
             sign_up_open=settings.sign_up == "open",
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,

@@ -69,6 +69,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 connect=connector(url, "hortus api"),
                 reading_engine=reading_engine,
                 token_key=keys.tokens,
+                clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
                 sign_up_open=settings.sign_up == "open",
                 account_changes=account_changes(settings),
                 reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,

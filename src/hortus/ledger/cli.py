@@ -27,6 +27,7 @@ def ledger(
 
     async def work() -> list[LedgerLine]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
             kit_ids = None if kit is None else {await kit_id_of(connection, kit)}
             return await read_ledger(connection, now=datetime.now(UTC), hours=hours, kit_ids=kit_ids)
 
@@ -44,15 +45,8 @@ def _by_kit(lines: list[LedgerLine]) -> dict[str | None, list[LedgerLine]]:
     return kits
 
 
-def _total(lines: list[LedgerLine]) -> LedgerCounts:
-    total = LedgerCounts()
-    for line in lines:
-        total.add(line.counts)
-    return total
-
-
 def _document(lines: list[LedgerLine], hours: int) -> dict[str, Any]:
-    total = _total(lines)
+    total = LedgerCounts.sum_of(lines)
     return {
         "hours": hours,
         **_counts(total),
@@ -61,7 +55,7 @@ def _document(lines: list[LedgerLine], hours: int) -> dict[str, Any]:
             {
                 "serial": serial,
                 "name": of_kit[0].kit_name,
-                **_counts(_total(of_kit)),
+                **_counts(LedgerCounts.sum_of(of_kit)),
                 "lines": [
                     {"hour": line.hour, "stream": line.stream, **_counts(line.counts)} for line in of_kit
                 ],
@@ -92,8 +86,8 @@ def _print_table(lines: list[LedgerLine], hours: int) -> None:
     for name in ("Received", "Stored", "Duplicate", "Quarantined", "Refused"):
         table.add_column(name, justify="right", no_wrap=True)
     for serial, of_kit in _by_kit(lines).items():
-        _add_row(table, serial or "(no kit of ours)", _total(of_kit))
-    total = _total(lines)
+        _add_row(table, serial or "(no kit of ours)", LedgerCounts.sum_of(of_kit))
+    total = LedgerCounts.sum_of(lines)
     table.add_section()
     _add_row(table, "Total", total)
     console.print(table)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,6 +39,14 @@ class LedgerCounts:
         for key, count in other.reasons.items():
             self.reasons[key] += count
 
+    @classmethod
+    def sum_of(cls, lines: Iterable[LedgerLine]) -> LedgerCounts:
+        """Return the counts of several lines together."""
+        total = cls()
+        for line in lines:
+            total.add(line.counts)
+        return total
+
     @property
     def adds_up(self) -> bool:
         """Whether every message has exactly one end, and every end that needs one a reason."""
@@ -66,9 +75,22 @@ async def read_ledger(
 ) -> list[LedgerLine]:
     """Return the lines of the last so many hours, the present one included, oldest first.
 
-    `kit_ids` limits them to these kits; 0 is the line of messages that belong to no kit.
+    `kit_ids` limits them to these kits; 0 is the line of messages that belong to no kit. The connection has to
+    be REPEATABLE READ, or counts and reasons, read one after the other, do not add up while messages flow.
     """
-    since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)
+    since = hour_of(now) - timedelta(hours=hours - 1)
+    return await read_ledger_between(connection, since, None, kit_ids)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return when the hour of the ledger began that the moment lies in: hours are those of UTC."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+async def read_ledger_between(
+    connection: AsyncConnection, since: datetime, before: datetime | None, kit_ids: set[int] | None
+) -> list[LedgerLine]:
+    """Return the lines of the hours that begin in `since` ≤ hour < `before`, as `read_ledger` does."""
     reasons = await _reasons(connection, since, kit_ids)
     query = (
         select(LedgerRow, KitRow.serial, KitRow.name)
@@ -76,6 +98,8 @@ async def read_ledger(
         .where(LedgerRow.hour >= since)
         .order_by(LedgerRow.hour, LedgerRow.kit_id, LedgerRow.stream)
     )
+    if before is not None:
+        query = query.where(LedgerRow.hour < before)
     if kit_ids is not None:
         query = query.where(LedgerRow.kit_id.in_(kit_ids))
     lines = []

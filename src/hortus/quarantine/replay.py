@@ -6,6 +6,7 @@ no longer as quarantined, so the figures keep adding up. One that is still wrong
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from hortus.database.partitions import Month, ensure_partitions
+from hortus.database.partitions import ensure_partitions
 from hortus.ingest.batch import (
     HOUR_MS,
     Knowledge,
@@ -38,6 +39,7 @@ from hortus.ingest.store import (
     ADD_TO_LEDGER,
     ADD_TO_LEDGER_REASONS,
     KnownMedium,
+    PeripheralsGone,
     announce,
     known_media,
     store_rows,
@@ -85,6 +87,13 @@ async def replay(
     Without `objects` media stay where they are. Raises ObjectStoreNotAnswering; what was replayed by then stays
     replayed.
     """
+
+    async def replay_chunk(chunk: list[int]) -> ReplayResult:
+        while True:
+            # A peripheral that is deleted meanwhile is not found the next time, so this comes to an end.
+            with contextlib.suppress(PeripheralsGone):
+                return await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock)
+
     total = ReplayResult()
     sizes = await connection.fetch(
         "SELECT id, payload_bytes FROM quarantine WHERE id = ANY($1::bigint[]) ORDER BY id", list(identifiers)
@@ -93,12 +102,12 @@ async def replay(
     chunk_bytes = 0
     for row in sizes:
         if chunk and (len(chunk) >= _CHUNK_MESSAGES or chunk_bytes + row["payload_bytes"] > _CHUNK_BYTES):
-            total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock))
+            total.add(await replay_chunk(chunk))
             chunk, chunk_bytes = [], 0
         chunk.append(row["id"])
         chunk_bytes += row["payload_bytes"]
     if chunk:
-        total.add(await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock))
+        total.add(await replay_chunk(chunk))
     return total
 
 
@@ -127,8 +136,7 @@ async def _replay_chunk(
         )
         resolved = resolve(batch, knowledge)
         await _put_media(connection, objects, batch, resolved)
-        moments = resolved.raw.device_time + resolved.aggregate.datetime_start
-        await ensure_partitions(connection, {Month.of(moment) for moment in moments})
+        await ensure_partitions(connection, resolved.months())
         stored, duplicate = await store_rows(connection, resolved)
 
         still_wrong = {entry.message.handle: entry.verdict for entry in resolved.quarantined}

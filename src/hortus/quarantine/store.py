@@ -42,6 +42,7 @@ class QuarantineFilter:
     """Which messages are meant; what is None does not restrict."""
 
     ids: tuple[int, ...] | None = None
+    before_id: int | None = None
     kit_id: int | None = None
     reason: str | None = None
 
@@ -50,6 +51,8 @@ class QuarantineFilter:
         conditions: list[ColumnElement[bool]] = []
         if self.ids is not None:
             conditions.append(QuarantineRow.id.in_(self.ids))
+        if self.before_id is not None:
+            conditions.append(QuarantineRow.id < self.before_id)
         if self.kit_id is not None:
             conditions.append(QuarantineRow.kit_id == self.kit_id)
         if self.reason is not None:
@@ -91,13 +94,16 @@ async def quarantine_ids(connection: AsyncConnection, wanted: QuarantineFilter) 
     return list(ids)
 
 
-async def show_quarantined(connection: AsyncConnection, identifier: int) -> QuarantinedMessage:
-    """Return one message with its payload. Raises QuarantinedMessageNotFound."""
+async def show_quarantined(
+    connection: AsyncConnection, identifier: int, kit_id: int | None = None
+) -> QuarantinedMessage:
+    """Return one message with its payload. Raises QuarantinedMessageNotFound, also if another kit sent it."""
+    wanted = QuarantineFilter(ids=(identifier,), kit_id=kit_id)
     row = (
         await connection.execute(
             select(*_COLUMNS, QuarantineRow.payload)
             .outerjoin(KitRow, KitRow.id == QuarantineRow.kit_id)
-            .where(QuarantineRow.id == identifier)
+            .where(*wanted.conditions())
         )
     ).one_or_none()
     if row is None:

@@ -1,7 +1,7 @@
-"""How many exports run at once, so that they leave room for everything else.
+"""How much of what takes long is done at once, so that it leaves room for everything else.
 
-Each process counts for itself: an export costs it a connection to the database, a few megabytes and a
-share of a processor.
+Each process counts for itself. What takes long costs it a connection to the database of its own, a few
+megabytes and a share of a processor.
 """
 
 from __future__ import annotations
@@ -17,29 +17,25 @@ _RETRY_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportLimits:
-    """How many exports may run at once in a process: in all, of people who are not logged in, of one person.
+class SlotLimits:
+    """How many at once in a process: in all, of people who are not logged in, of one person."""
 
-    `idle_seconds`: who takes nothing for so long is dropped.
-    """
-
-    at_once: int = 8
-    anonymous_at_once: int = 4
-    per_person: int = 2
-    idle_seconds: float = 60.0
+    at_once: int
+    anonymous_at_once: int
+    per_person: int
 
 
-class ExportSlots:
-    """Counts exports under way."""
+class Slots:
+    """Counts what is under way."""
 
-    def __init__(self, limits: ExportLimits) -> None:
+    def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
         self._by_person: Counter[str] = Counter()
         self._anonymous = 0
 
     @contextmanager
     def taken(self, user_id: int | None, network: str) -> Iterator[None]:
-        """Count one export of this user, or of this network for somebody who is not logged in.
+        """Count one more of this user, or of this network for somebody who is not logged in.
 
         Raises Problem 429 if they have as many under way as one may have, 503 if all together have.
         """
@@ -51,9 +47,7 @@ class ExportSlots:
             self._by_person.total() >= self._limits.at_once
             or self._anonymous + anonymous > self._limits.anonymous_at_once
         ):
-            raise unavailable(
-                "Many exports are under way at the moment. Try again a little later.", _RETRY_SECONDS
-            )
+            raise unavailable("Much is under way at the moment. Try again a little later.", _RETRY_SECONDS)
         self._by_person[person] += 1
         self._anonymous += anonymous
         try:
