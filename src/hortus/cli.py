@@ -24,6 +24,7 @@ COMMANDS = {
     "user": "hortus.accounts.cli:user_app",
     "export": "hortus.export.cli:export_command",
     "ledger": "hortus.ledger.cli:ledger",
+    "media": "hortus.media.cli:app",
     "quarantine": "hortus.quarantine.cli:app",
     "message": "hortus.messages.cli:app",
     "db": "hortus.database.cli:app",

@@ -105,6 +105,16 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_MEDIA_URL",
         description="Where pictures and files are kept: a folder, or a bucket such as `s3://kit-media`.",
     )
+    media_keep_all_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None,
+        validation_alias="HORTUS_MEDIA_KEEP_ALL_DAYS",
+        description="For how many days all pictures are kept; after that one per hour. Unset: for ever.",
+    )
+    media_keep_hourly_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90,
+        validation_alias="HORTUS_MEDIA_KEEP_HOURLY_DAYS",
+        description="Until which age one picture per hour is kept; after that one per day.",
+    )
     aws_s3_endpoint: str | None = Field(
         None, description="An S3-compatible service other than AWS, such as `http://localhost:9000`."
     )

@@ -161,3 +161,54 @@ async def test_a_public_kits_content_is_for_everybody(gallery: Gallery) -> None:
     path = await gallery.add()
     await gallery.api.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :id", id=gallery.kit.id)
     assert (await gallery.api.client.get(path)).content == CONTENT
+
+
+async def test_a_thumbnail_is_shown_and_says_why_there_is_none(gallery: Gallery) -> None:
+    made, waiting, unsuitable = [await gallery.add() for _ in range(3)]
+    medium_id = made.split("/")[2]
+    await gallery.api.run("UPDATE media SET thumbnail = 'made' WHERE id = :id", id=uuid.UUID(medium_id))
+    await gallery.api.run(
+        "UPDATE media SET thumbnail = 'unsuitable', thumbnail_note = 'It is no picture.' WHERE id = :id",
+        id=uuid.UUID(unsuitable.split("/")[2]),
+    )
+    key = ObjectKey(gallery.kit.serial, uuid.UUID(medium_id)).thumbnail
+    path = made.replace("content", "thumbnail")
+    assert_problem(await gallery.get(path), 404)  # the row is there and its object is not
+    await gallery.objects.put(key, b"small", "image/webp")
+    answer = await gallery.get(path)
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"small", "image/webp")
+    assert "content-disposition" not in answer.headers
+    again = await gallery.get(path, **{"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    for other, detail in ((waiting, "The thumbnail is not made yet."), (unsuitable, "It is no picture.")):
+        none = await gallery.get(other.replace("content", "thumbnail"))
+        assert none.json()["detail"] == detail
+        assert_problem(none, 404)
+    stranger = await gallery.api.person()
+    assert_problem(await gallery.api.client.get(path, headers=stranger.headers), 404)
+
+
+async def test_the_list_can_be_limited_in_time_and_number(gallery: Gallery) -> None:
+    for day in range(1, 6):
+        await gallery.add(b"x")
+        await gallery.api.run(
+            "UPDATE media SET datetime = make_timestamptz(2026, 3, :day, 12, 0, 0, 'UTC')"
+            " WHERE datetime > '2026-06-01'",
+            day=day,
+        )
+    path = f"/kits/{gallery.kit.serial}/media"
+
+    def days(answer: Any) -> list[str]:
+        return [each["datetime"][:10] for each in answer.json()]
+
+    within = await gallery.get(f"{path}?from=2026-03-02T12:00:00Z&to=2026-03-04T13:00:00%2B01:00")
+    assert days(within) == ["2026-03-04", "2026-03-03", "2026-03-02"]
+    first = await gallery.get(f"{path}?from=2026-03-02T00:00:00Z&limit=2")
+    assert days(first) == ["2026-03-05", "2026-03-04"]
+    link = first.headers["link"].removeprefix("<").partition(">")[0]
+    second = await gallery.get(link)
+    assert days(second) == ["2026-03-03", "2026-03-02"]
+    assert "link" not in second.headers
+    assert {each["hasThumbnail"] for each in second.json()} == {False}
+    for wrong in ("limit=0", "limit=501", "limit=x", "from=yesterday"):
+        assert_problem(await gallery.get(f"{path}?{wrong}"), 400)

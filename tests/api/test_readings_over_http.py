@@ -200,6 +200,7 @@ async def test_media_are_listed_newest_first_fifty_at_a_time(api: Installation, 
         "type": "image/png",
         "metadata": {"exposure": 1},
         "size": 12345678901,
+        "hasThumbnail": False,
     }
 
 

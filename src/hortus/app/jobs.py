@@ -24,6 +24,11 @@ from hortus.database.engine import CONNECTION_FAILURES, connector
 from hortus.database.maintenance import maintain
 from hortus.database.url import DatabaseUrl
 from hortus.errors import HortusError
+from hortus.media.deletion import delete_queued_objects
+from hortus.media.objects import MediaObjects
+from hortus.media.sweep import sweep_regularly
+from hortus.media.thinning import ThinningPolicy, thin_regularly
+from hortus.media.thumbnails import make_thumbnails
 from hortus.messages.access import MessageAccess
 from hortus.messages.delivery import MessageDelivery
 from hortus.presence.keeper import watch_presence
@@ -37,13 +42,15 @@ log = logging.getLogger(__name__)
 class JobParts:
     """What jobs work with. `engine` is shared by all; a job that listens or waits takes a connection.
 
-    `messages` is None in a process without the installation's key, which can tell nobody anything.
+    `messages` is None in a process without the installation's key, which can tell nobody anything;
+    `media` in one that does not know where media are kept.
     """
 
     settings: Settings
     url: DatabaseUrl
     engine: AsyncEngine
     messages: MessageAccess | None = None
+    media: MediaObjects | None = None
 
     def connector(self, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
         """Return a function that makes bare connections, which PostgreSQL shows under this name."""
@@ -67,11 +74,38 @@ async def _deliver_messages(parts: JobParts) -> None:
     await MessageDelivery(parts.engine, access.seal, access.carriers()).run()
 
 
+def _of_media(
+    work: Callable[[JobParts, MediaObjects], Coroutine[Any, Any, None]],
+) -> Callable[[JobParts], Coroutine[Any, Any, None]]:
+    """Return a job that does nothing in a process without a place for media."""
+
+    async def working(parts: JobParts) -> None:
+        if parts.media is None:
+            await asyncio.Event().wait()
+        else:
+            await work(parts, parts.media)
+
+    return working
+
+
+def _thinning_policy(settings: Settings) -> ThinningPolicy | None:
+    if settings.media_keep_all_days is None:
+        return None
+    return ThinningPolicy(all_days=settings.media_keep_all_days, hourly_days=settings.media_keep_hourly_days)
+
+
 JOBS: tuple[Job, ...] = (
     Job("housekeeping", lambda parts: maintain(parts.connector("hortus housekeeping"))),
     Job("rollups", lambda parts: roll_up_for_ever(parts.connector("hortus rollups"))),
     Job("messages", _deliver_messages),
     Job("presence", lambda parts: watch_presence(parts.engine)),
+    Job("media-deletion", _of_media(lambda parts, media: delete_queued_objects(parts.engine, media))),
+    Job("media-sweep", _of_media(lambda parts, media: sweep_regularly(parts.engine, media))),
+    Job(
+        "media-thumbnails",
+        _of_media(lambda parts, media: make_thumbnails(parts.connector("hortus thumbnails"), media)),
+    ),
+    Job("media-thinning", lambda parts: thin_regularly(parts.engine, _thinning_policy(parts.settings))),
 )
 """All jobs of this version."""
 

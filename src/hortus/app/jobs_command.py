@@ -13,6 +13,7 @@ from hortus.command_database import open_url
 from hortus.command_line import DataDirOption, configure_logging, run, stop_requested
 from hortus.database.engine import open_engine
 from hortus.errors import UsageError
+from hortus.media.place import media_of_command
 from hortus.messages.access import MessageAccess, message_access
 from hortus.settings import Settings, read_settings
 
@@ -38,7 +39,8 @@ async def _run(settings: Settings, data_dir: Path | None) -> None:
     stop = stop_requested()
     messages = _message_access(settings, data_dir)
     async with open_url(data_dir, settings) as url, open_engine(url) as engine, asyncio.TaskGroup() as group:
-        parts = JobParts(settings=settings, url=url, engine=engine, messages=messages)
+        media = media_of_command(settings, data_dir)
+        parts = JobParts(settings=settings, url=url, engine=engine, messages=messages, media=media)
         working = group.create_task(_work(parts))
         await stop.wait()
         log.info("stopping: what was not committed is done by the next process")

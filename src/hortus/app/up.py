@@ -188,7 +188,9 @@ async def _running(
             group.create_task(follow_commands(connector(url, "hortus commands"), command_watch)),
             group.create_task(announcements),
             group.create_task(hub.run()),
-            group.create_task(run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access))),
+            group.create_task(
+                run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access, media=objects))
+            ),
             group.create_task(_keep_alive(postgres)),
         ]
         try:

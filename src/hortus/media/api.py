@@ -15,20 +15,24 @@ from hortus.api.documentation import GUARDED, HIDDEN, next_page, problems
 from hortus.api.kit_access import access_to_kit, access_to_kit_of_id
 from hortus.api.objects import ApiObject
 from hortus.api.paging import Cursor, next_link
-from hortus.api.parameters import IdInQuery
+from hortus.api.parameters import IdInQuery, TimeInQuery
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.replies import JsonReply, empty_reply, format_time
+from hortus.api.replies import JsonReply, empty_reply, format_optional_time, format_time
 from hortus.kits.api import KitSerial
 from hortus.media.store import delete_medium, find_medium, newest_media
 
 router = APIRouter(tags=["Media"])
 
 PAGE_SIZE = 50
+MOST_AT_ONCE = 500
 
 
 class Media(ApiObject):
-    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it."""
+    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it.
+
+    `hasThumbnail` is false also while a thumbnail is still to be made.
+    """
 
     id: UUID
     peripheral_id: int
@@ -39,6 +43,7 @@ class Media(ApiObject):
     type: str
     metadata: Any
     size: int
+    has_thumbnail: bool
 
 
 @router.get(
@@ -55,9 +60,12 @@ async def list_media(
     serial: KitSerial,
     configuration: IdInQuery = None,
     peripheral: IdInQuery = None,
+    since: Annotated[TimeInQuery, Query(alias="from")] = None,
+    until: Annotated[TimeInQuery, Query(alias="to")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = PAGE_SIZE,
     cursor: Annotated[str | None, Query()] = None,
 ) -> Response:
-    """Newest first, 50 at a time."""
+    """Newest first, `limit` at a time. `from` and `to` are the first and the last moment."""
     position = None if cursor is None else Cursor.parse(cursor)
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -67,12 +75,14 @@ async def list_media(
             access.kit_id,
             configuration_id=configuration,
             peripheral_id=peripheral,
+            since=since,
+            until=until,
             before=(position.at, position.id) if position else None,
-            most=PAGE_SIZE + 1,
+            most=limit + 1,
         )
-    page = rows[:PAGE_SIZE]
+    page = rows[:limit]
     headers = {}
-    if len(rows) > PAGE_SIZE:
+    if len(rows) > limit:
         last = page[-1]
         headers = next_link(
             f"/kits/{access.kit['serial']}/media",
@@ -80,6 +90,9 @@ async def list_media(
                 "cursor": Cursor(at=last["datetime"], id=last["id"]),
                 "configuration": configuration,
                 "peripheral": peripheral,
+                "from": format_optional_time(since),
+                "to": format_optional_time(until),
+                "limit": None if limit == PAGE_SIZE else limit,
             },
         )
     return JsonReply([_media_object(row) for row in page], headers=headers)
@@ -109,4 +122,5 @@ def _media_object(row: RowMapping) -> dict[str, Any]:
         "type": row["type"],
         "metadata": row["metadata"],
         "size": row["size"],
+        "hasThumbnail": row["thumbnail"] == "made",
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from hortus.api.kit_access import access_to_kit_of_id
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import Problem, not_found
-from hortus.media.delivery import Delivery, deliver
+from hortus.media.delivery import Delivery, deliver, thumbnail_of
 from hortus.media.keys import ObjectKey
 from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
 from hortus.media.ranges import Version
@@ -59,7 +61,28 @@ async def read_content(
         media_type=clean_type(medium["type"]),
         name=medium["name"],
     )
-    return await _deliver(request, services, delivery)
+    with _failures_as_problems():
+        return await deliver(request, _objects(services), delivery, head=is_without_body(request.scope))
+
+
+@router.get(
+    "/media/{mediaId}/thumbnail",
+    response_class=Response,
+    responses=_answers("A picture of at most 320 × 320 pixels, as WebP."),
+    summary="The thumbnail of a picture",
+)
+async def read_thumbnail(
+    request: Request, services: UsedServices, caller: CurrentCaller, medium_id: MediumId
+) -> Response:
+    """404 says in its detail whether none can be made, or none has been made yet."""
+    medium, serial = await _visible_medium(services, caller, medium_id)
+    if medium["thumbnail"] != "made":
+        detail = medium["thumbnail_note"] if medium["thumbnail"] else "The thumbnail is not made yet."
+        raise Problem(404, detail=detail)
+    objects = _objects(services)
+    with _failures_as_problems():
+        delivery = await thumbnail_of(objects, ObjectKey(serial, medium_id), medium["received_at"])
+        return await deliver(request, objects, delivery, head=is_without_body(request.scope))
 
 
 async def _visible_medium(services: Services, caller: Caller, medium_id: UUID) -> tuple[RowMapping, str]:
@@ -79,13 +102,19 @@ def _version(medium: RowMapping) -> Version:
     return Version(size=medium["size"], etag=f'"{mark}"', modified_at=medium["received_at"])
 
 
-async def _deliver(request: Request, services: Services, delivery: Delivery) -> Response:
-    """Send it. Raises Problem 404 if there is no object, 502 if the store does not give it."""
+def _objects(services: Services) -> MediaObjects:
+    """Return the object store. Raises Problem 502 if this process has none."""
     objects: MediaObjects | None = services.parts.media_objects
     if objects is None:
         raise Problem(502, detail="This server does not know where media are kept; see HORTUS_MEDIA_URL.")
+    return objects
+
+
+@contextmanager
+def _failures_as_problems() -> Iterator[None]:
+    """Raise Problem 404 if there is no object, 502 if the store does not give it."""
     try:
-        return await deliver(request, objects, delivery, head=is_without_body(request.scope))
+        yield
     except ObjectMissing as error:
         raise not_found() from error
     except ObjectStoreNotAnswering as error:

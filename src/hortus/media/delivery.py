@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -16,6 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from hortus.media.keys import ObjectKey
 from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering, ObjectStream
 from hortus.media.ranges import RangeNotSatisfiable, Version, is_known, wanted_range
+
+THUMBNAIL_TYPE = "image/webp"
 
 _HARMLESS = {
     "X-Content-Type-Options": "nosniff",
@@ -63,6 +66,18 @@ async def deliver(request: Request, objects: MediaObjects, delivery: Delivery, *
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
     pieces = await _pieces(objects, delivery, start, end, head=head)
     return StreamingResponse(pieces, status_code=200 if wanted is None else 206, headers=headers)
+
+
+async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Delivery:
+    """Return the delivery of a medium's thumbnail, shown in the page: it is a picture that we made ourselves.
+
+    Raises ObjectMissing or ObjectStoreNotAnswering.
+    """
+    size = await objects.size_of(key.thumbnail)
+    if size is None:
+        raise ObjectMissing(key.thumbnail)
+    version = Version(size=size, etag=f'"{key.medium_id.hex}-{size}"', modified_at=modified_at)
+    return Delivery(key=key.thumbnail, version=version, media_type=THUMBNAIL_TYPE, name=None)
 
 
 def disposition(name: str) -> str:

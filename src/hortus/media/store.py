@@ -21,12 +21,17 @@ async def newest_media(
     connection: AsyncConnection,
     kit_id: int,
     *,
-    configuration_id: int | None,
-    peripheral_id: int | None,
-    before: tuple[datetime, UUID] | None,
+    configuration_id: int | None = None,
+    peripheral_id: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: tuple[datetime, UUID] | None = None,
     most: int,
 ) -> Sequence[RowMapping]:
-    """Return media of a kit, newest first by time and id, beginning before that time and id."""
+    """Return media of a kit, newest first by time and id, beginning before that time and id.
+
+    `since` and `until` are the first and the last moment.
+    """
     statement = (
         _MEDIA.where(MediaRow.kit_id == kit_id)
         .order_by(MediaRow.datetime.desc(), MediaRow.id.desc())
@@ -36,6 +41,10 @@ async def newest_media(
         statement = statement.where(MediaRow.kit_configuration_id == configuration_id)
     if peripheral_id is not None:
         statement = statement.where(MediaRow.peripheral_id == peripheral_id)
+    if since is not None:
+        statement = statement.where(MediaRow.datetime >= since)
+    if until is not None:
+        statement = statement.where(MediaRow.datetime <= until)
     if before is not None:
         statement = statement.where(tuple_(MediaRow.datetime, MediaRow.id) < tuple_(*before))
     return (await connection.execute(statement)).mappings().all()

@@ -1,0 +1,66 @@
+"""A process that stores one medium and is killed at a step of it: `kill -9` of itself, from within."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hortus.database.engine import connector
+from hortus.database.url import DatabaseUrl
+from hortus.ingest import media_lane
+from hortus.ingest.media_lane import MediaLane
+from hortus.ingest.pipeline import IngestPipeline
+from hortus.kits.registry import KitRegistry
+from hortus.media.objects import MediaObjects
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Acknowledging:
+    """A transport that says aloud when it acknowledges."""
+
+    def settle(self, handles: Sequence[int]) -> None:
+        os.write(1, b"acknowledged")
+
+    def refuse(self, handle: int, reason: str) -> None:
+        os.write(1, b"refused")
+
+
+async def main(url: str, folder: str, payload: str, topic: str, step: str) -> None:
+    objects = MediaObjects.in_folder(Path(folder))
+    put, store = objects.put, media_lane.store_batch
+
+    async def put_and_die(*arguments: Any) -> None:
+        if step == "before object":
+            die()
+        await put(*arguments)
+        if step == "after object":
+            die()
+
+    async def store_and_die(connection: Any, *arguments: Any) -> Any:
+        if step == "before commit":
+            # Everything is written, and nothing of it committed.
+            async with connection.transaction():
+                await store(connection, *arguments)
+                die()
+        await store(connection, *arguments)
+        die()
+
+    objects.put = put_and_die  # type: ignore[method-assign]
+    media_lane.store_batch = store_and_die  # type: ignore[assignment]
+    connect = connector(DatabaseUrl.parse(url), "child")
+    registry = KitRegistry()
+    pipeline = IngestPipeline(connect, registry, media=MediaLane(connect, registry, objects))
+    pipeline.offer(Acknowledging(), 1, topic, Path(payload).read_bytes())
+    await pipeline.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
