@@ -12,6 +12,7 @@ import httpx
 from api_client import Installation, Person
 
 from hortus.kits.store import CreatedKit
+from hortus.media.keys import ObjectKey
 
 Shape = Any
 """A type, a predicate on values, a dict (exactly these keys), a list (all items alike), or a tuple (any)."""
@@ -187,18 +188,15 @@ async def make_scene(api: Installation) -> Scene:
     """Return a new scene."""
     kit = await api.kit()
     owner = await api.member(kit, access_super=True, access_configure=True)
-    made = await api.client.post(f"/kits/{kit.serial}/configurations", json={}, headers=owner.headers)
-    configuration_id = made.json()["id"]
-    added = await api.client.post(
-        f"/kit-configurations/{configuration_id}/peripherals",
-        json={"peripheralDefinitionId": 4, "name": "Heater", "configuration": None},
-        headers=owner.headers,
-    )
-    peripheral_id = added.json()["id"]
+    configuration_id = await api.scalar(_INSERT_CONFIGURATION, kit=kit.id)
+    peripheral_id = await api.scalar(_INSERT_PERIPHERAL, kit=kit.id, configuration=configuration_id)
     ids = {"kit": kit.id, "configuration": configuration_id, "peripheral": peripheral_id}
     await api.run(_INSERT_AGGREGATES, **ids)
     medium_id = uuid4()
     await api.run(_INSERT_MEDIUM, **ids, id=medium_id)
+    objects = api.parts.media_objects
+    assert objects is not None
+    await objects.put(ObjectKey(kit.serial, medium_id), b"png", "image/png")
     return Scene(
         api=api,
         kit=kit,
@@ -211,6 +209,14 @@ async def make_scene(api: Installation) -> Scene:
     )
 
 
+_INSERT_CONFIGURATION = """
+INSERT INTO kit_configurations (kit_id, controller_symbol_location, controller_symbol, control_rules)
+VALUES (:kit, 'astroplant_kit.controller', 'AstroplantControllerV1', '{}') RETURNING id
+"""
+_INSERT_PERIPHERAL = """
+INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration)
+VALUES (:kit, :configuration, 4, 'Heater', 'null') RETURNING id
+"""
 # One more than a page.
 _INSERT_AGGREGATES = """
 INSERT INTO aggregate_measurements (datetime_start, datetime_end, id, kit_id, peripheral_id,
