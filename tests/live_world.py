@@ -13,8 +13,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from websockets.asyncio.client import ClientConnection, connect
 
 from hortus.api.app import create_api
@@ -27,6 +25,7 @@ from hortus.kits.store import CreatedKit, CreatedPeripheral, KitStore, NewKit, a
 from hortus.live.access import AccessToKits
 from hortus.live.hub import LiveHub
 from hortus.live.limits import LiveLimits
+from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
 from hortus.web.sessions import Sessions
 
@@ -145,6 +144,11 @@ class LiveWorld:
         async with connect(self.socket_url, **options) as socket:
             yield Client(socket)
 
+    @asynccontextmanager
+    async def client_at(self, path: str) -> AsyncIterator[Client]:
+        async with connect(f"ws://127.0.0.1:{self.port}{path}") as socket:
+            yield Client(socket)
+
     async def kit(self, *, public: bool = True) -> LiveKit:
         return await make_live_kit(self.parts, public=public)
 
@@ -191,7 +195,9 @@ async def insert_reading(
 
 
 @asynccontextmanager
-async def live_world(database_url: str, limits: LiveLimits | None = None) -> AsyncIterator[LiveWorld]:
+async def live_world(
+    database_url: str, limits: LiveLimits | None = None, **changes: Any
+) -> AsyncIterator[LiveWorld]:
     """Serve the API with a live feed on a migrated database."""
     url, clock = DatabaseUrl.parse(database_url), Clock()
     async with open_engine(url) as engine:
@@ -205,8 +211,9 @@ async def live_world(database_url: str, limits: LiveLimits | None = None) -> Asy
             clock=clock,
             live=hub,
             page_sessions=Sessions(SESSION_KEY, engine),
+            **changes,
         )
-        app = Starlette(routes=[Mount("/api", create_api(parts))])
+        app = create_app(WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts)))
         listener = bind("127.0.0.1", 0)
         connection = await asyncpg.connect(database_url)
         await ensure_partitions(connection, months_ahead(datetime.now(UTC)))

@@ -74,6 +74,7 @@ class Allowances:
     sign_ups: Allowance = Allowance(at_once=60, refill_seconds=60.0)
     password_resets: Allowance = Allowance(at_once=5, refill_seconds=300.0)
     test_messages: Allowance = Allowance(at_once=5, refill_seconds=600.0)
+    live_requests: Allowance = Allowance(at_once=200, refill_seconds=0.05)
 
 
 class RateLimits:
@@ -83,6 +84,7 @@ class RateLimits:
         self.anonymous = RateLimit(allowances.anonymous)
         self.sign_ups = RateLimit(allowances.sign_ups)
         self.password_resets = RateLimit(allowances.password_resets)
+        self.live_requests = RateLimit(allowances.live_requests)
         self.test_messages = RateLimit(allowances.test_messages)
         self._log_ins = RateLimit(allowances.log_ins)
         self._log_ins_per_user = RateLimit(allowances.log_ins_per_user)

@@ -16,7 +16,7 @@ from hortus.accounts.api_keys import KEY_PREFIX, find_key_holder
 from hortus.accounts.tokens import Fault, InvalidToken
 from hortus.api.documentation import problems
 from hortus.api.problems import Problem
-from hortus.api.rate_limits import Allowance, RateLimit, network_of
+from hortus.api.rate_limits import network_of
 from hortus.live.admission import Admission, Seat, TooManyConnections
 from hortus.live.cookie_api import COOKIE, SOCKET_PATH
 from hortus.live.hub import LiveHub
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["Live feed"])
 
 _RETRY_SECONDS = 5
-_REQUESTS = Allowance(at_once=200, refill_seconds=0.05)
 
 
 @router.get(
@@ -60,7 +59,6 @@ class LiveSocket:
         self._hub = hub
         self._services = services
         self._admission = Admission(hub.limits)
-        self._requests = RateLimit(_REQUESTS)
 
     async def connect(self, websocket: WebSocket) -> None:
         """Serve one connection from its upgrade to its end."""
@@ -83,7 +81,7 @@ class LiveSocket:
                 await websocket.send_denial_response(problem.response())
                 return
             await websocket.accept()
-            door = _Door(self._services, self._hub, self._requests, seat, network)
+            door = _Door(self._services, self._hub, seat, network)
             await LiveSession(websocket, self._hub, door, principal).run()
         finally:
             seat.give_back()
@@ -135,10 +133,9 @@ async def principal_of(services: Services, credential: str) -> Principal:
 class _Door:
     """The doorkeeper of one connection."""
 
-    def __init__(self, services: Services, hub: LiveHub, requests: RateLimit, seat: Seat, network: str) -> None:
+    def __init__(self, services: Services, hub: LiveHub, seat: Seat, network: str) -> None:
         self._services = services
         self._hub = hub
-        self._requests = requests
         self._seat = seat
         self._network = network
 
@@ -160,14 +157,15 @@ class _Door:
     def count_request(self, principal: Principal) -> None:
         """Count a request. Raises RpcError if there are too many."""
         key = self._network if principal.user_id is None else f"user {principal.user_id}"
-        wait_seconds = self._requests.wait_seconds(key)
+        requests = self._services.limits.live_requests
+        wait_seconds = requests.wait_seconds(key)
         if wait_seconds > 0:
             raise RpcError(
                 ErrorCode.TOO_MANY_REQUESTS,
                 "Too many requests. Wait a little.",
                 data={"waitTimeMillis": max(1, round(wait_seconds * 1000))},
             )
-        self._requests.take(key)
+        requests.take(key)
 
     async def check(self, claim: Claim) -> int | None:
         """Return the id of the kit if it may be heard. Raises DatabaseNotAnswering."""
