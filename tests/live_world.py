@@ -65,6 +65,8 @@ class Client:
     replies: dict[Any, dict[str, Any]] = field(default_factory=dict)
     notifications: list[dict[str, Any]] = field(default_factory=list)
     order: list[dict[str, Any]] = field(default_factory=list)
+    told_or_skipped: int = 0
+    newest: float | None = None
     _ids: Any = field(default_factory=itertools.count)
 
     async def receive(self) -> dict[str, Any]:
@@ -74,9 +76,17 @@ class Client:
         self.order.append(message)
         if "method" in message:
             self.notifications.append(message)
+            self._count(message["params"])
         else:
             self.replies[message["id"]] = message
         return message
+
+    def _count(self, params: dict[str, Any]) -> None:
+        if "result" in params:
+            self.told_or_skipped += 1
+            self.newest = params["result"].get("value")
+        else:
+            self.told_or_skipped += params.get("count", 0)
 
     async def raw(self, text: str | bytes) -> dict[str, Any]:
         """Send a frame and return the next message that is no notification."""

@@ -113,10 +113,11 @@ class Feed:
         oldest = now - self.topic.depth
         return sorted((item for item in self._last.values() if item.at >= oldest), key=_order)
 
-    def take(self, horizon: int, items: list[Item], found: int, now: datetime) -> None:
-        """Tell what is new of all `items` at or above the last horizon, which are the newest of `found`.
+    def take(self, horizon: int, items: list[Item], found: int, now: datetime) -> list[Item]:
+        """Return what is to be told of `items`, oldest first.
 
-        `horizon` is that of this look, to be asked for at the next one.
+        They are all at or above the last horizon, or if there were more, the newest of `found`. `horizon` is
+        that of this look, to be asked for at the next one.
         """
         new = sorted((item for item in items if (item.at, item.id) not in self._seen), key=_order)
         if found > len(items):
@@ -131,7 +132,11 @@ class Feed:
             if (transaction - horizon) % _CIRCLE < _CIRCLE // 2 and key[0] >= oldest
         }
         self.horizon = horizon
-        for item in new:
+        return new
+
+    def tell(self, items: Iterable[Item], now: datetime) -> None:
+        """Tell values, and hold those of the future back until their time has come."""
+        for item in items:
             if item.at <= now + CLOCK_GRACE:
                 self._tell(item)
             elif len(self._held_back) < self.most_held_back:

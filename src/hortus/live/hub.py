@@ -253,7 +253,11 @@ class LiveHub:
                 self._mark(feed)
                 continue
             items = [topic.item(row, feed.serial) for row in found if row["id"] is not None]
-            feed.take(horizon, items, found[0]["found"] or 0, now)
+            new = feed.take(horizon, items, found[0]["found"] or 0, now)
+            # Not more at once than may wait for a reader: each has a chance to take them before the next come.
+            for some in _chunks(new, max(1, self.limits.waiting_values // 2)):
+                feed.tell(some, now)
+                await asyncio.sleep(0)
 
     def _stored(self, _connection: object, _process_id: int, channel: str, payload: str) -> None:
         """Note which kits have something new; `*` stands for more than a notification holds."""
