@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -19,7 +20,14 @@ from ingest_world import World
 @pytest.fixture
 async def world(migrated_database_url: str) -> AsyncIterator[World]:
     """Two kits with standard sensors, and a running pipeline; everything open is stopped at the end."""
-    url = DatabaseUrl.parse(migrated_database_url)
+    async with running_world(migrated_database_url) as running:
+        yield running
+
+
+@asynccontextmanager
+async def running_world(database_url: str) -> AsyncIterator[World]:
+    """Make a world on a migrated database for as long as the context lasts."""
+    url = DatabaseUrl.parse(database_url)
     async with open_engine(url) as engine:
         async with engine.begin() as connection:
             kits = []
@@ -30,10 +38,10 @@ async def world(migrated_database_url: str) -> AsyncIterator[World]:
         limits = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
         pipeline = IngestPipeline(connector(url, "test"), registry, limits=limits)
         running = asyncio.create_task(pipeline.run())
-        connection = await asyncpg.connect(migrated_database_url)
+        connection = await asyncpg.connect(database_url)
         try:
             yield World(
-                url=migrated_database_url,
+                url=database_url,
                 engine=engine,
                 connection=connection,
                 pipeline=pipeline,

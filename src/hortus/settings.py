@@ -131,6 +131,16 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_SIGN_UP",
         description="Whether everybody may make an account over the API (`open` or `closed`).",
     )
+    plantkeeper_open_networks: str = Field(
+        "",
+        validation_alias="HORTUS_PLANTKEEPER_OPEN_NETWORKS",
+        description="Networks from which `PATCH /api/v1/sensors/{id}` is taken without credentials.",
+    )
+    plant_fresh_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = Field(
+        3600,
+        validation_alias="HORTUS_PLANT_FRESH_SECONDS",
+        description="After so long without a reading, a quantity of a plant counts as without data.",
+    )
     token_signer_key: Path | None = Field(
         None,
         description="File with the key (32 bytes or more) of API tokens and web sessions; "

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "plants", "messages", "series"),
     ("alerts", "ingest", "rpc", "commands", "presence", "quarantine", "simulator"),
     ("kafka", "gateway"),
-    ("web", "api", "export", "live"),
+    ("web", "api", "plantkeeper", "export", "live"),
     ("command_line", "command_database"),
     ("app",),
     ("cli", "__main__"),

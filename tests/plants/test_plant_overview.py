@@ -18,7 +18,7 @@ from hortus.plants.links import (
     end_link,
     link_plant,
     links_of_plants,
-    unlink_everything,
+    unlink_plant,
 )
 from hortus.plants.overview import PlantOverview, overviews
 from hortus.plants.rules import InvalidPlant
@@ -161,7 +161,7 @@ async def test_links_do_not_overlap_and_the_past_stays(world: World) -> None:
         ]
         await delete_link(connection, second)
         later = now + timedelta(minutes=1)
-        await unlink_everything(connection, plant_id, now=later)
+        await unlink_plant(connection, plant_id, now=later)
         assert [(link.since, link.until) for link in await links_of(connection, plant_id)] == [
             (now - 3 * HOUR, now - HOUR),
             (now, later),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, insert, select, update
@@ -30,8 +30,10 @@ class LogIn:
     expires_at: datetime
 
 
-async def start_log_in(connection: AsyncConnection, user: User, now: datetime) -> UUID:
-    """Note a new log-in and return its id, for the refresh token. The caller commits."""
+async def start_log_in(
+    connection: AsyncConnection, user: User, now: datetime, lifetime: timedelta = REFRESH_LIFETIME
+) -> UUID:
+    """Note a new log-in and return its id, for the refresh or session token. The caller commits."""
     token_id = uuid4()
     await connection.execute(
         insert(RefreshTokenRow).values(
@@ -40,7 +42,7 @@ async def start_log_in(connection: AsyncConnection, user: User, now: datetime) -
             password_stamp=user.password_stamp,
             created_at=now,
             last_used_at=now,
-            expires_at=now + REFRESH_LIFETIME,
+            expires_at=now + lifetime,
         )
     )
     kept = (
@@ -74,6 +76,17 @@ async def use_log_in(connection: AsyncConnection, claims: RefreshClaims, now: da
     if stamp is None or user is None or not hmac.compare_digest(stamp, user.password_stamp):
         raise InvalidToken(Fault.EXPIRED)
     return user
+
+
+async def log_in_holds(connection: AsyncConnection, claims: RefreshClaims) -> bool:
+    """Whether a log-in was not ended, and the password is still the one it was made with."""
+    stamp = await connection.scalar(
+        select(RefreshTokenRow.password_stamp).where(
+            RefreshTokenRow.id == claims.token_id, RefreshTokenRow.user_id == claims.user_id
+        )
+    )
+    user = await find_user(connection, claims.user_id)
+    return stamp is not None and user is not None and hmac.compare_digest(stamp, user.password_stamp)
 
 
 async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime) -> list[LogIn]:

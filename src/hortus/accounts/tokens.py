@@ -3,6 +3,7 @@
     refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
     access          15 minutes goes with every request; cannot be revoked, hence so short
     live            15 minutes opens the live feed in a browser; worth nothing once the log-in's row is gone
+    session         24 hours   an access token that can be revoked: it ends with its row in `refresh_tokens`
     password reset  30 minutes sets a password once: it is bound to the password that it replaces
     archive         30 seconds downloads one archive: the link that a browser follows carries it
 
@@ -27,6 +28,9 @@ from hortus.errors import UsageError
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=365)
 LIVE_LIFETIME = timedelta(minutes=15)
+SESSION_LIFETIME = timedelta(hours=24)
+"""For clients that know no refresh tokens, those of PlantKeeper (contract PlantKeeper, 4.5)."""
+
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
 ARCHIVE_LIFETIME = timedelta(seconds=30)
 LEEWAY = timedelta(seconds=60)
@@ -47,6 +51,7 @@ class Kind(StrEnum):
     REFRESH = "Refresh"
     ACCESS = "Access"
     LIVE = "Live"
+    SESSION = "Session"
     PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
     ARCHIVE = "Archive"
 
@@ -76,7 +81,7 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """Whose log-in a refresh token, or one for the live feed, belongs to, and which."""
+    """Whose log-in a refresh token, a session token, or one for the live feed belongs to, and which."""
 
     user_id: int
     token_id: UUID
@@ -129,6 +134,11 @@ class Tokens:
         """Return a token that opens the live feed, for as long as the row of this log-in exists."""
         return self._sign(Kind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
+    def session(self, user_id: int, token_id: UUID, claims: Mapping[str, object]) -> str:
+        """Return a token to send with requests while its row exists. Clients may read `claims` in it."""
+        state = {"user_id": user_id, "token_id": str(token_id)}
+        return self._sign(Kind.SESSION, SESSION_LIFETIME, state, claims)
+
     def password_reset(self, user_id: int, password_stamp: str) -> str:
         """Return a token that lets whoever holds it replace the password with this stamp."""
         state = {"user_id": user_id, "password_stamp": password_stamp}
@@ -164,6 +174,10 @@ class Tokens:
         """Return what a token for the live feed says; the row tells if it was revoked. Raises InvalidToken."""
         return self._log_in_claims(token, Kind.LIVE)
 
+    def read_session(self, token: str) -> RefreshClaims:
+        """Return what a session token says; its row tells whether it was revoked. Raises InvalidToken."""
+        return self._log_in_claims(token, Kind.SESSION)
+
     def read_password_reset(self, token: str) -> PasswordResetClaims:
         """Return what a reset token says. Raises InvalidToken."""
         state = self._read(token, Kind.PASSWORD_RESET)
@@ -180,9 +194,15 @@ class Tokens:
             expires_at=self._clock() + ARCHIVE_LIFETIME + LEEWAY,
         )
 
-    def _sign(self, kind: Kind, lifetime: timedelta, state: Mapping[str, object]) -> str:
+    def _sign(
+        self,
+        kind: Kind,
+        lifetime: timedelta,
+        state: Mapping[str, object],
+        more_claims: Mapping[str, object] | None = None,
+    ) -> str:
         expires_at = int((self._clock() + lifetime).timestamp())
-        claims = {"exp": expires_at, "token_type": kind.value, "state": dict(state)}
+        claims = {**(more_claims or {}), "exp": expires_at, "token_type": kind.value, "state": dict(state)}
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def _log_in_claims(self, token: str, kind: Kind) -> RefreshClaims:

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from hortus.accounts.api_keys import ALL_SCOPES, KEY_PREFIX, Scope, find_key_holder
-from hortus.accounts.tokens import InvalidToken
+from hortus.accounts.log_ins import log_in_holds
+from hortus.accounts.tokens import Fault, InvalidToken
 from hortus.api.parts import Services, services_of
 from hortus.api.problems import Problem, TokenCategory, forbidden, not_found, unauthorized
 from hortus.api.rate_limits import network_of
@@ -65,15 +66,20 @@ class Caller:
 
 
 async def identify(request: Request) -> None:
-    """Find out who sends this request, for `CurrentCaller`.
+    """Find out who sends this request, for `CurrentCaller`. Raises Problem 429."""
+    services = await services_of(request)
+    request.scope[_CALLER] = await find_caller(request, services, request.headers.get("authorization"))
+
+
+async def find_caller(request: Request, services: Services, authorization: str | None) -> Caller:
+    """Return who sends a request with this `Authorization`.
 
     Raises Problem 429 for anonymous callers when there are too many of them.
     """
-    services = await services_of(request)
-    caller = await _caller_of(request.headers.get("authorization"), services)
+    caller = await _caller_of(authorization, services)
     if caller.user_id is None:
         services.limits.anonymous.take(network_of(request))
-    request.scope[_CALLER] = caller
+    return caller
 
 
 async def _identified(request: Request) -> Caller:
@@ -96,7 +102,18 @@ async def _caller_of(authorization: str | None, services: Services) -> Caller:
     try:
         return Caller(user_id=services.tokens.read_access(credential))
     except InvalidToken as error:
-        return Caller(fault=error.fault.value)
+        return await _caller_in_session(credential, services) or Caller(fault=error.fault.value)
+
+
+async def _caller_in_session(token: str, services: Services) -> Caller | None:
+    """Return who sends a session token; None if it is not one."""
+    try:
+        claims = services.tokens.read_session(token)
+    except InvalidToken as error:
+        return Caller(fault="expired") if error.fault is Fault.EXPIRED else None
+    async with services.reading() as connection:
+        holds = await log_in_holds(connection, claims)
+    return Caller(user_id=claims.user_id) if holds else Caller(fault="expired")
 
 
 async def _holder_of(key: str, services: Services) -> Caller:

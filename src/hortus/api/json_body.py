@@ -37,10 +37,10 @@ def json_body(model: type[Document]) -> Callable[[Request], Awaitable[Document]]
     return read
 
 
-async def read_json(request: Request) -> Any:
+async def read_json(request: Request, most_bytes: int = MOST_BODY_BYTES) -> Any:
     """Return the JSON value of the body. Raises Problem 400, 413 or 415."""
     _require_json_type(request)
-    return _parse_json(await read_bytes(request))
+    return _parse_json(await read_bytes(request, most_bytes))
 
 
 async def read_optional_json(request: Request) -> Any | None:

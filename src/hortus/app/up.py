@@ -16,6 +16,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from hortus.app.kit_transports import EndpointTransport
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
+from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
 from hortus.command_line import stop_requested
 from hortus.commands.watch import CommandWatch, follow_commands
@@ -169,6 +171,7 @@ async def _running(
     )
     hub = live_hub(settings, url, engine)
     async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
+        api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
         app = create_app(
             WebDependencies(
                 engine=engine,
@@ -177,7 +180,8 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-                api=_api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub),
+                api=api,
+                plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
         )
         settle_memory()
@@ -248,6 +252,7 @@ def _api(
             media_objects=objects,
             live=hub,
             page_sessions=Sessions(keys.sessions, engine),
+            plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
         )
     )
 

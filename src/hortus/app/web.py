@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from hortus.api.app import create_api
@@ -12,6 +13,7 @@ from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
+from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_url
@@ -78,6 +80,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 media_objects=media_of_command(settings, options.data_dir),
                 live=hub,
                 page_sessions=Sessions(keys.sessions, engine),
+                plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
             )
         )
         app = create_app(
@@ -87,6 +90,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 token_key=keys.tokens,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,
+                plantkeeper=plantkeeper_api(settings, api, None),
             )
         )
         settle_memory()

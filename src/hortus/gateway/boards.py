@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Integer, delete, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.errors import UsageError
@@ -93,7 +93,8 @@ async def register_board(
 ) -> RegisteredBoard:
     """Make a kit for a board, with the next free number if none is given. The caller commits.
 
-    Raises BoardExists or UsageError.
+    A number that was given before and that no board has any more comes back to its kit and its readings; it is
+    never given to somebody else by itself. Raises BoardExists or UsageError.
     """
     _check_name(name)
     await connection.exec_driver_sql(_NUMBERING_LOCK)
@@ -102,13 +103,20 @@ async def register_board(
     if not 1 <= sensor_id <= LARGEST_SENSOR_ID:
         raise UsageError(f"A sensor id is a whole number from 1 to {LARGEST_SENSOR_ID}.")
     serial = f"pk-{sensor_id}"
-    if await connection.scalar(select(KitRow.id).where(KitRow.serial == serial)) is not None:
+    if await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == sensor_id)) is not None:
         raise BoardExists(sensor_id)
+    board = {"sensor_id": sensor_id, "gateway_id": gateway_id}
+    retired_kit_id = await connection.scalar(
+        update(KitRow).where(KitRow.serial == serial).values(name=name).returning(KitRow.id)
+    )
+    if retired_kit_id is not None:
+        await connection.execute(insert(BoardRow).values(kit_id=retired_kit_id, **board))
+        return RegisteredBoard(sensor_id=sensor_id, serial=serial)
     kit_id = await connection.scalar(
         insert(KitRow).values(serial=serial, name=name, password_hash=_NO_PASSWORD).returning(KitRow.id)
     )
     assert kit_id is not None
-    await connection.execute(insert(BoardRow).values(kit_id=kit_id, sensor_id=sensor_id, gateway_id=gateway_id))
+    await connection.execute(insert(BoardRow).values(kit_id=kit_id, **board))
     await add_configuration(
         connection,
         kit_id,
@@ -220,9 +228,17 @@ async def list_waiting_boards(connection: AsyncConnection) -> list[WaitingBoard]
     return [WaitingBoard(**row) for row in rows.mappings()]
 
 
+async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
+    """Take no more readings of a board. Its kit stays with everything that it measured. The caller commits."""
+    await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
+
+
 async def _next_sensor_id(connection: AsyncConnection) -> int:
-    newest = await connection.scalar(select(func.max(BoardRow.sensor_id)))
-    return (newest or 0) + 1
+    """Return a number above all that were given: a retired board may still send under its own."""
+    given = func.substring(KitRow.serial, 4).cast(Integer)
+    of_kits = select(func.max(given)).where(KitRow.serial.regexp_match("^pk-[0-9]{1,9}$"))
+    newest = await connection.scalars(union_all(select(func.max(BoardRow.sensor_id)), of_kits))
+    return max(each or 0 for each in newest) + 1
 
 
 def _check_name(name: str) -> None:

@@ -94,7 +94,7 @@ class GatewaySettings(Settings):
     def admission_rules(self) -> AdmissionRules:
         """Return whose readings are taken. Raises InvalidGatewaySettings."""
         return AdmissionRules(
-            networks=_networks(self.gateway_networks),
+            networks=parse_networks("HORTUS_GATEWAY_NETWORKS", self.gateway_networks) or LOCAL_NETWORKS,
             known_sensors=_sensors(self.gateway_known_sensors),
             pin_addresses=self.gateway_pin_addresses,
             per_sensor=Rate(at_once=5, refill_seconds=self.gateway_sensor_seconds),
@@ -145,14 +145,13 @@ def read_gateway_settings() -> GatewaySettings:
         raise InvalidGatewaySettings(f"Some settings cannot be used. {problems}.") from error
 
 
-def _networks(text: str) -> tuple[Network, ...]:
-    if not text.strip():
-        return LOCAL_NETWORKS
+def parse_networks(variable: str, text: str) -> tuple[Network, ...]:
+    """Return the networks that a setting names. Raises InvalidGatewaySettings."""
     try:
         return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise InvalidGatewaySettings(
-            f"HORTUS_GATEWAY_NETWORKS must look like 192.168.1.0/24,10.0.0.0/8: {error}."
+            f"{variable} must look like 192.168.1.0/24,10.0.0.0/8: {error}."
         ) from error
 
 

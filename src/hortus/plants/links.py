@@ -123,9 +123,14 @@ async def delete_link(connection: AsyncConnection, link_id: int) -> None:
     await connection.execute(delete(PlantLinkRow).where(PlantLinkRow.id == link_id))
 
 
-async def unlink_everything(connection: AsyncConnection, plant_id: int, *, now: datetime) -> None:
-    """End all links of a plant. The caller has locked it, and commits."""
-    await _end_all(connection, PlantLinkRow.plant_id == plant_id, now)
+async def unlink_plant(
+    connection: AsyncConnection, plant_id: int, *, now: datetime, kit_ids: Collection[int] | None = None
+) -> None:
+    """End all links of a plant, or those to these kits. The caller has locked it, and commits."""
+    condition = PlantLinkRow.plant_id == plant_id
+    if kit_ids is not None:
+        condition = and_(condition, PlantLinkRow.kit_id.in_(kit_ids))
+    await _end_all(connection, condition, now)
 
 
 async def unlink_kit(connection: AsyncConnection, kit_id: int, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ judged by another thermometer with each reading.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.plants.links import Link
 from hortus.plants.state import Reading
 
-LOOK_BACK = timedelta(days=30)
-"""A reading that is older than this is not looked for."""
+_RECENTLY = timedelta(hours=3)
+"""So far back single readings are looked at; what is older was rolled up by then (docs/series.md)."""
 
+# A series that is silent is looked for in vain among the recent readings of its whole kit, so they are few.
 _LATEST = text(
     """
-    SELECT s.kit_id, s.name, s.quantity_type_id, r.value, r.datetime
+    SELECT s.kit_id, s.name, s.quantity_type_id,
+        coalesce(r.value, h.last_value) AS value, coalesce(r.datetime, h.last_at) AS datetime
     FROM (
         SELECT p.kit_id, p.id AS peripheral_id, p.name, e.quantity_type_id
         FROM peripherals p
@@ -35,8 +37,14 @@ _LATEST = text(
         SELECT m.value, m.datetime FROM raw_measurements m
         WHERE m.kit_id = s.kit_id AND m.datetime > :since
             AND m.peripheral_id = s.peripheral_id AND m.quantity_type_id = s.quantity_type_id
-        ORDER BY m.datetime DESC LIMIT 1
+        ORDER BY m.datetime DESC, m.id DESC LIMIT 1
     ) r ON true
+    LEFT JOIN LATERAL (
+        SELECT last_value, last_at FROM series_hours
+        WHERE r.value IS NULL
+            AND peripheral_id = s.peripheral_id AND quantity_type_id = s.quantity_type_id
+        ORDER BY hour DESC, last_at DESC LIMIT 1
+    ) h ON true
     ORDER BY s.kit_id, s.name, s.quantity_type_id
     """
 )
@@ -58,7 +66,7 @@ async def measured_by(
 ) -> dict[int, dict[int, Measured]]:
     """Return by plant and quantity type what measures it through its present links."""
     current = [link for link in links if link.until is None]
-    of_kits = await _series_of_kits(connection, {link.source.kit_id for link in current}, now)
+    of_kits = await latest_of_kits(connection, {link.source.kit_id for link in current}, now)
     candidates: dict[tuple[int, int], list[tuple[bool, Measured]]] = {}
     for link in current:
         for each in _series_of_link(link, of_kits.get(link.source.kit_id, ())):
@@ -77,27 +85,30 @@ async def measured_by(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Series:
+class LatestOfSeries:
+    """What a series of a kit's active configuration measured last; None before the first reading."""
+
     peripheral_name: str
     quantity_type_id: int
     reading: Reading | None
 
 
-async def _series_of_kits(
-    connection: AsyncConnection, kit_ids: set[int], now: datetime
-) -> dict[int, list[_Series]]:
-    found: dict[int, list[_Series]] = {}
+async def latest_of_kits(
+    connection: AsyncConnection, kit_ids: Collection[int], now: datetime
+) -> dict[int, list[LatestOfSeries]]:
+    """Return by kit what each series of its active configuration measured last, in the order of names."""
+    found: dict[int, list[LatestOfSeries]] = {}
     if not kit_ids:
         return found
-    rows = await connection.execute(_LATEST, {"kit_ids": sorted(kit_ids), "since": now - LOOK_BACK})
+    rows = await connection.execute(_LATEST, {"kit_ids": sorted(kit_ids), "since": now - _RECENTLY})
     for kit_id, name, quantity_type_id, value, moment in rows:
         reading = None if moment is None else Reading(value=value, at=moment)
-        series = _Series(peripheral_name=name, quantity_type_id=quantity_type_id, reading=reading)
+        series = LatestOfSeries(peripheral_name=name, quantity_type_id=quantity_type_id, reading=reading)
         found.setdefault(kit_id, []).append(series)
     return found
 
 
-def _series_of_link(link: Link, of_kit: Sequence[_Series]) -> list[Measured]:
+def _series_of_link(link: Link, of_kit: Sequence[LatestOfSeries]) -> list[Measured]:
     """Return the series that a link means. A series that is linked by itself is there although it is silent."""
     source = link.source
     if source.peripheral_name is None or source.quantity_type_id is None:
@@ -110,7 +121,7 @@ def _series_of_link(link: Link, of_kit: Sequence[_Series]) -> list[Measured]:
             == (source.peripheral_name, source.quantity_type_id)
         ]
         wanted = wanted or [
-            _Series(
+            LatestOfSeries(
                 peripheral_name=source.peripheral_name,
                 quantity_type_id=source.quantity_type_id,
                 reading=None,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hortus.accounts.api_keys import Scope
 from hortus.accounts.store import find_user
 from hortus.api.caller import Caller, CurrentCaller
-from hortus.api.documentation import HIDDEN, WITH_BODY, next_page, problems, request_body
+from hortus.api.documentation import GUARDED, WITH_BODY, next_page, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.paging import x_next
 from hortus.api.parameters import Identifier, IdInBody, IdInQuery
@@ -130,18 +130,22 @@ async def describe_species(
     return JsonReply(species_object(made), status_code=201)
 
 
-@router.get("/species/{speciesId}", response_model=SpeciesObject, responses=HIDDEN, summary="A species")
+@router.get("/species/{speciesId}", response_model=SpeciesObject, responses=GUARDED, summary="A species")
 async def show_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
     """Built-in, or the caller's own."""
     async with services.reading() as connection:
-        species = await _visible_species(connection, caller, species_id)
+        species = await visible_species(connection, caller, species_id)
+    if species is None:
+        raise caller.refusal()
+    if not species.is_built_in:
+        caller.require_scope(Scope.READ)
     return JsonReply(species_object(species))
 
 
 @router.patch(
     "/species/{speciesId}",
     response_model=SpeciesObject,
-    responses=HIDDEN | problems(403) | WITH_BODY,
+    responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(SpeciesChangeBody, _EXAMPLE),
     summary="Change a species of one's own",
 )
@@ -174,7 +178,7 @@ async def edit_species(
 @router.delete(
     "/species/{speciesId}",
     response_class=Response,
-    responses=HIDDEN | problems(403, 409),
+    responses=GUARDED | problems(409),
     summary="Delete a species of one's own",
 )
 async def remove_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
@@ -188,40 +192,29 @@ async def remove_species(services: UsedServices, caller: CurrentCaller, species_
     return empty_reply()
 
 
+async def visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species | None:
+    """Return a species that is built in, or the caller's own; None if there is none with this id."""
+    species = await find_species(connection, species_id)
+    if species is None or species.is_built_in:
+        return species
+    user = None if caller.user_id is None else await find_user(connection, caller.user_id)
+    is_own = user is not None and (user.is_admin or species.owner_id == user.id)
+    return species if is_own else None
+
+
 async def require_visible_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
     """Refuse a species for a plant that is not there, or that the caller may not see. Raises Problem 400."""
-    if species_id is None:
-        return
-    species = await find_species(connection, species_id)
-    if species is None or not (species.is_built_in or await _is_own(connection, caller, species)):
+    if species_id is not None and await visible_species(connection, caller, species_id) is None:
         raise invalid_parameters({"speciesId": [NOT_FOUND]}, f"There is no species {species_id}.")
 
 
-async def _visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:
-    species = await find_species(connection, species_id)
-    if species is None:
-        raise caller.refusal()
-    if not species.is_built_in:
-        if not await _is_own(connection, caller, species):
-            raise caller.refusal()
-        caller.require_scope(Scope.READ)
-    return species
-
-
 async def _own_species(connection: AsyncConnection, caller: Caller, species_id: int) -> None:
-    species = await find_species(connection, species_id)
-    if species is None or not (species.is_built_in or await _is_own(connection, caller, species)):
+    species = await visible_species(connection, caller, species_id)
+    if species is None:
         raise caller.refusal()
     if species.is_built_in:
         raise caller.denial("Built-in species cannot be changed. Describe one of your own instead.")
     caller.require_scope(Scope.CONFIGURE)
-
-
-async def _is_own(connection: AsyncConnection, caller: Caller, species: Species) -> bool:
-    if caller.user_id is None:
-        return False
-    user = await find_user(connection, caller.user_id)
-    return user is not None and (user.is_admin or species.owner_id == user.id)
 
 
 def _ranges(bodies: list[RangeBody]) -> dict[int, Range]:

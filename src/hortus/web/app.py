@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -33,6 +34,8 @@ from hortus.web.rendering import Templates
 from hortus.web.sessions import Sessions
 from hortus.web.status_store import StatusReader
 
+PLANTKEEPER_PATH = "/api/v1"
+
 _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "static"
 _GZIP_FROM_BYTES = 1024
@@ -51,7 +54,8 @@ class WebDependencies:
     `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` proves
     tokens that reset a password; without it there is no page for them. `pipeline` and
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
-    `metrics_token` lets its holders read /metrics from elsewhere. `api` is what answers below /api.
+    `metrics_token` lets its holders read /metrics from elsewhere. `api` is what answers below /api,
+    and `plantkeeper` below /api/v1.
     """
 
     engine: AsyncEngine
@@ -61,6 +65,7 @@ class WebDependencies:
     endpoint_counters: object | None = None
     metrics_token: str | None = None
     api: ASGIApp | None = None
+    plantkeeper: ASGIApp | None = None
     clock: Callable[[], datetime] = _now
 
 
@@ -119,9 +124,26 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         receiver = GatewayReceiver(engine, pipeline)
         app.add_route(RECEIVE_PATH, receiver.receive, methods=["POST"])
 
+    if dependencies.plantkeeper is not None:
+        app.router.routes += [
+            Route(PLANTKEEPER_PATH, _WithSlash(dependencies.plantkeeper, PLANTKEEPER_PATH)),
+            Mount(PLANTKEEPER_PATH, dependencies.plantkeeper),
+        ]
     if dependencies.api is not None:
         app.mount("/api", dependencies.api)
     app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
+
+
+class _WithSlash:
+    """Answers the path of a mounted application itself, which a mount leaves to others."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self._app = app
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root_path = scope.get("root_path", "") + self._path
+        await self._app({**scope, "path": f"{root_path}/", "root_path": root_path}, receive, send)
 
 
 class _CachedStaticFiles(StaticFiles):

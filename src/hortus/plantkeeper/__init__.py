@@ -1,0 +1,1 @@
+"""The API of PlantKeeper's backend, for its clients (docs/plantkeeper-api.md)."""
