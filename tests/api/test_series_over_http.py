@@ -2,109 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import asyncpg
 import pytest
-from api_client import Installation, Person, assert_problem
-
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.ingest.batch import ResolvedBatch
-from hortus.ingest.store import store_rows
-from hortus.kits.store import CreatedKit, CreatedPeripheral, NewPeripheral, add_configuration
-from hortus.series.rollups import roll_up
-
-TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
-EVERY_MINUTE = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
-LONG_AGO = datetime(2026, 1, 10, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class Chamber:
-    """A kit whose owner looks at what it measures."""
-
-    api: Installation
-    kit: CreatedKit
-    owner: Person
-    peripherals: dict[str, CreatedPeripheral]
-
-    async def measured(
-        self, readings: list[tuple[datetime, float]], name: str = "Air", quantity_type: int = TEMPERATURE
-    ) -> None:
-        """Store readings as every path of ingest does."""
-        batch = ResolvedBatch()
-        peripheral = self.peripherals[name]
-        for at, value in readings:
-            batch.raw.device_time_ms.append(round(at.timestamp() * 1000))
-            batch.raw.received_at_ms.append(round(at.timestamp() * 1000))
-            batch.raw.value.append(value)
-            batch.raw.id.append(secrets.token_bytes(16))
-            batch.raw.kit_id.append(self.kit.id)
-            batch.raw.peripheral_id.append(peripheral.id)
-            batch.raw.kit_configuration_id.append(1)
-            batch.raw.quantity_type_id.append(quantity_type)
-        batch.peripheral_ids = {peripheral.id}
-        connection = await self._connect()
-        async with connection.transaction():
-            await store_rows(connection, batch)
-        await connection.close()
-
-    async def rolled_up(self) -> None:
-        connection = await self._connect()
-        await roll_up(connection, datetime.now(UTC) + timedelta(days=2))
-        await connection.close()
-
-    async def configured(self, names: list[str], configuration: Any = EVERY_MINUTE) -> None:
-        """Give the kit an active configuration with temperature sensors of these names."""
-        wanted = [
-            NewPeripheral(definition="Virtual temperature sensor", name=name, configuration=configuration)
-            for name in names
-        ]
-        async with self.api.engine.begin() as connection:
-            made = await add_configuration(
-                connection, self.kit.id, description=None, peripherals=wanted, active=True
-            )
-        self.peripherals.update({peripheral.name: peripheral for peripheral in made})
-
-    async def series(self) -> list[dict[str, Any]]:
-        response = await self.api.client.get(f"/kits/{self.kit.serial}/series", headers=self.owner.headers)
-        assert response.status_code == 200, response.text
-        listed: list[dict[str, Any]] = response.json()
-        return listed
-
-    async def chart(self, series_id: int | None = None, **query: Any) -> dict[str, Any]:
-        """Return the chart of this series, or of the only one."""
-        if series_id is None:
-            (only,) = await self.series()
-            series_id = only["id"]
-        response = await self.api.client.get(
-            f"/kits/{self.kit.serial}/series/{series_id}",
-            params={name.rstrip("_"): value for name, value in query.items()},
-            headers=self.owner.headers,
-        )
-        assert response.status_code == 200, response.text
-        found: dict[str, Any] = response.json()
-        return found
-
-    async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            self.api.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        )
+from api_client import Installation, assert_problem
+from series_chamber import LONG_AGO, Chamber, make_chamber
 
 
 @pytest.fixture
 async def chamber(api: Installation) -> Chamber:
-    kit = await api.kit()
-    made = Chamber(api, kit, await api.member(kit), {})
-    await made.configured(["Air"])
-    connection = await made._connect()
-    now = Month.of(datetime.now(UTC))
-    await ensure_partitions(connection, [now.later(-1), now.later(1)])
-    await connection.close()
-    return made
+    return await make_chamber(api)
 
 
 async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(chamber: Chamber) -> None:

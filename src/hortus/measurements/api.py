@@ -1,13 +1,15 @@
-"""Endpoints about measurements (contract, 4.8)."""
+"""Endpoints about measurements (contract, 4.8): lists of readings and of aggregates, page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+import datetime as clock
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from pydantic import BeforeValidator, Field
+from sqlalchemy.engine import RowMapping
 from starlette.responses import Response
 
 from hortus.api.caller import CurrentCaller
@@ -15,16 +17,22 @@ from hortus.api.documentation import HIDDEN, next_page, problems
 from hortus.api.kit_access import access_to_kit
 from hortus.api.objects import ApiObject
 from hortus.api.paging import Cursor, next_link
-from hortus.api.parameters import IdInQuery
+from hortus.api.parameters import IdInQuery, TimeInQuery, integer_text, require_order
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.replies import JsonReply, format_time
 from hortus.kits.api import KitSerial
-from hortus.measurements.store import AggregateFilter, newest_aggregates
+from hortus.measurements.store import Order, Wanted, page_of_aggregates, page_of_readings
 
 router = APIRouter(tags=["Measurements"])
 
 PAGE_SIZE = 50
+MOST_ON_A_PAGE = 1000
+
+Limit = Annotated[
+    Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_ON_A_PAGE)],
+    Query(description="How many on a page."),
+]
 
 
 class AggregateMeasurement(ApiObject):
@@ -35,9 +43,49 @@ class AggregateMeasurement(ApiObject):
     kit_id: int
     kit_configuration_id: int
     quantity_type_id: int
-    datetime_start: datetime
-    datetime_end: datetime
+    datetime_start: clock.datetime
+    datetime_end: clock.datetime
     values: dict[str, float]
+
+
+class RawMeasurement(ApiObject):
+    """One reading. `datetime` is the kit's clock, `receivedAt` that of this installation."""
+
+    id: UUID
+    peripheral_id: int
+    kit_id: int
+    kit_configuration_id: int
+    quantity_type_id: int
+    datetime: clock.datetime
+    received_at: clock.datetime
+    value: float
+
+
+# A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+async def wanted_measurements(
+    configuration: IdInQuery = None,
+    peripheral: IdInQuery = None,
+    quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+    order: Annotated[Order, Query(description="Newest first (`desc`), or oldest first.")] = Order.DESC,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Wanted:
+    """Return what the query of a list of measurements asks for. Raises Problem 400."""
+    require_order(start, end)
+    position = None if cursor is None else Cursor.parse(cursor)
+    return Wanted(
+        configuration_id=configuration,
+        peripheral_id=peripheral,
+        quantity_type_id=quantity_type,
+        start=start,
+        end=end,
+        order=order,
+        after=(position.at, position.id) if position else None,
+    )
+
+
+WantedMeasurements = Annotated[Wanted, Depends(wanted_measurements)]
 
 
 @router.get(
@@ -52,35 +100,62 @@ async def list_aggregates(
     services: UsedServices,
     caller: CurrentCaller,
     serial: KitSerial,
-    configuration: IdInQuery = None,
-    peripheral: IdInQuery = None,
-    quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
-    cursor: Annotated[str | None, Query()] = None,
+    wanted: WantedMeasurements,
+    limit: Limit = PAGE_SIZE,
 ) -> Response:
-    """Newest first, 50 at a time."""
-    position = None if cursor is None else Cursor.parse(cursor)
-    wanted = AggregateFilter(
-        configuration_id=configuration, peripheral_id=peripheral, quantity_type_id=quantity_type
-    )
+    """Newest first, 50 at a time, unless asked for otherwise. `from` and `to` are about when they start."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
-        before = (position.at, position.id) if position else None
-        rows = await newest_aggregates(connection, access.kit_id, wanted, before, PAGE_SIZE + 1)
-    page = rows[:PAGE_SIZE]
-    headers = {}
-    if len(rows) > PAGE_SIZE:
-        last = page[-1]
-        headers = next_link(
-            f"/kits/{access.kit['serial']}/aggregate-measurements",
-            {
-                "cursor": Cursor(at=last["datetime_start"], id=last["id"]),
-                "configuration": configuration,
-                "peripheral": peripheral,
-                "quantityType": quantity_type,
-            },
-        )
-    return JsonReply([aggregate_object(row) for row in page], headers=headers)
+        rows = await page_of_aggregates(connection, access.kit_id, wanted, limit + 1)
+    headers = _next(
+        rows, "datetime_start", f"/kits/{access.kit['serial']}/aggregate-measurements", wanted, limit
+    )
+    return JsonReply([aggregate_object(row) for row in rows[:limit]], headers=headers)
+
+
+@router.get(
+    "/kits/{kitSerial}/raw-measurements",
+    response_model=list[RawMeasurement],
+    responses=HIDDEN
+    | problems(403)
+    | next_page("Link", '</kits/k-3467-bcdf-ghjk/raw-measurements?cursor=…&peripheral=7>; rel="next"'),
+    summary="A kit's readings",
+)
+async def list_readings(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    wanted: WantedMeasurements,
+    limit: Limit = PAGE_SIZE,
+) -> Response:
+    """Newest first, 50 at a time, unless asked for otherwise. `from` is included, `to` is not."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        rows = await page_of_readings(connection, access.kit_id, wanted, limit + 1, services.clock())
+    headers = _next(rows, "datetime", f"/kits/{access.kit['serial']}/raw-measurements", wanted, limit)
+    return JsonReply([_reading_object(row) for row in rows[:limit]], headers=headers)
+
+
+def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit: int) -> dict[str, str]:
+    """Return the header that leads to the next page, if there is one. Parameters as usual are left out."""
+    if len(rows) <= limit:
+        return {}
+    last = rows[limit - 1]
+    return next_link(
+        path,
+        {
+            "cursor": Cursor(at=last[at], id=last["id"]),
+            "configuration": wanted.configuration_id,
+            "peripheral": wanted.peripheral_id,
+            "quantityType": wanted.quantity_type_id,
+            "from": wanted.start,
+            "to": wanted.end,
+            "order": None if wanted.order is Order.DESC else wanted.order,
+            "limit": None if limit == PAGE_SIZE else limit,
+        },
+    )
 
 
 def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -95,4 +170,17 @@ def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
         "datetimeEnd": format_time(row["datetime_end"]),
         # The database may have kept a whole number without its `.0`.
         "values": {name: float(value) for name, value in row["values"].items()},
+    }
+
+
+def _reading_object(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "peripheralId": row["peripheral_id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "quantityTypeId": row["quantity_type_id"],
+        "datetime": format_time(row["datetime"]),
+        "receivedAt": format_time(row["received_at"]),
+        "value": row["value"],
     }
