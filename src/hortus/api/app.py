@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 import hortus.accounts.api
 import hortus.accounts.tokens_api
+import hortus.alerts.api
 import hortus.commands.api
 import hortus.commands.kit_rpc_api
 import hortus.definitions.api
@@ -75,6 +76,7 @@ _ROUTERS = (
     hortus.ledger.api.router,
     hortus.quarantine.api.router,
     hortus.messages.api.router,
+    hortus.alerts.api.router,
     hortus.plants.species_api.router,
     hortus.plants.plants_api.router,
     hortus.plants.links_api.router,

@@ -20,6 +20,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.alerts.judge import AlertJudge
+from hortus.alerts.message_ends import note_message_end
 from hortus.database.engine import CONNECTION_FAILURES, connector
 from hortus.database.maintenance import maintain
 from hortus.database.url import DatabaseUrl
@@ -71,7 +73,16 @@ async def _deliver_messages(parts: JobParts) -> None:
         log.warning("this process sends no messages to people: set TOKEN_SIGNER_KEY, or name --data-dir")
         await asyncio.Event().wait()
         return
-    await MessageDelivery(parts.engine, access.seal, access.carriers()).run()
+    await MessageDelivery(parts.engine, access.seal, access.carriers(), ended=note_message_end).run()
+
+
+async def _judge_readings(parts: JobParts) -> None:
+    access = parts.messages
+    if access is None:
+        log.warning("this process raises no alerts: set TOKEN_SIGNER_KEY, or name --data-dir")
+        await asyncio.Event().wait()
+        return
+    await AlertJudge(parts.connector("hortus alerts"), parts.engine, access).run()
 
 
 def _of_media(
@@ -106,6 +117,7 @@ JOBS: tuple[Job, ...] = (
         _of_media(lambda parts, media: make_thumbnails(parts.connector("hortus thumbnails"), media)),
     ),
     Job("media-thinning", lambda parts: thin_regularly(parts.engine, _thinning_policy(parts.settings))),
+    Job("alerts", _judge_readings),
 )
 """All jobs of this version."""
 

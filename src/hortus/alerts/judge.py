@@ -1,0 +1,164 @@
+"""The job that judges: follows what is stored, and tells people.
+
+One process of an installation judges, the others stand by: they wait for an advisory lock, which ends with the
+connection of whoever holds it. Nothing is missed between two holders, nor by a notification that got lost: what
+is new is told by the state of each quantity, and a new holder looks at all kits first. Nothing is judged twice,
+since a state is only ever replaced by a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.alerts.judged_quantities import (
+    chosen_readings,
+    judged_quantities,
+    linked_kits,
+    new_readings,
+)
+from hortus.alerts.judging import judge_all
+from hortus.alerts.outcomes import Outcome, write_eventful, write_quiet
+from hortus.alerts.silence import SilenceWatch
+from hortus.alerts.withdrawal import withdraw_unjudged
+from hortus.messages.access import MessageAccess
+
+log = logging.getLogger(__name__)
+
+STORED_CHANNEL = "hortus_stored"
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('hortus alerts'))"
+_KITS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeLimits:
+    """Pauses, in seconds. What is stored within `gather_seconds` is judged together: that is cheaper."""
+
+    gather_seconds: float = 2.0
+    sweep_seconds: float = 60.0
+    standby_seconds: float = 5.0
+    statement_seconds: float = 60.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AlertJudge:
+    """Judges readings and silence until cancelled. Any number may run."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        engine: AsyncEngine,
+        access: MessageAccess,
+        *,
+        limits: JudgeLimits | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._connect = connect
+        self._engine = engine
+        self._access = access
+        self._limits = limits or JudgeLimits()
+        self._clock = clock
+        self._pending: set[int] = set()
+        self._look_at_all = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Wait for one's turn, and judge. Raises what the database raises; then it may be run again."""
+        connection = await self._connect()
+        try:
+            await self._wait_for_turn(connection)
+            await connection.add_listener(STORED_CHANNEL, self._stored)
+            self._look_at_all = True
+            await self._judge_for_ever(connection)
+        finally:
+            with contextlib.suppress(Exception):  # it may be half closed already; the lock ends with it
+                await connection.close(timeout=2)
+
+    async def _wait_for_turn(self, connection: asyncpg.Connection) -> None:
+        is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
+        while not is_mine:
+            await asyncio.sleep(self._limits.standby_seconds)
+            is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
+
+    async def _judge_for_ever(self, connection: asyncpg.Connection) -> None:
+        watch = SilenceWatch(self._engine, self._access, since=self._clock())
+        loop = asyncio.get_running_loop()
+        next_sweep = loop.time()
+        self._wake.set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, next_sweep - loop.time())):
+                    await self._wake.wait()
+            if self._wake.is_set():
+                await asyncio.sleep(self._limits.gather_seconds)
+                await self._judge_pending(connection)
+            if loop.time() >= next_sweep:
+                await self._sweep(watch)
+                next_sweep = loop.time() + self._limits.sweep_seconds
+
+    async def _sweep(self, watch: SilenceWatch) -> None:
+        await withdraw_unjudged(self._engine)
+        await watch.look(self._clock())
+
+    async def _judge_pending(self, connection: asyncpg.Connection) -> None:
+        self._wake.clear()
+        kit_ids, self._pending = self._pending, set()
+        if self._look_at_all:
+            self._look_at_all = False
+            kit_ids = await linked_kits(connection)
+        ordered = sorted(kit_ids)
+        for start in range(0, len(ordered), _KITS_AT_ONCE):
+            await self._judge(connection, set(ordered[start : start + _KITS_AT_ONCE]))
+
+    async def _judge(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
+        while kit_ids:
+            kit_ids = await judge_kits(connection, self._engine, self._access, kit_ids, self._clock())
+
+    def _stored(self, _connection: object, _process_id: int, _channel: str, payload: object) -> None:
+        if payload == "*":
+            self._look_at_all = True
+        else:
+            self._pending.update(map(int, str(payload).split()))
+        self._wake.set()
+
+
+async def judge_kits(
+    connection: asyncpg.Connection,
+    engine: AsyncEngine,
+    access: MessageAccess,
+    kit_ids: Collection[int],
+    now: datetime,
+) -> set[int]:
+    """Judge what is new of these kits; return those of which there is still more."""
+    quantities = await judged_quantities(connection, kit_ids)
+    if not quantities:
+        return set()
+    readings = await new_readings(connection, kit_ids, quantities, now)
+    outcomes = []
+    for quantity in quantities:
+        chosen = chosen_readings(quantity, readings, now)
+        if chosen is not None:
+            peripheral_id, new = chosen
+            state, events = judge_all(quantity.state, quantity.rule, new, now)
+            outcomes.append(Outcome(quantity, peripheral_id, state, events))
+    await write_quiet(connection, [outcome for outcome in outcomes if not outcome.events])
+    for outcome in _eventful(outcomes):
+        await write_eventful(engine, access, outcome, now)
+    return readings.unfinished_kits
+
+
+def _eventful(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes of which people are to be told, in the order of the plants: locks are taken so."""
+    found = [outcome for outcome in outcomes if outcome.events]
+    return sorted(found, key=lambda each: (each.quantity.plant_id, each.quantity.quantity_type_id))

@@ -1,0 +1,373 @@
+"""What becomes of stored readings: alerts with a life, one message each, whoever judges and however often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from garden import Garden, open_garden
+from hortus.alerts.judge import AlertJudge, JudgeLimits, judge_kits
+from hortus.alerts.message_ends import note_message_end
+from hortus.alerts.silence import SilenceWatch
+from hortus.alerts.withdrawal import withdraw_unjudged
+from hortus.database.engine import connector
+from hortus.database.url import DatabaseUrl
+from mail_server import until
+
+QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
+ATTENTION = ("flora@example.org", "Monty needs attention!")
+
+
+@pytest.fixture
+async def garden(module_database_url: str) -> AsyncIterator[Garden]:
+    async with open_garden(module_database_url) as made:
+        yield made
+
+
+def ago(**duration: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**duration)
+
+
+async def settle(garden: Garden, *, accepted: bool) -> None:
+    """Let all messages that wait end, as delivery does."""
+    async with garden.engine.begin() as connection:
+        rows = await connection.exec_driver_sql(
+            "UPDATE messages SET state = $1, finished_at = now() WHERE state = 'waiting' RETURNING id",
+            ("accepted" if accepted else "given-up",),
+        )
+        for message_id in rows.scalars().all():
+            await note_message_end(connection, UUID(str(message_id)), accepted)
+
+
+async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(garden: Garden) -> None:
+    garden.access = replace(garden.access, public_url="https://garden.example")
+    at = ago(minutes=1)
+    await garden.measure(16.5, at=at)
+    for _ in range(3):
+        await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+    assert await garden.messages() == [ATTENTION]
+    [body] = await garden.bodies()
+    assert body == (
+        "Monty needs attention: temperature is 16.5 °C, below 18 °C.\n"
+        "It is too cold.\n"
+        "\n"
+        "Right for it: 18 to 27 °C\n"
+        "Measured by: Roof\n"
+        f"Out of range since: {at:%Y-%m-%d %H:%M} UTC\n"
+        "\n"
+        f"https://garden.example/plants/{garden.plant}\n"
+    )
+
+
+async def test_readings_in_range_are_judged_and_nothing_is_said(garden: Garden) -> None:
+    await garden.measure(18)
+    await garden.measure(27)
+    await garden.judge()
+    assert await garden.alerts() == []
+    assert await garden.value("SELECT judged_until IS NOT NULL FROM alert_states WHERE quantity_type_id = 1")
+
+
+async def test_two_that_judge_at_once_make_one_alert_and_one_message(garden: Garden) -> None:
+    other = await asyncpg.connect(**DatabaseUrl.parse(garden.url).asyncpg_arguments())
+    try:
+        for round_ in range(5):
+            value = 10.0 if round_ % 2 == 0 else 20.0
+            await garden.measure(value)
+            now = datetime.now(UTC)
+            await asyncio.gather(
+                *(
+                    judge_kits(connection, garden.engine, garden.access, {garden.kit.id}, now)
+                    for connection in (garden.connection, other)
+                )
+            )
+            if round_ == 0:
+                await settle(garden, accepted=True)
+    finally:
+        await other.close()
+    assert await garden.alerts() == [("low", False), ("low", False), ("low", True)]
+    assert await garden.messages() == [ATTENTION]
+
+
+async def test_the_pause_begins_when_the_message_was_accepted(garden: Garden) -> None:
+    now = datetime.now(UTC)
+    await garden.measure(10, at=now - timedelta(minutes=3))
+    await garden.judge(now)
+    await garden.measure(10, at=now - timedelta(minutes=2))
+    await garden.judge(now + timedelta(minutes=30))
+    assert await garden.messages() == [ATTENTION]  # it still waits to be sent
+    await settle(garden, accepted=True)
+    for hours, messages in ((11.9, 1), (12.1, 2)):
+        later = datetime.now(UTC) + timedelta(hours=hours)
+        await garden.run("DELETE FROM raw_measurements")
+        await garden.measure(10, at=later)
+        await garden.judge(later)
+        assert len(await garden.messages()) == messages
+    assert await garden.alerts() == [("low", True)]
+    assert await garden.value("SELECT message_accepted_at IS NOT NULL FROM alerts")
+
+
+async def test_a_message_that_was_given_up_is_tried_anew_an_hour_later(garden: Garden) -> None:
+    await garden.measure(10, at=ago(minutes=2))
+    await garden.judge()
+    await settle(garden, accepted=False)
+    await garden.measure(10, at=ago(minutes=1))
+    await garden.judge()
+    assert len(await garden.messages()) == 1
+    later = datetime.now(UTC) + timedelta(minutes=61)
+    await garden.measure(10, at=later)
+    await garden.judge(later)
+    assert len(await garden.messages()) == 2
+
+
+async def test_who_has_seen_an_alert_is_not_reminded(garden: Garden) -> None:
+    await garden.measure(10)
+    await garden.judge()
+    await settle(garden, accepted=True)
+    await garden.run("UPDATE alerts SET seen_at = now()")
+    later = datetime.now(UTC) + timedelta(hours=13)
+    await garden.measure(10, at=later)
+    await garden.judge(later)
+    assert len(await garden.messages()) == 1
+
+
+async def test_it_is_over_when_the_value_is_well_inside_and_those_who_want_are_told(garden: Garden) -> None:
+    await garden.run(
+        "INSERT INTO notification_preferences (user_id, when_over) VALUES (:flora, true)", flora=garden.flora
+    )
+    await garden.measure(10, at=ago(minutes=5))
+    await garden.judge()
+    await settle(garden, accepted=True)
+    await garden.measure(18.44, at=ago(minutes=4))  # 5 % of the range are 0.45
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+    back_at = ago(minutes=3)
+    await garden.measure(18.45, at=back_at)
+    await garden.judge()
+    assert await garden.alerts() == [("low", False)]
+    assert await garden.messages() == [ATTENTION, ("flora@example.org", "Monty is well again")]
+    assert (await garden.bodies())[-1] == (
+        "Monty is well again: temperature is 18.45 °C.\n"
+        "\n"
+        "Right for it: 18 to 27 °C\n"
+        f"Back in range since: {back_at:%Y-%m-%d %H:%M} UTC\n"
+    )
+
+
+async def test_late_data_and_old_backlogs_do_not_alarm(garden: Garden) -> None:
+    await garden.measure(20, at=ago(minutes=5))
+    await garden.judge()
+    await garden.measure(10, at=ago(minutes=6))  # older than what was judged
+    await garden.judge()
+    await garden.run("DELETE FROM alert_states")
+    await garden.run("DELETE FROM raw_measurements")
+    for hours in (3, 2, 1.1):
+        await garden.measure(10, at=ago(hours=hours))
+    await garden.judge()
+    assert await garden.alerts() == []
+
+
+async def test_a_backlog_of_many_readings_is_judged_to_its_end(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hortus.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
+    for minutes in range(10, 0, -1):
+        await garden.measure(10 if minutes == 1 else 20, at=ago(minutes=minutes))
+    async with judging(garden):
+        await until(lambda: opened(garden))
+
+
+async def test_the_preferred_sensor_judges_and_the_other_only_when_it_is_silent(garden: Garden) -> None:
+    second = await garden.value(
+        "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
+        "SELECT kit_id, kit_configuration_id, peripheral_definition_id, 'zzz', configuration "
+        "FROM peripherals WHERE id = :id RETURNING id",
+        id=garden.thermometer.id,
+    )
+    other = replace(garden.thermometer, id=second)
+    await garden.measure(20, at=ago(minutes=10))
+    await garden.judge()
+    await garden.measure(10, at=ago(minutes=9), thermometer=other)
+    await garden.judge()
+    assert await garden.alerts() == []
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await garden.measure(10, at=later, thermometer=other)
+    await garden.judge(later)
+    assert await garden.alerts() == [("low", True)]
+
+
+async def test_only_who_may_see_the_kit_is_told_and_members_if_they_want(garden: Garden) -> None:
+    member, silent_member = await garden.person("member"), await garden.person("silent")
+    await garden.join(member)
+    await garden.join(silent_member)
+    await garden.run(
+        "INSERT INTO notification_preferences (user_id, of_shared_kits) VALUES (:member, true)", member=member
+    )
+    await garden.run("DELETE FROM kit_memberships WHERE user_id = :flora", flora=garden.flora)
+    await garden.measure(10)
+    await garden.judge()
+    assert await garden.messages() == [("member@example.org", "Monty needs attention!")]
+    await garden.run("UPDATE kits SET privacy_public_dashboard = true")
+    later = datetime.now(UTC) + timedelta(hours=13)
+    await settle(garden, accepted=True)
+    await garden.measure(10, at=later)
+    await garden.judge(later)
+    assert (await garden.messages())[1:] == [ATTENTION, ("member@example.org", "Monty needs attention!")]
+
+
+async def test_without_anybody_to_tell_the_alert_is_there_and_somebody_is_looked_for_again(
+    garden: Garden,
+) -> None:
+    with_mail, garden.access = garden.access, replace(garden.access, mail=None)
+    await garden.measure(10, at=ago(minutes=1))
+    await garden.judge()
+    assert (await garden.alerts(), await garden.messages()) == ([("low", True)], [])
+    garden.access = with_mail
+    later = datetime.now(UTC) + timedelta(minutes=11)
+    await garden.measure(10, at=later)
+    await garden.judge(later)
+    assert await garden.messages() == [ATTENTION]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE plant_links SET linked_until = now()",
+        "UPDATE plant_alert_settings SET enabled = false",
+        "DELETE FROM plant_ranges",
+    ],
+)
+async def test_an_alert_that_nothing_judges_any_more_is_withdrawn(garden: Garden, statement: str) -> None:
+    await garden.measure(10)
+    await garden.judge()
+    await withdraw_unjudged(garden.engine)
+    assert await garden.alerts() == [("low", True)]
+    await garden.run(statement)
+    await withdraw_unjudged(garden.engine)
+    assert await garden.alerts() == [("low", False)]
+    assert await garden.value("SELECT ending FROM alerts") == "withdrawn"
+
+
+@asynccontextmanager
+async def judging(garden: Garden) -> AsyncIterator[asyncio.Task[None]]:
+    connect = connector(DatabaseUrl.parse(garden.url), "hortus alerts")
+    task = asyncio.create_task(AlertJudge(connect, garden.engine, garden.access, limits=QUICK).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def opened(garden: Garden) -> bool:
+    return await garden.alerts() != []
+
+
+async def test_what_was_stored_while_nobody_judged_and_what_comes_then_is_judged(garden: Garden) -> None:
+    await garden.measure(10, at=ago(minutes=2))
+    async with judging(garden):
+        await until(lambda: opened(garden))
+        await garden.measure(20, at=ago(minutes=1))
+
+        async def over() -> bool:
+            return await garden.alerts() == [("low", False)]
+
+        await until(over)
+
+
+async def test_of_two_judges_one_stands_by_and_takes_over(garden: Garden) -> None:
+    async with judging(garden), judging(garden):
+
+        async def one_listens() -> bool:
+            return await holders(garden) == 1
+
+        await until(one_listens)
+        await garden.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        await garden.measure(10)
+        await until(lambda: opened(garden))
+    assert await garden.messages() == [ATTENTION]
+
+
+async def holders(garden: Garden) -> int:
+    return int(
+        await garden.value(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+    )
+
+
+async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(20)
+    await watch.look(start + timedelta(minutes=14))
+    assert await garden.alerts() == []
+    for minutes in (16, 17, 18):
+        await watch.look(start + timedelta(minutes=minutes))
+    assert await garden.alerts() == [("silent", True)]
+    assert await garden.messages() == [("flora@example.org", "Roof is silent")]
+    [body] = await garden.bodies()
+    assert body.startswith("Nothing is heard of Roof any more.\n")
+    assert f"The kit: {garden.kit.serial}\n" in body
+    await settle(garden, accepted=True)
+    await watch.look(start + timedelta(hours=12, minutes=30))
+    assert len(await garden.messages()) == 2  # a reminder
+    back_at = start + timedelta(hours=12, minutes=31)
+    await garden.run("UPDATE kit_last_seen SET datetime_last_seen = :at", at=back_at)
+    await watch.look(back_at)
+    assert await garden.alerts() == [("silent", False)]
+
+
+async def test_after_our_own_start_kits_have_time_to_be_heard(garden: Garden) -> None:
+    await garden.measure(20)
+    start = datetime.now(UTC) + timedelta(hours=5)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await watch.look(start + timedelta(minutes=14))
+    assert await garden.alerts() == []
+    await watch.look(start + timedelta(minutes=16))
+    assert await garden.alerts() == [("silent", True)]
+
+
+async def test_a_kit_that_never_spoke_is_not_silent_and_a_slow_one_has_its_time(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await watch.look(start + timedelta(days=1))
+    assert await garden.alerts() == []
+    await garden.measure(20)
+    configuration = '{"intervals": {"measurementInterval": 3600}}'
+    await garden.run("UPDATE peripherals SET configuration = CAST(:value AS json)", value=configuration)
+    await watch.look(start + timedelta(hours=2, minutes=59))
+    assert await garden.alerts() == []
+    await watch.look(start + timedelta(hours=3, minutes=1))
+    assert await garden.alerts() == [("silent", True)]
+
+
+async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
+    await garden.run(
+        "INSERT INTO boards (kit_id, sensor_id, silent_after_seconds, last_contact_at) "
+        "VALUES (:kit, 1, 60, now())",
+        kit=garden.kit.id,
+    )
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await watch.look(start + timedelta(seconds=50))
+    assert await garden.alerts() == []
+    await asyncio.gather(
+        *(
+            SilenceWatch(garden.engine, garden.access, since=start).look(start + timedelta(seconds=70))
+            for _ in range(2)
+        )
+    )
+    assert await garden.alerts() == [("silent", True)]
+    assert len(await garden.messages()) == 1
