@@ -21,6 +21,7 @@ from statistics import median
 import uvloop
 
 from figures.api_kit import CONNECTIONS, measure_api_kit, measure_bare_server
+from figures.archive import fill_one_kit, measure_archive, measure_bare_copy
 from figures.endpoint import measure_endpoint, measure_endpoint_alone
 from figures.full_table import fill
 from figures.latency import measure_latency
@@ -44,6 +45,9 @@ REACH_ENDPOINT_RATE = 6_000
 REACH_START_SECONDS = 4
 REACH_API_RATE = 1_500
 REACH_API_P99_MS = 30
+REACH_ARCHIVE_RATE = 150_000
+# "Flat": what a download may add to the memory from its first to its last quarter.
+REACH_ARCHIVE_GROWTH = 1.1
 
 # Of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
@@ -61,6 +65,7 @@ class Size:
     endpoint_readings: int
     starts: int
     api_seconds: float
+    archive_rows: int
 
 
 FULL = Size(
@@ -72,6 +77,7 @@ FULL = Size(
     endpoint_readings=200_000,
     starts=5,
     api_seconds=20,
+    archive_rows=5_000_000,
 )
 QUICK = Size(
     rounds=1,
@@ -82,6 +88,7 @@ QUICK = Size(
     endpoint_readings=50_000,
     starts=2,
     api_seconds=4,
+    archive_rows=500_000,
 )
 
 
@@ -269,6 +276,42 @@ async def api_kit(bench: Bench) -> None:
     )
 
 
+async def archive(bench: Bench) -> None:
+    """A kit's archive over the API, to a file, and what it takes in memory."""
+    data_dir = bench.data_dir("archive")
+    rows = bench.size.archive_rows
+    copied, ours = [], []
+    async with installation(data_dir) as stand:
+        serial = await fill_one_kit(stand, rows)
+        for _ in range(bench.size.rounds):
+            copied.append(await measure_bare_copy(stand, serial, rows))
+            print(f"  bare COPY: {copied[-1]:,.0f} rows/s", flush=True)
+    for _ in range(bench.size.rounds):
+        ours.append(await measure_archive(bench.folder, data_dir, serial, rows))
+        print(f"  archive: {ours[-1].describe()}", flush=True)
+    rate, reference = median(each.rate for each in ours), median(copied)
+    bench.found(
+        Result(
+            figure=f"archive of {rows:,} readings over the API",
+            value=f"{rate:,.0f} rows/s, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_ARCHIVE_RATE:,} rows/s",
+            reference=f"bare COPY to nowhere {reference:,.0f} rows/s",
+            met=rate >= REACH_ARCHIVE_RATE,
+        )
+    )
+    first, last = (median(each.memory.quarters()[part] for each in ours) for part in (0, -1))
+    peak = max(each.peak_bytes for each in ours)
+    bench.found(
+        Result(
+            figure="memory of `hortus up` in the last quarter of that download",
+            value=f"{last / MEBIBYTE:.0f} MB (peak of all: {peak / MEBIBYTE:.0f} MB)",
+            reach="flat",
+            reference=f"first quarter {first / MEBIBYTE:.0f} MB",
+            met=last <= first * REACH_ARCHIVE_GROWTH,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -276,6 +319,7 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "endpoint": endpoint,
     "start": start,
     "api-kit": api_kit,
+    "archive": archive,
     "full-table": full_table,
 }
 

@@ -281,6 +281,24 @@ async def test_what_arrives_during_a_download_is_left_out(api: Installation, sou
     assert [line[0] for line in lines] == [micros(each.time) for each in readings]
 
 
+async def test_downloads_that_were_given_up_leave_no_work_behind(serve: Any) -> None:
+    # More than there are threads for compressing.
+    limits = ExportLimits(at_once=30, per_person=30)
+    async with serve(exports=limits) as api:
+        source = await measured_kit(api)
+        readings = await add_readings(api, source, 1000)
+        async with api.engine.connect() as other:
+            await other.execute(text("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE"))
+            for _ in range(12):
+                params = {"token": await new_token(api, source)}
+                async with api.client.stream("GET", f"{source.path}/archive", params=params) as answer:
+                    assert answer.status_code == 200
+                    waiting = await backends(api, "wait_event_type = 'Lock'")
+                await api.scalar("SELECT pg_terminate_backend(:pid)", pid=waiting)
+        files = unzip((await download(api, source)).content)
+        assert len(rows(files["raw_measurements.csv"])) == len(readings) + 1
+
+
 async def test_as_many_downloads_at_once_as_there_is_room_for(serve: Any) -> None:
     limits = ExportLimits(at_once=3, anonymous_at_once=1, per_person=2)
     async with serve(exports=limits) as api:

@@ -18,6 +18,7 @@ import pyarrow.parquet
 import pytest
 from api_client import Installation, Person, assert_problem
 from export_world import START, MeasuredKit, add_aggregate, add_readings, measured_kit, micros
+from sqlalchemy import text
 
 from hortus.export import parquet, source
 from hortus.export.limits import ExportLimits
@@ -222,6 +223,26 @@ async def test_who_takes_nothing_is_dropped_and_holds_nothing(serve: Any) -> Non
                 while (answer := await export(api, kit)).status_code == 503:
                     await asyncio.sleep(0.05)
             assert len(answer.text.splitlines()) == 60_001
+
+
+async def test_who_reads_slowly_holds_no_lock(api: Installation, kit: MeasuredKit) -> None:
+    await add_readings(api, kit, 60_000)
+    address = urlsplit(api.base_url)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(slow, (address.hostname, address.port))
+    reader, writer = await asyncio.open_connection(sock=slow, limit=1024)
+    writer.write(f"GET /api{kit.path}/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode())
+    writer.write(f"Authorization: {kit.owner.headers['Authorization']}\r\n\r\n".encode())
+    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    # Most of it is still to come, and yet nothing keeps others from changing the table.
+    async with asyncio.timeout(60), api.engine.begin() as other:
+        await other.execute(text("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE"))
+    content = await reader.read()
+    assert content.endswith(b"\r\n0\r\n\r\n")
+    assert content.count(str(kit.configuration).encode()) >= 60_000
+    writer.close()
 
 
 async def test_who_goes_away_leaves_no_work_behind(serve: Any) -> None:

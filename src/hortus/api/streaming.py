@@ -69,6 +69,10 @@ class StreamedReply(Response):
             gone = asyncio.create_task(_until_gone(receive))
             try:
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                # Only the end of the server does this. The connection is closed, which tells the client; if it
+                # were raised, it would be reported as a fault of ours.
+                log.warning("%s is broken off: the server stops", self._name)
             finally:
                 sending.cancel()
                 gone.cancel()

@@ -26,7 +26,7 @@ from hortus.export.reading import Piece, aggregates_of_stretch, find_value_names
 from hortus.export.selection import Selection, Where
 from hortus.export.source import Source
 
-ROW_GROUP_ROWS = 100_000
+ROW_GROUP_ROWS = 60_000
 
 
 class ParquetNotInstalled(UsageError):
