@@ -23,6 +23,8 @@ COMMANDS = {
     "kit": "hortus.kits.cli:app",
     "user": "hortus.accounts.cli:user_app",
     "export": "hortus.export.cli:export_command",
+    "plant": "hortus.plants.cli:plant_app",
+    "species": "hortus.plants.cli:species_app",
     "ledger": "hortus.ledger.cli:ledger",
     "media": "hortus.media.cli:app",
     "quarantine": "hortus.quarantine.cli:app",
