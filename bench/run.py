@@ -25,6 +25,7 @@ from figures.archive import fill_one_kit, measure_archive, measure_bare_copy
 from figures.endpoint import measure_endpoint, measure_endpoint_alone
 from figures.full_table import fill
 from figures.latency import measure_latency
+from figures.live import measure_live
 from figures.memory import measure_memory
 from figures.start import measure_starts
 from figures.throughput import Throughput, measure_received, measure_stored
@@ -43,6 +44,7 @@ REACH_P50_MS, REACH_P99_MS = 30, 250
 REACH_FULL_SHARE = 0.8
 REACH_ENDPOINT_RATE = 6_000
 REACH_START_SECONDS = 4
+REACH_LIVE_P99_MS = 200
 REACH_API_RATE = 1_500
 REACH_API_P99_MS = 30
 REACH_ARCHIVE_RATE = 150_000
@@ -66,6 +68,8 @@ class Size:
     starts: int
     api_seconds: float
     archive_rows: int
+    live_clients: int
+    live_seconds: float
 
 
 FULL = Size(
@@ -78,6 +82,8 @@ FULL = Size(
     starts=5,
     api_seconds=20,
     archive_rows=5_000_000,
+    live_clients=500,
+    live_seconds=30,
 )
 QUICK = Size(
     rounds=1,
@@ -89,6 +95,8 @@ QUICK = Size(
     starts=2,
     api_seconds=4,
     archive_rows=500_000,
+    live_clients=100,
+    live_seconds=5,
 )
 
 
@@ -312,6 +320,33 @@ async def archive(bench: Bench) -> None:
     )
 
 
+async def live(bench: Bench) -> None:
+    """From the commit of a reading to everybody who looks at its kit: 10 readings per second."""
+    size, rate = bench.size, 10.0
+    async with installation(bench.data_dir("live")) as stand:
+        found = await measure_live(
+            bench.folder,
+            stand,
+            clients=size.live_clients,
+            rate=rate,
+            readings=int(rate * size.live_seconds),
+        )
+    print(
+        f"  {found.values:,} values told, the slowest after {found.most_ms:.0f} ms; "
+        f"{found.cpu_share:.0%} of a core, "
+        f"{found.cpu_us_per_value:.0f} µs per value and client, {found.memory_bytes / MEBIBYTE:.0f} MB"
+    )
+    bench.found(
+        Result(
+            figure=f"live feed, commit to {size.live_clients} clients at {rate:.0f} readings/s",
+            value=f"p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms, {found.skipped} skipped, "
+            f"{found.cpu_share:.2f} cores",
+            reach=f"p99 ≤ {REACH_LIVE_P99_MS} ms, all told",
+            met=found.p99_ms <= REACH_LIVE_P99_MS and found.skipped == 0,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -320,6 +355,7 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "start": start,
     "api-kit": api_kit,
     "archive": archive,
+    "live": live,
     "full-table": full_table,
 }
 

@@ -64,11 +64,11 @@ class Feed:
     subscribers: dict[Subscriber, None] = field(default_factory=dict)
     waiting: int = 0
     horizon: int | None = None
-    _seen: dict[tuple[datetime, UUID], int] = field(default_factory=dict)
+    _seen: dict[tuple[datetime, UUID | int], int] = field(default_factory=dict)
     _last: dict[Hashable, Item] = field(default_factory=dict)
     _newest_at: datetime = _LONG_AGO
     _floor: datetime = _LONG_AGO
-    _held_back: list[tuple[datetime, UUID, Item]] = field(default_factory=list)
+    _held_back: list[tuple[datetime, UUID | int, Item]] = field(default_factory=list)
 
     @property
     def key(self) -> FeedKey:
@@ -119,7 +119,7 @@ class Feed:
         They are all at or above the last horizon, or if there were more, the newest of `found`. `horizon` is
         that of this look, to be asked for at the next one.
         """
-        new = sorted((item for item in items if (item.at, item.id) not in self._seen), key=_order)
+        new = sorted(filter(self._is_new, items), key=_order)
         if found > len(items):
             # The older ones are left out for good, or they would be missed again at the next look.
             self._floor = max(self._floor, min(item.at for item in items))
@@ -154,6 +154,13 @@ class Feed:
         while self._held_back and self._held_back[0][0] <= now:
             self._tell(heapq.heappop(self._held_back)[2])
 
+    def _is_new(self, item: Item) -> bool:
+        if self._seen.get((item.at, item.id)) == item.transaction:
+            return False
+        # A row may change in what is not told of it.
+        last = self._last.get(item.series)
+        return last is None or (last.at, last.id, last.result) != (item.at, item.id, item.result)
+
     def _tell(self, item: Item) -> None:
         last = self._last.get(item.series)
         is_late = last is not None and item.at < last.at
@@ -168,5 +175,5 @@ class Feed:
             subscriber.missed(count)
 
 
-def _order(item: Item) -> tuple[datetime, UUID]:
+def _order(item: Item) -> tuple[datetime, UUID | int]:
     return (item.at, item.id)

@@ -59,7 +59,8 @@ class LiveHub:
         self.check = check
         self._clock = clock
         self._feeds: dict[FeedKey, Feed] = {}
-        self._feeds_of_kit: dict[int, list[Feed]] = {}
+        # By id and by serial, as announcements name kits.
+        self._feeds_of_kit: dict[str, list[Feed]] = {}
         self._dirty: dict[FeedKey, None] = {}
         self._doubted: dict[Subscriber, None] = {}
         self._woken = asyncio.Event()
@@ -82,7 +83,8 @@ class LiveHub:
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = Feed(topic, kit_id, serial, self.limits.values_held_back)
-            self._feeds_of_kit.setdefault(kit_id, []).append(feed)
+            for name in (str(kit_id), serial):
+                self._feeds_of_kit.setdefault(name, []).append(feed)
             self._mark(feed)
         feed.waiting += 1
         try:
@@ -225,7 +227,7 @@ class LiveHub:
             )
         feed.load(
             horizon,
-            [topic.item(row, feed.serial) for row in told if row["id"] is not None],
+            [topic.item(row, feed.serial) for row in told if row[topic.id] is not None],
             [topic.item(row, feed.serial) for row in future],
         )
         async with self._loaded:
@@ -252,7 +254,7 @@ class LiveHub:
                 feed.forget()
                 self._mark(feed)
                 continue
-            items = [topic.item(row, feed.serial) for row in found if row["id"] is not None]
+            items = [topic.item(row, feed.serial) for row in found if row[topic.id] is not None]
             new = feed.take(horizon, items, found[0]["found"] or 0, now)
             # Not more at once than may wait for a reader: each has a chance to take them before the next come.
             for some in _chunks(new, max(1, self.limits.waiting_values // 2)):
@@ -264,8 +266,7 @@ class LiveHub:
         if payload == "*":
             concerned = list(self._feeds.values())
         else:
-            kit_ids = (int(text) for text in payload.split() if text.isdecimal())
-            concerned = [feed for kit_id in kit_ids for feed in self._feeds_of_kit.get(kit_id, ())]
+            concerned = [feed for name in payload.split() for feed in self._feeds_of_kit.get(name, ())]
         for feed in concerned:
             if feed.topic.channel == channel:
                 self._mark(feed)
@@ -308,10 +309,11 @@ class LiveHub:
     def _drop_if_unneeded(self, feed: Feed) -> None:
         if not feed.is_needed and self._feeds.get(feed.key) is feed:
             del self._feeds[feed.key]
-            of_kit = self._feeds_of_kit[feed.kit_id]
-            of_kit.remove(feed)
-            if not of_kit:
-                del self._feeds_of_kit[feed.kit_id]
+            for name in (str(feed.kit_id), feed.serial):
+                of_kit = self._feeds_of_kit[name]
+                of_kit.remove(feed)
+                if not of_kit:
+                    del self._feeds_of_kit[name]
 
 
 def _chunks(values: list[T], size: int) -> Iterator[list[T]]:

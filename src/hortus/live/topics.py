@@ -22,6 +22,8 @@ import orjson
 from hortus.api.replies import format_time
 from hortus.ingest.store import LIVE_CHANNEL
 from hortus.measurements.api import aggregate_object
+from hortus.media.api import media_object
+from hortus.presence.store import PRESENCE_CHANNEL
 
 # Ids of transactions are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
 _AT_OR_ABOVE_HORIZON = "((r.xmin::text::bigint - {horizon}) & 4294967295) < 2147483648"
@@ -38,17 +40,19 @@ class Item:
 
     series: Hashable
     at: datetime
-    id: UUID
+    id: UUID | int
     transaction: int
     result: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A kind of stored things. `time` and `series` are columns, `columns` further ones that `tell` needs.
+    """A kind of stored things. `time`, `id` and `series` are columns, `columns` further ones that `tell` needs.
+
+    A row that changes is told again, if that changes what is told of it.
 
     What is older than `depth` is history and not told; nor is what is older by `slack` than the newest of its
-    kit. `channel` announces which kits have new ones.
+    kit. `channel` announces which kits have new ones, by their ids or serials.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Topic:
     tell: Callable[[asyncpg.Record, str], dict[str, Any]]
     depth: timedelta
     slack: timedelta
+    id: str = "id"
     channel: str = LIVE_CHANNEL
 
     @property
@@ -75,7 +80,7 @@ class Topic:
                 FROM {self.table} r
                 WHERE r.kit_id = f.kit_id AND r.{self.time} >= f.since
                   AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")}
-                ORDER BY r.{self.time} DESC, r.id DESC LIMIT $4
+                ORDER BY r.{self.time} DESC, r.{self.id} DESC LIMIT $4
             ) t ON true
         """  # noqa: S608  (made of our own constants)
 
@@ -86,7 +91,7 @@ class Topic:
         return f"""
             SELECT DISTINCT ON ({series}) {self._selection} FROM {self.table} r
             WHERE r.kit_id = $1 AND r.{self.time} BETWEEN $2 AND $3
-            ORDER BY {series}, r.{self.time} DESC, r.id DESC
+            ORDER BY {series}, r.{self.time} DESC, r.{self.id} DESC
         """  # noqa: S608
 
     @property
@@ -94,12 +99,12 @@ class Topic:
         """Rows whose time has not come. Parameters: kit id, from when, most rows (the earliest first)."""
         return f"""
             SELECT {self._selection} FROM {self.table} r
-            WHERE r.kit_id = $1 AND r.{self.time} > $2 ORDER BY r.{self.time}, r.id LIMIT $3
+            WHERE r.kit_id = $1 AND r.{self.time} > $2 ORDER BY r.{self.time}, r.{self.id} LIMIT $3
         """  # noqa: S608
 
     @property
     def _selection(self) -> str:
-        names = dict.fromkeys((self.time, "id", *self.series, *self.columns))
+        names = dict.fromkeys((self.time, self.id, *self.series, *self.columns))
         return ", ".join(f"r.{name}" for name in names) + ", r.xmin::text::bigint AS transaction"
 
     def item(self, row: asyncpg.Record, serial: str) -> Item:
@@ -107,7 +112,7 @@ class Topic:
         return Item(
             series=tuple(row[column] for column in self.series),
             at=row[self.time],
-            id=row["id"],
+            id=row[self.id],
             transaction=row["transaction"],
             result=orjson.dumps(self.tell(row, serial)).decode(),
         )
@@ -130,6 +135,18 @@ def _aggregate(row: asyncpg.Record, serial: str) -> dict[str, Any]:
     return {"kitSerial": serial, **aggregate_object({**dict(row), "values": values})}
 
 
+def _medium(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    return {"kitSerial": serial, **media_object({**dict(row), "metadata": orjson.loads(row["metadata"])})}
+
+
+def _presence(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    return {
+        "kitSerial": serial,
+        "state": row["announced_state"],
+        "since": format_time(row["announced_since"]),
+    }
+
+
 RAW_MEASUREMENTS = Topic(
     name="raw_measurements",
     table="raw_measurements",
@@ -150,4 +167,26 @@ AGGREGATE_MEASUREMENTS = Topic(
     depth=timedelta(hours=6),
     slack=timedelta(hours=6),
 )
-TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS)}
+MEDIA = Topic(
+    name="media",
+    table="media",
+    time="datetime",
+    series=("peripheral_id",),
+    columns=("kit_id", "kit_configuration_id", "name", "type", "metadata", "size", "thumbnail"),
+    tell=_medium,
+    depth=timedelta(days=1),
+    slack=timedelta(days=1),
+)
+PRESENCE = Topic(
+    name="presence",
+    table="kit_presence",
+    time="announced_since",
+    series=("kit_id",),
+    columns=("announced_state",),
+    tell=_presence,
+    depth=timedelta(days=36_500),  # a state lasts until the next one
+    slack=timedelta(days=36_500),
+    id="kit_id",
+    channel=PRESENCE_CHANNEL,
+)
+TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE)}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from sqlalchemy.engine import RowMapping
 from starlette.responses import Response
 
 from hortus.api.caller import CurrentCaller
@@ -95,7 +95,7 @@ async def list_media(
                 "limit": None if limit == PAGE_SIZE else limit,
             },
         )
-    return JsonReply([_media_object(row) for row in page], headers=headers)
+    return JsonReply([media_object(row) for row in page], headers=headers)
 
 
 @router.delete("/media/{mediaId}", response_class=Response, responses=GUARDED, summary="Delete a medium")
@@ -111,7 +111,8 @@ async def remove_medium(
     return empty_reply()
 
 
-def _media_object(row: RowMapping) -> dict[str, Any]:
+def media_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a medium as the contract writes it (4.1), from its row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

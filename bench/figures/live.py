@@ -1,0 +1,171 @@
+"""From a commit to the clients of the live feed: one kit that many people look at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+import httpx
+
+from hortus.database.engine import connector
+from hortus.ingest.pipeline import IngestPipeline
+from hortus.kits.registry import KitRegistry
+from hortus.wire.codec import encode_raw_measurement
+from hortus.wire.messages import RawMeasurement
+from live_clients import ARRIVED, ClientsOrder, ClientsOutcome
+from rig.installation import Installation, Kit
+from rig.processes import BenchError, cpu_seconds, free_port, resident_bytes, running, until
+
+HORTUS = Path(sys.executable).parent / "hortus"
+_PROGRAM = Path(__file__).parents[1] / "live_clients.py"
+_START_SECONDS = 60.0
+_SUBSCRIBE_SECONDS = 120.0
+_FINISH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFigures:
+    """Milliseconds from a commit to a client, over all values and clients; processor time is the server's."""
+
+    values: int
+    skipped: int
+    p50_ms: float
+    p99_ms: float
+    most_ms: float
+    cpu_share: float
+    cpu_us_per_value: float
+    memory_bytes: int
+
+
+@dataclass(eq=False)
+class CommitTimes:
+    """A transport that notes when each reading was committed (its handle is the reading's number)."""
+
+    committed_at: dict[int, float] = field(default_factory=dict)
+
+    def settle(self, handles: Sequence[int]) -> None:
+        """Note the moment: right after the commit."""
+        now = time.time()
+        self.committed_at.update(dict.fromkeys(handles, now))
+
+    def refuse(self, handle: int, reason: str) -> None:
+        """Fail: every reading of this load is good."""
+        raise BenchError(f"Reading {handle} was refused: {reason}")
+
+
+async def measure_live(
+    folder: Path, stand: Installation, *, clients: int, rate: float, readings: int
+) -> LiveFigures:
+    """Store readings of one kit at this rate, and see when each client has each."""
+    kit = stand.kits[0]
+    await stand.connection.execute(
+        "UPDATE kits SET privacy_public_dashboard = true WHERE serial = $1", kit.serial
+    )
+    log = folder / "arrived.log"
+    async with _web(folder, stand) as (port, process_id):
+        order = ClientsOrder(
+            url=f"ws://127.0.0.1:{port}/api/ws",
+            serial=kit.serial,
+            clients=clients,
+            readings=readings,
+            log=str(log),
+        )
+        async with _clients(folder, order) as process:
+            began, cpu_before = time.time(), cpu_seconds(process_id)
+            times = await _store(stand, kit, rate, readings)
+            outcome = ClientsOutcome(**json.loads(await _line(process, folder, _FINISH_SECONDS)))
+            seconds, cpu = time.time() - began, cpu_seconds(process_id) - cpu_before
+            memory = resident_bytes(process_id)
+    if outcome.told + outcome.skipped != clients * readings or outcome.twice:
+        raise BenchError(f"{clients * readings:,} values should have been told; it was {outcome}.")
+    delays = sorted(
+        (arrived_at - times.committed_at[number]) * 1000
+        for number, arrived_at in ARRIVED.iter_unpack(log.read_bytes())
+    )
+    cuts = quantiles(delays, n=100)
+    return LiveFigures(
+        values=outcome.told,
+        skipped=outcome.skipped,
+        p50_ms=cuts[49],
+        p99_ms=cuts[98],
+        most_ms=delays[-1],
+        cpu_share=cpu / seconds,
+        cpu_us_per_value=cpu / max(1, outcome.told) * 1e6,
+        memory_bytes=memory,
+    )
+
+
+async def _store(stand: Installation, kit: Kit, rate: float, readings: int) -> CommitTimes:
+    """Store readings as an ingester does, evenly, and return when each was committed."""
+    pipeline = IngestPipeline(connector(stand.url, "measuring ingest"), KitRegistry())
+    working = asyncio.create_task(pipeline.run())
+    times = CommitTimes()
+    began = time.perf_counter()
+    try:
+        for number in range(readings):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            peripheral, quantity_type = kit.series[number % len(kit.series)]
+            reading = RawMeasurement(
+                id=uuid.uuid4().bytes,
+                datetime_ms=int(time.time() * 1000),
+                peripheral=peripheral,
+                quantity_type=quantity_type,
+                value=float(number),
+            )
+            topic = f"kit/{kit.serial}/measurement/raw"
+            pipeline.offer(times, number, topic, encode_raw_measurement(reading))
+        await until(lambda: len(times.committed_at) == readings, "the last commit")
+    finally:
+        await pipeline.stop(5)
+        await working
+    return times
+
+
+@contextlib.asynccontextmanager
+async def _web(folder: Path, stand: Installation) -> AsyncIterator[tuple[int, int]]:
+    """Run `hortus web`; yield its port and process id."""
+    key, port, log = folder / "token-signer.key", free_port(), folder / "web.log"
+    key.write_text(secrets.token_urlsafe(48))
+    environment = {
+        "DATABASE_URL": stand.url.libpq(),
+        "TOKEN_SIGNER_KEY": str(key),
+        "HORTUS_LIVE_CONNECTIONS_PER_ADDRESS": "10000",
+    }
+    command = [str(HORTUS), "web", "--port", str(port)]
+    async with running(command, log=log, environment=environment) as process, httpx.AsyncClient() as http:
+        async with asyncio.timeout(_START_SECONDS):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if (await http.get(f"http://127.0.0.1:{port}/readyz")).is_success:
+                        break
+                if process.returncode is not None:
+                    raise BenchError(f"`hortus web` ended early: {log.read_text()[-500:]}")
+                await asyncio.sleep(0.05)
+        yield port, process.pid
+
+
+@contextlib.asynccontextmanager
+async def _clients(folder: Path, order: ClientsOrder) -> AsyncIterator[asyncio.subprocess.Process]:
+    async with running([sys.executable, _PROGRAM], log=folder / "live-clients.log", talks=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
+        await _line(process, folder, _SUBSCRIBE_SECONDS)
+        yield process
+
+
+async def _line(process: asyncio.subprocess.Process, folder: Path, timeout_seconds: float) -> bytes:
+    assert process.stdout is not None
+    async with asyncio.timeout(timeout_seconds):
+        line = await process.stdout.readline()
+    if not line:
+        raise BenchError(f"The clients ended early: {(folder / 'live-clients.log').read_text()[-500:].strip()}")
+    return line
