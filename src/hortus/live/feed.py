@@ -18,6 +18,9 @@ from hortus.live.topics import Item, Topic
 CLOCK_GRACE = timedelta(seconds=5)
 """A value that is ahead of our clock by less is told at once; others when their time has come (P8)."""
 
+# Where each thing is a series of its own, what is history has to go some time.
+_MOST_SERIES = 1000
+
 _CIRCLE = 2**32
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -132,6 +135,9 @@ class Feed:
             if (transaction - horizon) % _CIRCLE < _CIRCLE // 2 and key[0] >= oldest
         }
         self.horizon = horizon
+        if len(self._last) > _MOST_SERIES:
+            history = now - self.topic.depth
+            self._last = {series: item for series, item in self._last.items() if item.at >= history}
         return new
 
     def tell(self, items: Iterable[Item], now: datetime) -> None:

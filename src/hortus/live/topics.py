@@ -19,7 +19,8 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from hortus.api.replies import format_time
+from hortus.alerts.announcements import ALERTS_CHANNEL
+from hortus.api.replies import format_optional_time, format_time
 from hortus.ingest.store import LIVE_CHANNEL
 from hortus.measurements.api import aggregate_object
 from hortus.media.api import media_object
@@ -47,12 +48,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A kind of stored things. `time`, `id` and `series` are columns, `columns` further ones that `tell` needs.
+    """A kind of stored things, one row of `table` each. A row that changes is told again, if that shows.
 
-    A row that changes is told again, if that changes what is told of it.
-
-    What is older than `depth` is history and not told; nor is what is older by `slack` than the newest of its
-    kit. `channel` announces which kits have new ones, by their ids or serials.
+    `time` is an expression over the row `r`, `id` and `series` are columns, `columns` further ones that `tell`
+    needs. What is older than `depth` is history and not told; nor is what is older by `slack` than the newest
+    of its kit. `channel` announces which kits have new ones, by their ids or serials.
     """
 
     name: str
@@ -78,9 +78,9 @@ class Topic:
             LEFT JOIN LATERAL (
                 SELECT {self._selection}, count(*) OVER () AS found
                 FROM {self.table} r
-                WHERE r.kit_id = f.kit_id AND r.{self.time} >= f.since
+                WHERE r.kit_id = f.kit_id AND {self.time} >= f.since
                   AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")}
-                ORDER BY r.{self.time} DESC, r.{self.id} DESC LIMIT $4
+                ORDER BY {self.time} DESC, r.{self.id} DESC LIMIT $4
             ) t ON true
         """  # noqa: S608  (made of our own constants)
 
@@ -90,8 +90,8 @@ class Topic:
         series = ", ".join(f"r.{column}" for column in self.series)
         return f"""
             SELECT DISTINCT ON ({series}) {self._selection} FROM {self.table} r
-            WHERE r.kit_id = $1 AND r.{self.time} BETWEEN $2 AND $3
-            ORDER BY {series}, r.{self.time} DESC, r.{self.id} DESC
+            WHERE r.kit_id = $1 AND {self.time} >= $2 AND {self.time} <= $3
+            ORDER BY {series}, {self.time} DESC, r.{self.id} DESC
         """  # noqa: S608
 
     @property
@@ -99,19 +99,19 @@ class Topic:
         """Rows whose time has not come. Parameters: kit id, from when, most rows (the earliest first)."""
         return f"""
             SELECT {self._selection} FROM {self.table} r
-            WHERE r.kit_id = $1 AND r.{self.time} > $2 ORDER BY r.{self.time}, r.{self.id} LIMIT $3
+            WHERE r.kit_id = $1 AND {self.time} > $2 ORDER BY {self.time}, r.{self.id} LIMIT $3
         """  # noqa: S608
 
     @property
     def _selection(self) -> str:
-        names = dict.fromkeys((self.time, self.id, *self.series, *self.columns))
-        return ", ".join(f"r.{name}" for name in names) + ", r.xmin::text::bigint AS transaction"
+        names = ", ".join(f"r.{name}" for name in dict.fromkeys((self.id, *self.series, *self.columns)))
+        return f"{self.time} AS told_at, {names}, r.xmin::text::bigint AS transaction"
 
     def item(self, row: asyncpg.Record, serial: str) -> Item:
         """Return what to tell of a row of the kit with this serial."""
         return Item(
             series=tuple(row[column] for column in self.series),
-            at=row[self.time],
+            at=row["told_at"],
             id=row[self.id],
             transaction=row["transaction"],
             result=orjson.dumps(self.tell(row, serial)).decode(),
@@ -147,12 +147,33 @@ def _presence(row: asyncpg.Record, serial: str) -> dict[str, Any]:
     }
 
 
+def _alert(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    """Return an alert without names: who may hear the kit need not be one who may see the plant."""
+    return {
+        "id": row["id"],
+        "kitSerial": serial,
+        "kind": row["kind"],
+        "condition": row["condition"],
+        "state": "open" if row["over_at"] is None else "over",
+        "plantId": row["plant_id"],
+        "quantityTypeId": row["quantity_type_id"],
+        "value": row["value"],
+        "minimum": row["minimum"],
+        "maximum": row["maximum"],
+        "beganAt": format_time(row["began_at"]),
+        "openedAt": format_time(row["opened_at"]),
+        "seenAt": format_optional_time(row["seen_at"]),
+        "overAt": format_optional_time(row["over_at"]),
+        "ending": row["ending"],
+    }
+
+
 RAW_MEASUREMENTS = Topic(
     name="raw_measurements",
     table="raw_measurements",
-    time="datetime",
+    time="r.datetime",
     series=("peripheral_id", "quantity_type_id"),
-    columns=("value",),
+    columns=("datetime", "value"),
     tell=_raw_measurement,
     depth=timedelta(minutes=30),
     slack=timedelta(minutes=5),
@@ -160,9 +181,9 @@ RAW_MEASUREMENTS = Topic(
 AGGREGATE_MEASUREMENTS = Topic(
     name="aggregate_measurements",
     table="aggregate_measurements",
-    time="datetime_start",
+    time="r.datetime_start",
     series=("peripheral_id", "quantity_type_id"),
-    columns=("datetime_end", "kit_id", "kit_configuration_id", "values"),
+    columns=("datetime_start", "datetime_end", "kit_id", "kit_configuration_id", "values"),
     tell=_aggregate,
     depth=timedelta(hours=6),
     slack=timedelta(hours=6),
@@ -170,9 +191,9 @@ AGGREGATE_MEASUREMENTS = Topic(
 MEDIA = Topic(
     name="media",
     table="media",
-    time="datetime",
+    time="r.datetime",
     series=("peripheral_id",),
-    columns=("kit_id", "kit_configuration_id", "name", "type", "metadata", "size", "thumbnail"),
+    columns=("datetime", "kit_id", "kit_configuration_id", "name", "type", "metadata", "size", "thumbnail"),
     tell=_medium,
     depth=timedelta(days=1),
     slack=timedelta(days=1),
@@ -180,13 +201,28 @@ MEDIA = Topic(
 PRESENCE = Topic(
     name="presence",
     table="kit_presence",
-    time="announced_since",
+    time="r.announced_since",
     series=("kit_id",),
-    columns=("announced_state",),
+    columns=("announced_since", "announced_state"),
     tell=_presence,
     depth=timedelta(days=36_500),  # a state lasts until the next one
     slack=timedelta(days=36_500),
     id="kit_id",
     channel=PRESENCE_CHANNEL,
 )
-TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE)}
+ALERTS = Topic(
+    name="alerts",
+    table="alerts",
+    # Of its last change; those that are null do not count.
+    time="greatest(r.opened_at, r.seen_at, r.over_at)",
+    series=("id",),
+    columns=(
+        *("kind", "condition", "plant_id", "quantity_type_id", "value", "minimum", "maximum"),
+        *("began_at", "opened_at", "seen_at", "over_at", "ending"),
+    ),
+    tell=_alert,
+    depth=timedelta(days=1),
+    slack=timedelta(days=1),
+    channel=ALERTS_CHANNEL,
+)
+TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE, ALERTS)}
