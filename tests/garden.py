@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import insert, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.accounts.tables import UserRow
 from hortus.alerts.judge import judge_kits
@@ -28,7 +28,9 @@ SEAL = Seal(KEY)
 MAIL = MailAccount(host="127.0.0.1", port=1, security=Security.NONE, sender="hortus@garden.example")
 TEMPERATURE = 1
 
-_EMPTY = "; ".join(f"DELETE FROM {table}" for table in ("raw_measurements", "plants", "kits", "users"))
+_EMPTY = "; ".join(
+    f"DELETE FROM {table}" for table in ("raw_measurements", "plants", "kits", "users", "presence_listening")
+)
 
 
 @dataclass(kw_only=True)
@@ -53,7 +55,8 @@ class Garden:
             await connection.execute(text(statement), parameters)
 
     async def person(self, name: str) -> int:
-        return await add_person(self.engine, name)
+        async with self.engine.begin() as connection:
+            return await add_person(connection, name)
 
     async def join(self, person: int, *, kit_id: int | None = None, access_super: bool = False) -> None:
         await self.run(
@@ -93,16 +96,15 @@ class Garden:
         return [SEAL.open(row["sealed_body"]) for row in rows]
 
 
-async def add_person(engine: AsyncEngine, name: str) -> int:
-    async with engine.begin() as connection:
-        statement = insert(UserRow).values(
-            username=name,
-            display_name=name,
-            password_hash="none",
-            email_address=f"{name}@example.org",
-            gravatar_alternative=name,
-        )
-        return int(await connection.scalar(statement.returning(UserRow.id)) or 0)
+async def add_person(connection: AsyncConnection, name: str) -> int:
+    statement = insert(UserRow).values(
+        username=name,
+        display_name=name,
+        password_hash="none",
+        email_address=f"{name}@example.org",
+        gravatar_alternative=name,
+    )
+    return int(await connection.scalar(statement.returning(UserRow.id)) or 0)
 
 
 async def store_reading(
@@ -141,6 +143,7 @@ async def open_garden(database_url: str, **access: Any) -> AsyncIterator[Garden]
             async with engine.begin() as transaction:
                 kit = await KitStore().create(transaction, NewKit(name="Roof"))
                 thermometer, *_ = await add_standard_configuration(transaction, kit.id)
+                flora = await add_person(transaction, "flora")
             garden = Garden(
                 url=database_url,
                 engine=engine,
@@ -148,7 +151,7 @@ async def open_garden(database_url: str, **access: Any) -> AsyncIterator[Garden]
                 access=MessageAccess(**({"seal": SEAL, "mail": MAIL} | access)),
                 kit=kit,
                 thermometer=thermometer,
-                flora=await add_person(engine, "flora"),
+                flora=flora,
                 plant=0,
             )
             await garden.join(garden.flora, access_super=True)

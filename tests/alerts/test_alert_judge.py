@@ -339,6 +339,23 @@ async def test_after_our_own_start_kits_have_time_to_be_heard(garden: Garden) ->
     assert await garden.alerts() == [("silent", True)]
 
 
+async def test_while_nobody_of_us_listens_no_kit_is_silent(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(20)
+    minutes = [timedelta(minutes=each) for each in range(60)]
+    listening = "INSERT INTO presence_listening (listening_since, listening_until) VALUES (:since, :until)"
+    await garden.run(listening, since=start, until=start)
+    await watch.look(start + minutes[30])  # nobody has listened since
+    changed = "UPDATE presence_listening SET listening_since = :since, listening_until = :until"
+    await garden.run(changed, since=start + minutes[30], until=start + minutes[44])
+    await watch.look(start + minutes[44])  # somebody listens again, not yet for long
+    assert await garden.alerts() == []
+    await garden.run(changed, since=start + minutes[30], until=start + minutes[46])
+    await watch.look(start + minutes[46])
+    assert await garden.alerts() == [("silent", True)]
+
+
 async def test_a_kit_that_never_spoke_is_not_silent_and_a_slow_one_has_its_time(garden: Garden) -> None:
     start = datetime.now(UTC)
     watch = SilenceWatch(garden.engine, garden.access, since=start)

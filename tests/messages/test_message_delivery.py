@@ -16,16 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.accounts.tables import UserRow
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
+from hortus.errors import UsageError
 from hortus.messages.access import MessageAccess
 from hortus.messages.delivery import DeliveryLimits, MessageDelivery
 from hortus.messages.mail import MailDelivery
-from hortus.messages.mail_account import MailAccount, Security
+from hortus.messages.mail_account import MailAccount, Security, mail_account
 from hortus.messages.outcome import Letter, NotDelivered
 from hortus.messages.queue import NewMessage, NothingToRetry, list_messages, put_in, retry, take_due
 from hortus.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
 from hortus.messages.sealing import Seal
 from hortus.messages.services import ServicePolicy
 from hortus.messages.tables import Kind, Transport
+from hortus.settings import read_settings
 from mail_server import MailServer, mail_server, text_of, until
 
 SEAL = Seal(b"the key of an installation, for tests")
@@ -291,6 +293,44 @@ async def refused(account: MailAccount, **changes: str) -> NotDelivered:
 def letter(**changes: str) -> Letter:
     values = {"message_id": "1", "recipient": "flora@example.org", "subject": "Hello", "body": "Hello.\n"}
     return Letter(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://user:secret@example.org", "smtps://"),
+        ("smtp://user:secret@", "smtps://"),
+        ("smtp://user:secret@example.org:port", "smtps://"),
+        ("smtp://user:secret@example.org/path", "smtps://"),
+        ("smtp://secret@example.org", "needs both"),
+        ("smtp+plain://user:secret@mail.example.org", "in the clear"),
+    ],
+)
+def test_an_unusable_mail_server_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("HORTUS_SMTP_URL", url)
+    monkeypatch.setenv("HORTUS_MAIL_FROM", "hortus@garden.example")
+    with pytest.raises(UsageError) as caught:
+        mail_account(read_settings())
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_mail_account_is_read_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HORTUS_SMTP_URL", "smtps://user%40example.org:p%2Fw@mail.example.org")
+    with pytest.raises(UsageError, match="HORTUS_MAIL_FROM"):
+        mail_account(read_settings())
+    monkeypatch.setenv("HORTUS_MAIL_FROM", "The garden <hortus@garden.example>")
+    assert mail_account(read_settings()) == MailAccount(
+        host="mail.example.org",
+        port=465,
+        security=Security.TLS,
+        username="user@example.org",
+        password="p/w",
+        sender="hortus@garden.example",
+        sender_name="The garden",
+    )
 
 
 async def test_a_reset_mail_carries_the_token_and_leaves_nothing_behind(

@@ -2,7 +2,8 @@
 
 A kit is silent when nothing of it was taken in for three of its own measurement intervals, and for a quarter of
 an hour at least; a board, when it was not heard for as long as is set for it. A kit that never spoke is not
-silent: it may lie in its box. Nobody counts as silent before there was time to be heard since this watch began.
+silent: it may lie in its box. Nobody counts as silent before there was time to be heard: since this watch
+began, and for kits, since somebody of us listens to them. While nobody does, their silence is none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hortus.alerts.wording import SilentKit, Text, heard_again, is_silent
 from hortus.messages.access import MessageAccess
 from hortus.messages.queue import put_in
 from hortus.messages.tables import Kind
+from hortus.presence.judgement import ALIVE
 
 LEAST_SILENCE_SECONDS = 900
 INTERVALS_UNTIL_SILENT = 3
@@ -51,7 +53,10 @@ _FELL_SILENT = text(
     f"""
     SELECT k.* FROM ({_KITS}) AS k
     WHERE k.last_heard_at IS NOT NULL
-      AND greatest(k.last_heard_at, CAST(:since AS timestamptz))
+      AND (k.is_board OR :kits_are_heard)
+      AND greatest(k.last_heard_at,
+                   CASE WHEN k.is_board THEN CAST(:since AS timestamptz)
+                        ELSE CAST(:kits_since AS timestamptz) END)
           + k.silent_after_seconds * interval '1 second' < CAST(:now AS timestamptz)
       AND NOT EXISTS (SELECT 1 FROM alerts AS a
                       WHERE a.kit_id = k.kit_id AND a.kind = 'silence' AND a.over_at IS NULL)
@@ -125,13 +130,23 @@ class SilenceWatch:
             await self._find_silent(connection, now)
 
     async def _find_silent(self, connection: AsyncConnection, now: datetime) -> None:
-        parameters = {**_SCALE, "now": now, "since": self._since}
+        parameters = {**_SCALE, "now": now, "since": self._since, **await self._heard(connection, now)}
         for row in (await connection.execute(_FELL_SILENT, parameters)).mappings().all():
             opened = {"kit_id": row["kit_id"], "began_at": row["last_heard_at"]}
             alert_id = await connection.scalar(_OPEN, opened)
             if alert_id is not None:
                 await announce(connection, "opened", alert_id)
                 await self._ask_for_message(connection, row, alert_id, now)
+
+    async def _heard(self, connection: AsyncConnection, now: datetime) -> dict[str, Any]:
+        """Return since when kits could be heard, and whether they can: our outages are no fault of theirs."""
+        listening = (await connection.execute(_LISTENING)).one_or_none()
+        if listening is None:
+            return {"kits_since": self._since, "kits_are_heard": True}
+        return {
+            "kits_since": max(self._since, listening.listening_since),
+            "kits_are_heard": now - listening.listening_until <= ALIVE,
+        }
 
     async def _follow_open_alerts(self, connection: AsyncConnection, now: datetime) -> None:
         rows = (await connection.execute(_OPEN_ALERTS, {**_SCALE, "now": now})).mappings().all()
@@ -173,6 +188,9 @@ class SilenceWatch:
         await put_in(connection, self._access.seal, messages)
         return bool(messages)
 
+
+# Since when, and until when, somebody of us has listened to kits; see hortus.presence.
+_LISTENING = text("SELECT listening_since, listening_until FROM presence_listening")
 
 _SCALE: dict[str, Any] = {"least_seconds": LEAST_SILENCE_SECONDS, "intervals": INTERVALS_UNTIL_SILENT}
 

@@ -42,7 +42,7 @@ def list_command(
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             rows = await list_messages(connection, state=state.value if state else None, most=most)
         if as_json:
-            print_json([dict(row) for row in rows])
+            print_json([{**row, "id": str(row["id"])} for row in rows])
             return
         table = Table("Id", "Made", "To", "Subject", "State", "Attempts", "Last failure")
         for row in rows:
