@@ -1,4 +1,4 @@
-"""What the gateway takes while its target is dead, and how it recovers: `python bench/gateway.py`.
+"""What the gateway takes while its target is dead, and how it recovers: `python bench/run.py --only gateway`.
 
 A real gateway process with synced commits; boards as new connections over loopback, as the firmware makes them.
 The hour of 500 boards at one reading per 10 s is compressed: its 180,000 readings come as fast as they are
@@ -7,29 +7,26 @@ answered. The target is a small server here that answers as another Hortus does,
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import psutil
-import uvloop
 
 from hortus.gateway.readings import SensorReading
 from hortus.gateway.spool import Spool
 from hortus.gateway.spool_file import Arrival
 
 BOARDS = 500
-HOUR_READINGS = BOARDS * 360
 CONNECTIONS = 50
-SPEED_READINGS = 30_000
+MEBIBYTE = 1024 * 1024
 
 
 class Target:
@@ -126,8 +123,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def run(directory: Path, hour_readings: int) -> None:
-    alone = await spool_alone(directory / "alone", SPEED_READINGS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOutcome:
+    """What was found. Rates are per second; memory is resident, in MiB."""
+
+    accepted_rate: float
+    spool_rate: float
+    accepted_p99_ms: float
+    readings: int
+    flood_p99_ms: float
+    paced_p50_ms: float
+    paced_p99_ms: float
+    memory_mib: float
+    memory_growth_mib: float
+    drain_seconds: float
+    missing: int
+    out_of_order: int
+
+
+async def measure_gateway(directory: Path, hour_readings: int, speed_readings: int) -> GatewayOutcome:
+    """Run a gateway whose target is dead at first, and measure it."""
+    alone = await spool_alone(directory / "alone", speed_readings)
     port, target_port = free_port(), free_port()
     settings = {
         "HORTUS_GATEWAY_TARGET": "hortus",
@@ -147,46 +163,42 @@ async def run(directory: Path, hour_readings: int) -> None:
                 await post(port, 1, 0)
                 break
             await asyncio.sleep(0.1)
-        await measure(port, target_port, alone, process.pid, hour_readings)
+        return await measure(port, target_port, alone, process.pid, hour_readings, speed_readings)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def measure(port: int, target_port: int, alone: float, process_id: int, hour_readings: int) -> None:
+async def measure(
+    port: int, target_port: int, alone: float, process_id: int, hour_readings: int, speed_readings: int
+) -> GatewayOutcome:
     watched = psutil.Process(process_id)
-    rate, times = await post_many(port, SPEED_READINGS, first=1)
-    print(f"accepted, synced, {CONNECTIONS} connections: {rate:,.0f}/s, p99 {percentile(times, 0.99):.0f} ms")
-    print(f"  reference, the spool alone: {alone:,.0f}/s ({rate / alone:.2f} of it)")
-    memory_before = watched.memory_info().rss
-    sent = SPEED_READINGS + 1
-    rest = max(0, hour_readings - sent)
-    _, times = await post_many(port, rest, first=sent)
+    rate, times = await post_many(port, speed_readings, first=1)
+    memory_before = watched.memory_info().rss / MEBIBYTE
+    sent = speed_readings + 1
+    rest = max(CONNECTIONS, hour_readings - sent)
+    _, flood = await post_many(port, rest, first=sent)
     sent += rest
     paced = await post_at(port, BOARDS / 10, 10.0, first=sent)
     sent += len(paced)
-    grown = (watched.memory_info().rss - memory_before) / 1024 / 1024
-    print(f"{sent:,} readings of {BOARDS} boards while the target is dead:")
-    print(f"  at full speed p99 {percentile(times, 0.99):.0f} ms, at {BOARDS / 10:.0f}/s p50", end=" ")
-    print(f"{percentile(paced, 0.5):.1f} ms, p99 {percentile(paced, 0.99):.1f} ms")
-    print(f"  memory {memory_before / 1024 / 1024:.0f} MiB, grown by {grown:.1f} MiB")
+    grown = watched.memory_info().rss / MEBIBYTE - memory_before
     target = Target()
     began = time.perf_counter()
     async with await asyncio.start_server(target.handle, "127.0.0.1", target_port) as server:
         await target.has_taken(sent)
         seconds = time.perf_counter() - began
         server.close()
-    print(f"  drained in {seconds:.0f} s after the target came back ({sent / seconds:,.0f}/s),", end=" ")
-    print(f"{target.taken - sent} too many or missing, {target.out_of_order} out of order")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hour-readings", type=int, default=HOUR_READINGS)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=".") as directory:
-        uvloop.run(run(Path(directory).absolute(), arguments.hour_readings))
-
-
-if __name__ == "__main__":
-    main()
+    return GatewayOutcome(
+        accepted_rate=rate,
+        spool_rate=alone,
+        accepted_p99_ms=percentile(times, 0.99),
+        readings=sent,
+        flood_p99_ms=percentile(flood, 0.99),
+        paced_p50_ms=percentile(paced, 0.5),
+        paced_p99_ms=percentile(paced, 0.99),
+        memory_mib=memory_before,
+        memory_growth_mib=grown,
+        drain_seconds=seconds,
+        missing=sent - target.taken,
+        out_of_order=target.out_of_order,
+    )

@@ -201,6 +201,34 @@ async def test_what_is_kept_of_unknown_boards_is_bounded_and_counted(
     assert await world.count("waiting_boards") == 3
 
 
+async def test_readings_that_made_room_are_still_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_KEPT_PER_BOARD", 10)
+    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_WAITING_BOARDS", 3)
+    gateway_id = await local(world)
+    readings = [
+        received(sensor_id, age_ms=1000 * (100 * (9 - sensor_id) + age))
+        for sensor_id in range(1, 9)
+        for age in range(2 * sensor_id, 0, -1)
+    ]
+    for each in readings:  # one by one: boards are dropped and come back
+        await take(world, gateway_id, [each])
+    _, released = await adopt(world, 8, name="Basil")
+    async with world.engine.connect() as connection:
+        waiting = await list_waiting_boards(connection)
+        [bringing] = await list_gateways(connection)
+    assert {board.sensor_id for board in waiting} == {6, 7}
+    kept = await world.count("waiting_board_readings")
+    assert kept == sum(board.kept for board in waiting) == 20
+    dropped = bringing.dropped_readings + sum(board.dropped for board in waiting)
+    assert released == 10
+    assert kept + dropped + released == len(readings)
+    async with world.engine.begin() as connection:
+        assert await forget_waiting_board(connection, 7) == 10
+        [bringing] = await list_gateways(connection)
+        [left] = await list_waiting_boards(connection)
+    assert left.kept + left.dropped + bringing.dropped_readings + released == len(readings)
+
+
 async def test_a_board_has_an_account_nowhere_and_a_configuration_like_any_kit(world: World) -> None:
     serial = await register(world, name="Basil")
     row = await world.connection.fetchrow(

@@ -44,6 +44,7 @@ from hortus.database.migrate import upgrade
 from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import load_definitions
 from hortus.errors import HortusError
+from hortus.gateway.metrics import GatewayFigures
 from hortus.gateway.service import GatewayLimits, running_gateway, to_local_installation
 from hortus.gateway.settings import GatewaySettings
 from hortus.ingest.pipeline import IngestPipeline
@@ -170,6 +171,7 @@ async def _running(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
     )
     hub = live_hub(settings, url, engine)
+    gateway = GatewayFigures()
     async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
         api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
         app = create_app(
@@ -180,6 +182,7 @@ async def _running(
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+                gateway=gateway,
                 api=api,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
@@ -211,7 +214,7 @@ async def _running(
                 GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits()),
             )
             try:
-                async with boards:
+                async with boards as gateway.health:
                     yield _Addresses(
                         http=_text(*listener.getsockname()[:2]),
                         mqtt=_text(*endpoint.addresses[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, delete, func, insert, select, union_all, update
+from sqlalchemy import Integer, delete, func, insert, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.errors import UsageError
@@ -24,6 +24,14 @@ BOARD_PERIPHERALS = (
 # No password fits this: a board has no account at any MQTT broker.
 _NO_PASSWORD = "!"  # noqa: S105
 _LONGEST_NAME = 40
+# What is thrown away is still counted, with the gateway that brought it (P3).
+_FORGET_WAITING_BOARD = """
+WITH gone AS (
+    DELETE FROM waiting_boards WHERE sensor_id = :sensor_id RETURNING gateway_id, kept + dropped AS readings
+)
+UPDATE gateways SET dropped_readings = dropped_readings + gone.readings FROM gone
+WHERE gateways.id = gone.gateway_id
+"""
 _NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
 
 
@@ -171,7 +179,7 @@ async def forget_waiting_board(connection: AsyncConnection, sensor_id: int) -> i
     readings = await connection.execute(
         delete(WaitingReadingRow).where(WaitingReadingRow.sensor_id == sensor_id)
     )
-    boards = await connection.execute(delete(WaitingBoardRow).where(WaitingBoardRow.sensor_id == sensor_id))
+    boards = await connection.execute(text(_FORGET_WAITING_BOARD), {"sensor_id": sensor_id})
     if boards.rowcount == 0:
         raise BoardNotHeard(sensor_id)
     return readings.rowcount

@@ -207,14 +207,20 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
         if as_json:
             print_json(
                 [
-                    {"name": each.name, "boards": each.boards, "lastContact": each.last_contact_at}
+                    {
+                        "name": each.name,
+                        "boards": each.boards,
+                        "lastContact": each.last_contact_at,
+                        "droppedReadings": each.dropped_readings,
+                    }
                     for each in gateways
                 ]
             )
             return
-        table = Table("Name", "Boards", "Last heard")
+        table = Table("Name", "Boards", "Last heard", "Readings dropped")
         for each in gateways:
-            table.add_row(each.name, str(each.boards), _ago(each.last_contact_at))
+            dropped = str(each.dropped_readings)
+            table.add_row(each.name, str(each.boards), _ago(each.last_contact_at), dropped)
         console.print(table if gateways else "No gateways yet. `hortus gateway add NAME` makes one.")
 
     run(work())

@@ -44,6 +44,7 @@ class ListedGateway:
     name: str
     boards: int
     last_contact_at: datetime | None
+    dropped_readings: int
 
 
 async def add_gateway(connection: AsyncConnection, name: str) -> str:
@@ -69,14 +70,19 @@ async def remove_gateway(connection: AsyncConnection, name: str) -> None:
 async def list_gateways(connection: AsyncConnection) -> list[ListedGateway]:
     """Return all gateways by name, with the number of their boards."""
     rows = await connection.execute(
-        select(GatewayRow.name, func.count(BoardRow.kit_id), GatewayRow.last_contact_at)
+        select(
+            GatewayRow.name,
+            func.count(BoardRow.kit_id),
+            GatewayRow.last_contact_at,
+            GatewayRow.dropped_readings,
+        )
         .outerjoin(BoardRow, BoardRow.gateway_id == GatewayRow.id)
         .group_by(GatewayRow.id)
         .order_by(GatewayRow.name)
     )
     return [
-        ListedGateway(name=name, boards=boards, last_contact_at=last_contact_at)
-        for name, boards, last_contact_at in rows
+        ListedGateway(name=name, boards=boards, last_contact_at=last_contact_at, dropped_readings=dropped)
+        for name, boards, last_contact_at, dropped in rows
     ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hortus.gateway.forwarding import ForwardingState
@@ -17,8 +18,20 @@ LONGEST_WAIT_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayReport:
+    """How the gateway does. `fault` says what a person has to see to, in a sentence."""
+
+    fault: str | None
+    target: str
+    trouble: str | None
+    depth: SpoolDepth
+    oldest_waiting_seconds: float
+    counters: Mapping[str, int]
+
+
 class GatewayHealth:
-    """Answers `/healthz`. Looks at the spool once a second at most, however often it is asked."""
+    """How the gateway does. Looks at the spool once a second at most, however often it is asked."""
 
     def __init__(
         self, spool: Spool, forwarding: ForwardingState, clock: Callable[[], float] = time.time
@@ -32,21 +45,32 @@ class GatewayHealth:
 
     async def answer(self) -> Answer:
         """Return 200 or 503 with the reasons and all counters."""
+        report = await self.report()
+        document: dict[str, Any] = {
+            "status": "healthy" if report.fault is None else "unhealthy",
+            "fault": report.fault,
+            "target": {"name": report.target, "trouble": report.trouble},
+            "waiting": report.depth.waiting,
+            "oldestWaitingSeconds": report.oldest_waiting_seconds,
+            "setAside": report.depth.set_aside,
+            "spoolBytes": report.depth.used_bytes,
+            "counters": report.counters,
+        }
+        return Answer(status=200 if report.fault is None else 503, document=document)
+
+    async def report(self) -> GatewayReport:
+        """Return how it does now. Raises SpoolUnavailable."""
         if time.monotonic() - self._looked_at > _LOOK_AGAIN_SECONDS:
             self._looked_at = time.monotonic()
             self._depth, self._counters = await self._spool.use(_look)
-        fault = self._fault()
-        document: dict[str, Any] = {
-            "status": "healthy" if fault is None else "unhealthy",
-            "fault": fault,
-            "target": {"name": self._forwarding.target, "trouble": self._forwarding.trouble},
-            "waiting": self._depth.waiting,
-            "oldestWaitingSeconds": self._oldest_waiting_seconds(),
-            "setAside": self._depth.set_aside,
-            "spoolBytes": self._depth.used_bytes,
-            "counters": self._counters,
-        }
-        return Answer(status=200 if fault is None else 503, document=document)
+        return GatewayReport(
+            fault=self._fault(),
+            target=self._forwarding.target,
+            trouble=self._forwarding.trouble,
+            depth=self._depth,
+            oldest_waiting_seconds=self._oldest_waiting_seconds(),
+            counters=self._counters,
+        )
 
     def _fault(self) -> str | None:
         if self._spool.failing_since is not None:

@@ -19,6 +19,8 @@ import orjson
 from hortus.gateway.limits import ListenerLimits
 from hortus.gateway.readings import MOST_BODY_BYTES, RefusedRequest, too_large
 
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # as Prometheus' format is called
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -33,17 +35,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer: a status and a JSON document."""
+    """An answer: a status and a JSON document, or else a text."""
 
     status: int
-    document: object
+    document: object = None
+    text: bytes | None = None
 
     def encode(self) -> bytes:
         """Return the bytes. The spelling of `Content-Length: N` matters to the firmware (contract, D4)."""
-        body = orjson.dumps(self.document) + b"\n"
+        body = orjson.dumps(self.document) + b"\n" if self.text is None else self.text
+        content_type = "application/json" if self.text is None else _TEXT
         head = (
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n"
-            "Content-Type: application/json\r\n"
+            f"Content-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n"
         )

@@ -1,4 +1,4 @@
-"""The gateway's HTTP side: `POST /sensor-data` for boards, `GET /healthz` for operators."""
+"""The gateway's HTTP side: `POST /sensor-data` for boards, `GET /healthz` and `/metrics` for operators."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hortus.gateway.errors import SpoolUnavailable
 from hortus.gateway.health import GatewayHealth
 from hortus.gateway.http import Answer, BoardConnection, Request
 from hortus.gateway.limits import ListenerLimits
+from hortus.gateway.metrics import metrics_text
 from hortus.gateway.readings import RefusedRequest, read_sensor_data
 from hortus.gateway.spool import Spool
 from hortus.gateway.spool_file import Arrival
@@ -108,7 +109,10 @@ class GatewayListener:
             case "/healthz", "GET" | "HEAD":
                 async with asyncio.timeout(self.limits.answer_seconds):
                     return await self._health.answer()
-            case "/sensor-data" | "/healthz", _:
+            case "/metrics", "GET" | "HEAD":
+                async with asyncio.timeout(self.limits.answer_seconds):
+                    return Answer(status=200, text=metrics_text(await self._health.report()))
+            case "/sensor-data" | "/healthz" | "/metrics", _:
                 raise RefusedRequest(405, "wrong-method", "This address does not know that method")
             case _:
                 raise RefusedRequest(404, "wrong-path", "There is nothing at this address")

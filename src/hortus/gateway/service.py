@@ -67,8 +67,8 @@ async def running_gateway(
     spool_directory: Path,
     make_forwarder: MakeForwarder,
     limits: GatewayLimits | None = None,
-) -> AsyncIterator[None]:
-    """Run a gateway on a listening socket for as long as the context lasts.
+) -> AsyncIterator[GatewayHealth]:
+    """Run a gateway on a listening socket for as long as the context lasts; yield how it does.
 
     At the end no more is accepted, requests under way are answered, and what waits stays in the spool (G16).
     Raises SpoolNotUsable.
@@ -77,14 +77,13 @@ async def running_gateway(
     async with Spool(spool_directory, limits.spool) as spool:
         forwarder = make_forwarder(spool)
         admission = Admission(limits.admission, await _pinned(spool, limits.admission))
-        server = GatewayListener(
-            spool, admission, GatewayHealth(spool, forwarder.state), limits=limits.listener
-        )
+        health = GatewayHealth(spool, forwarder.state)
+        server = GatewayListener(spool, admission, health, limits=limits.listener)
         async with asyncio.TaskGroup() as group:
             forwarding = group.create_task(_forward(forwarder))
             await server.start(listener)
             try:
-                yield
+                yield health
             finally:
                 await server.stop()
                 forwarding.cancel()

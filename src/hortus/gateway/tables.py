@@ -25,6 +25,8 @@ class GatewayRow(Base):
     token_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[CreatedAt]
     last_contact_at: Mapped[Timestamp | None]
+    dropped_readings: Mapped[int] = mapped_column(BigInteger, server_default=_COUNT)
+    """Of boards that nobody had named when they were dropped to make room, or thrown away."""
 
 
 class BoardRow(Base):

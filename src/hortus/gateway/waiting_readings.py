@@ -28,10 +28,27 @@ UPDATE boards SET last_contact_at = least(:moment, now()), last_address = :addre
 WHERE sensor_id = :sensor_id AND (last_contact_at IS NULL OR last_contact_at < :moment)
 """
 
-_FORGET_EMPTY_BOARD = """
-DELETE FROM waiting_boards w WHERE gateway_id = :gateway_id AND sensor_id = :sensor_id AND NOT EXISTS (
-    SELECT FROM waiting_board_readings r WHERE r.gateway_id = w.gateway_id AND r.sensor_id = w.sensor_id
+# Their readings go with them; what went is still counted, with the gateway that brought it (P3).
+_DROP_SILENT_BOARDS = """
+WITH gone AS (
+    DELETE FROM waiting_boards WHERE (gateway_id, sensor_id) IN (
+        SELECT gateway_id, sensor_id FROM waiting_boards WHERE gateway_id = :gateway_id
+        ORDER BY last_contact_at DESC OFFSET :most
+    )
+    RETURNING kept + dropped AS readings
 )
+UPDATE gateways SET dropped_readings = dropped_readings + (SELECT sum(readings) FROM gone)
+WHERE id = :gateway_id AND EXISTS (SELECT FROM gone)
+"""
+
+_FORGET_EMPTY_BOARD = """
+WITH gone AS (
+    DELETE FROM waiting_boards w WHERE gateway_id = :gateway_id AND sensor_id = :sensor_id AND NOT EXISTS (
+        SELECT FROM waiting_board_readings r WHERE r.gateway_id = w.gateway_id AND r.sensor_id = w.sensor_id
+    )
+    RETURNING dropped
+)
+UPDATE gateways SET dropped_readings = dropped_readings + gone.dropped FROM gone WHERE id = :gateway_id
 """
 
 
@@ -84,13 +101,18 @@ async def forget_kept(
     """Delete kept readings, which are stored now, and the board from those that wait when none is left."""
     sensor_id = readings[0].reading.sensor_id
     board = (WaitingReadingRow.gateway_id == gateway_id) & (WaitingReadingRow.sensor_id == sensor_id)
-    await connection.execute(
+    deleted = await connection.execute(
         delete(WaitingReadingRow).where(
             board,
             tuple_(WaitingReadingRow.received_at, WaitingReadingRow.id).in_(
                 [(_moment(each.received_at_ms), each.id) for each in readings]
             ),
         )
+    )
+    await connection.execute(
+        update(WaitingBoardRow)
+        .where(WaitingBoardRow.gateway_id == gateway_id, WaitingBoardRow.sensor_id == sensor_id)
+        .values(kept=WaitingBoardRow.kept - deleted.rowcount)
     )
     await _forget_empty_board(connection, gateway_id, sensor_id)
 
@@ -216,14 +238,7 @@ async def _drop_oldest(connection: AsyncConnection, gateway_id: int, sensor_id: 
 
 
 async def _drop_silent_boards(connection: AsyncConnection, gateway_id: int) -> None:
-    await connection.execute(
-        text(
-            "DELETE FROM waiting_boards WHERE (gateway_id, sensor_id) IN ("
-            " SELECT gateway_id, sensor_id FROM waiting_boards WHERE gateway_id = :gateway_id"
-            " ORDER BY last_contact_at DESC OFFSET :most)"
-        ),
-        {"gateway_id": gateway_id, "most": MOST_WAITING_BOARDS},
-    )
+    await connection.execute(text(_DROP_SILENT_BOARDS), {"gateway_id": gateway_id, "most": MOST_WAITING_BOARDS})
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocketClose
 from hortus import __version__
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
+from hortus.gateway.metrics import GatewayFigures
 from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.web.database_access import DatabaseNotAnswering
@@ -54,8 +55,8 @@ class WebDependencies:
     `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` proves
     tokens that reset a password; without it there is no page for them. `pipeline` and
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
-    `metrics_token` lets its holders read /metrics from elsewhere. `api` is what answers below /api,
-    and `plantkeeper` below /api/v1.
+    `metrics_token` lets its holders read /metrics from elsewhere; those of a `gateway` in this process are
+    there too. `api` is what answers below /api, and `plantkeeper` below /api/v1.
     """
 
     engine: AsyncEngine
@@ -64,6 +65,7 @@ class WebDependencies:
     pipeline: IngestPipeline | None = None
     endpoint_counters: object | None = None
     metrics_token: str | None = None
+    gateway: GatewayFigures | None = None
     api: ASGIApp | None = None
     plantkeeper: ASGIApp | None = None
     clock: Callable[[], datetime] = _now
@@ -116,9 +118,8 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/readyz", health.readyz, methods=_READ)
 
     collector = HortusCollector(pipeline.metrics if pipeline else None, watch, counters)
-    app.add_route(
-        "/metrics", MetricsEndpoint(collector, sessions, dependencies.metrics_token).show, methods=_READ
-    )
+    metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway)
+    app.add_route("/metrics", metrics.show, methods=_READ)
 
     if pipeline is not None:
         receiver = GatewayReceiver(engine, pipeline)

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus import __version__
+from hortus.gateway.metrics import GatewayFigures
 from hortus.ingest.metrics import IngestMetrics
 from hortus.web.health import FlowReport, FlowWatch
 from hortus.web.requests import address_of
@@ -61,11 +62,18 @@ class MetricsEndpoint:
     the internet. A request that a proxy on this machine passed on is not a program on this machine.
     """
 
-    def __init__(self, collector: Collector, sessions: Sessions, token: str | None) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        sessions: Sessions,
+        token: str | None,
+        gateway: GatewayFigures | None = None,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(collector)
         self._sessions = sessions
         self._token = token
+        self._gateway = gateway or GatewayFigures()
 
     async def show(self, request: Request) -> Response:
         """Answer with all metrics, or 403."""
@@ -75,7 +83,8 @@ class MetricsEndpoint:
                 raise HTTPException(
                     403, "Metrics are for programs on this machine, holders of the token, and administrators."
                 )
-        return Response(generate_latest(self._registry), media_type=_CONTENT_TYPE)
+        figures = generate_latest(self._registry) + await self._gateway.text()
+        return Response(figures, media_type=_CONTENT_TYPE)
 
     def _has_token(self, request: Request) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

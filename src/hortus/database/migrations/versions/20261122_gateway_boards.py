@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("last_contact_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("dropped_readings", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="gateways_pkey"),
         sa.UniqueConstraint("name", name="gateways_name_key"),
         sa.UniqueConstraint("token_hash", name="gateways_token_hash_key"),
