@@ -60,7 +60,7 @@ class AnswerDesk:
         self._on_contact(serial)
         if (
             self._open_of_kit[serial] >= _MOST_OPEN_OF_KIT
-            or self._open_of_kit.total() >= _MOST_OPEN
+            or self.open_answers >= _MOST_OPEN
             or self._open_bytes + len(payload) > _MOST_OPEN_BYTES
         ):
             self._ignore(serial, DROPPED)
@@ -68,6 +68,11 @@ class AnswerDesk:
         self._open_of_kit[serial] += 1
         self._open_bytes += len(payload)
         self._arrived.put_nowait((serial, payload))
+
+    @property
+    def open_answers(self) -> int:
+        """The number of answers that are not dealt with yet."""
+        return self._open_of_kit.total()
 
     async def run(self) -> None:
         """Take answers until cancelled."""
