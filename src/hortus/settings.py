@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_MQTT_CLIENT_ID",
         description="Name of this ingester's session at the broker; the host name if unset.",
     )
+    kit_answer_seconds: Annotated[int, Field(ge=1, le=600)] = Field(
+        30,
+        validation_alias="HORTUS_KIT_ANSWER_SECONDS",
+        description="How long a kit has to answer a command.",
+    )
     broker_key: SecretStr | None = Field(
         None,
         validation_alias="HORTUS_BROKER_KEY",

@@ -160,7 +160,7 @@ async def has_never_two_requests_outstanding(world: RpcWorld, kit: RawKit) -> No
     await until(lambda: _waiting(world, 2), "the others wait")
     # No worker can take another one, whichever it is and wherever it runs.
     async with world.engine.begin() as connection:
-        assert await claim(connection) is None
+        assert await claim(connection, 30) is None
     with pytest.raises(IntegrityError, match="one_outstanding_per_kit"):
         await world.run_sql("UPDATE kit_commands SET occupies_kit = true")
     assert len(kit.payloads("kit-rpc/request")) == 1

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.commands.answers import AnswerDesk
 from hortus.commands.dispatcher import CommandDispatcher
-from hortus.commands.sending import KIT_SECONDS
 from hortus.commands.store import COMMANDS_CHANNEL
 from hortus.commands.transport import KitTransport
 from hortus.database.listening import listen
@@ -37,7 +36,7 @@ class KitRpc:
         publish: Publish,
         presence: PresenceKeeper,
         *,
-        kit_seconds: int = KIT_SECONDS,
+        kit_seconds: int,
     ) -> None:
         self._connect = connect
         self._presence = presence

@@ -38,6 +38,7 @@ async def run_rpc(settings: Settings) -> None:
             BrokerTransport(client),
             client.publish,
             PresenceKeeper(engine),
+            kit_seconds=settings.kit_answer_seconds,
         )
         client.subscribe(SHARE + REQUEST_TOPICS, rpc.responder.request_arrived)
         client.subscribe(SHARE + ANSWER_TOPICS, rpc.answers.answer_arrived)

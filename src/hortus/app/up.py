@@ -165,7 +165,14 @@ async def _running(
     presence = PresenceKeeper(engine)
     endpoint = _endpoint(options, directory, engine, pipeline, presence.connection_changed)
     transport = EndpointTransport(endpoint)
-    rpc = KitRpc(engine, connector(url, "hortus rpc"), transport, transport.publish, presence)
+    rpc = KitRpc(
+        engine,
+        connector(url, "hortus rpc"),
+        transport,
+        transport.publish,
+        presence,
+        kit_seconds=settings.kit_answer_seconds,
+    )
     command_watch = CommandWatch()
     announcements = follow_announcements(
         connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]

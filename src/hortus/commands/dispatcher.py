@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.commands.sending import KIT_SECONDS, Claimed, claim, fail_unsent, give_back
+from hortus.commands.sending import Claimed, claim, fail_unsent, give_back
 from hortus.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
 from hortus.commands.transport import KitTransport, NotSent
 from hortus.errors import OperationalError
@@ -45,7 +45,7 @@ class CommandDispatcher:
         transport: KitTransport,
         *,
         on_absent: OnAbsent,
-        kit_seconds: int = KIT_SECONDS,
+        kit_seconds: int,
     ) -> None:
         self._engine = engine
         self._transport = transport

@@ -17,9 +17,6 @@ from hortus.commands.command import Method, Question
 from hortus.commands.outcome import KIT_OFFLINE, TIMED_OUT, Outcome
 from hortus.commands.store import COMMANDS_CHANNEL, RESULT_PART_BYTES
 
-KIT_SECONDS = 30
-"""What a kit has to answer (contract, 4.3)."""
-
 RESULTS_PER_KIT = 5
 """A kit's older results go when it sends more: nobody can fill the disk with pictures that nobody fetches."""
 
@@ -51,7 +48,7 @@ class Awaited:
     method: Method | None = None
 
 
-async def claim(connection: AsyncConnection, kit_seconds: int = KIT_SECONDS) -> Claimed | None:
+async def claim(connection: AsyncConnection, kit_seconds: int) -> Claimed | None:
     """Take the next command that may be sent; None if there is none. The caller commits, then sends.
 
     From the commit on the kit is occupied, whatever becomes of us. Never sent twice: a kit would do it twice.
