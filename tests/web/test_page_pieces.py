@@ -12,7 +12,7 @@ from hortus.measurements.reasons import Reason
 from hortus.web import wording
 from hortus.web.answers import SharedAnswers
 from hortus.web.sparkline import HEIGHT, WIDTH, polylines
-from hortus.web.status import KitState, explanation_of, state_of
+from hortus.web.status import explanation_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -73,22 +73,6 @@ def test_ages_are_said_in_their_largest_unit(seconds, text):
 )
 def test_one_sentence_says_whether_every_message_is_accounted_for(counts, sentence):
     assert wording.accounted(counts, 24) == sentence
-
-
-@pytest.mark.parametrize(
-    ("minutes", "state"),
-    [
-        (None, KitState.NEVER),
-        (-1, KitState.ACTIVE),
-        (9, KitState.ACTIVE),
-        (10, KitState.QUIET),
-        (239, KitState.QUIET),
-        (240, KitState.SILENT),
-    ],
-)
-def test_the_state_of_a_kit_is_how_long_ago_it_was_heard(minutes, state):
-    last_seen = None if minutes is None else NOW - timedelta(minutes=minutes)
-    assert state_of(last_seen, NOW) is state
 
 
 def test_every_reason_has_its_explanation_and_an_unknown_one_is_no_error():

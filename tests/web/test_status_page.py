@@ -17,7 +17,7 @@ from web_helpers import (
 
 from hortus.accounts.store import User
 from hortus.kits.store import add_standard_configuration
-from hortus.web.status import KitState
+from hortus.presence.judgement import State
 from hortus.web.status_store import KITS_PER_PAGE, StatusReader
 from hortus.web.viewer import ANONYMOUS, Viewer
 
@@ -139,7 +139,7 @@ async def test_a_kit_that_fell_silent_shows_what_it_said_last(engine, database_u
         await connection.execute(text("UPDATE kit_last_seen SET datetime_last_seen = :at"), {"at": long_ago})
     page = await reader(engine).read(ADMIN, 1)
     assert _values(page) == [4.0]
-    assert page.kits[0].state is KitState.SILENT
+    assert page.kits[0].presence.state is State.OFFLINE
 
 
 async def test_one_peripheral_name_in_two_configurations_is_one_series(engine, database_url):

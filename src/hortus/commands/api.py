@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,15 +13,15 @@ from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import GUARDED, WITH_BODY, Responses, next_page, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.kit_access import KitAccess, access_to_kit
-from hortus.api.objects import ApiObject
 from hortus.api.paging import next_link
 from hortus.api.parameters import integer_text
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import OTHER, conflict, invalid_parameters, not_found
-from hortus.api.replies import JsonReply, empty_reply, format_optional_time, format_time
+from hortus.api.replies import JsonReply, empty_reply
+from hortus.commands.api_objects import KitCommand, command_object
 from hortus.commands.asking_api import PERMISSION_FOR, refusals_as_problems, require_success, result_reply
-from hortus.commands.command import Method, Question, State
+from hortus.commands.command import Method, Question
 from hortus.commands.store import Command, cancel, enqueue, find_command, list_commands
 from hortus.kits.api import KitSerial
 
@@ -48,28 +46,6 @@ class NewCommandBody(JsonBody):
     wait_seconds: Annotated[
         int, Field(ge=1, le=_MOST_PATIENCE_SECONDS, description="How long it may wait for its turn.")
     ] = _DEFAULT_PATIENCE_SECONDS
-
-
-class KitCommand(ApiObject):
-    """A command and what came of it; `resultSize` is in bytes. `explanation` is for people."""
-
-    id: int
-    method: Method
-    peripheral: str | None
-    command: Any
-    asked_by: str | None
-    state: State
-    error: str | None
-    explanation: str | None
-    requested_at: datetime
-    sent_at: datetime | None
-    finished_at: datetime | None
-    duration_seconds: float | None
-    late_answer_at: datetime | None
-    result_type: str | None
-    result_size: int | None
-    result_text: str | None
-    has_result: bool
 
 
 _ACCEPTED: Responses = {
@@ -202,33 +178,6 @@ async def cancel_command(
         if not await cancel(connection, command_id):
             raise conflict("The command was sent already, or has ended; it cannot be taken back.")
     return empty_reply()
-
-
-def command_object(command: Command) -> dict[str, Any]:
-    """Return a command as the API shows it."""
-    question = command.question
-    seconds = None
-    if command.sent_at is not None and command.finished_at is not None:
-        seconds = (command.finished_at - command.sent_at).total_seconds()
-    return {
-        "id": command.id,
-        "method": question.method,
-        "peripheral": question.peripheral,
-        "command": None if question.command_json is None else orjson.loads(question.command_json),
-        "askedBy": command.asked_by,
-        "state": command.state,
-        "error": command.error,
-        "explanation": command.explanation,
-        "requestedAt": format_time(command.requested_at),
-        "sentAt": format_optional_time(command.sent_at),
-        "finishedAt": format_optional_time(command.finished_at),
-        "durationSeconds": seconds,
-        "lateAnswerAt": format_optional_time(command.late_answer_at),
-        "resultType": command.result_media_type,
-        "resultSize": command.result_bytes,
-        "resultText": command.result_text,
-        "hasResult": command.has_result,
-    }
 
 
 def _question(body: NewCommandBody) -> Question:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +15,8 @@ from hortus.accounts.store import UserNotFound
 from hortus.broker.account_changes import account_changes
 from hortus.command_database import open_ready_engine
 from hortus.command_line import DataDirOption, JsonOption, console, print_json, run
+from hortus.commands.api_objects import command_object
+from hortus.commands.store import Command, list_commands
 from hortus.errors import UsageError
 from hortus.kits.members import add_member
 from hortus.kits.store import (
@@ -22,8 +25,11 @@ from hortus.kits.store import (
     KitStore,
     NewKit,
     add_standard_configuration,
+    kit_id_of,
     list_kits,
 )
+from hortus.presence.judgement import State
+from hortus.presence.store import read_presences
 from hortus.settings import read_settings
 
 app = typer.Typer(
@@ -97,11 +103,12 @@ def create(
 
 @app.command("list")
 def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List all kits and when each was last heard."""
+    """List all kits, whether they are there, and when a reading of each last came."""
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             kits = await list_kits(connection)
+            presences = await read_presences(connection, datetime.now(UTC), [kit.id for kit in kits])
         if as_json:
             print_json(
                 [
@@ -109,18 +116,71 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
                         "serial": kit.serial,
                         "name": kit.name,
                         "lastSeen": kit.last_seen,
+                        "presence": presences[kit.id].judgement.state,
                         "peripherals": kit.peripherals,
                     }
                     for kit in kits
                 ]
             )
             return
-        table = Table(Column("Serial", no_wrap=True), "Name", "Peripherals", "Last seen")
+        table = Table(Column("Serial", no_wrap=True), "Name", "Peripherals", "Is", "Last seen")
         for kit in kits:
-            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), _ago(kit.last_seen))
+            state = presences[kit.id].judgement.state
+            is_there = "never seen" if state is State.NEVER else str(state)
+            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, _ago(kit.last_seen))
         console.print(table if kits else "No kits yet. `hortus kit create --name NAME` makes one.")
 
     run(work())
+
+
+@app.command()
+def commands(
+    serial: Serial,
+    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="How many, from the newest.")] = 20,
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Show what a kit was told: who asked what and when, what came back, and how long it took."""
+
+    async def work() -> list[Command]:
+        async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
+            return await list_commands(connection, await kit_id_of(connection, serial), before=None, most=most)
+
+    found = run(work())
+    if as_json:
+        print_json([command_object(command) for command in found])
+        return
+    table = Table("Id", "Asked", "By", "What", "Outcome", "Took")
+    for command in found:
+        table.add_row(
+            str(command.id),
+            _ago(command.requested_at),
+            command.asked_by or "a deleted account",
+            escape(_question(command)),
+            escape(_outcome(command)),
+            _duration(command),
+        )
+    console.print(table if found else "Nobody has sent this kit a command.")
+
+
+def _question(command: Command) -> str:
+    question = command.question
+    return f"{question.peripheral} {question.command_json}" if question.peripheral else str(question.method)
+
+
+def _outcome(command: Command) -> str:
+    if command.error is not None:
+        late = ", answered too late" if command.late_answer_at else ""
+        return f"{command.error}{late}"
+    if command.result_media_type is None:
+        return str(command.state)
+    return command.result_text or f"{command.result_media_type}, {command.result_bytes} bytes"
+
+
+def _duration(command: Command) -> str:
+    if command.sent_at is None or command.finished_at is None:
+        return ""
+    return f"{(command.finished_at - command.sent_at).total_seconds():.2f} s"
 
 
 @app.command()

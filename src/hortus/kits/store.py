@@ -108,6 +108,7 @@ class CreatedPeripheral:
 class ListedKit:
     """A kit as lists show it."""
 
+    id: int
     serial: str
     name: str | None
     last_seen: datetime | None
@@ -224,13 +225,13 @@ async def list_kits(connection: AsyncConnection) -> list[ListedKit]:
         .scalar_subquery()
     )
     rows = await connection.execute(
-        select(KitRow.serial, KitRow.name, KitLastSeenRow.datetime_last_seen, peripherals)
+        select(KitRow.id, KitRow.serial, KitRow.name, KitLastSeenRow.datetime_last_seen, peripherals)
         .outerjoin(KitLastSeenRow, KitLastSeenRow.kit_id == KitRow.id)
         .order_by(KitRow.id)
     )
     return [
-        ListedKit(serial=serial, name=name, last_seen=last_seen, peripherals=count)
-        for serial, name, last_seen, count in rows
+        ListedKit(id=kit_id, serial=serial, name=name, last_seen=last_seen, peripherals=count)
+        for kit_id, serial, name, last_seen, count in rows
     ]
 
 

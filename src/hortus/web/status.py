@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 
 from hortus.ledger.store import LedgerCounts
 from hortus.measurements.reasons import Reason
-
-
-class KitState(StrEnum):
-    """How long ago a kit was last heard, as the AstroPlant front-end distinguishes it (contract, 4.1)."""
-
-    ACTIVE = "active"
-    QUIET = "quiet"
-    SILENT = "silent"
-    NEVER = "never"
-
+from hortus.presence.judgement import Judgement
 
 _EXPLANATIONS = {reason.value: reason.explanation for reason in Reason}
-_ACTIVE_WITHIN = timedelta(minutes=10)
-_QUIET_WITHIN = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +57,7 @@ class KitStatus:
     serial: str
     name: str | None
     is_public: bool
-    last_seen: datetime | None
-    state: KitState
+    presence: Judgement
     series: tuple[Series, ...]
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]
@@ -91,16 +78,6 @@ class StatusPage:
     totals: LedgerCounts
     unassigned: LedgerCounts | None
     unassigned_reasons: tuple[ReasonCount, ...]
-
-
-def state_of(last_seen: datetime | None, now: datetime) -> KitState:
-    """Tell how long ago a kit was last heard."""
-    if last_seen is None:
-        return KitState.NEVER
-    silence = now - last_seen
-    if silence < _ACTIVE_WITHIN:
-        return KitState.ACTIVE
-    return KitState.QUIET if silence < _QUIET_WITHIN else KitState.SILENT
 
 
 def explained(counts: LedgerCounts) -> tuple[ReasonCount, ...]:

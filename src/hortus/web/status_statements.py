@@ -27,8 +27,8 @@ _INTEGERS = ARRAY(Integer)
 
 KITS_OF_PAGE = text(
     f"""
-    SELECT k.id, k.serial, k.name, k.privacy_public_dashboard AS is_public, s.datetime_last_seen AS last_seen
-    FROM kits k LEFT JOIN kit_last_seen s ON s.kit_id = k.id
+    SELECT k.id, k.serial, k.name, k.privacy_public_dashboard AS is_public
+    FROM kits k
     WHERE k.id IN ({VISIBLE_KITS})
     ORDER BY lower(coalesce(k.name, k.serial)), k.id
     LIMIT :page_size OFFSET :skipped

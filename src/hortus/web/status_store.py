@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.ledger.store import LedgerCounts
+from hortus.presence.judgement import Judgement
+from hortus.presence.store import read_presences
 from hortus.web.database_access import snapshot
 from hortus.web.status import (
     KitStatus,
@@ -20,7 +22,6 @@ from hortus.web.status import (
     SeriesKey,
     StatusPage,
     explained,
-    state_of,
     summed,
 )
 from hortus.web.status_statements import (
@@ -88,12 +89,16 @@ class StatusReader:
             kit_ids = [kit["id"] for kit in kits]
             counts = await _read_ledger(connection, visible, kit_ids, now)
             series = await self._read_series(connection, kit_ids, now)
+            presences = await read_presences(connection, now, kit_ids)
         return StatusPage(
             now=now,
             page=page,
             pages=pages,
             kits_in_total=number,
-            kits=tuple(_kit_status(kit, counts[kit["id"]], series[kit["id"]], now) for kit in kits),
+            kits=tuple(
+                _kit_status(kit, counts[kit["id"]], series[kit["id"]], presences[kit["id"]].judgement)
+                for kit in kits
+            ),
             totals=summed(list(counts.values())),
             unassigned=counts[_NO_KIT] if viewer.is_admin else None,
             unassigned_reasons=explained(counts[_NO_KIT]) if viewer.is_admin else (),
@@ -211,14 +216,13 @@ def _order_of_series(item: tuple[SeriesKey, LastReading]) -> tuple[int, str]:
 
 
 def _kit_status(
-    kit: Mapping[Any, Any], counts: LedgerCounts, series: Iterable[Series], now: datetime
+    kit: Mapping[Any, Any], counts: LedgerCounts, series: Iterable[Series], presence: Judgement
 ) -> KitStatus:
     return KitStatus(
         serial=kit["serial"],
         name=kit["name"],
         is_public=kit["is_public"],
-        last_seen=kit["last_seen"],
-        state=state_of(kit["last_seen"], now),
+        presence=presence,
         series=tuple(series),
         counts=counts,
         reasons=explained(counts),
