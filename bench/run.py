@@ -26,6 +26,7 @@ from figures.endpoint import measure_endpoint, measure_endpoint_alone
 from figures.full_table import fill
 from figures.latency import measure_latency
 from figures.live import measure_live
+from figures.media import measure_media
 from figures.memory import measure_memory
 from figures.start import measure_starts
 from figures.throughput import Throughput, measure_received, measure_stored
@@ -56,6 +57,11 @@ REACH_DRAIN_SECONDS = 300
 REACH_ARCHIVE_RATE = 150_000
 # "Flat": what a download may add to the memory from its first to its last quarter.
 REACH_ARCHIVE_GROWTH = 1.1
+REACH_MEDIA_SHARE = 2.0
+REACH_MEDIA_P99_MS = 250
+
+# What a medium's message has beside its content: packing adds at most one byte in 2,048 and the texts a few.
+MEDIUM_FRAME_BYTES = 256 * 1024
 
 # Of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
@@ -73,6 +79,7 @@ class Size:
     endpoint_readings: int
     starts: int
     api_seconds: float
+    media: int
     archive_rows: int
     live_clients: int
     live_seconds: float
@@ -88,6 +95,7 @@ FULL = Size(
     endpoint_readings=200_000,
     starts=5,
     api_seconds=20,
+    media=10,
     archive_rows=5_000_000,
     live_clients=500,
     live_seconds=30,
@@ -102,6 +110,7 @@ QUICK = Size(
     endpoint_readings=50_000,
     starts=2,
     api_seconds=4,
+    media=3,
     archive_rows=500_000,
     live_clients=100,
     live_seconds=5,
@@ -401,6 +410,42 @@ async def gateway(bench: Bench) -> None:
     )
 
 
+async def media(bench: Bench) -> None:
+    """What media of 64 MiB cost `hortus up`, and the readings of another kit meanwhile."""
+    data_dir = bench.data_dir("media")
+    async with installation(data_dir) as stand:
+        kits = stand.kits
+    found = await measure_media(
+        bench.folder,
+        data_dir,
+        kits,
+        content_bytes=64 * MEBIBYTE - MEDIUM_FRAME_BYTES,
+        rounds=bench.size.media,
+        quiet_seconds=bench.size.api_seconds,
+    )
+    print("  seconds per medium: " + ", ".join(f"{each:.2f}" for each in found.upload_seconds))
+    share = found.growth_bytes / found.payload_bytes
+    bench.found(
+        Result(
+            figure="memory that `hortus up` grows by (peak) for media of 64 MiB",
+            value=f"{found.growth_bytes / MEBIBYTE:.0f} MB, {share:.2f} of the payload",
+            reach=f"≤ {REACH_MEDIA_SHARE} of the payload",
+            met=share <= REACH_MEDIA_SHARE,
+        )
+    )
+    names = ("p50", "p99", "longest")
+    bench.found(
+        Result(
+            figure="reading to acknowledgement while media of 64 MiB come in",
+            value=", ".join(f"{n} {ms:.0f} ms" for n, ms in zip(names, found.meanwhile_ms, strict=True)),
+            reach=f"p99 ≤ {REACH_MEDIA_P99_MS} ms",
+            reference=", ".join(f"{n} {ms:.0f} ms" for n, ms in zip(names, found.quiet_ms, strict=True))
+            + " without",
+            met=found.meanwhile_ms[1] <= REACH_MEDIA_P99_MS,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -408,6 +453,7 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "endpoint": endpoint,
     "start": start,
     "api-kit": api_kit,
+    "media": media,
     "gateway": gateway,
     "archive": archive,
     "live": live,

@@ -43,7 +43,8 @@ class Gallery:
             **values,
         )
         if content is not None:
-            await self.objects.put(ObjectKey(self.kit.serial, values["id"]), content, "image/png")
+            key = ObjectKey(self.kit.serial, values["id"])
+            await self.objects.put(key, (content,), "image/png", size=len(content))
         return f"/media/{values['id']}/content"
 
     async def get(self, path: str, **headers: str) -> Any:
@@ -174,7 +175,7 @@ async def test_a_thumbnail_is_shown_and_says_why_there_is_none(gallery: Gallery)
     key = ObjectKey(gallery.kit.serial, uuid.UUID(medium_id)).thumbnail
     path = made.replace("content", "thumbnail")
     assert_problem(await gallery.get(path), 404)  # the row is there and its object is not
-    await gallery.objects.put(key, b"small", "image/webp")
+    await gallery.objects.put(key, (b"small",), "image/webp", size=5)
     answer = await gallery.get(path)
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"small", "image/webp")
     assert "content-disposition" not in answer.headers

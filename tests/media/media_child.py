@@ -37,10 +37,10 @@ async def main(url: str, folder: str, payload: str, topic: str, step: str) -> No
     objects = MediaObjects.in_folder(Path(folder))
     put, store = objects.put, media_lane.store_batch
 
-    async def put_and_die(*arguments: Any) -> None:
+    async def put_and_die(*arguments: Any, **options: Any) -> None:
         if step == "before object":
             die()
-        await put(*arguments)
+        await put(*arguments, **options)
         if step == "after object":
             die()
 

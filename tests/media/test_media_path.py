@@ -7,6 +7,7 @@ import os
 import stat
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media_world import MediaWorld, storing_media
@@ -167,11 +168,11 @@ class Away(MediaObjects):
         self.is_away = True
         self.refused = 0
 
-    async def put(self, key: object, content: object, media_type: str) -> None:
+    async def put(self, *arguments: Any, **options: Any) -> None:
         if self.is_away:
             self.refused += 1
             raise ObjectStoreNotAnswering("It is away.")
-        await super().put(key, content, media_type)  # type: ignore[arg-type]
+        await super().put(*arguments, **options)
 
 
 async def test_while_the_store_is_away_media_wait_unacknowledged_and_readings_flow(

@@ -31,7 +31,7 @@ async def test_the_object_of_a_deleted_medium_is_deleted_and_so_is_its_thumbnail
     for fields in (kept, gone):
         await media.send(media.medium(**fields))
     key = ObjectKey(media.world.kit.serial, uuid.UUID(bytes=gone["id"]))
-    await media.objects.put(key.thumbnail, b"small", "image/webp")
+    await media.objects.put(key.thumbnail, (b"small",), "image/webp", size=5)
     async with media.world.engine.begin() as connection:
         await delete_medium(connection, key.medium_id)
     assert await delete_some_objects(media.world.engine, media.objects) == 1
@@ -79,7 +79,7 @@ async def test_a_sweep_removes_what_no_row_tells_of_and_nothing_else(media: Medi
     serial = media.world.kit.serial
     orphan, stranger = ObjectKey(serial, uuid.uuid4()), ObjectKey("k-gone", uuid.UUID(bytes=fields["id"]))
     for key in (orphan, stranger, orphan.thumbnail):
-        await media.objects.put(key, b"left behind", "image/png")
+        await media.objects.put(key, (b"left behind",), "image/png", size=11)
     (media.folder / serial / "readme.txt").write_text("not ours")
     (media.folder / serial / f"{uuid.uuid4()}#1").write_text("half writ")
     young = await sweep_objects(media.world.engine, media.objects, safe_age=SAFE_AGE, repair=True)
@@ -99,7 +99,7 @@ async def test_a_check_names_rows_whose_content_is_gone_or_damaged(media: MediaW
     assert (await check_rows(media.world.engine, media.objects)).is_clean
     gone, damaged = (ObjectKey(media.world.kit.serial, uuid.UUID(bytes=each["id"])) for each in all_fields[:2])
     await media.objects.delete(gone)
-    await media.objects.put(damaged, b"less", "image/png")
+    await media.objects.put(damaged, (b"less",), "image/png", size=4)
     found = await check_rows(media.world.engine, media.objects)
     assert (found.rows, found.without_object, found.is_clean) == (3, 2, False)
     assert sorted(found.incomplete) == sorted(map(str, (gone, damaged)))

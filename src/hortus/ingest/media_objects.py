@@ -32,4 +32,4 @@ async def put_object(objects: MediaObjects, to_store: MediumToStore, known: Mapp
         is_the_same = before.kit_id == to_store.kit_id and before.sha256 == medium.sha256
         if not is_the_same or await objects.size_of(key) == medium.size:
             return
-    await objects.put(key, medium.content, medium.type)
+    await objects.put(key, medium.content, medium.type, size=medium.size)

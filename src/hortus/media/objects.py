@@ -30,6 +30,7 @@ READ_BYTES = 256 * 1024
 
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PARTS_AT_ONCE = 2
+_LOCAL_PART_BYTES = 1024 * 1024
 
 
 class ObjectMissing(OperationalError):
@@ -84,15 +85,16 @@ class MediaObjects:
         except (OSError, BaseError) as error:
             raise ObjectStoreNotAnswering(f"Media cannot be kept in {folder}: {error}.") from error
 
-    async def put(self, key: ObjectKey, content: bytes | Iterable[bytes], media_type: str) -> None:
-        """Store the object durably; one under this key is replaced."""
+    async def put(self, key: ObjectKey, content: Iterable[bytes], media_type: str, *, size: int) -> None:
+        """Store the object, of pieces with `size` bytes together, durably; one under this key is replaced."""
         attributes = {"Content-Type": media_type} if self._sends_type else None
         with _translated():
             await self._store.put_async(
                 str(key),
-                content,
+                # What fits into one part is sent as one; S3 has no upload in parts that has none.
+                b"".join(content) if size <= _PART_BYTES else iter(content),
                 attributes=attributes,
-                chunk_size=_PART_BYTES,
+                chunk_size=_PART_BYTES if self._folder is None else _LOCAL_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
             if self._folder is not None:

@@ -82,7 +82,8 @@ async def _decide(
     if outcome.thumbnail is None:
         await _finish(connection, key.medium_id, "unsuitable", outcome.note)
         return
-    await objects.put(key.thumbnail, outcome.thumbnail, THUMBNAIL_TYPE)
+    thumbnail = outcome.thumbnail
+    await objects.put(key.thumbnail, (thumbnail,), THUMBNAIL_TYPE, size=len(thumbnail))
     if not await _finish(connection, key.medium_id, "made", None):
         await objects.delete(key.thumbnail)  # the medium was deleted meanwhile
 

@@ -60,6 +60,8 @@ class Connection(Link):
         self._pending: set[int] = set()
         self._unsettled_messages = 0
         self._unsettled_bytes = 0
+        self._place: object | None = None
+        self._places: dict[int, object] = {}
         self._upload = UploadWatch(self, parts.uploads, limits=parts.limits, clock=self._loop.time)
         self._keep_alive_seconds = 0
         self._will: Will | None = None
@@ -188,11 +190,14 @@ class Connection(Link):
         try:
             packets = self._reader.feed(data)
             if packets:
-                self._upload.packet_is_complete()
+                self._place = self._upload.packet_is_complete()
             self._handle(packets)
         except MqttProtocolError as error:
             self._fail(error)
             return
+        finally:
+            self._give_back(self._place)
+            self._place = None
         if counters.messages_offered + counters.messages_set_aside != offered_before:
             self._check_pressure()
         if not self.is_closing:
@@ -269,8 +274,8 @@ class Connection(Link):
         if route is None:
             route = self._remember_route(topic, session.identity)
         if route is Route.STORE:
-            self._await_settlement(publish)
-            self._parts.inbox.offer(self, publish)
+            has_place = self._await_settlement(publish)
+            self._parts.inbox.offer(self, publish, has_place=has_place)
         elif route is Route.DELIVER:
             self._parts.broker.route(publish, session)
             self._acknowledge(publish.qos, publish.packet_id, session)
@@ -307,14 +312,25 @@ class Connection(Link):
             refused = make(packet_id=publish.packet_id, reason_code=ReasonCode.NOT_AUTHORIZED)
             self.send_answer(encode(refused, MQTT_5))
             return
-        self._await_settlement(publish)
-        self._parts.inbox.set_aside(self, identity, publish, reason)
+        has_place = self._await_settlement(publish)
+        self._parts.inbox.set_aside(self, identity, publish, reason, has_place=has_place)
 
-    def _await_settlement(self, publish: Publish) -> None:
+    def _await_settlement(self, publish: Publish) -> bool:
+        """Note that the message is open. Return whether its bytes have a place, and count nowhere else."""
         if publish.qos:
             self._pending.add(publish.packet_id)
         self._unsettled_messages += 1
-        self._unsettled_bytes += len(publish.payload)
+        place, self._place = self._place, None
+        if place is None:
+            self._unsettled_bytes += len(publish.payload)
+            return False
+        # The inbox keeps the message until it is settled, so until then nothing else has this identity.
+        self._places[id(publish)] = place
+        return True
+
+    def _give_back(self, place: object | None) -> None:
+        if place is not None:
+            self._parts.uploads.done(place)
 
     def on_settled(self, publish: Publish) -> None:
         """The message is durable: acknowledge it."""
@@ -339,7 +355,10 @@ class Connection(Link):
     def _settled(self, publish: Publish) -> None:
         self._pending.discard(publish.packet_id)
         self._unsettled_messages -= 1
-        self._unsettled_bytes -= len(publish.payload)
+        place = self._places.pop(id(publish), None)
+        if place is None:
+            self._unsettled_bytes -= len(publish.payload)
+        self._give_back(place)
         if self._pauses & Pause.UNSETTLED:
             limits = self._limits
             if (

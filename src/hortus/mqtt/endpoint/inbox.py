@@ -66,18 +66,26 @@ class Inbox:
         """The number of messages that wait to be settled."""
         return len(self._open)
 
-    def offer(self, sender: Sender | None, publish: Publish) -> None:
-        """Hand a reading or medium to the intake."""
-        size = len(publish.payload) + MESSAGE_OVERHEAD_BYTES
+    def offer(self, sender: Sender | None, publish: Publish, *, has_place: bool = False) -> None:
+        """Hand a reading or medium to the intake. One that has a place among the uploads is bounded there."""
+        size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
         self._open[handle] = _OpenMessage(sender, publish, size, True)
         self.unsettled_bytes += size
         self._counters.messages_offered += 1
         self._intake.offer(self, handle, publish.topic, publish.payload)
 
-    def set_aside(self, sender: Sender | None, identity: Identity, publish: Publish, reason: str) -> None:
+    def set_aside(
+        self,
+        sender: Sender | None,
+        identity: Identity,
+        publish: Publish,
+        reason: str,
+        *,
+        has_place: bool = False,
+    ) -> None:
         """Hand a message on a wrong topic to quarantine."""
-        size = len(publish.payload) + MESSAGE_OVERHEAD_BYTES
+        size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
         self._open[handle] = _OpenMessage(sender, publish, size, False)
         self.unsettled_bytes += size

@@ -33,7 +33,8 @@ class EndpointLimits:
     """The contract allows media of 64 MiB; the rest is framing, topic and properties."""
 
     max_upload_bytes: int = 96 * _MIB
-    """Packets under way over all connections: one of full size, or many pictures. Others wait."""
+    """Packets over 16 KiB over all connections, from their first byte until they are settled: one of full size,
+    or many pictures. Others wait."""
 
     upload_grace_seconds: float = 60.0
     """A packet under way may take this long and one second more for each `upload_bytes_per_second`."""
@@ -45,13 +46,13 @@ class EndpointLimits:
     """Per connection. A kit has 20 in flight; a bridge needs some hundreds to fill a batch."""
 
     max_unsettled_bytes: int = 16 * _MIB
-    """Per connection. Reading goes on when half of it is settled."""
+    """Per connection, of messages that are no uploads. Reading goes on when half of it is settled."""
 
     max_unreleased_messages: int = 10_000
     """QoS 2 messages of one session that were received (PUBREC) and not released (PUBREL)."""
 
     max_total_unsettled_bytes: int = 64 * _MIB
-    """Over all connections. One medium of full size may exceed it; then no one is read until it is settled."""
+    """Over all connections, of messages that are no uploads. At it no one is read until some are settled."""
 
     max_unread_answer_bytes: int = 256 * 1024
     """A peer that publishes but never reads its acknowledgements is cut off here."""

@@ -39,11 +39,18 @@ class UploadWatch:
         else:
             self._link.pause(Pause.UPLOAD)
 
-    def packet_is_complete(self) -> None:
-        """Give the place back, if there is one."""
-        if self._deadline is not None:
-            self._deadline = None
-            self._uploads.done(self)
+    def packet_is_complete(self) -> object | None:
+        """Return the place of the packet, if it has one; who takes it gives it back to the uploads.
+
+        A big message keeps its place until it is settled: so the memory of all of them has one bound, and
+        while they wait for a slow store, small ones pass.
+        """
+        if self._deadline is None:
+            return None
+        self._deadline = None
+        place = object()
+        self._uploads.hand_over(self, place)
+        return place
 
     def end(self) -> None:
         """The connection is gone: give up place or turn."""

@@ -30,8 +30,12 @@ class Uploads:
         self._waiting[owner] = (packet_bytes, on_granted)
         return False
 
+    def hand_over(self, owner: Hashable, heir: Hashable) -> None:
+        """Let the place of `owner` be that of `heir`, who now gives it back."""
+        self._granted[heir] = self._granted.pop(owner)
+
     def done(self, owner: Hashable) -> None:
-        """Give the place back: the packet is complete, or its connection is gone."""
+        """Give the place back: the message is settled, or its connection is gone before it was complete."""
         self._waiting.pop(owner, None)
         self.granted_bytes -= self._granted.pop(owner, 0)
         while self._waiting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from hortus.mqtt.packets.decoding import decode_packet
 from hortus.mqtt.packets.primitives import Cursor, decode_topic_name, malformed, protocol_error
 from hortus.mqtt.packets.properties import NO_PROPERTIES, Place, decode_properties
@@ -12,6 +14,8 @@ from hortus.mqtt.packets.values import MQTT_3_1_1, MQTT_5, Connect, Packet, Publ
 # is emptied when full, so that a stream of ever new topics costs a decode each and no memory.
 _MAX_CACHED_TOPICS = 4096
 _MAX_CACHED_TOPIC_BYTES = 64
+
+_LARGE_PACKET_BYTES = 64 * 1024
 
 _new_publish = tuple.__new__
 
@@ -29,6 +33,7 @@ class PacketReader:
         self.max_packet_bytes = max_packet_bytes
         self.protocol_level = protocol_level
         self._chunks: list[bytes] = []
+        self._large: tuple[Publish, BytesIO] | None = None
         self._buffered_bytes = 0
         self._awaited_bytes = 0
         self._topics: dict[bytes, str] = {}
@@ -49,8 +54,10 @@ class PacketReader:
         Raises MqttProtocolError if MQTT forbids what came; its `packets_before` are the good packets of this
         call. The reader is of no use afterwards.
         """
+        if self._large is not None:
+            return self._feed_large(*self._large, data)
         if self._chunks:
-            # A big packet comes in many pieces; they are joined once, when the last one is here.
+            # A packet comes in several pieces; they are joined once, when the last one is here.
             self._chunks.append(data)
             self._buffered_bytes += len(data)
             if self._buffered_bytes < self._awaited_bytes:
@@ -67,10 +74,47 @@ class PacketReader:
             self._chunks = []
             self._buffered_bytes = 0
         else:
-            rest = data[consumed:]
-            self._chunks = [rest]
-            self._buffered_bytes = len(rest)
+            self._keep(data[consumed:])
         return packets
+
+    def _keep(self, rest: bytes) -> None:
+        """Hold the beginning of a packet. Of a large message only the payload is collected, and in one place.
+
+        Pieces that are joined at the end, and a payload that is cut out of that, would be three times as much.
+        """
+        self._chunks = [rest]
+        self._buffered_bytes = len(rest)
+        if self._awaited_bytes <= _LARGE_PACKET_BYTES or rest[0] & 0xF0 != 0x30:
+            return
+        try:
+            _, body = _remaining_length(rest, 0)
+            begun = self._publish(rest, rest[0], body, len(rest))
+        except MqttProtocolError:
+            return  # what is in front of the payload is not complete, or wrong; that is told in its time
+        collected = BytesIO()
+        collected.write(begun.payload)
+        self._large = begun._replace(payload=b""), collected
+        self._chunks = []
+
+    def _feed_large(self, begun: Publish, collected: BytesIO, data: bytes) -> list[Packet]:
+        """Take further bytes of a large message, and go on behind it when it is complete."""
+        room = self._awaited_bytes - self._buffered_bytes
+        rest = data[room:]
+        collected.write(data if not rest else data[:room])
+        self._buffered_bytes += len(data) - len(rest)
+        if len(data) < room:
+            return []
+        self._large = None
+        self._buffered_bytes = self._awaited_bytes = 0
+        # Not copied: the value and the collected bytes are the same object.
+        packets: list[Packet] = [begun._replace(payload=collected.getvalue())]
+        if not rest:
+            return packets
+        try:
+            return packets + self.feed(rest)
+        except MqttProtocolError as error:
+            error.packets_before = packets + error.packets_before
+            raise
 
     def _read(self, data: bytes, packets: list[Packet]) -> int:
         """Append the complete packets of `data`; return how many bytes they took."""

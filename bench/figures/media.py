@@ -1,0 +1,156 @@
+"""What a picture of the largest size costs `hortus up`: memory, and the patience of other kits' readings.
+
+One kit publishes media of the given size, one after the other, while another publishes small readings steadily
+and notes how long each waits for its acknowledgement, which comes after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+
+from hortus.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
+from hortus.wire.codec import encode_media, encode_raw_measurement
+from hortus.wire.messages import Media, RawMeasurement
+from rig.installation import Kit
+from rig.one_box import one_box
+from rig.processes import BenchError, peak_resident_bytes, resident_bytes
+
+_PAUSE_SECONDS = 0.01
+_WARM_UP_READINGS = 100
+_ACCEPTED = b"\x20\x02\x00\x00"
+_ANSWER_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaCost:
+    """Growth of the process's memory, and milliseconds from publish to acknowledgement of readings."""
+
+    payload_bytes: int
+    growth_bytes: int
+    upload_seconds: list[float]
+    quiet_ms: tuple[float, float, float]
+    meanwhile_ms: tuple[float, float, float]
+
+
+async def measure_media(
+    folder: Path, data_dir: Path, kits: list[Kit], *, content_bytes: int, rounds: int, quiet_seconds: float
+) -> MediaCost:
+    """Upload so many media of this size; the three latencies are median, 99th percentile and longest."""
+    payloads = [await asyncio.to_thread(_medium, kits[0], content_bytes) for _ in range(rounds)]
+    async with one_box(folder, data_dir) as box, _connection(box.mqtt_port, kits[1]) as readings:
+        for number in range(_WARM_UP_READINGS):
+            await readings.reading(kits[1], number)
+        quiet = await _readings_until(readings, kits[1], asyncio.ensure_future(asyncio.sleep(quiet_seconds)))
+        before = resident_bytes(box.process_id)
+        uploading = asyncio.ensure_future(asyncio.to_thread(_upload, box.mqtt_port, kits[0], payloads))
+        meanwhile = await _readings_until(readings, kits[1], uploading)
+        return MediaCost(
+            payload_bytes=len(payloads[0]),
+            growth_bytes=peak_resident_bytes(box.process_id) - before,
+            upload_seconds=uploading.result(),
+            quiet_ms=_summary(quiet),
+            meanwhile_ms=_summary(meanwhile),
+        )
+
+
+def _medium(kit: Kit, content_bytes: int) -> bytes:
+    # As a compressed picture: hardly any zeros. The message itself has a few hundred bytes more.
+    return encode_media(
+        Media(
+            id=uuid.uuid4().bytes,
+            datetime_ms=int(time.time() * 1000),
+            peripheral=kit.series[0][0],
+            name="regular.png",
+            type="image/png",
+            data=os.urandom(content_bytes),
+            metadata="null",
+        )
+    )
+
+
+def _upload(port: int, kit: Kit, payloads: list[bytes]) -> list[float]:
+    """Publish media one after the other, in a thread; return how long each took to be acknowledged."""
+    seconds = []
+    with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS) as connection:
+        connection.sendall(_connect(kit))
+        _expect(connection, _ACCEPTED)
+        for number, payload in enumerate(payloads, 1):
+            began = time.perf_counter()
+            connection.sendall(encode(Publish(f"kit/{kit.serial}/media", payload, 1, number), MQTT_3_1_1))
+            _expect(connection, b"\x40\x02" + number.to_bytes(2, "big"))
+            seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _expect(connection: socket.socket, answer: bytes) -> None:
+    if connection.recv(len(answer), socket.MSG_WAITALL) != answer:
+        raise BenchError("The endpoint did not take a medium.")
+
+
+def _connect(kit: Kit) -> bytes:
+    return encode(
+        Connect(client_id=kit.serial, username=kit.serial, password=kit.password.encode()), MQTT_3_1_1
+    )
+
+
+class _Readings:
+    """A connection that publishes one reading at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def reading(self, kit: Kit, number: int) -> float:
+        """Publish a reading and return after how many milliseconds it was acknowledged."""
+        peripheral, quantity_type = kit.series[number % len(kit.series)]
+        payload = encode_raw_measurement(
+            RawMeasurement(
+                id=uuid.uuid4().bytes,
+                datetime_ms=int(time.time() * 1000),
+                peripheral=peripheral,
+                quantity_type=quantity_type,
+                value=21.5,
+            )
+        )
+        packet = Publish(f"kit/{kit.serial}/measurement/raw", payload, 1, number % 60_000 + 1)
+        began = time.perf_counter()
+        self._writer.write(encode(packet, MQTT_3_1_1))
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await self._reader.readexactly(4)
+        return (time.perf_counter() - began) * 1000
+
+
+@asynccontextmanager
+async def _connection(port: int, kit: Kit) -> AsyncIterator[_Readings]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(_connect(kit))
+        if await reader.readexactly(4) != _ACCEPTED:
+            raise BenchError("The endpoint did not let a kit in.")
+        yield _Readings(reader, writer)
+    finally:
+        writer.close()
+
+
+async def _readings_until(readings: _Readings, kit: Kit, end: asyncio.Future[object]) -> list[float]:
+    milliseconds: list[float] = []
+    while not end.done():
+        milliseconds.append(await readings.reading(kit, len(milliseconds)))
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return milliseconds
+
+
+def _summary(milliseconds: list[float]) -> tuple[float, float, float]:
+    if len(milliseconds) < 2:
+        raise BenchError("Too few readings were acknowledged to tell how long they wait.")
+    cuts = quantiles(milliseconds, n=100)
+    return cuts[49], cuts[98], max(milliseconds)
