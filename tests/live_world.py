@@ -223,7 +223,9 @@ async def live_world(
             page_sessions=Sessions(SESSION_KEY, engine),
             **changes,
         )
-        app = create_app(WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts)))
+        app = create_app(
+            WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts), live=hub)
+        )
         listener = bind("127.0.0.1", 0)
         connection = await asyncpg.connect(database_url)
         await ensure_partitions(connection, months_ahead(datetime.now(UTC)))

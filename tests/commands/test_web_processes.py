@@ -14,11 +14,15 @@ from up_process import hortus, running
 from hortus.accounts.cli import create_user_from_command_line
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.store import create_user
+from hortus.app.web import WebOptions, run_web
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
+from hortus.errors import UsageError
+from hortus.settings import Settings
 from web_process import free_port, web_process
 
 PASSWORD = "It all adds up."
+NOWHERE = "postgresql://hortus@127.0.0.1/hortus"
 NEW_KIT = {"name": "Basil", "privacyPublicDashboard": False, "privacyShowOnMap": False}
 
 
@@ -102,26 +106,22 @@ async def test_a_database_without_our_schema_ends_the_start_with_the_command_tha
     ("settings", "words"),
     [
         ({}, "Set DATABASE_URL"),
-        ({"DATABASE_URL": "postgresql://h@127.0.0.1/h"}, "Set TOKEN_SIGNER_KEY"),
-        (
-            {"DATABASE_URL": "postgresql://h@127.0.0.1/h", "TOKEN_SIGNER_KEY": "/nowhere/key"},
-            "cannot be read",
-        ),
-        ({"DATABASE_URL": "postgresql://h@127.0.0.1/h", "TOKEN_SIGNER_KEY": "short"}, "needs 32"),
+        ({"database_url": NOWHERE}, "Set TOKEN_SIGNER_KEY"),
+        ({"database_url": NOWHERE, "token_signer_key": "/nowhere/key"}, "cannot be read"),
+        ({"database_url": NOWHERE, "token_signer_key": "short.key"}, "needs 32"),
     ],
     ids=["no database", "no key", "key unreadable", "key too short"],
 )
-def test_it_does_not_start_without_what_all_processes_share(
-    settings: dict[str, str], words: str, tmp_path: Path
+async def test_it_does_not_start_without_what_all_processes_share(
+    settings: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if settings.get("TOKEN_SIGNER_KEY") == "short":
-        short = tmp_path / "short.key"
-        short.write_text("short")
-        settings = {**settings, "TOKEN_SIGNER_KEY": str(short)}
-    done = hortus("web", "--port", 0, **settings)
-    assert done.returncode != 0
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "TOKEN_SIGNER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "short.key").write_text("short")
+    options = WebOptions(host="127.0.0.1", port=0, data_dir=None)
+    with pytest.raises(UsageError, match=words):
+        await run_web(Settings.model_validate(settings), options)
 
 
 async def test_beside_one_box_it_uses_the_boxs_keys_and_database(tmp_path: Path) -> None:

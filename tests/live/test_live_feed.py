@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from live_world import LiveWorld
 
 
@@ -50,3 +52,30 @@ async def test_the_last_value_of_each_series_follows_right_after_the_reply(live:
         await second.until(lambda: 5.0 in second.values())
     assert sorted(first.values()) == [3.0, 4.0, 5.0]
     assert sorted(second.values()) == [3.0, 4.0, 5.0]
+
+
+async def test_health_and_metrics_tell_who_listens(live: LiveWorld) -> None:
+    kit = await live.kit()
+    async with live.client() as client, live.client(), httpx.AsyncClient(timeout=30) as http:
+        await client.subscribe(kit)
+        health = await http.get(f"http://127.0.0.1:{live.port}/healthz")
+        metrics = await http.get(f"http://127.0.0.1:{live.port}/metrics")
+    assert health.json()["parts"]["live"] == {
+        "state": "Telling what is stored.",
+        "connections": 2,
+        "subscriptions": 1,
+    }
+    for line in (
+        "hortus_live_is_connected 1.0",
+        "hortus_live_connections 2.0",
+        "hortus_live_subscriptions 1.0",
+    ):
+        assert f"{line}\n" in metrics.text
+
+
+async def test_who_asks_for_no_websocket_is_told_to(live: LiveWorld) -> None:
+    async with httpx.AsyncClient(timeout=30) as http:
+        answer = await http.get(f"http://127.0.0.1:{live.port}/api/ws")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "Connect with a WebSocket."

@@ -33,6 +33,7 @@ from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
 from hortus.app.kit_transports import EndpointTransport
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
+from hortus.app.open_files import allow_many_connections
 from hortus.app.pipelines import make_pipeline
 from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
@@ -97,6 +98,7 @@ class UpOptions:
 async def run_up(settings: GatewaySettings, options: UpOptions, console: Console) -> None:
     """Run everything until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start."""
     stop = stop_requested()
+    allow_many_connections()
     with (
         DataDirectory.open(options.data_dir) as directory,
         bind(options.host, options.http_port) as listener,
@@ -191,6 +193,7 @@ async def _running(
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 gateway=gateway,
                 api=api,
+                live=hub,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
         )
@@ -212,7 +215,14 @@ async def _running(
             endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
             await presence.begin()
             await endpoint.start()
-            web = group.create_task(serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips))
+            web = group.create_task(
+                serve(
+                    app,
+                    listener,
+                    forwarded_allow_ips=settings.http_forwarded_allow_ips,
+                    most_websockets=settings.live_connections,
+                )
+            )
             attendants.append(web)
             boards = running_gateway(
                 board_listener,

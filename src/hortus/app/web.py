@@ -13,6 +13,7 @@ from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
+from hortus.app.open_files import allow_many_connections
 from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
@@ -60,6 +61,7 @@ async def run_web(settings: Settings, options: WebOptions) -> None:
 
 async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> None:
     stop = stop_requested()
+    allow_many_connections()
     keys = shared_keys(settings, options.data_dir)
     access = message_access(settings, keys.tokens)
     command_watch = CommandWatch()
@@ -90,6 +92,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 token_key=keys.tokens,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,
+                live=hub,
                 plantkeeper=plantkeeper_api(settings, api, None),
             )
         )
@@ -101,7 +104,12 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 waiting = group.create_task(wait_for_current_database(engine, url))
                 watching = group.create_task(follow_commands(connector(url, "hortus commands"), command_watch))
                 serving = group.create_task(
-                    serve(app, listener, forwarded_allow_ips=settings.http_forwarded_allow_ips)
+                    serve(
+                        app,
+                        listener,
+                        forwarded_allow_ips=settings.http_forwarded_allow_ips,
+                        most_websockets=settings.live_connections,
+                    )
                 )
                 log.info("serving pages and API at %s from %s", address, url.redacted())
                 await stop.wait()

@@ -23,6 +23,7 @@ import asyncpg
 
 from hortus.database.access_changes import ACCESS_CHANNEL
 from hortus.database.engine import CONNECTION_FAILURES
+from hortus.live.admission import Admission
 from hortus.live.feed import Feed, FeedKey, Subscriber
 from hortus.live.limits import LiveLimits
 from hortus.live.principals import Claim
@@ -54,6 +55,7 @@ class LiveHub:
         limits: LiveLimits | None = None,
     ) -> None:
         self.limits = limits or LiveLimits()
+        self.admission = Admission(self.limits)
         self.access_changes = 0
         self._connect = connect
         self.check = check
@@ -67,6 +69,17 @@ class LiveHub:
         self._connected = asyncio.Event()
         self._loaded = asyncio.Condition()
         self._next_recheck = 0.0
+        self._is_away = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it hears of what is stored."""
+        return self._connected.is_set()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected to this process."""
+        return self.admission.connections
 
     @property
     def subscriptions(self) -> int:
@@ -120,29 +133,27 @@ class LiveHub:
 
     async def run(self) -> None:
         """Tell until cancelled; reconnect for ever."""
-        told = False
         while True:
             try:
-                connection = await self._connect()
-            except CONNECTION_FAILURES as error:
-                if not told:
+                await self._connect_and_serve()
+            except (*CONNECTION_FAILURES, DatabaseNotAnswering) as error:
+                # Once per outage: nobody needs a line for each attempt.
+                if not self._is_away:
                     log.warning("the live feed waits for the database: %s", error)
-                    told = True
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            told = False
-            try:
-                await self._serve(connection)
-                log.warning("lost the connection of the live feed; connecting again")
-            except CONNECTION_FAILURES as error:
-                log.warning("the live feed was interrupted (%s); connecting again", error)
-            except DatabaseNotAnswering:
-                log.warning("the live feed was interrupted; connecting again")
-            finally:
-                self._pause()
-                with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
-                    await connection.close(timeout=1)
+                self._is_away = True
+            except Exception:  # the feed must not take the pages down with it, whatever is wrong with it
+                log.exception("the live feed failed; it begins again")
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _connect_and_serve(self) -> None:
+        connection = await self._connect()
+        try:
+            await self._serve(connection)
+            log.warning("lost the connection of the live feed; connecting again")
+        finally:
+            self._pause()
+            with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
+                await connection.close(timeout=1)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
         """Listen and look until the connection is lost."""
@@ -298,6 +309,7 @@ class LiveHub:
     def _resume(self) -> None:
         if not self._connected.is_set():
             self._connected.set()
+            self._is_away = False
             for feed in self._feeds.values():
                 for subscriber in list(feed.subscribers):
                     subscriber.resume()

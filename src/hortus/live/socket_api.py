@@ -17,7 +17,7 @@ from hortus.accounts.tokens import Fault, InvalidToken
 from hortus.api.documentation import problems
 from hortus.api.problems import Problem
 from hortus.api.rate_limits import network_of
-from hortus.live.admission import Admission, Seat, TooManyConnections
+from hortus.live.admission import Seat, TooManyConnections
 from hortus.live.cookie_api import COOKIE, SOCKET_PATH
 from hortus.live.hub import LiveHub
 from hortus.live.jsonrpc import ErrorCode, RpcError
@@ -58,13 +58,12 @@ class LiveSocket:
     def __init__(self, hub: LiveHub, services: Services) -> None:
         self._hub = hub
         self._services = services
-        self._admission = Admission(hub.limits)
 
     async def connect(self, websocket: WebSocket) -> None:
         """Serve one connection from its upgrade to its end."""
         network = network_of(websocket)
         try:
-            seat = self._admission.seat(network)
+            seat = self._hub.admission.seat(network)
         except TooManyConnections as error:
             await websocket.send_denial_response(_refusal(error).response())
             return

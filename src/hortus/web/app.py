@@ -25,7 +25,7 @@ from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.web.database_access import DatabaseNotAnswering
 from hortus.web.headers import SecurityHeaders
-from hortus.web.health import FlowWatch, HealthEndpoints
+from hortus.web.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.web.login import LoginPages
 from hortus.web.metrics import HortusCollector, MetricsEndpoint
 from hortus.web.pages import StatusPages
@@ -67,6 +67,7 @@ class WebDependencies:
     metrics_token: str | None = None
     gateway: GatewayFigures | None = None
     api: ASGIApp | None = None
+    live: LiveFeed | None = None
     plantkeeper: ASGIApp | None = None
     clock: Callable[[], datetime] = _now
 
@@ -113,11 +114,11 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
 
-    health = HealthEndpoints(engine, watch, counters)
+    health = HealthEndpoints(engine, watch, counters, dependencies.live)
     app.add_route("/healthz", health.healthz, methods=_READ)
     app.add_route("/readyz", health.readyz, methods=_READ)
 
-    collector = HortusCollector(pipeline.metrics if pipeline else None, watch, counters)
+    collector = HortusCollector(pipeline.metrics if pipeline else None, watch, counters, dependencies.live)
     metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway)
     app.add_route("/metrics", metrics.show, methods=_READ)
 

@@ -109,13 +109,36 @@ class FlowWatch:
         )
 
 
+class LiveFeed(Protocol):
+    """The live feed, as far as its health and figures go."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it hears of what is stored."""
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+
+    @property
+    def subscriptions(self) -> int:
+        """How many hear something."""
+
+
 class HealthEndpoints:
     """`/healthz`: is this process doing its work; `/readyz`: may it be given work."""
 
-    def __init__(self, engine: AsyncEngine, watch: FlowWatch | None, counters: object | None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        watch: FlowWatch | None,
+        counters: object | None,
+        live: LiveFeed | None = None,
+    ) -> None:
         self._engine = engine
         self._watch = watch
         self._counters = counters
+        self._live = live
         self._schema_known_until = 0.0
 
     async def healthz(self, _request: Request) -> Response:
@@ -127,6 +150,13 @@ class HealthEndpoints:
             parts["ingest"] = report.as_json()
         if self._counters is not None:
             parts["endpoint"] = {"connections": getattr(self._counters, "connections", None)}
+        if self._live is not None:
+            # Not unhealthy while the database is away: nothing is wrong with this process then.
+            parts["live"] = {
+                "state": "Telling what is stored." if self._live.is_connected else "Waiting for the database.",
+                "connections": self._live.connections,
+                "subscriptions": self._live.subscriptions,
+            }
         content = {"status": "healthy" if healthy else "unhealthy", "parts": parts}
         return JSONResponse(content, status_code=200 if healthy else 503)
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from hortus import __version__
 from hortus.gateway.metrics import GatewayFigures
 from hortus.ingest.metrics import IngestMetrics
-from hortus.web.health import FlowReport, FlowWatch
+from hortus.web.health import FlowReport, FlowWatch, LiveFeed
 from hortus.web.requests import address_of
 from hortus.web.sessions import Sessions
 
@@ -37,11 +37,16 @@ class HortusCollector(Collector):
     """Reads the figures of the parts of this process at the moment they are asked for."""
 
     def __init__(
-        self, ingest: IngestMetrics | None, watch: FlowWatch | None, endpoint_counters: object | None
+        self,
+        ingest: IngestMetrics | None,
+        watch: FlowWatch | None,
+        endpoint_counters: object | None,
+        live: LiveFeed | None = None,
     ) -> None:
         self._ingest = ingest
         self._watch = watch
         self._endpoint_counters = endpoint_counters
+        self._live = live
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -52,6 +57,8 @@ class HortusCollector(Collector):
             yield from _flow(self._watch.look())
         if self._endpoint_counters is not None:
             yield from _endpoint(self._endpoint_counters)
+        if self._live is not None:
+            yield from _live_feed(self._live)
 
 
 class MetricsEndpoint:
@@ -145,3 +152,11 @@ def _endpoint(counters: object) -> Iterator[Metric]:
             yield GaugeMetricFamily(f"hortus_endpoint_{field.name}", title, value=value)
         else:
             yield CounterMetricFamily(f"hortus_endpoint_{field.name}", title, value=value)
+
+
+def _live_feed(live: LiveFeed) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "hortus_live_is_connected", "Whether the live feed hears of what is stored.", value=live.is_connected
+    )
+    yield GaugeMetricFamily("hortus_live_connections", "Clients of the live feed.", value=live.connections)
+    yield GaugeMetricFamily("hortus_live_subscriptions", "What they subscribed to.", value=live.subscriptions)

@@ -22,7 +22,6 @@ from hortus.web.websockets import (
 STOP_SECONDS = 3
 _BACKLOG = 128
 _MOST_CONNECTIONS = 500
-_MOST_WEBSOCKETS = 10_000
 _TAKES_NOTHING_MS = 60_000
 
 
@@ -58,13 +57,20 @@ def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, *, forwarded_allow_ips: str = "127.0.0.1"
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    forwarded_allow_ips: str = "127.0.0.1",
+    most_websockets: int = 0,
 ) -> AsyncIterator[None]:
     """Serve the application while the context lasts, then end within STOP_SECONDS and a little.
 
-    `forwarded_allow_ips` are the proxies whose X-Forwarded headers are believed (comma-separated).
+    `forwarded_allow_ips` are the proxies whose X-Forwarded headers are believed (comma-separated);
+    `most_websockets` may be open beside the connections of ordinary requests.
     """
-    task = asyncio.create_task(serve(app, listener, forwarded_allow_ips=forwarded_allow_ips))
+    task = asyncio.create_task(
+        serve(app, listener, forwarded_allow_ips=forwarded_allow_ips, most_websockets=most_websockets)
+    )
     try:
         yield
     finally:
@@ -73,7 +79,13 @@ async def serving(
             await task
 
 
-async def serve(app: ASGIApp, listener: socket.socket, *, forwarded_allow_ips: str = "127.0.0.1") -> None:
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    forwarded_allow_ips: str = "127.0.0.1",
+    most_websockets: int = 0,
+) -> None:
     """Serve the application until cancelled; then let requests under way end, within STOP_SECONDS.
 
     The socket listens already, so nobody is turned away before this begins; it is closed at the end.
@@ -96,7 +108,7 @@ async def serve(app: ASGIApp, listener: socket.socket, *, forwarded_allow_ips: s
             proxy_headers=True,
             forwarded_allow_ips=forwarded_allow_ips,
             # Uvicorn counts WebSockets too; those are limited by `hortus.live.admission`.
-            limit_concurrency=_MOST_CONNECTIONS + _MOST_WEBSOCKETS,
+            limit_concurrency=_MOST_CONNECTIONS + most_websockets,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     )
