@@ -20,6 +20,7 @@ from statistics import median
 
 import uvloop
 
+from figures.alerts import measure_alerts
 from figures.api_kit import CONNECTIONS, measure_api_kit, measure_bare_server
 from figures.archive import fill_one_kit, measure_archive, measure_bare_copy
 from figures.endpoint import measure_endpoint, measure_endpoint_alone
@@ -46,6 +47,7 @@ REACH_P50_MS, REACH_P99_MS = 30, 250
 REACH_FULL_SHARE = 0.8
 REACH_ENDPOINT_RATE = 6_000
 REACH_START_SECONDS = 4
+ALERT_PLANTS, REACH_ALERT_SECONDS = 10_000, 1
 REACH_LIVE_P99_MS = 200
 REACH_API_RATE = 1_500
 REACH_API_P99_MS = 30
@@ -84,6 +86,8 @@ class Size:
     live_clients: int
     live_seconds: float
     gateway_readings: int
+    plants: int
+    plant_minutes: int
 
 
 FULL = Size(
@@ -100,6 +104,8 @@ FULL = Size(
     live_clients=500,
     live_seconds=30,
     gateway_readings=180_000,
+    plants=10_000,
+    plant_minutes=6,
 )
 QUICK = Size(
     rounds=1,
@@ -115,6 +121,8 @@ QUICK = Size(
     live_clients=100,
     live_seconds=5,
     gateway_readings=6_000,
+    plants=2_000,
+    plant_minutes=2,
 )
 
 
@@ -446,6 +454,25 @@ async def media(bench: Bench) -> None:
     )
 
 
+async def alerts(bench: Bench) -> None:
+    """Processor time for judging 10,000 plants, each measured once a minute."""
+    async with installation(bench.data_dir("alerts")) as stand:
+        found = await measure_alerts(
+            bench.folder, stand, plants=bench.size.plants, minutes=bench.size.plant_minutes
+        )
+    scale = ALERT_PLANTS / found.plants
+    print(f"  {found.alerts:,} alerts opened; the database's share {found.database_seconds * scale:.2f} s")
+    judge_seconds = found.judge_seconds * scale
+    bench.found(
+        Result(
+            figure=f"judging {ALERT_PLANTS:,} plants, per minute of readings (measured with {found.plants:,})",
+            value=f"{judge_seconds:.2f} s of a core, and {found.database_seconds * scale:.2f} s in PostgreSQL",
+            reach=f"≤ {REACH_ALERT_SECONDS} s",
+            met=judge_seconds <= REACH_ALERT_SECONDS,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -457,6 +484,7 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "gateway": gateway,
     "archive": archive,
     "live": live,
+    "alerts": alerts,
     "full-table": full_table,
 }
 

@@ -14,7 +14,10 @@ import pytest
 
 from garden import Garden, open_garden
 from hortus.alerts.judge import AlertJudge, JudgeLimits, judge_kits
+from hortus.alerts.judged_quantities import judged_quantities
+from hortus.alerts.judging import Reading, judge_all
 from hortus.alerts.message_ends import note_message_end
+from hortus.alerts.outcomes import Outcome, write_eventful
 from hortus.alerts.silence import SilenceWatch
 from hortus.alerts.withdrawal import withdraw_unjudged
 from hortus.database.engine import connector
@@ -94,6 +97,20 @@ async def test_two_that_judge_at_once_make_one_alert_and_one_message(garden: Gar
         await other.close()
     assert await garden.alerts() == [("low", False), ("low", False), ("low", True)]
     assert await garden.messages() == [ATTENTION]
+
+
+async def test_a_plant_that_is_deleted_while_it_is_judged_holds_nobody_up(garden: Garden) -> None:
+    await garden.measure(10)
+    [quantity] = await judged_quantities(garden.connection, {garden.kit.id})
+    state, events = judge_all(
+        quantity.state, quantity.rule, [Reading(at=datetime.now(UTC), value=10)], datetime.now(UTC)
+    )
+    outcome = Outcome(quantity, garden.thermometer.id, state, events)
+    await garden.run("DELETE FROM peripherals WHERE id = :id", id=garden.thermometer.id)
+    await write_eventful(garden.engine, garden.access, outcome, datetime.now(UTC))
+    await garden.run("DELETE FROM plants")
+    await write_eventful(garden.engine, garden.access, outcome, datetime.now(UTC))
+    assert (await garden.alerts(), await garden.messages()) == ([], [])
 
 
 async def test_the_pause_begins_when_the_message_was_accepted(garden: Garden) -> None:

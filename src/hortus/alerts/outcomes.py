@@ -7,6 +7,7 @@ if another process has judged further meanwhile, it has told already, and nothin
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -97,8 +98,17 @@ async def write_quiet(connection: asyncpg.Connection, outcomes: Sequence[Outcome
         await connection.execute(_WRITE_STATES, *_columns(outcomes), False)
 
 
+class _SubjectGone(Exception):
+    """The plant, or what measures it, was deleted since it was read."""
+
+
 async def write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
     """Write the state of a quantity, and what happened to its alert, with the messages that tell of it."""
+    with contextlib.suppress(_SubjectGone):
+        await _write_eventful(engine, access, outcome, now)
+
+
+async def _write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
     async with engine.begin() as connection:
         current = await _current(connection, outcome)
         if current is None:
@@ -160,6 +170,8 @@ class _Telling:
                 "began_at": event.since,
             },
         )
+        if self._alert_id is None:
+            raise _SubjectGone
         await announce(self._connection, "opened", self._alert_id)
 
     async def _end(self, event: Event) -> None:
@@ -202,7 +214,9 @@ class _Telling:
 
     async def _describe(self, event: Event) -> tuple[RangeAlert, int]:
         quantity = self._outcome.quantity
-        row = (await self._connection.execute(_DESCRIBE, self._key())).one()
+        row = (await self._connection.execute(_DESCRIBE, self._key())).one_or_none()
+        if row is None:
+            raise _SubjectGone
         about = RangeAlert(
             plant_id=quantity.plant_id,
             plant_name=row.plant_name,

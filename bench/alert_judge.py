@@ -1,0 +1,29 @@
+"""Judges what is stored in the database of DATABASE_URL, and does nothing else: for measuring that alone.
+
+What is stored within 50 ms is judged together. The measurement stores as much at a time as arrives within the
+two seconds for which `hortus jobs` gathers; the work is the same, without the waiting.
+"""
+
+from __future__ import annotations
+
+import os
+
+import uvloop
+
+from hortus.alerts.judge import AlertJudge, JudgeLimits
+from hortus.database.engine import connector, open_engine
+from hortus.database.url import DatabaseUrl
+from hortus.messages.access import MessageAccess
+from hortus.messages.sealing import Seal
+
+
+async def judge() -> None:
+    url = DatabaseUrl.parse(os.environ["DATABASE_URL"])
+    access = MessageAccess(seal=Seal(b"of the measurement"))
+    async with open_engine(url) as engine:
+        limits = JudgeLimits(gather_seconds=0.05)
+        await AlertJudge(connector(url, "hortus alerts"), engine, access, limits=limits).run()
+
+
+if __name__ == "__main__":
+    uvloop.run(judge())
