@@ -195,6 +195,7 @@ async def _running(
                 api=api,
                 live=hub,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
+                media_objects=objects,
             )
         )
         settle_memory()

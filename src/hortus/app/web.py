@@ -63,6 +63,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     stop = stop_requested()
     allow_many_connections()
     keys = shared_keys(settings, options.data_dir)
+    objects = media_of_command(settings, options.data_dir)
     access = message_access(settings, keys.tokens)
     command_watch = CommandWatch()
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
                 message_access=access,
                 command_watch=command_watch,
-                media_objects=media_of_command(settings, options.data_dir),
+                media_objects=objects,
                 live=hub,
                 page_sessions=Sessions(keys.sessions, engine),
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
@@ -94,6 +95,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 api=api,
                 live=hub,
                 plantkeeper=plantkeeper_api(settings, api, None),
+                media_objects=objects,
             )
         )
         settle_memory()

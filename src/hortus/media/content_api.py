@@ -18,10 +18,9 @@ from hortus.api.kit_access import access_to_kit_of_id
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import Problem, not_found
-from hortus.media.delivery import Delivery, deliver, thumbnail_of
+from hortus.media.delivery import Delivery, deliver, thumbnail_of, version_of
 from hortus.media.keys import ObjectKey
 from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
-from hortus.media.ranges import Version
 from hortus.media.rules import clean_type
 from hortus.media.store import find_medium
 
@@ -57,7 +56,7 @@ async def read_content(
     medium, serial = await _visible_medium(services, caller, medium_id)
     delivery = Delivery(
         key=ObjectKey(serial, medium_id),
-        version=_version(medium),
+        version=version_of(medium_id, medium["size"], medium["sha256"], medium["received_at"]),
         media_type=clean_type(medium["type"]),
         name=medium["name"],
     )
@@ -93,13 +92,6 @@ async def _visible_medium(services: Services, caller: Caller, medium_id: UUID) -
     assert medium is not None
     access.require(Permission.VIEW)
     return medium, access.kit["serial"]
-
-
-def _version(medium: RowMapping) -> Version:
-    digest = medium["sha256"]
-    # The content of a medium never changes, so without a digest its id will do.
-    mark = digest.hex()[:32] if digest is not None else medium["id"].hex
-    return Version(size=medium["size"], etag=f'"{mark}"', modified_at=medium["received_at"])
 
 
 def _objects(services: Services) -> MediaObjects:

@@ -23,6 +23,7 @@ from hortus.accounts.tokens import Tokens
 from hortus.gateway.metrics import GatewayFigures
 from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
+from hortus.media.objects import MediaObjects
 from hortus.web.database_access import DatabaseNotAnswering
 from hortus.web.headers import SecurityHeaders
 from hortus.web.health import FlowWatch, HealthEndpoints, LiveFeed
@@ -30,6 +31,7 @@ from hortus.web.login import LoginPages
 from hortus.web.metrics import HortusCollector, MetricsEndpoint
 from hortus.web.pages import StatusPages
 from hortus.web.password_reset import PasswordResetPages
+from hortus.web.pictures import PicturePages
 from hortus.web.problems import Problems, UnexpectedErrors
 from hortus.web.rendering import Templates
 from hortus.web.sessions import Sessions
@@ -56,7 +58,8 @@ class WebDependencies:
     tokens that reset a password; without it there is no page for them. `pipeline` and
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
     `metrics_token` lets its holders read /metrics from elsewhere; those of a `gateway` in this process are
-    there too. `api` is what answers below /api, and `plantkeeper` below /api/v1.
+    there too. `api` is what answers below /api, and `plantkeeper` below /api/v1. `media_objects` is where
+    pictures are.
     """
 
     engine: AsyncEngine
@@ -69,6 +72,7 @@ class WebDependencies:
     api: ASGIApp | None = None
     live: LiveFeed | None = None
     plantkeeper: ASGIApp | None = None
+    media_objects: MediaObjects | None = None
     clock: Callable[[], datetime] = _now
 
 
@@ -84,7 +88,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
     app.add_middleware(
-        GZipMiddleware,
+        _Compression,
         minimum_size=_GZIP_FROM_BYTES,
         compresslevel=_GZIP_LEVEL,
         exclude_content_types=_COMPRESSED_ALREADY,
@@ -102,6 +106,10 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     status = StatusPages(StatusReader(engine, dependencies.clock), sessions, templates)
     app.add_route("/", status.index, methods=_READ)
     app.add_route("/status", status.status, methods=_READ)
+
+    pictures = PicturePages(engine, sessions, dependencies.media_objects)
+    app.add_route("/pictures/{medium_id}/thumbnail", pictures.thumbnail, methods=_READ)
+    app.add_route("/pictures/{medium_id}/content", pictures.content, methods=_READ)
 
     login = LoginPages(engine, Passwords(), sessions, templates)
     app.add_route("/login", login.show, methods=_READ)
@@ -134,6 +142,16 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     if dependencies.api is not None:
         app.mount("/api", dependencies.api)
     app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
+
+
+class _Compression(GZipMiddleware):
+    """Compresses what is text. What a kit sent goes out as it is: parts of it have to fit together."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith(("/content", "/thumbnail")):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class _WithSlash:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from hortus.ledger.store import LedgerCounts
 from hortus.measurements.reasons import Reason
@@ -51,6 +52,15 @@ class ReasonCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What a kit saw last, of which there is a thumbnail. `at` is the kit's clock."""
+
+    id: UUID
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KitStatus:
     """One kit as the page shows it."""
 
@@ -61,6 +71,7 @@ class KitStatus:
     series: tuple[Series, ...]
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

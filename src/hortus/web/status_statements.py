@@ -35,6 +35,22 @@ KITS_OF_PAGE = text(
     """  # noqa: S608  (made of our own constants)
 )
 
+# Of the newest media of each kit the first with a thumbnail: a bounded number of rows, along the index.
+NEWEST_PICTURES = text(
+    """
+    SELECT k.id AS kit_id, p.id, p.name, p.datetime AS at
+    FROM unnest(CAST(:kit_ids AS integer[])) AS k (id)
+    CROSS JOIN LATERAL (
+        SELECT n.* FROM (
+            SELECT m.id, m.name, m.datetime, m.thumbnail FROM media m
+            WHERE m.kit_id = k.id AND m.datetime <= :now
+            ORDER BY m.datetime DESC, m.id DESC LIMIT 20
+        ) n
+        WHERE n.thumbnail = 'made' ORDER BY n.datetime DESC, n.id DESC LIMIT 1
+    ) p
+    """
+)
+
 NUMBER_OF_KITS = text(f"SELECT count(*) FROM ({VISIBLE_KITS}) visible")  # noqa: S608
 
 # One line for each kit of the page, one (-1) for all other visible kits together, one (0) for messages of no

@@ -18,6 +18,7 @@ from hortus.web.database_access import snapshot
 from hortus.web.status import (
     KitStatus,
     LastReading,
+    Picture,
     Series,
     SeriesKey,
     StatusPage,
@@ -31,6 +32,7 @@ from hortus.web.status_statements import (
     KITS_OF_PAGE,
     LEDGER_REASONS,
     LEDGER_SUMS,
+    NEWEST_PICTURES,
     NEWEST_READINGS,
     NUMBER_OF_KITS,
     RECENT_HOURS,
@@ -89,6 +91,7 @@ class StatusReader:
             kit_ids = [kit["id"] for kit in kits]
             counts = await _read_ledger(connection, visible, kit_ids, now)
             series = await self._read_series(connection, kit_ids, now)
+            pictures = await _read_pictures(connection, kit_ids, now)
             presences = await read_presences(connection, now, kit_ids)
         return StatusPage(
             now=now,
@@ -96,7 +99,13 @@ class StatusReader:
             pages=pages,
             kits_in_total=number,
             kits=tuple(
-                _kit_status(kit, counts[kit["id"]], series[kit["id"]], presences[kit["id"]].judgement)
+                _kit_status(
+                    kit,
+                    counts[kit["id"]],
+                    series[kit["id"]],
+                    presences[kit["id"]].judgement,
+                    pictures.get(kit["id"]),
+                )
                 for kit in kits
             ),
             totals=summed(list(counts.values())),
@@ -141,6 +150,11 @@ class StatusReader:
         courses = await _read_courses(connection, due, now)
         for kit_id in due:
             self._memories[kit_id] = _Memory(moment + _REMEMBER_SECONDS, newest[kit_id], courses[kit_id])
+
+
+async def _read_pictures(connection: AsyncConnection, kit_ids: list[int], now: datetime) -> dict[int, Picture]:
+    rows = await connection.execute(NEWEST_PICTURES, {"kit_ids": kit_ids, "now": now})
+    return {row.kit_id: Picture(id=row.id, name=row.name, at=row.at) for row in rows}
 
 
 async def _read_ledger(
@@ -216,7 +230,11 @@ def _order_of_series(item: tuple[SeriesKey, LastReading]) -> tuple[int, str]:
 
 
 def _kit_status(
-    kit: Mapping[Any, Any], counts: LedgerCounts, series: Iterable[Series], presence: Judgement
+    kit: Mapping[Any, Any],
+    counts: LedgerCounts,
+    series: Iterable[Series],
+    presence: Judgement,
+    picture: Picture | None,
 ) -> KitStatus:
     return KitStatus(
         serial=kit["serial"],
@@ -226,4 +244,5 @@ def _kit_status(
         series=tuple(series),
         counts=counts,
         reasons=explained(counts),
+        picture=picture,
     )
