@@ -32,7 +32,7 @@ from hortus.plantkeeper.plants import (
     Ranges,
     as_species_ranges,
     plants_visible_to,
-    ranges_of_general_plant,
+    ranges_of_general_plants,
 )
 from hortus.plantkeeper.rows import general_plant_row, plant_row
 from hortus.plants.species_api import visible_species
@@ -152,8 +152,8 @@ class GeneralPlantsApi:
             values["image"] = wanted.image or None
         async with self._services.writing() as connection:
             species = await _own(connection, caller, species_id)
-            known = await ranges_of_general_plant(connection, species)
-            changed = await as_species_ranges(connection, _ranges(wanted, known))
+            known = await ranges_of_general_plants(connection, [species])
+            changed = await as_species_ranges(connection, _ranges(wanted, known[species_id]))
             await change_species(connection, species_id, values, {**species.ranges, **changed})
             row = await self._row(connection, species_id)
         return json_reply(row)
@@ -177,8 +177,9 @@ class GeneralPlantsApi:
         if caller.user_id is not None and Scope.READ in caller.scopes:
             for plant in await plants_visible_to(connection, caller, self._services.clock()):
                 plants.setdefault(plant.plant.species_id, []).append(plant)
+        ranges = await ranges_of_general_plants(connection, found)
         return [
-            general_plant_row(species, await ranges_of_general_plant(connection, species))
+            general_plant_row(species, ranges[species.id])
             | {"plants": [plant_row(plant) for plant in plants.get(species.id, ())]}
             for species in found
         ]
@@ -187,7 +188,8 @@ class GeneralPlantsApi:
         species = await find_species(connection, species_id)
         if species is None:
             raise not_found(f"General plant {species_id}")
-        return general_plant_row(species, await ranges_of_general_plant(connection, species))
+        ranges = await ranges_of_general_plants(connection, [species])
+        return general_plant_row(species, ranges[species_id])
 
 
 async def _visible(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:

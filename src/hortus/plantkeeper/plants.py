@@ -6,7 +6,7 @@ is the moisture of the soil; our species know the humidity of the air besides, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from hortus.gateway.board_lookup import QUANTITY_TYPES
 from hortus.gateway.readings import Quantity
 from hortus.plantkeeper.sensors import Sensor, sensors_of_kits
 from hortus.plants.links import Source, link_plant, links_of_plants, unlink_plant
-from hortus.plants.species_store import Species, find_species, ranges_of_species
+from hortus.plants.species_store import Species, find_many_species
 from hortus.plants.state import Range, ranges_of_plant
 from hortus.plants.store import (
     Plant,
@@ -66,19 +66,20 @@ async def linked_plants(
     sensors = await sensors_of_kits(connection, kit_ids, now)
     plants = [access.plant for access in accesses]
     own = await own_ranges(connection, [plant.id for plant in plants])
-    species_ids = {plant.species_id for plant in plants if plant.species_id is not None}
-    of_species = await ranges_of_species(connection, species_ids)
-    species = {each: await find_species(connection, each) for each in sorted(species_ids)}
+    species = await find_many_species(
+        connection, {plant.species_id for plant in plants if plant.species_id is not None}
+    )
     quantities = await _quantities(connection)
     linked = []
     for access in accesses:
         plant = access.plant
-        ranges = ranges_of_plant(of_species.get(plant.species_id or 0, {}), own.get(plant.id, {}))
+        of_species = species.get(plant.species_id or 0)
+        ranges = ranges_of_plant(of_species.ranges if of_species else {}, own.get(plant.id, {}))
         linked.append(
             LinkedPlant(
                 plant=plant,
                 sensor=_sensor_of(access, sensors),
-                species=species.get(plant.species_id or 0),
+                species=of_species,
                 ranges={quantities[key]: each for key, each in ranges.items() if key in quantities},
             )
         )
@@ -105,21 +106,24 @@ async def plants_visible_to(connection: AsyncConnection, caller: Caller, now: da
     return await _seen_by(caller, connection, plants, now)
 
 
-async def plants_of_kits(
-    connection: AsyncConnection, caller: Caller, kit_ids: Collection[int], now: datetime
-) -> dict[int, list[LinkedPlant]]:
-    """Return by kit the plants that these kits measure now and that the caller may see."""
-    by_kit = {}
-    for kit_id in kit_ids:
-        plants = await list_plants_of_kit(connection, kit_id, most=_MOST)
-        by_kit[kit_id] = await _seen_by(caller, connection, plants, now)
-    return by_kit
+async def plants_of_sensor(
+    connection: AsyncConnection, caller: Caller, sensor: Sensor, now: datetime
+) -> list[LinkedPlant]:
+    """Return those plants that a sensor measures now and that the caller may see."""
+    return await _seen_by(
+        caller, connection, await list_plants_of_kit(connection, sensor.kit_id, most=_MOST), now
+    )
 
 
-async def ranges_of_general_plant(connection: AsyncConnection, species: Species) -> Ranges:
-    """Return what this API shows of a species' ranges."""
+async def ranges_of_general_plants(
+    connection: AsyncConnection, species: Iterable[Species]
+) -> dict[int, Ranges]:
+    """Return what this API shows of the ranges of these species, by their ids."""
     quantities = await _quantities(connection)
-    return {quantities[key]: each for key, each in species.ranges.items() if key in quantities}
+    return {
+        each.id: {quantities[key]: range_ for key, range_ in each.ranges.items() if key in quantities}
+        for each in species
+    }
 
 
 async def as_species_ranges(connection: AsyncConnection, ranges: Ranges) -> dict[int, Range]:

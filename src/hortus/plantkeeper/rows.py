@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hortus.gateway.readings import Quantity
@@ -25,6 +25,17 @@ def user_row(account: Account) -> dict[str, Any]:
         "id": account.id,
         "createdAt": format_time(account.created_at),
         "updatedAt": format_time(account.updated_at),
+    }
+
+
+def user_with_relations_row(
+    account: Account, sensors: Iterable[Sensor], plants: Iterable[LinkedPlant]
+) -> dict[str, Any]:
+    """Return the account with what it owns."""
+    return {
+        **user_row(account),
+        "sensors": [sensor_row(sensor) for sensor in sensors],
+        "plants": [plant_row(plant) for plant in plants],
     }
 
 

@@ -27,7 +27,7 @@ from hortus.plantkeeper.answers import (
     not_found,
 )
 from hortus.plantkeeper.parts import PlantKeeperParts
-from hortus.plantkeeper.plants import LinkedPlant, plants_of_kits
+from hortus.plantkeeper.plants import LinkedPlant, plants_of_sensor, plants_visible_to
 from hortus.plantkeeper.rows import sensor_row, sensor_with_plant_row
 from hortus.plantkeeper.sensors import (
     Sensor,
@@ -89,8 +89,13 @@ class SensorsApi:
         now = self._services.clock()
         async with self._services.reading() as connection:
             sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
-            plants = await plants_of_kits(connection, caller, [sensor.kit_id for sensor in sensors], now)
-        return json_reply([row for sensor in sensors for row in _rows_with_plants(sensor, plants)])
+            plants = await plants_visible_to(connection, caller, now)
+        by_sensor: dict[int | None, list[LinkedPlant]] = {}
+        for plant in plants:
+            by_sensor.setdefault(plant.sensor.id if plant.sensor else None, []).append(plant)
+        return json_reply(
+            [row for sensor in sensors for row in _rows_with_plants(sensor, by_sensor.get(sensor.id, []))]
+        )
 
     async def list_visible(self, request: Request) -> Response:
         """Answer the sensors that the caller shares; all of them to administrators."""
@@ -141,7 +146,7 @@ class SensorsApi:
         caller = await self._parts.caller(request)
         async with self._services.reading() as connection:
             sensor = await permitted_sensor(connection, self._parts, caller, request, Permission.VIEW)
-            plants = await plants_of_kits(connection, caller, [sensor.kit_id], self._services.clock())
+            plants = await plants_of_sensor(connection, caller, sensor, self._services.clock())
         return json_reply(_rows_with_plants(sensor, plants)[0])
 
     async def retire(self, request: Request) -> Response:
@@ -190,8 +195,7 @@ async def visible_kit(connection: AsyncConnection, caller: Caller, sensor: Senso
         raise not_found(f"Sensor {sensor.id}") from error
 
 
-def _rows_with_plants(sensor: Sensor, plants: dict[int, list[LinkedPlant]]) -> list[dict[str, Any]]:
-    linked = plants.get(sensor.kit_id)
-    if not linked:
+def _rows_with_plants(sensor: Sensor, plants: list[LinkedPlant]) -> list[dict[str, Any]]:
+    if not plants:
         return [sensor_with_plant_row(sensor, None)]
-    return [sensor_with_plant_row(sensor, plant) for plant in linked]
+    return [sensor_with_plant_row(sensor, plant) for plant in plants]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,9 +29,9 @@ from hortus.plantkeeper.answers import (
     not_found,
 )
 from hortus.plantkeeper.parts import PlantKeeperParts
-from hortus.plantkeeper.plants import plants_of_user
-from hortus.plantkeeper.rows import plant_row, sensor_row, user_row
-from hortus.plantkeeper.sensors import list_sensors_of
+from hortus.plantkeeper.plants import LinkedPlant, plants_of_user, plants_visible_to
+from hortus.plantkeeper.rows import user_row, user_with_relations_row
+from hortus.plantkeeper.sensors import Sensor, list_sensors, list_sensors_of
 from hortus.web.database_access import database_failures_translated
 
 
@@ -124,8 +125,20 @@ class UsersApi:
             if not (await self._account_of(connection, caller)).is_admin:
                 raise Refused(403, "Only administrators may see all users.")
             accounts = await list_accounts(connection)
-            rows = [await self._with_relations(connection, caller, account) for account in accounts]
-        return json_reply(rows)
+            sensors = await list_sensors(connection, self._services.clock())
+            plants = await plants_visible_to(connection, caller, self._services.clock())
+        sensors_of: defaultdict[int | None, list[Sensor]] = defaultdict(list)
+        for sensor in sensors:
+            sensors_of[sensor.owner_id].append(sensor)
+        plants_of: defaultdict[int | None, list[LinkedPlant]] = defaultdict(list)
+        for linked in plants:
+            plants_of[linked.plant.owner_id].append(linked)
+        return json_reply(
+            [
+                user_with_relations_row(account, sensors_of[account.id], plants_of[account.id])
+                for account in accounts
+            ]
+        )
 
     async def show_me(self, request: Request) -> Response:
         """Answer the caller's own row, with sensors and plants."""
@@ -202,11 +215,7 @@ class UsersApi:
         now = self._services.clock()
         sensors = await list_sensors_of(connection, account.id, now, owned_only=True)
         plants = await plants_of_user(connection, caller, account.id, now)
-        return {
-            **user_row(account),
-            "sensors": [sensor_row(sensor) for sensor in sensors],
-            "plants": [plant_row(plant) for plant in plants],
-        }
+        return user_with_relations_row(account, sensors, plants)
 
 
 async def _set_password(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,6 +80,14 @@ async def find_species(connection: AsyncConnection, species_id: int) -> Species 
     """Return the species with this id, or None."""
     found = await _read(connection, _SPECIES.where(SpeciesRow.id == species_id))
     return found[0] if found else None
+
+
+async def find_many_species(connection: AsyncConnection, species_ids: Collection[int]) -> dict[int, Species]:
+    """Return those of these species that exist, by their ids."""
+    if not species_ids:
+        return {}
+    found = await _read(connection, _SPECIES.where(SpeciesRow.id.in_(species_ids)))
+    return {species.id: species for species in found}
 
 
 def visible_species(user_id: int | None) -> ColumnElement[bool]:
