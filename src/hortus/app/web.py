@@ -14,6 +14,7 @@ from hortus.app.database_wait import wait_for_current_database
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
 from hortus.app.open_files import allow_many_connections
+from hortus.app.pipelines import make_pipeline
 from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import shared_keys
 from hortus.broker.account_changes import account_changes
@@ -23,6 +24,8 @@ from hortus.commands.watch import CommandWatch, follow_commands
 from hortus.database.engine import connector, open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
+from hortus.kits.announcements import follow_announcements
+from hortus.kits.registry import KitRegistry
 from hortus.media.place import media_of_command
 from hortus.messages.access import message_access
 from hortus.messages.reset_mail import QueuedResetMailer
@@ -32,6 +35,8 @@ from hortus.web.server import bind, serve
 from hortus.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
+
+_DRAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,9 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     objects = media_of_command(settings, options.data_dir)
     access = message_access(settings, keys.tokens)
     command_watch = CommandWatch()
+    registry = KitRegistry()
+    objects = media_of_command(settings, options.data_dir)
+    pipeline = make_pipeline(settings, url, registry, objects, "hortus web ingest")
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
         hub = live_hub(settings, url, engine)
         api = create_api(
@@ -91,17 +99,22 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 engine=engine,
                 secret_key=keys.sessions,
                 token_key=keys.tokens,
+                pipeline=pipeline,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,
                 live=hub,
-                plantkeeper=plantkeeper_api(settings, api, None),
                 media_objects=objects,
+                plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
         )
         settle_memory()
         with bind(options.host, options.port, option="--port") as listener:
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:
+                storing = group.create_task(pipeline.run())
+                announcements = group.create_task(
+                    follow_announcements(connector(url, "hortus announcements"), [registry.changed])
+                )
                 feeding = group.create_task(hub.run())
                 waiting = group.create_task(wait_for_current_database(engine, url))
                 watching = group.create_task(follow_commands(connector(url, "hortus commands"), command_watch))
@@ -117,4 +130,9 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 await stop.wait()
                 log.info("stopping: finishing the requests under way")
                 for task in (waiting, watching, serving, feeding):
+                    task.cancel()
+                await asyncio.wait({serving})
+                # Requests that brought readings have ended, so nothing that waits was acknowledged.
+                await pipeline.stop(_DRAIN_SECONDS)
+                for task in (announcements, storing):
                     task.cancel()

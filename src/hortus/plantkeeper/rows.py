@@ -49,13 +49,13 @@ def sensor_row(sensor: Sensor) -> dict[str, Any]:
         **_values(sensor),
         "createdAt": format_time(sensor.created_at),
         "updatedAt": format_time(sensor.updated_at),
-        "lastAlert": None,
+        "lastAlert": format_time(sensor.last_alert),
     }
 
 
 def anonymous_sensor_row(sensor: Sensor) -> dict[str, Any]:
     """Return the sensor without whose it is and what they call it, for a sender that did not say who it is."""
-    return sensor_row(sensor) | {"userId": None, "name": "", "remark": ""}
+    return sensor_row(sensor) | {"userId": None, "name": "", "remark": "", "lastAlert": None}
 
 
 def plant_row(linked: LinkedPlant) -> dict[str, Any]:

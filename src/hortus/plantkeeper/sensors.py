@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.alerts.tables import AlertRow
 from hortus.definitions.store import quantity_type_ids_by_key
 from hortus.errors import UsageError
 from hortus.gateway.board_lookup import QUANTITY_TYPES
@@ -27,7 +28,10 @@ MOST_SENSORS_PER_PERSON = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensor:
-    """A board. `owner_id` is the first member with full access, `gateway_id` what brings its readings."""
+    """A board. `owner_id` is the first member with full access, `gateway_id` what brings its readings.
+
+    `last_alert` is when a message about it or its plants was last accepted for delivery.
+    """
 
     id: int
     kit_id: int
@@ -38,6 +42,7 @@ class Sensor:
     values: Mapping[Quantity, float]
     created_at: datetime
     updated_at: datetime
+    last_alert: datetime | None
 
 
 async def find_sensor(connection: AsyncConnection, sensor_id: int, now: datetime) -> Sensor | None:
@@ -116,6 +121,10 @@ _SENSORS: Select[*tuple[Any, ...]] = (
         func.coalesce(KitRow.description, "").label("remark"),
         KitRow.created_at,
         func.greatest(KitRow.updated_at, BoardRow.last_contact_at).label("updated_at"),
+        select(func.max(AlertRow.message_accepted_at))
+        .where(AlertRow.kit_id == KitRow.id)
+        .scalar_subquery()
+        .label("last_alert"),
     )
     .join(KitRow, KitRow.id == BoardRow.kit_id)
     .order_by(BoardRow.sensor_id)

@@ -1,0 +1,50 @@
+"""`hortus web` takes readings of gateways: what it acknowledged is stored when it dies."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from hortus.database.engine import open_engine
+from hortus.database.url import DatabaseUrl
+from hortus.gateway.boards import register_board
+from hortus.gateway.gateways import add_gateway
+from hortus.gateway.receive import RECEIVE_PATH
+from web_process import web_process
+
+ID = "0d5b6cb6-5d0e-4a4e-8e8c-3b8e1f6f2a11"
+
+
+async def test_readings_acknowledged_by_a_web_process_outlive_it(
+    migrated_database_url: str, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "token-signer.key"
+    key_file.write_text(secrets.token_urlsafe(48))
+    async with (
+        open_engine(DatabaseUrl.parse(migrated_database_url)) as engine,
+        engine.begin() as connection,
+    ):
+        token = await add_gateway(connection, "greenhouse")
+        await register_board(connection, name="Basil", sensor_id=7)
+    settings = {"DATABASE_URL": migrated_database_url, "TOKEN_SIGNER_KEY": str(key_file)}
+    async with web_process(tmp_path / "web.log", **settings) as web, httpx.AsyncClient(timeout=60) as client:
+        hello = await client.get(f"{web.base_url}/api/v1")
+        assert (hello.status_code, hello.text) == (200, "Hello World!")
+        bearer = {"Authorization": f"Bearer {token}"}
+        url = f"{web.base_url}/api/v1/sensors/7"
+        patched = await client.patch(url, json={"humidity": 55, "light": 900}, headers=bearer)
+        assert (patched.status_code, patched.json()["humidity"]) == (200, 55)
+        reading = {"id": ID, "sensorId": 7, "receivedAt": "2026-11-22T15:04:05.123Z", "temperature": 21.4}
+        delivered = await client.post(
+            f"{web.base_url}{RECEIVE_PATH}", json={"readings": [reading]}, headers=bearer
+        )
+        assert delivered.json() == {"taken": 1, "refused": []}
+        await web.stop(signal.SIGKILL)
+    connection = await asyncpg.connect(migrated_database_url)
+    values = await connection.fetch("SELECT value FROM raw_measurements ORDER BY value")
+    await connection.close()
+    assert [row["value"] for row in values] == [21.4, 55.0, 900.0]
