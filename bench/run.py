@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
@@ -29,6 +30,7 @@ from figures.latency import measure_latency
 from figures.live import measure_live
 from figures.media import measure_media
 from figures.memory import measure_memory
+from figures.series import Asked, fill_aggregates, fill_series, measure_chart, measure_pages
 from figures.start import measure_starts
 from figures.throughput import Throughput, measure_received, measure_stored
 from gateway import measure_gateway
@@ -64,6 +66,8 @@ REACH_MEDIA_P99_MS = 250
 
 # What a medium's message has beside its content: packing adds at most one byte in 2,048 and the texts a few.
 MEDIUM_FRAME_BYTES = 256 * 1024
+REACH_YEAR_MS, REACH_DAY_MS, REACH_PAGES_MS = 50, 20, 15
+LATER_PAGE = 1000
 
 # Of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
@@ -88,6 +92,7 @@ class Size:
     gateway_readings: int
     plants: int
     plant_minutes: int
+    aggregates: int
 
 
 FULL = Size(
@@ -106,6 +111,7 @@ FULL = Size(
     gateway_readings=180_000,
     plants=10_000,
     plant_minutes=6,
+    aggregates=2_000_000,
 )
 QUICK = Size(
     rounds=1,
@@ -123,6 +129,7 @@ QUICK = Size(
     gateway_readings=6_000,
     plants=2_000,
     plant_minutes=2,
+    aggregates=300_000,
 )
 
 
@@ -133,6 +140,7 @@ class Bench:
     folder: Path
     size: Size
     results: list[Result] = field(default_factory=list)
+    charted_kit: str | None = None
 
     def data_dir(self, figure: str) -> Path:
         """Return the data directory of a figure: each begins with a new one."""
@@ -473,6 +481,57 @@ async def alerts(bench: Bench) -> None:
     )
 
 
+async def series_year(bench: Bench) -> None:
+    """A year of minute readings of one series as 1,000 points, among many other readings."""
+    await _chart(bench, "a chart of a year", timedelta(days=365), 1000, REACH_YEAR_MS)
+
+
+async def series_day(bench: Bench) -> None:
+    """24 hours of minute readings of one series, each reading a point, among many other readings."""
+    await _chart(bench, "a chart of a day", timedelta(days=1), 1440, REACH_DAY_MS)
+
+
+async def _chart(bench: Bench, name: str, span: timedelta, points: int, reach_ms: float) -> None:
+    data_dir = bench.data_dir("series")
+    if bench.charted_kit is None:
+        async with installation(data_dir) as stand:
+            bench.charted_kit = await fill_series(
+                stand, bench.size.rows, bench.folder, lambda sentence: print(f"  {sentence}", flush=True)
+            )
+    found = await measure_chart(bench.folder, data_dir, bench.charted_kit, span, points)
+    print(f"  {found.points:,} points: {found.describe()}", flush=True)
+    bench.found(
+        Result(
+            figure=f"{name} ({found.points:,} points) with {bench.size.rows:,} stored rows",
+            value=f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms",
+            reach=f"p95 ≤ {reach_ms} ms",
+            met=found.p95_ms <= reach_ms,
+        )
+    )
+
+
+async def aggregates_pages(bench: Bench) -> None:
+    """Pages of one series' aggregates: the first, and one far down."""
+    data_dir = bench.data_dir("aggregates")
+    async with installation(data_dir) as stand:
+        place = await fill_aggregates(stand, bench.size.aggregates)
+    first, later, number = await measure_pages(bench.folder, data_dir, *place, LATER_PAGE)
+
+    def told(page: int, found: Asked) -> None:
+        print(f"  page {page:,}: {found.describe()}", flush=True)
+        bench.found(
+            Result(
+                figure=f"page {page:,} of a series' aggregates, {bench.size.aggregates:,} in the kit",
+                value=f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms",
+                reach=f"p95 ≤ {REACH_PAGES_MS} ms",
+                met=found.p95_ms <= REACH_PAGES_MS,
+            )
+        )
+
+    told(1, first)
+    told(number, later)
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -485,6 +544,9 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "archive": archive,
     "live": live,
     "alerts": alerts,
+    "series-year": series_year,
+    "series-day": series_day,
+    "aggregates-pages": aggregates_pages,
     "full-table": full_table,
 }
 

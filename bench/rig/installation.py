@@ -25,7 +25,7 @@ KITS = 50
 
 _EMPTY = """
 TRUNCATE raw_measurements, aggregate_measurements, quarantine, ingest_ledger, ingest_ledger_reasons,
-         ingest_batches
+         ingest_batches, series_touched_hours, series_hours, series_days
 """
 _LEDGER = """
 SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(duplicate), 0)::bigint AS duplicate,

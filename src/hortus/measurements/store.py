@@ -14,7 +14,19 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, column, select, true, tuple_, union, values
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    column,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    union,
+    values,
+)
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -177,6 +189,7 @@ class _Page:
                 self._at >= hours.c.hour,
                 self._at < hours.c.hour + _HOUR,
             )
+            .offset(literal_column("0"))  # or the planner reads all of the kit's readings first
             .lateral("readings")
         )
         # By the hour first: PostgreSQL then stops at the hour in which there are enough.

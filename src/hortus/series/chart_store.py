@@ -193,7 +193,9 @@ hours AS MATERIALIZED (
         FROM raw_measurements
         WHERE kit_id = :kit_id
           AND datetime >= greatest(t.hour, :start) AND datetime < least(t.hour + interval '1 hour', :end)
+          AND datetime >= :start AND datetime < :end  -- spares the partitions of other months
           AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
+        OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
 )
 """  # noqa: S608  (constants of ours)

@@ -1,0 +1,209 @@
+"""Charts and pages of measurements over HTTP, from `hortus up` with many stored rows."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+
+import httpx
+
+from figures.full_table import fill
+from hortus.accounts.cli import create_user_from_command_line
+from hortus.database.engine import connector, open_engine
+from hortus.database.partitions import Month, ensure_partitions
+from hortus.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.series.rollups import roll_up, touch_history
+from rig.installation import Installation
+from rig.one_box import OneBox, one_box
+from rig.processes import BenchError
+
+_REQUESTS = 200
+_WARM_UP = 10
+_YEAR = timedelta(days=365)
+_MINUTES = 365 * 24 * 60
+
+_LINK = re.compile(r'<([^>]+)>; rel="next"')
+_TIMES_MS = re.compile(rb'"time":\[([^\]]*)\]')
+
+_READINGS = """
+INSERT INTO raw_measurements
+    (datetime, received_at, value, id, kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
+SELECT at, at, 20 + 5 * sin(n / 1440.0), gen_random_uuid(), p.kit_id, p.id, p.kit_configuration_id, $2
+FROM generate_series(0, $5::int - 1) AS n
+CROSS JOIN LATERAL (SELECT $3::timestamptz + n * $4::interval AS at) AS moments
+JOIN peripherals p ON p.id = $1
+ORDER BY n
+"""
+
+# One aggregate a minute of each of the kit's series, back from now.
+_AGGREGATES = """
+INSERT INTO aggregate_measurements
+    (datetime_start, datetime_end, received_at, id,
+     kit_id, peripheral_id, kit_configuration_id, quantity_type_id, values)
+SELECT at, at + interval '1 minute', at + interval '1 minute', gen_random_uuid(),
+       p.kit_id, p.id, p.kit_configuration_id, s.quantity_type_id,
+       '{"count": 30, "average": 21.5, "minimum": 21.25, "maximum": 22.5}'
+FROM generate_series($3::int, $4::int - 1) AS n
+CROSS JOIN unnest($1::int[], $2::int[]) AS s(peripheral_id, quantity_type_id)
+CROSS JOIN LATERAL (SELECT $5::timestamptz - n * interval '1 minute' AS at) AS moments
+JOIN peripherals p ON p.id = s.peripheral_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How long one person waited for each of many answers, in milliseconds, one request at a time."""
+
+    p50_ms: float
+    p95_ms: float
+    most_ms: float
+    points: int
+
+    def describe(self) -> str:
+        """Return one line for a person."""
+        return f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, longest {self.most_ms:.1f} ms"
+
+
+async def fill_series(stand: Installation, rows: int, folder: Path, report: Callable[[str], None]) -> str:
+    """Fill a table, add a kit with a year of readings, and roll all up; return that kit's serial.
+
+    Its first series has a reading each minute, the others one each ten minutes.
+    """
+    await fill(stand, rows, folder, report)
+    async with open_engine(stand.url) as engine, engine.begin() as transaction:
+        kit = await KitStore().create(transaction, NewKit(name="Charted"))
+        peripherals = await add_standard_configuration(transaction, kit.id)
+    series = [(each.id, quantity) for each in peripherals for quantity in each.quantity_types]
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - _YEAR
+    connection = await connector(stand.url, "filling")()
+    try:
+        for number, (peripheral_id, quantity_type_id) in enumerate(series):
+            every = 1 if number == 0 else 10
+            await connection.execute(
+                _READINGS,
+                *(peripheral_id, quantity_type_id, start, timedelta(minutes=every), _MINUTES // every),
+                timeout=1200,
+            )
+        for row in await connection.fetch("SELECT id FROM kits"):
+            await touch_history(connection, row["id"])
+        began = time.perf_counter()
+        hours = await roll_up(connection, datetime.now(UTC) - timedelta(hours=1))
+        seconds = time.perf_counter() - began
+        stored = await connection.fetchval("SELECT count(*) FROM raw_measurements")
+        report(
+            f"rolled up {stored:,} readings of {hours:,} hours of kits in {seconds:.0f} s: "
+            f"{stored / seconds:,.0f} readings/s"
+        )
+        await connection.execute("VACUUM ANALYZE", timeout=1200)
+    finally:
+        await connection.close()
+    await stand.checkpoint()
+    return kit.serial
+
+
+async def fill_aggregates(stand: Installation, rows: int) -> tuple[str, int, int]:
+    """Give the first kit so many aggregates; return its serial, and a peripheral and quantity type of it."""
+    kit = stand.kits[0]
+    each = rows // len(kit.series)
+    peripheral_ids, quantity_type_ids = zip(*kit.series, strict=True)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    connection = await connector(stand.url, "filling")()
+    try:
+        first, last = Month.of(now - timedelta(minutes=each)), Month.of(now)
+        months = [first]
+        while months[-1] < last:
+            months.append(months[-1].later(1))
+        await ensure_partitions(connection, months)
+        for begin in range(0, each, 50_000):
+            await connection.execute(
+                _AGGREGATES,
+                *(list(peripheral_ids), list(quantity_type_ids), begin, min(each, begin + 50_000), now),
+                timeout=1200,
+            )
+        await connection.execute("VACUUM ANALYZE aggregate_measurements", timeout=1200)
+    finally:
+        await connection.close()
+    await stand.checkpoint()
+    return kit.serial, *kit.series[0]
+
+
+async def measure_chart(folder: Path, data_dir: Path, serial: str, span: timedelta, points: int) -> Asked:
+    """Ask for the chart of the kit's minute readings over this span, each time another one."""
+    async with _asker(folder, data_dir) as client:
+        listed = (await client.get(f"/kits/{serial}/series")).raise_for_status().json()
+        series = next(each for each in listed if each["peripheralName"] == "Temperature")
+        latest = datetime.now(UTC) - timedelta(hours=2)
+        addresses = []
+        for number in range(_WARM_UP + _REQUESTS):
+            # A year is all there is; of a day there are many.
+            latitude = max(timedelta(hours=2), _YEAR - span - timedelta(days=7))
+            end = latest - latitude * (number % 50) / 50
+            addresses.append(
+                f"/kits/{serial}/series/{series['id']}?points={points}"
+                f"&from={(end - span):%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
+            )
+        return await _ask(client, addresses)
+
+
+async def measure_pages(
+    folder: Path, data_dir: Path, serial: str, peripheral: int, quantity_type: int, page: int
+) -> tuple[Asked, Asked, int]:
+    """Ask for the first page of a series' aggregates, and for a later one; return the latter's number too."""
+    address = f"/kits/{serial}/aggregate-measurements?peripheral={peripheral}&quantityType={quantity_type}"
+    async with _asker(folder, data_dir) as client:
+        later = address
+        number = 1
+        while number < page:
+            link = _LINK.fullmatch((await client.get(later)).headers.get("link", ""))
+            if link is None:
+                break
+            later = link[1]
+            number += 1
+        first = await _ask(client, [address] * (_WARM_UP + _REQUESTS))
+        return first, await _ask(client, [later] * (_WARM_UP + _REQUESTS)), number
+
+
+async def _ask(client: httpx.AsyncClient, addresses: list[str]) -> Asked:
+    durations = []
+    points = 0
+    for address in addresses:
+        began = time.perf_counter()
+        response = await client.get(address)
+        durations.append((time.perf_counter() - began) * 1000)
+        if response.status_code != 200:
+            raise BenchError(f"{address} was answered {response.status_code}: {response.text[:200]}")
+        times = _TIMES_MS.search(response.content)
+        points = times[1].count(b",") + 1 if times else len(response.json())
+    measured = durations[_WARM_UP:]
+    steps = quantiles(measured, n=100)
+    return Asked(p50_ms=steps[49], p95_ms=steps[94], most_ms=max(measured), points=points)
+
+
+@asynccontextmanager
+async def _asker(folder: Path, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Run `hortus up` on the data directory, and yield a client of an administrator."""
+    async with one_box(folder, data_dir) as box:
+        token = await _administrator(box, data_dir)
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{box.http_port}/api",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        ) as client:
+            yield client
+
+
+async def _administrator(box: OneBox, data_dir: Path) -> str:
+    username, password = f"asker-{secrets.token_hex(4)}", secrets.token_urlsafe()
+    await create_user_from_command_line(
+        data_dir, None, username=username, email=f"{username}@example.org", password=password, is_admin=True
+    )
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{box.http_port}/api") as client:
+        logged_in = await client.post("/me/auth", json={"username": username, "password": password})
+        return str(logged_in.raise_for_status().json()["accessToken"])
