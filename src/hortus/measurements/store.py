@@ -15,17 +15,20 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Integer,
     Select,
     and_,
+    cast,
     column,
+    func,
+    literal,
     literal_column,
     select,
     true,
     tuple_,
     union,
-    values,
 )
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -82,13 +85,14 @@ async def page_of_aggregates(
     """Return at most so many aggregates of a kit, in the order of their start and id."""
     page = _Page(AggregateMeasurementRow, AggregateMeasurementRow.datetime_start, kit_id, wanted, most)
     if wanted.any_series:
-        return await _rows(connection, page.all())
+        return await _rows(connection, page.of_kit())
     peripheral_ids = await _peripherals(connection, kit_id, wanted)
     series = list(product(peripheral_ids, await _quantity_types(connection, wanted)))
     if not series:
         # Looking for what cannot be there would read the kit's whole history.
         return []
-    return await _rows(connection, page.of_series(series) if len(series) <= _MOST_SERIES else page.all())
+    one_by_one = 1 < len(series) <= _MOST_SERIES
+    return await _rows(connection, page.of_series(series) if one_by_one else page.of_kit())
 
 
 async def page_of_readings(
@@ -97,7 +101,7 @@ async def page_of_readings(
     """Return at most so many readings of a kit, in the order of their time and id."""
     if wanted.any_series:
         page = _Page(RawMeasurementRow, RawMeasurementRow.datetime, kit_id, wanted, most)
-        return await _rows(connection, page.all())
+        return await _rows(connection, page.of_kit())
     peripheral_ids = await _peripherals(connection, kit_id, wanted)
     found: list[RowMapping] = []
     if not peripheral_ids:
@@ -145,15 +149,20 @@ class _Page:
         self._wanted = wanted
         self._most = most
 
-    def all(self) -> Select[Any]:
-        """Rows of the whole kit, along the primary key."""
+    def of_kit(self) -> Select[Any]:
+        """Rows of the kit, along the primary key; of a single series, along its index."""
         return self._ordered(select(self._table.__table__).where(*self._conditions()))
 
     def of_series(self, series: list[tuple[int, int]]) -> Select[Any]:
         """Rows of these peripherals and quantity types, each along the index that begins with them."""
-        pairs = values(
-            column("peripheral_id", Integer), column("quantity_type_id", Integer), name="pairs"
-        ).data(series)
+        peripheral_ids, quantity_type_ids = (
+            cast(literal(list(ids)), ARRAY(Integer)) for ids in zip(*series, strict=True)
+        )
+        pairs = (
+            func.unnest(peripheral_ids, quantity_type_ids)
+            .table_valued(column("peripheral_id", Integer), column("quantity_type_id", Integer), name="pairs")
+            .render_derived()
+        )
         of_one = self._ordered(
             select(self._table.__table__).where(
                 *self._conditions(),
