@@ -46,7 +46,10 @@ async def serve_api(database_url: str, prefix: str = "/api", **parts: Any) -> As
         app = Starlette(routes=[Mount(prefix, api)]) if prefix else api
         listener = bind("127.0.0.1", 0)
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}"
-        async with serving(app, listener), httpx.AsyncClient(base_url=base_url, verify=False) as client:
+        async with (
+            serving(app, listener),
+            httpx.AsyncClient(base_url=base_url, verify=False, timeout=60) as client,
+        ):
             yield Installation(base_url=base_url, engine=engine, clock=clock, parts=made, client=client)
 
 

@@ -140,6 +140,8 @@ async def test_a_command_that_is_interrupted_leaves_nothing(
             [sys.executable, "-m", "hortus", "export", world.kit.serial, "--output", str(tmp_path / "x.csv")],
             env=environment(DATABASE_URL=world.url),
             stderr=subprocess.PIPE,
+            # Where tests run in the background, SIGINT is ignored, and programs would inherit that.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         try:
             await backend(world.url)
@@ -148,6 +150,7 @@ async def test_a_command_that_is_interrupted_leaves_nothing(
             await asyncio.to_thread(process.communicate, timeout=60)
         finally:
             process.kill()
+            process.wait(60)
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
 

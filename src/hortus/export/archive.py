@@ -26,7 +26,7 @@ from hortus.export.columns import (
     csv_line,
     safe_text,
 )
-from hortus.export.reading import Piece, csv_of_aggregates, csv_of_rows
+from hortus.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.export.selection import Data, Selection
 from hortus.export.source import Source, failures_in_words
 from hortus.kits.api_objects import configuration_with_peripherals
@@ -108,7 +108,7 @@ async def archive(source: Source, contents: ArchiveContents) -> AsyncIterator[by
         for name, pieces in _files(source, contents):
             count = _Counted(name, 0 if name.endswith(".csv") else None, digest=hashlib.sha256())
             counted.append(count)
-            yield name, contents.made_at, _FILE_MODE, ZIP_64, _counting(pieces(), count)
+            yield name, contents.made_at, _FILE_MODE, ZIP_64, _counting(ahead(pieces()), count)
         last = _pieces(_json(_list_of_contents(contents, counted)))
         yield "contents.json", contents.made_at, _FILE_MODE, ZIP_64, _counting(last, _Counted("", None))
 

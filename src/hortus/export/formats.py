@@ -14,7 +14,7 @@ from hortus.export.columns import (
     json_query,
 )
 from hortus.export.parquet import parquet_of_aggregates, parquet_of_readings
-from hortus.export.reading import Piece, csv_of_aggregates, csv_of_rows
+from hortus.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.export.selection import Data, Selection
 from hortus.export.source import Source, failures_in_words
 
@@ -40,7 +40,7 @@ MEDIA_TYPES = {
 async def export(source: Source, selection: Selection, form: Format) -> AsyncIterator[Piece]:
     """Yield the file piece by piece. Raises ExportFailed if it cannot be finished."""
     with failures_in_words():
-        async for piece in _WRITERS[form, selection.data](source, selection):
+        async for piece in ahead(_WRITERS[form, selection.data](source, selection)):
             yield piece
 
 

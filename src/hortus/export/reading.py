@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -71,3 +72,19 @@ async def aggregates_of_stretch(
         await source.require_only_these_values(where, values.names)
     columns = with_values(before, values, after, where)
     return Piece(*await source.copy(query(columns, Data.AGGREGATE, where), where))
+
+
+async def ahead(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    """Yield the pieces, of which the next is read while the one before is compressed and sent.
+
+    One, not more: a slow receiver costs no more memory than that.
+    """
+    reading = asyncio.ensure_future(anext(pieces, None))
+    try:
+        while (piece := await reading) is not None:
+            reading = asyncio.ensure_future(anext(pieces, None))
+            yield piece
+    finally:
+        reading.cancel()
+        # However it ends, nobody is left to be told.
+        await asyncio.gather(reading, return_exceptions=True)
