@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from hortus.accounts.tables import UserRow
+from hortus.database.access_changes import announce_user_access
 from hortus.errors import UsageError
 from hortus.kits.tables import KitMembershipRow, KitRow
 from hortus.plants.tables import PlantLinkRow, PlantRow
@@ -71,6 +72,7 @@ async def delete_account(connection: AsyncConnection, user_id: int) -> None:
     linked = select(PlantLinkRow.plant_id).where(PlantLinkRow.linked_until.is_(None))
     await connection.execute(delete(PlantRow).where(PlantRow.owner_id == user_id, PlantRow.id.not_in(linked)))
     await connection.execute(delete(UserRow).where(UserRow.id == user_id))
+    await announce_user_access(connection, user_id)
 
 
 def _kits_that_depend_on(user_id: int) -> Select[str]:
