@@ -32,6 +32,9 @@ app = typer.Typer(
 def seed(
     output: Annotated[Path, typer.Option("--output", help="Where to write dynamic-security.json.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    keep_existing: Annotated[
+        bool, typer.Option("--keep-existing", help="Leave the file as it is if it is there, and succeed.")
+    ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Write the accounts that a new Mosquitto starts with: all kits, this server's account, an administrator.
@@ -39,6 +42,9 @@ def seed(
     The server's account is MQTT_USERNAME with MQTT_PASSWORD, the administrator
     HORTUS_BROKER_ADMIN_USERNAME with HORTUS_BROKER_ADMIN_PASSWORD.
     """
+    if keep_existing and output.exists():
+        console.print(f"{output} is there already, and stays as it is.", markup=False)
+        return
     settings = read_settings()
     services = [
         ServiceAccount(
