@@ -24,12 +24,14 @@ import uvloop
 from figures.alerts import measure_alerts
 from figures.api_kit import CONNECTIONS, measure_api_kit, measure_bare_server
 from figures.archive import fill_one_kit, measure_archive, measure_bare_copy
+from figures.boot_storm import measure_boot_storm
 from figures.endpoint import measure_endpoint, measure_endpoint_alone
 from figures.full_table import fill
 from figures.latency import measure_latency
 from figures.live import measure_live
 from figures.media import measure_media
 from figures.memory import measure_memory
+from figures.rpc import measure_rpc
 from figures.series import Asked, fill_aggregates, fill_series, measure_chart, measure_pages
 from figures.start import measure_starts
 from figures.throughput import Throughput, measure_received, measure_stored
@@ -68,6 +70,8 @@ REACH_MEDIA_P99_MS = 250
 MEDIUM_FRAME_BYTES = 256 * 1024
 REACH_YEAR_MS, REACH_DAY_MS, REACH_PAGES_MS = 50, 20, 15
 LATER_PAGE = 1000
+REACH_RPC_P99_MS = 50
+REACH_STORM_SECONDS = 10
 
 # Of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
@@ -87,6 +91,8 @@ class Size:
     api_seconds: float
     media: int
     archive_rows: int
+    rpc_trips: int
+    storm_kits: int
     live_clients: int
     live_seconds: float
     gateway_readings: int
@@ -106,6 +112,8 @@ FULL = Size(
     api_seconds=20,
     media=10,
     archive_rows=5_000_000,
+    rpc_trips=1000,
+    storm_kits=1000,
     live_clients=500,
     live_seconds=30,
     gateway_readings=180_000,
@@ -124,6 +132,8 @@ QUICK = Size(
     api_seconds=4,
     media=3,
     archive_rows=500_000,
+    rpc_trips=100,
+    storm_kits=100,
     live_clients=100,
     live_seconds=5,
     gateway_readings=6_000,
@@ -532,6 +542,37 @@ async def aggregates_pages(bench: Bench) -> None:
     told(number, later)
 
 
+async def rpc(bench: Bench) -> None:
+    """What asking a kit over HTTP adds to the bare round trip with it over the broker."""
+    async with installation(bench.data_dir("rpc")) as stand:
+        bare, asked = await measure_rpc(bench.folder, stand, trips=bench.size.rpc_trips)
+    added_p50, added_p99 = asked.p50_ms - bare.p50_ms, asked.p99_ms - bare.p50_ms
+    bench.found(
+        Result(
+            figure="asking a kit over HTTP and Mosquitto, added to the bare round trip",
+            value=f"p50 {added_p50:.1f} ms, p99 {added_p99:.1f} ms",
+            reach=f"p99 ≤ {REACH_RPC_P99_MS} ms",
+            reference=f"bare p50 {bare.p50_ms:.1f} ms, p99 {bare.p99_ms:.1f} ms",
+            met=added_p99 <= REACH_RPC_P99_MS,
+        )
+    )
+
+
+async def boot_storm(bench: Bench) -> None:
+    """Many kits that boot at once, until all have their configurations."""
+    kits = bench.size.storm_kits
+    async with installation(bench.data_dir("boot_storm")) as stand:
+        seconds = await measure_boot_storm(bench.folder, stand, kits=kits)
+    bench.found(
+        Result(
+            figure=f"{kits:,} kits that boot at once have their configurations",
+            value=f"half after {median(seconds):.1f} s, all after {seconds[-1]:.1f} s",
+            reach=f"all within {REACH_STORM_SECONDS} s",
+            met=seconds[-1] <= REACH_STORM_SECONDS,
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "throughput": throughput,
     "memory": memory,
@@ -543,6 +584,8 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "gateway": gateway,
     "archive": archive,
     "live": live,
+    "rpc": rpc,
+    "boot-storm": boot_storm,
     "alerts": alerts,
     "series-year": series_year,
     "series-day": series_day,

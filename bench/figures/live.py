@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import sys
 import time
 import uuid
@@ -14,8 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import quantiles
 
-import httpx
-
 from hortus.database.engine import connector
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.kits.registry import KitRegistry
@@ -23,11 +20,10 @@ from hortus.wire.codec import encode_raw_measurement
 from hortus.wire.messages import RawMeasurement
 from live_clients import ARRIVED, ClientsOrder, ClientsOutcome
 from rig.installation import Installation, Kit
-from rig.processes import BenchError, cpu_seconds, free_port, resident_bytes, running, until
+from rig.processes import BenchError, cpu_seconds, resident_bytes, running, until
+from rig.web import web
 
-HORTUS = Path(sys.executable).parent / "hortus"
 _PROGRAM = Path(__file__).parents[1] / "live_clients.py"
-_START_SECONDS = 60.0
 _SUBSCRIBE_SECONDS = 120.0
 _FINISH_SECONDS = 60.0
 
@@ -71,7 +67,7 @@ async def measure_live(
         "UPDATE kits SET privacy_public_dashboard = true WHERE serial = $1", kit.serial
     )
     log = folder / "arrived.log"
-    async with _web(folder, stand) as (port, process_id):
+    async with web(folder, stand, {"HORTUS_LIVE_CONNECTIONS_PER_ADDRESS": "10000"}) as (port, process_id):
         order = ClientsOrder(
             url=f"ws://127.0.0.1:{port}/api/ws",
             serial=kit.serial,
@@ -128,29 +124,6 @@ async def _store(stand: Installation, kit: Kit, rate: float, readings: int) -> C
         await pipeline.stop(5)
         await working
     return times
-
-
-@contextlib.asynccontextmanager
-async def _web(folder: Path, stand: Installation) -> AsyncIterator[tuple[int, int]]:
-    """Run `hortus web`; yield its port and process id."""
-    key, port, log = folder / "token-signer.key", free_port(), folder / "web.log"
-    key.write_text(secrets.token_urlsafe(48))
-    environment = {
-        "DATABASE_URL": stand.url.libpq(),
-        "TOKEN_SIGNER_KEY": str(key),
-        "HORTUS_LIVE_CONNECTIONS_PER_ADDRESS": "10000",
-    }
-    command = [str(HORTUS), "web", "--port", str(port)]
-    async with running(command, log=log, environment=environment) as process, httpx.AsyncClient() as http:
-        async with asyncio.timeout(_START_SECONDS):
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await http.get(f"http://127.0.0.1:{port}/readyz")).is_success:
-                        break
-                if process.returncode is not None:
-                    raise BenchError(f"`hortus web` ended early: {log.read_text()[-500:]}")
-                await asyncio.sleep(0.05)
-        yield port, process.pid
 
 
 @contextlib.asynccontextmanager

@@ -23,9 +23,14 @@ async def test_a_person_is_told_to_restart_the_kit_and_is_left_in_peace_then(
     before = await state_of(world, kit.serial)
     assert (before["isCurrent"], before["fetchedAt"]) == (False, None)
     assert "Start it" in before["advice"]
+
+    async def is_current() -> bool:
+        return bool((await state_of(world, kit.serial))["isCurrent"])
+
     virtual = await world.start(kit)
+    await until(is_current, "it is noted that the kit has fetched its configuration")
     running = await state_of(world, kit.serial)
-    assert (running["isCurrent"], running["advice"]) == (True, None)
+    assert running["advice"] is None
     assert running["fetchedConfigurationId"] == running["activeConfigurationId"]
 
     barometer = NewPeripheral(definition="Virtual barometer", name="Air", configuration=INTERVALS)
@@ -39,10 +44,6 @@ async def test_a_person_is_told_to_restart_the_kit_and_is_left_in_peace_then(
     assert (await world.command(kit, "Heater", {"heat": 1})).status_code == 200
 
     virtual.reboot()
-
-    async def is_current() -> bool:
-        return bool((await state_of(world, kit.serial))["isCurrent"])
-
     await until(is_current, "the kit has fetched its new configuration")
     assert (await world.command(kit, "Heater", {"heat": 1})).status_code == 400
 

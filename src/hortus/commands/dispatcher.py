@@ -48,11 +48,14 @@ class CommandDispatcher:
         kit_seconds: int,
     ) -> None:
         self._engine = engine
+        # A claim is one statement: it needs no transaction around it.
+        self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._transport = transport
         self._on_absent = on_absent
         self._kit_seconds = kit_seconds
         self._wake = asyncio.Event()
         self._under_way = asyncio.Semaphore(_MOST_UNDER_WAY)
+        self._next_sweep = 0.0
         self._next_housekeeping = 0.0
         self._next_can_send = 0.0
         self.sent = 0
@@ -86,7 +89,11 @@ class CommandDispatcher:
             pass
 
     async def _work(self, group: asyncio.TaskGroup) -> None:
+        await self._send_what_waits(group)
         now = time.monotonic()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + _LOOK_SECONDS
         async with self._engine.begin() as connection:
             await sweep(connection)
             if self._transport.connected and now >= self._next_can_send:
@@ -95,12 +102,14 @@ class CommandDispatcher:
             if now >= self._next_housekeeping:
                 await forget_old(connection)
                 self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+
+    async def _send_what_waits(self, group: asyncio.TaskGroup) -> None:
         while self._transport.connected:
             await self._under_way.acquire()
             claimed = None
             try:
                 begun = time.monotonic()
-                async with self._engine.begin() as connection:
+                async with self._committing.connect() as connection:
                     claimed = await claim(connection, self._kit_seconds)
             finally:
                 if claimed is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import text
+from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,13 +49,12 @@ class Awaited:
 
 
 async def claim(connection: AsyncConnection, kit_seconds: int) -> Claimed | None:
-    """Take the next command that may be sent; None if there is none. The caller commits, then sends.
+    """Take the next command that may be sent; None if there is none. On a connection that commits by itself.
 
-    From the commit on the kit is occupied, whatever becomes of us. Never sent twice: a kit would do it twice.
+    From then on the kit is occupied, whatever becomes of us. Never sent twice: a kit would do it twice.
     """
     try:
-        async with connection.begin_nested():
-            row = (await connection.execute(_CLAIM, {"kit_seconds": kit_seconds})).mappings().one_or_none()
+        row = (await connection.execute(_CLAIM, {"kit_seconds": kit_seconds})).mappings().one_or_none()
     except IntegrityError:
         # Another worker has occupied the kit in this very moment.
         return None
@@ -105,24 +104,22 @@ async def await_answer(connection: AsyncConnection, serial: str, command_id: int
 
 async def finish(connection: AsyncConnection, command_id: int, outcome: Outcome) -> None:
     """Note what came of a command, and that the kit is free."""
-    await connection.execute(
-        _FINISH,
-        {
-            "command_id": command_id,
-            "state": "failed" if outcome.error else "succeeded",
-            "error": outcome.error,
-            "explanation": outcome.explanation,
-            **_result_columns(outcome),
-        },
-    )
-    if outcome.error is None:
-        # One after the other: together they would be in memory once more.
-        for part, start in enumerate(range(0, len(outcome.data) or 1, RESULT_PART_BYTES)):
-            data = outcome.data[start : start + RESULT_PART_BYTES]
-            await connection.execute(_ADD_PART, {"command_id": command_id, "part": part, "data": data})
-        await connection.execute(_FORGET_SURPLUS, {"command_id": command_id, "most": RESULTS_PER_KIT})
-    await _notify_finished(connection, command_id)
-    await connection.execute(_NOTIFY, {"payload": "queued"})
+    parameters = {
+        "command_id": command_id,
+        "state": "failed" if outcome.error else "succeeded",
+        "error": outcome.error,
+        "explanation": outcome.explanation,
+        "first_part": None if outcome.error else outcome.data[:RESULT_PART_BYTES],
+        **_result_columns(outcome),
+    }
+    await connection.execute(_FINISH, parameters)
+    if outcome.error is not None:
+        return
+    # One after the other: together they would be in memory once more.
+    for part, start in enumerate(range(RESULT_PART_BYTES, len(outcome.data), RESULT_PART_BYTES), start=1):
+        data = outcome.data[start : start + RESULT_PART_BYTES]
+        await connection.execute(_ADD_PART, {"command_id": command_id, "part": part, "data": data})
+    await connection.execute(_FORGET_SURPLUS, {"command_id": command_id, "most": RESULTS_PER_KIT})
 
 
 async def note_late_answer(connection: AsyncConnection, command_id: int, outcome: Outcome) -> None:
@@ -191,14 +188,22 @@ _AWAIT = text(
     WHERE c.id = :command_id AND k.serial = :serial FOR UPDATE OF c
     """
 )
+# One statement, because somebody waits. What is announced is told at the commit.
 _FINISH = text(
-    """
-    UPDATE kit_commands SET state = :state, error = :error, explanation = :explanation, occupies_kit = false,
-        finished_at = clock_timestamp(), result_media_type = :media_type, result_bytes = :result_bytes,
-        result_text = :result_text
-    WHERE id = :command_id
-    """
-)
+    f"""
+    WITH finished AS (
+        UPDATE kit_commands SET state = :state, error = :error, explanation = :explanation,
+            occupies_kit = false, finished_at = clock_timestamp(), result_media_type = :media_type,
+            result_bytes = :result_bytes, result_text = :result_text
+        WHERE id = :command_id RETURNING id
+    ), stored AS (
+        INSERT INTO kit_command_results (command_id, part, data)
+        SELECT id, 0, CAST(:first_part AS bytea) FROM finished WHERE CAST(:first_part AS bytea) IS NOT NULL
+    )
+    SELECT pg_notify('{COMMANDS_CHANNEL}', 'finished ' || id), pg_notify('{COMMANDS_CHANNEL}', 'queued')
+    FROM finished
+    """  # noqa: S608  (made of our own constants)
+).bindparams(bindparam("first_part", type_=LargeBinary))
 _NOTE_LATE = text(
     """
     UPDATE kit_commands SET occupies_kit = false, late_answer_at = clock_timestamp(),

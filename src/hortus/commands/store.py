@@ -88,13 +88,13 @@ async def enqueue(
     assert 0 < patience_seconds <= _MOST_PATIENCE_SECONDS
     # Those who ask the same kit at once go through here one after the other.
     await connection.execute(_LOCK_KIT, {"kit_id": kit_id})
-    if await connection.scalar(_IS_BOARD, {"kit_id": kit_id}):
-        raise IsBoard
     await require_suitable(connection, kit_id, question)
-    if not await connection.scalar(_SOMEBODY_SENDS):
+    row = (await connection.execute(_ROOM, {"kit_id": kit_id})).one()
+    if row.is_board:
+        raise IsBoard
+    if not row.somebody_sends:
         raise NobodySends
-    waiting = await connection.scalar(_NUMBER_WAITING, {"kit_id": kit_id})
-    if waiting is not None and waiting >= MOST_WAITING:
+    if row.waiting >= MOST_WAITING:
         raise TooManyWaiting
     command_id: int | None = await connection.scalar(
         _ENQUEUE,
@@ -108,7 +108,6 @@ async def enqueue(
         },
     )
     assert command_id is not None
-    await connection.execute(_NOTIFY, {"payload": "queued"})
     return command_id
 
 
@@ -149,8 +148,7 @@ async def sweep(connection: AsyncConnection) -> None:
 
 async def kit_began_anew(connection: AsyncConnection, serial: str) -> None:
     """Note that a kit's program has started: whatever it was doing, it does no more."""
-    released = (await connection.execute(_RELEASE_STARTED, {"serial": serial})).rowcount
-    await _announce(connection, (), released=bool(released))
+    await connection.execute(_RELEASE_STARTED, {"serial": serial})
 
 
 async def result_part(connection: AsyncConnection, command_id: int, part: int) -> bytes:
@@ -184,22 +182,29 @@ def _command(row: RowMapping) -> Command:
 
 _NOTIFY = text(f"SELECT pg_notify('{COMMANDS_CHANNEL}', :payload)")
 _LOCK_KIT = text("SELECT id FROM kits WHERE id = :kit_id FOR NO KEY UPDATE")
-_IS_BOARD = text("SELECT EXISTS (SELECT FROM boards WHERE kit_id = :kit_id)")
-_NUMBER_WAITING = text(
-    "SELECT count(*) FROM kit_commands WHERE kit_id = :kit_id AND state = 'waiting' AND give_up_at > now()"
+# Senders say so again every five seconds: three times as long, as a busy machine is no reason to refuse.
+_ROOM = text(
+    """
+    SELECT EXISTS (SELECT FROM boards WHERE kit_id = :kit_id) AS is_board,
+        EXISTS (
+            SELECT FROM kit_command_sending WHERE sending_until > now() - interval '15 s'
+        ) AS somebody_sends,
+        (
+            SELECT count(*) FROM kit_commands
+            WHERE kit_id = :kit_id AND state = 'waiting' AND give_up_at > now()
+        ) AS waiting
+    """
 )
 _ENQUEUE = text(
-    """
-    INSERT INTO kit_commands (kit_id, user_id, method, peripheral, command_json, requested_at, give_up_at)
-    VALUES (:kit_id, :user_id, :method, :peripheral, :command_json, clock_timestamp(),
-            clock_timestamp() + make_interval(secs => :patience_seconds))
-    RETURNING id
-    """
-)
-
-# Three times as long as senders take to say so again: a busy machine is no reason to refuse.
-_SOMEBODY_SENDS = text(
-    "SELECT EXISTS (SELECT FROM kit_command_sending WHERE sending_until > now() - interval '15 s')"
+    f"""
+    WITH queued AS (
+        INSERT INTO kit_commands (kit_id, user_id, method, peripheral, command_json, requested_at, give_up_at)
+        VALUES (:kit_id, :user_id, :method, :peripheral, :command_json, clock_timestamp(),
+                clock_timestamp() + make_interval(secs => :patience_seconds))
+        RETURNING id
+    )
+    SELECT id, pg_notify('{COMMANDS_CHANNEL}', 'queued') FROM queued
+    """  # noqa: S608  (made of our own constants)
 )
 _CAN_SEND = text(
     """
@@ -261,10 +266,14 @@ _RELEASE = text(
     """
 )
 _RELEASE_STARTED = text(
-    """
-    UPDATE kit_commands c SET occupies_kit = false
-    FROM kits k WHERE k.serial = :serial AND c.kit_id = k.id AND c.occupies_kit AND c.state <> 'sent'
-    """
+    f"""
+    WITH released AS (
+        UPDATE kit_commands c SET occupies_kit = false
+        FROM kits k WHERE k.serial = :serial AND c.kit_id = k.id AND c.occupies_kit AND c.state <> 'sent'
+        RETURNING c.id
+    )
+    SELECT pg_notify('{COMMANDS_CHANNEL}', 'queued') FROM released
+    """  # noqa: S608  (as above)
 )
 _RESULT_PART = text("SELECT data FROM kit_command_results WHERE command_id = :command_id AND part = :part")
 _FORGET_OLD = (

@@ -49,6 +49,7 @@ OnContact = Callable[[str], None]
 # After a power cut all kits ask together; a request takes some hundred bytes.
 _MOST_OPEN_REQUESTS = 20_000
 _KITS_TOLD_OF = 1000
+_SAME_FOR_ALL_SECONDS = 1.0
 _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 _AT_ONCE = 4
 
@@ -69,7 +70,9 @@ class ServerRpcResponder:
     """
 
     def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact) -> None:
-        self._engine = engine
+        # Each statement is whole by itself; transactions around them would cost a round trip more at each end.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._quantity_types: tuple[float, str] = (0.0, "")
         self._publish = publish
         self._on_contact = on_contact
         self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
@@ -138,8 +141,7 @@ class ServerRpcResponder:
                 case VersionCall():
                     return _Answer(VersionResult(version=__version__))
                 case QuantityTypesCall():
-                    async with self._engine.connect() as connection:
-                        return _Answer(QuantityTypesResult(json_text=await quantity_types_json(connection)))
+                    return _Answer(QuantityTypesResult(json_text=await self._all_quantity_types()))
                 case ActiveConfigurationCall():
                     async with self._engine.connect() as connection:
                         return self._configuration(serial, await active_configuration(connection, serial))
@@ -148,6 +150,16 @@ class ServerRpcResponder:
         except _DATABASE_FAILURES as error:
             log.warning("cannot answer kit %s now: %s", serial, error)
             return _Answer(OtherError())
+
+    async def _all_quantity_types(self) -> str:
+        """Return what is the same for all kits: read once a second when all of them boot together."""
+        read_at, json_text = self._quantity_types
+        now = asyncio.get_running_loop().time()
+        if not json_text or now - read_at > _SAME_FOR_ALL_SECONDS:
+            async with self._engine.connect() as connection:
+                json_text = await quantity_types_json(connection)
+            self._quantity_types = (now, json_text)
+        return json_text
 
     def _configuration(self, serial: str, found: ActiveConfiguration | None) -> _Answer:
         if found is None:
@@ -161,7 +173,7 @@ class ServerRpcResponder:
     async def _note_start(self, serial: str, answer: _Answer, *, was_given: bool) -> None:
         """Note that a kit has started, as kits ask for their configuration then and at no other time."""
         try:
-            async with self._engine.begin() as connection:
+            async with self._engine.connect() as connection:
                 await kit_began_anew(connection, serial)
                 if was_given and isinstance(answer.result, ActiveConfigurationResult):
                     await note_fetched(connection, serial, answer.configuration_id)

@@ -1,0 +1,116 @@
+"""What asking a kit over HTTP adds to a bare round trip with the same kit over the same broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import quantiles
+
+import httpx
+
+from hortus.accounts.tokens import Tokens
+from hortus.mqtt.client import BrokerAddress, MqttClient
+from hortus.wire.codec import decode_kit_rpc_response, encode_kit_rpc_request
+from hortus.wire.messages import KitRpcRequest, VersionCall
+from rig.installation import Installation, Kit
+from rig.mosquitto import PASSWORD, USERNAME, Mosquitto, mosquitto
+from rig.processes import BenchError
+from rig.rpc import rpc_worker, virtual_kits
+from rig.web import token_key_file, web
+
+_WARM_UP = 10
+_CONNECT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTrips:
+    """Milliseconds over all round trips but the first few."""
+
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, milliseconds: list[float]) -> RoundTrips:
+        """Return the figures of these round trips."""
+        cuts = quantiles(sorted(milliseconds[_WARM_UP:]), n=100)
+        return cls(p50_ms=cuts[49], p99_ms=cuts[98])
+
+
+async def measure_rpc(folder: Path, stand: Installation, *, trips: int) -> tuple[RoundTrips, RoundTrips]:
+    """Ask one virtual kit for its version, one question after the other: bare, then over HTTP."""
+    kit = stand.kits[0]
+    headers = {"Authorization": f"Bearer {await _administrator(folder, stand)}"}
+    async with mosquitto(folder / "broker", stand.kits) as broker, virtual_kits(folder, broker, [kit]):
+        bare = await _bare(broker, kit, trips)
+        async with rpc_worker(folder, stand, broker), web(folder, stand) as (port, _):
+            address = f"http://127.0.0.1:{port}/api/kit-rpc/{kit.serial}/version"
+            async with httpx.AsyncClient(headers=headers, timeout=60) as http:
+                await _first_answer(http, address)
+                asked = []
+                for _ in range(trips + _WARM_UP):
+                    began = time.perf_counter()
+                    response = await http.get(address)
+                    asked.append((time.perf_counter() - began) * 1000)
+                    if response.status_code != 200:
+                        raise BenchError(f"The kit did not answer: {response.text}")
+    return bare, RoundTrips.of(asked)
+
+
+async def _bare(broker: Mosquitto, kit: Kit, trips: int) -> RoundTrips:
+    """Ask the kit without anything of ours between but the MQTT client and the codec."""
+    address = BrokerAddress(host="127.0.0.1", port=broker.port, username=USERNAME, password=PASSWORD)
+    client = MqttClient(address, client_id="bare-round-trips")
+    answers: asyncio.Queue[int] = asyncio.Queue()
+    client.subscribe(
+        "kit/+/kit-rpc/response",
+        lambda _topic, payload: answers.put_nowait(decode_kit_rpc_response(payload).id),
+    )
+    running = asyncio.create_task(client.run())
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await client.wait_until_ready()
+            # Until the kit has connected, of which nobody could tell us.
+            while not await client.publish(*_question(kit, 0)):  # noqa: ASYNC110 - as said
+                await asyncio.sleep(0.05)
+            await answers.get()
+        found = []
+        for number in range(1, trips + _WARM_UP + 1):
+            began = time.perf_counter()
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await client.publish(*_question(kit, number))
+                while await answers.get() != number:
+                    pass
+            found.append((time.perf_counter() - began) * 1000)
+        return RoundTrips.of(found)
+    finally:
+        await client.stop()
+        await running
+
+
+def _question(kit: Kit, number: int) -> tuple[str, bytes]:
+    request = encode_kit_rpc_request(KitRpcRequest(id=number, call=VersionCall()))
+    return f"kit/{kit.serial}/kit-rpc/request", request
+
+
+async def _first_answer(http: httpx.AsyncClient, address: str) -> None:
+    """Wait until the worker has said that it can send."""
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await http.get(address)).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def _administrator(folder: Path, stand: Installation) -> str:
+    user_id = await stand.connection.fetchval(
+        """
+        INSERT INTO users (username, display_name, password_hash, email_address, gravatar_alternative, is_admin)
+        VALUES ('bench', 'Bench', 'none', 'bench@example.org', 'bench', true) RETURNING id
+        """
+    )
+    return Tokens(token_key_file(folder).read_bytes(), lambda: datetime.now(UTC)).access(user_id)

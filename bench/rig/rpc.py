@@ -1,0 +1,48 @@
+"""`hortus rpc` as an operator runs it, and virtual kits in a process of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from rig.installation import Installation, Kit
+from rig.mosquitto import Mosquitto
+from rig.processes import BenchError, running, until
+
+HORTUS = Path(sys.executable).parent / "hortus"
+
+
+@contextlib.asynccontextmanager
+async def rpc_worker(folder: Path, stand: Installation, broker: Mosquitto) -> AsyncIterator[int]:
+    """Run a worker and yield its process id as soon as it can send."""
+    log = folder / "rpc.log"
+    log.unlink(missing_ok=True)
+    environment = {
+        "DATABASE_URL": stand.url.sqlalchemy(),
+        "HORTUS_MQTT_CLIENT_ID": "measured-worker",
+        **broker.environment,
+    }
+    async with running([HORTUS, "rpc"], log=log, environment=environment) as process:
+        await until(
+            lambda: process.returncode is not None or "connected to the broker" in log.read_text(),
+            "the worker to connect",
+        )
+        if process.returncode is not None:
+            raise BenchError(f"`hortus rpc` ended early: {log.read_text()[-500:]}")
+        yield process.pid
+
+
+@contextlib.asynccontextmanager
+async def virtual_kits(folder: Path, broker: Mosquitto, kits: Sequence[Kit]) -> AsyncIterator[None]:
+    """Run these kits with `hortus simulate` until the context ends; yields when they are connected."""
+    credentials, log = folder / "kits.json", folder / "simulate.log"
+    credentials.write_text(json.dumps([{"serial": kit.serial, "password": kit.password} for kit in kits]))
+    command = [
+        *(HORTUS, "simulate", "--kits", str(len(kits)), "--credentials", str(credentials)),
+        *("--host", "127.0.0.1", "--port", str(broker.port)),
+    ]
+    async with running(command, log=log, environment={"DATABASE_URL": "postgresql://unused"}):
+        yield
