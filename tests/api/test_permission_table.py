@@ -120,6 +120,15 @@ REQUESTS: dict[str, tuple[str, Request]] = {
     "configurations": ("view", lambda s, h: s.client.get(f"{s.at}/configurations", headers=h)),
     "aggregates": ("view", lambda s, h: s.client.get(f"{s.at}/aggregate-measurements", headers=h)),
     "media": ("view", lambda s, h: s.client.get(f"{s.at}/media", headers=h)),
+    "archive": ("view", lambda s, h: s.client.post(f"{s.at}/archive", headers=h)),
+    "export": ("view", lambda s, h: s.client.get(f"{s.at}/export", headers=h)),
+    "ledger": ("view", lambda s, h: s.client.get(f"{s.at}/ledger", headers=h)),
+    "quarantine": ("editConfiguration", lambda s, h: s.client.get(f"{s.at}/quarantine", headers=h)),
+    "replay": ("editConfiguration", lambda s, h: s.client.post(f"{s.at}/quarantine/replay", headers=h)),
+    "throw away": (
+        "editConfiguration",
+        lambda s, h: s.client.delete(f"{s.at}/quarantine", params={"reason": "bad-id"}, headers=h),
+    ),
     "change": ("editDetails", lambda s, h: s.client.patch(s.at, json={"name": "x"}, headers=h)),
     "make configuration": (
         "editConfiguration",
