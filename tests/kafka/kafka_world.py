@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from kafka_cluster import PATIENCE_SECONDS
 
 from hortus.database.engine import connector
 from hortus.database.url import DatabaseUrl
+from hortus.ingest.media_lane import MediaLane
 from hortus.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.kafka.administration import KafkaAdministration
 from hortus.kafka.connection import KafkaConnection
@@ -22,6 +23,7 @@ from hortus.kafka.reader import ReaderLimits
 from hortus.kafka.sink import KafkaSink
 from hortus.kafka.topics import TopicNames, plan_topics
 from hortus.kits.registry import KitRegistry
+from hortus.media.objects import MediaObjects
 
 QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)
 QUICK_PIPELINE = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
@@ -76,6 +78,11 @@ class Topics:
                 for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
             ]
             return sum(max(0, each.offset) for each in consumer.committed(places, timeout=10))
+        except KafkaException as error:
+            # A broker that has just started does not know yet who keeps the group's offsets.
+            if error.args[0].code() != KafkaError.NOT_COORDINATOR:
+                raise
+            return 0
         finally:
             consumer.close()
 
@@ -113,10 +120,13 @@ async def sinking(
     limits: ReaderLimits = QUICK,
     pipeline_limits: IngestLimits = QUICK_PIPELINE,
     stream_topics: Iterable[str] | None = None,
+    media: MediaObjects | None = None,
 ) -> AsyncIterator[tuple[KafkaSink, IngestPipeline]]:
     """Run one sink with a pipeline of its own, as one process does."""
     url = DatabaseUrl.parse(database_url)
-    pipeline = IngestPipeline(connector(url, "test sink"), KitRegistry(), limits=pipeline_limits)
+    connect, registry = connector(url, "test sink"), KitRegistry()
+    lane = None if media is None else MediaLane(connect, registry, media)
+    pipeline = IngestPipeline(connect, registry, limits=pipeline_limits, media=lane)
     working = asyncio.create_task(pipeline.run())
     sink = KafkaSink(
         topics.connection,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kafka_cluster import until
@@ -14,7 +16,10 @@ from hortus.ingest.messages import SetAside
 from hortus.kafka.records import dead_letter, record_of
 from hortus.kafka.topics import TopicNames
 from hortus.measurements.reasons import Reason
-from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.media.keys import ObjectKey
+from hortus.media.objects import MediaObjects
+from hortus.wire.codec import decode_raw_measurement, encode_media, encode_raw_measurement
+from hortus.wire.messages import Media
 from ingest_world import World, now_ms
 
 
@@ -236,6 +241,31 @@ async def test_media_pass_whole(topics: Topics, world: World) -> None:
         await until_committed(topics, 1)
     ledger = await world.ledger(world.kit.id)
     assert ledger.received == 1
+
+
+async def test_media_are_stored_before_their_offset_is_committed(
+    topics: Topics, world: World, tmp_path: Path
+) -> None:
+    objects = MediaObjects.in_folder(tmp_path / "media")
+    medium = Media(
+        id=uuid.uuid4().bytes,
+        datetime_ms=now_ms(),
+        peripheral=world.peripheral,
+        name="regular.png",
+        type="image/png",
+        data=os.urandom(2_000_000),
+        metadata="null",
+    )
+    record = record_of(topics.names, world.topic("media"), encode_media(medium), now_ms())
+    for _ in range(2):
+        topics.produce(record.topic, [record.value], key=record.key, headers=record.headers)
+    write(topics, world, [world.raw()])
+    async with sinking(topics, world.url, media=objects):
+        await until_committed(topics, 3)
+    key = ObjectKey(world.kit.serial, uuid.UUID(bytes=medium.id))
+    assert await objects.size_of(key) == 2_000_000
+    ledger = await world.ledger(world.kit.id)
+    assert (ledger.received, ledger.stored, ledger.duplicate) == (3, 2, 1)
 
 
 def test_the_names_of_streams_choose_their_topics() -> None:

@@ -340,3 +340,42 @@ async def test_delayed_refusals_take_no_places_and_are_bounded() -> None:
         assert await at_once.is_closed()
         assert await is_alive(await PacketClient.connected(setup))
         assert (await delayed.next()) == Connack(reason_code=4)
+
+
+async def test_a_large_medium_that_waits_holds_up_no_readings() -> None:
+    intake = FakeIntake(settles_at_once=False)
+    async with running(
+        intake=intake, max_unsettled_bytes=100_000, max_total_unsettled_bytes=100_000, max_upload_bytes=MIB
+    ) as setup:
+        camera, other = await PacketClient.connected(setup), await PacketClient.connected(setup)
+        camera.send_without_waiting(encode(Publish(MEDIA, b"x" * 700_000, 1, 1), MQTT_3_1_1))
+        await eventually(lambda: intake.offered)
+        for kit in (camera, other):
+            await kit.send(Publish(RAW, b"reading", 1, 2))
+        await eventually(lambda: len(intake.offered) == 3)
+        assert paused(setup) == 0
+        assert setup.endpoint._parts.uploads.granted_bytes > 700_000
+        # The next large one waits for the first, wherever it comes from.
+        other.send_without_waiting(encode(Publish(MEDIA, b"y" * 700_000, 1, 3), MQTT_3_1_1))
+        await eventually(lambda: paused(setup) == 1)
+        assert len(intake.offered) == 3
+        intake.settle_all()
+        assert {await camera.next(), await camera.next()} == {Puback(packet_id=1), Puback(packet_id=2)}
+        assert await other.next() == Puback(packet_id=2)
+        await eventually(lambda: len(intake.offered) == 4)
+        intake.settle_all()
+        assert await other.next() == Puback(packet_id=3)
+        assert setup.endpoint._parts.uploads.granted_bytes == 0
+
+
+async def test_a_large_medium_of_a_connection_that_is_gone_keeps_its_place_until_it_is_settled() -> None:
+    intake = FakeIntake(settles_at_once=False)
+    async with running(intake=intake, max_upload_bytes=MIB) as setup:
+        camera = await PacketClient.connected(setup)
+        camera.send_without_waiting(encode(Publish(MEDIA, b"x" * 700_000, 1, 1), MQTT_3_1_1))
+        await eventually(lambda: intake.offered)
+        await camera.close()
+        await eventually(lambda: not setup.endpoint._directory.all())
+        assert setup.endpoint._parts.uploads.granted_bytes > 700_000
+        intake.settle_all()
+        assert setup.endpoint._parts.uploads.granted_bytes == 0
