@@ -30,7 +30,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "hortus"}
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 def settings_by_name() -> dict[str, str]:
@@ -187,14 +187,14 @@ class Site:
 
     async def until_connected(self, name: str, connected: bool) -> None:
         """Wait until a process of ours has sessions at the database, or until none has any more."""
-        others = "datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        sessions = (
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() "
+            "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
         connection = await asyncpg.connect(self.database_url)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while (
-                    await connection.fetchval(f"SELECT count(*) > 0 FROM pg_stat_activity WHERE {others}")
-                    != connected
-                ):
+                while await connection.fetchval(sessions) != connected:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise AssertionError(self.log(name)) from None
@@ -242,7 +242,7 @@ def site(tmp_path: Path, migrated_database_url: str) -> Iterator[Site]:
         )
 
 
-@pytest.mark.timeout(400)  # eight processes one after the other
+@pytest.mark.timeout(600)  # eight processes one after the other
 async def test_each_service_runs_with_its_very_command(site: Site) -> None:
     assert "already" in site.run("schema")
     assert "0 kits" in site.run("broker-seed")
@@ -273,3 +273,4 @@ async def _until_healthy(site: Site, name: str, process: asyncio.subprocess.Proc
             )
             if await checking.wait() == 0:
                 return
+            await asyncio.sleep(0.2)
