@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from hortus.api.rate_limits import Allowance, Allowances
+from hortus.series.store import series_of
 
 CHECKS = (
     not_a_server_error,
@@ -52,7 +53,10 @@ async def test_every_answer_to_anything_is_described(serve: Any, identified: boo
         own = await api.client.post("/species", json=species, headers=person.headers)
         plant = {"name": "Monty", "speciesId": own.json()["id"], "kitSerial": kit.serial}
         planted = await api.client.post("/plants", json=plant, headers=person.headers)
+        async with api.engine.begin() as connection:
+            series_id = await series_of(connection, kit.id, "Air", 1)
         known = {
+            "seriesId": series_id,
             "kitSerial": kit.serial,
             "kitConfigurationId": made.json()["id"],
             "username": person.username,
