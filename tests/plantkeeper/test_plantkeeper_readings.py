@@ -146,6 +146,9 @@ async def test_readings_are_taken_from_those_who_may_configure_the_kit(keeper: P
 async def test_a_gateways_token_brings_readings_of_its_own_boards_only(keeper: PlantKeeper) -> None:
     owner = await keeper.gardener()
     first, second = await keeper.sensor(owner), await keeper.sensor(owner)
+    # A person who tries it out does not lock out the gateway that comes later.
+    tried = await keeper.client.patch(f"/sensors/{first}", json=READING, headers=owner.headers)
+    assert tried.status_code == 200
     bearer = {"Authorization": f"Bearer {await keeper.gateway_token('one')}"}
     other = {"Authorization": f"Bearer {await keeper.gateway_token('two')}"}
     answer = await keeper.client.patch(f"/sensors/{first}", json=READING, headers=bearer)
@@ -186,6 +189,7 @@ async def test_an_operator_can_open_it_to_a_network_and_no_further(keeper: Plant
         token = await keeper.gateway_token()
         guarded = await keeper.sensor(owner)
         bearer = {"Authorization": f"Bearer {token}"}
+        assert (await keeper.client.patch(f"/sensors/{guarded}", json=READING)).status_code == 200
         assert (
             await keeper.client.patch(f"/sensors/{guarded}", json=READING, headers=bearer)
         ).status_code == 200

@@ -23,6 +23,9 @@ from hortus.definitions.store import quantity_type_ids_by_key
 from hortus.installation.secret_store import Secrets
 from hortus.kits.store import KitStore
 from hortus.kits.tables import KitMembershipRow, KitRow
+from hortus.plants.links import Source, link_plant
+from hortus.plants.state import Range
+from hortus.plants.store import create_plant, set_plant_range
 from hortus.series.rollups import touch_history
 from hortus.simulator.history import AggregateReading, RawReading, season_of_history
 from hortus.simulator.layouts import KitLayout
@@ -35,6 +38,12 @@ _KITS_SECRET = "demo-kits"  # noqa: S105  (the name of a secret)
 SEASON = timedelta(days=90)
 _STEP_SECONDS = 300
 _SEED = 4
+
+_RANGES = {
+    ("Temperature", "Degrees Celsius"): Range(minimum=15, maximum=30),
+    ("Humidity", "Percent"): Range(minimum=40, maximum=85),
+}
+"""In which the plants of the demonstration are well."""
 _CHUNK_ROWS = 5000
 
 _RAW_COLUMNS = (
@@ -113,7 +122,18 @@ async def _make_kit(connection: AsyncConnection, layout: KitLayout, user_id: int
             access_configure=True,
         )
     )
+    await _plant_in(connection, layout, kit.id, user_id)
     return _DemoKit(serial=kit.serial, password=kit.password, has_history=False)
+
+
+async def _plant_in(connection: AsyncConnection, layout: KitLayout, kit_id: int, user_id: int) -> None:
+    """Let the kit measure a plant, since its history begins."""
+    now = datetime.now(UTC)
+    plant_id = await create_plant(connection, user_id, name=layout.name, remark=layout.description)
+    await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now - SEASON, now=now)
+    quantity_types = await quantity_type_ids_by_key(connection)
+    for key, each in _RANGES.items():
+        await set_plant_range(connection, plant_id, quantity_types[key], each)
 
 
 async def _write_history(

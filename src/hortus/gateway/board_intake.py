@@ -56,15 +56,18 @@ class BoardIntake:
         self._engine = engine
         self._intake = intake
 
-    async def take(self, gateway_id: int, readings: Sequence[ReceivedReading]) -> TakenReadings:
+    async def take(
+        self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True
+    ) -> TakenReadings:
         """Return when all of these readings are durable here, or refused. Raises DatabaseAway.
 
-        Calling it again with the same readings has no effect (P2).
+        Calling it again with the same readings has no effect (P2). Boards that belong to no gateway belong to
+        this one from now on, unless `claim` is false.
         """
         with database_failures_in_words():
             async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
                 sensor_ids = {each.reading.sensor_id for each in readings}
-                boards = await find_boards(connection, gateway_id, sensor_ids)
+                boards = await find_boards(connection, gateway_id, sensor_ids, claim=claim)
                 unknown = [each for each in readings if each.reading.sensor_id not in boards]
                 if unknown:
                     # Somebody may be naming such a board at this moment; whoever comes second sees the first.

@@ -44,17 +44,22 @@ class KnownBoard:
 
 
 async def find_boards(
-    connection: AsyncConnection, gateway_id: int, sensor_ids: Collection[int]
+    connection: AsyncConnection, gateway_id: int, sensor_ids: Collection[int], *, claim: bool = True
 ) -> dict[int, KnownBoard]:
     """Return the boards among these that this gateway may bring readings of (P5).
 
-    A board that was registered without a gateway belongs to the first one that brings its readings.
+    A board that was registered without a gateway belongs to the first one that brings its readings; without
+    `claim`, it still belongs to none afterwards.
     """
-    await connection.execute(
-        update(BoardRow)
-        .where(BoardRow.sensor_id.in_(sensor_ids), BoardRow.gateway_id.is_(None))
-        .values(gateway_id=gateway_id)
-    )
+    may_bring = BoardRow.gateway_id == gateway_id
+    if claim:
+        await connection.execute(
+            update(BoardRow)
+            .where(BoardRow.sensor_id.in_(sensor_ids), BoardRow.gateway_id.is_(None))
+            .values(gateway_id=gateway_id)
+        )
+    else:
+        may_bring |= BoardRow.gateway_id.is_(None)
     rows = await connection.execute(
         select(
             BoardRow.sensor_id,
@@ -76,7 +81,7 @@ async def find_boards(
             ExpectedQuantityTypeRow.peripheral_definition_id == PeripheralRow.peripheral_definition_id,
         )
         .outerjoin(QuantityTypeRow, QuantityTypeRow.id == ExpectedQuantityTypeRow.quantity_type_id)
-        .where(BoardRow.sensor_id.in_(sensor_ids), BoardRow.gateway_id == gateway_id)
+        .where(BoardRow.sensor_id.in_(sensor_ids), may_bring)
         .order_by(PeripheralRow.id)
     )
     boards: dict[int, KnownBoard] = {}

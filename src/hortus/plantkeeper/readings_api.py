@@ -81,7 +81,10 @@ class ReadingsApi:
         reading = read_values(sensor_id, await read_json(request, MOST_BODY_BYTES))
         gateway_id = await self._gateway_for(sender, sensor_id)
         if any(True for _ in reading.values()):
-            await self._store(gateway_id, reading, network_of(request))
+            # Only a gateway makes a board its own: a person who tries something out, or a sender that nobody
+            # knows, must not lock out the gateway that comes later.
+            claim = sender.gateway_id is not None
+            await self._store(gateway_id, reading, network_of(request), claim=claim)
         async with self._services.reading() as connection:
             sensor = await find_sensor(connection, sensor_id, self._services.clock())
         if sensor is None:
@@ -134,7 +137,7 @@ class ReadingsApi:
             _require_gateway(sensor, gateway_id)
             return gateway_id
 
-    async def _store(self, gateway_id: int, reading: SensorReading, address: str) -> None:
+    async def _store(self, gateway_id: int, reading: SensorReading, address: str, *, claim: bool) -> None:
         if self._boards is None:
             raise Refused(503, "This process takes no readings. Send them to one that does.")
         received = ReceivedReading(
@@ -145,7 +148,7 @@ class ReadingsApi:
         )
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                taken = await self._boards.take(gateway_id, [received])
+                taken = await self._boards.take(gateway_id, [received], claim=claim)
         except TimeoutError as error:
             words = "The reading could not be stored in time."
             raise Refused(503, words, {"Retry-After": "5"}) from error
