@@ -178,4 +178,9 @@ async def delete_channel(connection: AsyncConnection, user_id: int, channel_id: 
 def _preferences(row: RowMapping) -> Preferences:
     if row["by_mail"] is None:
         return Preferences()
-    return Preferences(by_mail=row["by_mail"], of_shared_kits=row["of_shared_kits"], when_over=row["when_over"])
+    return Preferences(
+        by_mail=row["by_mail"],
+        of_shared_kits=row["of_shared_kits"],
+        when_over=row["when_over"],
+        when_silent=row["when_silent"],
+    )
