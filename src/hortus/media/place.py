@@ -55,7 +55,11 @@ def _bucket(settings: Settings, bucket: str) -> MediaObjects:
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
     if (key is None) != (secret is None):
         raise UsageError("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither.")
-    configuration: dict[str, Any] = {"region": settings.aws_s3_region or _REGION}
+    # Objects go one by one, and not every S3-compatible service can delete several with one request.
+    configuration: dict[str, Any] = {
+        "region": settings.aws_s3_region or _REGION,
+        "disable_bulk_delete": True,
+    }
     endpoint = settings.aws_s3_endpoint
     if endpoint is not None:
         if not endpoint.startswith(("http://", "https://")):
