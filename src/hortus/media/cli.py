@@ -69,8 +69,8 @@ def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
 
     async def work() -> tuple[Sweep, Sweep, str]:
         settings = read_settings()
-        objects = _objects(settings, data_dir)
         async with open_ready_engine(data_dir, settings) as engine:
+            objects = _objects(settings, data_dir)
             rows = await check_rows(engine, objects)
             return (
                 rows,
@@ -119,9 +119,9 @@ def sweep(
 
     async def work() -> Sweep:
         settings = read_settings()
-        objects = _objects(settings, data_dir)
         age = timedelta(hours=older_than_hours)
         async with open_ready_engine(data_dir, settings) as engine:
+            objects = _objects(settings, data_dir)
             return await sweep_objects(engine, objects, safe_age=age, repair=not dry_run)
 
     found = run(work())

@@ -78,9 +78,12 @@ class MediaObjects:
 
     @classmethod
     def in_folder(cls, folder: Path) -> MediaObjects:
-        """Return a store in a local folder, which is made if need be."""
+        """Return a store in a local folder, which is made if need be; not so the one above it.
+
+        A disk that is not mounted shall be noticed, not replaced by folders on another.
+        """
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             return cls(LocalStore(folder), f"the folder {folder}", folder)
         except (OSError, BaseError) as error:
             raise ObjectStoreNotAnswering(f"Media cannot be kept in {folder}: {error}.") from error

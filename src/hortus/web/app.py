@@ -126,7 +126,13 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/healthz", health.healthz, methods=_READ)
     app.add_route("/readyz", health.readyz, methods=_READ)
 
-    collector = HortusCollector(pipeline.metrics if pipeline else None, watch, counters, dependencies.live)
+    collector = HortusCollector(
+        pipeline.metrics if pipeline else None,
+        watch,
+        counters,
+        dependencies.live,
+        pipeline.media if pipeline else None,
+    )
     metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway)
     app.add_route("/metrics", metrics.show, methods=_READ)
 

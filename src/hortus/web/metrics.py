@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from hortus import __version__
 from hortus.gateway.metrics import GatewayFigures
+from hortus.ingest.media_lane import MediaLane
 from hortus.ingest.metrics import IngestMetrics
 from hortus.web.health import FlowReport, FlowWatch, LiveFeed
 from hortus.web.requests import address_of
@@ -42,11 +43,13 @@ class HortusCollector(Collector):
         watch: FlowWatch | None,
         endpoint_counters: object | None,
         live: LiveFeed | None = None,
+        media: MediaLane | None = None,
     ) -> None:
         self._ingest = ingest
         self._watch = watch
         self._endpoint_counters = endpoint_counters
         self._live = live
+        self._media = media
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -59,6 +62,8 @@ class HortusCollector(Collector):
             yield from _endpoint(self._endpoint_counters)
         if self._live is not None:
             yield from _live_feed(self._live)
+        if self._media is not None:
+            yield from _media(self._media)
 
 
 class MetricsEndpoint:
@@ -141,6 +146,15 @@ def _flow(report: FlowReport) -> Iterator[Metric]:
             "How long ago readings were last committed.",
             value=report.last_commit_age_seconds,
         )
+
+
+def _media(lane: MediaLane) -> Iterator[Metric]:
+    for name, title, value in (
+        ("open_messages", "Pictures and files taken in and not stored yet.", lane.open_messages),
+        ("open_bytes", "How many bytes these have.", lane.open_bytes),
+        ("oldest_wait_seconds", "For how long the oldest of them waits.", lane.oldest_wait_seconds),
+    ):
+        yield GaugeMetricFamily(f"hortus_media_{name}", title, value=value)
 
 
 def _endpoint(counters: object) -> Iterator[Metric]:
