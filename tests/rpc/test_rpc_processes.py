@@ -25,6 +25,9 @@ from hortus.simulator.rpc_faults import parse_rpc_faults
 from mosquitto_process import Mosquitto
 from web_process import environment, web_process
 
+# Several processes have to start, each of which loads half a second of libraries on a quiet machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
