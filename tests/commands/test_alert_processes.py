@@ -65,7 +65,7 @@ async def test_two_processes_send_one_mail(garden: Garden, tmp_path: Path) -> No
                 return await garden.alerts() == [("low", False)]
 
             await until(over)
-            assert await nothing_waits(garden)
+            await until(lambda: nothing_waits(garden))
     assert [mail["Subject"] for mail in server.mails] == ["Monty needs attention!"]
 
 
