@@ -108,7 +108,7 @@ async def test_links_are_made_ended_and_kept_as_history(api: Installation) -> No
     person = await api.member(kit, access_configure=True)
     plant = await made(api, person)
     url = f"/plants/{plant['id']}/links"
-    body = {"kitSerial": kit.serial, "from": "2026-11-01T00:00:00Z"}
+    body = {"kitSerial": kit.serial, "from": "2026-01-01T00:00:00Z"}
     linked = await api.client.post(url, json=body, headers=person.headers)
     assert linked.status_code == 201
     (link,) = linked.json()["links"]
@@ -118,7 +118,7 @@ async def test_links_are_made_ended_and_kept_as_history(api: Installation) -> No
         "kitName": "Basil",
         "peripheralName": None,
         "quantityTypeId": None,
-        "from": "2026-11-01T00:00:00Z",
+        "from": "2026-01-01T00:00:00Z",
         "until": None,
     }
     assert_problem(await api.client.post(url, json=body, headers=person.headers), 409)
@@ -126,10 +126,10 @@ async def test_links_are_made_ended_and_kept_as_history(api: Installation) -> No
     both = await api.client.post(url, json=single, headers=person.headers)
     assert quantity(both.json(), TEMPERATURE)["peripheralName"] == "Climate"
     ended = await api.client.patch(
-        f"{url}/{link['id']}", json={"until": "2026-11-02T00:00:00+00:00"}, headers=person.headers
+        f"{url}/{link['id']}", json={"until": "2026-01-02T00:00:00+00:00"}, headers=person.headers
     )
     assert [(each["id"] == link["id"], each["until"]) for each in ended.json()["links"]] == [
-        (True, "2026-11-02T00:00:00Z"),
+        (True, "2026-01-02T00:00:00Z"),
         (False, None),
     ]
     deleted = await api.client.delete(f"{url}/{link['id']}", headers=person.headers)

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from plantkeeper_world import MONSTERA, Gardener, PlantKeeper, assert_error, serve_plantkeeper
 
+from hortus.api.rate_limits import Allowance, Allowances
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -297,17 +299,17 @@ async def test_accounts_are_made_by_rules_and_never_taken_over(keeper: PlantKeep
 async def test_guessing_passwords_is_slowed_down_together_with_our_own_log_in(keeper: PlantKeeper) -> None:
     victim = await keeper.gardener()
     name = victim.email.partition("@")[0]
-    async with serve_plantkeeper(keeper.world) as served:
-        statuses = []
-        for _ in range(6):
-            guess = {"email": victim.email, "password": "x"}
-            statuses.append((await served.client.post("/auth/login", json=guess)).status_code)
-            ours = {"username": name, "password": "x"}
-            answer = await served.client.post(f"http://127.0.0.1:{served.port}/api/me/auth", json=ours)
-            statuses.append(answer.status_code)
-        assert statuses[0] == 401
-        assert statuses[-2:] == [429, 429]
-        limited = await served.client.post("/auth/login", json=guess)
+    few = Allowances(log_ins_per_user=Allowance(at_once=4, refill_seconds=3600.0))
+    async with serve_plantkeeper(keeper.world, allowances=few) as served:
+        theirs = f"{served.url}/auth/login", {"email": victim.email, "password": "x"}
+        ours = f"http://127.0.0.1:{served.port}/api/me/auth", {"username": name, "password": "x"}
+        statuses = [
+            (await served.client.post(url, json=guess)).status_code for url, guess in [theirs, ours] * 3
+        ]
+        assert statuses[0] == statuses[2] == 401
+        assert 429 not in statuses[:4]
+        assert statuses[4:] == [429, 429]
+        limited = await served.client.post(theirs[0], json=theirs[1])
         assert_error(limited, 429)
         assert int(limited.headers["retry-after"]) > 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -38,7 +39,8 @@ async def test_readings_acknowledged_by_a_web_process_outlive_it(
         url = f"{web.base_url}/api/v1/sensors/7"
         patched = await client.patch(url, json={"humidity": 55, "light": 900}, headers=bearer)
         assert (patched.status_code, patched.json()["humidity"]) == (200, 55)
-        reading = {"id": ID, "sensorId": 7, "receivedAt": "2026-11-22T15:04:05.123Z", "temperature": 21.4}
+        received_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        reading = {"id": ID, "sensorId": 7, "receivedAt": received_at, "temperature": 21.4}
         delivered = await client.post(
             f"{web.base_url}{RECEIVE_PATH}", json={"readings": [reading]}, headers=bearer
         )
