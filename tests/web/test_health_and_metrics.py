@@ -14,12 +14,22 @@ from hortus.mqtt.endpoint.counters import EndpointCounters
 
 
 @dataclass
+class Lane:
+    """Stands for a media lane in a certain state."""
+
+    open_messages: int = 0
+    open_bytes: int = 0
+    oldest_wait_seconds: float = 0.0
+
+
+@dataclass
 class Flow:
     """Stands for a pipeline in a certain state."""
 
     open_messages: int = 0
     oldest_wait_seconds: float = 0.0
     metrics: IngestMetrics = field(default_factory=IngestMetrics)
+    media: Lane = field(default_factory=Lane)
 
 
 @pytest.fixture
@@ -100,7 +110,8 @@ async def test_metrics_say_what_happened_without_naming_kits(engine):
     metrics = IngestMetrics(batches=3, failed_attempts=1, last_commit_at=0.0)
     metrics.outcomes[("stored", "raw")] = 41
     metrics.outcomes[("quarantined", "aggregate")] = 2
-    flow = Flow(open_messages=5, oldest_wait_seconds=1.5, metrics=metrics)
+    lane = Lane(open_messages=2, open_bytes=9_000_000, oldest_wait_seconds=2.5)
+    flow = Flow(open_messages=5, oldest_wait_seconds=1.5, metrics=metrics, media=lane)
     counters = EndpointCounters(connections=2, failed_logins=7)
     async with client_of(engine, pipeline=flow, endpoint_counters=counters) as client:
         answer = await client.get("/metrics")
@@ -117,6 +128,9 @@ async def test_metrics_say_what_happened_without_naming_kits(engine):
     assert samples["hortus_ingest_open_messages", ()] == 5
     assert samples["hortus_ingest_oldest_wait_seconds", ()] == 1.5
     assert samples["hortus_ingest_last_commit_age_seconds", ()] > 1e9
+    assert samples["hortus_media_open_messages", ()] == 2
+    assert samples["hortus_media_open_bytes", ()] == 9_000_000
+    assert samples["hortus_media_oldest_wait_seconds", ()] == 2.5
     assert samples["hortus_endpoint_connections", ()] == 2
     assert samples["hortus_endpoint_failed_logins_total", ()] == 7
     assert {labels for _, labels in samples if dict(labels).keys() - {"outcome", "stream", "version"}} == set()
