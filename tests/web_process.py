@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 _OURS = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL|TOKEN_SIGNER_KEY")
 

@@ -21,6 +21,9 @@ from hortus.errors import UsageError
 from hortus.settings import Settings
 from web_process import free_port, web_process
 
+# Several programs start in each; on a busy machine that takes each of them half a minute.
+pytestmark = pytest.mark.timeout(300)
+
 PASSWORD = "It all adds up."
 NOWHERE = "postgresql://hortus@127.0.0.1/hortus"
 NEW_KIT = {"name": "Basil", "privacyPublicDashboard": False, "privacyShowOnMap": False}
