@@ -154,6 +154,7 @@ MEDIUM = {
     "type": str,
     "metadata": anything,
     "size": int,
+    "hasThumbnail": bool,  # ours; readers ignore what they do not know
 }
 
 
@@ -196,7 +197,7 @@ async def make_scene(api: Installation) -> Scene:
     await api.run(_INSERT_MEDIUM, **ids, id=medium_id)
     objects = api.parts.media_objects
     assert objects is not None
-    await objects.put(ObjectKey(kit.serial, medium_id), b"png", "image/png")
+    await objects.put(ObjectKey(kit.serial, medium_id), (b"png",), "image/png", size=3)
     return Scene(
         api=api,
         kit=kit,

@@ -393,6 +393,16 @@ async def test_a_body_that_is_no_json_is_refused(api: Installation, route: dict[
     assert_problem(await api.client.request(route["method"], path, content=b"{}", headers=plain), 415)
 
 
+@named([route for route in SERVED if route["method"] == "PATCH" and "memberships" not in route["path"]])
+async def test_an_empty_change_changes_nothing(api: Installation, route: dict[str, Any]) -> None:
+    scene = await make_scene(api)
+    path = await value_of(case_of(route).path(scene))
+    first, again = [await scene.send("PATCH", path, json={}) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert_shape(first.json(), case_of(route).shape)
+    assert first.json() == again.json()
+
+
 PATHS = sorted({route["path"] for route in SERVED})
 
 
