@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from rpc_world import RpcWorld, running_kit, until
 
+from hortus.kits.store import NewPeripheral
 from hortus.presence.judgement import Facts, Judgement, Listening, State, judge
 from hortus.presence.keeper import PresenceKeeper, watch_presence
 from hortus.presence.listening import keep_listening
@@ -186,6 +187,30 @@ async def test_after_a_restart_nobody_is_taken_to_be_connected_still(rpc_install
     await PresenceKeeper(world.engine).begin()
     rows = await world.run_sql("SELECT kit_id, is_connected FROM kit_presence ORDER BY kit_id")
     assert rows == [(kit.id, None), (gone.id, False)]
+
+
+async def test_a_kit_that_measures_nothing_has_no_interval(rpc_installation: RpcWorld) -> None:
+    heater = NewPeripheral(definition="Virtual heater", name="Heater", configuration=None)
+    kit = await rpc_installation.make_kit(peripherals=(heater,))
+    await rpc_installation.run_sql(
+        "INSERT INTO kit_last_seen VALUES (:kit, clock_timestamp() - interval '62 min')", kit=kit.id
+    )
+    assert (await rpc_installation.get(f"/kits/{kit.serial}/presence")).json()["state"] == "late"
+
+
+@pytest.mark.parametrize("interval", ["1e15", "5" * 400, "0", "-1e300", '"often"', "null", "{}"])
+async def test_whatever_interval_a_person_wrote_the_kit_can_be_judged(
+    rpc_installation: RpcWorld, interval: str
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        "UPDATE peripherals SET configuration = CAST(:configuration AS json)",
+        configuration=f'{{"intervals": {{"measurementInterval": {interval}}}}}',
+    )
+    await world.run_sql("INSERT INTO kit_last_seen VALUES (:kit, clock_timestamp())", kit=kit.id)
+    shown = await world.get(f"/kits/{kit.serial}/presence")
+    assert (shown.status_code, shown.json()["state"]) == (200, "online")
 
 
 async def test_a_kit_that_falls_silent_is_announced_once_by_two_watchers(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.commands.sending import Claimed, claim, fail_unsent, give_back
 from hortus.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
 from hortus.commands.transport import KitTransport, NotSent
-from hortus.errors import OperationalError
+from hortus.errors import HortusError, OperationalError
 from hortus.mqtt.topics import Channel, KitTopic
 from hortus.wire.messages import KitRpcRequest
 from hortus.wire.rpc_codec import encode_kit_rpc_request
@@ -121,7 +121,7 @@ class CommandDispatcher:
     async def _send(self, claimed: Claimed, begun: float) -> None:
         try:
             await self._publish(claimed, begun)
-        except _DATABASE_FAILURES as error:
+        except (HortusError, *_DATABASE_FAILURES) as error:
             # Its deadline ends the command; nobody sends it again.
             log.warning("what became of command %d could not be noted: %s", claimed.id, error)
         finally:

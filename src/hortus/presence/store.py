@@ -103,7 +103,8 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
     )
 
 
-# The interval of the configuration that the kit runs: the one it fetched last, else the active one.
+# The interval of the configuration that the kit runs: the one it fetched last, else the active one. Schemas
+# name no most, so whoever configures a kit can write any number: a month at most counts.
 _FACTS = text(
     """
     SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
@@ -116,7 +117,9 @@ _FACTS = text(
     LEFT JOIN kit_fetched_configurations f ON f.kit_id = k.id
     LEFT JOIN kit_configurations a ON a.kit_id = k.id AND a.active
     LEFT JOIN LATERAL (
-        SELECT min((s.configuration -> 'intervals' ->> 'measurementInterval')::float8) AS reporting_seconds
+        SELECT min(greatest(1, least(
+            (s.configuration -> 'intervals' ->> 'measurementInterval')::numeric, 2592000
+        )))::float8 AS reporting_seconds
         FROM peripherals s
         WHERE s.kit_configuration_id = coalesce(f.kit_configuration_id, a.id)
           AND json_typeof(s.configuration -> 'intervals' -> 'measurementInterval') = 'number'
