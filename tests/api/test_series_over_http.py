@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,7 +26,7 @@ async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(cham
         "lastValue": None,
         "lastTime": None,
         "ageSeconds": None,
-        "measurementIntervalSeconds": 60.0,
+        "measurementIntervalSeconds": 3600.0,
         "freshness": "never",
     }
     assert before == expected
@@ -33,7 +34,7 @@ async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(cham
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=3)
     await chamber.measured([(at, 21.0), (at - timedelta(minutes=1), 5.0)])
     (after,) = await chamber.series()
-    assert 3 <= after.pop("ageSeconds") < 60
+    assert 3 <= after.pop("ageSeconds") < 3600
     del expected["ageSeconds"]
     assert after == expected | {
         "lastValue": 21.0,
@@ -45,11 +46,11 @@ async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(cham
 @pytest.mark.parametrize("rolled_up", [False, True])
 async def test_freshness_goes_by_the_interval_of_the_peripheral(chamber: Chamber, rolled_up: bool) -> None:
     await chamber.configured(["Quick", "Usual", "Slow"])
-    slow = {"intervals": {"measurementInterval": 3600, "aggregateInterval": 7200}}
+    quick = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
     await chamber.api.run(
         "UPDATE peripherals SET configuration = CAST(:settings AS json) WHERE id = :id",
-        settings=str(slow).replace("'", '"'),
-        id=chamber.peripherals["Slow"].id,
+        settings=json.dumps(quick),
+        id=chamber.peripherals["Quick"].id,
     )
     await chamber.api.run(
         "UPDATE peripherals SET configuration = 'null' WHERE id = :id", id=chamber.peripherals["Usual"].id

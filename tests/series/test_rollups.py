@@ -25,7 +25,7 @@ from series_nursery import (
     rollups,
 )
 
-from hortus.database.engine import open_engine
+from hortus.database.engine import CONNECTION_FAILURES, open_engine
 from hortus.database.partitions import Month
 from hortus.database.url import DatabaseUrl
 from hortus.series.charts import Span
@@ -237,3 +237,24 @@ async def test_a_kit_that_another_process_works_on_is_left_to_it(
         assert await roll_up(connection, AFTER_ALL) == 0
     await other.close()
     assert await roll_up(connection, AFTER_ALL) == 1
+
+
+async def test_a_database_that_does_not_answer_ends_the_attempt_and_nothing_is_lost(
+    nursery: Nursery, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await nursery.store(connection, [Reading(offset_ms=0, value=1.0)])
+    monkeypatch.setattr("hortus.series.rollups._LONGEST_SECONDS", 0.2)
+    other, job = await nursery.connect(), await nursery.connect()
+    async with other.transaction():
+        await other.execute("LOCK TABLE series_hours")
+        with pytest.raises(CONNECTION_FAILURES):
+            await roll_up(job, AFTER_ALL)
+    job.terminate()
+    await other.close()
+    monkeypatch.undo()
+    async with asyncio.timeout(60):
+        while not await roll_up(connection, AFTER_ALL):  # until PostgreSQL has ended the session that was cut
+            await asyncio.sleep(0.02)
+    assert await rollups(connection, "series_hours") == plain_rollups(
+        nursery, [Reading(offset_ms=0, value=1.0)], "hour"
+    )

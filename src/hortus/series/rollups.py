@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import asyncpg
@@ -23,13 +24,17 @@ log = logging.getLogger(__name__)
 _EVERY_SECONDS = 10.0
 _HOURS_AT_ONCE = 100
 
+# A database that is this slow is gone without a word; the job begins anew with another connection.
+_LONGEST_SECONDS = 300.0
+
 
 async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
     """Roll up what is due, again and again, until cancelled. Raises what a failing database raises."""
     connection = await connect()
     try:
         while True:
-            await roll_up(connection, await connection.fetchval(_START_OF_THIS_HOUR))
+            this_hour = await connection.fetchval(_START_OF_THIS_HOUR, timeout=_LONGEST_SECONDS)
+            await roll_up(connection, this_hour)
             await asyncio.sleep(_EVERY_SECONDS)
     finally:
         await connection.close(timeout=5)
@@ -42,7 +47,7 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
     processes work on at the same time is left to them.
     """
     done = 0
-    for row in await connection.fetch(_KITS_DUE, before):
+    for row in await connection.fetch(_KITS_DUE, before, timeout=_LONGEST_SECONDS):
         try:
             while hours := await _roll_up_hours(connection, row["kit_id"], before):
                 done += hours
@@ -66,7 +71,7 @@ class _KitIsChanging(Exception):
 async def _roll_up_hours(connection: asyncpg.Connection, kit_id: int, before: datetime) -> int:
     """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now."""
     try:
-        async with connection.transaction():
+        async with _patience_for(connection), connection.transaction():
             # If the machine fails, notes and rollups of this transaction are lost together, so it may be lazy.
             await connection.execute("SET LOCAL synchronous_commit = off")
             if not await connection.fetchval(_LOCK_KIT, kit_id):
@@ -85,6 +90,16 @@ async def _roll_up_hours(connection: asyncpg.Connection, kit_id: int, before: da
             return len(hours)
     except _KitIsChanging:
         return 0
+
+
+@asynccontextmanager
+async def _patience_for(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Cut the connection if what is done with it takes too long; even a rollback would wait for ever."""
+    cutting = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, connection.terminate)
+    try:
+        yield
+    finally:
+        cutting.cancel()
 
 
 async def _hold_peripherals(connection: asyncpg.Connection, kit_id: int) -> list[int]:
