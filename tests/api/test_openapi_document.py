@@ -35,7 +35,7 @@ MANY = Allowance(at_once=100_000, refill_seconds=0.0)
 GENEROUS = Allowances(
     anonymous=MANY, log_ins=MANY, log_ins_per_user=MANY, sign_ups=MANY, password_resets=MANY, test_messages=MANY
 )
-EXAMPLES = 8
+EXAMPLES = 6
 
 
 @pytest.mark.slow
