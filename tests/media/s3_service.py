@@ -27,12 +27,13 @@ class S3Service:
     uploads: dict[str, tuple[dict[int, bytes], str]] = field(default_factory=dict)
     signed: list[str] = field(default_factory=list)
     is_failing: bool = False
+    failure: int = 500
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def answer(self, request: Request) -> Response:
         self.signed.append(request.headers.get("authorization", ""))
         if self.is_failing:
-            return Response(status_code=500)
+            return Response(status_code=self.failure)
         key = request.path_params.get("key", "")
         query = request.query_params
         body = await request.body()

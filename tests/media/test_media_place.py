@@ -125,13 +125,31 @@ async def test_a_medium_lives_and_dies_the_same_in_a_folder_and_in_a_bucket(
         assert await objects.size_of(ObjectKey(world.kit.serial, uuid.UUID(bytes=small["id"]))) == 12
 
 
-async def test_a_bucket_that_fails_is_told_in_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_bucket_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     async with s3_service("kit-media") as service:
         objects = open_media_objects(settings(monkeypatch, AWS_S3_ENDPOINT=service.endpoint, **ACCOUNT))
         assert isinstance(objects, MediaObjects)
-        service.is_failing = True
+        service.is_failing, service.failure = True, status
         with pytest.raises(ObjectStoreNotAnswering) as error:
             await objects.put(ObjectKey("k-1", uuid.uuid4()), (b"x",), "image/png", size=1)
         assert "\n" not in str(error.value)
+
+
+async def test_a_folder_that_is_gone_is_told_and_not_made_anew(tmp_path: Path) -> None:
+    objects = MediaObjects.in_folder(tmp_path / "media")
+    (tmp_path / "media").rmdir()
+    with pytest.raises(ObjectStoreNotAnswering, match="does not exist"):
+        await objects.put(ObjectKey("k-1", uuid.uuid4()), (b"x",), "image/png", size=1)
+    assert not (tmp_path / "media").exists()
+
+
+async def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    def content() -> Any:
+        yield b"x" * 5_000_000
+        raise OSError("The disk is full.")
+
+    objects = MediaObjects.in_folder(tmp_path / "media")
+    with pytest.raises(ObjectStoreNotAnswering, match="disk is full"):
+        await objects.put(ObjectKey("k-1", uuid.uuid4()), content(), "image/png", size=9_000_000)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,8 +1,8 @@
 """The object store: a local folder or any S3-compatible service, behind one small face.
 
-What `put` returned from is durable (P1). S3 promises that itself. The library's local store writes beside and
-renames, so nobody sees half an object, but it leaves the bytes in the page cache: a power cut could take what
-was acknowledged. So the file, its folder and the folder above are synced here before `put` returns.
+What `put` returned from is durable (P1). S3 promises that itself. The library's local store leaves the bytes in
+the page cache, where a power cut could take what was acknowledged; so local files are written here, under
+another name, synced and renamed, with the folders above them. The library reads, lists and deletes them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from secrets import randbits
 from typing import Any
 
 from obstore.exceptions import BaseError, NotFoundError
@@ -30,7 +31,7 @@ READ_BYTES = 256 * 1024
 
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PARTS_AT_ONCE = 2
-_LOCAL_PART_BYTES = 1024 * 1024
+_SYNC_BYTES = 4 * 1024 * 1024
 
 
 class ObjectMissing(OperationalError):
@@ -90,18 +91,18 @@ class MediaObjects:
 
     async def put(self, key: ObjectKey, content: Iterable[bytes], media_type: str, *, size: int) -> None:
         """Store the object, of pieces with `size` bytes together, durably; one under this key is replaced."""
-        attributes = {"Content-Type": media_type} if self._sends_type else None
-        with _translated():
+        with _translated(), _nothing_missing():
+            if self._folder is not None:
+                await asyncio.to_thread(_write, self._folder, self._folder / str(key), content)
+                return
             await self._store.put_async(
                 str(key),
                 # What fits into one part is sent as one; S3 has no upload in parts that has none.
                 b"".join(content) if size <= _PART_BYTES else iter(content),
-                attributes=attributes,
-                chunk_size=_PART_BYTES if self._folder is None else _LOCAL_PART_BYTES,
+                attributes={"Content-Type": media_type} if self._sends_type else None,
+                chunk_size=_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
-            if self._folder is not None:
-                await asyncio.to_thread(_sync, self._folder, self._folder / str(key))
 
     async def get(self, key: ObjectKey, start: int = 0, end: int | None = None) -> ObjectStream:
         """Open the object from byte `start` up to but not including `end`. Raises ObjectMissing."""
@@ -130,7 +131,7 @@ class MediaObjects:
 
     async def list(self) -> AsyncIterator[StoredObject]:
         """Yield all objects, in no particular order."""
-        with _translated():
+        with _translated(), _nothing_missing():
             async for page in self._store.list(chunk_size=500):
                 for meta in page:
                     yield StoredObject(
@@ -152,14 +153,47 @@ def _translated() -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as error:
         raise NotFoundError(str(error)) from error
     except (BaseError, OSError) as error:
-        # The library's messages have many lines of its own inner state; the first says what happened.
-        text = str(error).strip().splitlines()
-        raise ObjectStoreNotAnswering(text[0] if text else type(error).__name__) from error
+        raise ObjectStoreNotAnswering(_first_line(error)) from error
 
 
-def _sync(root: Path, path: Path) -> None:
-    """Make a file that was just renamed into place survive a power cut, with the folders that lead to it."""
-    _sync_one(path)
+@contextmanager
+def _nothing_missing() -> Iterator[None]:
+    """Raise ObjectStoreNotAnswering where only the bucket or the folder itself can be what is not found."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise ObjectStoreNotAnswering(f"The bucket or folder does not exist: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what happened: the library's messages have many lines of its own inner state."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _write(root: Path, path: Path, content: Iterable[bytes]) -> None:
+    """Write a file that is whole or not there, and survives a power cut with the folders that lead to it.
+
+    What is written goes to the disk a few MiB at a time. At the end all at once, it would hold up for a second
+    or more what the database writes for readings.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}#{randbits(60)}")
+    try:
+        with unfinished.open("xb") as file:
+            unsynced_bytes = 0
+            for piece in content:
+                file.write(piece)
+                unsynced_bytes += len(piece)
+                if unsynced_bytes >= _SYNC_BYTES:
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                    unsynced_bytes = 0
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     for folder in path.relative_to(root).parents:
         _sync_one(root / folder)
 
@@ -173,7 +207,7 @@ def _sync_one(path: Path) -> None:
 
 
 def _remove_half_written(folder: Path, older_than_seconds: float) -> int:
-    """The library writes `name#1` and renames it; such a name is left only by a process that was killed."""
+    """Files are written as `name#123` and renamed; such a name is left only by a process that was killed."""
     before = time.time() - older_than_seconds
     removed = 0
     for path in folder.glob("*/*#*"):
