@@ -387,6 +387,16 @@ async def test_a_kit_that_never_spoke_is_not_silent_and_a_slow_one_has_its_time(
     assert await garden.alerts() == [("silent", True)]
 
 
+@pytest.mark.parametrize("interval", ["1e308", "-1e308", "true", '"soon"', "null"])
+async def test_whatever_interval_a_person_wrote_silence_is_judged(garden: Garden, interval: str) -> None:
+    await garden.measure(20)
+    configuration = '{"intervals": {"measurementInterval": %s}}' % interval  # noqa: UP031  (braces)
+    await garden.run("UPDATE peripherals SET configuration = CAST(:value AS json)", value=configuration)
+    start = datetime.now(UTC)
+    await SilenceWatch(garden.engine, garden.access, since=start).look(start + timedelta(days=91))
+    assert await garden.alerts() == [("silent", True)]
+
+
 async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
     await garden.run(
         "INSERT INTO boards (kit_id, sensor_id, silent_after_seconds, last_contact_at) "

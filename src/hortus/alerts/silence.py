@@ -28,7 +28,7 @@ LEAST_SILENCE_SECONDS = 900
 INTERVALS_UNTIL_SILENT = 3
 
 # Only kits that somebody has or that measure a plant. The interval is a number in the configuration of a
-# peripheral, where its definition has one; other shapes are left alone.
+# peripheral, where its definition has one; other shapes are left alone. Schemas name no most: a month counts.
 _KITS = """
     SELECT kit.id AS kit_id, kit.serial, coalesce(kit.name, kit.serial) AS name,
            board.kit_id IS NOT NULL AS is_board,
@@ -36,7 +36,8 @@ _KITS = """
                 ELSE greatest(seen.datetime_last_seen, presence.last_contact_at) END AS last_heard_at,
            CASE WHEN board.kit_id IS NOT NULL THEN board.silent_after_seconds
                 ELSE greatest(:least_seconds, :intervals * coalesce((
-                    SELECT min((p.configuration #>> '{intervals,measurementInterval}')::float8)
+                    SELECT min(greatest(1, least(
+                        (p.configuration #>> '{intervals,measurementInterval}')::numeric, 2592000)))::float8
                     FROM kit_configurations AS c JOIN peripherals AS p ON p.kit_configuration_id = c.id
                     WHERE c.kit_id = kit.id AND c.active
                       AND json_typeof(p.configuration #> '{intervals,measurementInterval}') = 'number'
