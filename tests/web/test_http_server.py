@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from hortus.errors import OperationalError
+from hortus.web import connections, server
 from hortus.web.server import STOP_SECONDS, bind, serving
 
 
@@ -123,3 +125,70 @@ async def test_bytes_that_are_not_http_harm_nobody():
         await reader.read()
         writer.close()
         assert (await client.get(address_of(listener))).text == "hello"
+
+
+async def test_connections_that_ask_for_nothing_make_room_for_those_that_do(monkeypatch):
+    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 40)
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with serving(hello, listener), httpx.AsyncClient() as client:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        for _, writer in idle[::2]:
+            writer.write(b"POST / HTTP/1.1\r\nHost: plants\r\nContent-Length: 9\r\n\r\nslow")
+        answer = await client.get(address_of(listener))
+        for _, writer in idle:
+            writer.close()
+    assert (answer.status_code, answer.text) == (200, "hello")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: plants\r\nX-Slow: "])
+async def test_headers_that_never_come_are_not_waited_for(begun, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    listener = bind("127.0.0.1", 0)
+    async with serving(hello, listener):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+        writer.write(begun)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n"], ids=["headers", "trailers"]
+)
+async def test_headers_without_end_are_refused(before):
+    async def read_all(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        await hello(scope, receive, send)
+
+    sent = 0
+    listener = bind("127.0.0.1", 0)
+    async with serving(read_all, listener):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+        writer.write(b"POST / HTTP/1.1\r\nHost: plants\r\n" + before)
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof() and sent < 64 * 1024 * 1024:
+                writer.write(b"X-Long: " + b"x" * 8000 + b"\r\n")
+                await writer.drain()
+                sent += 8010
+        writer.close()
+    assert sent < 64 * 1024 * 1024
+
+
+async def test_a_long_body_in_small_chunks_is_taken():
+    async def length(scope, receive, send):
+        taken, more = 0, True
+        while more:
+            message = await receive()
+            taken, more = taken + len(message["body"]), message["more_body"]
+        await PlainTextResponse(str(taken))(scope, receive, send)
+
+    async def pieces():
+        for _ in range(3000):
+            yield b"0123456789" * 10
+
+    listener = bind("127.0.0.1", 0)
+    async with serving(length, listener), httpx.AsyncClient() as client:
+        answers = [(await client.post(address_of(listener), content=pieces())).text for _ in range(2)]
+    assert answers == ["300000", "300000"]

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hortus.errors import OperationalError
+from hortus.web.connections import BoundedHttpProtocol
 from hortus.web.websockets import (
     MOST_MESSAGE_BYTES,
     PING_SECONDS,
@@ -94,7 +95,7 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttpProtocol,
             ws=LiveWebSocketProtocol,
             ws_max_size=MOST_MESSAGE_BYTES,
             ws_ping_interval=PING_SECONDS,
