@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from mosquitto_process import Mosquitto, until
 
 from hortus.intake import Source
 from hortus.mqtt.client import ClientLimits, IngestClient
 from hortus.mqtt.packets import Subscription
+from mosquitto_process import Mosquitto, until
 
 RAW = "kit/k-one/measurement/raw"
 SHARED = "$share/hortus/kit/+/measurement/raw"

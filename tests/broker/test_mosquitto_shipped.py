@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from mosquitto_process import Mosquitto, until
 
 from hortus.broker.roles import BROKER_FIGURES
 from hortus.mqtt.client import BrokerAddress, ClientLimits, MqttClient
@@ -29,6 +28,7 @@ from hortus.mqtt.packets import (
     encode,
 )
 from hortus.mqtt.topics import Channel
+from mosquitto_process import Mosquitto, until
 
 QUICK = ClientLimits(reconnect_first_seconds=0.05, reconnect_most_seconds=0.2)
 

@@ -15,13 +15,13 @@ from fault_one_box import brief
 from fault_processes import PostgresProcesses, Process, until
 from fault_proxy import DatabaseProxy
 from fault_readings import Account
-from mosquitto_process import Mosquitto
 
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import open_engine
 from hortus.database.migrate import upgrade
 from hortus.database.url import Host
 from hortus.definitions.store import load_definitions
+from mosquitto_process import Mosquitto
 
 INGESTERS = ("ingest-1", "ingest-2")
 
