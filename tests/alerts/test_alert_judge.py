@@ -16,6 +16,7 @@ from garden import Garden, open_garden
 from hortus.alerts.judge import AlertJudge, JudgeLimits, judge_kits
 from hortus.alerts.judged_quantities import judged_quantities
 from hortus.alerts.judging import Reading, judge_all
+from hortus.alerts.lost_messages import forget_lost_messages
 from hortus.alerts.message_ends import note_message_end
 from hortus.alerts.outcomes import Outcome, write_eventful
 from hortus.alerts.silence import SilenceWatch
@@ -415,3 +416,52 @@ async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
     )
     assert await garden.alerts() == [("silent", True)]
     assert len(await garden.messages()) == 1
+
+
+async def test_readings_that_nothing_judges_hold_up_no_other_kit(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hortus.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
+    chatty = await garden.value(
+        "SELECT id FROM peripherals WHERE kit_id = :kit AND id <> :id LIMIT 1",
+        kit=garden.kit.id,
+        id=garden.thermometer.id,
+    )
+    for minutes in range(20, 0, -1):
+        await garden.measure(5, at=ago(minutes=minutes), thermometer=replace(garden.thermometer, id=chatty))
+    await garden.measure(10, at=ago(seconds=10))
+    async with judging(garden):
+        await until(lambda: opened(garden))
+
+
+async def test_a_service_that_is_deleted_with_its_messages_leaves_nobody_untold(garden: Garden) -> None:
+    await garden.measure(10, at=ago(minutes=2))
+    await garden.judge()
+    assert await garden.messages() == [ATTENTION]
+    await garden.run("DELETE FROM messages")  # as the deletion of a service, or of a person, does
+    watch = SilenceWatch(garden.engine, garden.access, since=datetime.now(UTC))
+    await watch.look(datetime.now(UTC) + timedelta(minutes=16))
+    await garden.run("DELETE FROM messages")
+    await forget_lost_messages(garden.engine)
+    await garden.measure(10, at=ago(minutes=1))
+    await garden.judge()
+    await watch.look(datetime.now(UTC) + timedelta(minutes=17))
+    assert sorted(await garden.messages()) == [ATTENTION, ("flora@example.org", "Roof is silent")]
+
+
+async def test_a_message_that_waits_is_not_asked_for_again(garden: Garden) -> None:
+    await garden.measure(10, at=ago(minutes=2))
+    await garden.judge()
+    await forget_lost_messages(garden.engine)
+    await garden.measure(10, at=ago(minutes=1))
+    await garden.judge()
+    assert await garden.messages() == [ATTENTION]
+
+
+async def test_a_member_without_full_access_who_owns_a_plant_there_is_told_of_silence(garden: Garden) -> None:
+    await garden.run("UPDATE kit_memberships SET access_super = false, access_configure = false")
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(20)
+    await watch.look(start + timedelta(minutes=16))
+    assert await garden.messages() == [("flora@example.org", "Roof is silent")]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +26,7 @@ from hortus.alerts.judged_quantities import (
     new_readings,
 )
 from hortus.alerts.judging import judge_all
+from hortus.alerts.lost_messages import forget_lost_messages
 from hortus.alerts.outcomes import Outcome, write_eventful, write_quiet
 from hortus.alerts.silence import SilenceWatch
 from hortus.alerts.withdrawal import withdraw_unjudged
@@ -36,6 +38,7 @@ STORED_CHANNEL = "hortus_stored"
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('hortus alerts'))"
 _KITS_AT_ONCE = 1_000
+NOTHING_READ: Mapping[int, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class AlertJudge:
 
     async def _sweep(self, watch: SilenceWatch) -> None:
         await withdraw_unjudged(self._engine)
+        await forget_lost_messages(self._engine)
         await watch.look(self._clock())
 
     async def _judge_pending(self, connection: asyncpg.Connection) -> None:
@@ -122,8 +126,12 @@ class AlertJudge:
             await self._judge(connection, set(ordered[start : start + _KITS_AT_ONCE]))
 
     async def _judge(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
+        read_until: dict[int, datetime] = {}
         while kit_ids:
-            kit_ids = await judge_kits(connection, self._engine, self._access, kit_ids, self._clock())
+            read_until = await judge_kits(
+                connection, self._engine, self._access, kit_ids, self._clock(), read_until
+            )
+            kit_ids = set(read_until)
 
     def _stored(self, _connection: object, _process_id: int, _channel: str, payload: object) -> None:
         if payload == "*":
@@ -139,12 +147,16 @@ async def judge_kits(
     access: MessageAccess,
     kit_ids: Collection[int],
     now: datetime,
-) -> set[int]:
-    """Judge what is new of these kits; return those of which there is still more."""
+    read_until: Mapping[int, datetime] = NOTHING_READ,
+) -> dict[int, datetime]:
+    """Judge what is new of these kits; return those of which there is more, with until when they were read.
+
+    What was returned goes into the next call: each reads further, whether or not something judges what it read.
+    """
     quantities = await judged_quantities(connection, kit_ids)
     if not quantities:
-        return set()
-    readings = await new_readings(connection, kit_ids, quantities, now)
+        return {}
+    readings = await new_readings(connection, kit_ids, quantities, now, read_until)
     outcomes = []
     for quantity in quantities:
         chosen = chosen_readings(quantity, readings, now)
@@ -155,7 +167,7 @@ async def judge_kits(
     await write_quiet(connection, [outcome for outcome in outcomes if not outcome.events])
     for outcome in _eventful(outcomes):
         await write_eventful(engine, access, outcome, now)
-    return readings.unfinished_kits
+    return readings.read_until
 
 
 def _eventful(outcomes: Iterable[Outcome]) -> list[Outcome]:

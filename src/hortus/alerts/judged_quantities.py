@@ -6,7 +6,7 @@ Two statements for a whole batch of kits, on a bare connection: this is the path
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -106,10 +106,10 @@ class JudgedQuantity:
 
 @dataclass(frozen=True, slots=True)
 class NewReadings:
-    """New readings by peripheral and quantity type, and the kits of which there are more."""
+    """New readings by peripheral and quantity type, and the kits of which there are more, with until when."""
 
     by_series: dict[tuple[int, int], list[Reading]]
-    unfinished_kits: set[int]
+    read_until: dict[int, datetime]
 
 
 async def linked_kits(connection: asyncpg.Connection) -> set[int]:
@@ -127,22 +127,32 @@ async def new_readings(
     kit_ids: Collection[int],
     quantities: Iterable[JudgedQuantity],
     now: datetime,
+    read_until: Mapping[int, datetime],
 ) -> NewReadings:
-    """Return the readings of these kits that are newer than what was judged of any of their quantities."""
+    """Return the readings of these kits that are newer than what was judged of any of their quantities.
+
+    Of kits in `read_until`, only those after that moment: the rest of what is too much for one time.
+    """
     after: dict[int, datetime] = {}
     for quantity in quantities:
         moment = quantity.after(now)
         for kit_id in quantity.kit_ids:
             if kit_id in kit_ids and moment < after.get(kit_id, now):
-                after[kit_id] = moment
+                after[kit_id] = max(moment, read_until.get(kit_id, moment))
     rows = await connection.fetch(_NEW_READINGS, list(after), list(after.values()), MOST_READINGS_PER_KIT)
     by_series: dict[tuple[int, int], list[Reading]] = defaultdict(list)
-    counts: dict[int, int] = defaultdict(int)
+    moments: dict[int, list[datetime]] = defaultdict(list)
     for kit_id, peripheral_id, quantity_type_id, moment, value in rows:
         by_series[peripheral_id, quantity_type_id].append(Reading(at=moment, value=value))
-        counts[kit_id] += 1
-    unfinished = {kit_id for kit_id, count in counts.items() if count == MOST_READINGS_PER_KIT}
-    return NewReadings(dict(by_series), unfinished)
+        moments[kit_id].append(moment)
+    more = {kit_id: _until(each) for kit_id, each in moments.items() if len(each) == MOST_READINGS_PER_KIT}
+    return NewReadings(dict(by_series), more)
+
+
+def _until(moments: Sequence[datetime]) -> datetime:
+    """Return after which moment to read on: always further, whether or not something judges these readings."""
+    # Others of the last moment may not be among them; unless all are of one moment, they are read again.
+    return max(moments[0], moments[-1] - timedelta(microseconds=1))
 
 
 def chosen_readings(

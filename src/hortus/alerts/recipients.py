@@ -28,11 +28,13 @@ _OF_PLANT = text(
 
 _OF_KIT = text(
     f"""
+    WITH owners AS (
+        SELECT plant.owner_id FROM plants AS plant JOIN plant_links AS link ON link.plant_id = plant.id
+        WHERE link.kit_id = :kit_id AND link.linked_until IS NULL AND plant.owner_id IS NOT NULL)
     SELECT id FROM ({_WHO_MAY_SEE}
-        WHERE m.user_id IS NOT NULL OR u.id IN (
-            SELECT plant.owner_id FROM plants AS plant JOIN plant_links AS link ON link.plant_id = plant.id
-            WHERE link.kit_id = :kit_id AND link.linked_until IS NULL)) AS people
-    WHERE may_see AND when_silent AND (access_super OR NOT is_member OR of_shared_kits)
+        WHERE m.user_id IS NOT NULL OR u.id IN (SELECT owner_id FROM owners)) AS people
+    WHERE may_see AND when_silent AND (
+        access_super OR id IN (SELECT owner_id FROM owners) OR (is_member AND of_shared_kits))
     """  # noqa: S608  (made of our own constants)
 )
 
