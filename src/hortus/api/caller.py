@@ -82,6 +82,12 @@ async def find_caller(request: Request, services: Services, authorization: str |
     return caller
 
 
+def is_anonymous(request: Request) -> bool:
+    """Return whether it is known that nobody said who they are."""
+    caller = request.scope.get(_CALLER)
+    return isinstance(caller, Caller) and caller.user_id is None
+
+
 async def _identified(request: Request) -> Caller:
     caller: Caller = request.scope[_CALLER]
     return caller

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import chain
 from typing import Any, TypeVar
 
 import orjson
@@ -11,9 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 
+from hortus.api.caller import is_anonymous
 from hortus.api.problems import Problem, invalid_json, payload_too_large, unsupported_media_type
 
 MOST_BODY_BYTES = 2_097_152
+MOST_ANONYMOUS_BODY_BYTES = 65_536
+"""Of those who do not say who they are: reading a large document takes a second in which nobody else is served.
+What they may send, to log in or sign up, is a hundredth of it."""
+
 MOST_LEVELS = 64
 """Documents nested deeper than this are none of ours, and kits and browsers would choke on them."""
 
@@ -54,6 +60,8 @@ async def read_optional_json(request: Request) -> Any | None:
 
 async def read_bytes(request: Request, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """Return the body. Raises Problem 413 before more than the limit is in memory."""
+    if is_anonymous(request):
+        most_bytes = min(most_bytes, MOST_ANONYMOUS_BODY_BYTES)
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
         raise payload_too_large(most_bytes)
@@ -88,7 +96,7 @@ def _parse_json(body: bytes) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _not_json(body, error) from error
-    _require_storable(value, MOST_LEVELS)
+    _require_storable(value)
     return value
 
 
@@ -98,16 +106,17 @@ def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
     return invalid_json("prematureEnd" if ended_early else "syntactic", f"The body is not JSON: {error.msg}.")
 
 
-def _require_storable(value: Any, levels: int) -> None:
+def _require_storable(value: Any) -> None:
     """Refuse what the database cannot keep: the character U+0000, and what is nested without end."""
-    if isinstance(value, str):
-        if "\0" in value:
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        if any(isinstance(each, str) and "\0" in each for each in level):
             raise invalid_json("semantic", "The character U+0000 cannot be stored.")
-    elif isinstance(value, dict | list):
-        if levels == 0:
-            raise invalid_json("semantic", f"The body is nested more than {MOST_LEVELS} levels deep.")
-        for key in value:
-            _require_storable(key, levels - 1)
-        if isinstance(value, dict):
-            for member in value.values():
-                _require_storable(member, levels - 1)
+        level = [part for each in level if isinstance(each, dict | list) for part in _parts(each)]
+        if not level:
+            return
+    raise invalid_json("semantic", f"The body is nested more than {MOST_LEVELS} levels deep.")
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return chain(value, value.values()) if isinstance(value, dict) else value
