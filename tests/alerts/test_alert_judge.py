@@ -23,6 +23,8 @@ from hortus.alerts.silence import SilenceWatch
 from hortus.alerts.withdrawal import withdraw_unjudged
 from hortus.database.engine import connector
 from hortus.database.url import DatabaseUrl
+from hortus.messages.queue import give_up_late, take_due
+from hortus.messages.tables import Transport
 from mail_server import until
 
 QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
@@ -465,3 +467,20 @@ async def test_a_member_without_full_access_who_owns_a_plant_there_is_told_of_si
     await garden.measure(20)
     await watch.look(start + timedelta(minutes=16))
     assert await garden.messages() == [("flora@example.org", "Roof is silent")]
+
+
+async def test_who_leaves_a_kit_is_told_nothing_that_waited_about_it(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(10)
+    await garden.judge()
+    await watch.look(start + timedelta(minutes=16))
+    assert len(await garden.messages()) == 2
+    await garden.run("DELETE FROM kit_memberships")
+    async with garden.engine.begin() as connection:
+        assert await take_due(connection, Transport.MAIL, 60) is None
+        for message_id in await give_up_late(connection):
+            await note_message_end(connection, message_id, False)
+    assert await garden.bodies() == []
+    assert await garden.value("SELECT count(*) FROM messages WHERE state = 'given-up'") == 2
+    assert await garden.value("SELECT count(*) FROM alerts WHERE NOT message_waiting") == 2

@@ -170,3 +170,24 @@ async def test_switching_alerts_off_ends_what_is_open(api: Installation) -> None
     await api.client.patch(path, json={"enabled": False}, headers=owner.headers)
     [found] = (await api.client.get("/alerts?state=all", headers=owner.headers)).json()
     assert (found["id"], found["state"], found["ending"]) == (alert_id, "over", "withdrawn")
+
+
+async def test_a_plant_that_was_moved_away_is_no_more_shown_to_those_who_share_the_kit(
+    api: Installation,
+) -> None:
+    kit, elsewhere = await api.kit(), await api.kit()
+    owner, member = await api.member(kit, access_super=True), await api.member(kit)
+    plant_id = await planted(api, kit, owner)
+    about_plant = await alert(api, kit, plant_id, over=True)
+    about_kit = await alert(api, kit, None, over=True)
+    assert await listed(api, member, "/alerts?state=all") == [about_kit, about_plant]
+    await api.run("UPDATE plant_links SET linked_until = now() WHERE plant_id = :plant", plant=plant_id)
+    await api.run(
+        "INSERT INTO plant_links (plant_id, kit_id, linked_from) VALUES (:plant, :kit, now())",
+        plant=plant_id,
+        kit=elsewhere.id,
+    )
+    assert await listed(api, member, "/alerts?state=all") == [about_kit]
+    assert await listed(api, owner, "/alerts?state=all") == [about_kit, about_plant]
+    seen = await api.client.post(f"/alerts/{about_plant}/seen", headers=member.headers)
+    assert_problem(seen, 404)

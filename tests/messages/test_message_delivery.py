@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hortus.accounts.tables import UserRow
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
+from hortus.kits.members import add_member
+from hortus.kits.store import KitStore, NewKit
 from hortus.messages.access import MessageAccess
 from hortus.messages.delivery import DeliveryLimits, MessageDelivery
 from hortus.messages.mail import MailDelivery
@@ -418,3 +421,38 @@ async def service(status: int = 200) -> AsyncIterator[tuple[str, list[bytes]]]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/", taken
+
+
+async def test_who_may_no_longer_see_the_kit_is_not_told_what_waited(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    flora, gone = await add_person(engine), await add_person(engine, "gone")
+    async with engine.begin() as connection:
+        kit = await KitStore().create(connection, NewKit(name="Roof"))
+        await add_member(
+            connection, kit.id, flora, access_super=True, access_configure=True, now=datetime.now(UTC)
+        )
+    await queue(engine, gone, recipient="gone@example.org", kit_id=kit.id)
+    await queue(engine, flora, kit_id=kit.id)
+    async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
+        await until(lambda: no_longer_waiting(engine))
+    assert [recipients for _, recipients in server.envelopes] == [["flora@example.org"]]
+    hidden = "The person may not see the kit any more that this is about."
+    assert await states(engine) == [("given-up", hidden), ("accepted", None)]
+    async with engine.begin() as connection:
+        assert await list_messages(connection, user_id=gone, most=100) == []
+        assert len(await list_messages(connection, user_id=flora, most=100)) == 1
+        with pytest.raises(NothingToRetry):
+            await retry(connection, None)
+
+
+async def test_everybody_may_be_told_of_a_kit_that_everybody_may_see(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    async with engine.begin() as connection:
+        kit = await KitStore().create(connection, NewKit(name="Roof"))
+        await connection.execute(text("UPDATE kits SET privacy_public_dashboard = true"))
+    await queue(engine, await add_person(engine), kit_id=kit.id)
+    async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
+        await until(lambda: no_longer_waiting(engine))
+    assert await states(engine) == [("accepted", None)]

@@ -187,7 +187,11 @@ class _Telling:
             for person in await told_of_plant(self._connection, about.plant_id, kit_id):
                 if person.preferences.when_over:
                     messages = person.messages(
-                        Kind.ALERT, said.subject, said.body, mail=self._access.mail is not None
+                        Kind.ALERT,
+                        said.subject,
+                        said.body,
+                        mail=self._access.mail is not None,
+                        kit_id=kit_id,
                     )
                     await put_in(self._connection, self._access.seal, messages)
 
@@ -203,6 +207,7 @@ class _Telling:
                 said.body,
                 mail=self._access.mail is not None,
                 alert_id=self._alert_id,
+                kit_id=kit_id,
             )
         ]
         if messages:

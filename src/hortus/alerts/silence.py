@@ -183,7 +183,12 @@ class SilenceWatch:
             for person in await told_of_kit(connection, kit_id)
             if alert_id is not None or person.preferences.when_over
             for message in person.messages(
-                Kind.ALERT, said.subject, said.body, mail=self._access.mail is not None, alert_id=alert_id
+                Kind.ALERT,
+                said.subject,
+                said.body,
+                mail=self._access.mail is not None,
+                alert_id=alert_id,
+                kit_id=kit_id,
             )
         ]
         await put_in(connection, self._access.seal, messages)

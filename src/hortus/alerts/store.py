@@ -24,8 +24,16 @@ _ALERTS = """
 """
 
 # Of kits that the person is a member of; of one's plants elsewhere, as long as everybody may see that kit.
+# Members see plants as long as a kit of theirs measures them: what was moved away is no more theirs to see.
 _CONCERNS = """
-    (EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = a.kit_id AND m.user_id = :user_id)
+    ((EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = a.kit_id AND m.user_id = :user_id)
+      AND (a.plant_id IS NULL OR plant.owner_id = :user_id
+           OR EXISTS (SELECT 1 FROM users WHERE id = :user_id AND is_admin)
+           OR EXISTS (
+               SELECT 1 FROM plant_links AS link JOIN kits AS its_kit ON its_kit.id = link.kit_id
+               LEFT JOIN kit_memberships AS mine ON mine.kit_id = its_kit.id AND mine.user_id = :user_id
+               WHERE link.plant_id = a.plant_id AND link.linked_until IS NULL
+                 AND (mine.user_id IS NOT NULL OR its_kit.privacy_public_dashboard))))
      OR ((kit.privacy_public_dashboard OR EXISTS (SELECT 1 FROM users WHERE id = :user_id AND is_admin))
          AND (plant.owner_id = :user_id OR (a.plant_id IS NULL AND EXISTS (
              SELECT 1 FROM plant_links AS link JOIN plants AS other ON other.id = link.plant_id

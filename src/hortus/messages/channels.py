@@ -47,9 +47,19 @@ class Reachable:
     preferences: Preferences
 
     def messages(
-        self, kind: Kind, subject: str, body: str, *, mail: bool, alert_id: int | None = None
+        self,
+        kind: Kind,
+        subject: str,
+        body: str,
+        *,
+        mail: bool,
+        alert_id: int | None = None,
+        kit_id: int | None = None,
     ) -> list[NewMessage]:
-        """Return one message for each way. `mail`: whether this installation sends mail at all."""
+        """Return one message for each way. `mail`: whether this installation sends mail at all.
+
+        `kit_id` is the kit that it tells of.
+        """
         ways: list[tuple[int | None, str]] = list(self.channels)
         if mail and self.email_address is not None:
             ways.append((None, self.email_address))
@@ -58,6 +68,7 @@ class Reachable:
                 user_id=self.user_id,
                 channel_id=channel_id,
                 alert_id=alert_id,
+                kit_id=kit_id,
                 recipient=recipient,
                 kind=kind,
                 subject=subject,

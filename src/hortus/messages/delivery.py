@@ -192,7 +192,7 @@ class MessageDelivery:
             with contextlib.suppress(*_DATABASE_FAILURES):
                 async with self._engine.begin() as connection:
                     for message_id in await give_up_late(connection):
-                        log.warning("message %s is given up: it waited for too long", message_id)
+                        log.warning("message %s is given up: too late, or not for them", message_id)
                         await self._ended(connection, message_id, False)
                     await forget_old(connection)
             await asyncio.sleep(self._limits.poll_seconds * 5)

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from hortus.errors import UsageError
 from hortus.messages.outcome import one_line
@@ -27,12 +28,22 @@ KEPT_DAYS = 30
 GIVE_UP_SECONDS = {Kind.ALERT: 24 * 3600, Kind.TEST: 15 * 60, Kind.PASSWORD_RESET: 30 * 60}
 """For how long delivery is tried. A reset's token is worth nothing after that; see hortus.accounts.tokens."""
 
+# As hortus.api.permissions has it: members, administrators, and everybody if it is public.
+_MAY_BE_TOLD = """
+    (m.kit_id IS NULL OR EXISTS (
+        SELECT 1 FROM kits AS kit JOIN users AS person ON person.id = m.user_id
+        LEFT JOIN kit_memberships AS membership
+            ON membership.kit_id = kit.id AND membership.user_id = person.id
+        WHERE kit.id = m.kit_id
+          AND (membership.user_id IS NOT NULL OR person.is_admin OR kit.privacy_public_dashboard)))
+"""
+
 _TAKE = text(
-    """
+    f"""
     WITH due AS (
         SELECT id FROM messages AS m
         WHERE state = 'waiting' AND transport = :transport
-          AND next_attempt_at <= now() AND give_up_at > now()
+          AND next_attempt_at <= now() AND give_up_at > now() AND {_MAY_BE_TOLD}
           -- A service that hangs holds up the messages of those who named it, and nobody else's.
           AND (channel_id IS NULL OR NOT EXISTS (
               SELECT 1 FROM messages AS other
@@ -46,7 +57,7 @@ _TAKE = text(
     FROM due WHERE m.id = due.id
     RETURNING m.id, m.lease, m.kind, m.attempts, m.recipient, m.subject, m.sealed_body,
         (SELECT sealed_url FROM notification_channels AS c WHERE c.id = m.channel_id) AS sealed_url
-    """
+    """  # noqa: S608  (made of our own constants)
 )
 
 _GIVE_UP_LATE = text(
@@ -58,6 +69,16 @@ _GIVE_UP_LATE = text(
     WHERE state = 'waiting' AND give_up_at <= now() AND (lease IS NULL OR next_attempt_at <= now())
     RETURNING id
     """
+)
+
+_GIVE_UP_HIDDEN = text(
+    f"""
+    UPDATE messages AS m
+    SET state = 'given-up', lease = NULL, finished_at = now(), sealed_body = NULL,
+        failure = 'The person may not see the kit any more that this is about.'
+    WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now()) AND NOT {_MAY_BE_TOLD}
+    RETURNING id
+    """  # noqa: S608  (made of our own constants)
 )
 
 _PUT_OFF = text(
@@ -72,12 +93,16 @@ _PUT_OFF = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A message to one person by one way. Line breaks in the subject become spaces."""
+    """A message to one person by one way. Line breaks in the subject become spaces.
+
+    `kit_id` is the kit that it tells of, so that nobody is told who may no longer see it when it is sent.
+    """
 
     user_id: int
     recipient: str
     channel_id: int | None = None
     alert_id: int | None = None
+    kit_id: int | None = None
     kind: Kind
     subject: str
     body: str = field(repr=False)
@@ -89,6 +114,7 @@ class NewMessage:
             "user_id": self.user_id,
             "channel_id": self.channel_id,
             "alert_id": self.alert_id,
+            "kit_id": self.kit_id,
             "transport": str(Transport.MAIL if self.channel_id is None else Transport.SERVICE),
             "kind": str(self.kind),
             "recipient": self.recipient,
@@ -180,8 +206,9 @@ async def note_failed(
 
 
 async def give_up_late(connection: AsyncConnection) -> list[UUID]:
-    """Give up what has waited for too long, and return its ids."""
-    return list((await connection.execute(_GIVE_UP_LATE)).scalars())
+    """Give up what has waited for too long, or may not be told any more, and return its ids."""
+    hidden = (await connection.execute(_GIVE_UP_HIDDEN)).scalars().all()
+    return [*hidden, *(await connection.execute(_GIVE_UP_LATE)).scalars()]
 
 
 async def forget_old(connection: AsyncConnection) -> None:
@@ -218,8 +245,11 @@ async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
 async def list_messages(
     connection: AsyncConnection, *, user_id: int | None = None, state: str | None = None, most: int
 ) -> Sequence[RowMapping]:
-    """Return the newest messages without what they say."""
-    row = MessageRow
+    """Return the newest messages without what they say.
+
+    Those to one person without those about kits that the person may no longer see: subjects name them.
+    """
+    row = aliased(MessageRow, name="m")
     statement = (
         select(
             row.id,
@@ -240,7 +270,7 @@ async def list_messages(
         .limit(most)
     )
     if user_id is not None:
-        statement = statement.where(row.user_id == user_id)
+        statement = statement.where(row.user_id == user_id, text(_MAY_BE_TOLD))
     if state is not None:
         statement = statement.where(row.state == state)
     return (await connection.execute(statement)).mappings().all()

@@ -73,7 +73,8 @@ class MessageRow(Base):
 
     While it is being sent, `lease` names the attempt and `next_attempt_at` is when that attempt counts as
     lost: a process that dies leaves a message that is due again. `id` is also the mail's Message-ID, so that
-    a mail sent twice can be told to be one.
+    a mail sent twice can be told to be one. `kit_id` is the kit that it tells of: it is for those only who may
+    see that kit, also when it is sent.
     """
 
     __tablename__ = "messages"
@@ -90,6 +91,9 @@ class MessageRow(Base):
         ForeignKey("notification_channels.id", ondelete="CASCADE"), index=True
     )
     alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id", ondelete="SET NULL"), index=True)
+    kit_id: Mapped[int | None] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
     transport: Mapped[str] = mapped_column(String(10))
     kind: Mapped[str] = mapped_column(String(10))
     recipient: Mapped[str] = mapped_column(String(255))

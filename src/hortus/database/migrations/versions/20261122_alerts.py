@@ -158,6 +158,7 @@ def _create_messages() -> None:
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("channel_id", sa.Integer(), nullable=True),
         sa.Column("alert_id", sa.BigInteger(), nullable=True),
+        sa.Column("kit_id", sa.Integer(), nullable=True),
         sa.Column("transport", sa.String(length=10), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("recipient", sa.String(length=255), nullable=False),
@@ -184,6 +185,9 @@ def _create_messages() -> None:
         sa.ForeignKeyConstraint(
             ["alert_id"], ["alerts.id"], name="messages_alert_id_fkey", ondelete="SET NULL"
         ),
+        sa.ForeignKeyConstraint(
+            ["kit_id"], ["kits.id"], name="messages_kit_id_fkey", onupdate="CASCADE", ondelete="CASCADE"
+        ),
         _user("messages"),
         sa.PrimaryKeyConstraint("id", name="messages_pkey"),
     )
@@ -193,6 +197,7 @@ def _create_messages() -> None:
     op.create_index(
         "messages_due_idx", "messages", ["next_attempt_at"], postgresql_where=sa.text("state = 'waiting'")
     )
+    op.create_index("messages_kit_id_idx", "messages", ["kit_id"])
     op.create_index("messages_user_id_idx", "messages", ["user_id"])
 
 
