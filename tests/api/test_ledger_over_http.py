@@ -75,7 +75,11 @@ def reason(outcome: str, what: Reason, count: int) -> dict[str, Any]:
 
 async def test_hours_with_reasons_and_a_sum_that_adds_up(api: Installation, kit: CreatedKit) -> None:
     told = await ledger(
-        api, kit, await api.member(kit), from_="2026-11-20T07:30:00Z", to="2026-11-20T10:00:00+00:00"
+        api,
+        kit,
+        await api.member(kit, access_configure=True),
+        from_="2026-11-20T07:30:00Z",
+        to="2026-11-20T10:00:00+00:00",
     )
     future = reason("quarantined", Reason.TIME_IN_FUTURE, 4)
     purged = reason("purged", Reason.QUARANTINE_FULL, 2)
@@ -96,7 +100,7 @@ async def test_hours_with_reasons_and_a_sum_that_adds_up(api: Installation, kit:
 
 
 async def test_without_a_range_it_is_the_last_day(api: Installation, kit: CreatedKit) -> None:
-    person = await api.member(kit)
+    person = await api.member(kit, access_configure=True)
     now = api.clock()
     api.clock.ahead_seconds += (HOUR + timedelta(hours=25, minutes=59) - now).total_seconds()
     told = await ledger(api, kit, person)
@@ -106,12 +110,13 @@ async def test_without_a_range_it_is_the_last_day(api: Installation, kit: Create
     assert (await ledger(api, kit, person, from_="2026-11-21T08:30:00Z"))["hours"] == []
 
 
-async def test_who_may_view_a_kit_may_see_its_ledger(api: Installation, kit: CreatedKit) -> None:
+async def test_who_may_configure_a_kit_may_see_its_ledger(api: Installation, kit: CreatedKit) -> None:
     path = f"/kits/{kit.serial}/ledger"
     missing = await api.client.get(path)
     assert_problem(missing, 401, "/probs/authorization-header", category="missing")
     assert_problem(await api.client.get(path, headers=(await api.person()).headers), 404)
-    headers = (await api.member(kit)).headers
+    assert_problem(await api.client.get(path, headers=(await api.member(kit)).headers), 403)
+    headers = (await api.member(kit, access_configure=True)).headers
     for query in (
         {"from": "2026-11-20T07:00:00Z", "to": "2026-11-20T06:00:00Z"},
         {"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"},

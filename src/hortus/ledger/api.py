@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from hortus.api.caller import CurrentCaller
-from hortus.api.documentation import HIDDEN, problems
+from hortus.api.documentation import GUARDED
 from hortus.api.kit_access import access_to_kit
 from hortus.api.objects import ApiObject
 from hortus.api.parameters import TimeInQuery
@@ -69,7 +69,7 @@ class Ledger(LedgerSum):
 @router.get(
     "/kits/{kitSerial}/ledger",
     response_model=Ledger,
-    responses=HIDDEN | problems(403),
+    responses=GUARDED,
     summary="What became of a kit's messages",
 )
 async def show_ledger(
@@ -83,7 +83,7 @@ async def show_ledger(
     since, before = _hours(start, end, services.clock())
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
-    access.require(Permission.VIEW)
+    access.require(Permission.EDIT_CONFIGURATION)
     # All from one moment, or the figures would not add up while messages flow.
     async with snapshot(services.parts.engine) as connection:
         lines = await read_ledger_between(connection, since, before, {access.kit_id})

@@ -91,7 +91,7 @@ async def read_ledger_between(
     connection: AsyncConnection, since: datetime, before: datetime | None, kit_ids: set[int] | None
 ) -> list[LedgerLine]:
     """Return the lines of the hours that begin in `since` ≤ hour < `before`, as `read_ledger` does."""
-    reasons = await _reasons(connection, since, kit_ids)
+    reasons = await _reasons(connection, since, before, kit_ids)
     query = (
         select(LedgerRow, KitRow.serial, KitRow.name)
         .outerjoin(KitRow, KitRow.id == LedgerRow.kit_id)
@@ -125,9 +125,11 @@ async def read_ledger_between(
 
 
 async def _reasons(
-    connection: AsyncConnection, since: datetime, kit_ids: set[int] | None
+    connection: AsyncConnection, since: datetime, before: datetime | None, kit_ids: set[int] | None
 ) -> dict[tuple[int, datetime, str], dict[tuple[str, str], int]]:
     query = select(LedgerReasonRow).where(LedgerReasonRow.hour >= since, LedgerReasonRow.count > 0)
+    if before is not None:
+        query = query.where(LedgerReasonRow.hour < before)
     if kit_ids is not None:
         query = query.where(LedgerReasonRow.kit_id.in_(kit_ids))
     reasons: dict[tuple[int, datetime, str], dict[tuple[str, str], int]] = defaultdict(dict)
