@@ -140,7 +140,8 @@ async def _answer_unreadable(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][-1])
-    return bad_request(f"{name}: {str(first['msg']).removeprefix('Value error, ').lower()}.").response()
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return bad_request(f"{name}: {message[:1].lower()}{message[1:]}.").response()
 
 
 async def _answer_gone(_request: Request, _error: Exception) -> Response:
