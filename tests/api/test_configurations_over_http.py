@@ -9,6 +9,7 @@ import httpx
 import pytest
 from api_client import Installation, Person, assert_invalid, assert_problem
 
+from hortus.kits import configurations
 from hortus.kits.store import CreatedKit
 
 INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
@@ -389,3 +390,28 @@ async def test_a_deleted_configuration_takes_its_readings_along_and_queues_its_m
     queued = "SELECT kit_serial FROM queue_media_pending_deletion WHERE media_id = :id"
     assert await api.scalar(queued, id=medium) == bench.kit.serial
     assert await api.scalar("SELECT count(*) FROM media WHERE id = :id", id=medium) == 0
+
+
+async def test_what_is_written_in_all_configurations_of_a_kit_is_bounded(
+    api: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configurations, "MOST_BYTES", 1700)
+    bench = await Workbench.of(api)
+    first = (await bench.configuration("x" * 600))["id"]
+    assert (await bench.add(first, BAROMETER, "Climate", INTERVALS)).status_code == 200
+    peripheral = (await bench.listed())[0]["peripherals"][0]["id"]
+    long = {**INTERVALS, "remark": "x" * 2000}
+    new = f"/kits/{bench.kit.serial}/configurations"
+    assert (await bench.request("POST", new, source=first)).status_code == 200
+    before = await bench.listed()
+    for refused in (
+        await bench.request("POST", new, {"description": "x" * 600}),
+        await bench.request("POST", new, source=first),
+        await bench.change(first, description="x" * 2000),
+        await bench.add(first, BAROMETER, "Air", long),
+        await bench.request("PATCH", f"/peripherals/{peripheral}", {"configuration": long}),
+    ):
+        assert_problem(refused, 403)
+        assert "1700 bytes" in refused.json()["detail"]
+    assert await bench.listed() == before
+    assert (await bench.change(first, active=True)).status_code == 200

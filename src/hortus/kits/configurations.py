@@ -25,15 +25,32 @@ MOST_CONFIGURATIONS = 1000
 MOST_PERIPHERALS = 200
 """Far more than any kit has use for; a script that runs wild ends here."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of everything that is written in all configurations of a kit: whoever lists them gets it as a whole."""
+
 _CONFIGURATIONS = select(KitConfigurationRow.__table__)
 _PERIPHERALS = select(PeripheralRow.__table__)
 
 
-class TooMany(UsageError):
+class NoRoom(UsageError):
+    """A kit has as much as it may have of something."""
+
+
+class TooMany(NoRoom):
     """A kit or configuration has as many of these as it may have."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(f"There are {most} {what} already; delete one that is not needed first.")
+
+
+class TooLong(NoRoom):
+    """What is written in a kit's configurations is too much in all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "All configurations of a kit together have room for "
+            f"{MOST_BYTES} bytes of descriptions, rules and settings; delete one that is not needed first."
+        )
 
 
 class NameTaken(UsageError):
@@ -63,8 +80,8 @@ async def configurations_of_kit(
 
 
 async def create_configuration(connection: AsyncConnection, kit_id: int, description: str | None) -> RowMapping:
-    """Make an empty configuration that is not active. Raises TooMany."""
-    return await _insert_configuration(
+    """Make an empty configuration that is not active. Raises NoRoom."""
+    row = await _insert_configuration(
         connection,
         {
             "kit_id": kit_id,
@@ -74,10 +91,12 @@ async def create_configuration(connection: AsyncConnection, kit_id: int, descrip
             "control_rules": {},
         },
     )
+    await _require_bytes(connection, kit_id)
+    return row
 
 
 async def clone_configuration(connection: AsyncConnection, kit_id: int, source: RowMapping) -> RowMapping:
-    """Copy a configuration, of this or another kit, with its peripherals. Raises TooMany."""
+    """Copy a configuration, of this or another kit, with its peripherals. Raises NoRoom."""
     description = f"Copy of #{source['id']}"
     if source["description"]:
         description += f" - {source['description']}"
@@ -105,13 +124,17 @@ async def clone_configuration(connection: AsyncConnection, kit_id: int, source: 
             .order_by(PeripheralRow.id),
         )
     )
+    await _require_bytes(connection, kit_id)
     return copy
 
 
 async def change_configuration(
     connection: AsyncConnection, configuration: RowMapping, values: Mapping[str, Any]
 ) -> RowMapping:
-    """Set these columns and return the whole row; with another `active`, all others become inactive first."""
+    """Set these columns and return the whole row; with another `active`, all others become inactive first.
+
+    Raises NoRoom.
+    """
     if not values:
         return configuration
     if "active" in values and values["active"] != configuration["active"]:
@@ -126,7 +149,10 @@ async def change_configuration(
         .values(dict(values))
         .returning(*KitConfigurationRow.__table__.columns)
     )
-    return (await connection.execute(statement)).mappings().one()
+    row = (await connection.execute(statement)).mappings().one()
+    if values.keys() & {"description", "control_rules"}:
+        await _require_bytes(connection, configuration["kit_id"])
+    return row
 
 
 async def delete_configuration(connection: AsyncConnection, configuration: RowMapping) -> None:
@@ -147,7 +173,7 @@ async def find_peripheral(connection: AsyncConnection, peripheral_id: int) -> Ro
 async def add_peripheral(
     connection: AsyncConnection, configuration: RowMapping, definition: Definition, name: str, settings: Any
 ) -> RowMapping:
-    """Add a peripheral to a configuration. Raises NameTaken or TooMany."""
+    """Add a peripheral to a configuration. Raises NameTaken or NoRoom."""
     owner = PeripheralRow.kit_configuration_id == configuration["id"]
     await _require_room(connection, select(PeripheralRow.id).where(owner), "peripherals", MOST_PERIPHERALS)
     statement = (
@@ -161,13 +187,15 @@ async def add_peripheral(
         )
         .returning(*PeripheralRow.__table__.columns)
     )
-    return await _unless_name_taken(connection, statement, name)
+    row = await _unless_name_taken(connection, statement, name)
+    await _require_bytes(connection, configuration["kit_id"])
+    return row
 
 
 async def change_peripheral(
     connection: AsyncConnection, peripheral: RowMapping, values: Mapping[str, Any]
 ) -> RowMapping:
-    """Set these columns and return the whole row. Raises NameTaken."""
+    """Set these columns and return the whole row. Raises NameTaken or NoRoom."""
     if not values:
         return peripheral
     statement = (
@@ -176,7 +204,9 @@ async def change_peripheral(
         .values(dict(values))
         .returning(*PeripheralRow.__table__.columns)
     )
-    return await _unless_name_taken(connection, statement, str(values.get("name")))
+    row = await _unless_name_taken(connection, statement, str(values.get("name")))
+    await _require_bytes(connection, peripheral["kit_id"])
+    return row
 
 
 async def delete_peripheral(connection: AsyncConnection, peripheral: RowMapping) -> None:
@@ -249,6 +279,15 @@ _DELETE_READINGS = tuple(
 )
 
 
+_BYTES_OF_CONFIGURATIONS = text(
+    """
+    SELECT (SELECT coalesce(sum(coalesce(octet_length(description), 0) + octet_length(control_rules::text)), 0)
+            FROM kit_configurations WHERE kit_id = :kit_id)
+         + (SELECT coalesce(sum(octet_length(configuration::text)), 0) FROM peripherals WHERE kit_id = :kit_id)
+    """
+)
+
+
 async def _delete_what_was_sent(
     connection: AsyncConnection, kit_id: int, peripheral_ids: Sequence[int]
 ) -> None:
@@ -271,6 +310,11 @@ async def _insert_configuration(connection: AsyncConnection, values: Mapping[str
 async def _require_room(connection: AsyncConnection, present: Any, what: str, most: int) -> None:
     if len((await connection.scalars(present.limit(most))).all()) >= most:
         raise TooMany(what, most)
+
+
+async def _require_bytes(connection: AsyncConnection, kit_id: int) -> None:
+    if await connection.scalar(_BYTES_OF_CONFIGURATIONS, {"kit_id": kit_id}) > MOST_BYTES:
+        raise TooLong
 
 
 async def _unless_name_taken(connection: AsyncConnection, statement: Any, name: str) -> RowMapping:

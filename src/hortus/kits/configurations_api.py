@@ -36,7 +36,7 @@ from hortus.kits.api_objects import (
     configuration_with_peripherals,
 )
 from hortus.kits.configurations import (
-    TooMany,
+    NoRoom,
     change_configuration,
     clone_configuration,
     configurations_of_kit,
@@ -122,7 +122,7 @@ async def make_configuration(
             else:
                 original = await _visible_configuration(connection, caller, source)
                 row = await clone_configuration(connection, access.kit_id, original)
-    except TooMany as error:
+    except NoRoom as error:
         raise forbidden(str(error)) from error
     return JsonReply(configuration_object(row))
 
@@ -145,15 +145,18 @@ async def patch_configuration(
     Rules are checked against the peripherals when the configuration becomes active. Once it was active, rules
     and controller stay as they are. The kit takes its active configuration over when it starts.
     """
-    async with services.writing() as connection:
-        configuration = await editable_configuration(connection, caller, configuration_id)
-        values = _changed_columns(body)
-        if not configuration["never_used"] and values.keys() - {"description", "active"}:
-            raise already_activated()
-        _require_valid(values)
-        if values.get("active") and not configuration["active"]:
-            await _require_runnable(connection, configuration, values)
-        configuration = await change_configuration(connection, configuration, values)
+    try:
+        async with services.writing() as connection:
+            configuration = await editable_configuration(connection, caller, configuration_id)
+            values = _changed_columns(body)
+            if not configuration["never_used"] and values.keys() - {"description", "active"}:
+                raise already_activated()
+            _require_valid(values)
+            if values.get("active") and not configuration["active"]:
+                await _require_runnable(connection, configuration, values)
+            configuration = await change_configuration(connection, configuration, values)
+    except NoRoom as error:
+        raise forbidden(str(error)) from error
     return JsonReply(configuration_object(configuration))
 
 

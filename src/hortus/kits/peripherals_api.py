@@ -22,7 +22,7 @@ from hortus.api.replies import JsonReply, empty_reply
 from hortus.kits.api_objects import Peripheral, peripheral_object
 from hortus.kits.configurations import (
     NameTaken,
-    TooMany,
+    NoRoom,
     add_peripheral,
     change_peripheral,
     delete_peripheral,
@@ -97,7 +97,7 @@ async def create_peripheral(
             row = await add_peripheral(connection, configuration, definition, body.name, body.configuration)
     except NameTaken as error:
         raise invalid_parameters({"name": [ALREADY_EXISTS]}, str(error)) from error
-    except TooMany as error:
+    except NoRoom as error:
         raise forbidden(str(error)) from error
     return JsonReply(peripheral_object(row))
 
@@ -131,6 +131,8 @@ async def patch_peripheral(
             peripheral = await change_peripheral(connection, peripheral, values)
     except NameTaken as error:
         raise invalid_parameters({"name": [ALREADY_EXISTS]}, str(error)) from error
+    except NoRoom as error:
+        raise forbidden(str(error)) from error
     return JsonReply(peripheral_object(peripheral))
 
 
