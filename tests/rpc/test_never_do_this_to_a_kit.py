@@ -197,6 +197,15 @@ async def serves_no_configuration_that_crashes(world: RpcWorld, kit: RawKit) -> 
         )
 
 
+def _camera(*, symbol: str, command: str) -> str:
+    schedule = f'{{"schedule": [{{"time": "12:00:00", "command": {command}}}]}}'
+    definition = f"(SELECT id FROM peripheral_definitions WHERE symbol = '{symbol}')"
+    return (
+        f"UPDATE peripherals SET configuration = '{schedule}', "
+        f"peripheral_definition_id = {definition} WHERE name = 'Camera'"
+    )
+
+
 # What would crash a kit at boot: how it comes about behind the API's back, and how it is mended.
 CRASHES = {
     "a module that no kit has": (
@@ -209,6 +218,20 @@ CRASHES = {
     "a required key is missing": (
         "UPDATE peripherals SET configuration = json_build_object('was', configuration) WHERE name = 'Climate'",
         "UPDATE peripherals SET configuration = configuration -> 'was' WHERE name = 'Climate'",
+    ),
+    "a camera that is told what is no command": (
+        _camera(symbol="PiCameraV2", command="[{}]"),
+        _camera(symbol="Random", command='"art"'),
+    ),
+    "a definition whose schema refers to nothing": (
+        (
+            "UPDATE peripheral_definitions SET configuration_schema = json_build_object('$ref', '#/away', "
+            "'was', configuration_schema) WHERE name = 'Virtual heater'"
+        ),
+        (
+            "UPDATE peripheral_definitions SET configuration_schema = configuration_schema -> 'was' "
+            "WHERE name = 'Virtual heater'"
+        ),
     ),
     "control rules that kits cannot read": (
         "UPDATE kit_configurations SET control_rules = json_build_object('fuzzyControl', json_build_object())",

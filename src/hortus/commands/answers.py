@@ -98,6 +98,9 @@ class AnswerDesk:
             except _DATABASE_FAILURES as error:
                 log.warning("an answer of kit %s cannot be noted now: %s", serial, error)
                 await asyncio.sleep(_RETRY_SECONDS)
+            except Exception:  # what one kit sends must not end the reception of all others
+                log.exception("an answer of kit %s was not taken because of a fault", serial)
+                break
             else:
                 return
         # Whoever waited for it has given up meanwhile.

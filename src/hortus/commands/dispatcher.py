@@ -124,6 +124,8 @@ class CommandDispatcher:
         except (HortusError, *_DATABASE_FAILURES) as error:
             # Its deadline ends the command; nobody sends it again.
             log.warning("what became of command %d could not be noted: %s", claimed.id, error)
+        except Exception:  # one command must not end the sending of all others; its deadline ends it as well
+            log.exception("command %d was not sent because of a fault", claimed.id)
         finally:
             self._under_way.release()
 

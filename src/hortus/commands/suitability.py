@@ -12,6 +12,7 @@ from sqlalchemy import JSON, Boolean, Text, column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.commands.command import Question, UnsuitableCommand
+from hortus.kits.devices import SCHEMA_LEADS_NOWHERE
 
 # What the kit runs is what it fetched last, also if another configuration was activated since; a kit that
 # was never seen to fetch one will do so when it starts.
@@ -62,7 +63,10 @@ def fault_of_command(schema: Any, command: Any) -> str | None:
     except SchemaError:
         return "its definition has no valid command schema; ask the operator to correct it."
     # An empty registry: a schema that refers to an address elsewhere is not fetched.
-    error = next(iter(Draft7Validator(schema, registry=Registry()).iter_errors(command)), None)
+    try:
+        error = next(iter(Draft7Validator(schema, registry=Registry()).iter_errors(command)), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return "its definition has no usable command schema; ask the operator to correct it."
     if error is None:
         return None
     place = ".".join(str(part) for part in error.absolute_path) or "the command"

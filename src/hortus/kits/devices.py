@@ -15,6 +15,7 @@ import orjson
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from hortus.kits.control_rules import Device, is_time_of_day
 
@@ -29,6 +30,9 @@ _CAMERA, _LAMP = "PiCameraV2", "LedPanel"
 
 # `time` is not among them: kits want a time without an offset, which JSON Schema does not allow.
 _FORMATS = FormatChecker(("email", "ipv4", "ipv6", "uuid"))
+
+SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
+"""A schema that is one, and refers to what is not there, or to itself for ever; seen only when it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,10 @@ def fault_of_configuration(definition: Definition, configuration: Any) -> str | 
     validator = _validator(orjson.dumps(definition.configuration_schema))
     if validator is None:
         return f"The definition of {definition.name} has no valid schema; ask the operator to correct it."
-    error = next(iter(validator.iter_errors(configuration)), None)
+    try:
+        error = next(iter(validator.iter_errors(configuration)), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return f"The definition of {definition.name} has no usable schema; ask the operator to correct it."
     if error is not None:
         return f"{'.'.join(str(part) for part in error.absolute_path) or 'configuration'}: {error.message}"
     return _fault_of_schedule(configuration)
@@ -145,5 +152,7 @@ def _needs_lamp(configuration: Any) -> bool:
     schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
     entries = schedule if isinstance(schedule, list) else []
     return any(
-        isinstance(entry, dict) and entry.get("command") in _COMMANDS_THAT_NEED_A_LAMP for entry in entries
+        # As text: what a person wrote there may be anything, also what cannot be looked up in a set.
+        isinstance(entry, dict) and str(entry.get("command")) in _COMMANDS_THAT_NEED_A_LAMP
+        for entry in entries
     )

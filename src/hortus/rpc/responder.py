@@ -118,7 +118,10 @@ class ServerRpcResponder:
                 self.unreadable += 1
                 log.info("a request of kit %s cannot be read: %s", serial, error)
                 continue
-            await self._answer(serial, request)
+            try:
+                await self._answer(serial, request)
+            except Exception:  # what is wrong with one kit's data must not end the answers to all others
+                log.exception("the question of kit %s is not answered because of a fault", serial)
 
     async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
         topic = str(KitTopic(serial=serial, channel=Channel.SERVER_RPC_RESPONSE))
