@@ -11,6 +11,7 @@ import pytest
 from api_client import Installation, assert_problem
 from sqlalchemy import text
 
+from hortus.api import parts
 from hortus.api.app import create_api
 from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.database.engine import open_engine
@@ -58,6 +59,31 @@ async def test_a_fault_of_ours_is_logged_and_says_nothing_of_its_cause(
         assert response.headers["access-control-allow-origin"] == "*"
         assert_problem(response, 500)
         assert "GET /api/time failed" in caplog.text
+
+
+async def test_who_waits_too_long_for_another_change_is_told_and_holds_no_connection(
+    api: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "LOCK_SECONDS", 0.1)
+    kit = await api.kit()
+    owner = await api.member(kit, access_super=True)
+    async with api.engine.connect() as connection:
+        await connection.execute(text("SELECT FROM kits WHERE id = :id FOR UPDATE"), {"id": kit.id})
+        answers = await asyncio.gather(
+            *(
+                api.client.patch(f"/kits/{kit.serial}", json={"name": "x"}, headers=owner.headers)
+                for _ in range(20)
+            ),
+            *(
+                api.client.post(f"/kits/{kit.serial}/configurations", json={}, headers=owner.headers)
+                for _ in "ab"
+            ),
+        )
+    for answer in answers:
+        assert answer.headers["retry-after"] == "5"
+        assert_problem(answer, 503)
+    renamed = await api.client.patch(f"/kits/{kit.serial}", json={"name": "x"}, headers=owner.headers)
+    assert renamed.json()["name"] == "x"
 
 
 async def test_what_is_deleted_while_a_request_waits_is_not_found(api: Installation) -> None:

@@ -54,6 +54,7 @@ _RETRY_SECONDS = 5
 # SQLSTATEs; see PostgreSQL's manual, appendix A.
 _FOREIGN_KEY_VIOLATION = "23503"
 _ROLLED_BACK = "40"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 _DESCRIPTION = """\
 Kits, their configurations and their readings. Times are RFC 3339; all keys are camelCase; errors are RFC 9457
@@ -150,7 +151,7 @@ async def _answer_gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _answer_collision(_request: Request, error: Exception) -> Response:
-    """Answer when another request got in the way: something is gone, or both waited for each other.
+    """Answer when another request got in the way: something is gone, or one waited for the other in vain.
 
     Any other failure of a statement is a fault of ours, and goes on as one.
     """
@@ -159,6 +160,10 @@ async def _answer_collision(_request: Request, error: Exception) -> Response:
         return not_found().response()
     if isinstance(state, str) and state.startswith(_ROLLED_BACK):
         return unavailable("Somebody else changed the same at the same moment.", 1).response()
+    if state == _LOCK_NOT_AVAILABLE:
+        return unavailable(
+            "Somebody else is changing the same, which takes a while.", _RETRY_SECONDS
+        ).response()
     raise error
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import asyncpg
 from fastapi import Depends, Request
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hortus.accounts.passwords import Passwords
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 # Deleting a kit deletes all of its readings, which may be millions.
 _CHANGE_SECONDS = 600.0
+
+# Meanwhile others must not wait for the same kit, each with a connection that log-ins need as well.
+LOCK_SECONDS = 10.0
 
 # Messages in quarantine may be many, and replaying them competes with those that arrive.
 _REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
@@ -137,9 +141,14 @@ class Services:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection in a transaction that is committed at the end. Raises DatabaseNotAnswering."""
+        """Yield a connection in a transaction that is committed at the end. Raises DatabaseNotAnswering.
+
+        Whoever else changes the same is waited for, but not for long; then PostgreSQL ends the statement
+        (SQLSTATE 55P03).
+        """
         with database_failures_translated():
             async with asyncio.timeout(_CHANGE_SECONDS), self.parts.engine.begin() as connection:
+                await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'"))
                 yield connection
 
 

@@ -35,6 +35,7 @@ NO_ACCESS = "You do not have access to this route"
 
 _RETRY_SECONDS = 5
 _ROLLED_BACK = "40"  # a class of SQLSTATE
+_LOCK_NOT_AVAILABLE = "55P03"
 _FOREIGN_KEY_VIOLATION = "23503"
 
 
@@ -120,7 +121,7 @@ def _answer_to(request: Request, error: Exception) -> Response:
             return error_reply(422, str(error))
         case OperationalError():
             return error_reply(503, str(error), {"Retry-After": str(_RETRY_SECONDS)})
-        case DBAPIError() if state.startswith(_ROLLED_BACK):
+        case DBAPIError() if state.startswith(_ROLLED_BACK) or state == _LOCK_NOT_AVAILABLE:
             return error_reply(503, "Somebody else changed the same at the same moment.", {"Retry-After": "1"})
         case DBAPIError() if state == _FOREIGN_KEY_VIOLATION:
             return error_reply(404, "What this belongs to was deleted meanwhile.")
