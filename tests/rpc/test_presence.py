@@ -213,6 +213,44 @@ async def test_whatever_interval_a_person_wrote_the_kit_can_be_judged(
     assert (shown.status_code, shown.json()["state"]) == (200, "online")
 
 
+async def test_a_kit_that_turns_out_absent_again_is_offline_again(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+
+    async def state() -> Any:
+        return (await world.get(f"/kits/{kit.serial}/presence")).json()["state"]
+
+    async def is_offline() -> bool:
+        return bool(await state() == "offline")
+
+    for _ in range(2):
+        # By way of a broker that does not tell who comes.
+        await world.run_sql(
+            "INSERT INTO kit_last_seen VALUES (:kit, clock_timestamp()) "
+            "ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen = excluded.datetime_last_seen",
+            kit=kit.id,
+        )
+        assert await state() == "online"
+        assert (await world.get(f"/kit-rpc/{kit.serial}/version")).status_code == 502
+        await until(is_offline, "the kit is known to be away")
+
+
+async def test_a_kit_that_sends_only_pictures_is_heard(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        """
+        INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, received_at, name, type,
+                           metadata, size)
+        SELECT gen_random_uuid(), id, kit_id, kit_configuration_id, now(), now(), 'art.png', 'image/png',
+               'null', 1
+        FROM peripherals WHERE kit_id = :kit AND name = 'Camera'
+        """,
+        kit=kit.id,
+    )
+    assert (await world.get(f"/kits/{kit.serial}/presence")).json()["state"] == "online"
+
+
 async def test_a_kit_that_falls_silent_is_announced_once_by_two_watchers(
     rpc_installation: RpcWorld, announced: list[str]
 ) -> None:

@@ -108,7 +108,7 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
 _FACTS = text(
     """
     SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
-        greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at) AS last_contact_at,
+        greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at, m.received_at) AS last_contact_at,
         b.silent_after_seconds, i.reporting_seconds
     FROM kits k
     LEFT JOIN kit_last_seen l ON l.kit_id = k.id
@@ -116,6 +116,9 @@ _FACTS = text(
     LEFT JOIN boards b ON b.kit_id = k.id
     LEFT JOIN kit_fetched_configurations f ON f.kit_id = k.id
     LEFT JOIN kit_configurations a ON a.kit_id = k.id AND a.active
+    LEFT JOIN LATERAL (
+        SELECT received_at FROM media WHERE kit_id = k.id ORDER BY datetime DESC, id DESC LIMIT 1
+    ) m ON true
     LEFT JOIN LATERAL (
         SELECT min(greatest(1, least(
             (s.configuration -> 'intervals' ->> 'measurementInterval')::numeric, 2592000
@@ -148,7 +151,8 @@ _NOTE_ANNOUNCED = text(
 )
 _NOTIFY = text(f"SELECT pg_notify('{PRESENCE_CHANNEL}', :payload)")
 
-# In the order of ids, so that two processes never wait for each other. A kit that connects was heard.
+# In the order of ids, so that two processes never wait for each other. A kit that connects was heard. One that
+# is noted as gone once more, and was heard in between, has gone anew: nobody saw it come.
 _NOTE_CONNECTIONS = text(
     """
     INSERT INTO kit_presence AS p (kit_id, is_connected, connection_changed_at, last_contact_at)
@@ -158,6 +162,11 @@ _NOTE_CONNECTIONS = text(
     ON CONFLICT (kit_id) DO UPDATE SET
         is_connected = excluded.is_connected,
         connection_changed_at = CASE WHEN p.is_connected IS DISTINCT FROM excluded.is_connected
+            OR NOT excluded.is_connected AND p.connection_changed_at < greatest(
+                p.last_contact_at,
+                (SELECT datetime_last_seen FROM kit_last_seen l WHERE l.kit_id = p.kit_id),
+                (SELECT received_at FROM media WHERE kit_id = p.kit_id ORDER BY datetime DESC, id DESC LIMIT 1)
+            )
             THEN excluded.connection_changed_at ELSE p.connection_changed_at END,
         last_contact_at = greatest(p.last_contact_at, excluded.last_contact_at)
     """
