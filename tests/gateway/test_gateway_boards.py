@@ -256,6 +256,13 @@ async def test_numbers_are_given_in_turn_and_once_only(world: World) -> None:
             await register(world, name=name)
 
 
+async def test_a_board_with_the_largest_number_leaves_numbers_for_others(world: World) -> None:
+    await register(world, name="a")
+    await register(world, name="b", sensor_id=2**31 - 1)
+    await register(world, name="c", sensor_id=3)
+    assert [await register(world, name=name) for name in ("d", "e")] == ["pk-2", "pk-4"]
+
+
 async def test_a_value_without_a_place_in_the_configuration_is_set_aside_and_counted(world: World) -> None:
     await register(world, name="Basil", sensor_id=7)
     await world.connection.execute("DELETE FROM peripherals WHERE name = 'Light sensor'")
@@ -428,6 +435,36 @@ async def test_a_delivery_that_is_none_is_refused_in_words(
         assert (reply.status_code, reply.json()["status"]) == (status, status)
         for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Basic {token}"}):
             assert (await client.post(RECEIVE_PATH, content=body, headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "0001-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59.9999999Z",
+    ],
+)
+async def test_a_gateway_whose_clock_is_absurd_loses_nothing_and_stops_nothing(
+    world: World, receiving_url: str, moment: str
+) -> None:
+    gateway_id, token = await another_gateway(world, "greenhouse")
+    await register(world, name="fern", sensor_id=7, gateway_id=gateway_id)
+    readings = [
+        {"id": str(uuid.uuid4()), "sensorId": sensor_id, "receivedAt": moment, "light": 900}
+        for sensor_id in (7, 8)
+    ]
+    async with httpx.AsyncClient(base_url=receiving_url) as client:
+        reply = await client.post(
+            RECEIVE_PATH, json={"readings": readings}, headers={"Authorization": f"Bearer {token}"}
+        )
+    assert (reply.status_code, reply.json()) == (200, {"taken": 2, "refused": []})
+    assert await world.connection.fetchval("SELECT count(*) FROM raw_measurements") == 0
+    assert await world.connection.fetchval("SELECT count(*) FROM quarantine") == 1
+    assert await world.connection.fetchval("SELECT count(*) FROM waiting_board_readings") == 1
+    assert await world.connection.fetchval("SELECT coalesce(last_contact_at <= now(), true) FROM boards")
 
 
 def _spool_is_empty(directory: Path) -> bool:

@@ -32,6 +32,14 @@ WITH gone AS (
 UPDATE gateways SET dropped_readings = dropped_readings + gone.readings FROM gone
 WHERE gateways.id = gone.gateway_id
 """
+_LOWEST_FREE = """
+SELECT min(number) FROM (
+    SELECT 1 AS number UNION SELECT sensor_id + 1 FROM boards WHERE sensor_id < 2147483647
+    UNION SELECT substring(serial FROM 4)::int + 1 FROM kits WHERE serial ~ '^pk-[0-9]{1,9}$'
+) AS follows
+WHERE NOT EXISTS (SELECT 1 FROM boards WHERE sensor_id = number)
+  AND NOT EXISTS (SELECT 1 FROM kits WHERE serial = 'pk-' || number)
+"""
 _NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
 
 
@@ -246,7 +254,11 @@ async def _next_sensor_id(connection: AsyncConnection) -> int:
     given = func.substring(KitRow.serial, 4).cast(Integer)
     of_kits = select(func.max(given)).where(KitRow.serial.regexp_match("^pk-[0-9]{1,9}$"))
     newest = await connection.scalars(union_all(select(func.max(BoardRow.sensor_id)), of_kits))
-    return max(each or 0 for each in newest) + 1
+    following = max(each or 0 for each in newest) + 1
+    if following <= LARGEST_SENSOR_ID:
+        return following
+    # Somebody typed the largest number into a board: there is none above, so a gap has to do.
+    return int(await connection.scalar(text(_LOWEST_FREE)) or following)
 
 
 def _check_name(name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ MOST_READINGS = 1000
 _MOST_BODY_BYTES = 1024 * 1024
 _BODY_SECONDS = 10.0
 _STORE_SECONDS = 30.0
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def _finite(value: float) -> float:
@@ -57,9 +58,11 @@ class DeliveredReading(_Document):
 
     def as_value(self) -> ReceivedReading:
         """Return the reading. The moment is cut to milliseconds, as it was sent."""
+        # Messages have no times outside these years: a clock that is so wrong must not stop the queue.
+        moment = min(max(self.received_at, _EARLIEST), _LATEST)
         return ReceivedReading(
             id=self.id,
-            received_at_ms=int(self.received_at.astimezone(UTC).timestamp() * 1000 + 0.5),
+            received_at_ms=int(moment.astimezone(UTC).timestamp() * 1000 + 0.5),
             reading=SensorReading(
                 sensor_id=self.sensor_id,
                 temperature=self.temperature,
