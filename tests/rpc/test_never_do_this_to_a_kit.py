@@ -255,3 +255,16 @@ async def test_never(rpc_installation: RpcWorld, never: str) -> None:
     kit = await rpc_installation.make_kit()
     async with raw_kit(rpc_installation, kit) as raw:
         await NEVER[never](rpc_installation, raw)
+
+
+async def test_questions_that_are_too_large_are_not_held_back_and_hold_nobody_back(
+    rpc_installation: RpcWorld,
+) -> None:
+    responder = rpc_installation.rpc.responder
+    kit = await rpc_installation.make_kit()
+    async with raw_kit(rpc_installation, kit) as raw:
+        for _ in range(AT_ONCE + 5):
+            await raw.send(bytes(100_000))
+        await raw.ask(1, VersionCall())
+        await until(lambda: raw.answers, "the kit is answered")
+    assert (responder.unreadable, responder.held_back, responder.dropped) == (AT_ONCE + 5, 0, 0)

@@ -24,6 +24,7 @@ from hortus.rpc.pacing import Pacing
 from hortus.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
 from hortus.wire.codec import decode_server_rpc_request, encode_server_rpc_response
 from hortus.wire.errors import WireError
+from hortus.wire.limits import SERVER_RPC_REQUEST
 from hortus.wire.messages import (
     ActiveConfigurationCall,
     ActiveConfigurationResult,
@@ -91,6 +92,10 @@ class ServerRpcResponder:
             return
         serial, loop = kit_topic.serial, asyncio.get_running_loop()
         self._on_contact(serial)
+        if len(payload) > SERVER_RPC_REQUEST.maximum_payload_bytes:
+            # Not even held until it is its turn: some kits together could fill the memory with these.
+            self.unreadable += 1
+            return
         delay_seconds = self._pacing.delay_seconds(serial, loop.time())
         if delay_seconds is None or self._open_requests >= _MOST_OPEN_REQUESTS:
             self.dropped += 1
