@@ -46,6 +46,23 @@ async def test_while_the_database_is_away_requests_may_be_made_again_later(
         assert (await api.client.get("/time")).status_code == 200
 
 
+async def test_a_reset_that_cannot_be_looked_up_is_one_line_in_the_log(
+    serve: Any, unreachable: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class NeverUsed:
+        async def send(self, *, email_address: str, username: str, token: str) -> None:
+            raise AssertionError(email_address)
+
+    async with serve(**unreachable, reset_mailer=NeverUsed()) as api:
+        asked = await api.client.post("/password-resets", json={"emailAddress": "flora@example.org"})
+        assert asked.status_code == 202
+        while not (errors := [each for each in caplog.records if each.levelno >= logging.ERROR]):
+            await asyncio.sleep(0.01)
+    assert [each.getMessage() for each in errors] == [
+        "a mail that resets a password was not sent: The database does not answer at the moment."
+    ]
+
+
 async def test_a_fault_of_ours_is_logged_and_says_nothing_of_its_cause(
     serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

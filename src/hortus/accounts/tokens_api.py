@@ -417,13 +417,13 @@ def _logged_out(request: Request) -> Response:
 
 
 async def _send_reset(services: Services, mailer: ResetMailer, email_address: str) -> None:
-    async with services.reading() as connection:
-        profile = await find_profile_by_address(connection, email_address)
-        user = await find_user(connection, profile.id) if profile else None
-    if profile is None or user is None:
-        return
-    token = services.tokens.password_reset(user.id, user.password_stamp)
     try:
+        async with services.reading() as connection:
+            profile = await find_profile_by_address(connection, email_address)
+            user = await find_user(connection, profile.id) if profile else None
+        if profile is None or user is None:
+            return
+        token = services.tokens.password_reset(user.id, user.password_stamp)
         await mailer.send(email_address=profile.email_address, username=profile.username, token=token)
     except OperationalError as error:
         log.error("a mail that resets a password was not sent: %s", error)
