@@ -15,6 +15,7 @@ _FILLED_BY_TESTS = (
     "raw_measurements",
     "ingest_ledger",
     "ingest_ledger_reasons",
+    "plants",
     "kits",
     "users",
 )

@@ -46,6 +46,8 @@ _OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} {_NEWEST_FIRST}")
 _OF_PLANT = text(f"{_ALERTS} AND a.plant_id = :plant_id AND a.kit_id = ANY(:kit_ids) {_NEWEST_FIRST}")
 _ONE_OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} AND a.id = :alert_id")
 
+_SOME_OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} AND a.id = ANY(:alert_ids)")
+
 _SEEN = text("UPDATE alerts SET seen_at = now(), seen_by_id = :user_id WHERE id = :id AND seen_at IS NULL")
 
 
@@ -75,6 +77,12 @@ async def alerts_of_plant(
         "most": most,
     }
     return (await connection.execute(_OF_PLANT, parameters)).mappings().all()
+
+
+async def concerning(connection: AsyncConnection, user_id: int, alert_ids: Collection[int]) -> set[int]:
+    """Return those of these alerts that concern the person, who therefore can mark them as seen."""
+    parameters = {"user_id": user_id, "alert_ids": list(alert_ids), "open_only": False, "before": None}
+    return {row.id for row in await connection.execute(_SOME_OF_PERSON, parameters)}
 
 
 async def mark_seen(connection: AsyncConnection, user_id: int, alert_id: int) -> RowMapping | None:

@@ -63,7 +63,7 @@ def needs_attention(alert: RangeAlert, public_url: str | None) -> Text:
     quantity = alert.quantity[:1].lower() + alert.quantity[1:]
     lines = [
         f"{alert.plant_name} needs attention: {quantity} is {value}, {side} {_number(bound)}{unit}.",
-        _NEEDS.get((alert.quantity, alert.condition), f"It is too {alert.condition}."),
+        need_of(alert.quantity, alert.condition),
         "",
         f"Right for it: {_range(alert.minimum, alert.maximum, unit)}",
         f"Measured by: {alert.kit_name}",
@@ -73,6 +73,11 @@ def needs_attention(alert: RangeAlert, public_url: str | None) -> Text:
         subject=f"{alert.plant_name} needs attention!",
         body=_body(lines, public_url, f"/plants/{alert.plant_id}"),
     )
+
+
+def need_of(quantity: str, condition: str) -> str:
+    """Return what it means to a plant that a quantity is low or high, as a sentence."""
+    return _NEEDS.get((quantity, condition), f"It is too {condition}.")
 
 
 def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None) -> Text:

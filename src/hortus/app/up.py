@@ -196,6 +196,7 @@ async def _running(
                 live=hub,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
                 media_objects=objects,
+                plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
             )
         )
         settle_memory()

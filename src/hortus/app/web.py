@@ -104,6 +104,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 api=api,
                 live=hub,
                 media_objects=objects,
+                plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
         )

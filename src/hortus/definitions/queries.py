@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
@@ -24,6 +24,12 @@ async def list_quantity_types(
     if after is not None:
         statement = statement.where(QuantityTypeRow.id > after)
     return (await connection.execute(statement)).mappings().all()
+
+
+async def quantity_types_by_id(connection: AsyncConnection, ids: Collection[int]) -> dict[int, RowMapping]:
+    """Return those of these quantity types that there are, by id."""
+    statement = select(QuantityTypeRow.__table__).where(QuantityTypeRow.id.in_(ids))
+    return {row["id"]: row for row in (await connection.execute(statement)).mappings()}
 
 
 async def list_definitions(

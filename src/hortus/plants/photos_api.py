@@ -20,6 +20,7 @@ from hortus.plants.photos import (
     MOST_UPLOAD_BYTES,
     STORED_TYPE,
     NotAPhoto,
+    Photo,
     delete_photo,
     find_photo,
     prepare_photo,
@@ -53,10 +54,7 @@ async def show_photo(
         photo = await find_photo(connection, plant_id)
     if photo is None:
         raise not_found()
-    headers = {"ETag": f'"{photo.digest[:32]}"', "Cache-Control": "private, no-cache"}
-    if photo.digest[:32] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(photo.content, media_type=photo.content_type, headers=headers)
+    return photo_reply(request, photo)
 
 
 @router.put(
@@ -101,3 +99,11 @@ async def remove_photo(services: UsedServices, caller: CurrentCaller, plant_id: 
             raise not_found()
         document = await plant_document(services, connection, caller, plant_id)
     return JsonReply(document)
+
+
+def photo_reply(request: Request, photo: Photo) -> Response:
+    """Return the photo, or 304 to who has it already."""
+    headers = {"ETag": f'"{photo.digest[:32]}"', "Cache-Control": "private, no-cache"}
+    if photo.digest[:32] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(photo.content, media_type=photo.content_type, headers=headers)

@@ -42,6 +42,11 @@ async def find_plant(connection: AsyncConnection, plant_id: int) -> Plant | None
     return found[0] if found else None
 
 
+async def find_plants(connection: AsyncConnection, plant_ids: Collection[int]) -> list[Plant]:
+    """Return those of these plants that there are, by id."""
+    return await _read(connection, _PLANTS.where(PlantRow.id.in_(plant_ids)).order_by(PlantRow.id))
+
+
 async def list_plants_of_user(
     connection: AsyncConnection, user_id: int, *, after: int | None = None, most: int
 ) -> list[Plant]:

@@ -35,6 +35,10 @@ class SharedAnswers(Generic[Answer]):
         # Shielded: the others still wait for it when this one goes away.
         return await asyncio.shield(answer)
 
+    def forget(self, key: Hashable) -> None:
+        """Ask anew the next time: whoever asks then has just changed something."""
+        self._answers.pop(key, None)
+
 
 async def _as_coroutine(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     return await ask()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -24,6 +24,7 @@ from hortus.gateway.metrics import GatewayFigures
 from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.media.objects import MediaObjects
+from hortus.plants.state import DEFAULT_FRESHNESS
 from hortus.web.database_access import DatabaseNotAnswering
 from hortus.web.headers import SecurityHeaders
 from hortus.web.health import FlowWatch, HealthEndpoints, LiveFeed
@@ -32,6 +33,8 @@ from hortus.web.metrics import HortusCollector, MetricsEndpoint
 from hortus.web.pages import StatusPages
 from hortus.web.password_reset import PasswordResetPages
 from hortus.web.pictures import PicturePages
+from hortus.web.plant_store import PlantReader
+from hortus.web.plants import PlantPages
 from hortus.web.problems import Problems, UnexpectedErrors
 from hortus.web.rendering import Templates
 from hortus.web.sessions import Sessions
@@ -43,7 +46,7 @@ _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "static"
 _GZIP_FROM_BYTES = 1024
 _GZIP_LEVEL = 4
-_COMPRESSED_ALREADY = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
+_COMPRESSED_ALREADY = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet", "image/jpeg")
 
 
 def _now() -> datetime:
@@ -59,7 +62,7 @@ class WebDependencies:
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
     `metrics_token` lets its holders read /metrics from elsewhere; those of a `gateway` in this process are
     there too. `api` is what answers below /api, and `plantkeeper` below /api/v1. `media_objects` is where
-    pictures are.
+    pictures are. A reading older than `plant_freshness` says nothing about how a plant does now.
     """
 
     engine: AsyncEngine
@@ -73,6 +76,7 @@ class WebDependencies:
     live: LiveFeed | None = None
     plantkeeper: ASGIApp | None = None
     media_objects: MediaObjects | None = None
+    plant_freshness: timedelta = DEFAULT_FRESHNESS
     clock: Callable[[], datetime] = _now
 
 
@@ -103,13 +107,20 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     watch = FlowWatch(pipeline, dependencies.clock) if pipeline else None
     counters = dependencies.endpoint_counters
 
-    status = StatusPages(StatusReader(engine, dependencies.clock), sessions, templates)
+    plant_reader = PlantReader(engine, dependencies.clock, dependencies.plant_freshness)
+    status = StatusPages(StatusReader(engine, dependencies.clock), plant_reader, sessions, templates)
     app.add_route("/", status.index, methods=_READ)
     app.add_route("/status", status.status, methods=_READ)
 
     pictures = PicturePages(engine, sessions, dependencies.media_objects)
     app.add_route("/pictures/{medium_id}/thumbnail", pictures.thumbnail, methods=_READ)
     app.add_route("/pictures/{medium_id}/content", pictures.content, methods=_READ)
+
+    plants = PlantPages(engine, plant_reader, sessions, templates)
+    app.add_route("/plants/{plant_id}", plants.show, methods=_READ)
+    app.add_route("/plants/{plant_id}/status", plants.status, methods=_READ)
+    app.add_route("/plants/{plant_id}/photo", plants.photo, methods=_READ)
+    app.add_route("/plants/{plant_id}/alerts/{alert_id}/seen", plants.see_alert, methods=["POST"])
 
     login = LoginPages(engine, Passwords(), sessions, templates)
     app.add_route("/login", login.show, methods=_READ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from hortus.accounts.store import authenticate
 from hortus.web.attempts import LoginAttempts
 from hortus.web.database_access import DatabaseNotAnswering, database_failures_translated
 from hortus.web.rendering import Templates
-from hortus.web.requests import address_of, read_form, require_same_origin
+from hortus.web.requests import address_of, local_path, read_form, require_same_origin
 from hortus.web.sessions import Sessions
 
 # The same words whichever of the two was wrong: who has an account here is nobody's business.
@@ -33,31 +34,34 @@ class LoginPages:
         self._attempts = LoginAttempts()
 
     async def show(self, request: Request) -> Response:
-        """Answer with the form."""
+        """Answer with the form. `next` is the page of ours that asked for the log-in, if one did."""
+        next_path = local_path(request.query_params.get("next", ""))
         viewer = await self._sessions.viewer_of(request)
         if viewer.user is not None:
-            return RedirectResponse("/", status_code=303)
-        return self._form("", "", 200)
+            return RedirectResponse(next_path, status_code=303)
+        return self._form("", "", 200, next_path=next_path)
 
     async def log_in(self, request: Request) -> Response:
         """Log in, or show the form again with what went wrong."""
         require_same_origin(request)
         form = await read_form(request)
         username, password = form.get("username", "").strip(), form.get("password", "")
+        answer = partial(self._form, username=username, next_path=local_path(form.get("next", "")))
         wait_seconds = self._attempts.begin(address_of(request), username)
         if wait_seconds:
             minutes = math.ceil(wait_seconds / 60)
             message = f"There were too many attempts. Try again in {minutes} minute{'s' * (minutes != 1)}."
-            return self._form(message, username, 429, {"Retry-After": str(math.ceil(wait_seconds))})
+            return answer(message, status_code=429, headers={"Retry-After": str(math.ceil(wait_seconds))})
         try:
             with database_failures_translated():
                 user = await authenticate(self._engine, self._passwords, username, password)
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            return self._form(f"You cannot be logged in now. {error}", username, 503, {"Retry-After": "5"})
+            message = f"You cannot be logged in now. {error}"
+            return answer(message, status_code=503, headers={"Retry-After": "5"})
         if user is None:
-            return self._form(_WRONG, username, 403)
+            return answer(_WRONG, status_code=403)
         self._attempts.succeeded(username)
-        response = RedirectResponse("/", status_code=303)
+        response = RedirectResponse(local_path(form.get("next", "")), status_code=303)
         self._sessions.start(request, response, user)
         return response
 
@@ -69,8 +73,19 @@ class LoginPages:
         return response
 
     def _form(
-        self, message: str, username: str, status_code: int, headers: dict[str, str] | None = None
+        self,
+        message: str,
+        username: str,
+        status_code: int,
+        headers: dict[str, str] | None = None,
+        *,
+        next_path: str,
     ) -> Response:
         return self._templates.page(
-            "login.html", status_code=status_code, headers=headers, message=message, username=username
+            "login.html",
+            status_code=status_code,
+            headers=headers,
+            message=message,
+            username=username,
+            next_path=next_path,
         )

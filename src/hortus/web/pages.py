@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from hortus.web.answers import SharedAnswers
+from hortus.web.plant_status import PlantsOfKit
+from hortus.web.plant_store import PlantReader
 from hortus.web.rendering import Templates
 from hortus.web.sessions import Sessions
 from hortus.web.status_store import COURSE_HOURS, LEDGER_HOURS, StatusReader
@@ -15,17 +17,25 @@ from hortus.web.viewer import Viewer
 # The page asks every two seconds: a second is soon enough, and then many open tabs cost as much as one.
 _KEEP_SECONDS = 1.0
 _KEPT_ANSWERS = 200
+# How plants do is judged from hours of readings, and changes slowly.
+_KEEP_PLANTS_SECONDS = 15.0
 _LAST_PAGE = 1_000_000
 
 
 class StatusPages:
     """`/` and the part of it that renews itself, `/status`."""
 
-    def __init__(self, reader: StatusReader, sessions: Sessions, templates: Templates) -> None:
+    def __init__(
+        self, reader: StatusReader, plants: PlantReader, sessions: Sessions, templates: Templates
+    ) -> None:
         self._reader = reader
+        self._plants = plants
         self._sessions = sessions
         self._templates = templates
         self._answers = SharedAnswers[str](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+        self._plants_of_kits = SharedAnswers[dict[int, PlantsOfKit]](
+            keep_seconds=_KEEP_PLANTS_SECONDS, capacity=_KEPT_ANSWERS
+        )
 
     async def index(self, request: Request) -> Response:
         """Answer with the whole page."""
@@ -47,8 +57,17 @@ class StatusPages:
     async def _status(self, viewer: Viewer, page: int) -> str:
         async def ask() -> str:
             status = await self._reader.read(viewer, page)
+            kit_ids = tuple(kit.id for kit in status.kits)
+            plants = await self._plants_of_kits.get(
+                (viewer.user, kit_ids), lambda: self._plants.plants_of_kits(viewer, kit_ids)
+            )
             return self._templates.render(
-                "_status.html", status=status, viewer=viewer, hours=LEDGER_HOURS, course_hours=COURSE_HOURS
+                "_status.html",
+                status=status,
+                plants=plants,
+                viewer=viewer,
+                hours=LEDGER_HOURS,
+                course_hours=COURSE_HOURS,
             )
 
         return await self._answers.get((viewer.user, page), ask)

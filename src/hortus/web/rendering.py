@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -10,9 +11,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from hortus import __version__
+from hortus.alerts.wording import need_of
 from hortus.web import wording
 from hortus.web.sparkline import HEIGHT, WIDTH, polylines
 from hortus.web.viewer import ANONYMOUS, Viewer
+
+_FILTERS: tuple[Callable[..., object], ...] = (
+    wording.number,
+    wording.count,
+    wording.ago,
+    wording.age_seconds,
+    wording.accounted,
+    wording.sign,
+    wording.word,
+    wording.plant_sign,
+    wording.plant_word,
+    wording.bounds,
+    need_of,
+)
 
 
 class Templates:
@@ -34,7 +50,7 @@ class Templates:
             spark_width=WIDTH,
             spark_height=HEIGHT,
         )
-        for function in (wording.number, wording.count, wording.ago, wording.age_seconds, wording.accounted):
+        for function in _FILTERS:
             self._environment.filters[function.__name__] = function
 
     def render(self, template: str, **values: Any) -> str:

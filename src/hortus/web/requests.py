@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.exceptions import HTTPException
@@ -9,6 +10,9 @@ from starlette.requests import Request
 
 _MOST_FORM_BYTES = 8192
 _MOST_FIELDS = 20
+
+# Printable ASCII after one slash. Browsers take `//` and `/\` for another host, and drop tabs and line breaks.
+_LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
 
 
 def require_same_origin(request: Request) -> None:
@@ -41,6 +45,11 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise HTTPException(400, "The form cannot be read.") from error
     return {name: values[-1] for name, values in fields.items()}
+
+
+def local_path(text: str) -> str:
+    """Return this path if it surely leads to this server, else `/`: no link may send people elsewhere."""
+    return text if _LOCAL_PATH.fullmatch(text) else "/"
 
 
 def address_of(request: Request) -> str:

@@ -64,6 +64,7 @@ class Picture:
 class KitStatus:
     """One kit as the page shows it."""
 
+    id: int
     serial: str
     name: str | None
     is_public: bool

@@ -237,6 +237,7 @@ def _kit_status(
     picture: Picture | None,
 ) -> KitStatus:
     return KitStatus(
+        id=kit["id"],
         serial=kit["serial"],
         name=kit["name"],
         is_public=kit["is_public"],

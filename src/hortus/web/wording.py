@@ -5,8 +5,23 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hortus.ledger.store import LedgerCounts
+from hortus.plants.state import Condition, Range
 
 _MINUS = "−"
+
+_SIGNS_AND_WORDS = {
+    Condition.OK: ("✓", "ok"),
+    Condition.LOW: ("▼", "low"),
+    Condition.HIGH: ("▲", "high"),
+    Condition.NO_DATA: ("?", "no data"),
+    None: ("–", "not judged"),
+}
+_OF_PLANT = {
+    Condition.OK: ("✓", "well"),
+    Condition.LOW: ("!", "needs attention"),
+    Condition.HIGH: ("!", "needs attention"),
+    Condition.NO_DATA: ("?", "no data"),
+}
 
 
 def number(value: float) -> str:
@@ -57,3 +72,37 @@ def accounted(counts: LedgerCounts, hours: int) -> str:
     if counts.received == 1:
         return f"The one message received in the last {hours} hours is accounted for."
     return f"All {count(counts.received)} messages received in the last {hours} hours are accounted for."
+
+
+def sign(condition: Condition | None) -> str:
+    """Return the sign of how a quantity is; None is not judged."""
+    return _SIGNS_AND_WORDS[condition][0]
+
+
+def word(condition: Condition | None) -> str:
+    """Return in a word how a quantity is; None is not judged."""
+    return _SIGNS_AND_WORDS[condition][1]
+
+
+def plant_sign(condition: Condition) -> str:
+    """Return the sign of how a plant does."""
+    return _OF_PLANT[condition][0]
+
+
+def plant_word(condition: Condition) -> str:
+    """Return in a word how a plant does."""
+    return _OF_PLANT[condition][1]
+
+
+def bounds(range_: Range) -> str:
+    """Return in which values a quantity is right, without its unit; empty if there is no bound."""
+    if range_.minimum is not None and range_.maximum is not None:
+        return f"{_bound(range_.minimum)} to {_bound(range_.maximum)}"
+    if range_.minimum is not None:
+        return f"at least {_bound(range_.minimum)}"
+    return "" if range_.maximum is None else f"at most {_bound(range_.maximum)}"
+
+
+def _bound(value: float) -> str:
+    # As a person entered it, not with the digits of a measurement.
+    return f"{value:.6g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.6g}"
