@@ -39,6 +39,13 @@ async def test_a_command_is_sent_without_waiting_and_looked_up_later(rpc_install
     assert (await world.client.request("DELETE", location, headers=world.headers)).status_code == 409
 
 
+async def test_who_misspells_a_method_is_told_how_to_spell_it(rpc_installation: RpcWorld) -> None:
+    kit = await rpc_installation.make_kit()
+    response = await rpc_installation.post(f"/kits/{kit.serial}/commands", {"method": "peripheralcommand"})
+    assert response.status_code == 400
+    assert "'peripheralCommand'" in response.json()["detail"]
+
+
 async def test_a_command_that_waits_can_be_taken_back(rpc_installation: RpcWorld) -> None:
     world = rpc_installation
     kit = await world.make_kit()

@@ -82,7 +82,9 @@ def parse_body(model: type[Document], value: Any) -> Document:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise invalid_json("semantic", f"{place}: {first['msg'].lower()}.") from error
+        # Only its beginning: it may name values, as they have to be written.
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise invalid_json("semantic", f"{place}: {reason}.") from error
 
 
 def _require_json_type(request: Request) -> None:
