@@ -19,8 +19,9 @@ from hortus.errors import HortusError
 
 T = TypeVar("T")
 
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+# Without markup: names that people gave are printed, and "[/x]" in one must not end a command.
+console = Console(highlight=False, markup=False)
+messages = Console(stderr=True, highlight=False, markup=False)
 
 DataDirOption = Annotated[
     Path | None,

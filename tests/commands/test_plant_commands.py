@@ -35,6 +35,16 @@ SELECT $1, 17.5, $2, kit_id, id, kit_configuration_id, 1 FROM peripheral
 """
 
 
+async def test_a_name_that_looks_like_markup_ends_no_command(migrated_database_url: str) -> None:
+    connection = await asyncpg.connect(migrated_database_url)
+    await connection.execute(
+        "INSERT INTO kits (serial, password_hash, name) VALUES ('k-3467-bcdf-ghjk', '!', '[/x] [red]')"
+    )
+    await connection.close()
+    listed = hortus("kit", "list", DATABASE_URL=migrated_database_url)
+    assert (listed.returncode, "[/x] [red]" in listed.stdout) == (0, True)
+
+
 async def test_plants_and_species_are_listed_and_shown(migrated_database_url: str) -> None:
     settings = {"DATABASE_URL": migrated_database_url}
     assert "No plants yet" in hortus("plant", "list", **settings).stdout

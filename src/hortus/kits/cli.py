@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -156,8 +155,8 @@ def commands(
             str(command.id),
             _ago(command.requested_at),
             command.asked_by or "a deleted account",
-            escape(_question(command)),
-            escape(_outcome(command)),
+            _question(command),
+            _outcome(command),
             _duration(command),
         )
     console.print(table if found else "Nobody has sent this kit a command.")
