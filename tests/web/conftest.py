@@ -1,4 +1,4 @@
-"""Databases for the tests of the pages, copied from one that was migrated once."""
+"""Databases for the tests of the pages, copied from one that was migrated once, and a browser."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from playwright.async_api import Browser, Page, async_playwright
 from sqlalchemy.ext.asyncio import AsyncEngine
+from web_helpers import CHROMIUM, PATIENCE_MS
 
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 _FILLED_BY_TESTS = (
     "raw_measurements",
@@ -42,3 +53,31 @@ async def own_engine(migrated_database_url: str) -> AsyncIterator[AsyncEngine]:
     """An engine of a database in which a test may change everything."""
     async with open_engine(DatabaseUrl.parse(migrated_database_url)) as engine:
         yield engine
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A tab that fails the test on any script error, and on any message such as a refused script or style."""
+    complaints: list[str] = []
+    context = await browser.new_context()
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    yield page
+    # What browser and htmx say about requests that fail while the server is away is expected.
+    expected = (
+        "Failed to load resource",
+        "htmx:sendError",
+        "htmx:afterRequest",
+        "Response Status Error Code 503",
+    )
+    assert [text for text in complaints if not text.startswith(expected)] == []

@@ -2,81 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import expect
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import (
+    CHROMIUM,
     PASSWORD,
+    PATIENCE_MS,
     SECRET_KEY,
     add_readings,
     add_to_ledger,
     ledger_connection,
     make_kit,
     make_user,
+    site_of,
 )
 
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
 
-CHROMIUM = shutil.which("chromium")
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-PATIENCE_MS = 30_000
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A tab that fails the test on any script error, and on any message such as a refused script or style."""
-    complaints: list[str] = []
-    context = await browser.new_context()
-    page = await context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    yield page
-    # What browser and htmx say about requests that fail while the server is away is expected.
-    expected = (
-        "Failed to load resource",
-        "htmx:sendError",
-        "htmx:afterRequest",
-        "Response Status Error Code 503",
-    )
-    assert [text for text in complaints if not text.startswith(expected)] == []
 
 
 @pytest.fixture
 async def site(engine) -> AsyncIterator[str]:
     async with site_of(engine) as address:
         yield address
-
-
-@asynccontextmanager
-async def site_of(engine: AsyncEngine) -> AsyncIterator[str]:
-    listener = bind("127.0.0.1", 0)
-    async with serving(create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY)), listener):
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def test_a_committed_reading_appears_by_itself(engine, database_url, page, site):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,12 @@ from hortus.database.partitions import Month, ensure_partitions, months_ahead
 from hortus.database.url import DatabaseUrl
 from hortus.kits.store import CreatedPeripheral, KitStore, NewKit, add_standard_configuration
 from hortus.web.app import WebDependencies, create_app
+from hortus.web.server import bind, serving
 
 PASSWORD = "a rose is a rose"
 SECRET_KEY = "only for tests"
+CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +150,10 @@ def client_of(
 
 async def log_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD) -> httpx.Response:
     return await client.post("/login", data={"username": name, "password": password})
+
+
+@asynccontextmanager
+async def site_of(engine: AsyncEngine) -> AsyncIterator[str]:
+    listener = bind("127.0.0.1", 0)
+    async with serving(create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY)), listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
