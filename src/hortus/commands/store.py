@@ -146,9 +146,9 @@ async def sweep(connection: AsyncConnection) -> None:
     await _announce(connection, ended, released=bool(released))
 
 
-async def kit_began_anew(connection: AsyncConnection, serial: str) -> None:
-    """Note that a kit's program has started: whatever it was doing, it does no more."""
-    await connection.execute(_RELEASE_STARTED, {"serial": serial})
+async def kits_began_anew(connection: AsyncConnection, serials: list[str]) -> None:
+    """Note that the programs of these kits have started: whatever they were doing, they do no more."""
+    await connection.execute(_RELEASE_STARTED, {"serials": serials})
 
 
 async def result_part(connection: AsyncConnection, command_id: int, part: int) -> bytes:
@@ -269,7 +269,9 @@ _RELEASE_STARTED = text(
     f"""
     WITH released AS (
         UPDATE kit_commands c SET occupies_kit = false
-        FROM kits k WHERE k.serial = :serial AND c.kit_id = k.id AND c.occupies_kit AND c.state <> 'sent'
+        FROM kits k
+        WHERE k.serial = ANY(CAST(:serials AS text[]))
+          AND c.kit_id = k.id AND c.occupies_kit AND c.state <> 'sent'
         RETURNING c.id
     )
     SELECT pg_notify('{COMMANDS_CHANNEL}', 'queued') FROM released

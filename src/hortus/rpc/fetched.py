@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,17 +15,23 @@ _NOTE = text(
     """
     INSERT INTO kit_fetched_configurations (kit_id, kit_configuration_id, fetched_at)
     SELECT k.id, c.id, clock_timestamp()
-    FROM kits k LEFT JOIN kit_configurations c ON c.kit_id = k.id AND c.id = :configuration_id
-    WHERE k.serial = :serial
+    FROM unnest(CAST(:serials AS text[]), CAST(:configuration_ids AS int[])) AS given (serial, configuration_id)
+    JOIN kits k ON k.serial = given.serial
+    LEFT JOIN kit_configurations c ON c.kit_id = k.id AND c.id = given.configuration_id
+    ORDER BY k.id
     ON CONFLICT (kit_id) DO UPDATE
     SET kit_configuration_id = excluded.kit_configuration_id, fetched_at = excluded.fetched_at
     """
 )
 
 
-async def note_fetched(connection: AsyncConnection, serial: str, configuration_id: int | None) -> None:
-    """Note what a kit was given; None if there was nothing to give. An unknown serial is no error."""
-    await connection.execute(_NOTE, {"serial": serial, "configuration_id": configuration_id})
+async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | None]) -> None:
+    """Note which configuration each of these kits was given; None if there was nothing to give.
+
+    An unknown serial is no error.
+    """
+    parameters = {"serials": list(given), "configuration_ids": list(given.values())}
+    await connection.execute(_NOTE, parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

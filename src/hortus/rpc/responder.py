@@ -16,12 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus import __version__
-from hortus.commands.store import kit_began_anew
 from hortus.errors import OperationalError
 from hortus.mqtt.topics import Channel, KitTopic, parse_kit_topic
-from hortus.rpc.fetched import note_fetched
 from hortus.rpc.pacing import Pacing
 from hortus.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
+from hortus.rpc.starts import GivenConfiguration, StartNotes
 from hortus.wire.codec import decode_server_rpc_request, encode_server_rpc_response
 from hortus.wire.errors import WireError
 from hortus.wire.limits import SERVER_RPC_REQUEST
@@ -79,6 +78,7 @@ class ServerRpcResponder:
         self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._open_requests = 0
         self._pacing = Pacing()
+        self._starts = StartNotes(self._engine)
         self._told: OrderedDict[str, None] = OrderedDict()
         self.answered = 0
         self.held_back = 0
@@ -110,6 +110,7 @@ class ServerRpcResponder:
     async def run(self) -> None:
         """Answer until cancelled, a few kits at a time."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._starts.run())
             for _ in range(_AT_ONCE):
                 group.create_task(self._answer_for_ever())
 
@@ -141,7 +142,8 @@ class ServerRpcResponder:
         if is_delivered:
             self.answered += 1
         if isinstance(request.call, ActiveConfigurationCall):
-            await self._note_start(serial, answer, was_given=is_delivered)
+            was_given = is_delivered and isinstance(answer.result, ActiveConfigurationResult)
+            self._starts.note(serial, GivenConfiguration(answer.configuration_id) if was_given else None)
 
     async def _find_answer(self, serial: str, call: ServerCall) -> _Answer:
         try:
@@ -177,16 +179,6 @@ class ServerRpcResponder:
             self._tell_once(serial, found.faults[0])
             return _Answer(OtherError())
         return _Answer(ActiveConfigurationResult(json_text=found.json_text), found.id)
-
-    async def _note_start(self, serial: str, answer: _Answer, *, was_given: bool) -> None:
-        """Note that a kit has started, as kits ask for their configuration then and at no other time."""
-        try:
-            async with self._engine.connect() as connection:
-                await kit_began_anew(connection, serial)
-                if was_given and isinstance(answer.result, ActiveConfigurationResult):
-                    await note_fetched(connection, serial, answer.configuration_id)
-        except _DATABASE_FAILURES as error:
-            log.warning("what kit %s was given cannot be noted now: %s", serial, error)
 
     def _tell_once(self, serial: str, fault: str) -> None:
         if serial not in self._told:
