@@ -1,0 +1,61 @@
+"""What CI makes of pytest's reports; used by .ci/run. Ends with 1 and a sentence where the answer is no."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+# More than that is no accident of a busy machine.
+MOST_REPEATED = 12
+NEVER_REPEATED = "tests.faults"
+
+
+def failed_tests(report: ElementTree.Element) -> list[str]:
+    """Return the tests that failed or could not be set up, as `module::name`."""
+    return [
+        f"{case.get('classname')}::{case.get('name')}"
+        for case in report.iter("testcase")
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+
+
+def may_repeat(report: ElementTree.Element) -> str | None:
+    """Return why what failed is not to be run once more, or None."""
+    failed = failed_tests(report)
+    if not failed:
+        return "The tests ended without a test that failed; see above."
+    if len(failed) > MOST_REPEATED:
+        return f"{len(failed)} tests failed."
+    lost = [name for name in failed if name.startswith(NEVER_REPEATED)]
+    if lost:
+        return f"These are never repeated: {', '.join(lost)}."
+    print("Run once more by themselves: " + ", ".join(failed))
+    return None
+
+
+def none_skipped(report: ElementTree.Element) -> str | None:
+    """Return what is wrong with how many ran, or None."""
+    tests = skipped = 0
+    for suite in report.iter("testsuite"):
+        tests += int(suite.get("tests", 0))
+        skipped += int(suite.get("skipped", 0))
+    if tests == 0 or skipped:
+        return f"{tests} tests ran and {skipped} were skipped; in CI all must run."
+    return None
+
+
+QUESTIONS = {"may-repeat": may_repeat, "none-skipped": none_skipped}
+
+
+def main() -> None:
+    """Answer the question that is named, of the report whose path follows."""
+    question, path = sys.argv[1:]
+    report = ElementTree.parse(Path(path)).getroot()  # noqa: S314  (pytest wrote it a moment ago)
+    complaint = QUESTIONS[question](report)
+    if complaint:
+        sys.exit(complaint)
+
+
+if __name__ == "__main__":
+    main()
