@@ -23,6 +23,7 @@ from hortus.alerts.silence import SilenceWatch
 from hortus.alerts.withdrawal import withdraw_unjudged
 from hortus.database.engine import connector
 from hortus.database.url import DatabaseUrl
+from hortus.kits.store import KitStore, NewKit, add_standard_configuration
 from hortus.messages.queue import give_up_late, take_due
 from hortus.messages.tables import Transport
 from mail_server import until
@@ -434,6 +435,40 @@ async def test_readings_that_nothing_judges_hold_up_no_other_kit(
     await garden.measure(10, at=ago(seconds=10))
     async with judging(garden):
         await until(lambda: opened(garden))
+
+
+async def test_a_kit_that_cannot_be_judged_holds_up_no_other_kit(
+    garden: Garden, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with garden.engine.begin() as connection:
+        other = await KitStore().create(connection, NewKit(name="Cellar"))
+        thermometer, *_ = await add_standard_configuration(connection, other.id)
+    ill = await garden.value(
+        "INSERT INTO plants (owner_id, name) VALUES (:flora, 'Ill') RETURNING id", flora=garden.flora
+    )
+    await garden.run("INSERT INTO plant_ranges VALUES (:plant, 1, 18, 27)", plant=ill)
+    await garden.run(
+        "INSERT INTO plant_links (plant_id, kit_id, linked_from) VALUES (:plant, :kit, :since)",
+        plant=ill,
+        kit=other.id,
+        since=ago(days=10),
+    )
+    await garden.connection.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22008'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON alert_states "
+        f"FOR EACH ROW WHEN (NEW.plant_id = {ill}) EXECUTE FUNCTION refuse()"
+    )
+    try:
+        await garden.measure(10, at=ago(minutes=2), thermometer=thermometer)
+        await garden.measure(10, at=ago(minutes=2))
+        async with judging(garden) as task:
+            await until(lambda: opened(garden))
+            assert not task.done()
+        assert await garden.messages() == [ATTENTION]
+        assert f"the kit with id {other.id} cannot be judged" in caplog.text
+    finally:
+        await garden.connection.execute("DROP TRIGGER refuse ON alert_states; DROP FUNCTION refuse")
 
 
 async def test_a_service_that_is_deleted_with_its_messages_leaves_nobody_untold(garden: Garden) -> None:

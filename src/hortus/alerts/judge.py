@@ -123,7 +123,29 @@ class AlertJudge:
             kit_ids = await linked_kits(connection)
         ordered = sorted(kit_ids)
         for start in range(0, len(ordered), _KITS_AT_ONCE):
-            await self._judge(connection, set(ordered[start : start + _KITS_AT_ONCE]))
+            await self._judge_apart(connection, set(ordered[start : start + _KITS_AT_ONCE]))
+
+    async def _judge_apart(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
+        """Judge these kits; if that fails, each by itself, so that one's trouble is not that of all (P4)."""
+        try:
+            await self._judge(connection, kit_ids)
+        except Exception:  # noqa: BLE001  (whatever it is, another kit need not suffer from it)
+            await self._require_database(connection)
+            for kit_id in sorted(kit_ids):
+                await self._judge_alone(connection, kit_id)
+
+    async def _judge_alone(self, connection: asyncpg.Connection, kit_id: int) -> None:
+        try:
+            await self._judge(connection, {kit_id})
+        except Exception:  # as above
+            await self._require_database(connection)
+            log.exception("the readings of the kit with id %d cannot be judged now", kit_id)
+
+    async def _require_database(self, connection: asyncpg.Connection) -> None:
+        """Raise what a database raises that is away: then it was not the kits, and all wait for it."""
+        await connection.fetchval("SELECT 1", timeout=self._limits.statement_seconds)
+        async with self._engine.connect() as another:
+            await another.exec_driver_sql("SELECT 1")
 
     async def _judge(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
         read_until: dict[int, datetime] = {}
