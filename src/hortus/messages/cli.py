@@ -26,6 +26,12 @@ app = typer.Typer(
 
 _MOST_LISTED = 10_000
 
+# Named here: the rows' own names are not plain texts where a table was given another name.
+_SHOWN = (
+    *("user_id", "channel_id", "transport", "kind", "recipient", "subject", "state", "attempts"),
+    *("failure", "created_at", "next_attempt_at", "finished_at"),
+)
+
 
 @app.command("list")
 def list_command(
@@ -42,7 +48,7 @@ def list_command(
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             rows = await list_messages(connection, state=state.value if state else None, most=most)
         if as_json:
-            print_json([{**row, "id": str(row["id"])} for row in rows])
+            print_json([{"id": str(row["id"])} | {name: row[name] for name in _SHOWN} for row in rows])
             return
         table = Table("Id", "Made", "To", "Subject", "State", "Attempts", "Last failure")
         for row in rows:
