@@ -137,7 +137,7 @@ class AlertJudge:
     async def _judge_alone(self, connection: asyncpg.Connection, kit_id: int) -> None:
         try:
             await self._judge(connection, {kit_id})
-        except Exception:  # as above
+        except Exception:  # one kit that cannot be judged must not keep the others from it
             await self._require_database(connection)
             log.exception("the readings of the kit with id %d cannot be judged now", kit_id)
 

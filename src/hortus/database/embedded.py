@@ -130,7 +130,7 @@ class EmbeddedPostgres:
         try:
             await self._launch(account, report)
             await provision(self.url, self.superuser_url)
-        except BaseException:
+        except BaseException:  # also when cancelled: no server may be left behind; raised again
             await self.stop(patience_seconds=0)
             raise
         self._watch = asyncio.create_task(self._watch_over(), name="embedded PostgreSQL")

@@ -160,7 +160,7 @@ async def _output_of(process: asyncio.subprocess.Process) -> str:
     try:
         async with asyncio.timeout(_INITDB_TIMEOUT_SECONDS):
             output, _ = await process.communicate()
-    except BaseException:
+    except BaseException:  # also when cancelled: initdb must not go on alone; raised again
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

@@ -38,8 +38,8 @@ class PreparedQuery:
             return (await connection.execute(self._statement, parameters)).mappings().one_or_none()
         try:
             row: Row | None = await driver.fetchrow(self._sql, *[parameters[name] for name in self._names])
-        except BaseException:
-            # Also when cancelled: only SQLAlchemy knows, from its own statements, which connections are broken.
+        except BaseException:  # also when cancelled; raised again
+            # Only SQLAlchemy knows, from its own statements, which connections are broken.
             await connection.invalidate()
             raise
         return row

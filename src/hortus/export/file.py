@@ -39,7 +39,7 @@ async def write_file(path: Path, pieces: AsyncIterator[Piece], *, force: bool) -
             _take_ordinary_permissions(unfinished)
             _require_free(path, force=force)
             Path(unfinished).replace(path)
-        except BaseException:
+        except BaseException:  # also when interrupted: nothing unfinished stays; raised again
             Path(unfinished).unlink(missing_ok=True)
             raise
     except OSError as error:

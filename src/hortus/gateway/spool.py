@@ -73,7 +73,7 @@ class Spool:
             path = self._directory / SPOOL_NAME
             self._file = SpoolFile.open(path, most_bytes=self._limits.most_bytes)
             sync_directory(self._directory)
-        except BaseException:
+        except BaseException:  # also when interrupted: the next start needs the lock; raised again
             os.close(self._lock)
             raise
         self._thread = threading.Thread(target=self._work, name="hortus-spool", daemon=True)
