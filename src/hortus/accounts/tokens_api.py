@@ -40,8 +40,7 @@ from hortus.accounts.log_ins import (
     start_log_in,
     use_log_in,
 )
-from hortus.accounts.password_resets import redeem_password_reset
-from hortus.accounts.profiles import find_profile_by_address
+from hortus.accounts.password_resets import ResetMailer, redeem_password_reset, send_password_reset
 from hortus.accounts.rules import InvalidAccount
 from hortus.accounts.store import User, authenticate, find_user, set_password
 from hortus.accounts.tokens import Fault, InvalidToken
@@ -49,7 +48,7 @@ from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import WITH_BODY, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.parameters import Identifier, parse_time
-from hortus.api.parts import ResetMailer, Services, UsedServices
+from hortus.api.parts import Services, UsedServices
 from hortus.api.problems import (
     OTHER,
     Reason,
@@ -419,11 +418,6 @@ def _logged_out(request: Request) -> Response:
 async def _send_reset(services: Services, mailer: ResetMailer, email_address: str) -> None:
     try:
         async with services.reading() as connection:
-            profile = await find_profile_by_address(connection, email_address)
-            user = await find_user(connection, profile.id) if profile else None
-        if profile is None or user is None:
-            return
-        token = services.tokens.password_reset(user.id, user.password_stamp)
-        await mailer.send(email_address=profile.email_address, username=profile.username, token=token)
+            await send_password_reset(connection, services.tokens, mailer, email_address)
     except OperationalError as error:
         log.error("a mail that resets a password was not sent: %s", error)

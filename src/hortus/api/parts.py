@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from hortus.accounts.password_resets import ResetMailer
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
@@ -41,13 +42,6 @@ LOCK_SECONDS = 10.0
 
 # Messages in quarantine may be many, and replaying them competes with those that arrive.
 _REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
-
-
-class ResetMailer(Protocol):
-    """Sends people the token with which they choose a new password."""
-
-    async def send(self, *, email_address: str, username: str, token: str) -> None:
-        """Hand the message over for delivery. Raises OperationalError."""
 
 
 @asynccontextmanager

@@ -188,6 +188,7 @@ async def _running(
                 engine=engine,
                 secret_key=keys.sessions,
                 token_key=keys.tokens,
+                reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,

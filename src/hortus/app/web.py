@@ -76,6 +76,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     pipeline = make_pipeline(settings, url, registry, objects, "hortus web ingest")
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
         hub = live_hub(settings, url, engine)
+        reset_mailer = QueuedResetMailer(engine, access) if access.mail else None
         api = create_api(
             ApiParts(
                 engine=engine,
@@ -85,7 +86,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
                 sign_up_open=settings.sign_up == "open",
                 account_changes=account_changes(settings),
-                reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
+                reset_mailer=reset_mailer,
                 message_access=access,
                 command_watch=command_watch,
                 media_objects=objects,
@@ -99,6 +100,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 engine=engine,
                 secret_key=keys.sessions,
                 token_key=keys.tokens,
+                reset_mailer=reset_mailer,
                 pipeline=pipeline,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,

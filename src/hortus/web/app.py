@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from hortus import __version__
+from hortus.accounts.password_resets import ResetMailer
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.gateway.metrics import GatewayFigures
@@ -31,7 +32,7 @@ from hortus.web.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.web.login import LoginPages
 from hortus.web.metrics import HortusCollector, MetricsEndpoint
 from hortus.web.pages import StatusPages
-from hortus.web.password_reset import PasswordResetPages
+from hortus.web.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.web.pictures import PicturePages
 from hortus.web.plant_store import PlantReader
 from hortus.web.plants import PlantPages
@@ -58,7 +59,8 @@ class WebDependencies:
     """What the pages are made of.
 
     `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` proves
-    tokens that reset a password; without it there is no page for them. `pipeline` and
+    tokens that reset a password; without it there is no page for them. Without `reset_mailer`, only an operator
+    can reset a password. `pipeline` and
     `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
     `metrics_token` lets its holders read /metrics from elsewhere; those of a `gateway` in this process are
     there too. `api` is what answers below /api, and `plantkeeper` below /api/v1. `media_objects` is where
@@ -68,6 +70,7 @@ class WebDependencies:
     engine: AsyncEngine
     secret_key: str
     token_key: bytes | None = None
+    reset_mailer: ResetMailer | None = None
     pipeline: IngestPipeline | None = None
     endpoint_counters: object | None = None
     metrics_token: str | None = None
@@ -127,8 +130,11 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/login", login.log_in, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
 
-    if dependencies.token_key is not None:
-        tokens = Tokens(dependencies.token_key, dependencies.clock)
+    tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
+    forgotten = ForgottenPasswordPages(engine, tokens, dependencies.reset_mailer, templates)
+    app.add_route("/forgotten-password", forgotten.show, methods=_READ)
+    app.add_route("/forgotten-password", forgotten.ask, methods=["POST"])
+    if tokens is not None:
         resets = PasswordResetPages(engine, Passwords(), tokens, templates)
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
