@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.engine import open_engine
@@ -19,6 +21,15 @@ from hortus.definitions.store import load_definitions
 from hortus.plants.built_in_species import load_species
 
 pytest_plugins = ["ingest_fixtures"]
+
+# Where this is set, each program that a test starts would compile all of its modules anew: two seconds each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A property is not about how fast a starved machine tries it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI judges a change, not the luck of a draw; `make test` tries new examples each time.
+settings.register_profile("ci", settings.get_profile("patient"), derandomize=True)
+settings.load_profile("patient")
 
 _numbers = itertools.count(1)
 

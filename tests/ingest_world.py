@@ -19,6 +19,7 @@ from hortus.kits.store import CreatedKit, CreatedPeripheral
 from hortus.ledger.store import LedgerCounts, read_ledger
 from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
 from hortus.wire.messages import AggregateMeasurement, RawMeasurement
+from waiting import PATIENCE_SECONDS
 
 
 def now_ms() -> int:
@@ -90,7 +91,7 @@ class World:
 
     async def settled(self) -> None:
         """Wait until the pipeline has seen everything through."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.pipeline.open_messages:
                 await asyncio.sleep(0.005)
 

@@ -28,10 +28,10 @@ from hortus.live.limits import LiveLimits
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
 from hortus.web.sessions import Sessions
+from waiting import PATIENCE_SECONDS
 
 TOKEN_KEY = b"a key of the tests that signs tokens"
 SESSION_KEY = "a key of the tests that signs sessions"
-PATIENCE_SECONDS = 40.0
 
 
 class Clock:

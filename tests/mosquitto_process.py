@@ -6,37 +6,23 @@ import asyncio
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document
 from hortus.broker.roles import CONTROL_ROLE, SERVER_ROLE
 from hortus.broker.verifier import broker_verifier
 from hortus.mqtt.client import BrokerAddress
+from programs import answers, free_port
+from waiting import PATIENCE_SECONDS
 
 SHIPPED = Path(__file__).parents[1] / "deploy/mosquitto/mosquitto.conf"
 SERVICES = (
     ServiceAccount(username="hortus", password="server-secret", role=SERVER_ROLE),
     ServiceAccount(username="hortus-control", password="control-secret", role=CONTROL_ROLE),
 )
-PATIENCE_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Wait for a condition; how long it takes is of no importance."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        await asyncio.sleep(0.01)
 
 
 class Mosquitto:
@@ -85,7 +71,7 @@ class Mosquitto:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([program, "-c", str(self.configuration)], stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
+        while not answers(self.port):
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.01)
@@ -96,10 +82,6 @@ class Mosquitto:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

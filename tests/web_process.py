@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,21 +13,10 @@ from pathlib import Path
 
 import httpx
 
-START_SECONDS = 120.0
+from programs import environment, free_port
+from waiting import PATIENCE_SECONDS
 
 _OURS = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL|TOKEN_SIGNER_KEY")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without settings of the machine that the tests happen to run on."""
-    kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **settings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +34,7 @@ class WebProcess:
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.returncode is None:
             self.process.send_signal(number)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
 
 
@@ -72,7 +59,7 @@ async def web_process(log: Path, *arguments: str, **settings: str) -> AsyncItera
 
 
 async def _answering(web: WebProcess) -> None:
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient() as client:
         while True:
             assert web.process.returncode is None, web.log.read_text("utf-8")
             try:

@@ -26,7 +26,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.kits.store import KitStore, NewKit, add_standard_configuration
 from hortus.messages.queue import give_up_late, take_due
 from hortus.messages.tables import Transport
-from mail_server import until
+from waiting import until
 
 QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
 ATTENTION = ("flora@example.org", "Monty needs attention!")

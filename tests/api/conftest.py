@@ -23,6 +23,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import load_definitions
 from hortus.plants.built_in_species import load_species
 from hortus.web.server import bind, serving
+from waiting import PATIENCE_SECONDS
 
 Serve = Callable[..., AbstractAsyncContextManager[Installation]]
 
@@ -48,7 +49,7 @@ async def serve_api(database_url: str, prefix: str = "/api", **parts: Any) -> As
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}"
         async with (
             serving(app, listener),
-            httpx.AsyncClient(base_url=base_url, verify=False, timeout=60) as client,
+            httpx.AsyncClient(base_url=base_url, verify=False, timeout=PATIENCE_SECONDS) as client,
         ):
             yield Installation(base_url=base_url, engine=engine, clock=clock, parts=made, client=client)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +15,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-PATIENCE_SECONDS = 90.0
+from programs import environment, free_port
+from waiting import PATIENCE_SECONDS, wait_until
+
 # A minute of the kit lasts a tenth of a second.
 KIT_SPEED = 600
 
 _OURS = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL|TOKEN_SIGNER_KEY")
 
 Found = TypeVar("Found")
-
-
-def until(look: Callable[[], Found], what: str) -> Found:
-    """Return what `look` finds as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass(slots=True)
@@ -97,9 +87,9 @@ class Journey:
 @contextmanager
 def journey(folder: Path) -> Iterator[Journey]:
     """Start everything, and do what a person does up to a running kit."""
-    ports = {name: _free_port() for name in ("http", "mqtt")}
+    ports = {name: free_port() for name in ("http", "mqtt")}
     with (
-        httpx.Client(timeout=90) as client,
+        httpx.Client(timeout=PATIENCE_SECONDS) as client,
         _process(
             folder / "up.log",
             *("up", "--data-dir", folder / "data", "--gateway-port", "0"),
@@ -107,7 +97,7 @@ def journey(folder: Path) -> Iterator[Journey]:
             HORTUS_SIGN_UP="open",
         ),
     ):
-        until(lambda: (folder / "data" / "run.json").exists(), "hortus up is ready")
+        wait_until(lambda: (folder / "data" / "run.json").exists(), "hortus up is ready")
         front_end = FrontEnd(f"http://127.0.0.1:{ports['http']}/api", client)
         username, refresh_token = _sign_up(front_end)
         kit = _make_kit(front_end)
@@ -155,23 +145,16 @@ def _make_kit(front_end: FrontEnd) -> Ids:
 
 @contextmanager
 def _process(log: Path, *arguments: object, **settings: str) -> Iterator[None]:
-    kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
     with log.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "hortus", *map(str, arguments)],
             stdout=file,
             stderr=file,
-            env={**kept, **settings},
+            env=environment(**settings),
         )
     try:
         yield
         assert process.poll() is None, log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        process.wait(PATIENCE_SECONDS)

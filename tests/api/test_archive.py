@@ -28,6 +28,7 @@ from export_world import (
 from sqlalchemy import text
 
 from hortus.export.limits import ExportLimits
+from waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ async def test_a_link_to_a_kit_that_is_gone_or_hidden_by_now_leads_nowhere(
 
 async def backends(api: Installation, condition: str) -> int:
     """Wait until the database works for a download in this way, and return the process."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found = await api.scalar(
                 "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() "
@@ -323,7 +324,7 @@ async def test_as_many_downloads_at_once_as_there_is_room_for(serve: Any) -> Non
             assert full.headers["retry-after"] == "15"
             await holding.rollback()
         # The refused link was not used up, and who went away made room.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (answer := await api.client.get(path, params=kept)).status_code == 503:
                 await asyncio.sleep(0.05)
         assert answer.status_code == 200

@@ -22,6 +22,7 @@ from sqlalchemy import text
 
 from hortus.export import parquet, source
 from hortus.export.limits import ExportLimits
+from waiting import PATIENCE_SECONDS
 
 ODD_NAME = '=1+1, "Größe"\n温度\\n\t'
 
@@ -219,7 +220,7 @@ async def test_who_takes_nothing_is_dropped_and_holds_nothing(serve: Any) -> Non
             await loop.sock_sendall(idle, request.encode())
             assert (await loop.sock_recv(idle, 15)) == b"HTTP/1.1 200 OK"
             # The only place is free again while that connection is still open.
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (answer := await export(api, kit, to=START.isoformat())).status_code == 503:
                     await asyncio.sleep(0.05)
             assert len(answer.text.splitlines()) == 1
@@ -237,7 +238,7 @@ async def test_who_reads_slowly_holds_no_lock(api: Installation, kit: MeasuredKi
     writer.write(f"Authorization: {kit.owner.headers['Authorization']}\r\n\r\n".encode())
     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     # Most of it is still to come, and yet nothing keeps others from changing the table.
-    async with asyncio.timeout(60), api.engine.begin() as other:
+    async with asyncio.timeout(PATIENCE_SECONDS), api.engine.begin() as other:
         await other.execute(text("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE"))
     content = await reader.read()
     assert content.endswith(b"\r\n0\r\n\r\n")
@@ -251,6 +252,6 @@ async def test_who_goes_away_leaves_no_work_behind(serve: Any) -> None:
         await add_readings(api, kit, 60_000)
         async with api.client.stream("GET", f"{kit.path}/export", headers=kit.owner.headers) as answer:
             assert answer.status_code == 200
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await export(api, kit, to=START.isoformat())).status_code == 503:
                 await asyncio.sleep(0.05)

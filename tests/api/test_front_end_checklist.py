@@ -16,8 +16,10 @@ from typing import Any
 import httpx
 import pytest
 from contract_scene import AGGREGATE, CONFIGURATION, FULL_USER, KIT, MEDIUM, PERIPHERAL, assert_shape
-from front_end_world import Journey, journey, until
+from front_end_world import Journey, journey
 from websockets.sync.client import connect
+
+from waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def test_8_aggregates_of_the_kit_come_newest_first(made: Journey) -> None:
         page: list[dict[str, Any]] = made.front_end.get(path)
         return page if len(page) > 1 else []
 
-    page = until(two_or_more, "the kit has sent two aggregates")
+    page = wait_until(two_or_more, "the kit has sent two aggregates")
     assert_shape(page, [AGGREGATE])
     starts = [each["datetimeStart"] for each in page]
     assert starts == sorted(starts, reverse=True)
@@ -145,7 +147,7 @@ def test_8_aggregates_of_the_kit_come_newest_first(made: Journey) -> None:
 
 def test_9_live_values_follow_the_subscription(made: Journey) -> None:
     made.front_end.done("PATCH", made.at, {"privacyPublicDashboard": True})
-    until(lambda: made.front_end.get(made.at)["lastSeen"], "the kit was heard")
+    wait_until(lambda: made.front_end.get(made.at)["lastSeen"], "the kit was heard")
     url = made.front_end.base_url.replace("http://", "ws://") + "/ws"
     with connect(url, origin="http://front-end.example") as socket:  # type: ignore[arg-type]
         # What the front-end sends first, when it comes from the page of another kit.
@@ -153,14 +155,14 @@ def test_9_live_values_follow_the_subscription(made: Journey) -> None:
         socket.send(json.dumps(stale))
         request = {"method": "subscribe_raw_measurements", "params": {"kit_serial": made.kit.serial}}
         socket.send(json.dumps({"jsonrpc": "2.0", "id": 1, **request}))
-        messages = [json.loads(socket.recv(timeout=60))]
+        messages = [json.loads(socket.recv(timeout=PATIENCE_SECONDS))]
         while messages[-1].get("id") != 1:
-            messages.append(json.loads(socket.recv(timeout=60)))
+            messages.append(json.loads(socket.recv(timeout=PATIENCE_SECONDS)))
         subscription = messages[-1]["result"]
         assert 0 <= subscription < 2**53
         heard: set[int] = set()
         while heard != {1, 2, 3}:
-            told = json.loads(socket.recv(timeout=60))
+            told = json.loads(socket.recv(timeout=PATIENCE_SECONDS))
             assert told["method"] == "subscribe_raw_measurements"
             assert told["params"]["subscription"] == subscription
             value = told["params"]["result"]
@@ -172,7 +174,7 @@ def test_9_live_values_follow_the_subscription(made: Journey) -> None:
 
 
 def test_10_the_archive_needs_no_token_and_media_need_one(made: Journey) -> None:
-    until(lambda: made.front_end.get(f"{made.at}/aggregate-measurements"), "the kit has sent an aggregate")
+    wait_until(lambda: made.front_end.get(f"{made.at}/aggregate-measurements"), "the kit has sent an aggregate")
     link = made.front_end.done("POST", f"{made.at}/archive")
     days = "from=2020-01-01T00:00:00.000%2B00:00&to=2099-01-01T00:00:00.000%2B00:00"
     archive = made.front_end.as_nobody().send("GET", f"{made.at}/archive?token={link}&{days}")
@@ -184,7 +186,7 @@ def test_10_the_archive_needs_no_token_and_media_need_one(made: Journey) -> None
         assert len(lines) > 1
 
     camera = f"{made.at}/media?configuration={made.kit.configuration}"
-    media = until(lambda: made.front_end.get(camera), "the camera has taken a picture")
+    media = wait_until(lambda: made.front_end.get(camera), "the camera has taken a picture")
     assert_shape(media, [MEDIUM])
     content = made.front_end.send("GET", f"/media/{media[0]['id']}/content")
     assert (content.status_code, content.headers["content-type"]) == (200, media[0]["type"])
@@ -202,7 +204,7 @@ def asked(made: Journey, method: str, path: str, body: Any = None) -> httpx.Resp
         assert response.status_code in {200, 502, 503, 504}, response.text
         return response if response.status_code == 200 else None
 
-    return until(answered, "the kit answers")  # type: ignore[return-value]
+    return wait_until(answered, "the kit answers")  # type: ignore[return-value]
 
 
 def test_10_answers_of_the_kit_have_exactly_the_types_that_the_front_end_shows(made: Journey) -> None:

@@ -13,6 +13,7 @@ from api_client import Installation, Person, assert_problem
 
 from hortus.measurements.reasons import Reason
 from ingest_world import World, now_ms
+from waiting import PATIENCE_SECONDS
 
 HOUR_SECONDS = 3600
 
@@ -196,7 +197,7 @@ async def test_one_person_replays_once_at_a_time(api: Installation, world: World
     async with world.connection.transaction():
         await world.connection.execute("SELECT id FROM quarantine FOR UPDATE")
         first = asyncio.create_task(api.client.post(path(world, "replay"), headers=gardener.headers))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await api.scalar(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
                 "AND wait_event_type = 'Lock'"

@@ -25,7 +25,9 @@ from hortus.definitions.store import load_definitions
 from hortus.gateway.boards import register_board
 from hortus.kits.tables import KitRow
 from hortus.mqtt.client import BrokerAddress, BrokerUnreachableError, ClientLimits, MqttClient
-from mosquitto_process import SERVICES, Mosquitto, free_port, until
+from mosquitto_process import SERVICES, Mosquitto
+from programs import free_port
+from waiting import until
 
 CIPHER = PasswordCipher("a secret of the installation")
 QUICK = ClientLimits(reconnect_first_seconds=0.05, reconnect_most_seconds=0.2)

@@ -13,7 +13,8 @@ import pytest
 from hortus.intake import Source
 from hortus.mqtt.client import ClientLimits, IngestClient
 from hortus.mqtt.packets import Subscription
-from mosquitto_process import Mosquitto, until
+from mosquitto_process import Mosquitto
+from waiting import until
 
 RAW = "kit/k-one/measurement/raw"
 SHARED = "$share/hortus/kit/+/measurement/raw"

@@ -7,26 +7,23 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hortus.wire.codec import encode_media
 from hortus.wire.messages import Media
 from ingest_world import World, now_ms
 from mosquitto_process import Mosquitto
-
-PATIENCE_SECONDS = 60.0
+from programs import environment
+from waiting import PATIENCE_SECONDS, until
 
 
 @contextmanager
 def ingesting(world: World, broker: Mosquitto, log: Path, media_url: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `hortus ingest` with this place for media until the end of the context."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("HORTUS_", "AWS_"))},
+    settings = {
         "DATABASE_URL": world.url,
         "MQTT_HOST": "127.0.0.1",
         "MQTT_PORT": str(broker.port),
@@ -37,20 +34,16 @@ def ingesting(world: World, broker: Mosquitto, log: Path, media_url: str) -> Ite
     }
     with log.open("ab") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hortus", "ingest"], env=environment, stdout=written, stderr=written
+            [sys.executable, "-m", "hortus", "ingest"],
+            env=environment(**settings),
+            stdout=written,
+            stderr=written,
         )
     try:
         yield process
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)
-
-
-async def until(condition: Any, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not await condition():
-        assert time.monotonic() < deadline, log.read_text()
-        await asyncio.sleep(0.02)
 
 
 def seeded(broker: Mosquitto, world: World) -> None:
@@ -97,11 +90,11 @@ async def test_pictures_and_readings_are_stored(mosquitto: Mosquitto, world: Wor
         return await world.count("media") == 2 and await world.count() == 1
 
     with ingesting(world, mosquitto, log, str(folder)):
-        await until(connected, log)
+        await until(connected)
         for payload in (picture(world, content), picture(world, b"small")):
             assert await publish(mosquitto, world, "media", payload) == 0
         assert await publish(mosquitto, world, "measurement/raw", world.raw()) == 0
-        await until(stored, log)
+        await until(stored)
     contents = {path.read_bytes() for path in (folder / world.kit.serial).iterdir()}
     assert contents == {content, b"small"}
 
@@ -129,15 +122,15 @@ async def test_while_the_bucket_is_away_pictures_wait_at_the_broker_and_readings
         return await world.count("media") == 12
 
     with ingesting(world, mosquitto, log, str(place)):
-        await until(connected, log)
+        await until(connected)
         for _ in range(12):
             assert await publish(mosquitto, world, "media", picture(world, os.urandom(1000))) == 0
-        await until(tried, log)
+        await until(tried)
         for _ in range(5):
             assert await publish(mosquitto, world, "measurement/raw", world.raw()) == 0
-        await until(readings_stored, log)
+        await until(readings_stored)
         assert await world.count("media") == 0
         (place / world.kit.serial).unlink()
-        await until(media_stored, log)
+        await until(media_stored)
     assert len(list((place / world.kit.serial).iterdir())) == 12
     assert json.dumps(await world.reasons()) == "{}"

@@ -28,7 +28,8 @@ from hortus.mqtt.packets import (
     encode,
 )
 from hortus.mqtt.topics import Channel
-from mosquitto_process import Mosquitto, until
+from mosquitto_process import Mosquitto
+from waiting import until
 
 QUICK = ClientLimits(reconnect_first_seconds=0.05, reconnect_most_seconds=0.2)
 

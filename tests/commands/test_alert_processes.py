@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from up_process import environment, hortus, hortus_json
 
 from garden import KEY, Garden, open_garden
-from mail_server import MailServer, mail_server, until
+from mail_server import MailServer, mail_server
+from programs import environment
+from up_process import hortus, hortus_json
+from waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def jobs(
             if process.poll() is None:
                 process.terminate()
         for process in running:
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
 
 
 async def nothing_waits(garden: Garden) -> bool:
@@ -77,7 +79,7 @@ async def test_killed_in_the_middle_of_a_delivery_the_mail_is_sent_by_the_next(
             await garden.measure(10)
             await until(lambda: server.attempts == 1)
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
         server.hangs.clear()
         server.released.set()
         assert server.mails == []

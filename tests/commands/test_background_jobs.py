@@ -12,14 +12,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import text
-from up_process import hortus
 
 from hortus.app.jobs import Job, JobParts, RestartPauses, run_jobs
 from hortus.database.engine import open_engine
 from hortus.database.partitions import PARTITIONED_TABLES, months_ahead
 from hortus.database.url import DatabaseUrl
 from hortus.settings import Settings
-from web_process import environment
+from programs import environment
+from up_process import hortus
+from waiting import PATIENCE_SECONDS
 
 AT_ONCE = RestartPauses(first_seconds=0.001, longest_seconds=0.002)
 
@@ -55,7 +56,7 @@ async def test_a_job_that_fails_is_started_again_and_harms_no_other(
         jobs = [Job("failing", fails), Job("working", works)]
         with caplog.at_level(logging.WARNING):
             running = asyncio.create_task(run_jobs(parts, jobs, AT_ONCE))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await other_worked.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -84,12 +85,12 @@ async def test_the_process_makes_partitions_ahead_and_ends_when_told(
     }
     connection = await asyncpg.connect(migrated_database_url)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not wanted <= await _partitions(connection):
                 assert process.returncode is None, log.read_text("utf-8")
                 await asyncio.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await process.wait() == 0, log.read_text("utf-8")
     finally:
         if process.returncode is None:

@@ -18,13 +18,14 @@ import pyarrow.parquet
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
-from up_process import environment
 
 from hortus.cli import app
 from hortus.errors import HortusError
 from hortus.export.file import FileExists
 from hortus.export.source import ExportFailed
 from ingest_world import World
+from programs import environment
+from waiting import PATIENCE_SECONDS
 
 START_MS = 1_768_000_000_000
 
@@ -118,7 +119,7 @@ async def backend(url: str) -> int:
     """Wait until the database is being read by the command, and return its process."""
     looking = await asyncpg.connect(url)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 found = await looking.fetchval(
                     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -147,10 +148,10 @@ async def test_a_command_that_is_interrupted_leaves_nothing(
             await backend(world.url)
             assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
             process.send_signal(signal.SIGINT)
-            await asyncio.to_thread(process.communicate, timeout=60)
+            await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
         finally:
             process.kill()
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
 

@@ -17,11 +17,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
-from up_process import Up, hortus, hortus_json, line_by_line, publish, running
 
 from hortus.definitions.store import built_in_definitions
 from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
 from hortus.wire.messages import AggregateMeasurement, RawMeasurement
+from up_process import Up, hortus, hortus_json, line_by_line, publish, running
+from waiting import PATIENCE_SECONDS
 
 PORTS = ("--http-port", "--mqtt-port", "--gateway-port")
 
@@ -150,7 +151,7 @@ def test_a_person_with_the_server_account_sees_readings_once_they_are_stored(up:
     while "Subscribed" not in subscriber.stdout.readline():
         assert subscriber.poll() is None
     publish(up, kit, "measurement/raw", raw(kit), 0)
-    output, _ = subscriber.communicate(timeout=30)
+    output, _ = subscriber.communicate(timeout=PATIENCE_SECONDS)
     assert f"kit/{kit['serial']}/measurement/raw" in output
 
 
@@ -270,7 +271,7 @@ def test_killed_with_9_it_leaves_nothing_running_and_starts_again(tmp_path: Path
     kit = hortus_json("kit", "create", "--name", "Chive", "--standard", "--data-dir", data)
     assert publish(up, kit, "measurement/raw", raw(kit), 1) == 0
     os.killpg(up.process.pid, signal.SIGKILL)
-    up.process.wait(10)
+    up.process.wait(PATIENCE_SECONDS)
     with running(data) as again:
         assert publish(again, kit, "measurement/raw", raw(kit), 1) == 0
         assert hortus_json("ledger", "--data-dir", data)["stored"] == 2
@@ -301,7 +302,7 @@ async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: 
         assert past["readings"] > 50_000
         assert 89 <= past["since"].days <= 91
         assert await connection.fetchval("SELECT count(*) FROM aggregate_measurements") > 5_000
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await connection.fetchval("SELECT sum(stored) FROM ingest_ledger"):
                 await asyncio.sleep(0.1)
         await connection.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from up_process import hortus, running
 
 from hortus.accounts.cli import create_user_from_command_line
 from hortus.accounts.passwords import Passwords
@@ -19,10 +18,10 @@ from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.errors import UsageError
 from hortus.settings import Settings
-from web_process import free_port, web_process
-
-# Several programs start in each; on a busy machine that takes each of them half a minute.
-pytestmark = pytest.mark.timeout(300)
+from programs import free_port
+from up_process import hortus, running
+from waiting import PATIENCE_SECONDS
+from web_process import web_process
 
 PASSWORD = "It all adds up."
 NOWHERE = "postgresql://hortus@127.0.0.1/hortus"
@@ -59,7 +58,7 @@ async def test_two_of_them_are_one_installation_and_one_goes_on_when_the_other_i
     async with (
         web_process(tmp_path / "one.log", **settings) as one,
         web_process(tmp_path / "two.log", **settings) as two,
-        httpx.AsyncClient(timeout=30) as client,
+        httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
     ):
         login = {"username": "flora", "password": PASSWORD}
         page = await client.post(f"{one.base_url}/login", data=login)
@@ -86,7 +85,7 @@ async def test_it_starts_before_the_database_and_says_503_meanwhile(key_file: Pa
     settings = {"DATABASE_URL": nowhere, "TOKEN_SIGNER_KEY": str(key_file)}
     async with (
         web_process(tmp_path / "web.log", **settings) as web,
-        httpx.AsyncClient(base_url=web.base_url, timeout=30) as client,
+        httpx.AsyncClient(base_url=web.base_url, timeout=PATIENCE_SECONDS) as client,
     ):
         assert (await client.get("/readyz")).status_code == 503
         kits = await client.get("/api/kits")
@@ -135,7 +134,7 @@ async def test_beside_one_box_it_uses_the_boxs_keys_and_database(tmp_path: Path)
         )
         async with (
             web_process(tmp_path / "web.log", "--data-dir", str(box_dir)) as web,
-            httpx.AsyncClient(timeout=30) as client,
+            httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
         ):
             login = {"username": "flora", "password": PASSWORD}
             tokens = await client.post(f"http://127.0.0.1:{box.http_port}/api/me/auth", json=login)

@@ -14,6 +14,7 @@ import pytest
 
 from hortus.database.embedded import EmbeddedPostgres
 from hortus.database.embedded_account import binaries
+from waiting import PATIENCE_SECONDS
 
 CAP_DAC_READ_SEARCH = 2
 
@@ -48,7 +49,9 @@ def run_as(user_id: int, directory: Path) -> str:
     change = [f"--{kind}={passing}" for kind in ("bounding-set", "inh-caps", "ambient-caps")]
     command = ["setpriv", f"--reuid={user_id}", "--regid=65534", "--clear-groups", *change, "--"]
     script = [sys.executable, "-c", START_AND_STOP, str(directory)]
-    done = subprocess.run([*command, *script], capture_output=True, text=True, timeout=90, cwd="/")
+    done = subprocess.run(
+        [*command, *script], capture_output=True, text=True, timeout=PATIENCE_SECONDS, cwd="/"
+    )
     assert done.stderr == ""
     return done.stdout.strip()
 
@@ -61,7 +64,9 @@ def run_in_container(directory: Path, environment: dict[str, str] | None = None)
     )
     command = ["setpriv", f"--bounding-set=-all,+{kept}", "--inh-caps=-all", "--"]
     script = [sys.executable, "-c", START_AND_STOP, str(directory)]
-    done = subprocess.run([*command, *script], capture_output=True, text=True, timeout=90, env=environment)
+    done = subprocess.run(
+        [*command, *script], capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment
+    )
     assert done.stderr == ""
     return done.stdout.strip()
 
@@ -178,7 +183,7 @@ def test_programs_that_only_root_can_reach_get_one_capability_to_read_or_one_sen
     environment = {**os.environ, "PYTHONPATH": str(private)}
 
     script = [sys.executable, "-c", START_AND_STOP, str(tmp_path / "pg")]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=90, env=environment)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment)
     user_id, capabilities = done.stdout.split()
     assert user_id != "0"
     assert int(capabilities, 16) == 1 << CAP_DAC_READ_SEARCH
@@ -205,7 +210,7 @@ def test_root_takes_over_the_directory_of_an_ordinary_user_and_leaves_it_usable(
     run_as(65534, open_directory / "pg")
 
     script = [sys.executable, "-c", START_AND_STOP, str(open_directory / "pg")]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
     assert done.stdout.split()[0] == "65534"
     assert run_as(65534, open_directory / "pg").split()[0] == "65534"
@@ -214,11 +219,11 @@ def test_root_takes_over_the_directory_of_an_ordinary_user_and_leaves_it_usable(
 @as_root
 def test_data_restored_by_root_is_given_to_the_user_that_runs_it(open_directory: Path):
     script = [sys.executable, "-c", START_AND_STOP, str(open_directory / "pg")]
-    first = subprocess.run(script, capture_output=True, text=True, timeout=90)
+    first = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     for path in (open_directory / "pg" / "data", *(open_directory / "pg" / "data").rglob("*")):
         os.lchown(path, 0, 0)
 
-    second = subprocess.run(script, capture_output=True, text=True, timeout=90)
+    second = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
     assert second.stdout == first.stdout
     assert second.stdout.split()[0].isdigit()
@@ -239,7 +244,7 @@ def test_a_full_disk_is_told_in_one_sentence(open_directory: Path):
         pytest.skip("this environment cannot mount a file system")
     try:
         script = [sys.executable, "-c", START_AND_STOP, str(open_directory / "pg")]
-        done = subprocess.run(script, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert done.stdout == (
             "CannotRunPostgres PostgreSQL could not start: the disk is full. Free some space and start again.\n"
         )

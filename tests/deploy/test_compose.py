@@ -4,7 +4,6 @@ are, and every service's very command runs against real services."""
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import subprocess
@@ -24,13 +23,14 @@ from typer.main import get_command
 from hortus.cli import app
 from hortus.gateway.settings import GatewaySettings
 from hortus.settings import Settings
-from mosquitto_process import Mosquitto, free_port
+from mosquitto_process import Mosquitto
+from programs import environment, free_port
+from waiting import PATIENCE_SECONDS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "hortus"}
-PATIENCE_SECONDS = 120.0
 
 
 def settings_by_name() -> dict[str, str]:
@@ -136,7 +136,9 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
 
 def _make_secrets(folder: Path) -> dict[str, str]:
     directory = folder / "secrets"
-    subprocess.run([DEPLOY / "make-secrets", directory], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [DEPLOY / "make-secrets", directory], check=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
     return {path.name: path.read_text() for path in directory.iterdir()}
 
 
@@ -152,8 +154,7 @@ class Site:
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's environment, with this machine's addresses and files."""
-        ours = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL|TOKEN_SIGNER_KEY")
-        kept = {key: value for key, value in os.environ.items() if not ours.match(key)}
+        kept = environment()
         replaced = {
             "/run/secrets/": f"{self.folder}/secrets/",
             "/var/lib/": f"{self.folder}/lib/",
@@ -179,7 +180,7 @@ class Site:
             env=self.environment(name),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -211,7 +212,7 @@ class Site:
         try:
             yield process
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 30) == 0, self.log(name)
+            assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 0, self.log(name)
             assert "Traceback" not in self.log(name)
         finally:
             if process.returncode is None:

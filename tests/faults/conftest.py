@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in runs:
         item.stash[_SHARE] = seconds / len(runs)
         if seconds:
-            item.add_marker(pytest.mark.timeout(item.stash[_SHARE] + 240))
+            item.add_marker(pytest.mark.timeout(item.stash[_SHARE] + 300))
 
 
 _SHARE = pytest.StashKey[float]()

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 from fault_accounts import make_accounts
 from fault_one_box import brief
-from fault_processes import PostgresProcesses, Process, until
+from fault_processes import PostgresProcesses, Process
 from fault_proxy import DatabaseProxy
 from fault_readings import Account
 
@@ -22,6 +22,7 @@ from hortus.database.migrate import upgrade
 from hortus.database.url import Host
 from hortus.definitions.store import load_definitions
 from mosquitto_process import Mosquitto
+from waiting import until
 
 INGESTERS = ("ingest-1", "ingest-2")
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import asyncpg
 from fault_accounts import make_accounts
-from fault_processes import PostgresProcesses, Process, answers, free_port, until
+from fault_processes import PostgresProcesses, Process
 from fault_readings import Account
 
 from hortus.database.url import DatabaseUrl, Host
+from programs import answers, free_port
+from waiting import until
 
 
 class OneBox:

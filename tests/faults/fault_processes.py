@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,30 +12,8 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE_SECONDS = 60.0
-
-_OURS = ("DATABASE_URL", "MQTT_", "KAFKA_", "HORTUS_", "LOG_LEVEL")
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition; how long it takes is of no importance."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    """Tell whether somebody listens."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+import programs
+from waiting import PATIENCE_SECONDS, until
 
 
 class Process:
@@ -45,8 +21,7 @@ class Process:
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
         self._arguments = arguments
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        self._environment = {**inherited, "PYTHONUNBUFFERED": "1", **environment}
+        self._environment = programs.environment(PYTHONUNBUFFERED="1", **environment)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 

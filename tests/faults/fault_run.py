@@ -15,9 +15,10 @@ from typing import Protocol, TypeVar
 import asyncpg
 from fault_journal import Journal
 from fault_kits import Kit, KitPauses, Load
-from fault_processes import PATIENCE_SECONDS, until
 from fault_readings import Account, MessageMaker
 from fault_verdict import Verdict, judge, not_stored
+
+from waiting import PATIENCE_SECONDS, until
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from fault_processes import until
 from fault_proxy import AtCommit, DatabaseProxy
 
 from hortus.database.engine import connector
@@ -14,6 +13,7 @@ from hortus.database.url import DatabaseUrl, Host
 from hortus.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.kits.registry import KitRegistry
 from ingest_world import RecordingSource, World
+from waiting import until
 
 ATTEMPT_SECONDS = 0.5
 

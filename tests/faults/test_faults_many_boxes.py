@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from fault_kits import KitPauses
 from fault_many_boxes import INGESTERS, ManyBoxes
-from fault_processes import until
 from fault_proxy import AtCommit
 from fault_run import NO_REPETITION, Fault, Plan, Run, loaded
+
+from waiting import until
 
 pytestmark = pytest.mark.slow
 

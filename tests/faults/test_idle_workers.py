@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from fault_processes import until
-
 from hortus.database.engine import connector
 from hortus.database.url import DatabaseUrl
 from hortus.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.kits.registry import KitRegistry
 from ingest_world import RecordingSource, World
+from waiting import until
 
 
 async def test_a_worker_that_finds_its_messages_taken_waits_for_the_next(world: World) -> None:

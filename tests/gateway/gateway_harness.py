@@ -20,6 +20,7 @@ from hortus.gateway.spool import SPOOL_NAME, Spool
 from hortus.gateway.spool_file import SpooledReading, SpoolFile
 from hortus.gateway.targets import Refusal
 from hortus.web.server import bind
+from waiting import PATIENCE_SECONDS
 
 ARDUINO_BODY = b'{"id":1,"temperature":21.39999962,"humidity":55,"light":900}'
 ARDUINO = (
@@ -88,7 +89,7 @@ async def send(port: int, request: bytes, *, piece_bytes: int = 1 << 20) -> Repl
             writer.write(request[start : start + piece_bytes])
             await writer.drain()
             await asyncio.sleep(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return parse(await reader.read())
     finally:
         writer.close()
@@ -108,16 +109,6 @@ def reading(sensor_id: Any = 1, **values: Any) -> bytes:
     return post(
         json.dumps({"id": sensor_id, "temperature": 21.5, "humidity": 55, "light": 900} | values).encode()
     )
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(30):
-        while True:
-            result = condition()
-            if result if isinstance(result, bool) else await result:
-                return
-            await asyncio.sleep(0.01)
 
 
 def look(directory: Path) -> SpoolFile:

@@ -24,7 +24,8 @@ from hortus.messages.mail_account import MailAccount, Security
 from hortus.messages.sealing import Seal
 from hortus.plants.built_in_species import load_species
 from ingest_world import World
-from mail_server import mail_server, text_of, until
+from mail_server import mail_server, text_of
+from waiting import until
 
 SEAL = Seal(b"the key of an installation, for tests")
 JUDGE = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.5, standby_seconds=0.05)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_harness import IMPATIENT, Backend, gateway, look, reading, running_backend, send, until
+from gateway_harness import IMPATIENT, Backend, gateway, look, reading, running_backend, send
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -46,6 +46,7 @@ from hortus.gateway.spool import Spool
 from hortus.gateway.transport import TargetAddress, TargetClient
 from hortus.web.server import bind, serving
 from ingest_world import World
+from waiting import until
 
 BOARD_VALUES = """
 SELECT q.physical_quantity, r.value, r.datetime, r.received_at

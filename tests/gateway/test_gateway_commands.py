@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +18,11 @@ from hortus.gateway.errors import InvalidGatewaySettings
 from hortus.gateway.limits import LOCAL_NETWORKS, AdmissionRules, Rate
 from hortus.gateway.readings import RefusedRequest
 from hortus.gateway.settings import read_gateway_settings
+from programs import environment, free_port
+from up_process import hortus, hortus_json
+from waiting import PATIENCE_SECONDS, wait_until
 
 
-def environment(**changes: str) -> dict[str, str]:
-    ours = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL")
-    kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **changes}
-
-
-def hortus(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hortus", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        env=environment(**settings),
-        check=False,
-    )
-
-
-def told(*arguments: object, **settings: str) -> Any:
-    done = hortus(*arguments, "--json", **settings)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def wait_for(condition: Any) -> Any:
-    deadline = time.monotonic() + 60
-    while not (result := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return result
-
-
-@pytest.mark.timeout(240)
 async def test_one_box_takes_a_boards_readings_and_a_person_names_it(tmp_path: Path) -> None:
     data_dir, log_path = tmp_path / "data", tmp_path / "up.log"
     free = ("--http-port", "0", "--mqtt-port", "0", "--gateway-port", "0")
@@ -66,34 +34,34 @@ async def test_one_box_takes_a_boards_readings_and_a_person_names_it(tmp_path: P
             env=environment(),
         )
     try:
-        said = wait_for(lambda: re.search(r"http://127.0.0.1:(\d+)/sensor-data", log_path.read_text()))
+        said = wait_until(lambda: re.search(r"http://127.0.0.1:(\d+)/sensor-data", log_path.read_text()))
         port = int(said[1])
         assert (await send(port, ARDUINO, piece_bytes=7)).status == 200
         assert (await send(port, reading(1, humidity=60))).status == 200
 
         def kept() -> bool:
-            waiting = told("board", "list", "--data-dir", data_dir)["waiting"]
+            waiting = hortus_json("board", "list", "--data-dir", data_dir)["waiting"]
             return [(each["sensor_id"], each["kept"]) for each in waiting] == [(1, 2)]
 
-        wait_for(kept)
-        adopted = told("board", "adopt", 1, "--name", "Basil", "--data-dir", data_dir)
+        wait_until(kept)
+        adopted = hortus_json("board", "adopt", 1, "--name", "Basil", "--data-dir", data_dir)
         assert adopted == {"sensorId": 1, "serial": "pk-1", "readings": 2}
         assert (await send(port, reading(1, humidity=61))).status == 200
 
         def stored() -> bool:
-            return bool(told("ledger", "--kit", "pk-1", "--data-dir", data_dir)["stored"] == 9)
+            return bool(hortus_json("ledger", "--kit", "pk-1", "--data-dir", data_dir)["stored"] == 9)
 
-        wait_for(stored)
-        status = told("gateway", "status", "--data-dir", data_dir)
+        wait_until(stored)
+        status = hortus_json("gateway", "status", "--data-dir", data_dir)
         assert (status["waiting"], status["counters"]["stored"]) == (0, 3)
         assert [each["sensorId"] for each in status["sensors"]] == [1]
-        (board,) = told("board", "list", "--data-dir", data_dir)["boards"]
+        (board,) = hortus_json("board", "list", "--data-dir", data_dir)["boards"]
         assert (board["sensor_id"], board["serial"], board["silent_since"]) == (1, "pk-1", None)
-        assert told("board", "add", "--name", "Mint", "--data-dir", data_dir)["sensorId"] == 2
-        assert "hortus_gateway_" in told("gateway", "add", "greenhouse", "--data-dir", data_dir)["token"]
+        assert hortus_json("board", "add", "--name", "Mint", "--data-dir", data_dir)["sensorId"] == 2
+        assert "hortus_gateway_" in hortus_json("gateway", "add", "greenhouse", "--data-dir", data_dir)["token"]
         assert "greenhouse" in hortus("gateway", "list", "--data-dir", data_dir).stdout
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(PATIENCE_SECONDS) == 0
     finally:
         if up.poll() is None:
             up.kill()
@@ -109,9 +77,7 @@ def test_readings_that_are_set_aside_are_listed_retried_and_dropped_by_command(t
         "HORTUS_GATEWAY_TARGET": "plantkeeper",
         "HORTUS_GATEWAY_TARGET_URL": "https://127.0.0.1:9",
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     running = subprocess.Popen(
         [sys.executable, "-m", "hortus", "gateway", "--port", str(port)],
         env=environment(**settings),
@@ -127,17 +93,17 @@ def test_readings_that_are_set_aside_are_listed_retried_and_dropped_by_command(t
             except OSError:
                 return False
 
-        wait_for(sent)
-        (aside,) = told("gateway", "set-aside", "list", **spool)
+        wait_until(sent)
+        (aside,) = hortus_json("gateway", "set-aside", "list", **spool)
         assert (aside["sensorId"], aside["reason"]) == (4, "unknown-sensor")
         assert "4" in hortus("gateway", "set-aside", "list", **spool).stdout
         assert hortus("gateway", "set-aside", "retry", **spool).returncode == 2
         assert "1 wait" in hortus("gateway", "set-aside", "retry", "--sensor", "4", **spool).stdout
-        assert told("gateway", "status", **spool)["waiting"] == 1
-        wait_for(sent)
+        assert hortus_json("gateway", "status", **spool)["waiting"] == 1
+        wait_until(sent)
         assert "Dropped 1" in hortus("gateway", "set-aside", "drop", "--all", "--yes", **spool).stdout
         running.terminate()
-        assert running.wait(20) == 0
+        assert running.wait(PATIENCE_SECONDS) == 0
     finally:
         if running.poll() is None:
             running.kill()

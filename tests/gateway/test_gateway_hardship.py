@@ -24,7 +24,6 @@ from gateway_harness import (
     reading,
     running_backend,
     send,
-    until,
 )
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,6 +33,7 @@ from hortus.gateway.plantkeeper import PlantKeeperTarget
 from hortus.gateway.service import running_gateway
 from hortus.gateway.transport import CONNECT_SECONDS, READ_SECONDS, TargetAddress, TargetClient
 from hortus.web.server import bind
+from waiting import until
 
 SILENT_CONNECTIONS = 10_000
 

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from gateway_harness import Reply, look, reading, send, until
+from gateway_harness import Reply, look, reading, send
 
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.gateway.boards import register_board
 from hortus.web.server import bind
+from waiting import PATIENCE_SECONDS, until
 
 KILLS = int(os.environ.get("HORTUS_TEST_KILLS", "40"))
 BOARDS = 3
@@ -76,7 +77,7 @@ class Nursery:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGKILL)
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(PATIENCE_SECONDS)
         self._process.stdout.close()
 
 

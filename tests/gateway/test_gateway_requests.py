@@ -19,13 +19,13 @@ from gateway_harness import (
     post,
     reading,
     send,
-    until,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hortus.gateway.limits import ListenerLimits
 from hortus.gateway.readings import MOST_BODY_BYTES, RefusedRequest, SensorReading, read_sensor_data
+from waiting import until
 
 RECEIVED = {"message": "Data successfully received"}
 INVALID = {"error": "Invalid JSON data"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from gateway_harness import RecordingTarget, gateway, health, limits, look, reading, send, until
+from gateway_harness import RecordingTarget, gateway, health, limits, look, reading, send
 
 from hortus.gateway.errors import SpoolNotUsable, SpoolUnavailable, TargetTrouble
 from hortus.gateway.limits import ListenerLimits, SpoolLimits
@@ -19,6 +19,7 @@ from hortus.gateway.readings import SensorReading, reading_id
 from hortus.gateway.spool import SPOOL_NAME, Spool
 from hortus.gateway.spool_file import Arrival, SpoolFile
 from hortus.installation.files import DirectoryNotUsable
+from waiting import until
 
 
 def arrival(sensor_id: int = 1, value: float = 1.0, received_at_ms: int = 1_800_000_000_000) -> Arrival:

@@ -20,13 +20,13 @@ from gateway_harness import (
     reading,
     running_backend,
     send,
-    until,
 )
 
 from hortus.gateway.newest_forwarding import NewestForwarder
 from hortus.gateway.plantkeeper import PlantKeeperTarget
 from hortus.gateway.spool import Spool
 from hortus.gateway.transport import TargetAddress, TargetClient
+from waiting import until
 
 UNKNOWN = {
     "message": "Sensor does not exist. You need to create it before updating it",
@@ -251,7 +251,7 @@ async def test_an_old_reading_that_is_retried_never_overwrites_a_newer_one(tmp_p
         assert file.retry(None, 1) == 1
         file.close()
         await send(port, reading(2, humidity=3))  # makes the gateway look
-        await until(lambda: counters(tmp_path).get("superseded") == 1)
+        await until(lambda: [counters(tmp_path).get(each) for each in ("superseded", "forwarded")] == [1, 2])
     assert [each.body["humidity"] for each in backend.requests] == [1, 2, 3]
 
 

@@ -16,6 +16,7 @@ from hortus.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from hortus.kits.registry import KitRegistry, KnownKit
 from ingest_world import RecordingSource, World
+from waiting import PATIENCE_SECONDS
 
 
 class FailingConnections:
@@ -95,7 +96,7 @@ async def test_a_message_that_a_worker_holds_counts_as_waiting(world: World) -> 
     await other.execute("LOCK TABLE ingest_ledger IN ACCESS EXCLUSIVE MODE")
     assert world.pipeline.oldest_wait_seconds == 0
     world.offer(world.raw())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while world.pipeline.oldest_wait_seconds < 0.2:
             await asyncio.sleep(0.01)
     await lock.rollback()

@@ -23,6 +23,7 @@ from hortus.installation.data_directory import (
 )
 from hortus.installation.files import DirectoryNotUsable
 from hortus.installation.run_info import RunInfo
+from waiting import PATIENCE_SECONDS
 
 HOLD = """
 import sys
@@ -205,7 +206,7 @@ def test_a_directory_that_may_not_be_written_is_told(existing):
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             cwd="/",
         )
     finally:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from kafka_cluster import PATIENCE_SECONDS, free_port
-
-_OURS = ("DATABASE_URL", "MQTT_", "KAFKA_", "HORTUS_", "LOG_LEVEL")
+import programs
+from programs import answers, free_port
+from waiting import PATIENCE_SECONDS
 
 
 class Process:
     """A program under test; its output of all starts is collected in one file."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self._arguments = arguments
-        self._environment = inherited | environment
+        self._environment = programs.environment(**environment)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -70,13 +67,9 @@ class OpenMosquitto:
         )
         self._process = Process([program, "-c", str(configuration)], {}, folder / "log")
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
+        while not answers(self.port):
             assert time.monotonic() < deadline, self._process.log()
             time.sleep(0.01)
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         self._process.stop()

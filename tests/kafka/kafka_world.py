@@ -11,7 +11,6 @@ from typing import Any
 
 import asyncpg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from kafka_cluster import PATIENCE_SECONDS
 
 from hortus.database.engine import connector
 from hortus.database.url import DatabaseUrl
@@ -24,6 +23,7 @@ from hortus.kafka.sink import KafkaSink
 from hortus.kafka.topics import TopicNames, plan_topics
 from hortus.kits.registry import KitRegistry
 from hortus.media.objects import MediaObjects
+from waiting import PATIENCE_SECONDS
 
 QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)
 QUICK_PIPELINE = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
@@ -53,11 +53,11 @@ class Topics:
         """Return all records of a topic, each partition in its order."""
         consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": "test-reads"})
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
             found: list[Message] = []
             for number in partitions:
                 place = TopicPartition(topic, number, 0)
-                first, end = consumer.get_watermark_offsets(place, timeout=10)
+                first, end = consumer.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)
                 consumer.assign([place])
                 while first < end:
                     for record in consumer.consume(1000, 1.0):
@@ -75,9 +75,9 @@ class Topics:
             places = [
                 TopicPartition(topic, number)
                 for topic in self.names.all
-                for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
+                for number in consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
             ]
-            return sum(max(0, each.offset) for each in consumer.committed(places, timeout=10))
+            return sum(max(0, each.offset) for each in consumer.committed(places, timeout=PATIENCE_SECONDS))
         except KafkaException as error:
             # A broker that has just started does not know yet who keeps the group's offsets.
             if error.args[0].code() != KafkaError.NOT_COORDINATOR:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 import pytest_asyncio
-from kafka_cluster import PATIENCE_SECONDS, KafkaCluster, until
+from kafka_cluster import KafkaCluster
 from kafka_processes import OpenMosquitto, Process, hortus
 from kafka_world import Topics, make_topics
 
@@ -28,6 +28,7 @@ from hortus.kits.store import KitStore, NewKit, add_standard_configuration
 from hortus.mqtt.client import BrokerAddress, ConnectionLostError, MqttClient
 from hortus.wire.codec import encode_raw_measurement
 from hortus.wire.messages import RawMeasurement
+from waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kafka_cluster import KafkaCluster, free_port, until
+from kafka_cluster import KafkaCluster
 from kafka_world import Topics
 
 from hortus.kafka.administration import KafkaAdministration
@@ -18,6 +18,8 @@ from hortus.kafka.topics import TopicPlan
 from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
 from hortus.wire.messages import RawMeasurement
 from ingest_world import RecordingSource
+from programs import free_port
+from waiting import until
 
 SERIAL = "k-3b4c-6d7f-8g9h"
 RAW = f"kit/{SERIAL}/measurement/raw"

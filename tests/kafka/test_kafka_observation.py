@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 
 import httpx
-from kafka_cluster import until
 from kafka_world import Topics, sinking, until_committed
 
 from hortus.app.kafka_observation import observation
@@ -14,6 +13,7 @@ from hortus.kafka.flow import SinkFlow
 from hortus.kafka.metrics import SinkMetrics
 from hortus.kafka.records import record_of
 from ingest_world import World, now_ms
+from waiting import until
 
 
 async def test_a_standstill_with_records_waiting_in_kafka_is_a_fault_until_they_are_stored(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kafka_cluster import until
 from kafka_world import QUICK, Topics, sinking, until_committed, until_rows
 
 from hortus.ingest.messages import SetAside
@@ -21,6 +20,7 @@ from hortus.media.objects import MediaObjects
 from hortus.wire.codec import decode_raw_measurement, encode_media, encode_raw_measurement
 from hortus.wire.messages import Media
 from ingest_world import World, now_ms
+from waiting import until
 
 
 def write(topics: Topics, world: World, payloads: list[bytes], channel: str = "measurement/raw") -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kafka_cluster import PASSWORD, USERNAME, KafkaCluster, free_port
+from kafka_cluster import PASSWORD, USERNAME, KafkaCluster
 from kafka_world import Topics
 from typer.testing import CliRunner, Result
 
@@ -17,6 +17,7 @@ from hortus.kafka.administration import KafkaAdministration, judge
 from hortus.kafka.connection import KafkaUnreachable, bootstrap_servers, kafka_connection
 from hortus.kafka.topics import LARGEST_RECORD_BYTES, TopicPlan
 from hortus.settings import Settings, read_settings
+from programs import free_port
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 
 from hortus.database import listening
 from hortus.kits.announcements import follow_announcements
+from waiting import PATIENCE_SECONDS
 
 
 async def test_a_connection_that_went_silent_is_replaced_and_changes_are_heard_again(
@@ -28,7 +29,7 @@ async def test_a_connection_that_went_silent_is_replaced_and_changes_are_heard_a
         follow_announcements(connect, [lambda what, serial: heard.append((what, serial))])
     )
     writing = await asyncpg.connect(migrated_database_url)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while ("reconnected", "") not in heard:
             await asyncio.sleep(0.01)
         made[0]._transport.pause_reading()  # as when the network swallows everything

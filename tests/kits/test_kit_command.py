@@ -10,6 +10,7 @@ import sys
 import asyncpg
 
 from hortus.database.url import DatabaseUrl
+from waiting import PATIENCE_SECONDS
 
 
 def create_kit(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -17,7 +18,7 @@ def create_kit(database_url: str, *arguments: str) -> subprocess.CompletedProces
         [sys.executable, "-m", "hortus", "kit", "create", "--name", "Basil", *arguments],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, "DATABASE_URL": database_url, "COLUMNS": "200", "NO_COLOR": "1"},
         check=False,
     )

@@ -23,6 +23,7 @@ from hortus.live.jsonrpc import ErrorCode
 from hortus.live.limits import LiveLimits
 from hortus.plantkeeper.accounts import delete_account
 from live_world import Client, LiveKit, LiveWorld, live_world
+from waiting import PATIENCE_SECONDS
 
 PASSWORD = "It all adds up."
 
@@ -115,7 +116,9 @@ async def garden(live: LiveWorld) -> AsyncIterator[Garden]:
             .returning(UserRow.id)
         )
     assert admin_id is not None
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{live.port}/api", timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{live.port}/api", timeout=PATIENCE_SECONDS
+    ) as http:
         garden = Garden(live, kit, user, admin_id, http)
         await join(garden)
         yield garden

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from live_world import LiveWorld
+from waiting import PATIENCE_SECONDS
 
 
 async def test_a_stored_reading_is_told_as_the_contract_writes_it(live: LiveWorld) -> None:
@@ -56,7 +57,7 @@ async def test_the_last_value_of_each_series_follows_right_after_the_reply(live:
 
 async def test_health_and_metrics_tell_who_listens(live: LiveWorld) -> None:
     kit = await live.kit()
-    async with live.client() as client, live.client(), httpx.AsyncClient(timeout=30) as http:
+    async with live.client() as client, live.client(), httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         await client.subscribe(kit)
         health = await http.get(f"http://127.0.0.1:{live.port}/healthz")
         metrics = await http.get(f"http://127.0.0.1:{live.port}/metrics")
@@ -74,7 +75,7 @@ async def test_health_and_metrics_tell_who_listens(live: LiveWorld) -> None:
 
 
 async def test_who_asks_for_no_websocket_is_told_to(live: LiveWorld) -> None:
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         answer = await http.get(f"http://127.0.0.1:{live.port}/api/ws")
     assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
     assert answer.headers["content-type"] == "application/problem+json"

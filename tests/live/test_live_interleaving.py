@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hortus.live import hub as hub_module
-from live_world import PATIENCE_SECONDS, Client, LiveKit, LiveWorld, insert_reading, live_world
+from live_world import Client, LiveKit, LiveWorld, insert_reading, live_world
+from waiting import PATIENCE_SECONDS
 
 WRITERS = 3
 _AGES = st.floats(-3, 240)

@@ -18,6 +18,7 @@ from hortus.live.jsonrpc import ErrorCode
 from hortus.live.limits import LiveLimits
 from hortus.web import server
 from live_world import Client, LiveKit, LiveWorld, live_world
+from waiting import PATIENCE_SECONDS
 
 READINGS = 6_000
 
@@ -100,7 +101,7 @@ async def test_a_peer_that_answers_no_ping_is_cut_off(
                     break
             client.socket.transport.pause_reading()
             await store_many(live, kit, 0, 2_000)  # so that there is something that it does not take
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while live.hub.subscriptions:
                     await asyncio.sleep(0.01)
             client.socket.transport.abort()
@@ -112,7 +113,7 @@ async def test_a_connection_begins_with_a_ping(live: LiveWorld) -> None:
         b"GET /api/ws HTTP/1.1\r\nHost: hortus\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         head = await reader.readuntil(b"\r\n\r\n")
         frame = await reader.readexactly(2)
     assert head.startswith(b"HTTP/1.1 101 ")
@@ -162,7 +163,7 @@ async def refused(live: LiveWorld, **options: object) -> int:
 
 async def room(live: LiveWorld) -> None:
     """Wait until the server has noticed that a connection ended."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with contextlib.suppress(InvalidStatus):
                 async with live.client():

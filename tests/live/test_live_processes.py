@@ -27,7 +27,6 @@ async def client_of(web: WebProcess) -> AsyncIterator[Client]:
         yield Client(socket)
 
 
-@pytest.mark.timeout(300)  # two programs start, half a minute each on a busy machine
 async def test_two_processes_tell_what_a_third_stores_and_one_goes_on_without_the_other(
     world: World, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from hortus.api.rate_limits import Allowance, Allowances
 from hortus.live.jsonrpc import ErrorCode, RpcError, parse_request
 from live_world import LiveWorld, live_world
+from waiting import PATIENCE_SECONDS
 
 SUBSCRIBE = "subscribe_raw_measurements"
 UNSUBSCRIBE = ("unsubscribe_raw_measurements", "unsubscribe_subscribe_raw_measurements", "unsubscribe")
@@ -158,7 +159,7 @@ async def test_all_that_listened_is_gone_once_its_connection_is(live: LiveWorld)
         assert live.hub.subscriptions == 2
         rude.socket.transport.abort()
         await polite.socket.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while live.hub.subscriptions:
                 await asyncio.sleep(0.01)
 

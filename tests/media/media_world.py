@@ -22,6 +22,7 @@ from hortus.media.objects import MediaObjects
 from hortus.wire.codec import encode_media
 from hortus.wire.messages import Media
 from ingest_world import RecordingSource, World, now_ms
+from waiting import PATIENCE_SECONDS
 
 QUICK = MediaLimits(attempt_seconds=5.0, longest_pause_seconds=0.1)
 
@@ -60,7 +61,7 @@ class MediaWorld:
     async def send(self, payload: bytes, serial: str | None = None) -> None:
         """Send a medium and wait for its acknowledgement."""
         handle = self.offer(payload, serial)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while handle not in self.source.settled:
                 await asyncio.sleep(0.005)
 

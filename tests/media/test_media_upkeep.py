@@ -22,6 +22,7 @@ from hortus.media.store import delete_medium
 from hortus.media.sweep import SAFE_AGE, check_rows, sweep_objects
 from hortus.media.thinning import ThinningPolicy, thin
 from ingest_world import World
+from waiting import PATIENCE_SECONDS
 
 AT_ONCE = timedelta(0)
 
@@ -116,7 +117,7 @@ async def killed_child(media: MediaWorld, payload: Path, step: str) -> subproces
         [sys.executable, str(CHILD), world.url, media.folder, payload, world.topic("media"), step],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

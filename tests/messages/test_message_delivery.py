@@ -31,7 +31,8 @@ from hortus.messages.sealing import Seal
 from hortus.messages.services import ServicePolicy
 from hortus.messages.tables import Kind, Transport
 from hortus.settings import read_settings
-from mail_server import MailServer, mail_server, text_of, until
+from mail_server import MailServer, mail_server, text_of
+from waiting import until
 
 SEAL = Seal(b"the key of an installation, for tests")
 QUICK = DeliveryLimits(

@@ -21,6 +21,7 @@ from hortus.mqtt.packets import (
     Subscription,
     encode,
 )
+from waiting import PATIENCE_SECONDS
 
 KIT = "k-one"
 OTHER_KIT = "k-two"
@@ -28,7 +29,6 @@ PASSWORD = b"kit password"
 SERVER = "hortus-server"
 SERVER_PASSWORD = b"server password"
 RAW = f"kit/{KIT}/measurement/raw"
-WAIT_SECONDS = 20.0
 
 
 class FakeIntake:
@@ -147,13 +147,6 @@ async def running(*, intake: FakeIntake | None = None, **limits: Any) -> AsyncIt
     assert failures == []
 
 
-async def eventually(condition: Callable[[], object]) -> None:
-    """Wait for a condition, for a bounded time."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 class PacketClient:
     """A client under full control of the test."""
 
@@ -217,7 +210,7 @@ class PacketClient:
 
     async def next_or_end(self) -> Packet | None:
         """Return the next packet, or None when the endpoint has closed the connection."""
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not self._received:
                 try:
                     data = await self._reader.read(65536)

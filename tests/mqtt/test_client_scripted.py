@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -38,17 +37,11 @@ from hortus.mqtt.packets import (
     Subscription,
     encode,
 )
+from waiting import until
 
 TOPIC = "kit/k-one/measurement/raw"
 QUICK = ClientLimits(reconnect_first_seconds=0.01, reconnect_most_seconds=0.05, drain_seconds=0.1)
 P = TypeVar("P")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.005)
 
 
 class ScriptedBroker:

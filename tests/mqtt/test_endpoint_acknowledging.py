@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, eventually, running
+from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, running
 
 from hortus.mqtt.packets import (
     MQTT_5,
@@ -16,6 +16,7 @@ from hortus.mqtt.packets import (
     ReasonCode,
     encode,
 )
+from waiting import until
 
 
 async def test_a_reading_is_acknowledged_only_when_it_is_settled() -> None:
@@ -36,7 +37,7 @@ async def test_acknowledgements_come_in_the_order_of_settling() -> None:
     async with running(intake=intake) as setup:
         kit = await PacketClient.connected(setup)
         await kit.send(*(Publish(RAW, b"x", 1, packet_id) for packet_id in (1, 2, 3)))
-        await eventually(lambda: len(intake.open) == 3)
+        await until(lambda: len(intake.open) == 3)
         (source, first), (_, second), (_, third) = intake.open
         source.settle([third])
         source.settle([first, second])
@@ -51,7 +52,7 @@ async def test_a_duplicate_of_an_open_message_is_not_offered_again() -> None:
         for qos, packet_id in ((1, 1), (2, 2)):
             await kit.send(Publish(RAW, b"x", qos, packet_id))
             await kit.send(Publish(RAW, b"x", qos, packet_id, False, True))
-        await eventually(lambda: setup.counters.messages_received == 4)
+        await until(lambda: setup.counters.messages_received == 4)
         assert len(intake.offered) == 2
         assert setup.counters.duplicates_ignored == 2
         intake.settle_all()
@@ -86,11 +87,11 @@ async def test_after_a_reconnect_with_clean_session_everything_is_new() -> None:
     async with running(intake=intake) as setup:
         kit = await PacketClient.connected(setup)
         await kit.send(Publish(RAW, b"x", 2, 1))
-        await eventually(lambda: len(intake.open) == 1)
+        await until(lambda: len(intake.open) == 1)
         await kit.close()
         kit = await PacketClient.connected(setup)
         await kit.send(Publish(RAW, b"x", 2, 1))
-        await eventually(lambda: len(intake.open) == 2)
+        await until(lambda: len(intake.open) == 2)
         intake.settle_all()
         assert await kit.next() == Pubrec(packet_id=1)
         await kit.send(Pingreq())
@@ -132,7 +133,7 @@ async def test_readings_at_qos_0_are_offered() -> None:
     async with running() as setup:
         kit = await PacketClient.connected(setup)
         await kit.send(Publish(RAW, b"x"))
-        await eventually(lambda: setup.intake.messages == [(RAW, b"x")])
+        await until(lambda: setup.intake.messages == [(RAW, b"x")])
 
 
 async def test_good_messages_in_front_of_garbage_are_offered() -> None:
@@ -149,7 +150,7 @@ async def test_a_refused_message_is_told_to_mqtt_5_and_left_open_before() -> Non
         for level in (4, MQTT_5):
             kit = await PacketClient.connected(setup, level=level)
             await kit.send(Publish(RAW, b"x", 1, 1))
-            await eventually(lambda: len(intake.open) == 1)
+            await until(lambda: len(intake.open) == 1)
             source, handle = intake.open.pop()
             source.refuse(handle, "too large")
             if level == MQTT_5:
@@ -168,7 +169,7 @@ async def test_settling_twice_or_unknown_handles_is_harmless() -> None:
     async with running(intake=intake) as setup:
         kit = await PacketClient.connected(setup)
         await kit.send(Publish(RAW, b"x", 1, 1))
-        await eventually(lambda: len(intake.open) == 1)
+        await until(lambda: len(intake.open) == 1)
         source, handle = intake.open[0]
         source.settle([handle, handle, 999])
         source.settle([handle])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from endpoint_harness import SERVER, PacketClient, Setup, eventually, running
+from endpoint_harness import SERVER, PacketClient, Setup, running
 
 from hortus.mqtt.packets import (
     MQTT_3_1,
@@ -27,6 +27,7 @@ from hortus.mqtt.packets import (
     Unsubscribe,
     Will,
 )
+from waiting import until
 
 LEVELS = [MQTT_3_1, MQTT_3_1_1, MQTT_5]
 
@@ -152,7 +153,7 @@ async def test_a_shared_subscription_gives_each_message_to_one_member() -> None:
         assert sorted(received[0] + received[1]) == [bytes([number]) for number in range(10)]
         assert [(await other_group.next_message()).payload for _ in range(10)]
         await members[0].close()
-        await eventually(lambda: setup.counters.connections == 2)
+        await until(lambda: setup.counters.connections == 2)
         for number in range(4):
             setup.endpoint.publish("a/b", bytes([number]))
         assert [(await members[1].next_message()).payload for _ in range(4)] == [bytes([n]) for n in range(4)]
@@ -165,7 +166,7 @@ async def test_a_session_that_is_kept_gets_what_it_missed_at_qos_1_and_2(level: 
         subscriber = await server(setup, level, "s", clean_start=False, properties=kept)
         await subscriber.subscribe("a")
         await subscriber.close()
-        await eventually(lambda: setup.counters.connections == 0)
+        await until(lambda: setup.counters.connections == 0)
         for qos in (0, 1, 2):
             setup.endpoint.publish("a", bytes([qos]), qos)
         subscriber = await PacketClient.open(setup, level)
@@ -244,7 +245,7 @@ async def test_an_expired_message_is_not_delivered() -> None:
         subscriber = await server(setup, client_id="s", clean_start=False)
         await subscriber.subscribe("a")
         await subscriber.close()
-        await eventually(lambda: setup.counters.connections == 0)
+        await until(lambda: setup.counters.connections == 0)
         publisher = await server(setup, MQTT_5)
         for seconds, packet_id in ((0, 1), (600, 2)):
             properties = Properties(message_expiry_interval_seconds=seconds)
@@ -287,7 +288,7 @@ async def test_a_delayed_will_waits_for_the_client_or_the_end_of_its_session() -
                 setup, MQTT_5, name, clean_start=False, will=will(name, seconds), properties=properties
             )
             await client.close()
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         await server(setup, MQTT_5, "returns", clean_start=False)
         await server(setup, MQTT_5, "forgotten", clean_start=True)
         assert (await watcher.next_message()).topic == "wills/forgotten"
@@ -312,7 +313,7 @@ async def test_a_session_ends_when_its_client_stays_away_too_long() -> None:
         client = await server(setup, MQTT_5, "s", properties=kept)
         await client.subscribe("a")
         await client.close()
-        await eventually(lambda: setup.endpoint.publish("a", b"x") == 0)
+        await until(lambda: setup.endpoint.publish("a", b"x") == 0)
         client = await PacketClient.open(setup, MQTT_5)
         assert not (await client.connect(SERVER, client_id="s", clean_start=False)).session_present
 
@@ -324,7 +325,7 @@ async def test_a_client_may_change_how_long_its_session_is_kept_when_it_leaves()
         await client.subscribe("a")
         await client.send(Disconnect(properties=Properties(session_expiry_interval_seconds=0)))
         assert await client.is_closed()
-        await eventually(lambda: setup.counters.connections == 0)
+        await until(lambda: setup.counters.connections == 0)
         assert setup.endpoint.publish("a", b"x") == 0
         client = await server(setup, MQTT_5, "t")
         await client.send(Disconnect(properties=kept))
@@ -342,6 +343,6 @@ async def test_many_subscribers_come_and_go_while_messages_flow() -> None:
             assert (await guest.next_message()).payload == bytes([number])
             assert (await steady.next_message()).payload == bytes([number])
             await guest.close()
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         await asyncio.sleep(0)
         assert setup.endpoint._broker._allowance.used_bytes == 0

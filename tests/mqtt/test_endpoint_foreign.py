@@ -22,12 +22,12 @@ from endpoint_harness import (
     FakeIntake,
     PacketClient,
     Setup,
-    eventually,
     running,
 )
 
 from hortus.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
 from hortus.mqtt.packets import Connect, Publish, encode
+from waiting import PATIENCE_SECONDS, until
 
 VERSIONS = ["mqttv31", "mqttv311", "mqttv5"]
 PAHO_VERSIONS = {"mqttv31": paho.MQTTv31, "mqttv311": paho.MQTTv311, "mqttv5": paho.MQTTv5}
@@ -42,7 +42,7 @@ async def run(command: list[str]) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         output, _ = await process.communicate()
     assert process.returncode == 0, output
     return output.decode()
@@ -59,7 +59,7 @@ async def mosquitto_sub(setup: Setup, *options: str) -> AsyncIterator[asyncio.su
         *mosquitto("sub", setup, SERVER, SERVER_PASSWORD, "-v", *options), stdout=asyncio.subprocess.PIPE
     )
     try:
-        await eventually(lambda: subscription_count(setup) > subscribed_before)
+        await until(lambda: subscription_count(setup) > subscribed_before)
         yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -69,7 +69,7 @@ async def mosquitto_sub(setup: Setup, *options: str) -> AsyncIterator[asyncio.su
 
 async def next_line_with(process: asyncio.subprocess.Process, text: str) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             line = (await process.stdout.readline()).decode().strip()
             if text in line:
@@ -109,7 +109,7 @@ async def test_mosquitto_pub_sends_a_large_picture() -> None:
         picture = bytes(range(256)) * 20_000
         command = mosquitto("pub", setup, KIT, PASSWORD, "-q", "1", "-t", f"kit/{KIT}/media", "-s")
         process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await process.communicate(picture)
         assert setup.intake.messages == [(f"kit/{KIT}/media", picture)]
 
@@ -118,7 +118,7 @@ async def test_mosquitto_pub_learns_of_a_wrong_password() -> None:
     async with running() as setup:
         command = mosquitto("pub", setup, KIT, b"wrong", "-q", "1", "-t", RAW, "-m", "x")
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             _, errors = await process.communicate()
         assert process.returncode == 4, errors
 
@@ -142,17 +142,17 @@ async def test_paho_publishes_and_subscribes(version: str, qos: int) -> None:
         client.connect_async("127.0.0.1", setup.port)
         client.loop_start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await subscribed.wait()
             published = [client.publish(RAW, bytes([number]), qos) for number in range(50)]
-            await eventually(lambda: len(setup.intake.offered) == min(50, 20 if qos else 50))
+            await until(lambda: len(setup.intake.offered) == min(50, 20 if qos else 50))
             assert qos == 0 or not any(each.is_published() for each in published)
             # 20 in flight, then the next when they are acknowledged.
             while len(setup.intake.offered) < 50 or setup.intake.open:
                 setup.intake.settle_all()
                 await asyncio.sleep(0.005)
-            await eventually(lambda: all(each.is_published() for each in published))
-            await eventually(lambda: len(received) == 50)
+            await until(lambda: all(each.is_published() for each in published))
+            await until(lambda: len(received) == 50)
             assert received == [(RAW, bytes([number]), qos) for number in range(50)]
         finally:
             client.disconnect()
@@ -176,11 +176,11 @@ async def test_gmqtt_publishes_and_subscribes(version: int) -> None:
         await client.connect("127.0.0.1", setup.port, version=version)
         try:
             client.subscribe("kit/#", qos=2)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await subscribed.wait()
             for qos in (0, 1, 2):
                 client.publish(RAW, bytes([qos]), qos=qos)
-            await eventually(lambda: len(received) == 3)
+            await until(lambda: len(received) == 3)
             assert sorted(received) == [(RAW, bytes([qos]), qos) for qos in (0, 1, 2)]
         finally:
             await client.disconnect()
@@ -230,7 +230,7 @@ async def test_the_packets_of_the_codec_are_understood_by_mosquitto(unused_tcp_p
 
 
 async def open_when_listening(port: int, level: int) -> PacketClient:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)

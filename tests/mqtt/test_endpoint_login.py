@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from endpoint_harness import KIT, RAW, SERVER, PacketClient, eventually, running
+from endpoint_harness import KIT, RAW, SERVER, PacketClient, running
 
 from hortus.errors import OperationalError
 from hortus.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
@@ -24,6 +24,7 @@ from hortus.mqtt.packets import (
     Publish,
     ReasonCode,
 )
+from waiting import until
 
 
 @pytest.mark.parametrize(("level", "code"), [(MQTT_3_1, 4), (MQTT_3_1_1, 4), (MQTT_5, 0x86)])
@@ -111,7 +112,7 @@ async def test_packets_behind_connect_are_read_after_the_password_is_checked() -
         client = await PacketClient.open(setup)
         connect = Connect(client_id="", username=KIT, password=b"kit password")
         await client.send(connect, Publish(RAW, b"x" * 20_000, 1, 1), Pingreq())
-        await eventually(lambda: setup.accounts.asked)
+        await until(lambda: setup.accounts.asked)
         assert setup.intake.messages == []
         setup.accounts.delay.set()
         answers = [await client.next() for _ in range(3)]
@@ -123,7 +124,7 @@ async def test_a_kit_cut_off_while_its_old_password_is_checked_does_not_come_in(
         setup.accounts.delay = asyncio.Event()
         client = await PacketClient.open(setup)
         await client.send(Connect(client_id="", username=KIT, password=b"kit password"))
-        await eventually(lambda: setup.accounts.asked)
+        await until(lambda: setup.accounts.asked)
         setup.endpoint.disconnect_kit(KIT)
         setup.accounts.delay.set()
         assert await client.is_closed()
@@ -149,7 +150,7 @@ async def test_who_is_silent_longer_than_promised_is_cut_off_and_told() -> None:
 async def test_there_are_bounded_places_for_strangers_and_for_all() -> None:
     async with running(max_connections=3, max_unauthenticated_connections=1) as setup:
         stranger = await PacketClient.open(setup)
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         assert await (await PacketClient.open(setup)).is_closed()
         assert (await stranger.connect()).reason_code == 0
         await PacketClient.connected(setup)
@@ -208,9 +209,9 @@ async def test_stopping_waits_for_open_messages_and_says_goodbye() -> None:
         old = await PacketClient.connected(setup)
         new = await PacketClient.connected(setup, SERVER, level=MQTT_5)
         await old.send(Publish(RAW, b"x", 1, 1))
-        await eventually(lambda: setup.intake.open)
+        await until(lambda: setup.intake.open)
         stopping = asyncio.create_task(setup.endpoint.stop())
-        await eventually(lambda: not setup.endpoint.addresses)
+        await until(lambda: not setup.endpoint.addresses)
         setup.intake.settle_all()
         assert await old.next() == Puback(packet_id=1)
         assert await new.next() == Disconnect(reason_code=ReasonCode.SERVER_SHUTTING_DOWN)
@@ -224,7 +225,7 @@ async def test_stopping_does_not_wait_for_ever() -> None:
         setup.intake.settles_at_once = False
         kit = await PacketClient.connected(setup)
         await kit.send(Publish(RAW, b"x", 1, 1))
-        await eventually(lambda: setup.intake.open)
+        await until(lambda: setup.intake.open)
         await setup.endpoint.stop()
         assert await kit.is_closed()
         setup.intake.settle_all()

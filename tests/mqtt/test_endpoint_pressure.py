@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, eventually, running
+from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, running
 
 from hortus.mqtt.endpoint.uploads import Uploads
 from hortus.mqtt.packets import (
@@ -23,6 +23,7 @@ from hortus.mqtt.packets import (
     ReasonCode,
     encode,
 )
+from waiting import until
 
 MEDIA = f"kit/{KIT}/media"
 MIB = 1024 * 1024
@@ -70,7 +71,7 @@ async def test_a_publisher_that_comes_while_the_intake_is_saturated_is_held_afte
             kit = await PacketClient.connected(setup)
             await kit.send(Publish(RAW, b"x", 1, 1))
             assert await kit.next() == Puback(packet_id=1)
-            await eventually(lambda held=number + 1: paused(setup) == held)  # type: ignore[misc]
+            await until(lambda held=number + 1: paused(setup) == held)  # type: ignore[misc]
         assert len(setup.intake.waiting) == 1
         setup.intake.relieve()
         assert paused(setup) == 0
@@ -82,11 +83,11 @@ async def test_an_intake_that_never_settles_takes_a_bounded_number_of_messages()
         kit = await PacketClient.connected(setup)
         total = 60_000
         kit.send_without_waiting(stream_of(total, b"x" * 100))
-        await eventually(lambda: paused(setup) == 1)
+        await until(lambda: paused(setup) == 1)
         # At most what one read of the socket brings beyond the limit.
         assert 100 <= len(intake.open) <= 100 + 256 * 1024 // 100
         while len(intake.offered) < total:
-            await eventually(lambda: intake.open)
+            await until(lambda: intake.open)
             intake.settle_all()
             await asyncio.sleep(0)
         intake.settle_all()
@@ -102,10 +103,10 @@ async def test_unsettled_bytes_are_bounded_over_all_connections() -> None:
         for kit in kits:
             for packet_id in range(1, 11):
                 kit.send_without_waiting(encode(Publish(MEDIA, b"x" * 200_000, 1, packet_id), 4))
-        await eventually(lambda: paused(setup) == 5)
+        await until(lambda: paused(setup) == 5)
         assert setup.endpoint.unsettled_bytes < 2 * MIB
         while len(intake.offered) < 50:
-            await eventually(lambda: intake.open)
+            await until(lambda: intake.open)
             intake.settle_all()
             await asyncio.sleep(0)
         intake.settle_all()
@@ -133,7 +134,7 @@ async def test_an_upload_that_hangs_is_cut_off_and_gives_its_place_back() -> Non
     async with running(max_upload_bytes=MIB, upload_grace_seconds=0.1, upload_bytes_per_second=MIB) as setup:
         hanging = await PacketClient.connected(setup, level=MQTT_5)
         await hanging.send_bytes(encode(Publish(MEDIA, b"x" * 900_000, 1, 1), MQTT_5)[:50_000])
-        await eventually(lambda: setup.endpoint._parts.uploads.granted_bytes)
+        await until(lambda: setup.endpoint._parts.uploads.granted_bytes)
         waiting = await PacketClient.connected(setup)
         waiting.send_without_waiting(encode(Publish(MEDIA, b"x" * 900_000, 1, 1), MQTT_3_1_1))
         assert await hanging.next() == Disconnect(reason_code=ReasonCode.MESSAGE_RATE_TOO_HIGH)
@@ -243,7 +244,7 @@ async def test_a_slow_subscriber_at_qos_1_is_cut_off() -> None:
             await kit.send(Publish(RAW, b"x" * 1000, 1, packet_id))
             assert await kit.next() == Puback(packet_id=packet_id)
             assert packet_id < 10_000
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         assert setup.endpoint._broker._allowance.used_bytes == 0
 
 
@@ -251,7 +252,7 @@ async def test_a_publisher_that_never_reads_its_acknowledgements_is_cut_off() ->
     async with running(max_unsent_bytes=4096, max_unread_answer_bytes=4096) as setup:
         kit = await PacketClient.connected(setup)
         kit.pause_reading()
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         stream = encode(Pingreq(), 4) * 50_000
         while setup.counters.connections:
             kit.send_without_waiting(stream)
@@ -271,7 +272,7 @@ async def test_sessions_of_the_absent_are_bounded_in_number_and_size() -> None:
             client = await PacketClient.connected(setup, SERVER, client_id=f"c{number}", clean_start=False)
             await client.subscribe("news")
             await client.close()
-            await eventually(lambda: setup.counters.connections == 0)
+            await until(lambda: setup.counters.connections == 0)
         for _ in range(100):
             setup.endpoint.publish("news", b"x" * 1000)
         assert setup.endpoint._broker._allowance.used_bytes <= 20_000
@@ -312,7 +313,7 @@ async def test_an_account_pushes_out_only_its_own_sessions() -> None:
         for username, client_id in ((SERVER, "s"), (KIT, "a"), (KIT, "b")):
             client = await PacketClient.connected(setup, username, client_id=client_id, clean_start=False)
             await client.close()
-            await eventually(lambda: setup.counters.connections == 0)
+            await until(lambda: setup.counters.connections == 0)
         present = []
         for username, client_id in ((SERVER, "s"), (KIT, "a"), (KIT, "b")):
             client = await PacketClient.open(setup)
@@ -334,7 +335,7 @@ async def test_delayed_refusals_take_no_places_and_are_bounded() -> None:
     ) as setup:
         delayed = await PacketClient.open(setup)
         await delayed.send(Connect(client_id="", username=KIT, password=b"wrong"))
-        await eventually(lambda: setup.counters.failed_logins == 1)
+        await until(lambda: setup.counters.failed_logins == 1)
         at_once = await PacketClient.open(setup)
         assert (await at_once.connect(KIT, password=b"wrong")).reason_code == 4
         assert await at_once.is_closed()
@@ -349,20 +350,20 @@ async def test_a_large_medium_that_waits_holds_up_no_readings() -> None:
     ) as setup:
         camera, other = await PacketClient.connected(setup), await PacketClient.connected(setup)
         camera.send_without_waiting(encode(Publish(MEDIA, b"x" * 700_000, 1, 1), MQTT_3_1_1))
-        await eventually(lambda: intake.offered)
+        await until(lambda: intake.offered)
         for kit in (camera, other):
             await kit.send(Publish(RAW, b"reading", 1, 2))
-        await eventually(lambda: len(intake.offered) == 3)
+        await until(lambda: len(intake.offered) == 3)
         assert paused(setup) == 0
         assert setup.endpoint._parts.uploads.granted_bytes > 700_000
         # The next large one waits for the first, wherever it comes from.
         other.send_without_waiting(encode(Publish(MEDIA, b"y" * 700_000, 1, 3), MQTT_3_1_1))
-        await eventually(lambda: paused(setup) == 1)
+        await until(lambda: paused(setup) == 1)
         assert len(intake.offered) == 3
         intake.settle_all()
         assert {await camera.next(), await camera.next()} == {Puback(packet_id=1), Puback(packet_id=2)}
         assert await other.next() == Puback(packet_id=2)
-        await eventually(lambda: len(intake.offered) == 4)
+        await until(lambda: len(intake.offered) == 4)
         intake.settle_all()
         assert await other.next() == Puback(packet_id=3)
         assert setup.endpoint._parts.uploads.granted_bytes == 0
@@ -373,9 +374,9 @@ async def test_a_large_medium_of_a_connection_that_is_gone_keeps_its_place_until
     async with running(intake=intake, max_upload_bytes=MIB) as setup:
         camera = await PacketClient.connected(setup)
         camera.send_without_waiting(encode(Publish(MEDIA, b"x" * 700_000, 1, 1), MQTT_3_1_1))
-        await eventually(lambda: intake.offered)
+        await until(lambda: intake.offered)
         await camera.close()
-        await eventually(lambda: not setup.endpoint._directory.all())
+        await until(lambda: not setup.endpoint._directory.all())
         assert setup.endpoint._parts.uploads.granted_bytes > 700_000
         intake.settle_all()
         assert setup.endpoint._parts.uploads.granted_bytes == 0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import uvloop
-from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, eventually, running
+from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, running
 
 from hortus.mqtt.packets import (
     MQTT_3_1,
@@ -31,6 +31,7 @@ from hortus.mqtt.packets import (
     Will,
     encode,
 )
+from waiting import until
 
 TOPICS = [
     RAW,
@@ -137,7 +138,7 @@ async def storm(seed: int) -> None:
             intake.settle_all()
             return setup.counters.connections == 0 and setup.endpoint.unsettled_messages == 0
 
-        await eventually(is_quiet)
+        await until(is_quiet)
         parts = setup.endpoint._parts
         assert (setup.endpoint.unsettled_bytes, parts.uploads.granted_bytes) == (0, 0)
         assert parts.gate._publishers == set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, PacketClient, eventually, running
+from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, PacketClient, running
 
 from hortus.mqtt.packets import (
     MQTT_3_1_1,
@@ -18,6 +18,7 @@ from hortus.mqtt.packets import (
     ReasonCode,
     Will,
 )
+from waiting import until
 
 WRONG_TOPICS = {
     f"kit/{OTHER_KIT}/measurement/raw": "topic-not-allowed",
@@ -162,7 +163,7 @@ async def test_the_will_of_a_kit_is_held_to_the_same_rules() -> None:
         for topic in (RAW, "elsewhere"):
             kit = await PacketClient.connected(setup, will=Will(topic=topic, payload=b"gone", qos=1))
             await kit.close()
-        await eventually(lambda: setup.intake.messages and setup.quarantine.kept)
+        await until(lambda: setup.intake.messages and setup.quarantine.kept)
         assert setup.intake.messages == [(RAW, b"gone")]
         assert setup.quarantine.kept == [(KIT, "elsewhere", b"gone", "topic-outside-contract")]
 
@@ -205,9 +206,9 @@ async def test_a_kit_that_was_cut_off_has_a_new_session_that_stays() -> None:
         setup.endpoint.publish(response, b"x")
         new = await PacketClient.connected(setup, client_id="x", clean_start=False)
         assert await old.is_closed()
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         await new.close()
-        await eventually(lambda: setup.counters.connections == 0)
+        await until(lambda: setup.counters.connections == 0)
         again = await PacketClient.open(setup)
         assert (await again.connect(client_id="x", clean_start=False)).session_present
         assert setup.endpoint._broker._allowance.used_bytes == 0
@@ -226,9 +227,9 @@ async def test_presence_is_told_for_the_first_and_the_last_connection_of_a_kit()
         second = await PacketClient.connected(setup)
         assert setup.endpoint.is_kit_connected(KIT)
         await first.close()
-        await eventually(lambda: setup.counters.connections == 1)
+        await until(lambda: setup.counters.connections == 1)
         assert setup.presence == [(KIT, True)]
         await second.close()
-        await eventually(lambda: setup.counters.connections == 0)
+        await until(lambda: setup.counters.connections == 0)
         assert setup.presence == [(KIT, True), (KIT, False)]
         assert not setup.endpoint.is_kit_connected(KIT)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -26,6 +26,7 @@ from hortus.gateway.spool import SPOOL_NAME, Spool
 from hortus.gateway.spool_file import SpoolFile
 from hortus.gateway.transport import TargetAddress, TargetClient
 from hortus.web.server import bind
+from waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,12 +53,6 @@ async def gateway(directory: Path, make_forwarder: MakeForwarder) -> AsyncIterat
         port = listener.getsockname()[1]
         async with running_gateway(listener, directory, make_forwarder, LIMITS):
             yield port
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 def forward_as_the_original(server_url: str, data: dict[str, Any]) -> requests.Response:

@@ -15,6 +15,7 @@ from hortus.database.url import DatabaseUrl
 from hortus.gateway.boards import register_board
 from hortus.gateway.gateways import add_gateway
 from hortus.gateway.receive import RECEIVE_PATH
+from waiting import PATIENCE_SECONDS
 from web_process import web_process
 
 ID = "0d5b6cb6-5d0e-4a4e-8e8c-3b8e1f6f2a11"
@@ -32,7 +33,10 @@ async def test_readings_acknowledged_by_a_web_process_outlive_it(
         token = await add_gateway(connection, "greenhouse")
         await register_board(connection, name="Basil", sensor_id=7)
     settings = {"DATABASE_URL": migrated_database_url, "TOKEN_SIGNER_KEY": str(key_file)}
-    async with web_process(tmp_path / "web.log", **settings) as web, httpx.AsyncClient(timeout=60) as client:
+    async with (
+        web_process(tmp_path / "web.log", **settings) as web,
+        httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
+    ):
         hello = await client.get(f"{web.base_url}/api/v1")
         assert (hello.status_code, hello.text) == (200, "Hello World!")
         bearer = {"Authorization": f"Bearer {token}"}

@@ -20,6 +20,7 @@ from hortus.quarantine.store import (
     show_quarantined,
 )
 from ingest_world import World, now_ms
+from waiting import PATIENCE_SECONDS
 
 TOLERANCE_MS = 300_000
 HOUR_SECONDS = 3600
@@ -119,7 +120,7 @@ async def a_lock_is_awaited(world: World) -> None:
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(60), world.engine.connect() as connection:
+    async with asyncio.timeout(PATIENCE_SECONDS), world.engine.connect() as connection:
         # Each look in a transaction of its own, or it would see the same for ever.
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         while not await connection.scalar(text(waiting)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -35,9 +35,9 @@ from hortus.simulator.link import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from hortus.simulator.rpc_faults import RpcFaultPlan, parse_rpc_faults
 from hortus.web.server import bind, serving
+from waiting import until
 
 TOKEN_KEY = b"a key of the tests that signs tokens"
-PATIENCE_SECONDS = 60.0
 
 INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
 PERIPHERALS = (
@@ -50,21 +50,6 @@ PERIPHERALS = (
 )  # fmt: skip
 
 _numbers = itertools.count(1)
-
-
-async def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition (a function, or one that returns an awaitable); in vain, it is said for what."""
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                found = condition()
-                if isinstance(found, Awaitable):
-                    found = await found
-                if found:
-                    return
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain until {what}") from None
 
 
 class SettlingIntake:

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from rpc_world import RpcWorld, until
+from rpc_world import RpcWorld
 
 from hortus.wire.codec import decode_media
+from waiting import until
 
 
 def problem(response: httpx.Response) -> dict[str, Any]:

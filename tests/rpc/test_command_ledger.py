@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from rpc_world import RpcWorld, make_person, serving_api, until
+from rpc_world import RpcWorld, make_person, serving_api
 
 from hortus.commands.store import MOST_WAITING
+from waiting import until
 
 HEAT = {"method": "peripheralCommand", "peripheral": "Heater", "command": {"heat": 4}}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpc_world import INTERVALS, RpcWorld, until
+from rpc_world import INTERVALS, RpcWorld
 
 from hortus.kits.store import NewPeripheral, add_configuration
+from waiting import until
 
 
 async def state_of(world: RpcWorld, serial: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 
 from rpc_world import RpcWorld
 
-from web_process import environment
+from programs import environment
 
 
 async def hortus(*arguments: str, **settings: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from rpc_world import RpcWorld, rpc_world, until
+from rpc_world import RpcWorld, rpc_world
 
 from hortus.kits.store import CreatedKit
 from hortus.mqtt.topics import Channel, KitTopic
@@ -23,6 +23,7 @@ from hortus.wire.messages import (
     UptimeResult,
     VersionResult,
 )
+from waiting import until
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import aiomqtt
 import pytest
-from rpc_world import RpcWorld, until
+from rpc_world import RpcWorld
 from sqlalchemy.exc import IntegrityError
 
 from hortus.commands.command import Method, Question
@@ -31,6 +31,7 @@ from hortus.wire.messages import (
     UptimeCall,
     VersionCall,
 )
+from waiting import until
 
 HARMLESS_CALLS = (VersionCall, UptimeCall, PeripheralCommandCall)
 

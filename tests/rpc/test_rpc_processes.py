@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from rpc_world import PERIPHERALS, TOKEN_KEY, make_person, running_kit, until
+from rpc_world import PERIPHERALS, TOKEN_KEY, make_person, running_kit
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,10 +23,9 @@ from hortus.database.url import DatabaseUrl
 from hortus.kits.store import CreatedKit, KitStore, NewKit, add_configuration
 from hortus.simulator.rpc_faults import parse_rpc_faults
 from mosquitto_process import Mosquitto
-from web_process import environment, web_process
-
-# Several processes have to start, each of which loads half a second of libraries on a quiet machine.
-pytestmark = pytest.mark.timeout(300)
+from programs import environment
+from waiting import until
+from web_process import web_process
 
 
 @dataclass(slots=True, kw_only=True)

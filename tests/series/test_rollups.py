@@ -30,6 +30,7 @@ from hortus.database.partitions import Month
 from hortus.database.url import DatabaseUrl
 from hortus.series.charts import Span
 from hortus.series.rollups import roll_up, touch_history
+from waiting import PATIENCE_SECONDS
 
 HOUR_MS = 3_600_000
 
@@ -252,7 +253,7 @@ async def test_a_database_that_does_not_answer_ends_the_attempt_and_nothing_is_l
     job.terminate()
     await other.close()
     monkeypatch.undo()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await roll_up(connection, AFTER_ALL):  # until PostgreSQL has ended the session that was cut
             await asyncio.sleep(0.02)
     assert await rollups(connection, "series_hours") == plain_rollups(

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from virtual_kit_helpers import BAROMETER_ID, PASSWORD, SERIAL, FakeBroker, running, until
+from virtual_kit_helpers import BAROMETER_ID, PASSWORD, SERIAL, FakeBroker, running
 
 from hortus.errors import OperationalError
 from hortus.measurements.reasons import Reason
@@ -21,6 +21,7 @@ from hortus.simulator.options import KitCredentials, SimulatorOptions, Simulator
 from hortus.simulator.report import FileRecorder, KitCounts, ReadingKind, SentReading
 from hortus.wire.codec import decode_raw_measurement
 from hortus.wire.errors import WireError
+from waiting import until
 
 RAW = "measurement/raw"
 AGGREGATE = "measurement/aggregate"

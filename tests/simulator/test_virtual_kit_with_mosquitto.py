@@ -11,17 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from virtual_kit_helpers import (
-    BAROMETER_ID,
-    PASSWORD,
-    SERIAL,
-    STANDARD,
-    ScriptedServer,
-    free_port,
-    mosquitto,
-    running,
-    until,
-)
+from virtual_kit_helpers import BAROMETER_ID, PASSWORD, SERIAL, STANDARD, ScriptedServer, mosquitto, running
 
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.kit import VirtualKit
@@ -47,6 +37,8 @@ from hortus.wire.messages import (
     VersionResult,
 )
 from hortus.wire.rpc_codec import decode_kit_rpc_response, decode_server_rpc_request, encode_kit_rpc_request
+from programs import free_port
+from waiting import until
 
 # A minute of kit time in half a second: a barometer measures every 42 ms and reduces every 500 ms.
 SPEED = 120

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ from hortus.wire.messages import (
     ServerRpcResponse,
 )
 from hortus.wire.rpc_codec import decode_server_rpc_request, encode_server_rpc_response
+from waiting import until
 
 SERIAL = "k-3b4c-6d7f-8g9h"
 PASSWORD = "k7Yw!Rb3nT#dQ9m6Xc4Hg&Vp"
@@ -82,22 +83,6 @@ STANDARD = configuration(
     peripheral(1704, "Lamp", "AstroPlant LED panel", {}),
     peripheral(1705, "Camera", "Virtual random camera", {"schedule": []}),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition; a test that waits in vain fails with words instead of a time-out."""
-    try:
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain until {what}") from None
 
 
 @asynccontextmanager

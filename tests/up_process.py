@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,20 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 60.0
+from programs import environment, free_port
+from waiting import PATIENCE_SECONDS
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without settings of the machine that the tests happen to run on."""
-    ours = re.compile(r"HORTUS_|MQTT_|KAFKA_|DATABASE_URL|LOG_LEVEL")
-    kept = {name: value for name, value in os.environ.items() if not ours.match(name)}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", "HORTUS_GATEWAY_PORT": "0", **changes}
+def _environment(**settings: str) -> dict[str, str]:
+    """Without a port for boards, unless the test wants one: the usual one may be in use."""
+    return environment(**{"HORTUS_GATEWAY_PORT": "0", **settings})
 
 
 def hortus(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -37,8 +27,8 @@ def hortus(*arguments: object, **settings: str) -> subprocess.CompletedProcess[s
         [sys.executable, "-m", "hortus", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=90,
-        env=environment(**settings),
+        timeout=PATIENCE_SECONDS,
+        env=_environment(**settings),
         check=False,
     )
 
@@ -66,7 +56,7 @@ class Up:
                 ],
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env=_environment(),
                 start_new_session=True,
             )
 
@@ -75,7 +65,7 @@ class Up:
         return self.log.read_text("utf-8")
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._is_ready():
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
@@ -90,7 +80,7 @@ class Up:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -119,7 +109,7 @@ def publish(up: Up, kit: dict[str, Any], channel: str, payload: bytes, qos: int)
         ],
         input=payload,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     return done.returncode
