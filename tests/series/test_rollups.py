@@ -29,7 +29,7 @@ from hortus.database.engine import CONNECTION_FAILURES, open_engine
 from hortus.database.partitions import Month
 from hortus.database.url import DatabaseUrl
 from hortus.series.charts import Span
-from hortus.series.rollups import roll_up, touch_history
+from hortus.series.rollups import Backlog, roll_up, roll_up_some, touch_history
 from waiting import PATIENCE_SECONDS
 
 HOUR_MS = 3_600_000
@@ -61,11 +61,14 @@ readings = st.builds(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[Reading] | int]:
-    """Batches, with repetitions of what came before, and between them jobs: one, or two at once."""
+    """Batches, with repetitions of what came before, and between them jobs: one, or two at once.
+
+    Or (3) a job and requests at once that roll up what they need.
+    """
     pool = draw(st.lists(readings, min_size=1, max_size=30, unique_by=lambda reading: reading.id))
     return draw(
         st.lists(
-            st.lists(st.sampled_from(pool), min_size=1, max_size=8) | st.sampled_from([1, 2]),
+            st.lists(st.sampled_from(pool), min_size=1, max_size=8) | st.sampled_from([1, 2, 3]),
             min_size=1,
             max_size=10,
         )
@@ -99,6 +102,11 @@ async def test_any_order_of_batches_and_jobs_gives_the_plain_aggregate(
                     # While it is stored, a job works: notes and readings become visible at any moment.
                     await asyncio.gather(nursery.store(third, step), roll_up(first, before))
                     stored += step
+                elif step == 3:
+                    backlog = Backlog(kit_id=nursery.kit.id, start=span.start, end=before)
+                    await asyncio.gather(
+                        roll_up(first, before), *(roll_up_some(each, backlog, 30) for each in (second, third))
+                    )
                 else:
                     await asyncio.gather(*(roll_up(each, before) for each in (first, second)[:step]))
                 points = await nursery.chart(engine, span, wished)

@@ -28,6 +28,7 @@ from hortus.media.objects import MediaObjects
 from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
 from hortus.plants.state import DEFAULT_FRESHNESS
+from hortus.series.catching_up import CatchingUp
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
 from hortus.web.sessions import Sessions
 
@@ -121,6 +122,7 @@ class Services:
         self.limits = RateLimits(parts.allowances)
         self.exports = Slots(parts.exports)
         self.replays = Slots(_REPLAYS)
+        self.rollups = CatchingUp(parts.connect)
         self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
         self._reading_engine = parts.reading_engine or parts.engine.execution_options(
             isolation_level="AUTOCOMMIT"

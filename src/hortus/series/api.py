@@ -14,22 +14,26 @@ from hortus.api.documentation import HIDDEN, problems
 from hortus.api.kit_access import access_to_kit
 from hortus.api.objects import ApiObject
 from hortus.api.parameters import Identifier, TimeInQuery, integer_text, require_order
-from hortus.api.parts import UsedServices
+from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.problems import not_found
+from hortus.api.problems import not_found, unavailable
 from hortus.api.replies import JsonReply, format_time
 from hortus.kits.api import KitSerial
+from hortus.series.catching_up import StillRollingUp, is_far_behind
 from hortus.series.chart_store import Points, chart
-from hortus.series.charts import Source, Span
+from hortus.series.charts import EARLIEST, EPOCH, Source, Span, finest_rolled_up
 from hortus.series.freshness import Freshness
 from hortus.series.listing import ListedSeries, list_series
+from hortus.series.rollups import Backlog
 from hortus.series.store import Series, SeriesQuantity, ensure_series_of_kit, find_series, series_are_missing
+from hortus.web.database_access import database_failures_translated
 
 router = APIRouter(tags=["Series"])
 
 MOST_POINTS = 5000
 _DEFAULT_POINTS = 500
 _DEFAULT_SPAN = timedelta(hours=24)
+_RETRY_SECONDS = 5
 
 SeriesId = Annotated[Identifier, Path(alias="seriesId")]
 PointsInQuery = Annotated[
@@ -103,11 +107,19 @@ class SeriesPoints(ApiObject):
     summary="A kit's series",
 )
 async def list_series_of_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
-    """What the kit measured and is to measure, with the last values and how fresh they are."""
+    """What the kit measured and is to measure, with the last values and how fresh they are.
+
+    503 with `Retry-After` if many readings are to be summed up first.
+    """
     now = services.clock()
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
+        backlog = Backlog(kit_id=access.kit_id, start=EARLIEST, end=_this_hour(now))
+        is_behind = await is_far_behind(connection, backlog)
+    if is_behind:
+        await _catch_up(services, backlog)
+    async with services.reading() as connection:
         if await series_are_missing(connection, access.kit_id):
             async with services.writing() as writing:
                 await ensure_series_of_kit(writing, access.kit_id)
@@ -133,6 +145,7 @@ async def chart_series(
     """The readings themselves if they are few enough, else figures of buckets of equal width.
 
     `from` is included, `to` is not. Without `to`, until now; without `from`, the 24 hours before `to`.
+    503 with `Retry-After` if many readings are to be summed up first.
     """
     require_order(start, end)
     now = services.clock()
@@ -144,8 +157,28 @@ async def chart_series(
         series = await find_series(connection, access.kit_id, series_id)
         if series is None:
             raise not_found()
+        whole = span.widened(finest_rolled_up(span, points).width_seconds)
+        backlog = Backlog(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
+        is_behind = await is_far_behind(connection, backlog)
+    if is_behind:
+        await _catch_up(services, backlog)
+    async with services.reading() as connection:
         found = await chart(connection, series, span, points)
     return JsonReply(_points_object(series, found))
+
+
+def _this_hour(now: datetime) -> datetime:
+    """Return when the present hour began, which is left to the next: each reading touches it."""
+    return now - (now - EPOCH) % timedelta(hours=1)
+
+
+async def _catch_up(services: Services, backlog: Backlog) -> None:
+    """Roll up what the answer needs. Raises Problem 503 if that takes too long, DatabaseNotAnswering."""
+    try:
+        with database_failures_translated():
+            await services.rollups.catch_up(backlog)
+    except StillRollingUp as error:
+        raise unavailable(str(error), _RETRY_SECONDS) from error
 
 
 def _series_object(series: ListedSeries, now: datetime) -> dict[str, Any]:

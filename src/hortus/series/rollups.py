@@ -13,7 +13,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 10.0
 _HOURS_AT_ONCE = 100
+# Of a kit whose ten series have a reading a second each, these are a second of work.
+_HOURS_OF_A_REQUEST = 20
+_BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
 # A database that is this slow is gone without a word; the job begins anew with another connection.
 _LONGEST_SECONDS = 300.0
@@ -49,7 +53,8 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
     done = 0
     for row in await connection.fetch(_KITS_DUE, before, timeout=_LONGEST_SECONDS):
         try:
-            while hours := await _roll_up_hours(connection, row["kit_id"], before):
+            backlog = Backlog(kit_id=row["kit_id"], start=_BEFORE_ALL, end=before)
+            while hours := await _roll_up_hours(connection, backlog, _HOURS_AT_ONCE):
                 done += hours
         except asyncpg.PostgresError:
             if connection.is_closed():
@@ -57,6 +62,25 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
             # One kit's trouble must not keep all others from being rolled up; it is tried again next time.
             log.exception("the readings of the kit with id %d could not be rolled up", row["kit_id"])
     return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Hours of one kit that a request waits for: touched ones that begin in this span (its end excluded)."""
+
+    kit_id: int
+    start: datetime
+    end: datetime
+
+
+async def roll_up_some(connection: asyncpg.Connection, backlog: Backlog, lock_seconds: float) -> int:
+    """Roll up the newest hours of a backlog, few enough to take about a second; return how many.
+
+    0 means that there are none left, or that somebody is deleting what they belong to. A kit that another
+    process works on is waited for: it does what is wanted here. Raises asyncpg.LockNotAvailableError if that
+    takes longer than `lock_seconds`, and what a failing database raises.
+    """
+    return await _roll_up_hours(connection, backlog, _HOURS_OF_A_REQUEST, lock_seconds)
 
 
 async def touch_history(connection: asyncpg.Connection, kit_id: int) -> None:
@@ -68,28 +92,48 @@ class _KitIsChanging(Exception):
     """Somebody is deleting peripherals of the kit; their readings are gone soon, or the delete is undone."""
 
 
-async def _roll_up_hours(connection: asyncpg.Connection, kit_id: int, before: datetime) -> int:
-    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now."""
+async def _roll_up_hours(
+    connection: asyncpg.Connection, backlog: Backlog, most: int, lock_seconds: float | None = None
+) -> int:
+    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now.
+
+    Without `lock_seconds`, a kit that another process works on is left to it.
+    """
     try:
         async with _patience_for(connection), connection.transaction():
             # If the machine fails, notes and rollups of this transaction are lost together, so it may be lazy.
             await connection.execute("SET LOCAL synchronous_commit = off")
-            if not await connection.fetchval(_LOCK_KIT, kit_id):
+            if not await _lock_kit(connection, backlog.kit_id, lock_seconds):
                 return 0
-            hours = [row["hour"] for row in await connection.fetch(_HOURS_DUE, kit_id, before, _HOURS_AT_ONCE)]
+            due = await connection.fetch(_HOURS_DUE, backlog.kit_id, backlog.start, backlog.end, most)
+            hours = [row["hour"] for row in due]
             if hours:
-                await connection.execute(_TAKE_NOTES, kit_id, hours)
-                peripheral_ids = await _hold_peripherals(connection, kit_id)
-                changed = await connection.fetch(_COMPUTE_HOURS, kit_id, hours, peripheral_ids)
-                await connection.execute(
-                    _COMPUTE_DAYS,
-                    [row["peripheral_id"] for row in changed],
-                    [row["quantity_type_id"] for row in changed],
-                    [row["day"] for row in changed],
-                )
+                await _compute(connection, backlog.kit_id, hours)
             return len(hours)
     except _KitIsChanging:
         return 0
+
+
+async def _lock_kit(connection: asyncpg.Connection, kit_id: int, lock_seconds: float | None) -> bool:
+    """Get the kit for this transaction; return whether that was possible."""
+    if lock_seconds is None:
+        return bool(await connection.fetchval(_TRY_LOCK_KIT, kit_id))
+    await connection.execute(f"SET LOCAL lock_timeout = '{max(1.0, lock_seconds * 1000):.0f}ms'")
+    await connection.execute(_LOCK_KIT, kit_id)
+    return True
+
+
+async def _compute(connection: asyncpg.Connection, kit_id: int, hours: list[datetime]) -> None:
+    """Take the notes of these hours, and compute them and their days anew. Raises _KitIsChanging."""
+    await connection.execute(_TAKE_NOTES, kit_id, hours)
+    peripheral_ids = await _hold_peripherals(connection, kit_id)
+    changed = await connection.fetch(_COMPUTE_HOURS, kit_id, hours, peripheral_ids)
+    await connection.execute(
+        _COMPUTE_DAYS,
+        [row["peripheral_id"] for row in changed],
+        [row["quantity_type_id"] for row in changed],
+        [row["day"] for row in changed],
+    )
 
 
 @asynccontextmanager
@@ -124,10 +168,19 @@ SELECT kit_id FROM noted
 WHERE EXISTS (SELECT FROM series_touched_hours t WHERE t.kit_id = noted.kit_id AND t.hour < $1)
 """
 
-_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
+_TRY_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
+_LOCK_KIT = "SELECT pg_advisory_xact_lock(hashtext('hortus rollups'), $1)"
 
+# From one hour to the next in the index: each may have been noted thousands of times.
 _HOURS_DUE = """
-SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = $1 AND hour < $2 ORDER BY hour DESC LIMIT $3
+WITH RECURSIVE due (hour) AS (
+    SELECT max(hour) FROM series_touched_hours WHERE kit_id = $1 AND hour >= $2 AND hour < $3
+    UNION ALL
+    SELECT (SELECT max(t.hour) FROM series_touched_hours t
+            WHERE t.kit_id = $1 AND t.hour >= $2 AND t.hour < due.hour)
+    FROM due WHERE due.hour IS NOT NULL
+)
+SELECT hour FROM due WHERE hour IS NOT NULL LIMIT $4
 """
 
 _TAKE_NOTES = "DELETE FROM series_touched_hours WHERE kit_id = $1 AND hour = ANY($2::timestamptz[])"
