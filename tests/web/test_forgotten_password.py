@@ -21,7 +21,8 @@ from hortus.messages.delivery import MessageDelivery
 from hortus.messages.reset_mail import QueuedResetMailer
 from hortus.messages.sealing import Seal
 from hortus.web.database_access import DatabaseNotAnswering
-from mail_server import MailServer, mail_server, text_of, until
+from mail_server import MailServer, mail_server, text_of
+from waiting import until
 
 TOKEN_KEY = b"the key that signs tokens in tests of pages"
 SEAL = Seal(TOKEN_KEY)
