@@ -8,20 +8,42 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 import uvloop
 from rich.console import Console
+from rich.text import Text
 
 from hortus.errors import HortusError
+from hortus.text import shown, shown_json, shown_lines
 
 T = TypeVar("T")
 
-# Without markup: names that people gave are printed, and "[/x]" in one must not end a command.
-console = Console(highlight=False, markup=False)
-messages = Console(stderr=True, highlight=False, markup=False)
+
+class Terminal(Console):
+    """A console to which texts of strangers can be printed, as sentences or in tables.
+
+    Without markup: "[/x]" in a name must not end a command. And what a terminal would obey is written out, line
+    breaks too: a topic with one must not look like two lines of ours.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text as it can be printed. Everything that is printed or in a table comes by here."""
+        return super().render_str(shown(text), **options)
+
+    def print_lines(self, text: str, **options: Any) -> None:
+        """Print a text whose line breaks belong to it, such as a description."""
+        self.print(Text(shown_lines(text)), **options)
+
+
+console = Terminal()
+messages = Terminal(stderr=True)
 
 DataDirOption = Annotated[
     Path | None,
@@ -63,15 +85,34 @@ def _first_foreseen(error: BaseException) -> HortusError | None:
 
 
 def _complain(sentence: str, exit_code: int) -> int:
-    messages.print(sentence, style="red", markup=False, soft_wrap=True)
+    messages.print_lines(sentence, style="red", soft_wrap=True)
     return exit_code
+
+
+class OneLineFormatter(logging.Formatter):
+    """Formats an event as one line, whatever strangers put into a topic, a client id or an error.
+
+    A traceback follows on lines of its own. They are indented, so that none can pass for an event.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the name in the standard library)
+        """Return the line of the event itself."""
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the lines of the traceback."""
+        return indent(shown_lines(super().formatException(ei)), "  ", lambda _line: True)
 
 
 def configure_logging(level: str) -> None:
     """Log one line per event to standard error."""
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLineFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for talkative in ("alembic", "uvicorn", "asyncio"):
         logging.getLogger(talkative).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
@@ -87,4 +128,4 @@ def stop_requested() -> asyncio.Event:
 
 def print_json(document: object) -> None:
     """Print a document for programs, on one line per element for people."""
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(shown_json(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()) + "\n")

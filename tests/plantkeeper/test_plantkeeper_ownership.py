@@ -354,3 +354,31 @@ async def test_bodies_are_bounded(keeper: PlantKeeper) -> None:
     owner = await keeper.gardener()
     large = {"name": "x", "remark": "x" * 200_000}
     assert_error(await call(keeper, owner, "POST", "/users/sensors", large), 413)
+
+
+# Texts
+
+
+async def test_names_and_remarks_hold_nothing_that_a_terminal_obeys(keeper: PlantKeeper) -> None:
+    owner = await keeper.gardener()
+    sensor_id = await keeper.sensor(owner)
+    for body in ({"name": "po\x1bt", "remark": ""}, {"name": "pot", "remark": "\u202ewindow"}):
+        refused = await call(keeper, owner, "POST", "/users/sensors", body)
+        assert_error(refused, 422)
+        assert "U+" in refused.json()["message"]
+    for body in ({"type": "Fic\nus"}, {"description": "\x07"}, {"type": " "}):
+        assert_error(await call(keeper, owner, "POST", "/general-plants", MONSTERA | body), 422)
+    blank = await call(keeper, owner, "POST", "/users/sensors", {"name": "  ", "remark": "by the\nwindow"})
+    assert (blank.status_code, blank.json()["name"], blank.json()["remark"]) == (
+        201,
+        "Sensor",
+        "by the\nwindow",
+    )
+    species = (await call(keeper, owner, "POST", "/general-plants", MONSTERA)).json()
+    plant = {"name": "Monty", "remark": "", "generalPlantId": species["id"], "sensorId": sensor_id}
+    assert_error(await call(keeper, owner, "POST", "/plants", plant | {"name": "Mon\u2028ty"}), 422)
+    made = await call(keeper, owner, "POST", "/plants", plant)
+    assert made.status_code == 201, made.text
+    path = f"/plants/{made.json()['id']}"
+    assert_error(await call(keeper, owner, "PATCH", path, {"name": "Mon\x1bty"}), 422)
+    assert (await call(keeper, owner, "PATCH", path, {"remark": "two\nlines"})).status_code == 200

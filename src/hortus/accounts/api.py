@@ -28,6 +28,7 @@ from hortus.api.permissions import Permission, permissions_of, within_scopes
 from hortus.api.problems import forbidden, not_found, unauthorized
 from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import ANY_TEXT, NAME
 from hortus.kits.api_objects import KitMembership, membership_object
 from hortus.kits.members import memberships_of_user
 
@@ -39,16 +40,18 @@ Username = Annotated[str, Path(description="In whatever case.")]
 class NewUserBody(JsonBody):
     """A person who signs up."""
 
-    username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40})]
-    password: Annotated[str, Field(json_schema_extra={"minLength": 1})]
-    email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255})]
+    username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
+    password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT]
 
 
 class ProfileBody(JsonBody):
     """What is to be different; absent and null leave a value as it is."""
 
-    display_name: Annotated[str | None, Field(json_schema_extra={"minLength": 1, "maxLength": 40})] = None
-    email_address: Annotated[str | None, Field(json_schema_extra={"format": "email", "maxLength": 255})] = None
+    display_name: Annotated[str | None, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), NAME] = None
+    email_address: Annotated[
+        str | None, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT
+    ] = None
     use_email_address_for_gravatar: bool | None = None
 
 

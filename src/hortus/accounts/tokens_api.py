@@ -60,6 +60,7 @@ from hortus.api.problems import (
 )
 from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import ANY_TEXT, NAME
 from hortus.errors import OperationalError
 from hortus.live.cookie_api import forget_live_cookie, set_live_cookie
 from hortus.web.database_access import database_failures_translated
@@ -78,34 +79,34 @@ _PAIR_EXAMPLE = {"username": "flora", "password": "It all adds up."}
 class LogInBody(JsonBody):
     """User name and password."""
 
-    username: str
-    password: str
+    username: Annotated[str, ANY_TEXT]
+    password: Annotated[str, ANY_TEXT]
 
 
 class RefreshBody(JsonBody):
     """A refresh token."""
 
-    refresh_token: str
+    refresh_token: Annotated[str, ANY_TEXT]
 
 
 class PasswordBody(JsonBody):
     """The present password, and the one to come."""
 
-    current_password: str
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    current_password: Annotated[str, ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
 
 
 class ResetRequestBody(JsonBody):
     """Whose password was forgotten."""
 
-    email_address: str
+    email_address: Annotated[str, ANY_TEXT]
 
 
 class ResetBody(JsonBody):
     """The token that was sent by mail, and the password to come."""
 
-    token: str
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1})]
+    token: Annotated[str, ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
 
 
 def _parse_time(value: Any) -> Any:
@@ -121,7 +122,7 @@ def _parse_scopes(value: Any) -> Any:
 class NewKeyBody(JsonBody):
     """A key to be made; without `expiresAt` it is valid for a year."""
 
-    name: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_KEY_NAME_CHARACTERS})]
+    name: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_KEY_NAME_CHARACTERS}), NAME]
     scopes: Annotated[
         list[Scope],
         BeforeValidator(_parse_scopes),

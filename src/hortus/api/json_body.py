@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from hortus.api.caller import is_anonymous
 from hortus.api.problems import Problem, invalid_json, payload_too_large, unsupported_media_type
+from hortus.api.texts import require_clean
 
 MOST_BODY_BYTES = 2_097_152
 MOST_ANONYMOUS_BODY_BYTES = 65_536
@@ -74,17 +75,23 @@ async def read_bytes(request: Request, most_bytes: int = MOST_BODY_BYTES) -> byt
 
 
 def parse_body(model: type[Document], value: Any) -> Document:
-    """Return the value as a model. Raises Problem 400 that names the first thing that is not as expected."""
+    """Return the value as a model.
+
+    Raises Problem 400 that names the first thing that is not as expected, or all texts that hold what they may
+    not.
+    """
     if not isinstance(value, dict):
         raise invalid_json("semantic", "The body must be a JSON object.")
     try:
-        return model.model_validate(value)
+        document = model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
         # Only its beginning: it may name values, as they have to be written.
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise invalid_json("semantic", f"{place}: {reason}.") from error
+    require_clean(document)
+    return document
 
 
 def _require_json_type(request: Request) -> None:

@@ -19,6 +19,7 @@ from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import OTHER, conflict, invalid_parameters, not_found
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import ANY_TEXT
 from hortus.commands.api_objects import KitCommand, command_object
 from hortus.commands.asking_api import PERMISSION_FOR, refusals_as_problems, require_success, result_reply
 from hortus.commands.command import Method, Question
@@ -41,7 +42,7 @@ class NewCommandBody(JsonBody):
     """A command. `peripheral` and `command` belong to `peripheralCommand` and to nothing else."""
 
     method: Literal["version", "uptime", "peripheralCommand"]
-    peripheral: str | None = None
+    peripheral: Annotated[str | None, ANY_TEXT] = None
     command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")] = None
     wait_seconds: Annotated[
         int, Field(ge=1, le=_MOST_PATIENCE_SECONDS, description="How long it may wait for its turn.")

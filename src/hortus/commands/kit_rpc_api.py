@@ -12,6 +12,7 @@ from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import GUARDED, WITH_BODY, Responses, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.parts import UsedServices
+from hortus.api.texts import ANY_TEXT
 from hortus.commands.asking_api import ask_and_wait, refusals_as_problems, require_success, result_reply
 from hortus.commands.command import Method, Question
 from hortus.kits.api import KitSerial
@@ -31,7 +32,7 @@ _WHATEVER: Responses = {
 class PeripheralCommandBody(JsonBody):
     """A command for a peripheral, which is named as in the kit's configuration."""
 
-    peripheral: str
+    peripheral: Annotated[str, ANY_TEXT]
     command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")]
 
 

@@ -13,6 +13,7 @@ from hortus.gateway.readings import LARGEST_SENSOR_ID
 from hortus.gateway.tables import BoardRow, GatewayRow, WaitingBoardRow, WaitingReadingRow
 from hortus.kits.store import NewPeripheral, add_configuration
 from hortus.kits.tables import KitRow
+from hortus.text import require_name
 
 BOARD_PERIPHERALS = (
     ("PlantKeeper thermometer", "Thermometer"),
@@ -264,3 +265,4 @@ async def _next_sensor_id(connection: AsyncConnection) -> int:
 def _check_name(name: str) -> None:
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise UsageError(f"A board's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
+    require_name("A board's name", name)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.errors import UsageError
 from hortus.gateway.tables import BoardRow, GatewayRow
+from hortus.text import require_name
 
 LOCAL_GATEWAY = "local"
 """The name of the gateway that is a part of this installation and has no token."""
@@ -51,6 +52,7 @@ async def add_gateway(connection: AsyncConnection, name: str) -> str:
     """Make a gateway and return its token, which is nowhere else. Raises GatewayExists or UsageError."""
     if not 1 <= len(name) <= LONGEST_NAME:
         raise UsageError(f"A gateway's name has 1 to {LONGEST_NAME} characters; this one has {len(name)}.")
+    require_name("A gateway's name", name)
     token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     try:
         async with connection.begin_nested():

@@ -23,6 +23,7 @@ from hortus.gateway.board_intake import BoardIntake, DatabaseAway, database_fail
 from hortus.gateway.gateways import gateway_with_token
 from hortus.gateway.readings import LARGEST_SENSOR_ID, ReceivedReading, SensorReading
 from hortus.intake import Intake
+from hortus.text import shown
 
 RECEIVE_PATH = "/api/v1/gateway/readings"
 MOST_READINGS = 1000
@@ -69,7 +70,7 @@ class DeliveredReading(_Document):
                 humidity=self.humidity,
                 light=self.light,
             ),
-            address=self.address.replace("\0", ""),
+            address=shown(self.address)[:64],
         )
 
 

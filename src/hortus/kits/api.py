@@ -20,6 +20,7 @@ from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import Reason, in_range, invalid_parameters, length_between
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import LINES, NAME
 from hortus.kits.api_objects import CreatedKit, Kit, kit_object
 from hortus.kits.details import (
     MOST_DESCRIPTION_CHARACTERS,
@@ -39,9 +40,11 @@ PAGE_SIZE = 100
 
 KitSerial = Annotated[str, Path(alias="kitSerial")]
 
-_Name = Annotated[str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS})]
+_Name = Annotated[
+    str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME
+]
 _Description = Annotated[
-    str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_DESCRIPTION_CHARACTERS})
+    str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_DESCRIPTION_CHARACTERS}), LINES
 ]
 _Latitude = Annotated[
     float | None, Field(json_schema_extra={"minimum": -MOST_LATITUDE, "maximum": MOST_LATITUDE})

@@ -30,6 +30,7 @@ from hortus.kits.store import (
 from hortus.presence.judgement import State
 from hortus.presence.store import read_presences
 from hortus.settings import read_settings
+from hortus.text import require_name
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Kits: make, list, give a new password, delete."
@@ -63,6 +64,7 @@ def create(
     """Make a kit and print its serial and password. The password is shown this once only."""
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise UsageError(f"A kit's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
+    require_name("A kit's name", name)
 
     async def work() -> tuple[CreatedKit, list[CreatedPeripheral]]:
         settings = read_settings()

@@ -28,6 +28,7 @@ from hortus.api.problems import (
     invalid_parameters,
 )
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import LINES
 from hortus.kits.api import KitSerial
 from hortus.kits.api_objects import (
     KitConfiguration,
@@ -61,13 +62,13 @@ _MOST_EXPLANATION_CHARACTERS = 2000
 class NewConfigurationBody(JsonBody):
     """A configuration to be made."""
 
-    description: str | None = None
+    description: Annotated[str | None, LINES] = None
 
 
 class ConfigurationChangeBody(JsonBody):
     """What is to be different. Null empties the description, and leaves anything else as it is."""
 
-    description: str | None = None
+    description: Annotated[str | None, LINES] = None
     controller_symbol_location: str | None = None
     controller_symbol: str | None = None
     control_rules: Annotated[Any, Field(description="See the page on control rules.")] = None

@@ -19,6 +19,7 @@ from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import ALREADY_EXISTS, NOT_FOUND, forbidden, invalid_parameters, length_between
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import NAME
 from hortus.kits.api_objects import Peripheral, peripheral_object
 from hortus.kits.configurations import (
     NameTaken,
@@ -58,14 +59,14 @@ class NewPeripheralBody(JsonBody):
     """A peripheral to be added; `configuration` as the definition's schema says."""
 
     peripheral_definition_id: Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
-    name: Annotated[str, Field(json_schema_extra=_NAME_RULE)]
+    name: Annotated[str, Field(json_schema_extra=_NAME_RULE), NAME]
     configuration: Any
 
 
 class PeripheralChangeBody(JsonBody):
     """What is to be different; absent and null leave a value as it is."""
 
-    name: Annotated[str | None, Field(json_schema_extra=_NAME_RULE)] = None
+    name: Annotated[str | None, Field(json_schema_extra=_NAME_RULE), NAME] = None
     configuration: Any = None
 
 

@@ -17,6 +17,7 @@ from hortus.api.parameters import Identifier
 from hortus.api.parts import Services, UsedServices
 from hortus.api.problems import OTHER, forbidden, invalid_parameters, length_between, not_found
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import NAME
 from hortus.messages.api_objects import (
     Message,
     NotificationChannel,
@@ -46,7 +47,9 @@ router = APIRouter(tags=["Messages"])
 SHOWN_MESSAGES = 100
 
 _ChannelId = Annotated[Identifier, Path(alias="channelId")]
-_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_CHANNEL_NAME_CHARACTERS})]
+_Name = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_CHANNEL_NAME_CHARACTERS}), NAME
+]
 _Url = Annotated[str, Field(json_schema_extra={"maxLength": MOST_URL_CHARACTERS, "writeOnly": True})]
 
 

@@ -15,6 +15,7 @@ from hortus.accounts.store import find_user
 from hortus.api.caller import Caller
 from hortus.api.json_body import JsonBody
 from hortus.api.parameters import LARGEST_ID, SMALLEST_ID
+from hortus.api.texts import LINES, NAME
 from hortus.gateway.readings import Quantity
 from hortus.plantkeeper.answers import (
     NO_ACCESS,
@@ -56,28 +57,28 @@ Whole = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
 class NewGeneralPlantBody(JsonBody):
     """A general plant to be described. All bounds belong to it: clients expect numbers."""
 
-    type: str
+    type: Annotated[str, NAME]
     humidity_min: Whole
     humidity_max: Whole
     light_min: Whole
     light_max: Whole
     temperature_min: float
     temperature_max: float
-    description: str
+    description: Annotated[str, LINES]
     image: str | None = None
 
 
 class GeneralPlantChangeBody(JsonBody):
     """What is to be different."""
 
-    type: str | None = None
+    type: Annotated[str | None, NAME] = None
     humidity_min: Whole | None = None
     humidity_max: Whole | None = None
     light_min: Whole | None = None
     light_max: Whole | None = None
     temperature_min: float | None = None
     temperature_max: float | None = None
-    description: str | None = None
+    description: Annotated[str | None, LINES] = None
     image: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from hortus.api.parameters import IdInBody
 from hortus.api.permissions import Permission
 from hortus.api.plant_access import PlantAccess, access_to_plant
 from hortus.api.problems import Problem
+from hortus.api.texts import LINES, NAME
 from hortus.plantkeeper.answers import (
     NO_ACCESS,
     Refused,
@@ -51,8 +52,8 @@ class ReferenceBody(JsonBody):
 class PlantChangeBody(JsonBody):
     """What is to be different. A sensor that is null unlinks the plant."""
 
-    name: str | None = None
-    remark: str | None = None
+    name: Annotated[str | None, NAME] = None
+    remark: Annotated[str | None, LINES] = None
     image: str | None = None
     general_plant: ReferenceBody | None = None
     general_plant_id: IdInBody | None = None
@@ -78,8 +79,8 @@ class PlantChangeBody(JsonBody):
 class NewPlantBody(PlantChangeBody):
     """A plant to be made; a general plant belongs to it, a sensor may."""
 
-    name: str
-    remark: str
+    name: Annotated[str, NAME]
+    remark: Annotated[str, LINES]
     user: OwnerBody | None = None
     user_id: IdInBody | None = None
 

@@ -88,7 +88,7 @@ async def register_sensor(
     )
     if (await connection.scalar(owned) or 0) >= MOST_SENSORS_PER_PERSON:
         raise UsageError(f"You have {MOST_SENSORS_PER_PERSON} sensors already, which is the most.")
-    board = await register_board(connection, name=name or "Sensor")
+    board = await register_board(connection, name=name if name.strip() else "Sensor")
     kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == board.sensor_id))
     assert kit_id is not None
     if remark:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from hortus.api.kit_access import KitAccess, access_to_kit_of_id
 from hortus.api.parameters import IdInBody
 from hortus.api.permissions import Permission
 from hortus.api.problems import Problem
+from hortus.api.texts import LINES
 from hortus.plantkeeper.answers import (
     NO_ACCESS,
     Refused,
@@ -49,7 +50,7 @@ class NewSensorBody(JsonBody):
     """A sensor to be registered; both texts may be empty."""
 
     name: str
-    remark: str
+    remark: Annotated[str, LINES]
     user_id: IdInBody | None = None
     user: OwnerBody | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from hortus.accounts.tokens import SESSION_LIFETIME
 from hortus.api.caller import Caller
 from hortus.api.json_body import JsonBody
 from hortus.api.rate_limits import network_of
+from hortus.api.texts import ANY_TEXT
 from hortus.plantkeeper.accounts import Account, delete_account, find_account, list_accounts
 from hortus.plantkeeper.answers import (
     NO_ACCESS,
@@ -38,25 +39,25 @@ from hortus.web.database_access import database_failures_translated
 class LogInBody(JsonBody):
     """E-mail address and password."""
 
-    email: str
-    password: str
+    email: Annotated[str, ANY_TEXT]
+    password: Annotated[str, ANY_TEXT]
 
 
 class NewUserBody(JsonBody):
     """A person who signs up. A role that they would like is not asked for."""
 
-    username: str
-    email: str
-    password: str
+    username: Annotated[str, ANY_TEXT]
+    email: Annotated[str, ANY_TEXT]
+    password: Annotated[str, ANY_TEXT]
 
 
 class UserChangeBody(JsonBody):
     """What is to be different. A new password needs the present one."""
 
-    username: str | None = None
-    email: str | None = None
-    password: str | None = None
-    current_password: str | None = None
+    username: Annotated[str | None, ANY_TEXT] = None
+    email: Annotated[str | None, ANY_TEXT] = None
+    password: Annotated[str | None, ANY_TEXT] = None
+    current_password: Annotated[str | None, ANY_TEXT] = None
 
 
 class UsersApi:

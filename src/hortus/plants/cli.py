@@ -55,9 +55,9 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
         plant = overview.plant
         table.add_row(
             str(plant.id),
-            Text(plant.name),
-            Text(plant.species_name or ""),
-            Text(plant.owner_username or ""),
+            plant.name,
+            plant.species_name or "",
+            plant.owner_username or "",
             ", ".join(dict.fromkeys(link.serial for link in links if link.until is None)),
             _condition(overview.condition),
         )
@@ -82,14 +82,15 @@ def show_command(plant_id: Identifier, as_json: JsonOption = False, data_dir: Da
         return
     plant = overview.plant
     console.print(
-        Text(f"{plant.name}, {plant.species_name or 'no species'}: ") + _condition(overview.condition)
+        console.render_str(f"{plant.name}, {plant.species_name or 'no species'}: ")
+        + _condition(overview.condition)
     )
     table = Table("Quantity", "Last value", "Measured", "Range", "Is")
     for state in overview.states:
         table.add_row(
-            Text(names[state.quantity_type_id]),
+            names[state.quantity_type_id],
             f"{state.reading.value:g}" if state.reading else "",
-            Text(_measured(overview, state)),
+            _measured(overview, state),
             _range(state.range),
             _condition(state.condition),
         )
@@ -115,7 +116,7 @@ def list_species_command(as_json: JsonOption = False, data_dir: DataDirOption = 
     table = Table("Id", "Name", "Built in", "Ranges")
     for species in found:
         built_in = "yes" if species.is_built_in else ""
-        table.add_row(str(species.id), Text(species.name), built_in, str(len(species.ranges)))
+        table.add_row(str(species.id), species.name, built_in, str(len(species.ranges)))
     console.print(table)
 
 
@@ -138,10 +139,10 @@ def show_species_command(
         return
     console.print(species.name, markup=False)
     if species.description:
-        console.print(species.description, markup=False)
+        console.print_lines(species.description)
     table = Table("Quantity", "Range")
     for quantity_type_id, each in sorted(species.ranges.items()):
-        table.add_row(Text(names[quantity_type_id]), _range(each))
+        table.add_row(names[quantity_type_id], _range(each))
     console.print(table)
 
 

@@ -16,6 +16,7 @@ from hortus.api.parts import UsedServices
 from hortus.api.plant_access import PlantAccess
 from hortus.api.problems import not_found
 from hortus.api.replies import JsonReply
+from hortus.api.texts import ANY_TEXT
 from hortus.plants.api_objects import PlantObject
 from hortus.plants.links import Link, Source, delete_link, end_link, link_plant
 from hortus.plants.plants_api import (
@@ -35,7 +36,7 @@ class NewLinkBody(JsonBody):
     """What measures a plant from `from` on (now, if absent): a whole kit, or one series of it."""
 
     kit_serial: str
-    peripheral_name: Annotated[str, Field(max_length=255)] | None = None
+    peripheral_name: Annotated[str, Field(max_length=255), ANY_TEXT] | None = None
     quantity_type_id: IdInBody | None = None
     since: Annotated[Time | None, Field(alias="from")] = None
 

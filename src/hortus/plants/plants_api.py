@@ -33,6 +33,7 @@ from hortus.api.problems import (
     unauthorized,
 )
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import LINES, NAME
 from hortus.kits.api import KitSerial
 from hortus.plants.api_objects import PlantObject, invalid_plant, plant_object
 from hortus.plants.links import AlreadyLinked, Source, link_plant
@@ -59,8 +60,8 @@ PAGE_SIZE = 100
 
 PlantId = Annotated[Identifier, Path(alias="plantId")]
 
-_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS})]
-_Remark = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS})]
+_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME]
+_Remark = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS}), LINES]
 
 _EXAMPLE = {"name": "Monty", "remark": "By the window.", "speciesId": 1, "kitSerial": "k-3467-bcdf-ghjk"}
 

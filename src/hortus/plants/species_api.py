@@ -27,6 +27,7 @@ from hortus.api.problems import (
     unauthorized,
 )
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.texts import LINES, NAME
 from hortus.plants.api_objects import SpeciesObject, invalid_plant, species_object
 from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant, TooMany
 from hortus.plants.species_store import (
@@ -47,8 +48,8 @@ PAGE_SIZE = 100
 
 SpeciesId = Annotated[Identifier, Path(alias="speciesId")]
 
-_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS})]
-_Description = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS})]
+_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME]
+_Description = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS}), LINES]
 
 _EXAMPLE = {
     "name": "Basil",

@@ -8,10 +8,12 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from hortus import __version__
 from hortus.alerts.wording import need_of
+from hortus.text import shown_lines
 from hortus.web import wording
 from hortus.web.sparkline import HEIGHT, WIDTH, polylines
 from hortus.web.viewer import ANONYMOUS, Viewer
@@ -40,6 +42,7 @@ class Templates:
             loader=PackageLoader("hortus.web"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_readable,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -73,6 +76,11 @@ class Templates:
     def _static(self, name: str) -> str:
         # The address changes with the content, so browsers may keep a file for ever.
         return f"/static/{name}?v={self.build}"
+
+
+def _readable(value: object) -> object:
+    """Return a value as a page shows it: what would turn the direction of its text, or end it, written out."""
+    return shown_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _fingerprint_of_static_files() -> str:
