@@ -19,7 +19,7 @@ demo: $(VENV)/.installed ## Run everything on this machine, with virtual kits (h
 
 .PHONY: test
 test: $(VENV)/.installed test-tools ## Run all tests, fetching what they need
-	$(RUN)/pytest $(PYTEST_ARGUMENTS)
+	$(RUN)/pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
 
 .PHONY: check
 check: $(VENV)/.installed ## Check format, style and types

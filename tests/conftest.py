@@ -20,7 +20,7 @@ from hortus.database.migrate import upgrade
 from hortus.definitions.store import load_definitions
 from hortus.plants.built_in_species import load_species
 
-pytest_plugins = ["ingest_fixtures"]
+pytest_plugins = ["ingest_fixtures", "two_workers"]
 
 # Where this is set, each program that a test starts would compile all of its modules anew: two seconds each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

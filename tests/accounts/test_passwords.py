@@ -77,7 +77,7 @@ def test_an_endless_password_is_refused_unread(monkeypatch):
     assert verify_password("x" * (MOST_PASSWORD_BYTES + 1), OLD_HASH) == NO
 
 
-@pytest.mark.parametrize("encoded", [None, OLD_HASH, hash_password("x")])
+@pytest.mark.parametrize("encoded", [None, OLD_HASH, hash_password("x")], ids=["none", "old", "present"])
 def test_the_same_work_is_done_whether_or_not_there_is_an_account(encoded, monkeypatch):
     work = []
     derive, check = module.hashlib.pbkdf2_hmac, PasswordHasher.verify

@@ -1,0 +1,39 @@
+"""How `make test` shares the tests between its workers: whole files, and long ones first.
+
+Most of the time a test waits for a program to start or to answer, and another can use the processor meanwhile.
+"""
+
+from __future__ import annotations
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Whichever is begun last decides how long one worker has nothing to do.
+_LONGEST_FIRST = ("faults", "commands", "kafka", "api", "rpc", "web", "gateway", "live", "broker", "deploy")
+
+# Their tests share what takes long to start, so one worker runs the folder.
+_TOGETHER = frozenset({"faults", "kafka"})
+
+
+def _folder(nodeid: str) -> str:
+    return nodeid.split("/")[1]
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives each worker a file at a time, or a folder of those that stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = _folder(nodeid)
+        return folder if folder in _TOGETHER else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    config.option.loadscopereorder = False  # it would begin with the files of most tests, which are quick ones
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        order = {folder: place for place, folder in enumerate(_LONGEST_FIRST)}
+        items.sort(key=lambda item: order.get(_folder(item.nodeid), len(order)))
