@@ -128,6 +128,27 @@ async def test_a_mail_arrives_over_starttls_with_exactly_what_was_said(
     assert await sealed_bodies(engine) == 0
 
 
+@pytest.mark.parametrize("address", ["demo@hortus.invalid", "demo@Hortus.INVALID", "demo@invalid"])
+async def test_no_mail_server_is_asked_about_an_address_that_is_surely_nobodys(
+    engine: AsyncEngine, server: MailServer, address: str
+) -> None:
+    """As that of the demonstration's person, on a server whose operator set up mail for others."""
+    user_id = await add_person(engine)
+    await queue(engine, user_id, recipient=address)
+    await queue(engine, user_id, recipient="flora@invalid.example")
+    async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
+        await until(lambda: no_longer_waiting(engine))
+    assert await states(engine) == [
+        (
+            "given-up",
+            "An address that ends in .invalid is nobody's, so no mail was sent. Give the account a real one.",
+        ),
+        ("accepted", None),
+    ]
+    assert [recipients for _, recipients in server.envelopes] == [["flora@invalid.example"]]
+    assert server.attempts == 1
+
+
 async def test_a_line_break_in_a_subject_adds_no_header(engine: AsyncEngine, server: MailServer) -> None:
     subject = "Monty\r\nBcc: everybody@example.org\n\nneeds\x00\u2028attention!"
     await queue(engine, await add_person(engine), subject=subject.replace("\x00", "\x01"))

@@ -7,6 +7,7 @@ answer decides between trying again and giving up (docs/decisions/0005-mail-by-s
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -21,6 +22,7 @@ from hortus.messages.tables import MOST_SUBJECT_CHARACTERS
 
 _SILENCE_SECONDS = 15.0
 _PERMANENT = range(500, 600)  # RFC 5321, 4.2.1
+_NOBODYS = re.compile(r"@(.+\.)?invalid", re.IGNORECASE)
 
 
 class MailDelivery:
@@ -33,6 +35,7 @@ class MailDelivery:
 
     def deliver(self) -> None:
         """Hand the mail over to the server. Raises NotDelivered."""
+        _require_possible(self._letter.recipient)
         try:
             mail = compose(self._account, self._letter)
             connection = self._connect()
@@ -95,6 +98,15 @@ def compose(account: MailAccount, letter: Letter) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.body)
     return mail
+
+
+def _require_possible(recipient: str) -> None:
+    """Refuse names that are reserved for never being anybody's (RFC 2606, 2), as that of the demonstration."""
+    if _NOBODYS.fullmatch(recipient[recipient.rfind("@") :]):
+        raise NotDelivered(
+            "An address that ends in .invalid is nobody's, so no mail was sent. Give the account a real one.",
+            permanent=True,
+        )
 
 
 def _in_words(error: Exception) -> NotDelivered:
