@@ -221,7 +221,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if not path or "SecretStr" not in str(field.annotation):
             return None, alias, False
         try:
-            return Path(path).read_text("utf-8").strip(), alias, False
+            # Empty counts as not set here too: who mounts secrets makes files for those that nobody has.
+            return Path(path).read_text("utf-8").strip() or None, alias, False
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             raise InvalidSettings(

@@ -42,6 +42,25 @@ def settings_by_name() -> dict[str, str]:
     }
 
 
+def defaults_by_name() -> dict[str, str]:
+    """What the program does without each variable, as text; empty where that is to do without."""
+    return {
+        str(field.validation_alias or name).upper(): "" if field.default is None else str(field.default)
+        for settings in (Settings, GatewaySettings)
+        for name, field in settings.model_fields.items()
+    }
+
+
+def variables_of(name: str) -> dict[str, str]:
+    """What a service of ours is given, files of secrets under the name of the secret."""
+    environment = OURS[name].get("environment") or {}
+    known = settings_by_name()
+    return {
+        variable if variable in known else variable.removesuffix("_FILE"): str(value)
+        for variable, value in environment.items()
+    }
+
+
 def command_of(service: dict[str, Any]) -> list[str]:
     """A service's arguments for `hortus`, with the defaults of what an operator may set."""
     return [_with_defaults(argument) for argument in service["command"]]
@@ -94,6 +113,68 @@ def test_every_variable_is_a_setting_and_every_secret_is_mounted(name: str) -> N
     assert mounted <= {str(value) for value in (service.get("environment") or {}).values()}, "of no use"
 
 
+# What the file itself decides: its broker and volumes are its own, and one box is not many.
+DECIDED_HERE = {
+    "HORTUS_DATA_DIR",
+    "MQTT_PORT",
+    "HORTUS_MQTT_TLS",
+    "HORTUS_MQTT_CA_FILE",
+    "HORTUS_BROKER_ADMIN_USERNAME",
+}
+
+
+def test_every_setting_reaches_a_service() -> None:
+    passed = {variable for name in OURS for variable in variables_of(name)}
+    assert settings_by_name().keys() - passed == DECIDED_HERE
+
+
+@pytest.mark.parametrize(
+    ("one_of_them", "services"),
+    [
+        ("LOG_LEVEL", set(OURS)),
+        ("HORTUS_SMTP_URL", {"web", "jobs"}),
+        ("HORTUS_PUBLIC_URL", {"web", "jobs"}),
+        ("HORTUS_NOTIFICATION_SERVICES", {"web", "jobs"}),
+        ("TOKEN_SIGNER_KEY", {"web", "jobs"}),
+        ("HORTUS_BROKER_KEY", {"web", "broker-accounts"}),
+        ("HORTUS_MEDIA_URL", {"ingest", "sink", "web", "jobs"}),
+        ("AWS_S3_ENDPOINT", {"ingest", "sink", "web", "jobs"}),
+        ("AWS_SECRET_ACCESS_KEY", {"ingest", "sink", "web", "jobs"}),
+        ("HORTUS_CLOCK_TOLERANCE_SECONDS", {"ingest", "sink", "web", "gateway"}),
+        ("KAFKA_PASSWORD", {"ingest", "sink", "kafka-topics"}),
+        ("HORTUS_KAFKA_TLS", {"ingest", "sink", "kafka-topics"}),
+    ],
+)
+def test_what_several_parts_read_reaches_all_of_them(one_of_them: str, services: set[str]) -> None:
+    assert {name for name in OURS if one_of_them in variables_of(name)} == services
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_an_operator_may_set_has_the_settings_own_name_and_the_programs_default(name: str) -> None:
+    # A host and a folder of this file's own, in the place of what one box has.
+    here = {"KAFKA_HOST": "kafka", "HORTUS_MEDIA_URL": "/var/lib/hortus/media"}
+    defaults = defaults_by_name() | here
+    for variable, value in variables_of(name).items():
+        for outside, default in re.findall(r"\$\{(\w+):-([^}]*)\}", value):
+            assert (outside, default) == (variable, defaults[variable])
+
+
+def test_certificates_can_be_given_to_whoever_is_told_to_trust_some() -> None:
+    for name in OURS:
+        wants = any(variable.endswith("_CA_FILE") for variable in variables_of(name))
+        has = "./certificates:/etc/hortus/certificates:ro" in OURS[name].get("volumes", ())
+        assert wants == has, name
+
+
+def test_a_kafka_elsewhere_is_used_without_starting_one_here() -> None:
+    own = {name for name, service in SERVICES.items() if "own-kafka" in service.get("profiles", ())}
+    assert own == {"kafka-topics", "sink"}
+    for name in own:
+        for dependency, how in SERVICES[name]["depends_on"].items():
+            started = dependency in own or "profiles" not in SERVICES[dependency]
+            assert started or how["required"] is False, (name, dependency)
+
+
 def test_what_services_refer_to_is_there() -> None:
     for name, service in SERVICES.items():
         assert service.get("depends_on", {}).keys() <= SERVICES.keys(), name
@@ -101,7 +182,9 @@ def test_what_services_refer_to_is_there() -> None:
             healthy = how["condition"] == "service_healthy"
             assert not healthy or "healthcheck" in SERVICES[dependency], (name, dependency)
         for volume in service.get("volumes", ()):
-            assert volume.partition(":")[0] in COMPOSE["volumes"], name
+            source = volume.partition(":")[0]
+            made = source == "./certificates"  # by make-secrets
+            assert source in COMPOSE["volumes"] or made, name
         for secret in service.get("secrets", ()):
             source = secret if isinstance(secret, str) else secret["source"]
             assert source in COMPOSE["secrets"], name
@@ -128,8 +211,20 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     made = _make_secrets(tmp_path)
     named = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
     assert made.keys() == named
-    assert all(len(content) >= 32 for content in made.values())
+    empty = {name for name, content in made.items() if not content}
+    assert empty == {
+        "smtp_url",
+        "kafka_password",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "metrics_token",
+        "gateway_target_token",
+    }
+    assert all(len(content) >= 32 for name, content in made.items() if name not in empty)
+    (tmp_path / "secrets" / "smtp_url").write_text("smtp://mail.example.org")
+    made["smtp_url"] = "smtp://mail.example.org"
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "certificates").is_dir()
     assert made["postgres_password"] in made["database_url"]
     assert _make_secrets(tmp_path) == made
 
@@ -255,6 +350,11 @@ async def test_each_service_runs_with_its_very_command(site: Site) -> None:
         async with site.running(name) as process:
             await _until_healthy(site, name, process)
         await site.until_connected(name, False)
+    (site.folder / "secrets" / "smtp_url").write_text("smtp://127.0.0.1:1")
+    # What is written into an empty secret is read: mail without a sender is refused.
+    with pytest.raises(AssertionError, match="set HORTUS_MAIL_FROM too"):
+        site.run("jobs")
+    (site.folder / "secrets" / "smtp_url").write_text("")
     for name in ("rpc", "jobs", "broker-accounts"):
         async with site.running(name):
             await site.until_connected(name, True)

@@ -72,7 +72,6 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     access = message_access(settings, keys.tokens)
     command_watch = CommandWatch()
     registry = KitRegistry()
-    objects = media_of_command(settings, options.data_dir)
     pipeline = make_pipeline(settings, url, registry, objects, "hortus web ingest")
     async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
         hub = live_hub(settings, url, engine)

@@ -1,0 +1,45 @@
+"""Where settings come from: the environment, and files that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hortus.settings import InvalidSettings, Settings, read_settings
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("HORTUS_SMTP_URL", raising=False)
+    monkeypatch.setenv("HORTUS_SMTP_URL_FILE", str(tmp_path / "smtp_url"))
+    return tmp_path / "smtp_url"
+
+
+def smtp_url(settings: Settings) -> str | None:
+    return None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+
+
+def test_a_secret_may_stand_in_a_file(secret_file: Path) -> None:
+    secret_file.write_text("smtp://mail.example.org\n")
+    assert smtp_url(read_settings()) == "smtp://mail.example.org"
+
+
+def test_the_environment_goes_before_the_file(secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret_file.write_text("smtp://mail.example.org\n")
+    monkeypatch.setenv("HORTUS_SMTP_URL", "smtp://other.example.org")
+    assert smtp_url(read_settings()) == "smtp://other.example.org"
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_file_counts_as_not_set_like_an_empty_variable(secret_file: Path, content: str) -> None:
+    secret_file.write_text(content)
+    assert smtp_url(read_settings()) is None
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), (b"\xff", "it is not text")])
+def test_a_file_that_cannot_be_read_is_named(secret_file: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        secret_file.write_bytes(content)
+    with pytest.raises(InvalidSettings, match=f"HORTUS_SMTP_URL_FILE names .*smtp_url, .*{why}"):
+        read_settings()
