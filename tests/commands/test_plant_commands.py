@@ -6,9 +6,9 @@ import uuid
 from datetime import UTC, datetime
 
 import asyncpg
-from up_process import hortus, hortus_json
 
 from hortus.database.partitions import Month, ensure_partitions
+from up_process import hortus, hortus_json
 
 PLANT = """
 WITH owner AS (
