@@ -289,6 +289,24 @@ async def test_rules_that_no_peripheral_can_follow_do_not_become_active(
     assert (await bench.listed())[0]["controlRules"] == {}
 
 
+async def test_the_front_end_deletes_an_input_while_a_rule_refers_to_it(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    written = rules()
+    await bench.change(configuration_id, controlRules=written)
+    written["fuzzyControl"]["input"] = {}
+    deleted = await bench.change(configuration_id, controlRules=written)
+    assert (deleted.status_code, deleted.json()["controlRules"]) == (200, written)
+    # A kit would crash on it, so it does not get there. The front-end shows the rule without the condition, and
+    # writes it so as soon as anything else is edited.
+    refused = await bench.change(configuration_id, active=True)
+    assert "rules[0].condition[0]" in refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+    written["fuzzyControl"]["rules"][0]["condition"] = []
+    assert (await bench.change(configuration_id, controlRules=written)).status_code == 200
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
 @pytest.mark.parametrize("broken", [[], "x", 1, {"fuzzyControl": {}}, {"fuzzyControl": None}])
 async def test_broken_rules_are_refused(api: Installation, broken: Any) -> None:
     bench = await Workbench.of(api)

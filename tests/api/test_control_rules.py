@@ -22,6 +22,7 @@ from hortus.kits.control_rules import (
     Device,
     broken_rules,
     is_time_of_day,
+    misshapen_rules,
     unusable_rules,
 )
 
@@ -194,6 +195,26 @@ REQUIRED = [
 def test_whatever_a_kit_reads_must_be_there(path: Path) -> None:
     # Where an input or output itself is left out, the rules that refer to it are what is broken.
     assert broken_rules(without(path))
+
+
+# What the front-end writes on the way: it edits inputs, outputs and rules one by one, and drops the parts of
+# rules that refer to nothing when it writes next.
+DANGLING = [
+    without(("fuzzyControl", "input", "Climate")),
+    without(CLIMATE),
+    without(("fuzzyControl", "output", "Heater")),
+    changed(CONTINUOUS, EXAMPLE["fuzzyControl"]["output"]["Night heater"]["heat"]),
+    changed(SCHEDULED, EXAMPLE["fuzzyControl"]["output"]["Heater"]["heat"]),
+    without((*SCHEDULED, "scheduled", "schedules", 1)),
+]
+
+
+@pytest.mark.parametrize("document", DANGLING, ids=range(len(DANGLING)))
+def test_rules_that_refer_to_what_was_just_edited_are_of_the_right_shape_but_broken(document: Any) -> None:
+    assert misshapen_rules(document) == ()
+    [fault] = broken_rules(document)
+    assert fault.place.startswith("fuzzyControl.rules[0].")
+    assert unusable_rules(document, DEVICES, KNOWN_TYPES) == (fault,)
 
 
 def test_a_night_needs_two_rules() -> None:

@@ -47,7 +47,7 @@ from hortus.kits.configurations import (
     find_configuration,
     quantity_type_ids,
 )
-from hortus.kits.control_rules import broken_rules, unusable_rules
+from hortus.kits.control_rules import misshapen_rules, unusable_rules
 from hortus.kits.devices import devices_by_name, faults_of_configuration
 
 router = APIRouter(tags=["Configurations"])
@@ -143,8 +143,9 @@ async def patch_configuration(
 ) -> Response:
     """Control rules that a kit could not run are refused with an explanation.
 
-    Rules are checked against the peripherals when the configuration becomes active. Once it was active, rules
-    and controller stay as they are. The kit takes its active configuration over when it starts.
+    What rules refer to, inputs, outputs and peripherals, must be there when the configuration becomes active.
+    Once it was active, rules and controller stay as they are. The kit takes its active configuration over when
+    it starts.
     """
     try:
         async with services.writing() as connection:
@@ -248,7 +249,7 @@ def _require_valid(values: dict[str, Any]) -> None:
             reasons, "The controller is the name of a Python module, and of a class in it."
         )
     if "control_rules" in values:
-        faults = broken_rules(values["control_rules"])
+        faults = misshapen_rules(values["control_rules"])
         if faults:
             raise explained("controlRules", [str(fault) for fault in faults])
 

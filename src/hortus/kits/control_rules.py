@@ -1,10 +1,13 @@
 """Whether a kit can run control rules (kit contract, section 5). Pure.
 
 A kit checks nothing: rules that are not as it expects end its program at boot or at the first reading. So they
-are checked here, in two steps, because the front-end writes rules before it renames the peripheral they name:
+are checked here, in steps, because the front-end edits rules bit by bit, and in an order of its own:
 
-    broken_rules         what is wrong with the document itself; checked whenever rules are written
-    unusable_rules       what does not fit the peripherals; checked when the configuration is to be active
+    misshapen_rules   values that no kit can read; checked whenever rules are written
+    broken_rules      also what refers to no input or output: the front-end deletes an input, or makes an output
+                      scheduled, while rules still refer to it, and drops those parts when it writes next
+    unusable_rules    also what does not fit the peripherals: the front-end writes rules before it renames the
+                      peripheral that they name; checked when the configuration is to be active
 """
 
 from __future__ import annotations
@@ -50,9 +53,19 @@ def is_time_of_day(value: object) -> bool:
     return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
 
 
+def misshapen_rules(control_rules: object) -> tuple[Fault, ...]:
+    """Return what is wrong with each part of control rules by itself."""
+    return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
+
+
 def broken_rules(control_rules: object) -> tuple[Fault, ...]:
     """Return what is wrong with control rules, whatever the peripherals are."""
-    return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
+    misshapen = misshapen_rules(control_rules)
+    if misshapen:
+        return misshapen
+    assert isinstance(control_rules, dict)
+    control = control_rules.get("fuzzyControl")
+    return () if control is None else tuple(islice(_reference_faults(control), MOST_FAULTS))
 
 
 def unusable_rules(
@@ -86,9 +99,8 @@ def _document_faults(control_rules: object) -> Iterator[Fault]:
         return
     yield from _input_faults(inputs)
     yield from _output_faults(outputs)
-    references = _References.of(inputs, outputs)
     for index, rule in enumerate(rules):
-        yield from _rule_faults(rule, f"{place}.rules[{index}]", references)
+        yield from _rule_faults(rule, f"{place}.rules[{index}]")
 
 
 def _input_faults(inputs: dict[str, Any]) -> Iterator[Fault]:
@@ -177,50 +189,7 @@ def _times_faults(
         before = time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _References:
-    """What rules may refer to. `schedules` are the numbers of schedules of an output."""
-
-    inputs: frozenset[tuple[str, int]]
-    continuous: frozenset[tuple[str, str]]
-    schedules: Mapping[tuple[str, str], int]
-
-    @classmethod
-    def of(cls, inputs: dict[str, Any], outputs: dict[str, Any]) -> _References:
-        known_inputs = {
-            (name, int(key))
-            for name, quantities in inputs.items()
-            if isinstance(quantities, dict)
-            for key in quantities
-            if _QUANTITY_TYPE.fullmatch(key)
-        }
-        known_outputs = {
-            (name, command): settings
-            for name, commands in outputs.items()
-            if isinstance(commands, dict)
-            for command, settings in commands.items()
-            if isinstance(settings, dict)
-        }
-        return cls(
-            inputs=frozenset(known_inputs),
-            continuous=frozenset(
-                target for target, settings in known_outputs.items() if settings.get("type") == "continuous"
-            ),
-            schedules={
-                target: _number_of_schedules(settings)
-                for target, settings in known_outputs.items()
-                if settings.get("type") == "scheduled"
-            },
-        )
-
-
-def _number_of_schedules(settings: dict[str, Any]) -> int:
-    details = settings.get("scheduled")
-    schedules = details.get("schedules") if isinstance(details, dict) else None
-    return len(schedules) if isinstance(schedules, list) else 0
-
-
-def _rule_faults(rule: object, place: str, references: _References) -> Iterator[Fault]:
+def _rule_faults(rule: object, place: str) -> Iterator[Fault]:
     if not isinstance(rule, dict):
         yield _fault(place, "an object is expected")
         return
@@ -236,7 +205,7 @@ def _rule_faults(rule: object, place: str, references: _References) -> Iterator[
         for index, part in enumerate(parts):
             here = f"{place}.{name}[{index}]"
             if isinstance(part, dict):
-                yield from check(part, here, references)
+                yield from check(part, here)
             else:
                 yield _fault(here, "an object is expected")
     times = rule.get("activeFrom"), rule.get("activeTo")
@@ -248,12 +217,9 @@ def _rule_faults(rule: object, place: str, references: _References) -> Iterator[
         )
 
 
-def _condition_faults(condition: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
-    peripheral, quantity_type = condition.get("peripheral"), condition.get("quantityType")
-    if not isinstance(peripheral, str) or not _is_integer(quantity_type):
+def _condition_faults(condition: dict[str, Any], place: str) -> Iterator[Fault]:
+    if not isinstance(condition.get("peripheral"), str) or not _is_integer(condition.get("quantityType")):
         yield _fault(place, "the name of a peripheral and the id of a quantity type are expected")
-    elif (peripheral, quantity_type) not in references.inputs:
-        yield _fault(place, f"quantity type {quantity_type} of {peripheral} is not among the inputs")
     yield from _word_faults(condition, "fuzzyVariable", INPUT_VARIABLES, place)
     if condition.get("hedge") is not None:
         yield from _word_faults(condition, "hedge", HEDGES, place)
@@ -262,21 +228,53 @@ def _condition_faults(condition: dict[str, Any], place: str, references: _Refere
             yield from _flag_faults(condition, name, place)
 
 
-def _implication_faults(implication: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
-    target = _target(implication)
-    if target not in references.continuous:
-        yield _fault(place, "the peripheral and command must be among the outputs, and continuous there")
+def _implication_faults(implication: dict[str, Any], place: str) -> Iterator[Fault]:
+    yield from _target_faults(implication, place)
     yield from _word_faults(implication, "fuzzyVariable", OUTPUT_VARIABLES, place)
 
 
-def _rule_schedule_faults(choice: dict[str, Any], place: str, references: _References) -> Iterator[Fault]:
-    target = _target(choice)
-    if target is None or target not in references.schedules:
+def _rule_schedule_faults(choice: dict[str, Any], place: str) -> Iterator[Fault]:
+    yield from _target_faults(choice, place)
+    number = choice.get("schedule")
+    if not _is_integer(number) or int(str(number)) < 1:
+        yield _fault(f"{place}.schedule", "the number of a schedule is expected; the first is 1")
+
+
+def _target_faults(part: dict[str, Any], place: str) -> Iterator[Fault]:
+    if not isinstance(part.get("peripheral"), str) or not isinstance(part.get("command"), str):
+        yield _fault(place, "the name of a peripheral and a command are expected")
+
+
+def _reference_faults(control: dict[str, Any]) -> Iterator[Fault]:
+    """Tell what refers to no input or output, of rules that have the right shape."""
+    inputs, outputs = control["input"], control["output"]
+    for number, rule in enumerate(control["rules"]):
+        place = f"fuzzyControl.rules[{number}]"
+        for index, condition in enumerate(rule["condition"]):
+            name, quantity_type = condition["peripheral"], condition["quantityType"]
+            if str(quantity_type) not in inputs.get(name, {}):
+                message = f"quantity type {quantity_type} of {name} is not among the inputs"
+                yield _fault(f"{place}.condition[{index}]", message)
+        for index, implication in enumerate(rule["implication"]):
+            if _output(implication, outputs).get("type") != "continuous":
+                message = "the peripheral and command must be among the outputs, and continuous there"
+                yield _fault(f"{place}.implication[{index}]", message)
+        for index, choice in enumerate(rule["schedules"]):
+            yield from _choice_faults(choice, _output(choice, outputs), f"{place}.schedules[{index}]")
+
+
+def _choice_faults(choice: dict[str, Any], output: dict[str, Any], place: str) -> Iterator[Fault]:
+    if output.get("type") != "scheduled":
         yield _fault(place, "the peripheral and command must be among the outputs, and scheduled there")
         return
-    number, most = choice.get("schedule"), references.schedules[target]
-    if not _is_integer(number) or not 1 <= int(str(number)) <= most:
+    most = len(output["scheduled"]["schedules"])
+    if choice["schedule"] > most:
         yield _fault(f"{place}.schedule", f"the number of a schedule is expected, from 1 to {most}")
+
+
+def _output(part: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = outputs.get(part["peripheral"], {}).get(part["command"], {})
+    return settings
 
 
 def _device_faults(
@@ -307,11 +305,6 @@ def _flag_faults(settings: dict[str, Any], name: str, place: str) -> Iterator[Fa
 def _word_faults(settings: dict[str, Any], name: str, words: tuple[str, ...], place: str) -> Iterator[Fault]:
     if settings.get(name) not in words:
         yield _fault(f"{place}.{name}", f"one of {', '.join(words)} is expected")
-
-
-def _target(part: dict[str, Any]) -> tuple[str, str] | None:
-    peripheral, command = part.get("peripheral"), part.get("command")
-    return (peripheral, command) if isinstance(peripheral, str) and isinstance(command, str) else None
 
 
 def _is_number(value: object) -> bool:
