@@ -45,6 +45,10 @@ class InstantIntake:
             asyncio.get_running_loop().call_later(self._batch_seconds, self._settle)
         self._handles.append(handle)
 
+    def offer_head(self, _source: Source, _handle: int, topic: str, _head: bytes, payload_bytes: int) -> None:
+        """There are none."""
+        raise AssertionError(f"{topic}: {payload_bytes} bytes")
+
     def _settle(self) -> None:
         handles, self._handles = self._handles, []
         if self._source is not None:
@@ -60,7 +64,12 @@ class Everyone:
 
 
 def set_aside(
-    _identity: Identity, topic: str, _payload: bytes, reason: str, *_source_and_handle: object
+    _identity: Identity,
+    topic: str,
+    _payload: bytes,
+    _payload_bytes: int,
+    reason: str,
+    *_source_and_handle: object,
 ) -> None:
     raise AssertionError(f"{topic}: {reason}")
 

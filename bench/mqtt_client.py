@@ -60,6 +60,10 @@ class BatchingIntake:
             asyncio.get_running_loop().call_soon(self._settle, source, self._handles)
             self._handles = []
 
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:  # noqa: ARG002
+        """There are none."""
+        raise AssertionError(topic)
+
     def _settle(self, source: Source, handles: Sequence[int]) -> None:
         source.settle(handles)
         if not self._left:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+KEPT_HEAD_BYTES = 4 * 1024
+"""How much is kept of the payload of a message that is too large: enough to see what it was."""
+
 
 class Source(Protocol):
     """The side of a transport that is told what became of its messages."""
@@ -37,3 +40,10 @@ class Intake(Protocol):
 
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message. `handle` is opaque here and unique among this source's open messages."""
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over what is left of a message that was too large to be taken in.
+
+        `head` are the first bytes of its payload, which had `payload_bytes`. They are set aside, and settled
+        when they are durable.
+        """

@@ -98,7 +98,7 @@ async def test_a_message_is_shown_with_its_bytes_and_what_they_say(
     assert base64.b64decode(shown.pop("payload")) == future
     decoded = shown.pop("decoded")
     assert (decoded["peripheral"], decoded["quantityType"], decoded["value"]) == (world.peripheral, 1, 21.5)
-    assert shown == {**rows[1], "payloadIsWhole": True}
+    assert shown == {**rows[1], "payloadIsWhole": True, "keptSize": len(future)}
     shown = (await api.client.get(path(world, rows[2]["id"]), headers=gardener.headers)).json()
     assert (base64.b64decode(shown["payload"]), shown["decoded"]) == (rubbish, None)
     answer = await api.client.get(path(world, rows[2]["id"], "payload"), headers=gardener.headers)
@@ -119,6 +119,20 @@ async def test_a_long_message_is_shown_in_part_and_downloaded_whole(
     assert (shown["payloadIsWhole"], shown["size"]) == (False, len(long))
     whole = await api.client.get(path(world, row["id"], "payload"), headers=gardener.headers)
     assert whole.content == long
+
+
+async def test_the_beginning_of_a_message_that_was_too_large_is_shown_as_such(
+    api: Installation, world: World, gardener: Person
+) -> None:
+    head = world.raw()
+    world.pipeline.offer_head(world.source, 1, world.topic(), head, 200_000_000)
+    await world.settled()
+    (row,) = await listed(api, world, gardener)
+    assert (row["reason"], row["size"]) == ("payload-too-large", 200_000_000)
+    assert "cannot be replayed" in row["detail"]
+    shown = (await api.client.get(path(world, row["id"]), headers=gardener.headers)).json()
+    assert base64.b64decode(shown["payload"]) == head
+    assert (shown["payloadIsWhole"], shown["keptSize"], shown["decoded"]) == (False, len(head), None)
 
 
 async def test_what_was_mended_is_stored_by_replaying(

@@ -45,6 +45,9 @@ class HoldingIntake:
         else:
             self.open.append((source, handle))
 
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        raise AssertionError(f"{topic}: {payload_bytes} bytes")
+
     def settle_all(self) -> None:
         taken, self.open = self.open, []
         if taken:

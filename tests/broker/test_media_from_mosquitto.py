@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hortus.wire.codec import encode_media
+from hortus.wire.limits import MEBIBYTE
 from hortus.wire.messages import Media
 from ingest_world import World, now_ms
 from mosquitto_process import Mosquitto
@@ -64,6 +65,12 @@ async def publish(broker: Mosquitto, world: World, channel: str, payload: bytes)
     return process.returncode
 
 
+def highest_memory_bytes(process: subprocess.Popen[bytes]) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
 def picture(world: World, content: bytes) -> bytes:
     return encode_media(
         Media(
@@ -97,6 +104,37 @@ async def test_pictures_and_readings_are_stored(mosquitto: Mosquitto, world: Wor
         await until(stored)
     contents = {path.read_bytes() for path in (folder / world.kit.serial).iterdir()}
     assert contents == {content, b"small"}
+
+
+async def test_a_message_that_is_too_large_ends_in_quarantine_and_blocks_nobody(
+    mosquitto: Mosquitto, world: World, tmp_path: Path
+) -> None:
+    seeded(mosquitto, world)
+    log = tmp_path / "ingest.log"
+    size = 70 * MEBIBYTE
+
+    async def connected() -> bool:
+        return mosquitto.log().count("as hortus-ingest-test") == 2
+
+    async def done() -> bool:
+        return await world.count("quarantine") == 2 and await world.count() == 1
+
+    with ingesting(world, mosquitto, log, str(tmp_path / "media")) as process:
+        await until(connected)
+        before = highest_memory_bytes(process)
+        for channel in ("media", "measurement/raw"):
+            assert await publish(mosquitto, world, channel, bytes(size)) == 0
+        assert await publish(mosquitto, world, "measurement/raw", world.raw()) == 0
+        await until(done)
+        assert highest_memory_bytes(process) < before + size // 2
+    rows = await world.connection.fetch("SELECT * FROM quarantine ORDER BY stream")
+    assert [(row["kit_id"], row["stream"], row["reason"]) for row in rows] == [
+        (world.kit.id, "media", "payload-too-large"),
+        (world.kit.id, "raw", "payload-too-large"),
+    ]
+    assert {(row["payload"], row["payload_bytes"]) for row in rows} == {(bytes(4096), size)}
+    ledger = await world.ledger(world.kit.id)
+    assert (ledger.received, ledger.stored, ledger.quarantined) == (3, 1, 2)
 
 
 async def test_while_the_bucket_is_away_pictures_wait_at_the_broker_and_readings_flow(

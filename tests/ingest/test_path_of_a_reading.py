@@ -252,6 +252,52 @@ async def test_a_full_quarantine_keeps_the_newest_and_says_how_many_made_room(
     assert await world.count("quarantine") == 4
 
 
+HEAD = bytes(4096)
+HEAD_DETAIL = (
+    "The message has 200,000,000 bytes. Only the first 4,096 of them are kept, so it cannot be replayed."
+)
+
+
+@pytest.mark.parametrize("channel", ["media", "measurement/aggregate", "kit-rpc/response"])
+async def test_of_a_message_that_is_too_large_the_beginning_is_kept_and_its_size(
+    world: World, channel: str
+) -> None:
+    world.pipeline.offer_head(world.source, 7, world.topic(channel), HEAD, 200_000_000)
+    await world.settled()
+    assert world.source.settled == [7]
+    row = await world.connection.fetchrow("SELECT * FROM quarantine")
+    assert (row["kit_id"], row["reason"], row["topic"]) == (1, "payload-too-large", world.topic(channel))
+    assert (row["payload"], row["payload_bytes"], row["detail"]) == (HEAD, 200_000_000, HEAD_DETAIL)
+    counts = await world.ledger(world.kit.id)
+    assert (counts.received, counts.quarantined) == (1, 1)
+
+
+async def test_the_beginning_of_a_message_on_a_wrong_topic_is_kept_with_that_reason(world: World) -> None:
+    world.pipeline.set_aside(
+        world.source,
+        1,
+        world.topic("media", "k-other"),
+        HEAD,
+        serial=world.kit.serial,
+        reason=Reason.TOPIC_NOT_ALLOWED,
+        payload_bytes=200_000_000,
+    )
+    await world.settled()
+    row = await world.connection.fetchrow("SELECT kit_id, reason, detail, payload_bytes FROM quarantine")
+    assert tuple(row) == (1, "topic-not-allowed", HEAD_DETAIL, 200_000_000)
+
+
+async def test_what_was_not_kept_takes_no_room_in_quarantine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hortus.ingest.store.QUARANTINE_BYTES_PER_KIT", 10_000)
+    await world.send(b"rubbish")
+    for handle in (101, 102):
+        world.pipeline.offer_head(world.source, handle, world.topic("media"), HEAD, 200_000_000)
+        await world.settled()
+    assert await world.count("quarantine") == 3
+
+
 async def test_a_quarantine_is_bounded_in_bytes_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hortus.ingest.store.QUARANTINE_BYTES_PER_KIT", 1000)
     for size in (600, 300, 500):

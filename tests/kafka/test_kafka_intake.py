@@ -16,6 +16,7 @@ from hortus.kafka.connection import KafkaConnection
 from hortus.kafka.intake import KafkaIntake, KafkaIntakeLimits
 from hortus.kafka.topics import TopicPlan
 from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.wire.limits import MEBIBYTE
 from hortus.wire.messages import RawMeasurement
 from ingest_world import RecordingSource
 from programs import free_port
@@ -96,25 +97,49 @@ async def test_the_largest_media_message_of_the_contract_passes(topics: Topics) 
     assert (source.settled, source.refused) == ([1], [])
 
 
-async def test_a_message_too_large_for_its_topic_is_refused_and_noted(
+async def test_of_a_message_too_large_for_its_topic_the_beginning_is_a_dead_letter(
     topics: Topics, kafka: KafkaCluster
 ) -> None:
-    small = f"{topics.names.media}-small"
-    plan = TopicPlan(name=small, partitions=1, replication=1, in_sync_replicas=1, retention_ms=86_400_000)
-    KafkaAdministration(topics.connection).create([plan])
-    names = type(topics.names)(raw=topics.names.raw, media=small, dead_letter=topics.names.dead_letter)
+    # Neither the topic of media nor that of dead letters takes more than Kafka does by itself.
+    small, dead_letter = f"{topics.names.media}-small", f"{topics.names.dead_letter}-small"
+    KafkaAdministration(topics.connection).create(
+        [
+            TopicPlan(name=name, partitions=1, replication=1, in_sync_replicas=1, retention_ms=86_400_000)
+            for name in (small, dead_letter)
+        ]
+    )
+    names = type(topics.names)(raw=topics.names.raw, media=small, dead_letter=dead_letter)
     source = RecordingSource()
+    picture, rubbish = os.urandom(3_000_000), os.urandom(2_000_000)
     async with KafkaIntake(topics.connection, names, limits=QUICK) as intake:
-        intake.offer(source, 1, f"kit/{SERIAL}/media", os.urandom(3_000_000))
-        intake.offer(source, 2, RAW, reading())
+        intake.offer(source, 1, f"kit/{SERIAL}/media", picture)
+        intake.offer(source, 2, f"kit/{SERIAL}/measurement/aggregate", rubbish)
+        # Larger than anything that the library sends at all.
+        intake.offer(source, 3, f"kit/{SERIAL}/media", bytes(66 * MEBIBYTE))
+        intake.offer(source, 4, RAW, reading())
         assert await intake.stop(30)
-        assert intake.metrics.outcomes[("refused", "media")] == 1
-    assert source.settled == [2]
-    ((handle, reason),) = source.refused
-    assert handle == 1
-    assert "larger than the Kafka topic" in reason
-    (note,) = topics.records(topics.names.dead_letter)
-    assert (note.value(), dict(note.headers() or ())["refused"]) == (b"", b"1")
+        assert intake.metrics.outcomes[("dead-letter", "media")] == 2
+    assert (sorted(source.settled), source.refused) == ([1, 2, 3, 4], [])
+    letters = {bytes(each.value() or b""): dict(each.headers() or ()) for each in topics.records(dead_letter)}
+    assert {head: letter["payload_bytes"] for head, letter in letters.items()} == {
+        picture[:4096]: b"3000000",
+        rubbish[:4096]: b"2000000",
+        bytes(4096): b"%d" % (66 * MEBIBYTE),
+    }
+    assert {letter["reason"] for letter in letters.values()} == {b"payload-too-large"}
+    assert b"cannot be replayed" in (letters[picture[:4096]]["detail"] or b"")
+
+
+async def test_the_beginning_of_a_message_that_no_transport_took_in_is_a_dead_letter(topics: Topics) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        intake.offer_head(source, 1, f"kit/{SERIAL}/media", b"the beginning", 200_000_000)
+        assert await intake.stop(30)
+    assert source.settled == [1]
+    (letter,) = topics.records(topics.names.dead_letter)
+    headers = dict(letter.headers() or ())
+    assert (letter.key(), letter.value()) == (SERIAL.encode(), b"the beginning")
+    assert (headers["reason"], headers["payload_bytes"]) == (b"payload-too-large", b"200000000")
 
 
 async def test_a_topic_that_does_not_exist_holds_its_messages_until_it_does(

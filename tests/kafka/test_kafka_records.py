@@ -96,7 +96,7 @@ def test_a_reading_comes_back_as_it_was_sent(reading: RawMeasurement, serial: st
     st.one_of(st.none(), st.binary(max_size=30)),
     st.one_of(st.none(), st.binary(max_size=200)),
     st.dictionaries(
-        st.sampled_from(["received_at", "reason", "detail", "mqtt_topic", "refused", "x"]),
+        st.sampled_from(["received_at", "reason", "detail", "mqtt_topic", "payload_bytes", "x"]),
         st.one_of(st.none(), st.binary(max_size=30)),
     ),
     st.integers(-(2**62), 2**62),
@@ -121,10 +121,14 @@ def test_a_dead_letter_comes_back_with_its_reason() -> None:
     assert (arrived.topic, arrived.payload) == (f"kit/{SERIAL}/measurement/raw", b"\xff")
     assert arrived.verdict is not None
     assert not arrived.verdict.refused_already
-    again = dead_letter(NAMES, arrived.topic, b"", 5, replace(arrived.verdict, refused_already=True))
-    assert message_of(Stream.OTHER, again.key, b"", headers_of(again), 0).verdict == replace(
-        arrived.verdict, refused_already=True
-    )
+    assert arrived.whole_bytes is None
+    again = dead_letter(NAMES, arrived.topic, b"head", 5, arrived.verdict, whole_bytes=2000)
+    assert message_of(Stream.OTHER, again.key, b"head", headers_of(again), 0).whole_bytes == 2000
+
+
+@pytest.mark.parametrize("size", [b"", b"x", b"-5", b"4", b"99999999999999999999", None])
+def test_a_size_that_cannot_be_right_is_left_out(size: bytes | None) -> None:
+    assert message_of(Stream.OTHER, None, b"head", {"payload_bytes": size}, 0).whole_bytes is None
 
 
 def test_media_keep_their_bytes_and_their_kit() -> None:

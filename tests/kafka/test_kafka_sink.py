@@ -89,15 +89,21 @@ async def test_dead_letters_end_in_quarantine_as_they_came(topics: Topics, world
     assert row["received_at"].timestamp() == 1_780_000_000
 
 
-async def test_a_note_of_a_refusal_is_counted_and_not_kept(topics: Topics, world: World) -> None:
-    verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, "Too large.", refused_already=True)
-    record = dead_letter(topics.names, world.topic("media"), b"", now_ms(), verdict)
+async def test_the_beginning_of_a_message_ends_in_quarantine_with_the_size_of_the_whole(
+    topics: Topics, world: World
+) -> None:
+    verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, "Too large.")
+    record = dead_letter(
+        topics.names, world.topic("media"), b"head", now_ms(), verdict, whole_bytes=200_000_000
+    )
     topics.produce(record.topic, [record.value], key=record.key, headers=record.headers)
     async with sinking(topics, world.url):
+        await until_rows(world.connection, 1, "quarantine")
         await until_committed(topics, 1)
+    row = await world.connection.fetchrow("SELECT * FROM quarantine")
+    assert (row["payload"], row["payload_bytes"], row["detail"]) == (b"head", 200_000_000, "Too large.")
     ledger = await world.ledger(world.kit.id)
-    assert (ledger.received, ledger.refused) == (1, 1)
-    assert await world.count("quarantine") == 0
+    assert (ledger.received, ledger.quarantined) == (1, 1)
 
 
 async def test_the_ledger_counts_in_the_hour_of_arrival_at_ingest(topics: Topics, world: World) -> None:

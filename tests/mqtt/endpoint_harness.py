@@ -38,6 +38,7 @@ class FakeIntake:
         self.settles_at_once = settles_at_once
         self.saturated = False
         self.offered: list[tuple[Source, int, str, bytes]] = []
+        self.heads: list[tuple[str, bytes, int]] = []
         self.open: list[tuple[Source, int]] = []
         self.waiting: list[Callable[[], None]] = []
 
@@ -52,6 +53,13 @@ class FakeIntake:
 
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         self.offered.append((source, handle, topic, payload))
+        self._take(source, handle)
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        self.heads.append((topic, head, payload_bytes))
+        self._take(source, handle)
+
+    def _take(self, source: Source, handle: int) -> None:
         if self.settles_at_once:
             source.settle([handle])
         else:
@@ -72,11 +80,20 @@ class FakeQuarantine:
 
     def __init__(self) -> None:
         self.kept: list[tuple[str, str, bytes, str]] = []
+        self.sizes: list[int] = []
 
     def __call__(
-        self, identity: Identity, topic: str, payload: bytes, reason: str, source: Source, handle: int
+        self,
+        identity: Identity,
+        topic: str,
+        payload: bytes,
+        payload_bytes: int,
+        reason: str,
+        source: Source,
+        handle: int,
     ) -> None:
         self.kept.append((identity.name, topic, payload, reason))
+        self.sizes.append(payload_bytes)
         source.settle([handle])
 
 

@@ -108,12 +108,17 @@ class Intake:
 
     def __init__(self) -> None:
         self.open: list[tuple[Source, int, bytes]] = []
+        self.sizes: list[int] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         raise AssertionError("this intake is never saturated")
 
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         self.open.append((source, handle, payload))
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        self.sizes.append(payload_bytes)
+        self.open.append((source, handle, head))
 
 
 @pytest.fixture
@@ -163,10 +168,45 @@ async def test_it_asks_for_a_session_that_stays_and_tells_its_limits(broker: Scr
         username="hortus",
         password=b"secret",
         properties=Properties(
-            session_expiry_interval_seconds=1000, receive_maximum=77, maximum_packet_size_bytes=5000
+            session_expiry_interval_seconds=1000,
+            receive_maximum=77,
+            # An ingester takes any size: a broker would drop what is larger than it was told.
+            maximum_packet_size_bytes=None,
         ),
     )
     assert broker.received[-1] == Disconnect()
+
+
+async def test_who_is_no_ingester_tells_what_is_too_large(broker: ScriptedBroker) -> None:
+    client = MqttClient(
+        BrokerAddress(host="127.0.0.1", port=await broker.start()),
+        client_id="rpc-1",
+        limits=ClientLimits(max_packet_bytes=5000),
+    )
+    async with running(client):
+        await until(lambda: client.connected)
+    assert broker.of_type(Connect)[0].properties.maximum_packet_size_bytes == 5000
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_of_a_message_that_is_too_large_the_beginning_is_offered_and_what_follows_is_read(
+    broker: ScriptedBroker, qos: int
+) -> None:
+    intake = Intake()
+    limits = ClientLimits(max_packet_bytes=10_000, drain_seconds=0.1)
+    large = bytes(range(256)) * 10_000
+    async with ingesting(broker, intake, limits) as client:
+        broker.send(Publish(TOPIC, large, qos, 5 if qos else 0), Publish(TOPIC, b"behind", 1, 6))
+        await until(lambda: len(intake.open) == 2)
+        assert [payload for _, _, payload in intake.open] == [large[:4096], b"behind"]
+        assert intake.sizes == [len(large)]
+        assert client.open_bytes == 4096 + len(b"behind")
+        client.settle([handle for _, handle, _ in intake.open])
+        await until(lambda: Puback(packet_id=6) in broker.received)
+        assert broker.connections == 1
+        assert client.open_messages == client.open_bytes == 0
+    answers = [Puback(packet_id=5)] if qos == 1 else [Pubrec(packet_id=5)] if qos == 2 else []
+    assert [each for each in broker.received if getattr(each, "packet_id", 0) == 5] == answers
 
 
 async def test_all_acknowledgements_of_a_batch_are_one_write(broker: ScriptedBroker) -> None:

@@ -151,6 +151,13 @@ def test_a_packet_too_large_is_refused_before_its_body_comes() -> None:
     with pytest.raises(PacketTooLargeError) as raised:
         reader.feed(b"\x30\xff\xff\x7f")
     assert raised.value.packet_bytes == 0x1FFFFF + 4
+    assert str(raised.value) == "A PUBLISH of 2097155 bytes is too large; the limit is 1000 bytes."
+
+
+@pytest.mark.parametrize("first", [kind << 4 for kind in range(16) if kind != 3])
+def test_what_is_no_publish_is_never_taken_in_beyond_the_limit(first: int) -> None:
+    with pytest.raises(PacketTooLargeError):
+        PacketReader(1000, oversized_head_bytes=100).feed(bytes((first, 0xFF, 0xFF, 0x7F)))
 
 
 def test_a_packet_of_exactly_the_limit_is_accepted() -> None:

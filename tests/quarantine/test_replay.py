@@ -50,6 +50,20 @@ async def test_readings_of_a_kit_that_was_registered_later_are_stored_for_it(wor
     assert (kit.received, kit.stored) == (3, 3)
 
 
+async def test_the_beginning_of_a_message_is_never_replayed(world: World) -> None:
+    # The beginning of an aggregate that has all an aggregate needs: it must not become one.
+    head, topic = world.aggregate(), world.topic("measurement/aggregate")
+    world.pipeline.offer_head(world.source, 1, topic, head, 200_000_000)
+    await world.settled()
+    before = await world.connection.fetchrow("SELECT * FROM quarantine")
+    assert await replay_all(world) == ReplayResult(still_quarantined=1)
+    assert await world.connection.fetchrow("SELECT * FROM quarantine") == before
+    assert await world.count("aggregate_measurements") == 0
+    counts = await world.ledger()
+    assert (counts.received, counts.quarantined) == (1, 1)
+    assert counts.reasons == {("quarantined", Reason.PAYLOAD_TOO_LARGE): 1}
+
+
 async def test_a_reading_from_the_future_can_be_replayed_when_its_time_has_come(world: World) -> None:
     payload = world.raw(datetime_ms=now_ms() + HOUR_SECONDS * 1000)
     await world.send(payload)

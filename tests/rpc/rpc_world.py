@@ -67,8 +67,18 @@ class SettlingIntake:
         self.messages.append((topic, payload))
         source.settle([handle])
 
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        source.settle([handle])
+
     def set_aside(
-        self, identity: Identity, topic: str, payload: bytes, reason: str, source: Source, handle: int
+        self,
+        identity: Identity,
+        topic: str,
+        payload: bytes,
+        payload_bytes: int,
+        reason: str,
+        source: Source,
+        handle: int,
     ) -> None:
         source.settle([handle])
 

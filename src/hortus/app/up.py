@@ -52,6 +52,7 @@ from hortus.ingest.pipeline import IngestPipeline
 from hortus.installation.access import embedded_postgres
 from hortus.installation.data_directory import DataDirectory
 from hortus.installation.run_info import RunInfo
+from hortus.intake import Source
 from hortus.kits.announcements import follow_announcements
 from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
 from hortus.kits.registry import KitRegistry
@@ -298,12 +299,29 @@ def _endpoint(
     def count_refused(identity: Identity, topic: str, reason: str) -> None:
         pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
 
+    def set_aside(
+        identity: Identity,
+        topic: str,
+        payload: bytes,
+        payload_bytes: int,
+        reason: str,
+        source: Source,
+        handle: int,
+    ) -> None:
+        pipeline.set_aside(
+            source,
+            handle,
+            topic,
+            payload,
+            serial=_serial_of(identity),
+            reason=_REASONS[reason],
+            payload_bytes=payload_bytes,
+        )
+
     return MqttEndpoint(
         authenticator=authenticator,
         intake=pipeline,
-        set_aside=lambda identity, topic, payload, reason, source, handle: pipeline.set_aside(
-            source, handle, topic, payload, serial=_serial_of(identity), reason=_REASONS[reason]
-        ),
+        set_aside=set_aside,
         listeners=[Listener(host=options.host, port=options.mqtt_port)],
         limits=_ENDPOINT_LIMITS,
         on_presence=on_presence,

@@ -41,7 +41,8 @@ _STREAMS = {
 class InboundMessage:
     """A message as a transport handed it over. `received_at_ms` is our clock, milliseconds since the epoch.
 
-    `content` is what the payload says, from a transport that had to decode it anyway.
+    `content` is what the payload says, from a transport that had to decode it anyway. `whole_bytes` is set if
+    `payload` is only the head of one that was too large: how many bytes that had. Then there is a verdict, too.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class InboundMessage:
     verdict: SetAside | None = None
     serial: str | None = None
     content: RawMeasurement | AggregateMeasurement | None = None
+    whole_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,14 @@ def read_message(
     except WireError as error:
         return SetAside(error.reason, str(error))
     return SetAside(Reason.TOPIC_OUTSIDE_CONTRACT, f"Nothing is stored from the topic {message.topic}.")
+
+
+def about_head(whole_bytes: int, kept_bytes: int) -> str:
+    """Return what a person has to know of a message that is not kept as a whole."""
+    return (
+        f"The message has {whole_bytes:,} bytes. Only the first {kept_bytes:,} of them are kept, "
+        "so it cannot be replayed."
+    )
 
 
 def wrong_clock(device_time_ms: int, received_at_ms: int) -> SetAside:

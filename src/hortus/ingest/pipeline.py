@@ -37,7 +37,9 @@ from hortus.ingest.messages import (
     InboundMessage,
     NobodyWaits,
     SetAside,
+    about_head,
     is_medium,
+    serial_and_stream,
 )
 from hortus.ingest.metrics import IngestMetrics
 from hortus.ingest.store import PeripheralsGone, StoredBatch, store_batch
@@ -141,12 +143,35 @@ class IngestPipeline:
         """Take over one message."""
         self.take(InboundMessage(source, handle, topic, payload, self._now_ms()))
 
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large."""
+        serial, _ = serial_and_stream(topic)
+        reason = Reason.PAYLOAD_TOO_LARGE
+        self.set_aside(source, handle, topic, head, serial=serial, reason=reason, payload_bytes=payload_bytes)
+
     def set_aside(
-        self, source: Source, handle: int, topic: str, payload: bytes, *, serial: str, reason: Reason
+        self,
+        source: Source,
+        handle: int,
+        topic: str,
+        payload: bytes,
+        *,
+        serial: str,
+        reason: Reason,
+        payload_bytes: int = 0,
     ) -> None:
-        """Take over a message of this kit that a transport already knows to be wrong."""
-        verdict = SetAside(reason, reason.explanation)
-        self.take(InboundMessage(source, handle, topic, payload, self._now_ms(), verdict, serial))
+        """Take over a message of this kit that a transport already knows to be wrong.
+
+        If it had `payload_bytes`, more than are here, that is said and noted.
+        """
+        is_head = payload_bytes > len(payload)
+        detail = about_head(payload_bytes, len(payload)) if is_head else reason.explanation
+        message = InboundMessage(
+            source, handle, topic, payload, self._now_ms(), SetAside(reason, detail), serial
+        )
+        if is_head:
+            message.whole_bytes = payload_bytes
+        self.take(message)
 
     def count_refused(self, topic: str, *, serial: str, reason: Reason) -> None:
         """Note in the ledger that a transport refused a message of this kit and told it so."""
@@ -371,6 +396,10 @@ class MediaIntake:
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message."""
         self._pipeline.offer(source, handle, topic, payload)
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large."""
+        self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
 
 
 def _is_missing_partition(error: Exception) -> bool:

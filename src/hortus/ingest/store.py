@@ -96,19 +96,22 @@ SELECT media_id, NULL, NULL FROM queue_media_pending_deletion WHERE media_id = A
 
 _INSERT_QUARANTINE = """
 INSERT INTO quarantine (received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
-SELECT received_at, kit_id, stream, reason, detail, topic, payload, octet_length(payload)
-FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
-     AS t(received_at, kit_id, stream, reason, detail, topic, payload)
+SELECT received_at, kit_id, stream, reason, detail, topic, payload,
+       coalesce(whole_bytes, octet_length(payload))
+FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+            $8::int[])
+     AS t(received_at, kit_id, stream, reason, detail, topic, payload, whole_bytes)
 """
 
+# What is kept counts, not what a message had: of one that was too large there is but the head.
 _QUARANTINE_USE = """
-SELECT kit_id, count(*) AS messages, coalesce(sum(payload_bytes), 0) AS bytes
+SELECT kit_id, count(*) AS messages, coalesce(sum(octet_length(payload)), 0) AS bytes
 FROM quarantine WHERE kit_id = ANY($1::int[]) GROUP BY kit_id
 """
 
 _PURGE_OLDEST = """
 WITH newest AS (
-    SELECT id, row_number() OVER w AS messages, sum(payload_bytes) OVER w AS bytes
+    SELECT id, row_number() OVER w AS messages, sum(octet_length(payload)) OVER w AS bytes
     FROM quarantine WHERE kit_id = $1 WINDOW w AS (ORDER BY id DESC)
 ), gone AS (
     DELETE FROM quarantine q USING newest n
@@ -340,6 +343,7 @@ async def _quarantine(
         [entry.verdict.detail for entry in kept],
         [entry.message.topic for entry in kept],
         [entry.message.payload for entry in kept],
+        [entry.message.whole_bytes for entry in kept],
     )
     await _make_room(connection, kept, outcome)
 

@@ -164,7 +164,7 @@ def judge(
     largest = int(settings.get("max.message.bytes", needed))
     if largest < needed:
         faults.append(
-            f"max.message.bytes is {largest}, so larger messages are refused to their senders; set it to "
+            f"max.message.bytes is {largest}, so of larger messages only the beginning is kept; set it to "
             f"{needed + MEBIBYTE}."
         )
     if "compact" in settings.get("cleanup.policy", "delete"):

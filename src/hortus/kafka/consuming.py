@@ -60,6 +60,7 @@ def offer_record(pipeline: IngestPipeline, names: TopicNames, lane: Lane, record
             arrived.verdict,
             arrived.serial,
             arrived.content,
+            arrived.whole_bytes,
         )
     )
 

@@ -3,9 +3,8 @@
     offer -> record -> (the library sends it, again and again if it must) -> delivery report -> settle
 
 The library's producer is idempotent and never gives up a record by itself, so an absent Kafka stops the
-settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: only
-a record that is too large for its topic is refused to the sender, with a note among the dead letters so that
-the ledger counts it (P3).
+settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: of a
+message that is too large for its topic only the beginning, as a dead letter (P3).
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from hortus.ingest.messages import SetAside, serial_and_stream
+from hortus.ingest.messages import SetAside, about_head, serial_and_stream
 from hortus.ingest.metrics import IngestMetrics
-from hortus.intake import Source
+from hortus.intake import KEPT_HEAD_BYTES, Source
 from hortus.kafka.connection import BrokerWatch, KafkaConnection
 from hortus.kafka.records import OutgoingRecord, dead_letter, record_of
 from hortus.kafka.topics import LARGEST_RECORD_BYTES, TopicNames
@@ -66,7 +65,7 @@ class _OpenMessage:
     payload: bytes
     received_at_ms: int
     record: OutgoingRecord
-    refusal: str | None = None
+    is_cut: bool = False
 
 
 class KafkaIntake:
@@ -134,11 +133,20 @@ class KafkaIntake:
         """Take over one message: a reading goes to its stream, what is none to the dead letters."""
         received_at_ms = int(self._clock() * 1000)
         record = record_of(self._names, topic, payload, received_at_ms)
-        message = _OpenMessage(source, handle, topic, payload, received_at_ms, record)
+        self._take(_OpenMessage(source, handle, topic, payload, received_at_ms, record))
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large, as a dead letter."""
+        received_at_ms = int(self._clock() * 1000)
+        verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, about_head(payload_bytes, len(head)))
+        record = dead_letter(self._names, topic, head, received_at_ms, verdict, whole_bytes=payload_bytes)
+        self._take(_OpenMessage(source, handle, topic, head, received_at_ms, record, is_cut=True))
+
+    def _take(self, message: _OpenMessage) -> None:
         if not self._open:
             self._all_settled.clear()
         self._open[message] = None
-        self._open_bytes += len(payload)
+        self._open_bytes += len(message.payload)
         self._send(message)
 
     # Stopping
@@ -217,8 +225,8 @@ class KafkaIntake:
 
     def _failed(self, message: _OpenMessage, error: KafkaError, producer_number: int) -> None:
         self.metrics.failed_attempts += 1
-        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and message.refusal is None:
-            self._refuse(message)
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not message.is_cut:
+            self._cut(message)
             return
         if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  (the library's public name)
             if producer_number == self._producer_number:
@@ -233,15 +241,25 @@ class KafkaIntake:
             )
         self._send_later(message)
 
-    def _refuse(self, message: _OpenMessage) -> None:
-        """Replace the record by a note of it; when Kafka has the note, the message is refused to its sender."""
-        detail = (
-            f"The message of {len(message.payload)} bytes is larger than the Kafka topic "
-            f"{message.record.topic} takes."
+    def _cut(self, message: _OpenMessage) -> None:
+        """Replace the record by a dead letter with the beginning of the message, which fits into any topic.
+
+        A message that is no longer than that stays whole: not it was too large, but what it travelled with.
+        """
+        whole_bytes, head = len(message.payload), message.payload[:KEPT_HEAD_BYTES]
+        detail = f"The message is larger than the Kafka topic {message.record.topic} takes."
+        is_head = len(head) < whole_bytes
+        if is_head:
+            detail += f" {about_head(whole_bytes, len(head))}"
+        message.record = dead_letter(
+            self._names,
+            message.topic,
+            head,
+            message.received_at_ms,
+            SetAside(Reason.PAYLOAD_TOO_LARGE, detail),
+            whole_bytes=whole_bytes if is_head else None,
         )
-        verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, detail, refused_already=True)
-        message.refusal = detail
-        message.record = dead_letter(self._names, message.topic, b"", message.received_at_ms, verdict)
+        message.is_cut = True
         self._send(message)
 
     def _settle(self, messages: Iterable[_OpenMessage]) -> None:
@@ -251,10 +269,7 @@ class KafkaIntake:
             count += 1
             del self._open[message]
             self._open_bytes -= len(message.payload)
-            if message.refusal is None:
-                by_source.setdefault(message.source, []).append(message.handle)
-            else:
-                message.source.refuse(message.handle, message.refusal)
+            by_source.setdefault(message.source, []).append(message.handle)
             self._count(message)
         for source, handles in by_source.items():
             source.settle(handles)
@@ -267,12 +282,7 @@ class KafkaIntake:
 
     def _count(self, message: _OpenMessage) -> None:
         _, stream = serial_and_stream(message.topic)
-        if message.refusal is not None:
-            outcome = "refused"
-        elif message.record.topic == self._names.dead_letter:
-            outcome = "dead-letter"
-        else:
-            outcome = "delivered"
+        outcome = "dead-letter" if message.record.topic == self._names.dead_letter else "delivered"
         self.metrics.outcomes[(outcome, stream)] += 1
 
     def _relieve(self) -> None:

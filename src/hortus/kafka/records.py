@@ -34,8 +34,8 @@ REASON = "reason"
 DETAIL = "detail"
 MQTT_TOPIC = "mqtt_topic"
 
-REFUSED = "refused"
-"""Marks a dead letter that is only a note: the message was refused to its sender and is not in it."""
+PAYLOAD_BYTES = "payload_bytes"
+"""Marks a dead letter that holds only the beginning of a message: how many bytes it had, in decimal digits."""
 
 _CHANNELS = {
     Stream.RAW: Channel.MEASUREMENT_RAW.value,
@@ -59,7 +59,10 @@ class OutgoingRecord(NamedTuple):
 
 
 class ArrivedMessage(NamedTuple):
-    """A Kafka record as the message that it once was. `verdict` is set if it is not to be stored."""
+    """A Kafka record as the message that it once was. `verdict` is set if it is not to be stored.
+
+    `whole_bytes` is set if `payload` is only its beginning: how many bytes it had.
+    """
 
     topic: str
     payload: bytes
@@ -67,6 +70,7 @@ class ArrivedMessage(NamedTuple):
     serial: str
     content: RawMeasurement | AggregateMeasurement | None
     verdict: SetAside | None
+    whole_bytes: int | None = None
 
 
 def record_of(names: TopicNames, topic: str, payload: bytes, received_at_ms: int) -> OutgoingRecord:
@@ -93,17 +97,23 @@ def record_of(names: TopicNames, topic: str, payload: bytes, received_at_ms: int
 
 
 def dead_letter(
-    names: TopicNames, topic: str, payload: bytes, received_at_ms: int, verdict: SetAside
+    names: TopicNames,
+    topic: str,
+    payload: bytes,
+    received_at_ms: int,
+    verdict: SetAside,
+    *,
+    whole_bytes: int | None = None,
 ) -> OutgoingRecord:
-    """Return the record of a message that is set aside."""
+    """Return the record of a message that is set aside; with `whole_bytes`, of the beginning of one."""
     headers: list[tuple[str, str | bytes | None]] = [
         (RECEIVED_AT, b"%d" % received_at_ms),
         (REASON, str(verdict.reason).encode()),
         (DETAIL, verdict.detail.encode(errors="replace")),
         (MQTT_TOPIC, topic.encode(errors="replace")),
     ]
-    if verdict.refused_already:
-        headers.append((REFUSED, b"1"))
+    if whole_bytes is not None:
+        headers.append((PAYLOAD_BYTES, b"%d" % whole_bytes))
     serial, _ = serial_and_stream(topic)
     return OutgoingRecord(names.dead_letter, serial.encode(errors="replace"), payload, headers)
 
@@ -155,8 +165,16 @@ def _read_value(stream: Stream, value: bytes) -> tuple[str, bytes, RawMeasuremen
 def _of_dead_letter(key: bytes | None, payload: bytes, headers: Headers, received_at_ms: int) -> ArrivedMessage:
     reason = _REASONS.get(_text(headers.get(REASON)), Reason.UNDECODABLE)
     detail = _text(headers.get(DETAIL)) or reason.explanation
-    verdict = SetAside(reason, detail, refused_already=REFUSED in headers)
-    return ArrivedMessage(_text(headers.get(MQTT_TOPIC)), payload, received_at_ms, _text(key), None, verdict)
+    topic, verdict = _text(headers.get(MQTT_TOPIC)), SetAside(reason, detail)
+    whole_bytes = _whole_bytes(headers, len(payload))
+    return ArrivedMessage(topic, payload, received_at_ms, _text(key), None, verdict, whole_bytes)
+
+
+def _whole_bytes(headers: Headers, kept_bytes: int) -> int | None:
+    digits = headers.get(PAYLOAD_BYTES)
+    if isinstance(digits, bytes) and digits.isdigit() and len(digits) <= 9 and int(digits) > kept_bytes:
+        return int(digits)
+    return None
 
 
 def _received_at(headers: Headers, written_at_ms: int) -> int:

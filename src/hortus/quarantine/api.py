@@ -116,7 +116,7 @@ async def show_set_aside(
 async def download_payload(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, message_id: MessageNumber
 ) -> Response:
-    """All of them, to be saved."""
+    """All that are kept, to be saved."""
     message = await _message(services, caller, serial, message_id)
     return Response(
         message.payload,

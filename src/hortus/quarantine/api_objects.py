@@ -36,8 +36,12 @@ class Quarantined(ApiObject):
 
 
 class QuarantinedInFull(Quarantined):
-    """With the bytes (the first 64 KiB, in Base64), and what they say, or null if they cannot be read."""
+    """With the bytes (the first 64 KiB, in Base64), and what they say, or null if they cannot be read.
 
+    Of a message that was too large only the beginning is kept: `keptSize` is less than `size`.
+    """
+
+    kept_size: int
     payload: str
     payload_is_whole: bool
     decoded: dict[str, Any] | None
@@ -67,10 +71,12 @@ def quarantined_object(message: QuarantinedMessage) -> dict[str, Any]:
 
 def quarantined_in_full(message: QuarantinedMessage) -> dict[str, Any]:
     """Return the message with its bytes."""
+    is_kept_whole = len(message.payload) == message.payload_bytes
     return quarantined_object(message) | {
+        "keptSize": len(message.payload),
         "payload": base64.b64encode(message.payload[:SHOWN_BYTES]).decode(),
-        "payloadIsWhole": len(message.payload) <= SHOWN_BYTES,
-        "decoded": decoded(message.topic, message.payload),
+        "payloadIsWhole": is_kept_whole and len(message.payload) <= SHOWN_BYTES,
+        "decoded": decoded(message.topic, message.payload) if is_kept_whole else None,
     }
 
 

@@ -101,7 +101,7 @@ def show(
         console.print(f"Topic:    {entry.topic}", markup=False)
         console.print(f"Reason:   {entry.reason}. {explanation_of(entry.reason)}", markup=False)
         console.print(f"Detail:   {entry.detail}", markup=False)
-        console.print(f"Bytes:    {entry.payload_bytes}")
+        console.print(f"Bytes:    {entry.payload_bytes} ({len(entry.payload)} kept)")
         console.print(entry.payload[:1024].hex(" "), soft_wrap=True)
 
 

@@ -50,11 +50,13 @@ from hortus.media.objects import MediaObjects
 
 ReasonKey = tuple[LedgerKey, str]
 
+_REASONS = {str(reason): reason for reason in Reason}
+
 _CHUNK_MESSAGES = 500
 _CHUNK_BYTES = 64 * 1024 * 1024
 
 _SELECT = """
-SELECT id, received_at, kit_id, stream, reason, topic, payload FROM quarantine
+SELECT id, received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes FROM quarantine
 WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE
 """
 
@@ -188,7 +190,10 @@ def _read(
     received_at_ms = round(row["received_at"].timestamp() * 1000)
     message = InboundMessage(NobodyWaits(), index, row["topic"], row["payload"], now_ms)
     serial, stream = serial_and_stream(row["topic"])
-    if row["reason"] == Reason.TOPIC_NOT_ALLOWED:
+    if row["payload_bytes"] > len(row["payload"]):
+        # The message was too large and this is its beginning: it stays what it is.
+        message.verdict = SetAside(_REASONS.get(row["reason"], Reason.PAYLOAD_TOO_LARGE), row["detail"])
+    elif row["reason"] == Reason.TOPIC_NOT_ALLOWED:
         # The topic names somebody else: replaying would store one kit's message as another's (P5).
         message.verdict = SetAside(Reason.TOPIC_NOT_ALLOWED, Reason.TOPIC_NOT_ALLOWED.explanation)
     elif stream is Stream.MEDIA and not stores_media:

@@ -24,7 +24,10 @@ class QuarantinedMessageNotFound(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedMessage:
-    """A message as it arrived, and why it was not stored. `payload` is empty in lists."""
+    """A message as it arrived, and why it was not stored. `payload` is empty in lists.
+
+    Of one that was too large `payload` is only the beginning; `payload_bytes` is the size of the whole.
+    """
 
     id: int
     received_at: datetime

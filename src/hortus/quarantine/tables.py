@@ -9,7 +9,10 @@ from hortus.database.base import Base, Timestamp
 
 
 class QuarantineRow(Base):
-    """One message as it arrived. `kit_id` 0 stands for "no kit of ours", as in the ledger."""
+    """One message as it arrived. `kit_id` 0 stands for "no kit of ours", as in the ledger.
+
+    `payload_bytes` is its size. If `payload` has fewer, the message was too large and this is its beginning.
+    """
 
     __tablename__ = "quarantine"
     __table_args__ = (Index(None, "kit_id", "id"),)

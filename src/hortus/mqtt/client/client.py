@@ -214,7 +214,7 @@ class MqttClient:
     # Connecting
 
     async def _connect_and_serve(self) -> None:
-        connection = Connection(self._connect_packet(), self._limits, self._receive, self._chunk_read)
+        connection = self._new_connection()
         # Set before the first byte arrives: the broker sends waiting messages right behind its CONNACK.
         self._connection = connection
         self._connection_begins()
@@ -240,6 +240,11 @@ class MqttClient:
         finally:
             connection.fail("The connection was given up.")
             self._forget_connection()
+
+    def _new_connection(self) -> Connection:
+        # A broker drops what is larger for us without a word.
+        connect = self._connect_packet(self._limits.max_packet_bytes)
+        return Connection(connect, self._limits, self._receive, self._chunk_read)
 
     async def _open_connection(self, connection: Connection) -> Connack:
         address = self._address
@@ -274,7 +279,7 @@ class MqttClient:
             raise BrokerRefusedError(f"The broker {address} does not talk to us: {connection.ended.result()}")
         return connection.accepted.result()
 
-    def _connect_packet(self) -> Connect:
+    def _connect_packet(self, max_packet_bytes: int | None) -> Connect:
         limits = self._limits
         password = self._address.password
         return Connect(
@@ -287,7 +292,7 @@ class MqttClient:
             properties=Properties(
                 session_expiry_interval_seconds=0 if self._clean_start else limits.session_expiry_seconds,
                 receive_maximum=limits.receive_maximum,
-                maximum_packet_size_bytes=limits.max_packet_bytes,
+                maximum_packet_size_bytes=max_packet_bytes,
             ),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from hortus.errors import OperationalError
+from hortus.intake import KEPT_HEAD_BYTES
 from hortus.mqtt.client.limits import ClientLimits
 from hortus.mqtt.packets import (
     MQTT_5,
@@ -15,6 +16,7 @@ from hortus.mqtt.packets import (
     Connect,
     Disconnect,
     MqttProtocolError,
+    OversizedPublish,
     Packet,
     PacketReader,
     Pingreq,
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
     `accepted` becomes the broker's CONNACK, whatever it says; `subscribed` is set when every subscription
     asked for so far is granted; `ended` becomes the sentence that says why the connection is over.
     `on_message` is called for each PUBLISH, `on_chunk_end` after all packets of one piece of network data.
+    With `on_oversized` a PUBLISH may have any size: of one over `max_packet_bytes` that gets the beginning.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Connection(asyncio.Protocol):
         limits: ClientLimits,
         on_message: Callable[[Publish], None],
         on_chunk_end: Callable[[], None],
+        on_oversized: Callable[[OversizedPublish], None] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.accepted: asyncio.Future[Connack] = loop.create_future()
@@ -73,7 +77,12 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._on_message = on_message
         self._on_chunk_end = on_chunk_end
-        self._reader = PacketReader(limits.max_packet_bytes, MQTT_5)
+        self._on_oversized = on_oversized
+        self._reader = PacketReader(
+            limits.max_packet_bytes,
+            MQTT_5,
+            oversized_head_bytes=None if on_oversized is None else KEPT_HEAD_BYTES,
+        )
         self._transport: asyncio.Transport | None = None
         self._reading = True
         self._writable = asyncio.Event()
@@ -222,6 +231,8 @@ class Connection(asyncio.Protocol):
                 self._take_connack(packet)
             case Pingresp():
                 pass
+            case OversizedPublish() if self._on_oversized is not None:
+                self._on_oversized(packet)
             case Disconnect(reason_code=reason_code):
                 self.fail(_explain_disconnect(reason_code))
             case _:

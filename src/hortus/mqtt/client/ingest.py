@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from hortus.intake import Intake
 from hortus.mqtt.client.client import BrokerAddress, MqttClient
+from hortus.mqtt.client.connection import Connection
 from hortus.mqtt.client.limits import ClientLimits
 from hortus.mqtt.packets import (
     MQTT_5,
+    OversizedPublish,
     Properties,
     Puback,
     Publish,
@@ -37,6 +39,9 @@ class IngestClient(MqttClient):
 
     Messages on topics that someone subscribed to with a callback go there instead. All others, also those
     of subscriptions that nobody remembers, are offered: the intake says what is to become of them (P3).
+
+    The broker may send packets of any size: of one over `max_packet_bytes` the beginning is offered, while the
+    rest is thrown away as it comes. If we refused it, the broker would drop it and nobody would know.
 
     Memory: reading stops when the intake is saturated, or when twice `receive_maximum` messages or
     `max_open_bytes` of payload are open, so the rest waits at the broker (P6). The broker's own promise to
@@ -124,21 +129,37 @@ class IngestClient(MqttClient):
         if self._stopping.is_set():
             # Not taken in any more; unacknowledged, it stays in the session for the next start.
             return
-        topic, payload, qos, packet_id, _retain, _duplicate, _properties = message
+        handle = self._open(message)
+        if handle is not None:
+            self._intake.offer(self, handle, message.topic, message.payload)
+
+    def _receive_oversized(self, message: OversizedPublish) -> None:
+        if self._stopping.is_set():
+            return
+        head = message.publish
+        handle = self._open(head)
+        if handle is not None:
+            self._intake.offer_head(self, handle, head.topic, head.payload, message.payload_bytes)
+
+    def _open(self, message: Publish) -> int | None:
+        """Note that a message is open, before it is offered; the intake may settle at once. Return its handle.
+
+        None if that identifier is open already; then the connection ends.
+        """
+        _topic, payload, qos, packet_id, _retain, _duplicate, _properties = message
         self.messages += 1
         if qos:
             handle = self._handle_base + packet_id
             if handle in self._open_messages:
                 self._give_up_ambiguous_session()
-                return
+                return None
         else:
             # Nothing to acknowledge, but the intake's memory counts.
             self._last_qos_0_handle = handle = self._last_qos_0_handle - 1
         payload_bytes = len(payload)
-        # Before the offer: the intake may settle at once.
         self._open_messages[handle] = (qos, packet_id, payload_bytes)
         self._open_bytes += payload_bytes
-        self._intake.offer(self, handle, topic, payload)
+        return handle
 
     def _give_up_ambiguous_session(self) -> None:
         """End the connection: two open messages have one packet identifier.
@@ -149,6 +170,12 @@ class IngestClient(MqttClient):
         """
         if self._connection is not None:
             self._connection.fail("The broker used a packet identifier that is still open.")
+
+    def _new_connection(self) -> Connection:
+        connect = self._connect_packet(None)
+        return Connection(
+            connect, self._limits, self._receive, self._chunk_read, on_oversized=self._receive_oversized
+        )
 
     def _chunk_read(self) -> None:
         super()._chunk_read()

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 
-# A kit's media message may be 64 MiB (kit contract, 1.4); the rest is its topic and packet header. The broker
-# must not accept larger packets than this, or it would drop them silently when it comes to delivering them.
+# A kit's media message may be 64 MiB (kit contract, 1.4); the rest is its topic and packet header.
 MAX_PACKET_BYTES = 64 * MEBIBYTE + 64 * 1024
 
 NEVER_EXPIRES = 0xFFFF_FFFF
@@ -20,7 +19,8 @@ class ClientLimits:
     receive_maximum: messages that the broker may send before it gets acknowledgements. Enough to fill several
         batches while one is being committed; each waiting message is held in memory. Reading stops at twice
         this, because not every broker keeps to it.
-    max_packet_bytes: the largest packet accepted, told to the broker in CONNECT.
+    max_packet_bytes: the largest packet that is taken in. A broker that is told so in CONNECT drops larger
+        ones without a word, so an ingester does not tell it; it takes their beginnings.
     max_open_bytes: payload bytes taken in and not yet settled, above which the client stops reading. Memory
         is bounded by this plus one packet.
     max_outgoing: own QoS 1 and 2 publishes that may await the broker's acknowledgement.

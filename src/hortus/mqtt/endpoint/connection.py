@@ -18,6 +18,7 @@ from hortus.mqtt.packets import (
     Connect,
     Disconnect,
     MqttProtocolError,
+    OversizedPublish,
     Packet,
     PacketReader,
     Pingreq,
@@ -110,6 +111,7 @@ class Connection(Link):
         parts = self._parts
         self.identity = identity
         self._reader.max_packet_bytes = parts.limits.max_packet_bytes
+        self._reader.oversized_head_bytes = parts.limits.kept_head_bytes
         self._keep_alive_seconds = terms.keep_alive_seconds
         self._will = connect.will
         self._wants_reasons = connect.properties.request_problem_information != 0
@@ -259,10 +261,13 @@ class Connection(Link):
                 self._on_unsubscribe(packet, session)
             case Disconnect():
                 self._on_disconnect(packet, session)
+            case OversizedPublish():
+                self._on_publish(packet.publish, session, packet.payload_bytes)
             case _:
                 raise _out_of_place(packet)
 
-    def _on_publish(self, publish: Publish, session: Session) -> None:
+    def _on_publish(self, publish: Publish, session: Session, oversized_bytes: int | None = None) -> None:
+        """Take a message; with `oversized_bytes` it is the beginning of one whose payload had so many."""
         self._parts.counters.messages_received += 1
         if publish.properties.topic_alias is not None:
             raise MqttProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "Topic aliases were not offered.")
@@ -273,14 +278,17 @@ class Connection(Link):
         route = self._routes.get(topic)
         if route is None:
             route = self._remember_route(topic, session.identity)
-        if route is Route.STORE:
+        if route is Route.FORBIDDEN or route is Route.OUTSIDE:
+            self._on_forbidden(publish, route, session.identity, oversized_bytes)
+        elif oversized_bytes is not None:
+            self._await_settlement(publish)
+            self._parts.inbox.offer_head(self, publish, oversized_bytes)
+        elif route is Route.STORE:
             has_place = self._await_settlement(publish)
             self._parts.inbox.offer(self, publish, has_place=has_place)
-        elif route is Route.DELIVER:
+        else:
             self._parts.broker.route(publish, session)
             self._acknowledge(publish.qos, publish.packet_id, session)
-        else:
-            self._on_forbidden(publish, route, session.identity)
 
     def _is_repeated(self, publish: Publish, session: Session) -> bool:
         """Tell whether this message is already here: the kit sends it again after 20 s without an answer."""
@@ -303,7 +311,9 @@ class Connection(Link):
         self._routes[topic] = route
         return route
 
-    def _on_forbidden(self, publish: Publish, route: Route, identity: Identity) -> None:
+    def _on_forbidden(
+        self, publish: Publish, route: Route, identity: Identity, oversized_bytes: int | None
+    ) -> None:
         reason = set_aside_reason(route)
         if publish.qos and self.protocol_level == MQTT_5:
             self._parts.counters.messages_refused += 1
@@ -313,7 +323,9 @@ class Connection(Link):
             self.send_answer(encode(refused, MQTT_5))
             return
         has_place = self._await_settlement(publish)
-        self._parts.inbox.set_aside(self, identity, publish, reason, has_place=has_place)
+        self._parts.inbox.set_aside(
+            self, identity, publish, reason, payload_bytes=oversized_bytes, has_place=has_place
+        )
 
     def _await_settlement(self, publish: Publish) -> bool:
         """Note that the message is open. Return whether its bytes have a place, and count nowhere else."""

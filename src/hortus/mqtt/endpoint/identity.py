@@ -38,11 +38,20 @@ class Authenticator(Protocol):
 class SetAside(Protocol):
     """Takes a message that its sender was not allowed to publish but cannot be refused (MQTT 3.1.1, QoS 0).
 
-    Keeps it in quarantine under `reason`, then settles `handle` at `source` as an intake does.
+    Keeps it in quarantine under `reason`, then settles `handle` at `source` as an intake does. If
+    `payload_bytes` is more than `payload` has, this is the beginning of a message that was too large as well.
     """
 
     def __call__(
-        self, identity: Identity, topic: str, payload: bytes, reason: str, source: Source, handle: int, /
+        self,
+        identity: Identity,
+        topic: str,
+        payload: bytes,
+        payload_bytes: int,
+        reason: str,
+        source: Source,
+        handle: int,
+        /,
     ) -> None:
         """Take over one message; never blocks and never drops."""
 

@@ -75,6 +75,11 @@ class Inbox:
         self._counters.messages_offered += 1
         self._intake.offer(self, handle, publish.topic, publish.payload)
 
+    def offer_head(self, sender: Sender, head: Publish, payload_bytes: int) -> None:
+        """Hand the beginning of a message that is too large to the intake; nobody else gets it."""
+        handle = self._open_aside(sender, head, has_place=False)
+        self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+
     def set_aside(
         self,
         sender: Sender | None,
@@ -82,15 +87,23 @@ class Inbox:
         publish: Publish,
         reason: str,
         *,
+        payload_bytes: int | None = None,
         has_place: bool = False,
     ) -> None:
-        """Hand a message on a wrong topic to quarantine."""
+        """Hand a message on a wrong topic to quarantine; with `payload_bytes`, the beginning of one."""
+        handle = self._open_aside(sender, publish, has_place=has_place)
+        topic, payload = publish.topic, publish.payload
+        size = len(payload) if payload_bytes is None else payload_bytes
+        self._set_aside(identity, topic, payload, size, reason, self, handle)
+
+    def _open_aside(self, sender: Sender | None, publish: Publish, *, has_place: bool) -> int:
+        """Note a message that goes to quarantine and to no subscriber; return its handle."""
         size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
         self._open[handle] = _OpenMessage(sender, publish, size, False)
         self.unsettled_bytes += size
         self._counters.messages_set_aside += 1
-        self._set_aside(identity, publish.topic, publish.payload, reason, self, handle)
+        return handle
 
     def check_pressure(self) -> None:
         """Hold all publishers if the intake or this inbox has enough. Called once per read, not per message."""

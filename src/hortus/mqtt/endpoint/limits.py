@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hortus.intake import KEPT_HEAD_BYTES
+
 _MIB = 1024 * 1024
 
 
@@ -30,7 +32,11 @@ class EndpointLimits:
     """A CONNECT of a kit takes 70 bytes; the rest is room for a will and properties."""
 
     max_packet_bytes: int = 64 * _MIB + 1024
-    """The contract allows media of 64 MiB; the rest is framing, topic and properties."""
+    """The contract allows media of 64 MiB; the rest is framing, topic and properties. Of a larger message that
+    is published all the same, only the beginning is kept, in quarantine."""
+
+    kept_head_bytes: int = KEPT_HEAD_BYTES
+    """Of the payload of a message that is too large."""
 
     max_upload_bytes: int = 96 * _MIB
     """Packets over 16 KiB over all connections, from their first byte until they are settled: one of full size,

@@ -5,10 +5,19 @@ from __future__ import annotations
 from io import BytesIO
 
 from hortus.mqtt.packets.decoding import decode_packet
+from hortus.mqtt.packets.oversized import OversizedPacket
 from hortus.mqtt.packets.primitives import Cursor, decode_topic_name, malformed, protocol_error
 from hortus.mqtt.packets.properties import NO_PROPERTIES, Place, decode_properties
 from hortus.mqtt.packets.reasons import MqttProtocolError, PacketTooLargeError, ReasonCode
-from hortus.mqtt.packets.values import MQTT_3_1_1, MQTT_5, Connect, Packet, Publish
+from hortus.mqtt.packets.values import (
+    MQTT_3_1_1,
+    MQTT_5,
+    Connect,
+    OversizedPublish,
+    Packet,
+    PacketType,
+    Publish,
+)
 
 # A kit publishes on five topics; a client that receives from thousands of kits sees five of each. The cache
 # is emptied when full, so that a stream of ever new topics costs a decode each and no memory.
@@ -17,6 +26,8 @@ _MAX_CACHED_TOPIC_BYTES = 64
 
 _LARGE_PACKET_BYTES = 64 * 1024
 
+_KINDS = {kind.value: kind.name for kind in PacketType}
+
 _new_publish = tuple.__new__
 
 
@@ -24,16 +35,25 @@ class PacketReader:
     """Collects the bytes of one connection and returns each packet once it is complete.
 
     A packet over `max_packet_bytes` (fixed header included) is refused from its header, before its body is
-    buffered. Limit and level may be changed between two calls of `feed`. `feed` stops behind a CONNECT and
-    keeps the rest: how that is to be read depends on who connects; `feed(b"")` goes on. `protocol_level`
-    is set from the CONNECT.
+    buffered. With `oversized_head_bytes` a PUBLISH is not: it becomes an OversizedPublish with so many bytes of
+    its payload at most, and the rest of it is not held at any time. Limits and level may be changed between two
+    calls of `feed`. `feed` stops behind a CONNECT and keeps the rest: how that is to be read depends on who
+    connects; `feed(b"")` goes on. `protocol_level` is set from the CONNECT.
     """
 
-    def __init__(self, max_packet_bytes: int, protocol_level: int = MQTT_3_1_1) -> None:
+    def __init__(
+        self,
+        max_packet_bytes: int,
+        protocol_level: int = MQTT_3_1_1,
+        *,
+        oversized_head_bytes: int | None = None,
+    ) -> None:
         self.max_packet_bytes = max_packet_bytes
         self.protocol_level = protocol_level
+        self.oversized_head_bytes = oversized_head_bytes
         self._chunks: list[bytes] = []
         self._large: tuple[Publish, BytesIO] | None = None
+        self._oversized: OversizedPacket | None = None
         self._buffered_bytes = 0
         self._awaited_bytes = 0
         self._topics: dict[bytes, str] = {}
@@ -41,11 +61,11 @@ class PacketReader:
     @property
     def buffered_bytes(self) -> int:
         """The number of bytes held of a packet that is not complete yet."""
-        return self._buffered_bytes
+        return self._buffered_bytes + (self._oversized.held_bytes if self._oversized is not None else 0)
 
     @property
     def awaited_bytes(self) -> int:
-        """The length of the packet that is under way, or 0 if none is or its length is not known yet."""
+        """The length of the packet that is collected, or 0 if none is or its length is not known yet."""
         return self._awaited_bytes
 
     def feed(self, data: bytes) -> list[Packet]:
@@ -56,6 +76,8 @@ class PacketReader:
         """
         if self._large is not None:
             return self._feed_large(*self._large, data)
+        if self._oversized is not None:
+            return self._feed_oversized(self._oversized, data)
         if self._chunks:
             # A packet comes in several pieces; they are joined once, when the last one is here.
             self._chunks.append(data)
@@ -70,12 +92,22 @@ class PacketReader:
         except MqttProtocolError as error:
             error.packets_before = list(packets)
             raise
-        if consumed == len(data):
-            self._chunks = []
-            self._buffered_bytes = 0
-        else:
+        if consumed < len(data) and self._oversized is None:
             self._keep(data[consumed:])
-        return packets
+            return packets
+        self._chunks = []
+        self._buffered_bytes = 0
+        return packets if consumed == len(data) else self._go_on(packets, data[consumed:])
+
+    def _go_on(self, packets: list[Packet], rest: bytes) -> list[Packet]:
+        """Return these packets, and those in the bytes behind them."""
+        if not rest:
+            return packets
+        try:
+            return packets + self.feed(rest)
+        except MqttProtocolError as error:
+            error.packets_before = packets + error.packets_before
+            raise
 
     def _keep(self, rest: bytes) -> None:
         """Hold the beginning of a packet. Of a large message only the payload is collected, and in one place.
@@ -107,14 +139,36 @@ class PacketReader:
         self._large = None
         self._buffered_bytes = self._awaited_bytes = 0
         # Not copied: the value and the collected bytes are the same object.
-        packets: list[Packet] = [begun._replace(payload=collected.getvalue())]
-        if not rest:
-            return packets
+        return self._go_on([begun._replace(payload=collected.getvalue())], rest)
+
+    def _feed_oversized(self, oversized: OversizedPacket, data: bytes) -> list[Packet]:
+        """Take further bytes of a message that is too large, and go on behind it when all of it has come."""
+        rest = oversized.take(data)
+        beginning = oversized.beginning()
+        if beginning is not None:
+            self._begin_oversized(oversized, beginning)
+        if oversized.missing_bytes:
+            return []
+        self._oversized = None
+        assert oversized.publish is not None  # the beginning is complete with the packet at the latest
+        return self._go_on(
+            [OversizedPublish(publish=oversized.publish, payload_bytes=oversized.payload_bytes)], rest
+        )
+
+    def _begin_oversized(self, oversized: OversizedPacket, beginning: bytes) -> None:
+        """Read what is in front of the payload. What cannot be read so far is no message to keep a part of."""
         try:
-            return packets + self.feed(rest)
+            _, body = _remaining_length(beginning, 0)
+            publish = self._publish(beginning, beginning[0], body, len(beginning))
         except MqttProtocolError as error:
-            error.packets_before = packets + error.packets_before
-            raise
+            raise self._too_large(beginning[0], oversized.packet_bytes) from error
+        payload_at = len(beginning) - len(publish.payload)
+        oversized.payload_bytes = oversized.packet_bytes - payload_at
+        oversized.publish = publish._replace(payload=publish.payload[: self.oversized_head_bytes])
+
+    def _too_large(self, first: int, packet_bytes: int) -> PacketTooLargeError:
+        kind = _KINDS.get(first >> 4, "packet of an unknown kind")
+        return PacketTooLargeError(kind, packet_bytes, self.max_packet_bytes)
 
     def _read(self, data: bytes, packets: list[Packet]) -> int:
         """Append the complete packets of `data`; return how many bytes they took."""
@@ -131,7 +185,10 @@ class PacketReader:
                     break
             body_end = body + length
             if body_end - position > self.max_packet_bytes:
-                raise PacketTooLargeError(body_end - position, self.max_packet_bytes)
+                if first & 0xF0 != 0x30 or self.oversized_head_bytes is None:
+                    raise self._too_large(first, body_end - position)
+                self._oversized = OversizedPacket(body_end - position)
+                break
             if body_end > end:
                 self._awaited_bytes = body_end - position
                 break

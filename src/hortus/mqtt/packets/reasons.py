@@ -123,11 +123,14 @@ class ProtocolVersionError(MqttProtocolError):
 
 
 class PacketTooLargeError(MqttProtocolError):
-    """A packet announces more bytes than are accepted; raised before its body is buffered."""
+    """A packet announces more bytes than are accepted; raised before its body is buffered.
 
-    def __init__(self, packet_bytes: int, max_packet_bytes: int) -> None:
+    `kind` is what kind of packet it is, such as "SUBSCRIBE".
+    """
+
+    def __init__(self, kind: str, packet_bytes: int, max_packet_bytes: int) -> None:
         super().__init__(
             ReasonCode.PACKET_TOO_LARGE,
-            f"A packet of {packet_bytes} bytes is too large; the limit is {max_packet_bytes} bytes.",
+            f"A {kind} of {packet_bytes} bytes is too large; the limit is {max_packet_bytes} bytes.",
         )
         self.packet_bytes = packet_bytes

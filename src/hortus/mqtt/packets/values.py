@@ -93,6 +93,18 @@ class Publish(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OversizedPublish:
+    """A PUBLISH that was larger than is accepted: most of its payload was thrown away while it came.
+
+    `publish` is the message with the first bytes of its payload only; `payload_bytes` is how many there were.
+    It is received, never sent.
+    """
+
+    publish: Publish
+    payload_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Puback:
     """QoS 1: the message is taken over."""
 
@@ -200,6 +212,7 @@ Packet = (
     Connect
     | Connack
     | Publish
+    | OversizedPublish
     | Puback
     | Pubrec
     | Pubrel
