@@ -33,6 +33,21 @@ async def test_a_kit_tells_version_and_uptime_as_json(rpc_installation: RpcWorld
     assert isinstance(uptime.json(), int)
 
 
+@pytest.mark.parametrize("what", ["version", "uptime"])
+async def test_head_and_options_ask_no_kit(rpc_installation: RpcWorld, what: str) -> None:
+    """A proxy or a browser that looks ahead must not set a kit to work."""
+    world = rpc_installation
+    kit = await world.make_kit()
+    virtual = await world.start(kit)
+    path, headers = f"/kit-rpc/{kit.serial}/{what}", world.headers
+    head = await world.client.head(path, headers=headers)
+    assert (head.status_code, head.headers["allow"], head.content) == (405, "GET, OPTIONS", b"")
+    assert (await world.client.options(path, headers=headers)).status_code == 200
+    assert (await world.get(path)).status_code == 200
+    assert [line["method"] for line in await world.ledger(kit)] == [what]
+    assert virtual.counts.questions == 1
+
+
 async def test_a_heater_is_commanded_and_the_ledger_tells_who_did_it(rpc_installation: RpcWorld) -> None:
     world = rpc_installation
     kit = await world.make_kit()

@@ -11,12 +11,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hortus.api.endpoints import Endpoints, path_of
+from hortus.api.head_requests import as_get_without_body
 from hortus.api.problems import Problem, bad_request
 
 log = logging.getLogger(__name__)
-
-# The extension of a scope that tells that it was a HEAD, to those who would make a long body for nothing.
-_WITHOUT_BODY = "hortus.without_body"
 
 _VARY = "origin, access-control-request-method, access-control-request-headers"
 _PREFLIGHT = {
@@ -31,11 +29,6 @@ _NOT_PREFLIGHT = [
     (b"vary", _VARY.encode()),
     (b"access-control-expose-headers", b"link,x-next"),
 ]
-
-
-def is_without_body(scope: Scope) -> bool:
-    """Return whether only the headers of the response are wanted."""
-    return _WITHOUT_BODY in (scope.get("extensions") or {})
 
 
 class Conventions:
@@ -54,8 +47,7 @@ class Conventions:
             return
         without_body = scope["method"] == "HEAD"
         if without_body:
-            extensions = {**(scope.get("extensions") or {}), _WITHOUT_BODY: {}}
-            scope = {**scope, "method": "GET", "extensions": extensions}
+            scope = as_get_without_body(scope)
         started = False
 
         async def completing_send(message: Message) -> None:

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
+from hortus.api.head_requests import is_without_body, may_be_asked_by_head
+
 
 @dataclass(slots=True)
 class _Segment:
@@ -53,11 +55,12 @@ class Endpoints(BaseRoute):
                 segment.routes[method] = route
 
     def methods_at(self, path: str) -> frozenset[str]:
-        """Return the methods that somebody answers at this path; HEAD wherever GET is."""
-        methods = frozenset[str]().union(
-            *(reached.routes for reached, _ in _reached(self._root, _segments(path)))
-        )
-        return methods | {"HEAD"} if "GET" in methods else methods
+        """Return the methods that somebody answers at this path; HEAD wherever GET is, if that does nothing."""
+        routes: dict[str, Route] = {}
+        for reached, _ in _reached(self._root, _segments(path)):
+            routes = reached.routes | routes
+        get = routes.get("GET")
+        return frozenset(routes) | ({"HEAD"} if get and may_be_asked_by_head(get.endpoint) else frozenset())
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether this is the path of an endpoint, whatever the method."""
@@ -77,6 +80,8 @@ class Endpoints(BaseRoute):
         """Let the endpoint answer. Raises HTTPException 405, and what `prepare` raises."""
         route = scope.get("route")
         if not isinstance(route, Route) or scope["method"] not in (route.methods or ()):
+            raise HTTPException(405)
+        if is_without_body(scope) and not may_be_asked_by_head(route.endpoint):
             raise HTTPException(405)
         await self._prepare(Request(scope))
         await route.app(scope, receive, send)

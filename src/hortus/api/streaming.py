@@ -16,7 +16,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hortus.api.conventions import is_without_body
+from hortus.api.head_requests import is_without_body
 from hortus.errors import HortusError
 from hortus.media.delivery import disposition
 

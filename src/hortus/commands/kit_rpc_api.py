@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import GUARDED, WITH_BODY, Responses, problems, request_body
+from hortus.api.head_requests import not_by_head
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.parts import UsedServices
 from hortus.api.texts import ANY_TEXT
@@ -42,6 +43,7 @@ class PeripheralCommandBody(JsonBody):
     responses=_ASKED,
     summary="Ask a kit for the version of its software",
 )
+@not_by_head
 async def kit_version(
     request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> Response:
@@ -57,6 +59,7 @@ async def kit_version(
     responses=_ASKED,
     summary="Ask a kit for how long it has been running",
 )
+@not_by_head
 async def kit_uptime(
     request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> Response:

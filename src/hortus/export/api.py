@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from hortus.accounts.tokens import ArchiveClaims, InvalidToken
 from hortus.api.caller import Caller, CurrentCaller
-from hortus.api.conventions import is_without_body
 from hortus.api.documentation import HIDDEN, Responses, problems
+from hortus.api.head_requests import is_without_body
 from hortus.api.kit_access import KitAccess, access_to_kit
 from hortus.api.parameters import IdInQuery, TimeInQuery, require_order
 from hortus.api.parts import Services, UsedServices

@@ -12,8 +12,8 @@ from sqlalchemy.engine import RowMapping
 from starlette.responses import Response
 
 from hortus.api.caller import Caller, CurrentCaller
-from hortus.api.conventions import is_without_body
 from hortus.api.documentation import HIDDEN, Responses, problems
+from hortus.api.head_requests import is_without_body
 from hortus.api.kit_access import access_to_kit_of_id
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission

@@ -1,0 +1,35 @@
+"""HEAD: answered as GET without the body (contract, 1.1), unless even the asking does something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.types import Scope
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+_WITHOUT_BODY = "hortus.without_body"
+_NOT_BY_HEAD = "hortus_not_by_head"
+
+
+def as_get_without_body(scope: Scope) -> Scope:
+    """Return the scope of a HEAD as that of a GET; an extension spares those who would make a body."""
+    extensions = {**(scope.get("extensions") or {}), _WITHOUT_BODY: {}}
+    return {**scope, "method": "GET", "extensions": extensions}
+
+
+def is_without_body(scope: Scope) -> bool:
+    """Return whether only the headers of the response are wanted."""
+    return _WITHOUT_BODY in (scope.get("extensions") or {})
+
+
+def not_by_head(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint whose GET does what a HEAD must not (RFC 9110, 9.2.1): HEAD is answered 405 there."""
+    setattr(endpoint, _NOT_BY_HEAD, True)
+    return endpoint
+
+
+def may_be_asked_by_head(endpoint: Callable[..., Any]) -> bool:
+    """Return whether the endpoint of a GET answers HEAD too."""
+    return not getattr(endpoint, _NOT_BY_HEAD, False)
