@@ -141,6 +141,19 @@ async def test_an_object_that_is_gone_is_404_and_one_that_is_damaged_502(gallery
     assert_problem(await gallery.get(damaged), 502)
 
 
+async def test_a_place_that_is_not_there_is_no_lost_object(gallery: Gallery) -> None:
+    path = await gallery.add()
+    elsewhere = gallery.folder.with_name(f"{gallery.folder.name}-elsewhere")
+    gallery.folder.rename(elsewhere)
+    for asked in (path, await gallery.add(None)):
+        answer = await gallery.get(asked)
+        assert_problem(answer, 503)
+        assert int(answer.headers["Retry-After"]) > 0
+        assert str(gallery.folder) not in answer.text
+    elsewhere.rename(gallery.folder)
+    assert (await gallery.get(path)).status_code == 200
+
+
 async def test_a_server_without_a_place_for_media_says_so(serve: Any, gallery: Gallery) -> None:
     path = await gallery.add()
     async with serve() as api:

@@ -20,7 +20,7 @@ from hortus.web.server import bind, serving
 
 @dataclass
 class S3Service:
-    """What it holds: content and type by key."""
+    """What it holds: content and type by key. Everything may fail, or what is about the `refused` keys."""
 
     endpoint: str = ""
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class S3Service:
     signed: list[str] = field(default_factory=list)
     is_failing: bool = False
     failure: int = 500
+    refused: set[str] = field(default_factory=set)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def answer(self, request: Request) -> Response:
@@ -35,6 +36,8 @@ class S3Service:
         if self.is_failing:
             return Response(status_code=self.failure)
         key = request.path_params.get("key", "")
+        if key in self.refused:
+            return Response(status_code=403)
         query = request.query_params
         body = await request.body()
         match request.method:

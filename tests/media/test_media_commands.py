@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,32 @@ async def test_media_are_listed_checked_and_swept(installation: MediaWorld) -> N
     missing = await call("check")
     assert str(key) in missing.output
     assert isinstance(missing.exception, HortusError)
+
+
+async def test_a_check_names_what_the_store_refuses_and_what_it_said(installation: MediaWorld) -> None:
+    media = installation
+    fields = media.fields()
+    await media.send(media.medium(**fields))
+    run = media.world.connection.execute
+    gone = uuid.uuid4()
+    await run(
+        "INSERT INTO queue_media_pending_deletion"
+        " (media_id, kit_serial, media_datetime, media_size, attempts, failure)"
+        " VALUES ($1, 'k-gone', now(), 1, 3, 'It is [locked].')",
+        gone,
+    )
+    await run(
+        "UPDATE media SET thumbnail_attempts = 2, thumbnail_retry_at = now(), thumbnail_note = 'Not yours.'"
+    )
+    checked = await call("check")
+    assert checked.exit_code == 0
+    assert f"k-gone/{gone} to be deleted (It is [locked].), tried 3 times" in checked.output
+    assert f"{uuid.UUID(bytes=fields['id'])} for a thumbnail (Not yours.), tried 2 times" in checked.output
+    told = json.loads((await call("check", "--json")).output)["refused"]
+    assert [(row["wanted"], row["attempts"], row["failure"]) for row in told] == [
+        ("delete", 3, "It is [locked]."),
+        ("thumbnail", 2, "Not yours."),
+    ]
 
 
 async def test_thinning_asks_for_a_policy_and_can_only_look(installation: MediaWorld) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.errors import OperationalError
 
-HEAD = "20261122_used_archive_tokens"
+HEAD = "20261122_media_retries"
 """The newest migration; a test holds it to the folder of migrations."""
 
 

@@ -17,11 +17,14 @@ from hortus.errors import OperationalError, UsageError
 from hortus.kits.store import kit_id_of
 from hortus.media.objects import MediaObjects
 from hortus.media.place import media_of_command
+from hortus.media.retries import refused_objects
 from hortus.media.store import newest_media
 from hortus.media.sweep import SAFE_AGE, Sweep, check_rows, sweep_objects
 from hortus.media.thinning import Thinned, ThinningPolicy
 from hortus.media.thinning import thin as thin_media
 from hortus.settings import Settings, read_settings
+
+_MOST_REFUSED = 1000
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Pictures and files: list, check, sweep, thin."
@@ -67,18 +70,16 @@ def list_command(
 def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
     """Look whether every medium has its content and every object its medium; change nothing."""
 
-    async def work() -> tuple[Sweep, Sweep, str]:
+    async def work() -> tuple[Sweep, Sweep, Sequence[RowMapping], str]:
         settings = read_settings()
         async with open_ready_engine(data_dir, settings) as engine:
             objects = _objects(settings, data_dir)
             rows = await check_rows(engine, objects)
-            return (
-                rows,
-                await sweep_objects(engine, objects, safe_age=SAFE_AGE, repair=False),
-                objects.description,
-            )
+            swept = await sweep_objects(engine, objects, safe_age=SAFE_AGE, repair=False)
+            async with engine.connect() as connection:
+                return rows, swept, await refused_objects(connection, _MOST_REFUSED), objects.description
 
-    rows, objects, place = run(work())
+    rows, objects, refused, place = run(work())
     if as_json:
         print_json(
             {
@@ -89,6 +90,8 @@ def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
                 "withoutMedium": objects.without_row,
                 "orphans": objects.orphans,
                 "notOurs": objects.unknown,
+                "notTold": rows.refused,
+                "refused": [_refused_document(row) for row in refused],
             }
         )
     else:
@@ -99,6 +102,10 @@ def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
         )
         for path in rows.incomplete:
             console.print(f"missing or damaged: {path}", markup=False)
+        if rows.refused:
+            console.print(f"The store does not tell of {rows.refused} objects; see their permissions.")
+        for row in refused:
+            console.print(_refused_sentence(row), markup=False)
     if not rows.is_clean:
         raise ContentMissing(
             f"{rows.without_object} media have lost their content. Restore the objects from a backup, or "
@@ -179,6 +186,24 @@ def _objects(settings: Settings, data_dir: Path | None) -> MediaObjects:
     if objects is None:
         raise UsageError("Set HORTUS_MEDIA_URL to the place where media are kept.")
     return objects
+
+
+def _refused_sentence(row: RowMapping) -> str:
+    what = "to be deleted" if row["wanted"] == "delete" else "for a thumbnail"
+    return (
+        f"refused by the store: {row['serial']}/{row['id']} {what} ({row['failure']}), tried {row['attempts']} "
+        f"times, again at {row['next_attempt_at']:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _refused_document(row: RowMapping) -> dict[str, Any]:
+    return {
+        "wanted": row["wanted"],
+        "object": f"{row['serial']}/{row['id']}",
+        "attempts": row["attempts"],
+        "failure": row["failure"],
+        "nextAttemptAt": row["next_attempt_at"],
+    }
 
 
 def _document(row: RowMapping) -> dict[str, Any]:

@@ -17,14 +17,16 @@ from hortus.api.head_requests import is_without_body
 from hortus.api.kit_access import access_to_kit_of_id
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.problems import Problem, not_found
+from hortus.api.problems import Problem, not_found, unavailable
 from hortus.media.delivery import Delivery, deliver, thumbnail_of, version_of
 from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
+from hortus.media.objects import MediaObjects, MediaPlaceMissing, ObjectMissing, ObjectStoreNotAnswering
 from hortus.media.rules import clean_type
 from hortus.media.store import find_medium
 
 router = APIRouter(tags=["Media"])
+
+_RETRY_SECONDS = 30
 
 MediumId = Annotated[UUID, Path(alias="mediaId")]
 
@@ -104,9 +106,11 @@ def _objects(services: Services) -> MediaObjects:
 
 @contextmanager
 def _failures_as_problems() -> Iterator[None]:
-    """Raise Problem 404 if there is no object, 502 if the store does not give it."""
+    """Raise Problem 404 if there is no object, 502 if the store does not give it, 503 if it is not there."""
     try:
         yield
+    except MediaPlaceMissing as error:
+        raise unavailable("The place where media are kept is not there now.", _RETRY_SECONDS) from error
     except ObjectMissing as error:
         raise not_found() from error
     except ObjectStoreNotAnswering as error:

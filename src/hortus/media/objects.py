@@ -8,6 +8,8 @@ another name, synced and renamed, with the folders above them. The library reads
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -18,11 +20,13 @@ from pathlib import Path
 from secrets import randbits
 from typing import Any
 
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError, GenericError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from hortus.errors import OperationalError
 from hortus.media.keys import ObjectKey, parse_key
+
+log = logging.getLogger(__name__)
 
 Store = LocalStore | MemoryStore | S3Store
 
@@ -32,6 +36,8 @@ READ_BYTES = 256 * 1024
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PARTS_AT_ONCE = 2
 _SYNC_BYTES = 4 * 1024 * 1024
+_TELL_SECONDS = 60.0
+_NO_OBJECTS = "hortus-looks-whether-the-bucket-is-there"  # no serial begins like that
 
 
 class ObjectMissing(OperationalError):
@@ -43,6 +49,16 @@ class ObjectMissing(OperationalError):
 
 class ObjectStoreNotAnswering(OperationalError):
     """The object store cannot be reached, refuses, or has no room."""
+
+
+class MediaPlaceMissing(ObjectStoreNotAnswering):
+    """The bucket or folder itself is not there: nothing can be said of any object, nor be stored."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            f"Media are kept in {description}, which does not exist. See whether HORTUS_MEDIA_URL is right and "
+            "the disk is mounted; everything goes on by itself as soon as it is there."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +79,26 @@ class ObjectStream:
         self.size: int = result.meta["size"]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
-            async for piece in self._result.stream(min_chunk_size=READ_BYTES):
-                yield bytes(piece)
+        try:
+            with _translated():
+                async for piece in self._result.stream(min_chunk_size=READ_BYTES):
+                    yield bytes(piece)
+        except NotFoundError as error:
+            raise ObjectStoreNotAnswering("The object went away while it was read.") from error
 
 
 class MediaObjects:
-    """Objects of media by their keys. Every method may raise ObjectStoreNotAnswering."""
+    """Objects of media by their keys.
+
+    Every method may raise ObjectStoreNotAnswering, and MediaPlaceMissing as one kind of it.
+    """
 
     def __init__(self, store: Store, description: str, folder: Path | None = None) -> None:
         self._store = store
         self._folder = folder
         self._sends_type = isinstance(store, S3Store)
         self.description = description
+        self._told_at = -math.inf
 
     @classmethod
     def in_folder(cls, folder: Path) -> MediaObjects:
@@ -91,7 +114,7 @@ class MediaObjects:
 
     async def put(self, key: ObjectKey, content: Iterable[bytes], media_type: str, *, size: int) -> None:
         """Store the object, of pieces with `size` bytes together, durably; one under this key is replaced."""
-        with _translated(), _nothing_missing():
+        with self._nothing_missing(), _translated():
             if self._folder is not None:
                 await asyncio.to_thread(_write, self._folder, self._folder / str(key), content)
                 return
@@ -111,6 +134,7 @@ class MediaObjects:
             with _translated():
                 return ObjectStream(await self._store.get_async(str(key), options=options))
         except NotFoundError as error:
+            await self.require_place()
             raise ObjectMissing(key) from error
 
     async def size_of(self, key: ObjectKey) -> int | None:
@@ -119,6 +143,7 @@ class MediaObjects:
             with _translated():
                 return int((await self._store.head_async(str(key)))["size"])
         except NotFoundError:
+            await self.require_place()
             return None
 
     async def delete(self, key: ObjectKey) -> None:
@@ -127,16 +152,50 @@ class MediaObjects:
             with _translated():
                 await self._store.delete_async(str(key))
         except NotFoundError:
-            return
+            await self.require_place()
+
+    async def require_place(self) -> None:
+        """Raise MediaPlaceMissing if bucket or folder are not there, ObjectStoreNotAnswering if unknown.
+
+        Without it, a disk that is not mounted would look as if every single object were lost.
+        """
+        with self._nothing_missing(), _translated():
+            if self._folder is not None:
+                await asyncio.to_thread(os.stat, self._folder)
+                return
+            try:
+                async for _ in self._store.list(prefix=_NO_OBJECTS, chunk_size=1):
+                    break
+            except GenericError as error:
+                # Of a listing, only the bucket can be what is not found; the library has no type for that.
+                if "404 Not Found" in _first_line(error):
+                    raise NotFoundError(_first_line(error)) from error
+                raise
 
     async def list(self) -> AsyncIterator[StoredObject]:
         """Yield all objects, in no particular order."""
-        with _translated(), _nothing_missing():
+        await self.require_place()  # a folder that is not there would look like an empty one
+        with self._nothing_missing(), _translated():
             async for page in self._store.list(chunk_size=500):
                 for meta in page:
                     yield StoredObject(
                         meta["path"], parse_key(meta["path"]), meta["size"], meta["last_modified"]
                     )
+
+    @contextmanager
+    def _nothing_missing(self) -> Iterator[None]:
+        """Raise MediaPlaceMissing where only the bucket or the folder itself can be what is not found.
+
+        The operator is told in the log, too, once in a while: whoever asks for a picture cannot mend it.
+        """
+        try:
+            yield
+        except NotFoundError as error:
+            missing = MediaPlaceMissing(self.description)
+            if time.monotonic() - self._told_at > _TELL_SECONDS:
+                self._told_at = time.monotonic()
+                log.error("%s", missing)
+            raise missing from error
 
     async def remove_half_written(self, older_than_seconds: float) -> int:
         """Delete what writers left behind that were killed; return how many files."""
@@ -154,15 +213,6 @@ def _translated() -> Iterator[None]:
         raise NotFoundError(str(error)) from error
     except (BaseError, OSError) as error:
         raise ObjectStoreNotAnswering(_first_line(error)) from error
-
-
-@contextmanager
-def _nothing_missing() -> Iterator[None]:
-    """Raise ObjectStoreNotAnswering where only the bucket or the folder itself can be what is not found."""
-    try:
-        yield
-    except (NotFoundError, FileNotFoundError) as error:
-        raise ObjectStoreNotAnswering(f"The bucket or folder does not exist: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -10,16 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects, StoredObject
+from hortus.media.objects import MediaObjects, ObjectStoreNotAnswering, StoredObject
+from hortus.media.retries import fault_of
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,10 @@ _NEXT_ROWS = text(
 
 @dataclass(slots=True)
 class Sweep:
-    """What a sweep found. Lists hold the first thousand each; the numbers count all."""
+    """What a sweep found. Lists hold the first thousand each; the numbers count all.
+
+    `refused` are objects that the store would not tell of, or not delete: nothing is known of them.
+    """
 
     objects: int = 0
     rows: int = 0
@@ -55,6 +63,7 @@ class Sweep:
     without_object: int = 0
     half_written: int = 0
     unknown: int = 0
+    refused: int = 0
     orphans: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
 
@@ -75,7 +84,11 @@ async def sweep_regularly(engine: AsyncEngine, objects: MediaObjects) -> None:
                 found.without_row,
                 found.half_written,
             )
+        if found.refused:
+            log.warning("the store refused to delete %d objects without a row", found.refused)
         found = await check_rows(engine, objects)
+        if found.refused:
+            log.error("the store does not tell of %d objects; see their permissions", found.refused)
         if not found.is_clean:
             log.error(
                 "%d media have lost their content, such as %s; see `hortus media check`",
@@ -119,9 +132,11 @@ async def check_rows(engine: AsyncEngine, objects: MediaObjects) -> Sweep:
         for row in rows:
             key = ObjectKey(row.serial, row.id)
             # Looked at once more: it may have been deleted, row and object, since the page was read.
-            if await objects.size_of(key) != row.size and await _is_still_there(engine, row.id):
-                found.without_object += 1
-                _remember(found.incomplete, str(key))
+            with _refusals_counted(found):
+                size = await _unless_refused(objects, objects.size_of(key))
+                if size != row.size and await _is_still_there(engine, row.id):
+                    found.without_object += 1
+                    _remember(found.incomplete, str(key))
 
 
 async def _sweep_page(
@@ -147,7 +162,31 @@ async def _sweep_page(
         found.without_row += 1
         _remember(found.orphans, str(key))
         if repair:
-            await objects.delete(key)
+            with _refusals_counted(found):
+                await _unless_refused(objects, objects.delete(key))
+
+
+class _Refused(Exception):
+    """The store refuses this object; others it may give."""
+
+
+async def _unless_refused(objects: MediaObjects, asking: Awaitable[Result]) -> Result:
+    """Return what the store answers. Raises _Refused, and ObjectStoreNotAnswering for the store as a whole."""
+    try:
+        return await asking
+    except ObjectStoreNotAnswering as error:
+        fault = await fault_of(objects)
+        if fault is not None:
+            raise fault from error
+        raise _Refused from error
+
+
+@contextmanager
+def _refusals_counted(found: Sweep) -> Iterator[None]:
+    try:
+        yield
+    except _Refused:
+        found.refused += 1
 
 
 async def _told_of(connection: AsyncConnection, keys: Iterable[ObjectKey]) -> set[ObjectKey]:

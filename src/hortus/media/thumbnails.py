@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ import asyncpg
 
 from hortus.media.delivery import THUMBNAIL_TYPE
 from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStream
+from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering, ObjectStream
+from hortus.media.retries import fault_of, note_of, pause_after
 from hortus.media.thumbnailer import UNSUITABLE
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 _CANDIDATES = 20
@@ -27,14 +31,28 @@ _LARGEST_THUMBNAIL_BYTES = 1024 * 1024
 _LARGEST_SENTENCE_BYTES = 4096
 _LOCK_SPACE = 0x4D54  # "MT": keeps these advisory locks apart from all others
 
+# What the store refused comes after what was never tried, so that it holds up nothing.
 _WAITING = """
-SELECT m.id, m.type, m.size, k.serial FROM media m JOIN kits k ON k.id = m.kit_id
-WHERE m.thumbnail IS NULL ORDER BY m.received_at DESC LIMIT $1
+SELECT m.id, m.type, k.serial FROM (
+    (SELECT id, type, kit_id FROM media
+     WHERE thumbnail IS NULL AND thumbnail_retry_at IS NULL ORDER BY received_at DESC LIMIT $1)
+    UNION ALL
+    (SELECT id, type, kit_id FROM media
+     WHERE thumbnail IS NULL AND thumbnail_retry_at <= now() ORDER BY thumbnail_retry_at LIMIT $1)
+) AS m JOIN kits k ON k.id = m.kit_id
 """
 _LOCK = "SELECT pg_try_advisory_lock($1, hashtext($2::text))"
 _UNLOCK = "SELECT pg_advisory_unlock($1, hashtext($2::text))"
-_STILL_WAITING = "SELECT true FROM media WHERE id = $1 AND thumbnail IS NULL"
-_FINISH = "UPDATE media SET thumbnail = $2, thumbnail_note = $3 WHERE id = $1 RETURNING true"
+_STILL_WAITING = """
+SELECT thumbnail_attempts FROM media
+WHERE id = $1 AND thumbnail IS NULL AND (thumbnail_retry_at IS NULL OR thumbnail_retry_at <= now())
+"""
+_FINISH = """
+UPDATE media SET thumbnail = $2, thumbnail_note = $3, thumbnail_retry_at = NULL WHERE id = $1 RETURNING true
+"""
+_REFUSED = """
+UPDATE media SET thumbnail_attempts = $2, thumbnail_note = $3, thumbnail_retry_at = now() + $4 WHERE id = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,7 @@ class Outcome:
 async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], objects: MediaObjects) -> None:
     """Make the thumbnails that are missing, the newest pictures first, until cancelled.
 
-    Raises what asyncpg raises, and ObjectStoreNotAnswering.
+    Raises what asyncpg raises, and ObjectStoreNotAnswering if the store as a whole is out of order.
     """
     connection = await connect()
     try:
@@ -60,19 +78,40 @@ async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], 
 
 
 async def make_some_thumbnails(connection: asyncpg.Connection, objects: MediaObjects) -> int:
-    """Make the next thumbnails that nobody else is making; return for how many media this was decided."""
+    """Make the next thumbnails that nobody else is making; return for how many media this was decided.
+
+    A picture that the store refuses is tried again later. Raises ObjectStoreNotAnswering if the store as a
+    whole is out of order.
+    """
     decided = 0
     for row in await connection.fetch(_WAITING, _CANDIDATES):
         if not await connection.fetchval(_LOCK, _LOCK_SPACE, str(row["id"])):
             continue
         try:
-            if await connection.fetchval(_STILL_WAITING, row["id"]):
-                await _decide(connection, objects, ObjectKey(row["serial"], row["id"]), row["type"])
+            attempts = await connection.fetchval(_STILL_WAITING, row["id"])
+            if attempts is not None:
+                await _try(connection, objects, ObjectKey(row["serial"], row["id"]), row["type"], attempts)
                 decided += 1
         finally:
             with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
                 await connection.fetchval(_UNLOCK, _LOCK_SPACE, str(row["id"]))
     return decided
+
+
+async def _try(
+    connection: asyncpg.Connection, objects: MediaObjects, key: ObjectKey, media_type: str, attempts: int
+) -> None:
+    try:
+        await _decide(connection, objects, key, media_type)
+    except ObjectStoreNotAnswering as error:
+        fault = await fault_of(objects)
+        counted = attempts + int(fault is None)
+        pause = pause_after(counted if fault is None else 0)
+        await connection.execute(_REFUSED, key.medium_id, counted, note_of(error), pause)
+        if fault is not None:
+            raise fault from error
+        if counted == 1:
+            log.warning("no thumbnail of %s can be made now (%s); it is tried again later", key, error)
 
 
 async def _decide(
@@ -89,7 +128,7 @@ async def _decide(
 
 
 async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: str, note: str | None) -> bool:
-    return bool(await connection.fetchval(_FINISH, medium_id, thumbnail, note and note[:255]))
+    return bool(await connection.fetchval(_FINISH, medium_id, thumbnail, note and note_of(note)))
 
 
 async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> Outcome:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from hortus.media.delivery import Delivery, deliver, thumbnail_of, version_of
 from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
+from hortus.media.objects import MediaObjects, MediaPlaceMissing, ObjectMissing, ObjectStoreNotAnswering
 from hortus.media.rules import clean_type
 from hortus.web.database_access import snapshot
 from hortus.web.sessions import Sessions
@@ -82,5 +82,7 @@ class PicturePages:
             return await deliver(request, self._objects, delivery, head=request.method == "HEAD")
         except ObjectMissing as error:
             raise HTTPException(404, "The picture has lost its content.") from error
+        except MediaPlaceMissing as error:
+            raise HTTPException(503, "The place where pictures are kept is not there now.") from error
         except ObjectStoreNotAnswering as error:
             raise HTTPException(502, "The store of pictures does not answer at the moment.") from error
