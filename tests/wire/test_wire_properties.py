@@ -11,7 +11,7 @@ from wire_samples import KINDS, RAW, VALID_PAYLOADS, mutated
 from hortus.wire.codec import decode_any_layout, encode_raw_measurement
 from hortus.wire.errors import WireError
 from hortus.wire.messages import RawMeasurement
-from hortus.wire.raw_layout import decode_usual_layout
+from hortus.wire.raw_layout import decode_usual_layout, decode_usual_words
 
 RAW_PAYLOADS = [payload for root, payload in VALID_PAYLOADS if root == "RawMeasurement"]
 VALUE_OR_OUR_ERROR = settings(max_examples=300, deadline=None)
@@ -94,16 +94,51 @@ def test_usual_readings_take_the_short_cut(peripheral: int, quantity_type: int, 
     assert decode_usual_layout(encode_raw_measurement(measurement)) == measurement
 
 
+@pytest.mark.parametrize(
+    ("id_", "datetime_ms", "peripheral", "value"),
+    [
+        (bytes([0, *range(1, 16)]), 1_795_353_940_538, 17, 21.37),
+        (bytes([*range(1, 9), 0, 0, 0, *range(1, 6)]), 1_795_353_940_538, 17, 21.37),
+        (bytes(16), 1_795_353_940_538, 17, 21.37),
+        (bytes(range(1, 17)), 0x01A2_0000_0700, 256, 21.37),
+        (bytes(range(1, 17)), 1_795_353_940_538, -2, float.fromhex("0x1.500a3p4")),
+        (bytes(16), 0, 0, 0.0),
+    ],
+)
+def test_readings_with_zeros_among_their_bytes_need_no_library(
+    id_: bytes, datetime_ms: int, peripheral: int, value: float
+) -> None:
+    measurement = RawMeasurement(
+        id=id_, datetime_ms=datetime_ms, peripheral=peripheral, quantity_type=3, value=value
+    )
+
+    assert decode_usual_words(encode_raw_measurement(measurement)) == measurement
+
+
+def test_a_reading_whose_last_run_is_cut_off_is_not_taken_for_a_whole_one() -> None:
+    payload = encode_raw_measurement(
+        RawMeasurement(
+            id=bytes(range(1, 17)), datetime_ms=1_795_353_940_538, peripheral=17, quantity_type=3, value=21.37
+        )
+    )
+    # The run behind the id's first word claims three words; two are there, with as many bytes as the whole has.
+    claims_too_much = payload[:-11] + b"\x03" + payload[-10:-2] + bytes(8)
+
+    assert decode_usual_words(claims_too_much) is None
+    with pytest.raises(WireError):
+        decode_any_layout(claims_too_much)
+
+
 def _decode_or_wire_error(root: str, payload: bytes) -> None:
     with suppress(WireError):
         KINDS[root].decode(payload)
 
 
 def _assert_short_cut_agrees(payload: bytes) -> None:
-    by_short_cut = decode_usual_layout(payload)
-    if by_short_cut is None:
-        return
-    by_library = decode_any_layout(payload)
-    assert by_short_cut == by_library
-    # Equal is not identical: 0.0 == -0.0, so the text is compared as well.
-    assert repr(by_short_cut) == repr(by_library)
+    for short_cut in (decode_usual_layout, decode_usual_words):
+        by_short_cut = short_cut(payload)
+        if by_short_cut is not None:
+            by_library = decode_any_layout(payload)
+            assert by_short_cut == by_library
+            # Equal is not identical: 0.0 == -0.0, so the text is compared as well.
+            assert repr(by_short_cut) == repr(by_library)

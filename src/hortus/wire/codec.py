@@ -13,7 +13,7 @@ from hortus.measurements.reasons import Reason
 from hortus.wire import limits
 from hortus.wire.errors import WireError
 from hortus.wire.messages import AggregateMeasurement, Media, RawMeasurement
-from hortus.wire.raw_layout import decode_usual_layout
+from hortus.wire.raw_layout import decode_usual_layout, decode_usual_words
 from hortus.wire.rpc_codec import (
     decode_kit_rpc_request,
     decode_kit_rpc_response,
@@ -47,7 +47,7 @@ __all__ = [
 
 def decode_raw_measurement(payload: bytes) -> RawMeasurement:
     """Decode a reading. Raises WireError."""
-    return decode_usual_layout(payload) or decode_any_layout(payload)
+    return decode_usual_layout(payload) or decode_usual_words(payload) or decode_any_layout(payload)
 
 
 def decode_any_layout(payload: bytes) -> RawMeasurement:
