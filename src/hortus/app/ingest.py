@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_observation import MetricsAddress, observed
+from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
 from hortus.command_line import stop_requested
 from hortus.database.engine import connector, open_engine
@@ -89,6 +90,7 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
             group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
             group.create_task(keep_listening(connector(url, "hortus listening"), lambda: client.connected)),
         ]
+        settle_memory()
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()
         log.info("stopping: finishing what was received")

@@ -8,6 +8,7 @@ import logging
 from hortus.app.ingest import INGEST_FILTERS
 from hortus.app.kafka_access import wait_for_topics
 from hortus.app.kafka_observation import MetricsAddress, observed
+from hortus.app.memory import settle_memory
 from hortus.command_line import stop_requested
 from hortus.kafka.connection import kafka_connection
 from hortus.kafka.intake import KafkaIntake
@@ -42,6 +43,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
             intake=intake,
         )
         group.create_task(client.run())
+        settle_memory()
         log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
         await stop.wait()
         log.info("stopping: finishing what was received")

@@ -13,6 +13,7 @@ from typing import Any
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_access import wait_for_topics
 from hortus.app.kafka_observation import MetricsAddress, observed
+from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
 from hortus.command_line import stop_requested
 from hortus.database.engine import connector, open_engine
@@ -46,6 +47,7 @@ async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAdd
         sink = KafkaSink(connection, names, topics, pipeline, group=settings.kafka_consumer_group)
         async with observed(metrics, pipeline, sink), asyncio.TaskGroup() as group:
             group.create_task(sink.run())
+            settle_memory()
             log.info("taking %s from Kafka at %s to %s", choice, connection.bootstrap, url.redacted())
             await stop.wait()
             log.info("stopping: finishing what was read")

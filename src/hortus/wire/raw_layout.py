@@ -151,7 +151,7 @@ def _unpacked(payload: bytes) -> bytearray:
 def _checked(
     id_: bytes, datetime_ms: int, peripheral: int, quantity_type: int, value: float
 ) -> RawMeasurement | None:
-    """Return the measurement if it keeps the rules (hortus.wire.rules); the library's way says which it breaks."""
+    """Return the measurement if it keeps the rules (hortus.wire.rules); the library's way says why not."""
     if datetime_ms > MAXIMUM_DATETIME_MS or not isfinite(value):
         return None
 
