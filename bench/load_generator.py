@@ -227,7 +227,7 @@ async def run(order: Order) -> None:
         cpu_seconds=time.process_time() - cpu_before,
     )
     print(json.dumps(asdict(outcome)), flush=True)
-    # It stays until it is ended: the processor time of a child that ended would be taken for that of a receiver.
+    # It stays until it is ended: the time of a child that ended would be taken for that of a receiver.
     await loop.run_in_executor(None, sys.stdin.readline)
 
 

@@ -70,7 +70,7 @@ class IngestLimits:
     """Beyond this, too."""
 
     workers: int = 3
-    """Batches under way at once: while one is prepared and one waits for its commit, the database has a third."""
+    """Batches under way at once: one is prepared, one waits for its commit, the database works on a third."""
 
     attempt_seconds: float = 8.0
     """After this a database that does not answer counts as hanging, and the connection is given up."""
