@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -314,6 +315,101 @@ async def test_broken_rules_are_refused(api: Installation, broken: Any) -> None:
     refused = await bench.change(configuration_id, controlRules=broken)
     assert refused.json()["detail"]
     assert_invalid(refused, controlRules=["other"])
+
+
+def nested(levels: int) -> Any:
+    return [] if levels == 1 else [nested(levels - 1)]
+
+
+@pytest.mark.parametrize(
+    ("oversized", "why"),
+    [
+        ({**rules(), "remark": "x" * 131_072}, "131072 bytes"),
+        (
+            {"fuzzyControl": {"input": {}, "output": {}, "rules": [{}] * 24_000 + ["x" * 90_000]}},
+            "131072 bytes",
+        ),
+        ({**rules(), "remark": nested(20)}, "20 levels"),
+    ],
+)
+async def test_rules_that_are_too_large_are_not_looked_at(api: Installation, oversized: Any, why: str) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    refused = await bench.change(configuration_id, controlRules=oversized)
+    assert why in refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+    # As they may be in a database from before they were bounded.
+    await api.run(
+        "UPDATE kit_configurations SET control_rules = CAST(:rules AS json) WHERE id = :id",
+        rules=json.dumps(oversized),
+        id=configuration_id,
+    )
+    refused = await bench.change(configuration_id, active=True)
+    assert why in refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+
+
+async def test_rules_that_are_large_but_useful_are_taken(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    many = rules()
+    many["fuzzyControl"]["rules"] *= 250
+    many["remark"] = nested(19)
+    assert len(json.dumps(many)) > 60_000
+    assert (await bench.change(configuration_id, controlRules=many, active=True)).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"gpioAddress": -1, **INTERVALS}, {"remark": "x" * 65_536, **INTERVALS}])
+async def test_figures_that_no_kit_can_use_are_refused(api: Installation, settings: Any) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    refused = await bench.add(configuration_id, BAROMETER, "Climate", settings)
+    assert refused.json()["detail"]
+    assert_invalid(refused, configuration=["other"])
+
+
+async def test_an_interval_of_ages_is_refused_and_does_not_become_active(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    ages = {"intervals": {"measurementInterval": 1e30, "aggregateInterval": 1800}}
+    expected = "intervals.measurementInterval: a number of seconds from 1 to 86400 is expected."
+    refused = await bench.add(configuration_id, BAROMETER, "Air", ages)
+    assert refused.json()["detail"] == expected
+    assert_invalid(refused, configuration=["other"])
+    climate = (await bench.listed())[0]["peripherals"][0]["id"]
+    changed = await bench.request("PATCH", f"/peripherals/{climate}", {"configuration": ages})
+    assert_invalid(changed, configuration=["other"])
+    # As it may be in a database from before it was bounded.
+    await api.run(
+        "UPDATE peripherals SET configuration = CAST(:ages AS json) WHERE id = :id",
+        ages=json.dumps(ages),
+        id=climate,
+    )
+    refused = await bench.change(configuration_id, active=True)
+    assert refused.json()["detail"] == f"Climate: {expected}"
+    assert_invalid(refused, active=["other"])
+
+
+async def test_what_all_peripherals_are_set_to_is_bounded_together(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    for number in range(5):
+        long = {**INTERVALS, "remark": "x" * 60_000}
+        assert (await bench.add(configuration_id, BAROMETER, f"Air {number}", long)).status_code == 200
+    refused = await bench.change(configuration_id, active=True)
+    assert "262144 bytes" in refused.json()["detail"]
+    assert_invalid(refused, active=["other"])
+
+
+async def test_a_body_of_too_many_values_is_refused(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    for many in ([[]] * 50_000, [{}] * 50_000, [0] * 50_001, {str(each): each for each in range(50_001)}):
+        refused = await bench.change(configuration_id, controlRules=many)
+        assert_problem(refused, 400, "/probs/invalid-json", category="semantic")
+        assert "50000 values" in refused.json()["detail"]
+    # A long text is no trouble.
+    assert (await bench.change(configuration_id, description="x" * 1_000_000)).status_code == 200
 
 
 async def test_a_controller_is_a_module_and_a_class(api: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Any
 
@@ -47,8 +48,9 @@ from hortus.kits.configurations import (
     find_configuration,
     quantity_type_ids,
 )
-from hortus.kits.control_rules import misshapen_rules, unusable_rules
-from hortus.kits.devices import devices_by_name, faults_of_configuration
+from hortus.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
+from hortus.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
+from hortus.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
 
 router = APIRouter(tags=["Configurations"])
 
@@ -249,7 +251,7 @@ def _require_valid(values: dict[str, Any]) -> None:
             reasons, "The controller is the name of a Python module, and of a class in it."
         )
     if "control_rules" in values:
-        faults = misshapen_rules(values["control_rules"])
+        faults = oversized_rules(values["control_rules"]) or misshapen_rules(values["control_rules"])
         if faults:
             raise explained("controlRules", [str(fault) for fault in faults])
 
@@ -259,10 +261,25 @@ async def _require_runnable(
 ) -> None:
     """Refuse to make active what would crash the kit at its next start."""
     devices = await devices_of_configuration(connection, configuration["id"])
-    faults = faults_of_configuration(devices)
+    # In a thread: there may be many of them, and others are to be served meanwhile.
+    faults = await asyncio.to_thread(_faults_of_devices, devices)
     if faults:
         raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
-    unusable = unusable_rules(control_rules, devices_by_name(devices), await quantity_type_ids(connection))
+    # Those that were stored before they were bounded may be too large to be looked at.
+    unusable = oversized_rules(control_rules) or unusable_rules(
+        control_rules, devices_by_name(devices), await quantity_type_ids(connection)
+    )
     if unusable:
         raise explained("controlRules", [str(fault) for fault in unusable])
+
+
+def _faults_of_devices(devices: list[ConfiguredDevice]) -> list[str]:
+    # Figures first: those that were stored before they were bounded may be too large to be tried by a schema.
+    figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
+    faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
+    if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
+        faults.append(
+            f"The settings of all peripherals together have more than {MOST_BYTES_IN_ALL} bytes as JSON."
+        )
+    return faults or faults_of_configuration(devices)

@@ -3,6 +3,7 @@
 A kit checks nothing: rules that are not as it expects end its program at boot or at the first reading. So they
 are checked here, in steps, because the front-end edits rules bit by bit, and in an order of its own:
 
+    oversized_rules   whether they are worth to be looked at; checked before anything that takes time
     misshapen_rules   values that no kit can read; checked whenever rules are written
     broken_rules      also what refers to no input or output: the front-end deletes an input, or makes an output
                       scheduled, while rules still refer to it, and drops those parts when it writes next
@@ -13,10 +14,18 @@ are checked here, in steps, because the front-end edits rules bit by bit, and in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import orjson
+
+MOST_BYTES = 128 * 1024
+"""Of control rules as JSON. Those of the front-end have a few thousand."""
+
+MOST_LEVELS = 20
+"""In which they are nested; the deepest value that a kit reads is on the tenth."""
 
 MOST_FAULTS = 20
 """So many are told at once; a person mends one after the other anyway."""
@@ -53,6 +62,18 @@ def is_time_of_day(value: object) -> bool:
     return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
 
 
+def oversized_rules(control_rules: object) -> tuple[Fault, ...]:
+    """Return how control rules are larger than any that are worth to be looked at."""
+    if len(orjson.dumps(control_rules)) > MOST_BYTES:
+        return (_fault("controlRules", f"at most {MOST_BYTES} bytes of JSON are expected"),)
+    level = [control_rules]
+    for _ in range(MOST_LEVELS):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return ()
+    return (_fault("controlRules", f"at most {MOST_LEVELS} levels are expected"),)
+
+
 def misshapen_rules(control_rules: object) -> tuple[Fault, ...]:
     """Return what is wrong with each part of control rules by itself."""
     return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
@@ -80,6 +101,12 @@ def unusable_rules(
     if control is None:
         return ()
     return tuple(islice(_device_faults(control, devices, quantity_type_ids), MOST_FAULTS))
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _document_faults(control_rules: object) -> Iterator[Fault]:

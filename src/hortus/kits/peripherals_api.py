@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
@@ -42,6 +43,7 @@ from hortus.kits.devices import (
     crash_by_definition,
     fault_of_configuration,
 )
+from hortus.kits.figures import fault_of_figures
 
 router = APIRouter(tags=["Configurations"])
 
@@ -94,7 +96,7 @@ async def create_peripheral(
             crash = crash_by_definition(definition)
             if crash is not None:
                 raise explained("peripheralDefinitionId", [crash])
-            _require_configuration(definition, body.configuration)
+            await _require_configuration(definition, body.configuration)
             row = await add_peripheral(connection, configuration, definition, body.name, body.configuration)
     except NameTaken as error:
         raise invalid_parameters({"name": [ALREADY_EXISTS]}, str(error)) from error
@@ -127,7 +129,7 @@ async def patch_peripheral(
             if body.configuration is not None:
                 definition = await find_definition(connection, peripheral["peripheral_definition_id"])
                 assert definition is not None
-                _require_configuration(definition, body.configuration)
+                await _require_configuration(definition, body.configuration)
                 values["configuration"] = body.configuration
             peripheral = await change_peripheral(connection, peripheral, values)
     except NameTaken as error:
@@ -181,7 +183,10 @@ def _require_name(name: str) -> None:
         raise invalid_parameters({"name": [length_between(1, MOST_NAME_CHARACTERS)]})
 
 
-def _require_configuration(definition: Definition, configuration: Any) -> None:
-    fault = fault_of_configuration(definition, configuration)
+async def _require_configuration(definition: Definition, configuration: Any) -> None:
+    # What is too large is told before its schema is tried, and the rest tried in a thread: it may take a while.
+    fault = fault_of_figures(configuration) or await asyncio.to_thread(
+        fault_of_configuration, definition, configuration
+    )
     if fault is not None:
         raise explained("configuration", [fault])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from hortus.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
 from hortus.kits.control_rules import broken_rules
 from hortus.kits.devices import ConfiguredDevice, Definition, faults_of_configuration
 from hortus.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
+
+_SOON_CHECKED_CHARACTERS = 16 * 1024
+"""What is longer is checked in a thread, so that no other kit waits for it."""
 
 
 async def quantity_types_json(connection: AsyncConnection) -> str:
@@ -83,8 +87,16 @@ async def active_configuration(connection: AsyncConnection, serial: str) -> Acti
             ],
         }
     )
-    faults = [*faults_of_configuration(devices), *map(str, broken_rules(configuration["control_rules"]))]
-    return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=tuple(faults))
+    rules = configuration["control_rules"]
+    if len(json_text) < _SOON_CHECKED_CHARACTERS:
+        faults = _faults(devices, rules)
+    else:
+        faults = await asyncio.to_thread(_faults, devices, rules)
+    return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=faults)
+
+
+def _faults(devices: list[ConfiguredDevice], control_rules: object) -> tuple[str, ...]:
+    return (*faults_of_configuration(devices), *map(str, broken_rules(control_rules)))
 
 
 def _device(row: Any, definition: dict[str, Any]) -> ConfiguredDevice:
