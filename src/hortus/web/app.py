@@ -26,6 +26,7 @@ from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
 from hortus.ingest.pipeline import IngestPipeline
 from hortus.media.objects import MediaObjects
 from hortus.plants.state import DEFAULT_FRESHNESS
+from hortus.web.backlog import BacklogReader
 from hortus.web.database_access import DatabaseNotAnswering
 from hortus.web.headers import SecurityHeaders
 from hortus.web.health import FlowWatch, HealthEndpoints, LiveFeed
@@ -111,7 +112,8 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     counters = dependencies.endpoint_counters
 
     plant_reader = PlantReader(engine, dependencies.clock, dependencies.plant_freshness)
-    status = StatusPages(StatusReader(engine, dependencies.clock), plant_reader, sessions, templates)
+    backlog = BacklogReader(engine)
+    status = StatusPages(StatusReader(engine, dependencies.clock), plant_reader, backlog, sessions, templates)
     app.add_route("/", status.index, methods=_READ)
     app.add_route("/status", status.status, methods=_READ)
 
@@ -139,7 +141,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
 
-    health = HealthEndpoints(engine, watch, counters, dependencies.live)
+    health = HealthEndpoints(engine, watch, counters, dependencies.live, backlog)
     app.add_route("/healthz", health.healthz, methods=_READ)
     app.add_route("/readyz", health.readyz, methods=_READ)
 
@@ -150,7 +152,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         dependencies.live,
         pipeline.media if pipeline else None,
     )
-    metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway)
+    metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway, backlog)
     app.add_route("/metrics", metrics.show, methods=_READ)
 
     if pipeline is not None:

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from hortus.database.revision import require_current
 from hortus.errors import HortusError
 from hortus.ingest.metrics import IngestMetrics
+from hortus.web.backlog import Backlog, BacklogReader
 from hortus.web.database_access import database_failures_translated
 
 LONGEST_WAIT_SECONDS = 30.0
@@ -134,11 +135,13 @@ class HealthEndpoints:
         watch: FlowWatch | None,
         counters: object | None,
         live: LiveFeed | None = None,
+        backlog: BacklogReader | None = None,
     ) -> None:
         self._engine = engine
         self._watch = watch
         self._counters = counters
         self._live = live
+        self._backlog = backlog
         self._schema_known_until = 0.0
 
     async def healthz(self, _request: Request) -> Response:
@@ -157,6 +160,8 @@ class HealthEndpoints:
                 "connections": self._live.connections,
                 "subscriptions": self._live.subscriptions,
             }
+        if self._backlog is not None:
+            parts["background"] = _background(await self._backlog.look())
         content = {"status": "healthy" if healthy else "unhealthy", "parts": parts}
         return JSONResponse(content, status_code=200 if healthy else 503)
 
@@ -190,3 +195,14 @@ class HealthEndpoints:
             return
         async with self._engine.connect() as connection:
             await connection.exec_driver_sql("SELECT 1")
+
+
+def _background(backlog: Backlog | None) -> dict[str, Any]:
+    """Return how background work stands, whichever process does it: so it makes none unhealthy."""
+    if backlog is None:
+        return {"state": "The database does not tell what waits."}
+    late = " ".join(queue.sentence for queue in backlog.late)
+    return {
+        "state": late or "Work is done in time.",
+        **{queue.name: queue.as_json() for queue in backlog.queues},
+    }

@@ -23,6 +23,7 @@ from hortus import __version__
 from hortus.gateway.metrics import GatewayFigures
 from hortus.ingest.media_lane import MediaLane
 from hortus.ingest.metrics import IngestMetrics
+from hortus.web.backlog import Backlog, BacklogReader
 from hortus.web.health import FlowReport, FlowWatch, LiveFeed
 from hortus.web.requests import address_of
 from hortus.web.sessions import Sessions
@@ -80,12 +81,14 @@ class MetricsEndpoint:
         sessions: Sessions,
         token: str | None,
         gateway: GatewayFigures | None = None,
+        backlog: BacklogReader | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(collector)
         self._sessions = sessions
         self._token = token
         self._gateway = gateway or GatewayFigures()
+        self._backlog = backlog
 
     async def show(self, request: Request) -> Response:
         """Answer with all metrics, or 403."""
@@ -96,6 +99,8 @@ class MetricsEndpoint:
                     403, "Metrics are for programs on this machine, holders of the token, and administrators."
                 )
         figures = generate_latest(self._registry) + await self._gateway.text()
+        if self._backlog is not None:
+            figures += _backlog_text(await self._backlog.look())
         return Response(figures, media_type=_CONTENT_TYPE)
 
     def _has_token(self, request: Request) -> bool:
@@ -103,6 +108,46 @@ class MetricsEndpoint:
         if not self._token or scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
+
+
+class _BacklogCollector(Collector):
+    """The figures of what waits for background work; of None only that they cannot be told."""
+
+    def __init__(self, backlog: Backlog | None) -> None:
+        self._backlog = backlog
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        yield GaugeMetricFamily(
+            "hortus_backlog_known",
+            "Whether the database tells what waits: 1 or 0.",
+            value=int(self._backlog is not None),
+        )
+        if self._backlog is None:
+            return
+        for name, title in (
+            ("waiting", "What waits for background work; at most 10,000 are counted."),
+            ("failing", "Of that, what was tried in vain at least once."),
+            ("oldest_seconds", "For how long the oldest of it waits."),
+            ("overdue_seconds", "For how long what was to be done first has been due; rollups: not got fewer."),
+        ):
+            metric = GaugeMetricFamily(f"hortus_backlog_{name}", title, labels=("queue",))
+            for queue in self._backlog.queues:
+                value = getattr(queue, name)
+                if value is not None:
+                    metric.add_metric((queue.name,), value)
+            yield metric
+        yield GaugeMetricFamily(
+            "hortus_messages_given_up",
+            "Messages to people of the last 24 hours that could not be delivered.",
+            value=self._backlog.messages_given_up,
+        )
+
+
+def _backlog_text(backlog: Backlog | None) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_BacklogCollector(backlog))
+    return generate_latest(registry)
 
 
 def _comes_from_this_machine(request: Request) -> bool:

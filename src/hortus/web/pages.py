@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from hortus.web.answers import SharedAnswers
+from hortus.web.backlog import BacklogReader
 from hortus.web.plant_status import PlantsOfKit
 from hortus.web.plant_store import PlantReader
 from hortus.web.rendering import Templates
@@ -26,10 +27,16 @@ class StatusPages:
     """`/` and the part of it that renews itself, `/status`."""
 
     def __init__(
-        self, reader: StatusReader, plants: PlantReader, sessions: Sessions, templates: Templates
+        self,
+        reader: StatusReader,
+        plants: PlantReader,
+        backlog: BacklogReader,
+        sessions: Sessions,
+        templates: Templates,
     ) -> None:
         self._reader = reader
         self._plants = plants
+        self._backlog = backlog
         self._sessions = sessions
         self._templates = templates
         self._answers = SharedAnswers[str](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
@@ -61,8 +68,11 @@ class StatusPages:
             plants = await self._plants_of_kits.get(
                 (viewer.user, kit_ids), lambda: self._plants.plants_of_kits(viewer, kit_ids)
             )
+            # Whoever runs the installation can do something about it.
+            backlog = await self._backlog.look() if viewer.is_admin else None
             return self._templates.render(
                 "_status.html",
+                late=backlog.late if backlog else (),
                 status=status,
                 plants=plants,
                 viewer=viewer,
