@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from confluent_kafka import Message
 from kafka_cluster import KafkaCluster
 from kafka_world import Topics
 
@@ -20,7 +21,7 @@ from hortus.wire.limits import MEBIBYTE
 from hortus.wire.messages import RawMeasurement
 from ingest_world import RecordingSource
 from programs import free_port
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 SERIAL = "k-3b4c-6d7f-8g9h"
 RAW = f"kit/{SERIAL}/measurement/raw"
@@ -60,7 +61,7 @@ async def test_one_kits_readings_stay_in_order(topics: Topics) -> None:
     async with open_intake(topics) as intake:
         for number in range(3000):
             intake.offer(source, number, RAW, reading(float(number)))
-        assert await intake.stop(30)
+        assert await intake.stop(PATIENCE_SECONDS)
     values = [decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)]
     assert values == [float(number) for number in range(3000)]
     assert sorted(source.settled) == list(range(3000))
@@ -74,12 +75,10 @@ async def test_what_cannot_be_decoded_goes_to_the_dead_letters_and_is_acknowledg
         intake.offer(source, 3, f"kit/{SERIAL}/elsewhere", b"!")
         intake.offer(source, 4, f"kit/{SERIAL}/measurement/aggregate", b"")
         intake.offer(source, 5, RAW, reading())
-        assert await intake.stop(30)
+        assert await intake.stop(PATIENCE_SECONDS)
     assert sorted(source.settled) == [1, 2, 3, 4, 5]
-    letters = {
-        bytes(each.value() or b"")[:9]: dict(each.headers() or ())
-        for each in topics.records(topics.names.dead_letter)
-    }
+    records = await until(lambda: _all_of(topics.records(topics.names.dead_letter), 4), "four dead letters")
+    letters = {bytes(each.value() or b"")[:9]: dict(each.headers() or ()) for each in records}
     assert letters[b"\xff\x00rubbish"]["reason"] == b"undecodable"
     assert letters[b"\xff\x00rubbish"]["mqtt_topic"] == RAW.encode()
     assert letters[b"x" * 9]["reason"] == b"payload-too-large"
@@ -88,12 +87,16 @@ async def test_what_cannot_be_decoded_goes_to_the_dead_letters_and_is_acknowledg
     assert len(topics.records(topics.names.raw)) == 1
 
 
+def _all_of(records: list[Message], count: int) -> list[Message] | None:
+    return records if len(records) == count else None
+
+
 async def test_the_largest_media_message_of_the_contract_passes(topics: Topics) -> None:
     source = RecordingSource()
     picture = bytes(range(256)) * (64 * 4096)
     async with open_intake(topics) as intake:
         intake.offer(source, 1, f"kit/{SERIAL}/media", picture)
-        assert await intake.stop(60)
+        assert await intake.stop(PATIENCE_SECONDS)
     assert (source.settled, source.refused) == ([1], [])
 
 
@@ -117,7 +120,7 @@ async def test_of_a_message_too_large_for_its_topic_the_beginning_is_a_dead_lett
         # Larger than anything that the library sends at all.
         intake.offer(source, 3, f"kit/{SERIAL}/media", bytes(66 * MEBIBYTE))
         intake.offer(source, 4, RAW, reading())
-        assert await intake.stop(30)
+        assert await intake.stop(PATIENCE_SECONDS)
         assert intake.metrics.outcomes[("dead-letter", "media")] == 2
     assert (sorted(source.settled), source.refused) == ([1, 2, 3, 4], [])
     letters = {bytes(each.value() or b""): dict(each.headers() or ()) for each in topics.records(dead_letter)}
@@ -134,7 +137,7 @@ async def test_the_beginning_of_a_message_that_no_transport_took_in_is_a_dead_le
     source = RecordingSource()
     async with open_intake(topics) as intake:
         intake.offer_head(source, 1, f"kit/{SERIAL}/media", b"the beginning", 200_000_000)
-        assert await intake.stop(30)
+        assert await intake.stop(PATIENCE_SECONDS)
     assert source.settled == [1]
     (letter,) = topics.records(topics.names.dead_letter)
     headers = dict(letter.headers() or ())
@@ -177,7 +180,7 @@ async def test_while_kafka_is_away_nothing_is_settled_memory_is_bounded_and_then
             assert intake.oldest_wait_seconds > 0
         finally:
             kafka.nodes[0].send_signal(signal.SIGCONT)
-        assert await intake.stop(60)
+        assert await intake.stop(PATIENCE_SECONDS)
         assert relieved == [True]
         assert not intake.saturated
     assert sorted(source.settled) == list(range(301))
@@ -191,7 +194,7 @@ async def test_a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost(topi
             intake.offer(source, number, RAW, reading(float(number)))
             if number in {700, 1400}:
                 intake._replace_producer()
-        assert await intake.stop(60)
+        assert await intake.stop(PATIENCE_SECONDS)
     assert sorted(source.settled) == list(range(2000))
     values = {decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)}
     assert values == {float(number) for number in range(2000)}
