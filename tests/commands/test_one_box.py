@@ -22,7 +22,7 @@ from hortus.definitions.store import built_in_definitions
 from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
 from hortus.wire.messages import AggregateMeasurement, RawMeasurement
 from up_process import Up, hortus, hortus_json, line_by_line, publish, running
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, until, wait_until
 
 PORTS = ("--http-port", "--mqtt-port", "--gateway-port")
 
@@ -46,10 +46,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def test_it_says_where_everything_is_and_keeps_secrets_to_itself(up: Up) -> None:
-    said = up.said
-    assert f"http://127.0.0.1:{up.http_port}/" in said
-    assert f"127.0.0.1:{up.mqtt_port}" in said
-    assert str(up.data_dir) in said
+    places = (f"http://127.0.0.1:{up.http_port}/", f"127.0.0.1:{up.mqtt_port}", str(up.data_dir))
+    said = wait_until(lambda: all(place in up.said for place in places) and up.said, f"it says {places}")
     for secret in (up.data_dir / "secrets").iterdir():
         assert secret.read_text().strip() not in said
         assert secret.stat().st_mode & 0o077 == 0
@@ -285,11 +283,9 @@ def test_when_its_postgresql_dies_readings_wait_and_are_stored_afterwards(tmp_pa
         os.kill(postmaster, signal.SIGKILL)
         reading = raw(kit)
         # A kit tries again by itself; this client does not, and nobody can log in without the database.
-        deadline = time.monotonic() + 60
-        while publish(up, kit, "measurement/raw", reading, 1) != 0:
-            assert time.monotonic() < deadline
+        wait_until(lambda: publish(up, kit, "measurement/raw", reading, 1) == 0, "the reading is acknowledged")
         assert hortus_json("ledger", "--data-dir", data)["stored"] == 1
-        assert "PostgreSQL runs again" in up.said
+        wait_until(lambda: "PostgreSQL runs again" in up.said)
 
 
 async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: Path) -> None:
@@ -307,4 +303,4 @@ async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: 
                 await asyncio.sleep(0.1)
         await connection.close()
         assert "Basil by the window" in httpx.get(f"http://127.0.0.1:{up.http_port}/").text
-        assert "user demo, password in" in up.said
+        await until(lambda: "user demo, password in" in up.said)

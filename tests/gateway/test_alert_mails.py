@@ -25,6 +25,7 @@ from hortus.messages.sealing import Seal
 from hortus.plants.built_in_species import load_species
 from ingest_world import World
 from mail_server import mail_server, text_of
+from programs import free_port
 from waiting import until
 
 SEAL = Seal(b"the key of an installation, for tests")
@@ -138,7 +139,7 @@ async def test_the_board_is_answered_and_the_mail_waits_while_the_mail_server_is
     world: World, tmp_path: Path
 ) -> None:
     await plant_by_board(world)
-    async with mail_server(tmp_path) as server:
+    async with mail_server(tmp_path, port=free_port()) as server:
         account = server.account()
     async with working(world, tmp_path, account) as port:
         assert (await send(port, reading(7, humidity=90))).status == 200

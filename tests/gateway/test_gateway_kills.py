@@ -23,7 +23,7 @@ from gateway_harness import Reply, look, reading, send
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
 from hortus.gateway.boards import register_board
-from hortus.web.server import bind
+from programs import free_port
 from waiting import PATIENCE_SECONDS, until
 
 KILLS = int(os.environ.get("HORTUS_TEST_KILLS", "40"))
@@ -34,8 +34,7 @@ class Nursery:
     """Starts and kills gateways, one at a time."""
 
     def __init__(self, directory: Path, database_url: str) -> None:
-        with bind("127.0.0.1", 0) as listener:
-            self.port: int = listener.getsockname()[1]
+        self.port = free_port()
         self.directory = directory
         environment = {
             **os.environ,

@@ -26,6 +26,7 @@ from hortus.gateway.newest_forwarding import NewestForwarder
 from hortus.gateway.plantkeeper import PlantKeeperTarget
 from hortus.gateway.spool import Spool
 from hortus.gateway.transport import TargetAddress, TargetClient
+from programs import free_port
 from waiting import until
 
 UNKNOWN = {
@@ -82,8 +83,7 @@ async def test_the_measured_values_and_nothing_else_are_sent(tmp_path: Path) -> 
 
 
 async def test_after_an_outage_only_the_newest_reading_of_each_board_is_sent(tmp_path: Path) -> None:
-    async with running_backend(Backend()) as unused:
-        dead_port = unused.port
+    dead_port = free_port()
     backend = Backend(port=dead_port)
     async with forwarding(tmp_path, backend) as port:
         for value in range(10):

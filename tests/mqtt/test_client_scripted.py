@@ -37,6 +37,7 @@ from hortus.mqtt.packets import (
     Subscription,
     encode,
 )
+from programs import free_port
 from waiting import until
 
 TOPIC = "kit/k-one/measurement/raw"
@@ -364,9 +365,7 @@ async def test_a_callback_gets_its_topics_and_an_error_in_it_harms_nobody(
 
 async def test_nobody_listening_is_said_once_and_the_end_of_it_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hortus")
-    broker = ScriptedBroker()
-    port = await broker.start()
-    await broker.stop()
+    port = free_port()
     client = MqttClient(BrokerAddress(host="127.0.0.1", port=port), client_id="patient", limits=QUICK)
     async with running(client):
         await until(lambda: client.last_failure)

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import CHROMIUM, PATIENCE_MS
 
 from hortus.database.engine import open_engine
 from hortus.database.url import DatabaseUrl
+
+expect.set_options(timeout=PATIENCE_MS)
 
 OPTIONS = [
     "--no-sandbox",

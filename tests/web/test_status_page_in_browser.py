@@ -11,7 +11,6 @@ from sqlalchemy import text
 from web_helpers import (
     CHROMIUM,
     PASSWORD,
-    PATIENCE_MS,
     SECRET_KEY,
     add_readings,
     add_to_ledger,
@@ -23,6 +22,7 @@ from web_helpers import (
 
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
+from programs import free_port
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
@@ -43,7 +43,7 @@ async def test_a_committed_reading_appears_by_itself(engine, database_url, page,
 
     await add_readings(database_url, kit, [(datetime.now(UTC), 21.25)])
 
-    await expect(page.locator(".value")).to_have_text("21.2", timeout=PATIENCE_MS)
+    await expect(page.locator(".value")).to_have_text("21.2")
     await expect(page.locator(".unit")).to_have_text("°C")
     await expect(
         page.get_by_text("The one message received in the last 24 hours is accounted for.")
@@ -63,22 +63,21 @@ async def test_what_was_unfolded_and_where_the_keyboard_is_survive_an_update(eng
 
     await add_readings(database_url, kit, [(datetime.now(UTC), 21.25)])
 
-    await expect(page.locator(".value")).to_have_text("21.2", timeout=PATIENCE_MS)
+    await expect(page.locator(".value")).to_have_text("21.2")
     await expect(page.get_by_text("Check the clock of the kit.")).to_be_visible()
     await expect(summary).to_be_focused()
 
 
 async def test_a_lost_connection_is_shown_and_mends_by_itself(engine, browser, page):
     app = create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY))
-    listener = bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
+    port = free_port()
     live = page.locator("#live")
-    async with serving(app, listener):
+    async with serving(app, bind("127.0.0.1", port)):
         await page.goto(f"http://127.0.0.1:{port}")
         await expect(live).to_have_text("Live")
-    await expect(live).to_contain_text("Connection lost since", timeout=PATIENCE_MS)
+    await expect(live).to_contain_text("Connection lost since")
     async with serving(app, bind("127.0.0.1", port)):
-        await expect(live).to_have_text("Live", timeout=PATIENCE_MS)
+        await expect(live).to_have_text("Live")
 
 
 async def test_a_database_that_does_not_answer_is_told_from_a_lost_connection(engine, page, site):
@@ -86,9 +85,9 @@ async def test_a_database_that_does_not_answer_is_told_from_a_lost_connection(en
     await page.route(
         "**/status?**", lambda route: route.fulfill(status=503, content_type="text/html", body="down")
     )
-    await expect(page.locator("#live")).to_contain_text("Database does not answer since", timeout=PATIENCE_MS)
+    await expect(page.locator("#live")).to_contain_text("Database does not answer since")
     await page.unroute("**/status?**")
-    await expect(page.locator("#live")).to_have_text("Live", timeout=PATIENCE_MS)
+    await expect(page.locator("#live")).to_have_text("Live")
 
 
 async def test_logging_out_in_one_tab_takes_private_kits_from_the_other(engine, browser, page, site):
@@ -109,7 +108,7 @@ async def test_logging_out_in_one_tab_takes_private_kits_from_the_other(engine, 
     await other.goto(site)
     await other.get_by_role("button", name="Log out").click()
     await expect(other.get_by_role("heading", name="Nothing public here")).to_be_visible()
-    await expect(page.get_by_role("heading", name="Nothing public here")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_role("heading", name="Nothing public here")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -22,11 +22,12 @@ from hortus.database.url import DatabaseUrl
 from hortus.kits.store import CreatedPeripheral, KitStore, NewKit, add_standard_configuration
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
+from waiting import PATIENCE_SECONDS
 
 PASSWORD = "a rose is a rose"
 SECRET_KEY = "only for tests"
 CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 30_000
+PATIENCE_MS = PATIENCE_SECONDS * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
