@@ -14,8 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hortus.database.partitions import ensure_partitions, months_ahead
-from rig.installation import Installation
+from rig.bench import Bench
+from rig.installation import Installation, installation
 from rig.processes import BenchError, cpu_seconds, running, tree_cpu_seconds
+from rig.result import Result
+
+ALERT_PLANTS, REACH_ALERT_SECONDS = 10_000, 1
 
 _PORTIONS = 30
 _ONE_OUT_OF = 200
@@ -77,6 +81,25 @@ class Judging:
     judge_seconds: float
     database_seconds: float
     alerts: int
+
+
+async def alerts(bench: Bench) -> None:
+    """Processor time for judging 10,000 plants, each measured once a minute."""
+    async with installation(bench.data_dir("alerts")) as stand:
+        found = await measure_alerts(
+            bench.folder, stand, plants=bench.size.plants, minutes=bench.size.plant_minutes
+        )
+    scale = ALERT_PLANTS / found.plants
+    print(f"  {found.alerts:,} alerts opened; the database's share {found.database_seconds * scale:.2f} s")
+    judge_seconds = found.judge_seconds * scale
+    bench.found(
+        Result(
+            figure=f"judging {ALERT_PLANTS:,} plants, per minute of readings (measured with {found.plants:,})",
+            value=f"{judge_seconds:.2f} s of a core, and {found.database_seconds * scale:.2f} s in PostgreSQL",
+            reach=f"≤ {REACH_ALERT_SECONDS} s",
+            met=judge_seconds <= REACH_ALERT_SECONDS,
+        )
+    )
 
 
 async def measure_alerts(folder: Path, stand: Installation, *, plants: int, minutes: int) -> Judging:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import httpx
 
-from hortus.accounts.cli import create_user_from_command_line
 from http_load import HttpOrder, HttpOutcome
+from rig.bench import Bench
 from rig.http import ask_over_http, bare_server
+from rig.installation import installation
 from rig.machine import MachineUse, Moment
 from rig.one_box import OneBox, one_box
+from rig.people import access_token
 from rig.processes import BenchError, cpu_seconds, tree_cpu_seconds
+from rig.result import Result
+
+REACH_API_RATE = 1_500
+REACH_API_P99_MS = 30
 
 CONNECTIONS = 16
 _WARM_UP_SECONDS = 1.0
@@ -36,6 +42,30 @@ class AskedRate:
             f"µs of CPU per request: server {self.server_cpu:.0f}, database {self.database_cpu:.0f}, "
             f"load {load_cpu:.0f}; {self.machine}"
         )
+
+
+async def api_kit(bench: Bench) -> None:
+    """`GET /api/kits/{serial}` of a private kit, with a token, from one process."""
+    data_dir = bench.data_dir("api_kit")
+    async with installation(data_dir):
+        pass
+    references, ours = [], []
+    for _ in range(bench.size.rounds):
+        references.append(await measure_bare_server(bench.folder, bench.size.api_seconds))
+        print(f"  bare server: {references[-1].describe()}", flush=True)
+        ours.append(await measure_api_kit(bench.folder, data_dir, bench.size.api_seconds))
+        print(f"  hortus up: {ours[-1].describe()}", flush=True)
+    rate, reference = median(each.asked.rate for each in ours), median(each.asked.rate for each in references)
+    p99_ms = median(each.asked.p99_ms for each in ours)
+    bench.found(
+        Result(
+            figure=f"a private kit over the API with a token, {CONNECTIONS} connections",
+            value=f"{rate:,.0f}/s, p99 {p99_ms:.0f} ms, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_API_RATE:,}/s, p99 ≤ {REACH_API_P99_MS} ms",
+            reference=f"the server alone, answering a constant {reference:,.0f}/s",
+            met=rate >= REACH_API_RATE and p99_ms <= REACH_API_P99_MS,
+        )
+    )
 
 
 async def measure_bare_server(folder: Path, seconds: float) -> AskedRate:
@@ -87,18 +117,8 @@ async def _measured(folder: Path, order: HttpOrder, server: int, database: int |
 
 async def _owned_kit(box: OneBox, data_dir: Path) -> tuple[str, str]:
     """Make an account and a private kit of its own; return the kit's serial and an access token."""
-    username, password = f"asker-{secrets.token_hex(4)}", secrets.token_urlsafe()
-    await create_user_from_command_line(
-        data_dir,
-        None,
-        username=username,
-        email=f"{username}@example.org",
-        password=password,
-        is_admin=False,
-    )
+    token = await access_token(box, data_dir, is_admin=False)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{box.http_port}/api") as client:
-        logged_in = await client.post("/me/auth", json={"username": username, "password": password})
-        token = logged_in.raise_for_status().json()["accessToken"]
         made = await client.post(
             "/kits",
             json={"name": "Basil", "privacyPublicDashboard": False, "privacyShowOnMap": False},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 import zipfile
 from collections.abc import AsyncIterator
@@ -12,17 +11,31 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import asyncpg
 import httpx
 
-from hortus.accounts.cli import create_user_from_command_line
 from hortus.database.engine import connector
 from hortus.database.partitions import Month, ensure_partitions
-from rig.installation import Installation
+from rig.bench import Bench
+from rig.installation import Installation, installation
 from rig.machine import MachineUse, Moment
 from rig.one_box import OneBox, one_box
-from rig.processes import BenchError, cpu_seconds, peak_resident_bytes, resident_bytes, tree_cpu_seconds
+from rig.people import access_token
+from rig.processes import (
+    MEBIBYTE,
+    BenchError,
+    cpu_seconds,
+    peak_resident_bytes,
+    resident_bytes,
+    tree_cpu_seconds,
+)
+from rig.result import Result
+
+REACH_ARCHIVE_RATE = 150_000
+# "Flat": what a download may add to the memory from its first to its last quarter.
+REACH_ARCHIVE_GROWTH = 1.1
 
 _SPAN = timedelta(days=365)
 _SAMPLE_SECONDS = 0.1
@@ -88,6 +101,42 @@ class Downloaded:
             f"{self.memory.before_bytes / 1e6:.0f} MB before, then by quarters {quarters} MB; "
             f"µs of CPU per row: server {self.server_cpu:.1f}, database {self.database_cpu:.1f}; {self.machine}"
         )
+
+
+async def archive(bench: Bench) -> None:
+    """A kit's archive over the API, to a file, and what it takes in memory."""
+    data_dir = bench.data_dir("archive")
+    rows = bench.size.archive_rows
+    copied, ours = [], []
+    async with installation(data_dir) as stand:
+        serial = await fill_one_kit(stand, rows)
+        for _ in range(bench.size.rounds):
+            copied.append(await measure_bare_copy(stand, serial, rows))
+            print(f"  bare COPY: {copied[-1]:,.0f} rows/s", flush=True)
+    for _ in range(bench.size.rounds):
+        ours.append(await measure_archive(bench.folder, data_dir, serial, rows))
+        print(f"  archive: {ours[-1].describe()}", flush=True)
+    rate, reference = median(each.rate for each in ours), median(copied)
+    bench.found(
+        Result(
+            figure=f"archive of {rows:,} readings over the API",
+            value=f"{rate:,.0f} rows/s, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_ARCHIVE_RATE:,} rows/s",
+            reference=f"bare COPY to nowhere {reference:,.0f} rows/s",
+            met=rate >= REACH_ARCHIVE_RATE,
+        )
+    )
+    first, last = (median(each.memory.quarters()[part] for each in ours) for part in (0, -1))
+    peak = max(each.peak_bytes for each in ours)
+    bench.found(
+        Result(
+            figure="memory of `hortus up` in the last quarter of that download",
+            value=f"{last / MEBIBYTE:.0f} MB (peak of all: {peak / MEBIBYTE:.0f} MB)",
+            reach="flat",
+            reference=f"first quarter {first / MEBIBYTE:.0f} MB",
+            met=last <= first * REACH_ARCHIVE_GROWTH,
+        )
+    )
 
 
 async def fill_one_kit(stand: Installation, rows: int) -> str:
@@ -158,20 +207,9 @@ async def measure_archive(folder: Path, data_dir: Path, serial: str, rows: int) 
 @asynccontextmanager
 async def _client(box: OneBox, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client that may see everything."""
-    username, password = f"archivist-{secrets.token_hex(4)}", secrets.token_urlsafe()
-    await create_user_from_command_line(
-        data_dir,
-        None,
-        username=username,
-        email=f"{username}@example.org",
-        password=password,
-        is_admin=True,
-    )
+    headers = {"Authorization": f"Bearer {await access_token(box, data_dir, is_admin=True)}"}
     base_url = f"http://127.0.0.1:{box.http_port}/api"
-    async with httpx.AsyncClient(base_url=base_url, timeout=120) as client:
-        logged_in = await client.post("/me/auth", json={"username": username, "password": password})
-        token = logged_in.raise_for_status().json()["accessToken"]
-        client.headers["Authorization"] = f"Bearer {token}"
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=120) as client:
         yield client
 
 
@@ -191,11 +229,11 @@ async def _watch(box: OneBox, memory: Memory) -> None:
 
 
 def _check(path: Path, rows: int) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:
+    with zipfile.ZipFile(path) as packed:
+        if (damaged := packed.testzip()) is not None:
             raise BenchError(f"{damaged} in the archive is damaged.")
-        told = {each["name"]: each["rows"] for each in json.loads(archive.read("contents.json"))["files"]}
-        with archive.open("raw_measurements.csv") as file:
+        told = {each["name"]: each["rows"] for each in json.loads(packed.read("contents.json"))["files"]}
+        with packed.open("raw_measurements.csv") as file:
             lines = sum(1 for _ in file) - 1
     if not rows == lines == told["raw_measurements.csv"]:
         raise BenchError(f"{rows:,} readings were stored, {lines:,} are in the archive.")

@@ -6,11 +6,16 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from statistics import median
 
-from rig.installation import Installation, Kit
+from rig.bench import Bench
+from rig.installation import Installation, Kit, installation
 from rig.mosquitto import mosquitto
 from rig.processes import BenchError, running
+from rig.result import Result
 from rig.rpc import rpc_worker
+
+REACH_STORM_SECONDS = 10
 
 _PROGRAM = Path(__file__).parents[1] / "boot_kits.py"
 _LONGEST_SECONDS = 120.0
@@ -36,6 +41,21 @@ WITH made AS (
 )
 SELECT serial FROM made
 """
+
+
+async def boot_storm(bench: Bench) -> None:
+    """Many kits that boot at once, until all have their configurations."""
+    kits = bench.size.storm_kits
+    async with installation(bench.data_dir("boot_storm")) as stand:
+        seconds = await measure_boot_storm(bench.folder, stand, kits=kits)
+    bench.found(
+        Result(
+            figure=f"{kits:,} kits that boot at once have their configurations",
+            value=f"half after {median(seconds):.1f} s, all after {seconds[-1]:.1f} s",
+            reach=f"all within {REACH_STORM_SECONDS} s",
+            met=seconds[-1] <= REACH_STORM_SECONDS,
+        )
+    )
 
 
 async def measure_boot_storm(folder: Path, stand: Installation, *, kits: int) -> list[float]:

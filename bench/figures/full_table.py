@@ -11,13 +11,19 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import asyncpg
 
+from figures.throughput import measure_stored, note
 from hortus.database.engine import connector
 from hortus.database.partitions import Month, ensure_partitions
-from rig.installation import Installation
+from rig.bench import Bench
+from rig.installation import Installation, installation
 from rig.processes import BenchError
+from rig.result import Result
+
+REACH_FULL_SHARE = 0.8
 
 BYTES_PER_ROW = 150
 """Row and index, with some room."""
@@ -48,6 +54,34 @@ FROM generate_series(0, $3::bigint - 1) AS number,
               ON e.peripheral_definition_id = p.peripheral_definition_id) AS series) AS kits
 """
 _COLUMNS = "datetime, received_at, value, id, kit_id, peripheral_id, kit_configuration_id, quantity_type_id"
+
+
+async def full_table(bench: Bench) -> None:
+    """The rate with many stored rows against that with an empty table."""
+    async with installation(bench.data_dir("full_table")) as stand:
+        empty, full = [], []
+        for _ in range(bench.size.rounds):
+            await stand.empty()
+            empty.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("empty table", empty[-1])
+        await stand.empty()
+        await fill(stand, bench.size.rows, bench.folder, lambda sentence: print(f"  {sentence}", flush=True))
+        for _ in range(bench.size.rounds):
+            full.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("full table", full[-1])
+        await stand.empty()
+    rate, reference = median(each.rate for each in full), median(each.rate for each in empty)
+    server = [f"{median(each.database_cpu for each in runs):.1f} µs" for runs in (full, empty)]
+    print(f"  CPU of the database per reading: {server[0]} with the full table, {server[1]} with the empty one")
+    bench.found(
+        Result(
+            figure=f"rate at {bench.size.rows:,} stored rows against the empty table",
+            value=f"{rate / reference:.2f} ({rate:,.0f}/s)",
+            reach=f"≥ {REACH_FULL_SHARE}",
+            reference=f"empty table {reference:,.0f}/s",
+            met=rate >= REACH_FULL_SHARE * reference,
+        )
+    )
 
 
 async def fill(stand: Installation, rows: int, path: Path, report: Callable[[str], None]) -> None:

@@ -20,9 +20,16 @@ from statistics import quantiles
 from hortus.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
 from hortus.wire.codec import encode_media, encode_raw_measurement
 from hortus.wire.messages import Media, RawMeasurement
-from rig.installation import Kit
+from rig.bench import Bench
+from rig.installation import Kit, installation
 from rig.one_box import one_box
-from rig.processes import BenchError, peak_resident_bytes, resident_bytes
+from rig.processes import MEBIBYTE, BenchError, peak_resident_bytes, resident_bytes
+from rig.result import Result
+
+REACH_MEDIA_SHARE = 2.0
+REACH_MEDIA_P99_MS = 250
+# What a medium's message has beside its content: packing adds at most one byte in 2,048 and the texts a few.
+MEDIUM_FRAME_BYTES = 256 * 1024
 
 _PAUSE_SECONDS = 0.01
 _WARM_UP_READINGS = 100
@@ -39,6 +46,42 @@ class MediaCost:
     upload_seconds: list[float]
     quiet_ms: tuple[float, float, float]
     meanwhile_ms: tuple[float, float, float]
+
+
+async def media(bench: Bench) -> None:
+    """What media of 64 MiB cost `hortus up`, and the readings of another kit meanwhile."""
+    data_dir = bench.data_dir("media")
+    async with installation(data_dir) as stand:
+        kits = stand.kits
+    found = await measure_media(
+        bench.folder,
+        data_dir,
+        kits,
+        content_bytes=64 * MEBIBYTE - MEDIUM_FRAME_BYTES,
+        rounds=bench.size.media,
+        quiet_seconds=bench.size.api_seconds,
+    )
+    print("  seconds per medium: " + ", ".join(f"{each:.2f}" for each in found.upload_seconds))
+    share = found.growth_bytes / found.payload_bytes
+    bench.found(
+        Result(
+            figure="memory that `hortus up` grows by (peak) for media of 64 MiB",
+            value=f"{found.growth_bytes / MEBIBYTE:.0f} MB, {share:.2f} of the payload",
+            reach=f"≤ {REACH_MEDIA_SHARE} of the payload",
+            met=share <= REACH_MEDIA_SHARE,
+        )
+    )
+    names = ("p50", "p99", "longest")
+    bench.found(
+        Result(
+            figure="reading to acknowledgement while media of 64 MiB come in",
+            value=", ".join(f"{n} {ms:.0f} ms" for n, ms in zip(names, found.meanwhile_ms, strict=True)),
+            reach=f"p99 ≤ {REACH_MEDIA_P99_MS} ms",
+            reference=", ".join(f"{n} {ms:.0f} ms" for n, ms in zip(names, found.quiet_ms, strict=True))
+            + " without",
+            met=found.meanwhile_ms[1] <= REACH_MEDIA_P99_MS,
+        )
+    )
 
 
 async def measure_media(

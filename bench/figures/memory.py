@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures.throughput import check_all_stored, wait_until_stored
+from rig.bench import Bench
 from rig.ingester import ingester
-from rig.installation import Installation
+from rig.installation import Installation, installation
 from rig.load import load
 from rig.mosquitto import mosquitto
-from rig.processes import peak_resident_bytes
+from rig.processes import MEBIBYTE, peak_resident_bytes
+from rig.result import Result
+
+REACH_MEMORY_MB = 150
+# "Flat": what a million waiting readings may add to the memory.
+REACH_MEMORY_GROWTH = 1.25
 
 _STEADY_RATE = 2000
 _STEADY_SECONDS = 5
@@ -25,6 +31,24 @@ class Memory:
     many_wait_bytes: int
     waiting: int
     drain_rate: float
+
+
+async def memory(bench: Bench) -> None:
+    """What the ingester needs while nothing waits, and while much does."""
+    async with installation(bench.data_dir("memory")) as stand:
+        await stand.empty()
+        found = await measure_memory(bench.folder, stand, bench.size.waiting)
+    print(f"  drained {found.waiting:,} waiting readings at {found.drain_rate:,.0f}/s")
+    least, most = found.nothing_waits_bytes / MEBIBYTE, found.many_wait_bytes / MEBIBYTE
+    bench.found(
+        Result(
+            figure=f"ingester memory (peak) with {found.waiting:,} readings waiting",
+            value=f"{most:.0f} MB",
+            reach=f"≤ {REACH_MEMORY_MB} MB and flat",
+            reference=f"{least:.0f} MB with none waiting",
+            met=max(least, most) <= REACH_MEMORY_MB and most <= least * REACH_MEMORY_GROWTH,
+        )
+    )
 
 
 async def measure_memory(folder: Path, stand: Installation, waiting: int) -> Memory:

@@ -16,11 +16,15 @@ from hortus.accounts.tokens import Tokens
 from hortus.mqtt.client import BrokerAddress, MqttClient
 from hortus.wire.codec import decode_kit_rpc_response, encode_kit_rpc_request
 from hortus.wire.messages import KitRpcRequest, VersionCall
-from rig.installation import Installation, Kit
+from rig.bench import Bench
+from rig.installation import Installation, Kit, installation
 from rig.mosquitto import PASSWORD, USERNAME, Mosquitto, mosquitto
 from rig.processes import BenchError
+from rig.result import Result
 from rig.rpc import rpc_worker, virtual_kits
 from rig.web import token_key_file, web
+
+REACH_RPC_P99_MS = 50
 
 _WARM_UP = 10
 _CONNECT_SECONDS = 60.0
@@ -38,6 +42,22 @@ class RoundTrips:
         """Return the figures of these round trips."""
         cuts = quantiles(sorted(milliseconds[_WARM_UP:]), n=100)
         return cls(p50_ms=cuts[49], p99_ms=cuts[98])
+
+
+async def rpc(bench: Bench) -> None:
+    """What asking a kit over HTTP adds to the bare round trip with it over the broker."""
+    async with installation(bench.data_dir("rpc")) as stand:
+        bare, asked = await measure_rpc(bench.folder, stand, trips=bench.size.rpc_trips)
+    added_p50, added_p99 = asked.p50_ms - bare.p50_ms, asked.p99_ms - bare.p50_ms
+    bench.found(
+        Result(
+            figure="asking a kit over HTTP and Mosquitto, added to the bare round trip",
+            value=f"p50 {added_p50:.1f} ms, p99 {added_p99:.1f} ms",
+            reach=f"p99 ≤ {REACH_RPC_P99_MS} ms",
+            reference=f"bare p50 {bare.p50_ms:.1f} ms, p99 {bare.p99_ms:.1f} ms",
+            met=added_p99 <= REACH_RPC_P99_MS,
+        )
+    )
 
 
 async def measure_rpc(folder: Path, stand: Installation, *, trips: int) -> tuple[RoundTrips, RoundTrips]:

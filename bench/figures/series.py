@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,14 +14,19 @@ from statistics import quantiles
 import httpx
 
 from figures.full_table import fill
-from hortus.accounts.cli import create_user_from_command_line
 from hortus.database.engine import connector, open_engine
 from hortus.database.partitions import Month, ensure_partitions
 from hortus.kits.store import KitStore, NewKit, add_standard_configuration
 from hortus.series.rollups import roll_up, touch_history
-from rig.installation import Installation
-from rig.one_box import OneBox, one_box
+from rig.bench import Bench
+from rig.installation import Installation, installation
+from rig.one_box import one_box
+from rig.people import access_token
 from rig.processes import BenchError
+from rig.result import Result
+
+REACH_YEAR_MS, REACH_DAY_MS, REACH_PAGES_MS = 50, 20, 15
+LATER_PAGE = 1000
 
 _REQUESTS = 200
 _WARM_UP = 10
@@ -69,6 +73,57 @@ class Asked:
     def describe(self) -> str:
         """Return one line for a person."""
         return f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, longest {self.most_ms:.1f} ms"
+
+
+async def series_year(bench: Bench) -> None:
+    """A year of minute readings of one series as 1,000 points, among many other readings."""
+    await _chart(bench, "a chart of a year", timedelta(days=365), 1000, REACH_YEAR_MS)
+
+
+async def series_day(bench: Bench) -> None:
+    """24 hours of minute readings of one series, each reading a point, among many other readings."""
+    await _chart(bench, "a chart of a day", timedelta(days=1), 1440, REACH_DAY_MS)
+
+
+async def _chart(bench: Bench, name: str, span: timedelta, points: int, reach_ms: float) -> None:
+    data_dir = bench.data_dir("series")
+    if bench.charted_kit is None:
+        async with installation(data_dir) as stand:
+            bench.charted_kit = await fill_series(
+                stand, bench.size.rows, bench.folder, lambda sentence: print(f"  {sentence}", flush=True)
+            )
+    found = await measure_chart(bench.folder, data_dir, bench.charted_kit, span, points)
+    print(f"  {found.points:,} points: {found.describe()}", flush=True)
+    bench.found(
+        Result(
+            figure=f"{name} ({found.points:,} points) with {bench.size.rows:,} stored rows",
+            value=f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms",
+            reach=f"p95 ≤ {reach_ms} ms",
+            met=found.p95_ms <= reach_ms,
+        )
+    )
+
+
+async def aggregates_pages(bench: Bench) -> None:
+    """Pages of one series' aggregates: the first, and one far down."""
+    data_dir = bench.data_dir("aggregates")
+    async with installation(data_dir) as stand:
+        place = await fill_aggregates(stand, bench.size.aggregates)
+    first, later, number = await measure_pages(bench.folder, data_dir, *place, LATER_PAGE)
+
+    def told(page: int, found: Asked) -> None:
+        print(f"  page {page:,}: {found.describe()}", flush=True)
+        bench.found(
+            Result(
+                figure=f"page {page:,} of a series' aggregates, {bench.size.aggregates:,} in the kit",
+                value=f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms",
+                reach=f"p95 ≤ {REACH_PAGES_MS} ms",
+                met=found.p95_ms <= REACH_PAGES_MS,
+            )
+        )
+
+    told(1, first)
+    told(number, later)
 
 
 async def fill_series(stand: Installation, rows: int, folder: Path, report: Callable[[str], None]) -> str:
@@ -191,20 +246,10 @@ async def _ask(client: httpx.AsyncClient, addresses: list[str]) -> Asked:
 async def _asker(folder: Path, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Run `hortus up` on the data directory, and yield a client of an administrator."""
     async with one_box(folder, data_dir) as box:
-        token = await _administrator(box, data_dir)
+        token = await access_token(box, data_dir, is_admin=True)
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{box.http_port}/api",
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
         ) as client:
             yield client
-
-
-async def _administrator(box: OneBox, data_dir: Path) -> str:
-    username, password = f"asker-{secrets.token_hex(4)}", secrets.token_urlsafe()
-    await create_user_from_command_line(
-        data_dir, None, username=username, email=f"{username}@example.org", password=password, is_admin=True
-    )
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{box.http_port}/api") as client:
-        logged_in = await client.post("/me/auth", json={"username": username, "password": password})
-        return str(logged_in.raise_for_status().json()["accessToken"])

@@ -7,14 +7,21 @@ import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from load_generator import Outcome
+from rig.bench import Bench
 from rig.ingester import ingester
-from rig.installation import Counts, Installation
+from rig.installation import Counts, Installation, installation
 from rig.load import load
 from rig.machine import MachineUse, Moment
 from rig.mosquitto import keep_session, mosquitto
 from rig.processes import BenchError, cpu_seconds, is_running, tree_cpu_seconds
+from rig.result import Result
+
+REACH_RATE = 15_000
+REACH_SHARE = 0.6
+REACH_CPU_US = 45
 
 _POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 600.0
@@ -85,6 +92,39 @@ class Meter:
         )
 
 
+async def throughput(bench: Bench) -> None:
+    """Stored and acknowledged per second, and the processor time for it."""
+    async with installation(bench.data_dir("throughput")) as stand:
+        references, ours = [], []
+        for _ in range(bench.size.rounds):
+            references.append(await measure_received(bench.folder, stand, bench.size.readings))
+            note("mosquitto_sub", references[-1])
+            await stand.empty()
+            ours.append(await measure_stored(bench.folder, stand, bench.size.readings))
+            note("hortus ingest", ours[-1])
+    rate, reference = median(each.rate for each in ours), median(each.rate for each in references)
+    bench.found(
+        Result(
+            figure=f"stored and acknowledged, {bench.size.readings:,} readings",
+            value=f"{rate:,.0f}/s, {rate / reference:.2f} of the reference",
+            reach=f"≥ {REACH_RATE:,}/s, ≥ {REACH_SHARE}",
+            reference=f"mosquitto_sub {reference:,.0f}/s",
+            met=rate >= REACH_RATE and rate >= REACH_SHARE * reference,
+        )
+    )
+    cpu = median(each.receiver_cpu for each in ours)
+    theirs = median(each.receiver_cpu for each in references)
+    bench.found(
+        Result(
+            figure="ingester CPU per reading (user + system)",
+            value=f"{cpu:.1f} µs",
+            reach=f"≤ {REACH_CPU_US} µs",
+            reference=f"mosquitto_sub {theirs:.1f} µs",
+            met=cpu <= REACH_CPU_US,
+        )
+    )
+
+
 async def measure_stored(folder: Path, stand: Installation, readings: int) -> Throughput:
     """Let one ingester store so many readings, through a broker of its own."""
     async with (
@@ -145,3 +185,8 @@ async def check_all_stored(stand: Installation, before: Counts, readings: int, s
         raise BenchError(
             f"Sent {readings} readings and found {rows} rows; ledger: {before} before, {after} after."
         )
+
+
+def note(name: str, found: Throughput) -> None:
+    """Print what a round has found."""
+    print(f"  {name}: {found.describe()}", flush=True)

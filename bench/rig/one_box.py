@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from pathlib import Path
 
 from endpoint_floor import serve
 from rig.processes import BenchError, free_port, running, until
-
-HORTUS = Path(sys.executable).parent / "hortus"
+from rig.worker import HORTUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from rig.installation import Installation, Kit
 from rig.mosquitto import Mosquitto
-from rig.processes import BenchError, running, until
-
-HORTUS = Path(sys.executable).parent / "hortus"
+from rig.processes import running
+from rig.worker import HORTUS, connected_worker
 
 
 @contextlib.asynccontextmanager
 async def rpc_worker(folder: Path, stand: Installation, broker: Mosquitto) -> AsyncIterator[int]:
     """Run a worker and yield its process id as soon as it can send."""
-    log = folder / "rpc.log"
-    log.unlink(missing_ok=True)
     environment = {
         "DATABASE_URL": stand.url.sqlalchemy(),
         "HORTUS_MQTT_CLIENT_ID": "measured-worker",
         **broker.environment,
     }
-    async with running([HORTUS, "rpc"], log=log, environment=environment) as process:
-        await until(
-            lambda: process.returncode is not None or "connected to the broker" in log.read_text(),
-            "the worker to connect",
-        )
-        if process.returncode is not None:
-            raise BenchError(f"`hortus rpc` ended early: {log.read_text()[-500:]}")
+    async with connected_worker(folder, ["rpc"], environment) as process:
         yield process.pid
 
 

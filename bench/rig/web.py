@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import httpx
 
 from rig.installation import Installation
 from rig.processes import BenchError, free_port, running
+from rig.worker import HORTUS
 
-HORTUS = Path(sys.executable).parent / "hortus"
 _START_SECONDS = 60.0
 
 
