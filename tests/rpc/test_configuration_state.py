@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rpc_world import INTERVALS, RpcWorld
+import asyncpg
+from rpc_world import INTERVALS, PERIPHERALS, RpcWorld
 
+from hortus.database.partitions import ensure_partitions, months_ahead
 from hortus.kits.store import NewPeripheral, add_configuration
+from hortus.simulator.options import BootTimes
 from waiting import until
 
 
@@ -47,6 +51,96 @@ async def test_a_person_is_told_to_restart_the_kit_and_is_left_in_peace_then(
     virtual.reboot()
     await until(is_current, "the kit has fetched its new configuration")
     assert (await world.command(kit, "Heater", {"heat": 1})).status_code == 400
+
+
+async def test_a_kit_that_started_unanswered_runs_what_it_remembers_although_it_is_answered_later(
+    rpc_installation: RpcWorld,
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    boot = BootTimes(answer_timeout_seconds=0.2, ask_again_seconds=0.2)
+    virtual = await world.start(kit, boot=boot)
+    remembered = (await state_of(world, kit.serial))["activeConfigurationId"]
+    barometer = NewPeripheral(definition="Virtual barometer", name="Air", configuration=INTERVALS)
+    async with world.engine.begin() as connection:
+        await add_configuration(connection, kit.id, description=None, peripherals=[barometer], active=True)
+
+    # It starts while it is not let in. Its questions wait in its memory, and are answered after it gave up.
+    [(password_hash,)] = await world.run_sql("SELECT password_hash FROM kits")
+    await world.run_sql("UPDATE kits SET password_hash = 'of nobody'")
+    virtual.cut_connection()
+    virtual.reboot()
+    await until(lambda: not virtual.measuring, "the kit starts anew")
+    await until(lambda: virtual.measuring, "the kit has given up asking")
+    await world.run_sql("UPDATE kits SET password_hash = :hash", hash=password_hash)
+
+    async def was_given_the_new_one() -> bool:
+        state = await state_of(world, kit.serial)
+        return bool(state["fetchedConfigurationId"] == state["activeConfigurationId"] != remembered)
+
+    await until(was_given_the_new_one, "its question is answered all the same")
+    await send_reading_of(world, kit.id, remembered)
+    state = await state_of(world, kit.serial)
+    assert (state["runningConfigurationId"], state["isCurrent"]) == (remembered, False)
+    assert "Restart the kit" in state["advice"]
+    assert (await world.command(kit, "Heater", {"heat": 1})).status_code == 200
+
+    async def is_current() -> bool:
+        return bool((await state_of(world, kit.serial))["isCurrent"])
+
+    virtual.reboot()
+    await until(is_current, "the kit has fetched its new configuration in time")
+
+
+async def test_readings_tell_what_a_kit_runs_that_never_asked_here(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    active = (await state_of(world, kit.serial))["activeConfigurationId"]
+    await send_reading_of(world, kit.id, active)
+    state = await state_of(world, kit.serial)
+    assert (state["fetchedAt"], state["runningConfigurationId"], state["isCurrent"]) == (None, active, True)
+    assert state["advice"] is None
+
+
+async def test_readings_from_before_a_start_do_not_tell_what_the_kit_runs_now(
+    rpc_installation: RpcWorld,
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    async with world.engine.begin() as connection:
+        await add_configuration(
+            connection, kit.id, description=None, peripherals=[PERIPHERALS[0]], active=False
+        )
+    [(earlier,)] = await world.run_sql("SELECT id FROM kit_configurations WHERE NOT active")
+    # The kit's clock is ahead of ours, so this seems to be from after its start.
+    await send_reading_of(world, kit.id, earlier, ahead_seconds=120)
+    await world.start(kit)
+
+    async def is_current() -> bool:
+        return bool((await state_of(world, kit.serial))["isCurrent"])
+
+    await until(is_current, "the kit is known to run what it has just fetched")
+
+
+async def send_reading_of(
+    world: RpcWorld, kit_id: int, configuration_id: int, *, ahead_seconds: int = 0
+) -> None:
+    """Store a reading of a configuration's sensor, as it comes just now from a kit with this clock."""
+    at = datetime.now(UTC) + timedelta(seconds=ahead_seconds)
+    connection = await asyncpg.connect(**world.url.asyncpg_arguments())
+    try:
+        await ensure_partitions(connection, months_ahead(at))
+    finally:
+        await connection.close()
+    await world.run_sql(
+        "INSERT INTO raw_measurements (datetime, received_at, value, id, kit_id, peripheral_id, "
+        "kit_configuration_id, quantity_type_id) "
+        "SELECT :at, clock_timestamp(), 21.5, gen_random_uuid(), :kit_id, min(p.id), p.kit_configuration_id, 1 "
+        "FROM peripherals p WHERE p.kit_configuration_id = :configuration_id GROUP BY p.kit_configuration_id",
+        at=at,
+        kit_id=kit_id,
+        configuration_id=configuration_id,
+    )
 
 
 async def test_a_kit_without_active_configuration_is_told_apart(rpc_installation: RpcWorld) -> None:

@@ -13,22 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.commands.command import Question, UnsuitableCommand
 from hortus.kits.devices import SCHEMA_LEADS_NOWHERE
+from hortus.kits.running import KITS_WITH_CONFIGURATIONS
 
-# What the kit runs is what it fetched last, also if another configuration was activated since; a kit that
-# was never seen to fetch one will do so when it starts.
+# What the kit runs is what its readings are of, or what it fetched last, also if another configuration was
+# activated since; a kit of which neither is known will fetch the active one when it starts.
 _COMMAND_SCHEMA = text(
-    """
+    f"""
     SELECT d.name AS definition, d.command_schema, c.in_use IS NOT NULL AS has_configuration
     FROM (
-        SELECT coalesce(f.kit_configuration_id, a.id) AS in_use
-        FROM kits k
-        LEFT JOIN kit_fetched_configurations f ON f.kit_id = k.id
-        LEFT JOIN kit_configurations a ON a.kit_id = k.id AND a.active
+        SELECT coalesce(seen.id, f.kit_configuration_id, a.id) AS in_use
+        FROM {KITS_WITH_CONFIGURATIONS}
         WHERE k.id = :kit_id
     ) c
     LEFT JOIN peripherals p ON p.kit_configuration_id = c.in_use AND p.name = :peripheral
     LEFT JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
-    """
+    """  # noqa: S608 - a constant
 ).columns(column("definition", Text), column("command_schema", JSON), column("has_configuration", Boolean))
 
 

@@ -21,9 +21,13 @@ router = APIRouter(tags=["Configurations"])
 
 
 class ConfigurationState(ApiObject):
-    """Whether a kit runs what it should. `advice` tells a person what to do, if there is anything to do."""
+    """Whether a kit runs what it should, by what it was given last and by what its readings are of.
+
+    `advice` tells a person what to do, if there is anything to do.
+    """
 
     active_configuration_id: int | None
+    running_configuration_id: int | None
     fetched_configuration_id: int | None
     fetched_at: datetime | None
     is_current: bool
@@ -47,6 +51,7 @@ async def show_configuration_state(
     return JsonReply(
         {
             "activeConfigurationId": state.active_id,
+            "runningConfigurationId": state.running_id,
             "fetchedConfigurationId": state.fetched_id,
             "fetchedAt": format_optional_time(state.fetched_at),
             "isCurrent": state.is_current,

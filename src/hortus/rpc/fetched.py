@@ -1,4 +1,4 @@
-"""Which configuration each kit was given last."""
+"""Which configuration each kit was given last, and which one it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.kits.running import KITS_WITH_CONFIGURATIONS
 from hortus.rpc.questions import active_configuration
 
 _NOTE = text(
@@ -36,9 +37,13 @@ async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationState:
-    """What a kit runs and what it should run. `faults` say why the active one cannot be given to it."""
+    """What a kit runs and what it should run. `faults` say why the active one cannot be given to it.
+
+    `running_id` is None if nothing is known: the kit was never given a configuration, and sends no readings.
+    """
 
     active_id: int | None
+    running_id: int | None
     fetched_id: int | None
     fetched_at: datetime | None
     faults: tuple[str, ...] = ()
@@ -46,7 +51,7 @@ class ConfigurationState:
     @property
     def is_current(self) -> bool:
         """Whether the kit runs its active configuration, as far as is known."""
-        return self.fetched_at is not None and self.active_id == self.fetched_id
+        return self.running_id is not None and self.active_id == self.running_id
 
     @property
     def advice(self) -> str | None:
@@ -58,10 +63,15 @@ class ConfigurationState:
                 "The kit could not run its active configuration, so it is not given to it: "
                 f"{self.faults[0]} Copy the configuration, correct the copy, activate it and restart the kit."
             )
-        if self.fetched_at is None:
+        if self.is_current:
+            return None
+        if self.running_id is None:
             return "The kit has not asked for its configuration here yet. Start it, or restart it."
         if self.fetched_id == self.active_id:
-            return None
+            return (
+                "The kit was given its active configuration, but its readings are of another one: nobody could "
+                "answer it in time when it started, so it took the one that it remembered. Restart the kit."
+            )
         return (
             "The kit still runs another configuration: it takes over the active one when it starts. "
             "Restart the kit."
@@ -69,17 +79,23 @@ class ConfigurationState:
 
 
 async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> ConfigurationState:
-    """Return what a kit was given last, and what it would be given now."""
-    fetched = (await connection.execute(_FETCHED, {"kit_id": kit_id})).one_or_none()
+    """Return what a kit was given last, what it runs, and what it would be given now."""
+    known = (await connection.execute(_KNOWN, {"kit_id": kit_id})).one()
     active = await active_configuration(connection, serial)
     return ConfigurationState(
         active_id=active.id if active else None,
-        fetched_id=fetched.kit_configuration_id if fetched else None,
-        fetched_at=fetched.fetched_at if fetched else None,
+        running_id=known.running_id,
+        fetched_id=known.fetched_id,
+        fetched_at=known.fetched_at,
         faults=active.faults if active else (),
     )
 
 
-_FETCHED = text(
-    "SELECT kit_configuration_id, fetched_at FROM kit_fetched_configurations WHERE kit_id = :kit_id"
+_KNOWN = text(
+    f"""
+    SELECT coalesce(seen.id, f.kit_configuration_id) AS running_id,
+        f.kit_configuration_id AS fetched_id, f.fetched_at
+    FROM {KITS_WITH_CONFIGURATIONS}
+    WHERE k.id = :kit_id
+    """  # noqa: S608 - a constant
 )
