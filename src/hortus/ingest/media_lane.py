@@ -10,7 +10,6 @@ message is not acknowledged and is tried again for ever.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -35,6 +34,7 @@ from hortus.ingest.database_link import Connect, DatabaseLink
 from hortus.ingest.media_objects import put_object, verdict_on
 from hortus.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, SetAside, Stream
 from hortus.ingest.metrics import IngestMetrics
+from hortus.ingest.open_account import OpenAccount
 from hortus.ingest.store import MediumIdTaken, PeripheralsGone, StoredBatch, known_media, store_batch
 from hortus.kits.registry import KitRegistry, existing_peripherals
 from hortus.measurements.reasons import Reason
@@ -89,37 +89,27 @@ class MediaLane:
         self._clock = clock
         self._waiting: deque[InboundMessage] = deque()
         self._under_way: dict[DatabaseLink, InboundMessage] = {}
-        self._open_messages = 0
-        self._open_bytes = 0
+        self._open = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
         self._arrived = asyncio.Event()
-        self._all_settled = asyncio.Event()
-        self._all_settled.set()
         self._drained = asyncio.Event()
-        self._relief_callbacks: list[Callable[[], None]] = []
 
     # What transports and the pipeline call
 
     @property
     def saturated(self) -> bool:
         """Whether transports of media should stop reading."""
-        return (
-            self._open_messages >= self._limits.waiting_messages
-            or self._open_bytes >= self._limits.waiting_bytes
-        )
+        return self._open.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room again."""
-        if self.saturated:
-            self._relief_callbacks.append(callback)
-        else:
-            callback()
+        self._open.when_relieved(callback)
 
     def take(self, message: InboundMessage) -> None:
         """Take over a medium."""
         self._waiting.append(message)
-        self._open_messages += 1
-        self._open_bytes += len(message.payload)
-        self._all_settled.clear()
+        self._open.add(len(message.payload))
         self._arrived.set()
 
     # Running and stopping
@@ -138,12 +128,9 @@ class MediaLane:
 
     async def stop(self, timeout_seconds: float) -> bool:
         """Finish what was taken in, for so long at most. Return whether all of it was settled."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._all_settled.wait()
-        complete = self._all_settled.is_set()
+        complete = await self._open.is_emptied(timeout_seconds)
         if not complete:
-            log.warning("stopping with %d media not stored; their senders keep them", self._open_messages)
+            log.warning("stopping with %d media not stored; their senders keep them", self._open.messages)
         self._drained.set()
         return complete
 
@@ -231,26 +218,19 @@ class MediaLane:
     def _settle(self, message: InboundMessage, stored: StoredBatch | None) -> None:
         message.source.settle((message.handle,))
         self._metrics.count_batch(1, stored, self._clock())
-        self._open_messages -= 1
-        self._open_bytes -= len(message.payload)
-        if self._open_messages == 0:
-            self._all_settled.set()
-        if self._relief_callbacks and not self.saturated:
-            callbacks, self._relief_callbacks = self._relief_callbacks, []
-            for callback in callbacks:
-                callback()
+        self._open.remove(1, len(message.payload))
 
     # What others may look at
 
     @property
     def open_messages(self) -> int:
         """How many media were taken in and are not settled yet."""
-        return self._open_messages
+        return self._open.messages
 
     @property
     def open_bytes(self) -> int:
         """How many bytes of payload these have."""
-        return self._open_bytes
+        return self._open.payload_bytes
 
     @property
     def oldest_wait_seconds(self) -> float:

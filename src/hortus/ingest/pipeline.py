@@ -9,7 +9,6 @@ settling, and with it the senders, and nothing else: the batch is tried again fo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -42,6 +41,7 @@ from hortus.ingest.messages import (
     serial_and_stream,
 )
 from hortus.ingest.metrics import IngestMetrics
+from hortus.ingest.open_account import OpenAccount
 from hortus.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from hortus.intake import Source
 from hortus.kits.registry import KitRegistry, existing_peripherals
@@ -112,14 +112,12 @@ class IngestPipeline:
         self._clock = clock
         self._waiting: deque[InboundMessage] = deque()
         self._under_way: dict[DatabaseLink, int] = {}
-        self._open_messages = 0
-        self._open_bytes = 0
+        self._open = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
         self._arrived = asyncio.Event()
-        self._all_settled = asyncio.Event()
-        self._all_settled.set()
         self._drained = asyncio.Event()
         self._stopping = False
-        self._relief_callbacks: list[Callable[[], None]] = []
         self._months_made: set[Month] = set()
 
     # What transports call
@@ -127,17 +125,11 @@ class IngestPipeline:
     @property
     def saturated(self) -> bool:
         """Whether transports should stop reading."""
-        return (
-            self._open_messages >= self._limits.waiting_messages
-            or self._open_bytes >= self._limits.waiting_bytes
-        )
+        return self._open.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room again."""
-        if self.saturated:
-            self._relief_callbacks.append(callback)
-        else:
-            callback()
+        self._open.when_relieved(callback)
 
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message."""
@@ -186,10 +178,7 @@ class IngestPipeline:
                 return
             message.verdict = SetAside(Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation)
         self._waiting.append(message)
-        if self._open_messages == 0:
-            self._all_settled.clear()
-        self._open_messages += 1
-        self._open_bytes += len(message.payload)
+        self._open.add(len(message.payload))
         if not self._arrived.is_set():
             self._arrived.set()
 
@@ -223,12 +212,9 @@ class IngestPipeline:
         return self._media is None or await self._media.stop(timeout_seconds)
 
     async def _stop(self, timeout_seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._all_settled.wait()
-        complete = self._all_settled.is_set()
+        complete = await self._open.is_emptied(timeout_seconds)
         if not complete:
-            log.warning("stopping with %d messages not stored; their senders keep them", self._open_messages)
+            log.warning("stopping with %d messages not stored; their senders keep them", self._open.messages)
         self._drained.set()
         return complete
 
@@ -320,11 +306,7 @@ class IngestPipeline:
         for source, handles in by_source.items():
             source.settle(handles)
         self.metrics.count_batch(len(batch), stored, self._clock())
-        self._open_messages -= len(batch)
-        self._open_bytes -= size
-        if self._open_messages == 0:
-            self._all_settled.set()
-        self._relieve()
+        self._open.remove(len(batch), size)
 
     # Waiting for messages
 
@@ -347,12 +329,6 @@ class IngestPipeline:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _relieve(self) -> None:
-        if self._relief_callbacks and not self.saturated:
-            callbacks, self._relief_callbacks = self._relief_callbacks, []
-            for callback in callbacks:
-                callback()
-
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
@@ -366,7 +342,7 @@ class IngestPipeline:
     @property
     def open_messages(self) -> int:
         """How many messages were taken in and are not settled yet."""
-        return self._open_messages
+        return self._open.messages
 
     @property
     def oldest_wait_seconds(self) -> float:

@@ -24,6 +24,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from hortus.ingest.messages import SetAside, about_head, serial_and_stream
 from hortus.ingest.metrics import IngestMetrics
+from hortus.ingest.open_account import OpenAccount
 from hortus.intake import KEPT_HEAD_BYTES, Source
 from hortus.kafka.connection import BrokerWatch, KafkaConnection
 from hortus.kafka.records import OutgoingRecord, dead_letter, record_of
@@ -86,13 +87,12 @@ class KafkaIntake:
         self._limits = limits or KafkaIntakeLimits()
         self._clock = clock
         self._open: dict[_OpenMessage, None] = {}
-        self._open_bytes = 0
+        self._account = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
         self._to_send: deque[_OpenMessage] = deque()
         self._reports: deque[tuple[_OpenMessage, int, KafkaError | None]] = deque()
         self._retry: asyncio.TimerHandle | None = None
-        self._relief_callbacks: list[Callable[[], None]] = []
-        self._all_settled = asyncio.Event()
-        self._all_settled.set()
         self._told_failures: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
@@ -118,16 +118,11 @@ class KafkaIntake:
     @property
     def saturated(self) -> bool:
         """Whether transports should stop reading."""
-        return (
-            len(self._open) >= self._limits.waiting_messages or self._open_bytes >= self._limits.waiting_bytes
-        )
+        return self._account.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room again."""
-        if self.saturated:
-            self._relief_callbacks.append(callback)
-        else:
-            callback()
+        self._account.when_relieved(callback)
 
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message: a reading goes to its stream, what is none to the dead letters."""
@@ -143,10 +138,8 @@ class KafkaIntake:
         self._take(_OpenMessage(source, handle, topic, head, received_at_ms, record, is_cut=True))
 
     def _take(self, message: _OpenMessage) -> None:
-        if not self._open:
-            self._all_settled.clear()
         self._open[message] = None
-        self._open_bytes += len(message.payload)
+        self._account.add(len(message.payload))
         self._send(message)
 
     # Stopping
@@ -156,12 +149,10 @@ class KafkaIntake:
 
         Transports must have stopped offering.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._all_settled.wait()
-        if self._open:
+        complete = await self._account.is_emptied(timeout_seconds)
+        if not complete:
             log.warning("stopping with %d messages not in Kafka; their senders keep them", len(self._open))
-        return not self._open
+        return complete
 
     # Sending
 
@@ -264,11 +255,11 @@ class KafkaIntake:
 
     def _settle(self, messages: Iterable[_OpenMessage]) -> None:
         by_source: dict[Source, list[int]] = {}
-        count = 0
+        count = size = 0
         for message in messages:
             count += 1
             del self._open[message]
-            self._open_bytes -= len(message.payload)
+            size += len(message.payload)
             by_source.setdefault(message.source, []).append(message.handle)
             self._count(message)
         for source, handles in by_source.items():
@@ -276,20 +267,12 @@ class KafkaIntake:
         self.metrics.batches += 1
         self.metrics.messages += count
         self.metrics.last_commit_at = self._clock()
-        if not self._open:
-            self._all_settled.set()
-        self._relieve()
+        self._account.remove(count, size)
 
     def _count(self, message: _OpenMessage) -> None:
         _, stream = serial_and_stream(message.topic)
         outcome = "dead-letter" if message.record.topic == self._names.dead_letter else "delivered"
         self.metrics.outcomes[(outcome, stream)] += 1
-
-    def _relieve(self) -> None:
-        if self._relief_callbacks and not self.saturated:
-            callbacks, self._relief_callbacks = self._relief_callbacks, []
-            for callback in callbacks:
-                callback()
 
     # The library's producer
 

@@ -1,0 +1,62 @@
+"""What was taken in and is not settled yet: how much that is, and who waits until it is less (P6)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+
+class OpenAccount:
+    """Counts open messages and their payload bytes against two bounds. Belongs to one event loop.
+
+    It never refuses: what is full asks transports to stop reading, and takes what they have read already.
+    """
+
+    __slots__ = ("_empty", "_max_bytes", "_max_messages", "_relief_callbacks", "messages", "payload_bytes")
+
+    def __init__(self, *, max_messages: int, max_bytes: int) -> None:
+        self.messages = 0
+        self.payload_bytes = 0
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._relief_callbacks: list[Callable[[], None]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether either bound is reached."""
+        return self.messages >= self._max_messages or self.payload_bytes >= self._max_bytes
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room: at once if there is."""
+        if self.is_full:
+            self._relief_callbacks.append(callback)
+        else:
+            callback()
+
+    def add(self, payload_bytes: int) -> None:
+        """Note a message that was taken in."""
+        if not self.messages:
+            self._empty.clear()
+        self.messages += 1
+        self.payload_bytes += payload_bytes
+
+    def remove(self, messages: int, payload_bytes: int) -> None:
+        """Note that so many messages of so many bytes are settled; tell those who wait for room."""
+        self.messages -= messages
+        self.payload_bytes -= payload_bytes
+        if not self.messages:
+            self._empty.set()
+        if self._relief_callbacks and not self.is_full:
+            callbacks, self._relief_callbacks = self._relief_callbacks, []
+            for callback in callbacks:
+                callback()
+
+    async def is_emptied(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is open, for so long at most; return whether nothing is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._empty.wait()
+        return self._empty.is_set()
