@@ -243,7 +243,13 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{str(problem['loc'][0]).upper()}: {problem['msg'].lower()}" for problem in error.errors()
-        )
-        raise InvalidSettings(f"Some settings cannot be used. {problems}.") from error
+        raise InvalidSettings(what_is_wrong(error)) from error
+
+
+def what_is_wrong(error: ValidationError) -> str:
+    """Return a sentence that names each wrong variable, with the values that it takes as it takes them."""
+    problems = "; ".join(
+        f"{str(problem['loc'][0]).upper()}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+        for problem in error.errors(include_input=False)
+    )
+    return f"Some settings cannot be used. {problems}."

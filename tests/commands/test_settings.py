@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hortus.errors import UsageError
+from hortus.gateway.settings import read_gateway_settings
 from hortus.settings import InvalidSettings, Settings, read_settings
 
 
@@ -43,3 +46,12 @@ def test_a_file_that_cannot_be_read_is_named(secret_file: Path, content: bytes |
         secret_file.write_bytes(content)
     with pytest.raises(InvalidSettings, match=f"HORTUS_SMTP_URL_FILE names .*smtp_url, .*{why}"):
         read_settings()
+
+
+@pytest.mark.parametrize("read", [read_settings, read_gateway_settings])
+def test_the_values_that_a_setting_takes_are_named_as_it_takes_them(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], Settings]
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(UsageError, match="LOG_LEVEL: input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"):
+        read()

@@ -13,7 +13,7 @@ from hortus.gateway.errors import InvalidGatewaySettings
 from hortus.gateway.limits import LOCAL_NETWORKS, AdmissionRules, Network, Rate, SpoolLimits
 from hortus.gateway.readings import LARGEST_SENSOR_ID
 from hortus.gateway.transport import TargetAddress
-from hortus.settings import Settings
+from hortus.settings import Settings, what_is_wrong
 
 _MEBIBYTE = 1024 * 1024
 _MOST_KNOWN_SENSORS = 1_000_000
@@ -139,10 +139,7 @@ def read_gateway_settings() -> GatewaySettings:
     try:
         return GatewaySettings()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{str(problem['loc'][0]).upper()}: {problem['msg'].lower()}" for problem in error.errors()
-        )
-        raise InvalidGatewaySettings(f"Some settings cannot be used. {problems}.") from error
+        raise InvalidGatewaySettings(what_is_wrong(error)) from error
 
 
 def parse_networks(variable: str, text: str) -> tuple[Network, ...]:
