@@ -37,3 +37,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         order = {folder: place for place, folder in enumerate(_LONGEST_FIRST)}
         items.sort(key=lambda item: order.get(_folder(item.nodeid), len(order)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what came of fault runs, which only the worker that ran them knows otherwise."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    teardowns = [each for each in reports if isinstance(each, pytest.TestReport) and each.when == "teardown"]
+    lines = [line for each in teardowns for name, line in each.user_properties if name == "fault run"]
+    if lines:
+        terminalreporter.section("fault runs")
+        for line in lines:
+            terminalreporter.write_line(str(line))

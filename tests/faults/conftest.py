@@ -5,7 +5,7 @@ pytest tests/faults --fault-minutes 10 --fault-seed 7
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,15 @@ _SHARE = pytest.StashKey[float]()
 
 
 @pytest.fixture
-def plan(request: pytest.FixtureRequest) -> Plan:
-    """What this run is to do."""
-    return Plan(
+def plan(request: pytest.FixtureRequest) -> Iterator[Plan]:
+    """What this run is to do; what came of it is told at the end of all tests."""
+    before = len(REPORTS)
+    yield Plan(
         seed=request.config.getoption("--fault-seed", _SEED),
         seconds=request.node.stash[_SHARE],
     )
+    for report in REPORTS[before:]:
+        request.node.user_properties += [("fault run", line) for line in report.lines()]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -83,11 +86,3 @@ async def many_boxes(prepared_database: tuple[Path, list[Account]], tmp_path: Pa
         await boxes.stop()
     finally:
         await boxes.clean_up()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if REPORTS:
-        terminalreporter.section("fault runs")
-        for report in REPORTS:
-            for line in report.lines():
-                terminalreporter.write_line(line)

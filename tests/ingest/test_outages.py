@@ -62,7 +62,7 @@ async def test_nothing_is_acknowledged_while_the_database_is_away_and_all_of_it_
     while failures:
         assert source.settled == []
         await asyncio.sleep(0.005)
-    assert await pipeline.stop(10)
+    assert await pipeline.stop(PATIENCE_SECONDS)
     await running
     assert sorted(source.settled) == list(range(10))
     assert await world.count() == 10
@@ -212,7 +212,7 @@ async def test_two_writers_with_the_same_redelivered_readings_do_not_lock_each_o
         for handle, payload in enumerate(order):
             pipeline.offer(source, handle, world.topic(), payload)
     for pipeline in pipelines:
-        assert await pipeline.stop(30)
+        assert await pipeline.stop(PATIENCE_SECONDS)
     await asyncio.gather(*running)
     assert [len(source.settled) for source in sources] == [400, 400]
     counts = await world.ledger()
