@@ -8,6 +8,7 @@ variable counts as not set, because images set variables to empty texts.
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,10 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.errors import UsageError
+from hortus.quotas import DEFAULT_QUOTAS, Quotas
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Quota = Annotated[int, Field(ge=0, le=10_000)]
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
@@ -146,6 +149,41 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_PLANT_FRESH_SECONDS",
         description="After so long without a reading, a quantity of a plant counts as without data.",
     )
+    kits_per_person: Quota = Field(
+        DEFAULT_QUOTAS.kits_per_person,
+        validation_alias="HORTUS_KITS_PER_PERSON",
+        description="Most kits that one person manages.",
+    )
+    boards_per_person: Quota = Field(
+        DEFAULT_QUOTAS.boards_per_person,
+        validation_alias="HORTUS_BOARDS_PER_PERSON",
+        description="Most of them that are boards, registered as sensors at `/api/v1`.",
+    )
+    plants_per_person: Quota = Field(
+        DEFAULT_QUOTAS.plants_per_person,
+        validation_alias="HORTUS_PLANTS_PER_PERSON",
+        description="Most plants that one person owns.",
+    )
+    species_per_person: Quota = Field(
+        DEFAULT_QUOTAS.species_per_person,
+        validation_alias="HORTUS_SPECIES_PER_PERSON",
+        description="Most species that one person describes.",
+    )
+    api_keys_per_person: Quota = Field(
+        DEFAULT_QUOTAS.api_keys_per_person,
+        validation_alias="HORTUS_API_KEYS_PER_PERSON",
+        description="Most API keys of one person.",
+    )
+    services_per_person: Quota = Field(
+        DEFAULT_QUOTAS.services_per_person,
+        validation_alias="HORTUS_SERVICES_PER_PERSON",
+        description="Most services and webhooks by which one person is told of alerts.",
+    )
+    members_per_kit: Quota = Field(
+        DEFAULT_QUOTAS.members_per_kit,
+        validation_alias="HORTUS_MEMBERS_PER_KIT",
+        description="Most members of one kit.",
+    )
     token_signer_key: Path | None = Field(
         None,
         description="File with the key (32 bytes or more) of API tokens and web sessions; "
@@ -198,6 +236,11 @@ class Settings(BaseSettings):
         description="Proxies whose X-Forwarded headers are believed.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+
+    @property
+    def quotas(self) -> Quotas:
+        """How much one person may have."""
+        return Quotas(**{field.name: getattr(self, field.name) for field in fields(Quotas)})
 
     @classmethod
     def settings_customise_sources(

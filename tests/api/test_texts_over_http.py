@@ -53,7 +53,7 @@ class Scene:
 
 HEATER = {"peripheralDefinitionId": 4, "name": "Heater", "configuration": None}
 KEY = {"name": "Notebook", "scopes": ["read"]}
-CHANNEL = {"name": "Telephone", "url": "ntfys://ntfy.example.org/basil"}
+CHANNEL = {"name": "Telephone", "url": "ntfys://my-secret-topic"}
 
 # Where, the rest of the body, and the field. Each is tried with what is wrong for its kind of text.
 NAMES = [

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "hortus"
 
 # From the bottom up. A name is a module or package below `hortus`; the longest match counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "measurements.reasons", "database.url", "installation.files", ""),
+    ("errors", "text", "quotas", "measurements.reasons", "database.url", "installation.files", ""),
     ("intake", "settings", "wire", "mqtt.topics", "mqtt.packets", "installation.secret_store",
      "broker.verifier"),
     ("kits.identity", "accounts.passwords", "accounts.rules", "database.base", "mqtt.endpoint", "mqtt.client"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from plantkeeper_world import MONSTERA, Gardener, PlantKeeper, assert_error, serve_plantkeeper
 
 from hortus.api.rate_limits import Allowance, Allowances
+from hortus.quotas import Quotas
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -354,6 +356,22 @@ async def test_bodies_are_bounded(keeper: PlantKeeper) -> None:
     owner = await keeper.gardener()
     large = {"name": "x", "remark": "x" * 200_000}
     assert_error(await call(keeper, owner, "POST", "/users/sensors", large), 413)
+
+
+@pytest.mark.parametrize(
+    "quotas", [Quotas(boards_per_person=2), Quotas(kits_per_person=2)], ids=["boards", "kits"]
+)
+async def test_even_requests_at_once_register_no_more_sensors_than_one_may_have(
+    keeper: PlantKeeper, quotas: Quotas
+) -> None:
+    async with serve_plantkeeper(keeper.world, quotas=quotas) as strict:
+        owner, admin = await strict.gardener(), await strict.gardener(is_admin=True)
+        body = {"name": "pot", "remark": ""}
+        answers = await asyncio.gather(*(call(strict, owner, "POST", "/sensors", body) for _ in range(5)))
+        assert sorted(answer.status_code for answer in answers) == [201, 201, 422, 422, 422]
+        assert "2 " in (await call(strict, owner, "POST", "/sensors", body)).json()["message"]
+        for _ in range(3):
+            assert (await call(strict, admin, "POST", "/sensors", body)).status_code == 201
 
 
 # Texts

@@ -12,14 +12,14 @@ from enum import StrEnum
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.room import require_room
 from hortus.accounts.tables import ApiKeyRow
 from hortus.database.access_changes import announce_user_access
-from hortus.errors import UsageError
+from hortus.quotas import DEFAULT_QUOTAS
 
 KEY_PREFIX = "hortus_"
 """Begins every key, so that a key is told from a token, and found by those who search code for secrets."""
 
-MOST_KEYS_PER_USER = 50
 LONGEST_LIFETIME = timedelta(days=5 * 366)
 DEFAULT_LIFETIME = timedelta(days=365)
 
@@ -38,15 +38,6 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES = frozenset(Scope)
-
-
-class TooManyKeys(UsageError):
-    """A user has as many keys as one may have."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"You have {MOST_KEYS_PER_USER} API keys already. Delete one that is not needed first."
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +69,14 @@ async def make_key(
     scopes: Iterable[Scope],
     expires_at: datetime,
     now: datetime,
+    most: int = DEFAULT_QUOTAS.api_keys_per_person,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its secret, which is nowhere else. The caller commits.
 
-    Raises TooManyKeys.
+    Raises QuotaReached.
     """
-    count = await connection.scalar(select(func.count()).where(ApiKeyRow.user_id == user_id))
-    if count is not None and count >= MOST_KEYS_PER_USER:
-        raise TooManyKeys
+    present = select(func.count()).where(ApiKeyRow.user_id == user_id)
+    await require_room(connection, user_id, present, most, "API keys of yours")
     secret = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     granted = tuple(scope for scope in Scope if scope in set(scopes))
     key_id = await connection.scalar(

@@ -19,7 +19,6 @@ from hortus.accounts.api_keys import (
     DEFAULT_LIFETIME,
     LONGEST_LIFETIME,
     Scope,
-    TooManyKeys,
     delete_key,
     list_keys,
     make_key,
@@ -41,6 +40,7 @@ from hortus.accounts.log_ins import (
     use_log_in,
 )
 from hortus.accounts.password_resets import ResetMailer, redeem_password_reset, send_password_reset
+from hortus.accounts.room import QuotaReached
 from hortus.accounts.rules import InvalidAccount
 from hortus.accounts.store import User, authenticate, find_user, set_password
 from hortus.accounts.tokens import Fault, InvalidToken
@@ -356,9 +356,15 @@ async def create_key(
     try:
         async with services.writing() as connection:
             key, secret = await make_key(
-                connection, profile.id, name=body.name, scopes=body.scopes, expires_at=expires_at, now=now
+                connection,
+                profile.id,
+                name=body.name,
+                scopes=body.scopes,
+                expires_at=expires_at,
+                now=now,
+                most=services.parts.quotas.api_keys_per_person,
             )
-    except TooManyKeys as error:
+    except QuotaReached as error:
         raise forbidden(str(error)) from error
     return JsonReply({**api_key_object(key), "key": secret}, status_code=201)
 

@@ -28,6 +28,7 @@ from hortus.media.objects import MediaObjects
 from hortus.messages.access import MessageAccess
 from hortus.messages.sealing import Seal
 from hortus.plants.state import DEFAULT_FRESHNESS
+from hortus.quotas import DEFAULT_QUOTAS, Quotas
 from hortus.series.catching_up import CatchingUp
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
 from hortus.web.sessions import Sessions
@@ -82,6 +83,7 @@ class ApiParts:
     lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
     an external broker. Without `reset_mailer`, only an operator can reset a password.
     `message_access` says how people can be reached; without it, by the usual services and not by mail.
+    `quotas` bound how much one person may have.
     `clock_tolerance_ms` is how far a kit's clock may be ahead.
     A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
     told what the database announces of commands; without, their end is noticed a second later.
@@ -104,6 +106,7 @@ class ApiParts:
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)
+    quotas: Quotas = DEFAULT_QUOTAS
     clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     command_watch: CommandWatch = field(default_factory=CommandWatch)

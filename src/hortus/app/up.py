@@ -270,6 +270,7 @@ def _api(
             token_key=keys.tokens,
             clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
             sign_up_open=settings.sign_up == "open",
+            quotas=settings.quotas,
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,
             command_watch=command_watch,

@@ -84,6 +84,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 token_key=keys.tokens,
                 clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
                 sign_up_open=settings.sign_up == "open",
+                quotas=settings.quotas,
                 account_changes=account_changes(settings),
                 reset_mailer=reset_mailer,
                 message_access=access,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hortus.accounts.api import current_profile
 from hortus.accounts.api_keys import Scope
+from hortus.accounts.room import QuotaReached
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import GUARDED, HIDDEN, WITH_BODY, next_page, problems, request_body
 from hortus.api.json_body import JsonBody, json_body, parse_body, read_json
@@ -18,7 +19,7 @@ from hortus.api.paging import x_next
 from hortus.api.parameters import IdInQuery, TimeInQuery
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.problems import Reason, in_range, invalid_parameters, length_between
+from hortus.api.problems import Reason, forbidden, in_range, invalid_parameters, length_between
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import LINES, NAME
 from hortus.kits.api_objects import CreatedKit, Kit, kit_object
@@ -31,7 +32,7 @@ from hortus.kits.details import (
     coordinate,
     list_kits_on_map,
 )
-from hortus.kits.members import add_member
+from hortus.kits.members import add_member, require_room_for_kit
 from hortus.kits.store import NewKit
 
 router = APIRouter(tags=["Kits"])
@@ -120,26 +121,28 @@ async def create_kit(request: Request, services: UsedServices, caller: CurrentCa
     # Only now: whoever may not make kits is told so, whatever they send (contract, 2.3).
     wanted = parse_body(NewKitBody, await read_json(request))
     _require_valid(wanted)
-    async with services.writing() as connection:
-        kit = await services.kits.create(
-            connection,
-            NewKit(
-                name=wanted.name,
-                description=wanted.description,
-                latitude=coordinate(wanted.latitude),
-                longitude=coordinate(wanted.longitude),
-                public_dashboard=wanted.privacy_public_dashboard,
-                show_on_map=wanted.privacy_show_on_map,
-            ),
-        )
-        await add_member(
-            connection,
-            kit.id,
-            profile.id,
-            access_super=True,
-            access_configure=True,
-            now=services.clock(),
-        )
+    new = NewKit(
+        name=wanted.name,
+        description=wanted.description,
+        latitude=coordinate(wanted.latitude),
+        longitude=coordinate(wanted.longitude),
+        public_dashboard=wanted.privacy_public_dashboard,
+        show_on_map=wanted.privacy_show_on_map,
+    )
+    try:
+        async with services.writing() as connection:
+            await require_room_for_kit(connection, profile.id, services.parts.quotas.kits_per_person)
+            kit = await services.kits.create(connection, new)
+            await add_member(
+                connection,
+                kit.id,
+                profile.id,
+                access_super=True,
+                access_configure=True,
+                now=services.clock(),
+            )
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
     return JsonReply({"kitSerial": kit.serial, "password": kit.password}, status_code=201)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from hortus.accounts.profiles import PROFILE_COLUMNS
+from hortus.accounts.room import QuotaReached, require_room
 from hortus.accounts.tables import UserRow
 from hortus.database.access_changes import announce_kit_access
 from hortus.errors import UsageError
@@ -90,6 +91,25 @@ async def find_membership(connection: AsyncConnection, membership_id: int) -> Me
     statement = select(KitMembershipRow.__table__).where(KitMembershipRow.id == membership_id)
     row = (await connection.execute(statement)).mappings().one_or_none()
     return Membership(**row) if row else None
+
+
+async def require_room_for_kit(connection: AsyncConnection, user_id: int, most: int) -> None:
+    """Raise QuotaReached if the person manages as many kits as they may; their row is locked.
+
+    Kits have no owner: those count that the person has full access to.
+    """
+    managed = select(func.count()).where(KitMembershipRow.user_id == user_id, KitMembershipRow.access_super)
+    await require_room(connection, user_id, managed, most, "kits of yours")
+
+
+async def require_room_for_member(connection: AsyncConnection, kit_id: int, user_id: int, most: int) -> None:
+    """Raise QuotaReached if the kit is full, unless the user is a member already. The caller locked the kit."""
+    others = select(func.count()).where(KitMembershipRow.kit_id == kit_id, KitMembershipRow.user_id != user_id)
+    own = select(KitMembershipRow.id).where(
+        KitMembershipRow.kit_id == kit_id, KitMembershipRow.user_id == user_id
+    )
+    if (await connection.scalar(others) or 0) >= most and await connection.scalar(own) is None:
+        raise QuotaReached(most, "members of this kit")
 
 
 async def add_member(

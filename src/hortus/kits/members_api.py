@@ -11,14 +11,15 @@ from starlette.responses import Response
 
 from hortus.accounts.api_objects import User, user_object
 from hortus.accounts.profiles import find_profile_by_name, profile_in, suggest_profiles
+from hortus.accounts.room import QuotaReached
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import GUARDED, HIDDEN, WITH_BODY, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
 from hortus.api.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
 from hortus.api.parameters import Identifier
-from hortus.api.parts import UsedServices
+from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.problems import not_found, requires_one_super_member
+from hortus.api.problems import forbidden, not_found, requires_one_super_member
 from hortus.api.replies import JsonReply, empty_reply, format_time
 from hortus.kits.api import KitSerial
 from hortus.kits.api_objects import ChangedMembership, KitMembership, membership_object
@@ -30,6 +31,7 @@ from hortus.kits.members import (
     find_membership,
     members_of_kit,
     remove_member,
+    require_room_for_member,
 )
 
 router = APIRouter(tags=["Members"])
@@ -91,6 +93,7 @@ async def create_member(
         profile = await find_profile_by_name(connection, body.username)
         if profile is None or not await lock_kit(connection, access.kit_id):
             raise not_found()
+        await _require_room(services, connection, access, profile.id)
         row = await add_member(
             connection,
             access.kit_id,
@@ -190,6 +193,17 @@ async def _membership_and_kit(
     if membership is None:
         raise caller.refusal()
     return access, membership
+
+
+async def _require_room(
+    services: Services, connection: AsyncConnection, access: KitAccess, user_id: int
+) -> None:
+    if access.kit["is_admin"]:
+        return
+    try:
+        await require_room_for_member(connection, access.kit_id, user_id, services.parts.quotas.members_per_kit)
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
 
 
 def _permission_for(access_super: bool) -> Permission:

@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from hortus.accounts.api import current_profile
+from hortus.accounts.room import QuotaReached
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import WITH_BODY, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
@@ -28,7 +29,6 @@ from hortus.messages.api_objects import (
 )
 from hortus.messages.channels import (
     Preferences,
-    TooManyChannels,
     add_channel,
     change_channel,
     delete_channel,
@@ -156,9 +156,10 @@ async def create_channel(
                 name=body.name,
                 scheme=scheme,
                 sealed_url=services.messages.seal.close(body.url),
+                most=services.parts.quotas.services_per_person,
             )
             row = await find_channel(connection, profile.id, channel_id)
-    except TooManyChannels as error:
+    except QuotaReached as error:
         raise forbidden(str(error)) from error
     assert row is not None
     return JsonReply(channel_object(row), status_code=201)

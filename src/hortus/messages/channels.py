@@ -12,19 +12,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.room import require_room
 from hortus.accounts.tables import UserRow
-from hortus.errors import UsageError
 from hortus.messages.queue import NewMessage
 from hortus.messages.tables import Kind, NotificationChannelRow, NotificationPreferenceRow
-
-MOST_CHANNELS = 10
-
-
-class TooManyChannels(UsageError):
-    """A person has as many services as one may have."""
-
-    def __init__(self) -> None:
-        super().__init__(f"One person can have {MOST_CHANNELS} services. Delete one first.")
+from hortus.quotas import DEFAULT_QUOTAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,15 +146,18 @@ async def find_channel(connection: AsyncConnection, user_id: int, channel_id: in
 
 
 async def add_channel(
-    connection: AsyncConnection, user_id: int, *, name: str, scheme: str, sealed_url: bytes
+    connection: AsyncConnection,
+    user_id: int,
+    *,
+    name: str,
+    scheme: str,
+    sealed_url: bytes,
+    most: int = DEFAULT_QUOTAS.services_per_person,
 ) -> int:
-    """Add a service and return its id. The caller commits. Raises TooManyChannels."""
-    # The person's row is locked, so that two requests at once do not add one too many.
-    await connection.execute(select(UserRow.id).where(UserRow.id == user_id).with_for_update(key_share=True))
+    """Add a service and return its id. The caller commits. Raises QuotaReached."""
     row = NotificationChannelRow
-    count = await connection.scalar(select(func.count()).select_from(row).where(row.user_id == user_id))
-    if (count or 0) >= MOST_CHANNELS:
-        raise TooManyChannels
+    present = select(func.count()).where(row.user_id == user_id)
+    await require_room(connection, user_id, present, most, "services of yours")
     channel_id: int | None = await connection.scalar(
         insert(row).values(user_id=user_id, name=name, scheme=scheme, sealed_url=sealed_url).returning(row.id)
     )

@@ -135,6 +135,7 @@ class GeneralPlantsApi:
                     image=wanted.image or None,
                     ranges=ranges,
                 ),
+                self._services.parts.quotas.species_per_person,
             )
             row = await self._row(connection, species_id)
         return json_reply(row, 201)

@@ -143,6 +143,7 @@ class PlantsApi:
                 remark=wanted.remark,
                 image=wanted.image or None,
                 species_id=wanted.wanted_species_id,
+                most=self._services.parts.quotas.plants_per_person,
             )
             await self._link(connection, caller, plant_id, wanted)
             made = await self._linked(connection, caller, plant_id)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.room import require_room
 from hortus.alerts.tables import AlertRow
 from hortus.definitions.store import quantity_type_ids_by_key
 from hortus.errors import UsageError
@@ -18,12 +19,11 @@ from hortus.gateway.boards import register_board, retire_board
 from hortus.gateway.readings import Quantity
 from hortus.gateway.tables import BoardRow
 from hortus.kits.details import MOST_DESCRIPTION_CHARACTERS
-from hortus.kits.members import add_member
+from hortus.kits.members import add_member, require_room_for_kit
 from hortus.kits.tables import KitMembershipRow, KitRow
 from hortus.plants.links import unlink_kit
 from hortus.plants.measured import latest_of_kits
-
-MOST_SENSORS_PER_PERSON = 500
+from hortus.quotas import DEFAULT_QUOTAS, Quotas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,13 @@ async def sensors_of_kits(
 
 
 async def register_sensor(
-    connection: AsyncConnection, owner_id: int, *, name: str, remark: str, now: datetime
+    connection: AsyncConnection,
+    owner_id: int,
+    *,
+    name: str,
+    remark: str,
+    now: datetime,
+    quotas: Quotas = DEFAULT_QUOTAS,
 ) -> int:
     """Register a board for this owner and return the number to type into it. The caller commits.
 
@@ -86,8 +92,8 @@ async def register_sensor(
     owned = select(func.count()).where(
         KitMembershipRow.user_id == owner_id, KitMembershipRow.kit_id == BoardRow.kit_id
     )
-    if (await connection.scalar(owned) or 0) >= MOST_SENSORS_PER_PERSON:
-        raise UsageError(f"You have {MOST_SENSORS_PER_PERSON} sensors already, which is the most.")
+    await require_room(connection, owner_id, owned, quotas.boards_per_person, "sensors of yours")
+    await require_room_for_kit(connection, owner_id, quotas.kits_per_person)
     board = await register_board(connection, name=name if name.strip() else "Sensor")
     kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == board.sensor_id))
     assert kit_id is not None

@@ -129,7 +129,12 @@ class SensorsApi:
             if owner_id != user_id and await find_user(connection, owner_id) is None:
                 raise Refused(422, f"There is no user {owner_id}.")
             sensor_id = await register_sensor(
-                connection, owner_id, name=wanted.name, remark=wanted.remark, now=now
+                connection,
+                owner_id,
+                name=wanted.name,
+                remark=wanted.remark,
+                now=now,
+                quotas=self._services.parts.quotas,
             )
             sensor = await find_sensor(connection, sensor_id, now)
         assert sensor is not None

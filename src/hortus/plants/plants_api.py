@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from hortus.accounts.api_keys import Scope
 from hortus.accounts.profiles import find_profile_by_name
+from hortus.accounts.room import QuotaReached
 from hortus.accounts.store import find_user
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import GUARDED, WITH_BODY, next_page, problems, request_body
@@ -169,6 +170,7 @@ async def make_plant(
                 remark=body.remark,
                 image=body.image,
                 species_id=body.species_id,
+                most=services.parts.quotas.plants_per_person,
             )
             if body.kit_serial is not None:
                 kit_id = await configurable_kit(connection, caller, body.kit_serial)
@@ -306,7 +308,7 @@ def refusals_as_problems() -> Iterator[None]:
         yield
     except InvalidPlant as error:
         raise invalid_plant(error) from error
-    except TooMany as error:
+    except (TooMany, QuotaReached) as error:
         raise forbidden(str(error)) from error
     except AlreadyLinked as error:
         raise conflict(str(error)) from error

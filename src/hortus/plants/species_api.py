@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from hortus.accounts.api_keys import Scope
+from hortus.accounts.room import QuotaReached
 from hortus.accounts.store import find_user
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import GUARDED, WITH_BODY, next_page, problems, request_body
@@ -29,7 +30,7 @@ from hortus.api.problems import (
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import LINES, NAME
 from hortus.plants.api_objects import SpeciesObject, invalid_plant, species_object
-from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant, TooMany
+from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant
 from hortus.plants.species_store import (
     NewSpecies,
     Species,
@@ -122,10 +123,11 @@ async def describe_species(
         async with services.writing() as connection:
             if await find_user(connection, user_id) is None:
                 raise unauthorized("expired")
-            made = await find_species(connection, await create_species(connection, user_id, species))
+            most = services.parts.quotas.species_per_person
+            made = await find_species(connection, await create_species(connection, user_id, species, most))
     except InvalidPlant as error:
         raise invalid_plant(error) from error
-    except TooMany as error:
+    except QuotaReached as error:
         raise forbidden(str(error)) from error
     assert made is not None
     return JsonReply(species_object(made), status_code=201)

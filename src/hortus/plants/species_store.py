@@ -11,17 +11,17 @@ from sqlalchemy import ColumnElement, Select, delete, false, func, insert, or_, 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.room import require_room
 from hortus.definitions.tables import QuantityTypeRow
 from hortus.errors import UsageError
 from hortus.plants.rules import (
-    MOST_SPECIES_PER_PERSON,
     BrokenRule,
     InvalidPlant,
-    TooMany,
     require_valid,
 )
 from hortus.plants.state import Range
 from hortus.plants.tables import SpeciesRangeRow, SpeciesRow
+from hortus.quotas import DEFAULT_QUOTAS
 
 
 class SpeciesInUse(UsageError):
@@ -95,14 +95,18 @@ def visible_species(user_id: int | None) -> ColumnElement[bool]:
     return or_(SpeciesRow.key.is_not(None), false() if user_id is None else SpeciesRow.owner_id == user_id)
 
 
-async def create_species(connection: AsyncConnection, owner_id: int, species: NewSpecies) -> int:
-    """Describe a species and return its id. The caller commits. Raises InvalidPlant or TooMany."""
+async def create_species(
+    connection: AsyncConnection,
+    owner_id: int,
+    species: NewSpecies,
+    most: int = DEFAULT_QUOTAS.species_per_person,
+) -> int:
+    """Describe a species and return its id. The caller commits. Raises InvalidPlant or QuotaReached."""
     require_valid(
         name=species.name, description=species.description, image=species.image, ranges=species.ranges
     )
     own = select(func.count()).where(SpeciesRow.owner_id == owner_id)
-    if (await connection.scalar(own) or 0) >= MOST_SPECIES_PER_PERSON:
-        raise TooMany(MOST_SPECIES_PER_PERSON, "species of yours")
+    await require_room(connection, owner_id, own, most, "species of yours")
     species_id: int | None = await connection.scalar(
         insert(SpeciesRow)
         .values(owner_id=owner_id, name=species.name, description=species.description, image=species.image)

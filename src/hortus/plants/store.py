@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select,
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.accounts.room import require_room
 from hortus.accounts.tables import UserRow
 from hortus.kits.tables import KitMembershipRow
-from hortus.plants.rules import MOST_PLANTS_PER_PERSON, TooMany, require_valid, require_valid_range
+from hortus.plants.rules import require_valid, require_valid_range
 from hortus.plants.species_store import require_quantity_types
 from hortus.plants.state import Range
 from hortus.plants.tables import PlantLinkRow, PlantPhotoRow, PlantRangeRow, PlantRow, SpeciesRow
+from hortus.quotas import DEFAULT_QUOTAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +94,15 @@ async def create_plant(
     remark: str = "",
     image: str | None = None,
     species_id: int | None = None,
+    most: int = DEFAULT_QUOTAS.plants_per_person,
 ) -> int:
     """Make a plant of a species that exists; return its id. The caller commits.
 
-    Raises InvalidPlant or TooMany.
+    Raises InvalidPlant or QuotaReached.
     """
     require_valid(name=name, remark=remark, image=image)
     own = select(func.count()).where(PlantRow.owner_id == owner_id)
-    if (await connection.scalar(own) or 0) >= MOST_PLANTS_PER_PERSON:
-        raise TooMany(MOST_PLANTS_PER_PERSON, "plants of yours")
+    await require_room(connection, owner_id, own, most, "plants of yours")
     plant_id: int | None = await connection.scalar(
         insert(PlantRow)
         .values(owner_id=owner_id, name=name, remark=remark, image=image, species_id=species_id)
