@@ -133,6 +133,34 @@ async def test_of_a_message_too_large_for_its_topic_the_beginning_is_a_dead_lett
     assert b"cannot be replayed" in (letters[picture[:4096]]["detail"] or b"")
 
 
+async def test_readings_that_are_only_together_too_large_for_a_topic_stay_whole(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    small = f"{topics.names.raw}-small"
+    plan = TopicPlan(
+        name=small,
+        partitions=1,
+        replication=1,
+        in_sync_replicas=1,
+        retention_ms=86_400_000,
+        largest_record_bytes=2000,
+    )
+    KafkaAdministration(topics.connection).create([plan])
+    names = type(topics.names)(raw=small, dead_letter=topics.names.dead_letter)
+    source = RecordingSource()
+    readings = {reading(float(number)) for number in range(500)}
+    async with KafkaIntake(topics.connection, names, limits=QUICK) as intake:
+        for number, payload in enumerate(readings):
+            intake.offer(source, number, RAW, payload)
+        assert await intake.stop(60)
+    assert sorted(source.settled) == list(range(500))
+    letters = topics.records(topics.names.dead_letter)
+    assert letters
+    assert {bytes(each.value() or b"") for each in letters} <= readings
+    assert not any("payload_bytes" in dict(each.headers() or ()) for each in letters)
+    assert len(letters) + len(topics.records(small)) == 500
+
+
 async def test_the_beginning_of_a_message_that_no_transport_took_in_is_a_dead_letter(topics: Topics) -> None:
     source = RecordingSource()
     async with open_intake(topics) as intake:
