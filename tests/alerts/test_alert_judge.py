@@ -14,7 +14,7 @@ import pytest
 
 from garden import Garden, open_garden
 from hortus.alerts.judge import AlertJudge, JudgeLimits, judge_kits
-from hortus.alerts.judged_quantities import judged_quantities
+from hortus.alerts.judged_quantities import LookingBack, judged_quantities, new_readings
 from hortus.alerts.judging import Reading, judge_all
 from hortus.alerts.lost_messages import forget_lost_messages
 from hortus.alerts.message_ends import note_message_end
@@ -222,6 +222,82 @@ async def test_the_preferred_sensor_judges_and_the_other_only_when_it_is_silent(
     await garden.measure(10, at=later, thermometer=other)
     await garden.judge(later)
     assert await garden.alerts() == [("low", True)]
+
+
+async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_lost(garden: Garden) -> None:
+    async with garden.engine.begin() as connection:
+        kit = await KitStore().create(connection, NewKit(name="Balcony"))
+        own, *_ = await add_standard_configuration(connection, kit.id)
+    await garden.join(garden.flora, kit_id=kit.id)
+    await garden.run(
+        "INSERT INTO plant_links (plant_id, kit_id, linked_from) VALUES (:plant, :kit, :since)",
+        plant=garden.plant,
+        kit=kit.id,
+        since=ago(days=1),
+    )
+
+    async def judged(celsius: float) -> list[tuple[str, bool]]:
+        """Measure on the balcony what is wrong, and on the roof, which is preferred, what is right."""
+        at = datetime.now(UTC)
+        await garden.measure(20, at=at)
+        await garden.measure(celsius, at=at, thermometer=own)
+        await judge_kits(garden.connection, garden.engine, garden.access, {garden.kit.id, kit.id}, at)
+        return await garden.alerts()
+
+    assert await judged(5) == []
+    await garden.run("DELETE FROM kit_memberships WHERE kit_id = :kit", kit=garden.kit.id)
+    assert await judged(5) == [("low", True)]
+    assert await garden.messages() == [ATTENTION]
+    # Whose dashboard is public may be seen by everybody.
+    await garden.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :kit", kit=garden.kit.id)
+    assert await judged(5) == [("low", False)]
+    # What nobody else measures is judged all the same, for members who asked for it.
+    await garden.run("UPDATE kits SET privacy_public_dashboard = false")
+    await garden.run("DELETE FROM plant_links WHERE kit_id = :kit", kit=kit.id)
+    await garden.measure(5)
+    await garden.judge()
+    assert (await garden.alerts())[-1] == ("low", True)
+
+
+async def test_for_a_silent_sensor_the_last_hour_is_read_once_in_a_while_and_whole_when_it_speaks(
+    garden: Garden,
+) -> None:
+    pressure = await garden.value(
+        "SELECT id FROM peripherals WHERE kit_id = :kit AND name = 'Pressure'", kit=garden.kit.id
+    )
+    other = replace(garden.thermometer, id=pressure)  # which nothing judges
+    start = datetime.now(UTC) - timedelta(minutes=30)
+    for minutes in range(60):
+        await garden.measure(1, at=start - timedelta(minutes=minutes, seconds=1), thermometer=other)
+    looking_back = LookingBack()
+
+    async def read(seconds: float) -> int:
+        """Return how many readings are read so many seconds after the start; they are judged, too."""
+        now = start + timedelta(seconds=seconds)
+        kits = {garden.kit.id}
+        quantities = await judged_quantities(garden.connection, kits)
+        found = await new_readings(garden.connection, kits, quantities, now, {}, looking_back)
+        await judge_kits(garden.connection, garden.engine, garden.access, kits, now)
+        return sum(map(len, found.by_series.values()))
+
+    assert await read(0) == 60
+    assert [await read(seconds) for seconds in (2, 30, 58)] == [2, 2, 2]
+    assert await read(60) == 59
+    # Of what is measured meanwhile nothing is left out, although the first is older than what is looked at.
+    for minutes in (10, 1):
+        await garden.measure(5, at=start + timedelta(seconds=61) - timedelta(minutes=minutes))
+    assert await read(61) == 59 + 2
+    assert await garden.value("SELECT began_at FROM alerts") == start + timedelta(seconds=61, minutes=-10)
+
+
+async def test_what_came_late_is_judged_with_the_next_look_back_although_nothing_else_comes(
+    garden: Garden,
+) -> None:
+    async with judging(garden):
+        await garden.measure(20, at=ago(minutes=40))
+        await until(lambda: garden.value("SELECT judged_until FROM alert_states"))
+        await garden.measure(10, at=ago(minutes=30))
+        await until(lambda: opened(garden))
 
 
 async def test_only_who_may_see_the_kit_is_told_and_members_if_they_want(garden: Garden) -> None:

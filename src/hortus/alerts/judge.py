@@ -20,6 +20,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.alerts.judged_quantities import (
+    LookingBack,
     chosen_readings,
     judged_quantities,
     linked_kits,
@@ -73,6 +74,7 @@ class AlertJudge:
         self._limits = limits or JudgeLimits()
         self._clock = clock
         self._pending: set[int] = set()
+        self._looking_back = LookingBack()
         self._look_at_all = False
         self._wake = asyncio.Event()
 
@@ -83,6 +85,7 @@ class AlertJudge:
             await self._wait_for_turn(connection)
             await connection.add_listener(STORED_CHANNEL, self._stored)
             self._look_at_all = True
+            self._looking_back = LookingBack()
             await self._judge_for_ever(connection)
         finally:
             with contextlib.suppress(Exception):  # it may be half closed already; the lock ends with it
@@ -114,6 +117,10 @@ class AlertJudge:
         await withdraw_unjudged(self._engine)
         await forget_lost_messages(self._engine)
         await watch.look(self._clock())
+        owed = self._looking_back.take_owed()
+        if owed:
+            self._pending |= owed
+            self._wake.set()
 
     async def _judge_pending(self, connection: asyncpg.Connection) -> None:
         self._wake.clear()
@@ -130,6 +137,7 @@ class AlertJudge:
         try:
             await self._judge(connection, kit_ids)
         except Exception:  # noqa: BLE001  (whatever it is, another kit need not suffer from it)
+            self._looking_back.forget(kit_ids)
             await self._require_database(connection)
             for kit_id in sorted(kit_ids):
                 await self._judge_alone(connection, kit_id)
@@ -138,6 +146,7 @@ class AlertJudge:
         try:
             await self._judge(connection, {kit_id})
         except Exception:  # one kit that cannot be judged must not keep the others from it
+            self._looking_back.forget({kit_id})
             await self._require_database(connection)
             log.exception("the readings of the kit with id %d cannot be judged now", kit_id)
 
@@ -151,7 +160,15 @@ class AlertJudge:
         read_until: dict[int, datetime] = {}
         while kit_ids:
             read_until = await judge_kits(
-                connection, self._engine, self._access, kit_ids, self._clock(), read_until
+                *(
+                    connection,
+                    self._engine,
+                    self._access,
+                    kit_ids,
+                    self._clock(),
+                    read_until,
+                    self._looking_back,
+                )
             )
             kit_ids = set(read_until)
 
@@ -170,15 +187,17 @@ async def judge_kits(
     kit_ids: Collection[int],
     now: datetime,
     read_until: Mapping[int, datetime] = NOTHING_READ,
+    looking_back: LookingBack | None = None,
 ) -> dict[int, datetime]:
     """Judge what is new of these kits; return those of which there is more, with until when they were read.
 
     What was returned goes into the next call: each reads further, whether or not something judges what it read.
+    `looking_back` is kept by whoever judges again and again.
     """
     quantities = await judged_quantities(connection, kit_ids)
     if not quantities:
         return {}
-    readings = await new_readings(connection, kit_ids, quantities, now, read_until)
+    readings = await new_readings(connection, kit_ids, quantities, now, read_until, looking_back)
     outcomes = []
     for quantity in quantities:
         chosen = chosen_readings(quantity, readings, now)

@@ -16,11 +16,16 @@ import asyncpg
 from hortus.alerts.judging import LATE_AFTER, Reading, Rule, Side, State
 from hortus.alerts.plant_settings import rule_for
 
+_LOOK_BACK_EVERY = timedelta(minutes=1)
+_RECENTLY = timedelta(minutes=2)
+_SPEAKING = timedelta(minutes=10)
+
 MOST_READINGS_PER_KIT = 5_000
 """A kit with more of them waiting is looked at again at once."""
 
 # A plant's own range replaces its species'. Peripherals are in the order in which they are preferred, as in
-# hortus.plants.measured: a series that is linked by itself before those of a whole kit, then by name.
+# hortus.plants.measured: a series that is linked by itself before those of a whole kit, then by name. First of
+# all come kits that the plant's owner may see: nobody is told of what the others measure, unless they asked.
 QUANTITIES_OF_PLANTS = """
 SELECT plant.id AS plant_id, source.quantity_type_id,
        CASE WHEN own.plant_id IS NOT NULL THEN own.minimum ELSE general.minimum END AS minimum,
@@ -32,16 +37,24 @@ SELECT plant.id AS plant_id, source.quantity_type_id,
 FROM plants AS plant
 JOIN LATERAL (
     SELECT expected.quantity_type_id,
-           array_agg(link.kit_id ORDER BY link.peripheral_name IS NULL, link.kit_id, peripheral.name)
-               AS kit_ids,
-           array_agg(peripheral.id ORDER BY link.peripheral_name IS NULL, link.kit_id, peripheral.name)
-               AS peripheral_ids,
+           array_agg(link.kit_id ORDER BY lost.sight, link.peripheral_name IS NULL, link.kit_id,
+                     peripheral.name) AS kit_ids,
+           array_agg(peripheral.id ORDER BY lost.sight, link.peripheral_name IS NULL, link.kit_id,
+                     peripheral.name) AS peripheral_ids,
            min(link.linked_from) AS linked_from
     FROM plant_links AS link
     JOIN kit_configurations AS configuration ON configuration.kit_id = link.kit_id AND configuration.active
     JOIN peripherals AS peripheral ON peripheral.kit_configuration_id = configuration.id
     JOIN peripheral_definition_expected_quantity_types AS expected
         ON expected.peripheral_definition_id = peripheral.peripheral_definition_id
+    CROSS JOIN LATERAL (
+        SELECT plant.owner_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM users AS owner, kits AS kit
+            WHERE owner.id = plant.owner_id AND kit.id = link.kit_id
+              AND (owner.is_admin OR kit.privacy_public_dashboard OR EXISTS (
+                  SELECT 1 FROM kit_memberships AS m WHERE m.user_id = owner.id AND m.kit_id = kit.id))
+        ) AS sight
+    ) AS lost
     WHERE link.plant_id = plant.id
       AND link.linked_from <= now() AND (link.linked_until IS NULL OR link.linked_until > now())
       AND (link.peripheral_name IS NULL OR (
@@ -112,6 +125,42 @@ class NewReadings:
     read_until: dict[int, datetime]
 
 
+class LookingBack:
+    """How far back each kit is read.
+
+    For a quantity that nothing measures now, the last hour of its whole kit would be read again each time that
+    another one is measured. So it is looked for among what is recent, and once in a while further back.
+    """
+
+    def __init__(self) -> None:
+        self._looked_back_at: dict[int, datetime] = {}
+        self._owed: set[int] = set()
+
+    def after(self, kit_id: int, first: datetime, last: datetime, now: datetime) -> datetime:
+        """Return after which moment to read a kit whose quantities were judged until `first` to `last`."""
+        # What a kit sends may always be some minutes old, by its clock or by its way.
+        recent = (last if now - last < _SPEAKING else now) - _RECENTLY
+        if first >= recent:
+            return first
+        if kit_id in self._looked_back_at and now - self._looked_back_at[kit_id] < _LOOK_BACK_EVERY:
+            self._owed.add(kit_id)
+            return recent
+        self._looked_back_at[kit_id] = now
+        self._owed.discard(kit_id)
+        return first
+
+    def forget(self, kit_ids: Iterable[int]) -> None:
+        """Look back for these the next time: this time it came to nothing."""
+        for kit_id in kit_ids:
+            self._looked_back_at.pop(kit_id, None)
+
+    def take_owed(self) -> set[int]:
+        """Return the kits that were not looked back for since something of them was stored; it is time now."""
+        owed, self._owed = self._owed, set()
+        self.forget(owed)
+        return owed
+
+
 async def linked_kits(connection: asyncpg.Connection) -> set[int]:
     """Return the kits that measure a plant now."""
     return {row["kit_id"] for row in await connection.fetch(_LINKED_KITS)}
@@ -128,18 +177,19 @@ async def new_readings(
     quantities: Iterable[JudgedQuantity],
     now: datetime,
     read_until: Mapping[int, datetime],
+    looking_back: LookingBack | None = None,
 ) -> NewReadings:
     """Return the readings of these kits that are newer than what was judged of any of their quantities.
 
     Of kits in `read_until`, only those after that moment: the rest of what is too much for one time.
+    Without `looking_back`, they are read for quantities that are silent each time.
     """
-    after: dict[int, datetime] = {}
-    for quantity in quantities:
-        moment = quantity.after(now)
-        for kit_id in quantity.kit_ids:
-            if kit_id in kit_ids and moment < after.get(kit_id, now):
-                after[kit_id] = max(moment, read_until.get(kit_id, moment))
-    rows = await connection.fetch(_NEW_READINGS, list(after), list(after.values()), MOST_READINGS_PER_KIT)
+    quantities = list(quantities)
+    after = _after(kit_ids, quantities, now, read_until, looking_back or LookingBack())
+    rows = await _read(connection, after)
+    missed = _missed(quantities, rows, after, now, read_until)
+    if missed:
+        rows = [row for row in rows if row["kit_id"] not in missed] + await _read(connection, missed)
     by_series: dict[tuple[int, int], list[Reading]] = defaultdict(list)
     moments: dict[int, list[datetime]] = defaultdict(list)
     for kit_id, peripheral_id, quantity_type_id, moment, value in rows:
@@ -147,6 +197,57 @@ async def new_readings(
         moments[kit_id].append(moment)
     more = {kit_id: _until(each) for kit_id, each in moments.items() if len(each) == MOST_READINGS_PER_KIT}
     return NewReadings(dict(by_series), more)
+
+
+async def _read(connection: asyncpg.Connection, after: Mapping[int, datetime]) -> list[asyncpg.Record]:
+    found: list[asyncpg.Record] = await connection.fetch(
+        _NEW_READINGS, list(after), list(after.values()), MOST_READINGS_PER_KIT
+    )
+    return found
+
+
+def _after(
+    kit_ids: Collection[int],
+    quantities: Iterable[JudgedQuantity],
+    now: datetime,
+    read_until: Mapping[int, datetime],
+    looking_back: LookingBack,
+) -> dict[int, datetime]:
+    """Return by kit after which moment its readings are to be read."""
+    moments: dict[int, list[datetime]] = defaultdict(list)
+    for quantity in quantities:
+        for kit_id in set(quantity.kit_ids).intersection(kit_ids):
+            moments[kit_id].append(quantity.after(now))
+    after = {}
+    for kit_id, of_kit in moments.items():
+        if kit_id in read_until:
+            after[kit_id] = max(min(of_kit), read_until[kit_id])
+        else:
+            after[kit_id] = looking_back.after(kit_id, min(of_kit), max(of_kit), now)
+    return {kit_id: moment for kit_id, moment in after.items() if moment < now}
+
+
+def _missed(
+    quantities: Iterable[JudgedQuantity],
+    rows: Iterable[asyncpg.Record],
+    after: Mapping[int, datetime],
+    now: datetime,
+    read_until: Mapping[int, datetime],
+) -> dict[int, datetime]:
+    """Return the kits of which more is to be read, and after which moment, as a silent quantity was measured.
+
+    It may have been measured more than once since it was judged: a kit may send all of some time together.
+    """
+    measured = {(row["peripheral_id"], row["quantity_type_id"]) for row in rows}
+    missed: dict[int, datetime] = {}
+    for quantity in quantities:
+        for kit_id, peripheral_id in zip(quantity.kit_ids, quantity.peripheral_ids, strict=True):
+            if (peripheral_id, quantity.quantity_type_id) not in measured or kit_id in read_until:
+                continue
+            moment = quantity.after(now)
+            if moment < after[kit_id]:
+                missed[kit_id] = min(moment, missed.get(kit_id, now))
+    return missed
 
 
 def _until(moments: Sequence[datetime]) -> datetime:
