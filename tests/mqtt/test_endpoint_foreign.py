@@ -120,7 +120,7 @@ async def test_mosquitto_pub_learns_of_a_wrong_password() -> None:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, errors = await process.communicate()
-        assert process.returncode == 4, errors
+        assert process.returncode == 5, errors
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -27,8 +27,10 @@ from hortus.mqtt.packets import (
 from waiting import until
 
 
-@pytest.mark.parametrize(("level", "code"), [(MQTT_3_1, 4), (MQTT_3_1_1, 4), (MQTT_5, 0x86)])
-async def test_bad_credentials_are_told_in_the_words_of_the_version(level: int, code: int) -> None:
+@pytest.mark.parametrize(("level", "code"), [(MQTT_3_1, 5), (MQTT_3_1_1, 5), (MQTT_5, 0x86)])
+async def test_bad_credentials_are_told_in_words_that_kits_explain_to_their_owners(
+    level: int, code: int
+) -> None:
     async with running() as setup:
         for username, password in ((KIT, b"wrong"), ("k-nobody", b"x"), (KIT, b"")):
             client = await PacketClient.open(setup, level)

@@ -328,10 +328,10 @@ async def test_delayed_refusals_take_no_places_and_are_bounded() -> None:
         await delayed.send(Connect(client_id="", username=KIT, password=b"wrong"))
         await until(lambda: setup.counters.failed_logins == 1)
         at_once = await PacketClient.open(setup)
-        assert (await at_once.connect(KIT, password=b"wrong")).reason_code == 4
+        assert (await at_once.connect(KIT, password=b"wrong")).reason_code == 5
         assert await at_once.is_closed()
         assert await is_alive(await PacketClient.connected(setup))
-        assert (await delayed.next()) == Connack(reason_code=4)
+        assert (await delayed.next()) == Connack(reason_code=5)
 
 
 async def test_a_large_medium_that_waits_holds_up_no_readings() -> None:

@@ -211,7 +211,7 @@ def test_reasons_have_words_and_return_codes() -> None:
     assert explain_reason(0x87) == "not authorized (0x87)"
     assert explain_reason(0x55) == "unknown reason (0x55)"
     assert connect_return_code(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION) == 1
-    assert connect_return_code(ReasonCode.BAD_USER_NAME_OR_PASSWORD) == 4
+    assert connect_return_code(ReasonCode.BAD_USER_NAME_OR_PASSWORD) == 5
     assert connect_return_code(ReasonCode.SERVER_BUSY) == 3
 
 
