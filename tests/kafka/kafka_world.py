@@ -23,7 +23,7 @@ from hortus.kafka.sink import KafkaSink
 from hortus.kafka.topics import TopicNames, plan_topics
 from hortus.kits.registry import KitRegistry
 from hortus.media.objects import MediaObjects
-from waiting import PATIENCE_SECONDS, wait_until
+from waiting import PATIENCE_SECONDS
 
 QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)
 QUICK_PIPELINE = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
@@ -53,11 +53,7 @@ class Topics:
         """Return all records of a topic, each partition in its order."""
         consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": "test-reads"})
         try:
-            # A busy broker may not have heard of all partitions yet.
-            partitions = wait_until(
-                lambda: consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions,
-                f"the broker knows the partitions of {topic}",
-            )
+            partitions = consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
             found: list[Message] = []
             for number in partitions:
                 place = TopicPartition(topic, number, 0)

@@ -7,9 +7,10 @@ import signal
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from confluent_kafka import Message
 from kafka_cluster import KafkaCluster
+from kafka_proxy import KafkaProxy
 from kafka_world import Topics
 
 from hortus.kafka.administration import KafkaAdministration
@@ -42,6 +43,11 @@ async def open_intake(topics: Topics, limits: KafkaIntakeLimits = QUICK) -> Asyn
         yield intake
 
 
+def values(topics: Topics) -> list[float]:
+    """Return the values of all readings in the topic, each partition in its order."""
+    return [decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)]
+
+
 async def test_a_reading_is_settled_when_kafka_has_it_with_its_serial_and_arrival(topics: Topics) -> None:
     source = RecordingSource()
     async with open_intake(topics) as intake:
@@ -62,8 +68,7 @@ async def test_one_kits_readings_stay_in_order(topics: Topics) -> None:
         for number in range(3000):
             intake.offer(source, number, RAW, reading(float(number)))
         assert await intake.stop(PATIENCE_SECONDS)
-    values = [decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)]
-    assert values == [float(number) for number in range(3000)]
+    assert values(topics) == [float(number) for number in range(3000)]
     assert sorted(source.settled) == list(range(3000))
 
 
@@ -77,18 +82,16 @@ async def test_what_cannot_be_decoded_goes_to_the_dead_letters_and_is_acknowledg
         intake.offer(source, 5, RAW, reading())
         assert await intake.stop(PATIENCE_SECONDS)
     assert sorted(source.settled) == [1, 2, 3, 4, 5]
-    records = await until(lambda: _all_of(topics.records(topics.names.dead_letter), 4), "four dead letters")
-    letters = {bytes(each.value() or b"")[:9]: dict(each.headers() or ()) for each in records}
+    letters = {
+        bytes(each.value() or b"")[:9]: dict(each.headers() or ())
+        for each in topics.records(topics.names.dead_letter)
+    }
     assert letters[b"\xff\x00rubbish"]["reason"] == b"undecodable"
     assert letters[b"\xff\x00rubbish"]["mqtt_topic"] == RAW.encode()
     assert letters[b"x" * 9]["reason"] == b"payload-too-large"
     assert letters[b"!"]["reason"] == b"topic-outside-contract"
     assert letters[b""]["reason"] == b"empty-payload"
     assert len(topics.records(topics.names.raw)) == 1
-
-
-def _all_of(records: list[Message], count: int) -> list[Message] | None:
-    return records if len(records) == count else None
 
 
 async def test_the_largest_media_message_of_the_contract_passes(topics: Topics) -> None:
@@ -224,8 +227,7 @@ async def test_a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost(topi
                 intake._replace_producer()
         assert await intake.stop(PATIENCE_SECONDS)
     assert sorted(source.settled) == list(range(2000))
-    values = {decode_raw_measurement(each.value() or b"").value for each in topics.records(topics.names.raw)}
-    assert values == {float(number) for number in range(2000)}
+    assert set(values(topics)) == {float(number) for number in range(2000)}
 
 
 async def test_without_any_broker_messages_wait_and_it_is_told(topics: Topics) -> None:
@@ -236,3 +238,56 @@ async def test_without_any_broker_messages_wait_and_it_is_told(topics: Topics) -
         await until(lambda: intake.brokers.down, "the report that nobody answers")
         assert not await intake.stop(0.1)
     assert source.settled == []
+
+
+@asynccontextmanager
+async def open_intake_through_proxy(
+    topics: Topics, kafka: KafkaCluster, limits: KafkaIntakeLimits
+) -> AsyncIterator[tuple[KafkaIntake, KafkaProxy]]:
+    (node,) = kafka.nodes
+    async with KafkaProxy(node.port, topics.names.raw).running() as proxy:
+        connection = KafkaConnection(bootstrap=proxy.bootstrap)
+        async with open_intake(replace(topics, connection=connection), limits) as intake:
+            yield intake, proxy
+
+
+async def test_a_record_that_failed_while_a_later_one_was_written_is_not_taken_for_written(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    source = RecordingSource()
+    limits = replace(QUICK, requests_in_flight=5)
+    async with open_intake_through_proxy(topics, kafka, limits) as (intake, proxy):
+        proxy.fail_overtaken = True
+        intake.offer(source, 1, RAW, reading(1.0))
+        await until(lambda: proxy.held, "the request with the first reading")
+        intake.offer(source, 2, RAW, reading(2.0))
+        await until(lambda: sorted(source.settled) == [1, 2], "both acknowledgements")
+    assert set(values(topics)) == {1.0, 2.0}
+
+
+async def test_after_an_error_that_the_library_cannot_recover_from_records_are_written_by_another_producer(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    source = RecordingSource()
+    limits = replace(QUICK, requests_in_flight=5)
+    async with open_intake_through_proxy(topics, kafka, limits) as (intake, proxy):
+        proxy.swallow = True
+        intake.offer(source, 1, RAW, reading(1.0))
+        await until(lambda: not proxy.swallow, "the request with the first reading")
+        intake.offer(source, 2, RAW, reading(2.0))  # becomes the first of the partition, and the other too old
+        await until(lambda: sorted(source.settled) == [1, 2], "both acknowledgements")
+    assert set(values(topics)) == {1.0, 2.0}
+
+
+async def test_readings_of_a_kit_stay_in_order_when_the_first_of_them_fails(
+    topics: Topics, kafka: KafkaCluster
+) -> None:
+    source = RecordingSource()
+    async with open_intake_through_proxy(topics, kafka, QUICK) as (intake, proxy):
+        proxy.swallow = True
+        intake.offer(source, 1, RAW, reading(1.0))
+        await until(lambda: not proxy.swallow, "the request with the first reading")
+        for number in range(2, 10):
+            intake.offer(source, number, RAW, reading(float(number)))
+        await until(lambda: len(source.settled) == 9, "all acknowledgements")
+    assert values(topics) == [float(number) for number in range(1, 10)]

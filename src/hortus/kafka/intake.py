@@ -5,6 +5,10 @@
 The library's producer is idempotent and never gives up a record by itself, so an absent Kafka stops the
 settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: of a
 message that is too large for its topic only the beginning, as a dead letter (P3).
+
+The proof that Kafka has a record is its offset. The library also reports records as delivered of which it only
+concludes that Kafka must have them, since it has taken a later one; but a broker takes any record as the first
+from a producer that it does not know in a partition. Such a report has no offset, and the record is sent again.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -47,6 +51,8 @@ class KafkaIntakeLimits:
     linger_ms: how long a record waits for company: larger requests cost Kafka and us less per record.
     retry_seconds: pause before a record that was reported as failed is tried again.
     request_seconds: how long one request may take before it is repeated elsewhere.
+    requests_in_flight: how many requests a broker may have at once. With more than one, a later one may be
+        written although the one before it fails, and a kit's readings lose their order.
     """
 
     waiting_messages: int = 20_000
@@ -54,6 +60,7 @@ class KafkaIntakeLimits:
     linger_ms: int = 5
     retry_seconds: float = 1.0
     request_seconds: float = 10.0
+    requests_in_flight: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +74,16 @@ class _OpenMessage:
     received_at_ms: int
     record: OutgoingRecord
     is_cut: bool = False
+    producer: Producer | None = None
+
+
+class _Report(NamedTuple):
+    """What the library says became of a record."""
+
+    message: _OpenMessage
+    producer: Producer
+    error: KafkaError | None
+    offset: int | None
 
 
 class KafkaIntake:
@@ -91,12 +108,11 @@ class KafkaIntake:
             max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
         )
         self._to_send: deque[_OpenMessage] = deque()
-        self._reports: deque[tuple[_OpenMessage, int, KafkaError | None]] = deque()
+        self._reports: deque[_Report] = deque()
         self._retry: asyncio.TimerHandle | None = None
         self._told_failures: set[int] = set()
         self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
-        self._producer_number = 1
         self._producer = self._new_producer()
         self._poller = threading.Thread(target=self._poll, name="kafka delivery reports", daemon=True)
 
@@ -158,21 +174,23 @@ class KafkaIntake:
 
     def _send(self, message: _OpenMessage) -> None:
         record = message.record
+        message.producer = self._producer
         try:
             self._producer.produce(
                 record.topic,
                 record.value,
                 record.key,
-                on_delivery=partial(self._delivered, message, self._producer_number),
+                on_delivery=partial(self._delivered, message, self._producer),
                 timestamp=message.received_at_ms,
                 headers=record.headers,
             )
         except BufferError:
             self._send_later(message)
         except KafkaException as error:
-            self._failed(message, error.args[0], self._producer_number)
+            self._failed(message, error.args[0])
 
     def _send_later(self, message: _OpenMessage) -> None:
+        message.producer = None
         self._to_send.append(message)
         if self._retry is None:
             self._retry = self._loop.call_later(self._limits.retry_seconds, self._send_again)
@@ -181,47 +199,74 @@ class KafkaIntake:
         self._retry = None
         waiting, self._to_send = self._to_send, deque()
         for message in waiting:
-            self._send(message)
+            if message in self._open:  # else a report that came late proved that Kafka has it
+                self._send(message)
 
     # Delivery reports
 
     def _poll(self) -> None:
         """Serve the library's callbacks, in a thread of their own, and wake the event loop once per bunch."""
         while not self._ended.is_set():
-            self._producer.poll(_POLL_SECONDS)
+            producer = self._producer
+            try:
+                producer.poll(_POLL_SECONDS)
+            except KafkaException as error:  # of the producer as a whole
+                self._call_soon(self._in_trouble, producer, error.args[0])
+                self._ended.wait(_POLL_SECONDS)
             if self._reports:
-                with contextlib.suppress(RuntimeError):  # the event loop has ended
-                    self._loop.call_soon_threadsafe(self._take_reports)
+                self._call_soon(self._take_reports)
+
+    def _call_soon(self, function: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _delivered(
-        self, message: _OpenMessage, producer_number: int, error: KafkaError | None, _record: Message
+        self, message: _OpenMessage, producer: Producer, error: KafkaError | None, record: Message
     ) -> None:
-        self._reports.append((message, producer_number, error))
+        self._reports.append(_Report(message, producer, error, record.offset()))
 
     def _take_reports(self) -> None:
         settled: list[_OpenMessage] = []
-        failed: list[tuple[_OpenMessage, int, KafkaError]] = []
+        failed: list[_Report] = []
         while self._reports:
-            message, producer_number, error = self._reports.popleft()
-            if error is None:
-                settled.append(message)
+            report = self._reports.popleft()
+            if report.error is None and report.offset is not None:
+                settled.append(report.message)
             else:
-                failed.append((message, producer_number, error))
+                failed.append(report)
         if settled:
             self.brokers.answered()
             self._told_failures.clear()
             self._settle(settled)
-        for message, producer_number, error in failed:
-            self._failed(message, error, producer_number)
+        for message, producer, error, _ in failed:
+            if message not in self._open or message.producer is not producer:
+                continue  # it was given to another since, or is to be
+            if error is None:
+                self._unproven(message)
+            else:
+                self._failed(message, error)
 
-    def _failed(self, message: _OpenMessage, error: KafkaError, producer_number: int) -> None:
+    def _unproven(self, message: _OpenMessage) -> None:
+        self.metrics.failed_attempts += 1
+        log.warning(
+            "Kafka was not seen to write a record for the topic %s; it is written again, nothing is lost",
+            message.record.topic,
+        )
+        self._send_later(message)
+
+    def _in_trouble(self, producer: Producer, error: KafkaError) -> None:
+        if _is_fatal(error) and producer is self._producer:
+            self._replace_producer()
+
+    def _failed(self, message: _OpenMessage, error: KafkaError) -> None:
         self.metrics.failed_attempts += 1
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not message.is_cut:
             self._cut(message)
             return
-        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  (the library's public name)
-            if producer_number == self._producer_number:
+        if _is_fatal(error):
+            if message.producer is self._producer:
                 self._replace_producer()
+                return
         elif error.code() not in _PURGED | self._told_failures:
             self._told_failures.add(error.code())
             log.error(
@@ -257,6 +302,8 @@ class KafkaIntake:
         by_source: dict[Source, list[int]] = {}
         count = size = 0
         for message in messages:
+            if message not in self._open:  # it was sent twice
+                continue
             count += 1
             del self._open[message]
             size += len(message.payload)
@@ -287,6 +334,7 @@ class KafkaIntake:
             "message.timeout.ms": 0,
             "request.timeout.ms": round(self._limits.request_seconds * 1000),
             "linger.ms": self._limits.linger_ms,
+            "max.in.flight.requests.per.connection": self._limits.requests_in_flight,
             "compression.type": "lz4",
             "message.max.bytes": LARGEST_RECORD_BYTES + _RECORD_OVERHEAD_BYTES,
             # Ours are the bounds of what waits; these are never reached before them.
@@ -300,14 +348,16 @@ class KafkaIntake:
     def _replace_producer(self) -> None:
         """Begin anew with another producer after an error that the library cannot recover from by itself.
 
-        What the old one still has is reported as purged, and so sent again. It may be in Kafka already; a
-        second copy has no effect (P2).
+        What the old one still has is sent again. It may be in Kafka already; a second copy has no effect (P2).
         """
         log.error("the connection with Kafka is set up anew after a fatal error; nothing is lost")
         old, self._producer = self._producer, self._new_producer()
-        self._producer_number += 1
+        for message in self._open:
+            if message.producer is old:
+                self._send_later(message)
         old.purge()
-        old.flush(_FLUSH_SECONDS)  # only serves the reports of what was purged
+        with contextlib.suppress(KafkaException):  # the fatal error once more
+            old.flush(_FLUSH_SECONDS)  # the reports of what was purged, which hold on to the messages
 
     # What others may look at
 
@@ -324,3 +374,7 @@ class KafkaIntake:
 
 
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
+
+
+def _is_fatal(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  (the library's public name)
