@@ -177,23 +177,25 @@ def test_a_person_logs_in_over_the_api_and_makes_a_kit(up: Up) -> None:
     )
     password = made.stdout.split()[-1]
     base = f"http://127.0.0.1:{up.http_port}/api"
-    tokens = httpx.post(f"{base}/me/auth", json={"username": "ada", "password": password}).json()
+    client = httpx.Client(timeout=PATIENCE_SECONDS)
+    tokens = client.post(f"{base}/me/auth", json={"username": "ada", "password": password}).json()
     header = {"Authorization": f"Bearer {tokens['accessToken']}"}
     body = {"name": "Rocket", "privacyPublicDashboard": False, "privacyShowOnMap": False}
-    kit = httpx.post(f"{base}/kits", json=body, headers=header)
+    kit = client.post(f"{base}/kits", json=body, headers=header)
     assert kit.status_code == 201
     serial = kit.json()["kitSerial"]
-    assert httpx.get(f"{base}/kits/{serial}", headers=header).json()["name"] == "Rocket"
-    assert httpx.get(f"{base}/kits/{serial}").status_code == 401
-    types = httpx.get(f"{base}/quantity-types")
+    assert client.get(f"{base}/kits/{serial}", headers=header).json()["name"] == "Rocket"
+    assert client.get(f"{base}/kits/{serial}").status_code == 401
+    types = client.get(f"{base}/quantity-types")
     assert types.headers["access-control-allow-origin"] == "*"
+    client.close()
 
 
 def test_health_and_metrics_answer(up: Up) -> None:
     base = f"http://127.0.0.1:{up.http_port}"
-    assert httpx.get(f"{base}/healthz").status_code == 200
-    assert httpx.get(f"{base}/readyz").status_code == 200
-    assert "hortus_" in httpx.get(f"{base}/metrics").text
+    assert httpx.get(f"{base}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+    assert httpx.get(f"{base}/readyz", timeout=PATIENCE_SECONDS).status_code == 200
+    assert "hortus_" in httpx.get(f"{base}/metrics", timeout=PATIENCE_SECONDS).text
 
 
 def test_a_second_start_on_the_same_directory_is_refused_in_a_sentence(up: Up) -> None:
@@ -302,5 +304,8 @@ async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: 
             while not await connection.fetchval("SELECT sum(stored) FROM ingest_ledger"):
                 await asyncio.sleep(0.1)
         await connection.close()
-        assert "Basil by the window" in httpx.get(f"http://127.0.0.1:{up.http_port}/").text
+        assert (
+            "Basil by the window"
+            in httpx.get(f"http://127.0.0.1:{up.http_port}/", timeout=PATIENCE_SECONDS).text
+        )
         await until(lambda: "user demo, password in" in up.said)

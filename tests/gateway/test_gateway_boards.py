@@ -46,7 +46,7 @@ from hortus.gateway.spool import Spool
 from hortus.gateway.transport import TargetAddress, TargetClient
 from hortus.web.server import bind, serving
 from ingest_world import World
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 BOARD_VALUES = """
 SELECT q.physical_quantity, r.value, r.datetime, r.received_at
@@ -367,7 +367,7 @@ async def test_another_installations_readings_arrive_all_with_their_times_and_on
     drop_answers = True
 
     async def unreliable(request: Any) -> bytes | None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             headers = {"Authorization": request.headers["authorization"]}
             passed_on = await client.post(receiving_url + request.path, json=request.body, headers=headers)
         if drop_answers:
@@ -431,7 +431,7 @@ async def test_a_delivery_that_is_none_is_refused_in_words(
     world: World, receiving_url: str, body: bytes, status: int
 ) -> None:
     _, token = await another_gateway(world, "greenhouse")
-    async with httpx.AsyncClient(base_url=receiving_url) as client:
+    async with httpx.AsyncClient(base_url=receiving_url, timeout=PATIENCE_SECONDS) as client:
         reply = await client.post(RECEIVE_PATH, content=body, headers={"Authorization": f"Bearer {token}"})
         assert (reply.status_code, reply.json()["status"]) == (status, status)
         for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Basic {token}"}):
@@ -457,7 +457,7 @@ async def test_a_gateway_whose_clock_is_absurd_loses_nothing_and_stops_nothing(
         {"id": str(uuid.uuid4()), "sensorId": sensor_id, "receivedAt": moment, "light": 900}
         for sensor_id in (7, 8)
     ]
-    async with httpx.AsyncClient(base_url=receiving_url) as client:
+    async with httpx.AsyncClient(base_url=receiving_url, timeout=PATIENCE_SECONDS) as client:
         reply = await client.post(
             RECEIVE_PATH, json={"readings": readings}, headers={"Authorization": f"Bearer {token}"}
         )

@@ -25,6 +25,7 @@ from hortus.plantkeeper.parts import PlantKeeperParts
 from hortus.web.app import WebDependencies, create_app
 from hortus.web.server import bind, serving
 from ingest_world import World
+from waiting import PATIENCE_SECONDS
 
 TOKEN_KEY = b"a key of the tests that signs tokens"
 MONSTERA = {
@@ -169,7 +170,10 @@ async def serve_plantkeeper(
         listener = bind("127.0.0.1", 0)
         port = listener.getsockname()[1]
         base_url = f"http://127.0.0.1:{port}/api/v1"
-        async with serving(app, listener), httpx.AsyncClient(base_url=base_url, verify=False) as client:
+        async with (
+            serving(app, listener),
+            httpx.AsyncClient(base_url=base_url, verify=False, timeout=PATIENCE_SECONDS) as client,
+        ):
             yield PlantKeeper(world=world, port=port, client=client)
 
 

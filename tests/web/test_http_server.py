@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from hortus.errors import OperationalError
 from hortus.web import connections, server
 from hortus.web.server import STOP_SECONDS, bind, serving
+from waiting import PATIENCE_SECONDS
 
 
 async def hello(scope, receive, send):
@@ -24,9 +25,9 @@ def address_of(listener):
 async def test_it_serves_while_the_context_lasts_and_frees_the_port():
     listener = bind("127.0.0.1", 0)
     address = address_of(listener)
-    async with serving(hello, listener), httpx.AsyncClient() as client:
+    async with serving(hello, listener), httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         assert (await client.get(address)).text == "hello"
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(address)
     bind("127.0.0.1", int(address.rsplit(":", 1)[1])).close()
@@ -34,7 +35,7 @@ async def test_it_serves_while_the_context_lasts_and_frees_the_port():
 
 async def test_a_request_that_comes_before_the_server_began_is_answered():
     listener = bind("127.0.0.1", 0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         request = asyncio.create_task(client.get(address_of(listener)))
         await asyncio.sleep(0)
         async with serving(hello, listener):
@@ -78,7 +79,7 @@ async def test_a_request_under_way_ends_before_the_server_does():
         await hello(scope, receive, send)
 
     listener = bind("127.0.0.1", 0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         async with serving(slow, listener):
             request = asyncio.create_task(client.get(address_of(listener)))
             await begun.wait()
@@ -94,7 +95,7 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_end():
         await asyncio.Event().wait()
 
     listener = bind("127.0.0.1", 0)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         async with asyncio.timeout(STOP_SECONDS * 10):
             async with serving(endless, listener):
                 request = asyncio.create_task(client.get(address_of(listener)))
@@ -111,14 +112,17 @@ async def test_the_address_behind_a_trusted_proxy_is_the_clients():
     answers = []
     for trusted in ("127.0.0.1", "10.0.0.1"):
         listener = bind("127.0.0.1", 0)
-        async with serving(who, listener, forwarded_allow_ips=trusted), httpx.AsyncClient() as client:
+        async with (
+            serving(who, listener, forwarded_allow_ips=trusted),
+            httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
+        ):
             answers.append((await client.get(address_of(listener), headers=headers)).text)
     assert answers == ["192.0.2.9 https", "127.0.0.1 http"]
 
 
 async def test_bytes_that_are_not_http_harm_nobody():
     listener = bind("127.0.0.1", 0)
-    async with serving(hello, listener), httpx.AsyncClient() as client:
+    async with serving(hello, listener), httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         port = listener.getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"\x10\x80\xff not http\r\n\r\n")
@@ -131,7 +135,7 @@ async def test_connections_that_ask_for_nothing_make_room_for_those_that_do(monk
     monkeypatch.setattr(server, "_MOST_CONNECTIONS", 40)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    async with serving(hello, listener), httpx.AsyncClient() as client:
+    async with serving(hello, listener), httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         for _, writer in idle[::2]:
             writer.write(b"POST / HTTP/1.1\r\nHost: plants\r\nContent-Length: 9\r\n\r\nslow")
@@ -189,6 +193,6 @@ async def test_a_long_body_in_small_chunks_is_taken():
             yield b"0123456789" * 10
 
     listener = bind("127.0.0.1", 0)
-    async with serving(length, listener), httpx.AsyncClient() as client:
+    async with serving(length, listener), httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         answers = [(await client.post(address_of(listener), content=pieces())).text for _ in range(2)]
     assert answers == ["300000", "300000"]
