@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hortus.api.conventions import Conventions
+from hortus.api.documentation_page import documentation_routes
 from hortus.plantkeeper.answers import unrouted
+from hortus.plantkeeper.documentation import document
 from hortus.plantkeeper.general_plants_api import GeneralPlantsApi
 from hortus.plantkeeper.parts import PlantKeeperParts
 from hortus.plantkeeper.plants_api import PlantsApi
@@ -19,7 +21,7 @@ from hortus.plantkeeper.users_api import UsersApi
 
 def create_plantkeeper_api(parts: PlantKeeperParts) -> ASGIApp:
     """Return the API. It holds no connection until the first request."""
-    routes = [Route("/", _hello, methods=["GET"])]
+    routes: list[BaseRoute] = [Route("/", _hello, methods=["GET"]), *documentation_routes(document)]
     # Literal paths below `/users` go before `/users/{id}`.
     for part in (
         SensorsApi(parts),
