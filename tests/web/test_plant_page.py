@@ -333,3 +333,17 @@ async def test_names_and_remarks_are_text_and_not_html(engine, garden):
         assert "&lt;b&gt;Monty&lt;/b&gt;" in page
         assert "<b>" not in page
         assert "<i>" not in page
+
+
+async def test_what_turns_the_direction_of_a_page_is_written_out(engine, garden):
+    values = {"id": garden.plants["public"], "name": "<Mon\u202eyt\x1b", "remark": "one\r\n\ttwo\u2066"}
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE plants SET name = :name, remark = :remark WHERE id = :id"), values
+        )
+    async with client_of(engine) as client:
+        page, status = [(await client.get(path)).text for path in (f"/plants/{garden.plants['public']}", "/")]
+    assert "&lt;Mon\\u202eyt\\x1b" in page
+    assert "one\n\ttwo\\u2066" in page
+    assert "&lt;Mon\\u202eyt\\x1b" in status
+    assert not set("\u202e\u2066\x1b") & set(page + status)
