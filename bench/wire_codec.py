@@ -14,7 +14,7 @@ from typing import Any
 
 from hortus.wire import codec
 from hortus.wire.messages import Media, RawMeasurement
-from hortus.wire.raw_layout import decode_usual_layout
+from hortus.wire.raw_layout import decode_usual_layout, decode_usual_words
 
 VECTORS = Path(__file__).parent.parent / "tests" / "wire" / "vectors" / "kit-mqtt-vectors.json"
 ROUNDS = 5
@@ -28,6 +28,7 @@ def main() -> None:
     for name in ("raw-1", "captured-raw"):
         report(f"decode {name}, as shipped", codec.decode_raw_measurement, payloads[name])
         report(f"decode {name}, short cut alone", decode_usual_layout, payloads[name])
+        report(f"decode {name}, its words unpacked", decode_usual_words, payloads[name])
         report(f"decode {name}, library alone", codec.decode_any_layout, payloads[name])
     report("decode raw-3-kafka, as shipped", codec.decode_raw_measurement, payloads["raw-3-kafka"])
     report("encode raw-1", codec.encode_raw_measurement, codec.decode_raw_measurement(payloads["raw-1"]))

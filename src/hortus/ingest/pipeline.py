@@ -69,8 +69,8 @@ class IngestLimits:
     waiting_bytes: int = 64 * 1024 * 1024
     """Beyond this, too."""
 
-    workers: int = 3
-    """Batches under way at once: one is prepared, one waits for its commit, the database works on a third."""
+    workers: int = 2
+    """Batches under way at once: one is prepared while the database works on the other."""
 
     attempt_seconds: float = 8.0
     """After this a database that does not answer counts as hanging, and the connection is given up."""

@@ -29,8 +29,9 @@ from typing import Any
 from hortus.wire.limits import MAXIMUM_DATETIME_MS
 from hortus.wire.messages import RawMeasurement
 
-# Words 0 and 1, then the tag of a datetime of six bytes without a zero among them (98 in 100 of them).
-_HEAD = bytes.fromhex("1009 500302 3f")
+_TABLE_AND_ROOT = bytes.fromhex("1009 500302")  # words 0 and 1
+# And then the tag of a datetime of six bytes without a zero among them (98 in 100 of them).
+_HEAD = _TABLE_AND_ROOT + b"\x3f"
 # Words 5 and 6, then the tag of an id whose first word is followed by ...
 _POINTERS = bytes.fromhex("110582 11090a ff")
 # ... one more word as it is, and last a zero word.
@@ -108,7 +109,8 @@ def decode_usual_layout(payload: bytes) -> RawMeasurement | None:
 
 def decode_usual_words(payload: bytes) -> RawMeasurement | None:
     """Return the measurement, with zeros wherever they may be, or None if the library has to look at it."""
-    if len(payload) > _LONGEST_BYTES:
+    # A message with more in it, as a serial, has another segment table: it is not worth unpacking here.
+    if payload[: len(_TABLE_AND_ROOT)] != _TABLE_AND_ROOT or len(payload) > _LONGEST_BYTES:
         return None
     try:
         head, datetime_ms, peripheral, quantity_type, value, pointers, id_, text = _WORDS.unpack(

@@ -16,8 +16,8 @@ NEVER_EXPIRES = 0xFFFF_FFFF
 class ClientLimits:
     """Bounds of one client; the defaults fit an ingester.
 
-    receive_maximum: messages that the broker may send before it gets acknowledgements. Enough to fill a batch
-        while three are with the database; each waiting message is held in memory. Reading stops at twice
+    receive_maximum: messages that the broker may send before it gets acknowledgements. Enough to fill several
+        batches while one is being committed; each waiting message is held in memory. Reading stops at twice
         this, because not every broker keeps to it.
     max_packet_bytes: the largest packet that is taken in. A broker that is told so in CONNECT drops larger
         ones without a word, so an ingester does not tell it; it takes their beginnings.
@@ -34,7 +34,7 @@ class ClientLimits:
         to the second, less up to half of it at random, so that many clients do not come back at once.
     """
 
-    receive_maximum: int = 8000
+    receive_maximum: int = 4000
     max_packet_bytes: int = MAX_PACKET_BYTES
     max_open_bytes: int = 64 * MEBIBYTE
     max_outgoing: int = 100
