@@ -250,7 +250,8 @@ async def test_open_bytes_are_bounded_by_not_reading(mosquitto: Mosquitto) -> No
 
 async def test_a_client_that_is_paused_for_long_is_not_taken_for_dead(mosquitto: Mosquitto) -> None:
     intake = HoldingIntake()
-    limits = ClientLimits(receive_maximum=50, keep_alive_seconds=1, drain_seconds=0.1)
+    # The broker gives up on who says nothing for half as long again: long enough for a starved machine.
+    limits = ClientLimits(receive_maximum=50, keep_alive_seconds=3, drain_seconds=0.1)
     async with ingesting(mosquitto, intake, limits=limits) as client:
         connection = client._connection
         assert connection is not None
