@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,11 +106,26 @@ async def _engine(data_directory: Path | None, database_url: str | None) -> Asyn
 def _choose_password(generate: bool) -> str:
     if generate:
         return generate_password()
-    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = _asked_for() if sys.stdin.isatty() else _from_standard_input()
     if len(password) < LEAST_PASSWORD_CHARACTERS:
         raise UsageError(
             f"Choose a password of at least {LEAST_PASSWORD_CHARACTERS} characters, "
             "or let one be made with --generate-password."
+        )
+    return password
+
+
+def _asked_for() -> str:
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+def _from_standard_input() -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError(
+            "There is no terminal to ask for the password at. Send it as a line of standard input, or let one "
+            "be made with --generate-password."
         )
     return password
 
