@@ -223,6 +223,23 @@ async def test_while_the_place_is_not_there_media_wait_unacknowledged_and_then_a
         assert await media.content(each["id"]) == each["data"]
 
 
+async def test_media_that_the_store_refuses_hold_up_no_others_and_are_stored_later(bucket: Bucket) -> None:
+    media = bucket.media
+    refused = [media.fields() for _ in range(3)]  # more than are under way at once
+    keys = [ObjectKey(media.world.kit.serial, uuid.UUID(bytes=fields["id"])) for fields in refused]
+    bucket.service.refused.update(map(str, keys))
+    handles = [media.offer(media.medium(**fields)) for fields in refused]
+    for _ in range(3):
+        await media.send(media.medium())
+    assert not set(handles) & set(media.source.settled)
+    assert media.lane.open_messages == 3
+    bucket.service.refused.clear()
+    await until(lambda: set(handles) <= set(media.source.settled))
+    for fields in refused:
+        assert await media.content(fields["id"]) == fields["data"]
+    assert media.lane.open_messages == 0
+
+
 async def test_a_picture_that_the_store_refuses_holds_up_no_other_thumbnail_and_is_tried_again(
     bucket: Bucket,
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -43,6 +44,7 @@ from hortus.media.objects import MediaObjects, ObjectStoreNotAnswering
 log = logging.getLogger(__name__)
 
 _SMALL_BYTES = 64 * 1024
+_TELL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class MediaLane:
         self._open = OpenAccount(
             max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
         )
+        self._object_failures = 0  # since the last success
+        self._told_at = -math.inf
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
 
@@ -160,7 +164,7 @@ class MediaLane:
 
     async def _store_until_done(self, link: DatabaseLink, read: ReadMessage) -> None:
         batch_id = uuid4()
-        object_failures = 0
+        may_be_stored = False
         # The end of the lane is asked for here as well: a broken connection can hide that we are cancelled.
         while not self._drained.is_set():
             try:
@@ -168,8 +172,12 @@ class MediaLane:
             except (PeripheralsGone, MediumIdTaken):
                 self._registry.forget_everything()
             except ObjectStoreNotAnswering as error:
-                object_failures += 1
-                await self._pause(object_failures, error)
+                await self._pause(error)
+                if self._waiting and not may_be_stored:
+                    # It may be this object that is refused: it goes to the end and holds up no others (P4). Not
+                    # if an earlier COMMIT may have come through: only its own id tells that (P3).
+                    self._waiting.append(read.message)
+                    return
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 if isinstance(read.content, SetAside):
                     await link.failed(error)
@@ -177,12 +185,12 @@ class MediaLane:
                 log.error("the database refused a medium on %s: %s", read.message.topic, error)
                 read = _set_aside(read, SetAside(Reason.REFUSED_BY_DATABASE, str(error)))
             except CONNECTION_FAILURES as error:
+                may_be_stored = True
                 self._metrics.failed_attempts += 1
                 await link.failed(error)
             else:
                 link.succeeded()
-                if object_failures:
-                    log.warning("storing media again after %d failed attempts", object_failures)
+                self._object_failures = 0
                 self._settle(read.message, stored)
                 return
 
@@ -209,10 +217,12 @@ class MediaLane:
             knowledge = Knowledge(knowledge.kits, knowledge.quantity_types, foreign)
         return resolve([read], knowledge)
 
-    async def _pause(self, failures: int, error: ObjectStoreNotAnswering) -> None:
-        if failures == 1:
+    async def _pause(self, error: ObjectStoreNotAnswering) -> None:
+        self._object_failures += 1
+        if time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._told_at = time.monotonic()
             log.error("%s does not take media now (%s); they wait", self._objects.description, error)
-        pause_seconds = min(self._limits.longest_pause_seconds, 0.1 * 2.0 ** min(failures, 10))
+        pause_seconds = min(self._limits.longest_pause_seconds, 0.1 * 2.0 ** min(self._object_failures, 10))
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
 
     def _settle(self, message: InboundMessage, stored: StoredBatch | None) -> None:
@@ -235,9 +245,8 @@ class MediaLane:
     @property
     def oldest_wait_seconds(self) -> float:
         """For how long the oldest medium that is not settled has been here."""
-        oldest = [message.received_at_ms for message in self._under_way.values()]
-        if self._waiting:
-            oldest.append(self._waiting[0].received_at_ms)
+        # Not only the first that waits: one that the store refused stands behind younger ones.
+        oldest = [message.received_at_ms for message in (*self._under_way.values(), *self._waiting)]
         return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
 
 
