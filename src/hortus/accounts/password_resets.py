@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,21 +23,44 @@ class ResetMailer(Protocol):
         """Hand the message over for delivery. Raises OperationalError."""
 
 
-async def send_password_reset(
-    connection: AsyncConnection, tokens: Tokens, mailer: ResetMailer, email_address: str
-) -> None:
-    """Send a token to whoever has this address; do nothing if nobody has. Raises OperationalError.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordReset:
+    """What somebody gets who forgot their password."""
 
-    How long it takes tells whether somebody has it: call it after whoever asked got their answer.
-    """
+    email_address: str
+    username: str
+    token: str
+
+
+async def find_password_reset(
+    connection: AsyncConnection, tokens: Tokens, email_address: str
+) -> PasswordReset | None:
+    """Return what to send to this address; None if nobody has it."""
     profile = (
         await find_profile_by_address(connection, email_address) if is_email_address(email_address) else None
     )
     user = await find_user(connection, profile.id) if profile else None
     if profile is None or user is None:
-        return
+        return None
     token = tokens.password_reset(user.id, user.password_stamp)
-    await mailer.send(email_address=profile.email_address, username=profile.username, token=token)
+    return PasswordReset(email_address=profile.email_address, username=profile.username, token=token)
+
+
+async def send_password_reset(
+    reading: AbstractAsyncContextManager[AsyncConnection],
+    tokens: Tokens,
+    mailer: ResetMailer,
+    email_address: str,
+) -> None:
+    """Send a token to whoever has this address; do nothing if nobody has. Raises OperationalError.
+
+    How long it takes tells whether somebody has it: call it after the answer to whoever asked. The connection
+    is given back before the mailer takes one: many who ask at once would each hold one and wait for another.
+    """
+    async with reading as connection:
+        reset = await find_password_reset(connection, tokens, email_address)
+    if reset is not None:
+        await mailer.send(email_address=reset.email_address, username=reset.username, token=reset.token)
 
 
 async def redeem_password_reset(

@@ -424,7 +424,6 @@ def _logged_out(request: Request) -> Response:
 
 async def _send_reset(services: Services, mailer: ResetMailer, email_address: str) -> None:
     try:
-        async with services.reading() as connection:
-            await send_password_reset(connection, services.tokens, mailer, email_address)
+        await send_password_reset(services.reading(), services.tokens, mailer, email_address)
     except OperationalError as error:
         log.error("a mail that resets a password was not sent: %s", error)

@@ -65,8 +65,7 @@ class ForgottenPasswordPages:
 
     async def _send(self, tokens: Tokens, mailer: ResetMailer, address: str) -> None:
         try:
-            async with snapshot(self._engine) as connection:
-                await send_password_reset(connection, tokens, mailer, address)
+            await send_password_reset(snapshot(self._engine), tokens, mailer, address)
         except OperationalError as error:
             log.error("a mail that resets a password was not sent: %s", error)
 
