@@ -155,7 +155,7 @@ async def test_readings_that_are_only_together_too_large_for_a_topic_stay_whole(
     async with KafkaIntake(topics.connection, names, limits=QUICK) as intake:
         for number, payload in enumerate(readings):
             intake.offer(source, number, RAW, payload)
-        assert await intake.stop(60)
+        assert await intake.stop(PATIENCE_SECONDS)
     assert sorted(source.settled) == list(range(500))
     letters = topics.records(topics.names.dead_letter)
     assert letters
