@@ -25,6 +25,9 @@ pytest_plugins = ["ingest_fixtures", "two_workers"]
 # Where this is set, each program that a test starts would compile all of its modules anew: two seconds each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Where this is set (as in pytest's workers), what a command prints keeps that width, whatever a test sets.
+os.environ.pop("COLUMNS", None)
+
 # A property is not about how fast a starved machine tries it.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # CI judges a change, not the luck of a draw; `make test` tries new examples each time.
