@@ -42,6 +42,9 @@ _RECORD_OVERHEAD_BYTES = 512
 _POLL_SECONDS = 0.1
 _FLUSH_SECONDS = 1.0
 
+# A large medium takes its time on a slow line, so an answer is waited for longer than Kafka may take for it.
+_LOST_AFTER_REQUEST_TIMES = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaIntakeLimits:
@@ -50,7 +53,8 @@ class KafkaIntakeLimits:
     waiting_messages, waiting_bytes: beyond either, transports stop reading.
     linger_ms: how long a record waits for company: larger requests cost Kafka and us less per record.
     retry_seconds: pause before a record that was reported as failed is tried again.
-    request_seconds: how long one request may take before it is repeated elsewhere.
+    request_seconds: how long Kafka may take for one request. One that is not answered in three times that is
+        repeated, over a new connection.
     requests_in_flight: how many requests a broker may have at once. With more than one, a later one may be
         written although the one before it fails, and a kit's readings lose their order.
     """
@@ -333,6 +337,8 @@ class KafkaIntake:
             # Never give up: the message is still with its sender, and giving up would only delay it.
             "message.timeout.ms": 0,
             "request.timeout.ms": round(self._limits.request_seconds * 1000),
+            # The limit above is Kafka's; this one is for requests whose answers never come.
+            "socket.timeout.ms": round(self._limits.request_seconds * 1000 * _LOST_AFTER_REQUEST_TIMES),
             "linger.ms": self._limits.linger_ms,
             "max.in.flight.requests.per.connection": self._limits.requests_in_flight,
             "compression.type": "lz4",
