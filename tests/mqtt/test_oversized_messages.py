@@ -73,7 +73,7 @@ def events(pieces: list[bytes], level: int) -> tuple[list[Packet], str]:
         try:
             packets += reader.feed(piece)
         except MqttProtocolError as error:
-            return packets + error.packets_before, str(error)
+            return packets + reader.packets_before_error, str(error)
         assert reader.buffered_bytes <= 128 * 1024 + LIMIT
     return packets, ""
 

@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
         try:
             packets: list[Packet] = self._reader.feed(data)
         except MqttProtocolError as error:
-            packets, failure = error.packets_before, error
+            packets, failure = self._reader.packets_before_error, error
         on_message = self._on_message
         for packet in packets:
             if type(packet) is Publish:

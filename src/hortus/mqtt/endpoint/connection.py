@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from hortus.mqtt.endpoint.broker import suback_code
-from hortus.mqtt.endpoint.identity import Identity
+from hortus.mqtt.endpoint.broker import Broker, suback_code
+from hortus.mqtt.endpoint.counters import EndpointCounters
+from hortus.mqtt.endpoint.directory import Directory
+from hortus.mqtt.endpoint.gate import PublisherGate
+from hortus.mqtt.endpoint.identity import Identity, OnRefused
+from hortus.mqtt.endpoint.inbox import Inbox
+from hortus.mqtt.endpoint.limits import EndpointLimits
 from hortus.mqtt.endpoint.link import Link, Pause
 from hortus.mqtt.endpoint.login import Terms, acceptance, refusal, refusal_of_version
-from hortus.mqtt.endpoint.parts import Parts
 from hortus.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.mqtt.endpoint.sessions import Session
 from hortus.mqtt.endpoint.upload_watch import UploadWatch
+from hortus.mqtt.endpoint.uploads import Uploads
 from hortus.mqtt.packets import (
     MQTT_5,
     Connect,
@@ -49,10 +56,26 @@ logger = logging.getLogger(__name__)
 _MAX_REMEMBERED_ROUTES = 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointParts:
+    """The parts of an endpoint that all its connections share."""
+
+    limits: EndpointLimits
+    counters: EndpointCounters
+    broker: Broker
+    gate: PublisherGate
+    uploads: Uploads
+    inbox: Inbox
+    directory: Directory[Connection]
+    begin_login: Callable[[Connection, Connect], asyncio.Task[None]]
+    farewell: Callable[[Connection, Session, Will | None], None]
+    on_refused: OnRefused
+
+
 class Connection(Link):
     """One client. It is strange until `accept`, which gives it an identity and a session."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: EndpointParts) -> None:
         super().__init__(parts.limits, asyncio.get_running_loop())
         self._parts = parts
         self._reader = PacketReader(parts.limits.max_connect_packet_bytes)
@@ -218,7 +241,7 @@ class Connection(Link):
 
     def _fail(self, error: MqttProtocolError) -> None:
         """End a connection over which something came that MQTT forbids; what came before it counts."""
-        before, error.packets_before = error.packets_before, []
+        before, self._reader.packets_before_error = self._reader.packets_before_error, []
         try:
             self._handle(before)
         except MqttProtocolError as earlier:

@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
 
 from hortus.mqtt.endpoint.counters import EndpointCounters
-from hortus.mqtt.endpoint.identity import IdentityKind, OnPresence
+from hortus.mqtt.endpoint.identity import Identity, IdentityKind, OnPresence
 from hortus.mqtt.endpoint.limits import EndpointLimits
 from hortus.mqtt.packets import ReasonCode
-
-if TYPE_CHECKING:
-    from hortus.mqtt.endpoint.connection import Connection
 
 logger = logging.getLogger(__name__)
 
 
-class Directory:
+class Listed(Hashable, Protocol):
+    """A connection: `username` is what it logs in with, `identity` who it is then."""
+
+    username: str | None
+    identity: Identity | None
+
+    @property
+    def is_closing(self) -> bool: ...
+
+    def close(self, reason: ReasonCode) -> None: ...
+
+
+Entry = TypeVar("Entry", bound=Listed)
+
+
+class Directory(Generic[Entry]):
     """All connections; tells when the first connection of a kit comes and its last one goes."""
 
     def __init__(self, *, limits: EndpointLimits, counters: EndpointCounters, on_presence: OnPresence) -> None:
         self._limits = limits
         self._counters = counters
         self._on_presence = on_presence
-        self._connections: set[Connection] = set()
-        self._strangers: set[Connection] = set()
+        self._connections: set[Entry] = set()
+        self._strangers: set[Entry] = set()
         # In the order of their log-ins: the values are not used.
-        self._kits: dict[str, dict[Connection, None]] = {}
+        self._kits: dict[str, dict[Entry, None]] = {}
         self._empty = asyncio.Event()
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Entry) -> bool:
         """Take in a new connection; return False if there is no place for it."""
         is_full = len(self._connections) >= self._limits.max_connections
         if is_full or len(self._strangers) >= self._limits.max_unauthenticated_connections:
@@ -40,7 +53,7 @@ class Directory:
         self._counters.connections = len(self._connections)
         return True
 
-    def accepted(self, connection: Connection) -> None:
+    def accepted(self, connection: Entry) -> None:
         """Note that a connection has logged in."""
         self._strangers.discard(connection)
         identity = connection.identity
@@ -54,11 +67,11 @@ class Directory:
                 logger.warning("Kit %s has too many connections; its oldest was closed.", identity.name)
                 open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
 
-    def turned_away(self, connection: Connection) -> None:
+    def turned_away(self, connection: Entry) -> None:
         """Note that a connection is only waiting for its refusal: it takes no stranger's place any more."""
         self._strangers.discard(connection)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Entry) -> None:
         """Note that a connection is gone."""
         self._connections.discard(connection)
         self._strangers.discard(connection)
@@ -73,7 +86,7 @@ class Directory:
                 del self._kits[identity.name]
                 self._tell(identity.name, False)
 
-    def all(self) -> list[Connection]:
+    def all(self) -> list[Entry]:
         """Return all connections."""
         return list(self._connections)
 
@@ -83,7 +96,7 @@ class Directory:
             self._empty.clear()
             await self._empty.wait()
 
-    def of_kit(self, serial: str) -> list[Connection]:
+    def of_kit(self, serial: str) -> list[Entry]:
         """Return the connections of a kit, and those that are just logging in with its name."""
         logging_in = [each for each in self._strangers if each.username == serial]
         return [*self._kits.get(serial, ()), *logging_in]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hortus.errors import OperationalError
 from hortus.intake import Intake
 from hortus.mqtt.endpoint.broker import Broker, LocalCallback
-from hortus.mqtt.endpoint.connection import Connection
+from hortus.mqtt.endpoint.connection import Connection, EndpointParts
 from hortus.mqtt.endpoint.counters import EndpointCounters
 from hortus.mqtt.endpoint.directory import Directory
 from hortus.mqtt.endpoint.gate import PublisherGate
@@ -31,7 +31,6 @@ from hortus.mqtt.endpoint.limits import EndpointLimits
 from hortus.mqtt.endpoint.link import Pause
 from hortus.mqtt.endpoint.login import reason_to_refuse, terms_for
 from hortus.mqtt.endpoint.logins import FailedLogins
-from hortus.mqtt.endpoint.parts import Parts
 from hortus.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.mqtt.endpoint.sessions import DelayedWill, Session
 from hortus.mqtt.endpoint.uploads import Uploads
@@ -87,8 +86,10 @@ class MqttEndpoint:
         self._inbox = Inbox(
             intake=intake, set_aside=set_aside, broker=self._broker, gate=gate, limits=limits, counters=counters
         )
-        self._directory = Directory(limits=limits, counters=counters, on_presence=on_presence)
-        self._parts = Parts(
+        self._directory: Directory[Connection] = Directory(
+            limits=limits, counters=counters, on_presence=on_presence
+        )
+        self._parts = EndpointParts(
             limits=limits,
             counters=counters,
             broker=self._broker,

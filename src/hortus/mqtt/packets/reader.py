@@ -57,6 +57,8 @@ class PacketReader:
         self._buffered_bytes = 0
         self._awaited_bytes = 0
         self._topics: dict[bytes, str] = {}
+        self.packets_before_error: list[Packet] = []
+        """After `feed` has raised: the good packets of that call, which must not be lost."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -71,8 +73,8 @@ class PacketReader:
     def feed(self, data: bytes) -> list[Packet]:
         """Take bytes from the connection; return the packets that are complete now, in order.
 
-        Raises MqttProtocolError if MQTT forbids what came; its `packets_before` are the good packets of this
-        call. The reader is of no use afterwards.
+        Raises MqttProtocolError if MQTT forbids what came; `packets_before_error` then holds the good
+        packets of this call, and the reader is of no use afterwards.
         """
         if self._large is not None:
             return self._feed_large(*self._large, data)
@@ -89,8 +91,8 @@ class PacketReader:
         packets: list[Packet] = []
         try:
             consumed = self._read(data, packets)
-        except MqttProtocolError as error:
-            error.packets_before = list(packets)
+        except MqttProtocolError:
+            self.packets_before_error = packets
             raise
         if consumed < len(data) and self._oversized is None:
             self._keep(data[consumed:])
@@ -105,8 +107,8 @@ class PacketReader:
             return packets
         try:
             return packets + self.feed(rest)
-        except MqttProtocolError as error:
-            error.packets_before = packets + error.packets_before
+        except MqttProtocolError:
+            self.packets_before_error = packets + self.packets_before_error
             raise
 
     def _keep(self, rest: bytes) -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from hortus.errors import HortusError
-
-if TYPE_CHECKING:
-    from hortus.mqtt.packets.values import Packet
 
 
 class ReasonCode(IntEnum):
@@ -103,14 +99,12 @@ def explain_reason(reason_code: int) -> str:
 class MqttProtocolError(HortusError):
     """Bytes or packets that MQTT forbids; the connection they came over cannot go on.
 
-    `reason_code` is what MQTT 5 tells the peer. `packets_before` holds the packets that were complete and
-    right before the offending bytes in the same `PacketReader.feed` call: they must not be lost.
+    `reason_code` is what MQTT 5 tells the peer.
     """
 
     def __init__(self, reason_code: ReasonCode, message: str) -> None:
         super().__init__(message)
         self.reason_code = reason_code
-        self.packets_before: list[Packet] = []
 
 
 class ProtocolVersionError(MqttProtocolError):
