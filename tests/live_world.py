@@ -219,12 +219,11 @@ async def live_world(
             connect=connector(url, "test api"),
             token_key=TOKEN_KEY,
             clock=clock,
-            live=hub,
             page_sessions=Sessions(SESSION_KEY, engine),
             **changes,
         )
         app = create_app(
-            WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts), live=hub)
+            WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts, hub), live=hub)
         )
         listener = bind("127.0.0.1", 0)
         connection = await asyncpg.connect(database_url)

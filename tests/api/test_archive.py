@@ -27,7 +27,7 @@ from export_world import (
 )
 from sqlalchemy import text
 
-from hortus.export.limits import ExportLimits
+from hortus.api.slots import ExportLimits
 from waiting import PATIENCE_SECONDS
 
 

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.database.embedded_account import binaries
 from hortus.database.engine import open_engine
-from hortus.database.migrate import newest_revision, schema_state, upgrade
+from hortus.database.migrate import schema_state, upgrade
+from hortus.database.migration_scripts import newest_revision
 from hortus.database.partitions import Month, ensure_partitions
 from hortus.database.revision import HEAD, DatabaseIsNewer, DatabaseNotReady, require_current
 from hortus.database.schema import metadata

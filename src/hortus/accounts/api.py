@@ -19,6 +19,7 @@ from hortus.accounts.profiles import (
 )
 from hortus.accounts.rules import InvalidAccount
 from hortus.accounts.store import create_user
+from hortus.api.addresses import network_of
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import HIDDEN, WITH_BODY, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
@@ -26,7 +27,6 @@ from hortus.api.kit_access import role_in
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission, permissions_of, within_scopes
 from hortus.api.problems import forbidden, not_found, unauthorized
-from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import ANY_TEXT, NAME
 from hortus.kits.api_objects import KitMembership, membership_object

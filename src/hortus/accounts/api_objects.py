@@ -13,7 +13,7 @@ from hortus.accounts.profiles import Profile
 from hortus.accounts.rules import BrokenRule, InvalidAccount, Rule
 from hortus.api.objects import ApiObject
 from hortus.api.problems import Problem, Reason, invalid_parameters, length_between
-from hortus.api.replies import format_optional_time, format_time
+from hortus.times import format_optional_time, format_time
 
 
 class User(ApiObject):

@@ -44,6 +44,7 @@ from hortus.accounts.room import QuotaReached
 from hortus.accounts.rules import InvalidAccount
 from hortus.accounts.store import User, authenticate, find_user, set_password
 from hortus.accounts.tokens import Fault, InvalidToken
+from hortus.api.addresses import network_of
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import WITH_BODY, problems, request_body
 from hortus.api.json_body import JsonBody, json_body
@@ -58,7 +59,6 @@ from hortus.api.problems import (
     length_between,
     not_found,
 )
-from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import ANY_TEXT, NAME
 from hortus.errors import OperationalError

@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from hortus.alerts.plant_settings import PlantAlertSettings
 from hortus.api.objects import ApiObject
-from hortus.api.replies import format_optional_time, format_time
+from hortus.times import format_optional_time, format_time
 
 
 class AlertPlant(ApiObject):

@@ -46,6 +46,7 @@ from hortus.api.parameters import require_single_values
 from hortus.api.parts import ApiParts, Services
 from hortus.api.problems import Problem, bad_request, not_found, unavailable
 from hortus.kits.store import KitNotFound
+from hortus.live.hub import LiveHub
 from hortus.live.socket_api import live_route
 from hortus.web.database_access import DatabaseNotAnswering
 
@@ -91,8 +92,8 @@ _ROUTERS = (
 )
 
 
-def create_api(parts: ApiParts) -> FastAPI:
-    """Return the API. It holds no connection until the first request.
+def create_api(parts: ApiParts, live: LiveHub | None = None) -> FastAPI:
+    """Return the API, with the live feed if the program runs one. It connects on the first request.
 
     Raises UsageError if the key for tokens is too short.
     """
@@ -112,8 +113,8 @@ def create_api(parts: ApiParts) -> FastAPI:
     app.openapi = lambda: document(app, endpoints.routes)  # type: ignore[method-assign]
     endpoints.add(documentation_routes(app.openapi))
     app.router.routes.append(endpoints)
-    if parts.live is not None:
-        app.router.routes.append(live_route(parts.live, app.state.services))
+    if live is not None:
+        app.router.routes.append(live_route(live, app.state.services))
     app.state.endpoints = endpoints
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)

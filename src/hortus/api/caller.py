@@ -10,9 +10,10 @@ from fastapi import Depends, Request
 from hortus.accounts.api_keys import ALL_SCOPES, KEY_PREFIX, Scope, find_key_holder
 from hortus.accounts.log_ins import log_in_holds
 from hortus.accounts.tokens import Fault, InvalidToken
+from hortus.api.addresses import network_of
+from hortus.api.json_body import limit_anonymous_body
 from hortus.api.parts import Services, services_of
 from hortus.api.problems import Problem, TokenCategory, forbidden, not_found, unauthorized
-from hortus.api.rate_limits import network_of
 
 _CALLER = "hortus.caller"
 
@@ -68,7 +69,10 @@ class Caller:
 async def identify(request: Request) -> None:
     """Find out who sends this request, for `CurrentCaller`. Raises Problem 429."""
     services = await services_of(request)
-    request.scope[_CALLER] = await find_caller(request, services, request.headers.get("authorization"))
+    caller = await find_caller(request, services, request.headers.get("authorization"))
+    if caller.user_id is None:
+        limit_anonymous_body(request)
+    request.scope[_CALLER] = caller
 
 
 async def find_caller(request: Request, services: Services, authorization: str | None) -> Caller:
@@ -80,12 +84,6 @@ async def find_caller(request: Request, services: Services, authorization: str |
     if caller.user_id is None:
         services.limits.anonymous.take(network_of(request))
     return caller
-
-
-def is_anonymous(request: Request) -> bool:
-    """Return whether it is known that nobody said who they are."""
-    caller = request.scope.get(_CALLER)
-    return isinstance(caller, Caller) and caller.user_id is None
 
 
 async def _identified(request: Request) -> Caller:

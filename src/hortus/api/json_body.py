@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 
-from hortus.api.caller import is_anonymous
 from hortus.api.problems import Problem, invalid_json, payload_too_large, unsupported_media_type
 from hortus.api.texts import require_clean
 
@@ -27,6 +26,7 @@ MOST_LEVELS = 64
 MOST_VALUES = 50_000
 """To look through more in one body takes so long that others have to wait. One text may fill a whole body."""
 
+_LIMIT = "hortus.most_body_bytes"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
 
 Document = TypeVar("Document", bound="JsonBody")
@@ -36,6 +36,11 @@ class JsonBody(BaseModel):
     """A body: camelCase keys, exact types, unknown keys ignored. Absent keys are not in `model_fields_set`."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+def limit_anonymous_body(request: Request) -> None:
+    """Accept at most MOST_ANONYMOUS_BODY_BYTES in the body of this request."""
+    request.scope[_LIMIT] = MOST_ANONYMOUS_BODY_BYTES
 
 
 def json_body(model: type[Document]) -> Callable[[Request], Awaitable[Document]]:
@@ -64,8 +69,7 @@ async def read_optional_json(request: Request) -> Any | None:
 
 async def read_bytes(request: Request, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """Return the body. Raises Problem 413 before more than the limit is in memory."""
-    if is_anonymous(request):
-        most_bytes = min(most_bytes, MOST_ANONYMOUS_BODY_BYTES)
+    most_bytes = min(most_bytes, request.scope.get(_LIMIT, most_bytes))
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
         raise payload_too_large(most_bytes)

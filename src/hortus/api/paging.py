@@ -12,7 +12,7 @@ import orjson
 
 from hortus.api.parameters import parse_time
 from hortus.api.problems import bad_request
-from hortus.api.replies import format_time
+from hortus.times import format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import asyncpg
 from fastapi import Depends, Request
@@ -18,10 +18,9 @@ from hortus.accounts.password_resets import ResetMailer
 from hortus.accounts.passwords import Passwords
 from hortus.accounts.tokens import Tokens
 from hortus.api.rate_limits import Allowances, RateLimits
-from hortus.api.slots import SlotLimits, Slots
+from hortus.api.slots import ExportLimits, SlotLimits, Slots
 from hortus.commands.watch import CommandWatch
 from hortus.database.url import DatabaseUrl
-from hortus.export.limits import ExportLimits
 from hortus.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
 from hortus.kits.store import AccountChanges, KitStore, NoExternalBroker
 from hortus.media.objects import MediaObjects
@@ -32,9 +31,6 @@ from hortus.quotas import DEFAULT_QUOTAS, Quotas
 from hortus.series.catching_up import CatchingUp
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated
 from hortus.web.sessions import Sessions
-
-if TYPE_CHECKING:
-    from hortus.live.hub import LiveHub  # which tells what the endpoints answer, and so imports them
 
 # Deleting a kit deletes all of its readings, which may be millions.
 _CHANGE_SECONDS = 600.0
@@ -88,8 +84,7 @@ class ApiParts:
     A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
     told what the database announces of commands; without, their end is noticed a second later.
     `media_objects` is where the content of media lies; without it, it cannot be read.
-    `live` is the live feed, which the program runs; without it there is none. `page_sessions` lets people who
-    logged in to our pages hear it.
+    `page_sessions` lets people who logged in to our pages hear the live feed.
     """
 
     engine: AsyncEngine
@@ -101,7 +96,6 @@ class ApiParts:
     reset_mailer: ResetMailer | None = None
     message_access: MessageAccess | None = None
     media_objects: MediaObjects | None = None
-    live: LiveHub | None = None
     page_sessions: Sessions | None = None
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)

@@ -5,13 +5,10 @@ Each process counts for itself. That is enough against guessing: N processes all
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from starlette.requests import HTTPConnection
 
 from hortus.api.problems import rate_limited
 
@@ -98,21 +95,6 @@ class RateLimits:
         """Do not count this attempt after all."""
         self._log_ins.give_back(network)
         self._log_ins_per_user.give_back(username.lower())
-
-
-def network_of(request: HTTPConnection) -> str:
-    """Return what one subscriber has: the client's IPv4 address, or the first 64 bits of its IPv6 address.
-
-    The address is the one that trusted proxies in front of us tell.
-    """
-    address = request.client.host if request.client else ""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _shortened(key: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from hortus.plants.photos import Photo
 
 
 class JsonReply(JSONResponse):
@@ -22,17 +24,9 @@ def empty_reply(status_code: int = 200) -> Response:
     return Response(status_code=status_code)
 
 
-def format_time(moment: datetime) -> str:
-    """Return RFC 3339 in UTC ending in Z, with no fraction, or 3 or 6 digits of it as needed."""
-    utc = moment.astimezone(UTC)
-    text = utc.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
-    if utc.microsecond % 1000:
-        return f"{text}.{utc.microsecond:06d}Z"
-    if utc.microsecond:
-        return f"{text}.{utc.microsecond // 1000:03d}Z"
-    return f"{text}Z"
-
-
-def format_optional_time(moment: datetime | None) -> str | None:
-    """Return the time as `format_time` does, or None."""
-    return None if moment is None else format_time(moment)
+def photo_reply(request: Request, photo: Photo) -> Response:
+    """Return the photo, or 304 to who has it already."""
+    headers = {"ETag": f'"{photo.digest[:32]}"', "Cache-Control": "private, no-cache"}
+    if photo.digest[:32] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(photo.content, media_type=photo.content_type, headers=headers)

@@ -25,6 +25,16 @@ class SlotLimits:
     per_person: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportLimits(SlotLimits):
+    """Limits of one process. `idle_seconds`: who takes nothing for so long is dropped."""
+
+    at_once: int = 8
+    anonymous_at_once: int = 4
+    per_person: int = 2
+    idle_seconds: float = 60.0
+
+
 class Slots:
     """Counts what is under way."""
 

@@ -275,10 +275,10 @@ def _api(
             message_access=access,
             command_watch=command_watch,
             media_objects=objects,
-            live=hub,
             page_sessions=Sessions(keys.sessions, engine),
             plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
-        )
+        ),
+        live=hub,
     )
 
 

@@ -90,10 +90,10 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 message_access=access,
                 command_watch=command_watch,
                 media_objects=objects,
-                live=hub,
                 page_sessions=Sessions(keys.sessions, engine),
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
-            )
+            ),
+            live=hub,
         )
         app = create_app(
             WebDependencies(

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from hortus.api.objects import ApiObject
-from hortus.api.replies import format_optional_time, format_time
 from hortus.commands.command import Method, State
 from hortus.commands.store import Command
+from hortus.times import format_optional_time, format_time
 
 
 class KitCommand(ApiObject):

@@ -26,7 +26,6 @@ from hortus.api.problems import (
     rate_limited,
     unavailable,
 )
-from hortus.api.replies import format_optional_time, format_time
 from hortus.commands.command import UNFINISHED, Method, Question, State, UnsuitableCommand
 from hortus.commands.outcome import KIT_OFFLINE, NOT_SENT, TIMED_OUT
 from hortus.commands.store import (
@@ -42,6 +41,7 @@ from hortus.commands.store import (
 )
 from hortus.presence.judgement import State as Presence
 from hortus.presence.store import read_presence
+from hortus.times import format_optional_time, format_time
 from hortus.web.database_access import DatabaseNotAnswering
 
 PERMISSION_FOR = {

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.database.migration_scripts import alembic_configuration, known_revisions, newest_revision
 from hortus.database.revision import DatabaseIsNewer
 from hortus.database.schema import metadata
 
@@ -67,30 +65,6 @@ def is_part_of_models(
     return not (kind in {"table", "index"} and name and _PARTITION_NAME.match(name))
 
 
-def _configuration(connection: Connection | None = None) -> Config:
-    configuration = Config()
-    configuration.set_main_option("script_location", str(resources.files("hortus.database") / "migrations"))
-    configuration.set_main_option("path_separator", "os")
-    configuration.attributes["connection"] = connection
-    return configuration
-
-
-def known_revisions() -> set[str]:
-    """Return the revisions of all migrations that this version has."""
-    return {script.revision for script in _scripts().walk_revisions()}
-
-
-def newest_revision() -> str:
-    """Return the revision of the newest migration that this version has."""
-    head = _scripts().get_current_head()
-    assert head is not None, "the package contains migrations"
-    return head
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_configuration())
-
-
 def _revisions(connection: Connection) -> tuple[str | None, str]:
     """Return the database's revision and the newest one, or raise if the former is unknown to us."""
     current = MigrationContext.configure(connection).get_current_revision()
@@ -101,7 +75,7 @@ def _revisions(connection: Connection) -> tuple[str | None, str]:
 
 def _upgrade(connection: Connection) -> None:
     _revisions(connection)
-    command.upgrade(_configuration(connection), "head")
+    command.upgrade(alembic_configuration(connection), "head")
 
 
 def _state(connection: Connection) -> SchemaState:

@@ -38,7 +38,7 @@ async def require_current(engine: AsyncEngine) -> None:
     if revision == HEAD:
         return
     # Only now the migrations themselves are loaded, to tell an older revision from one that we do not know.
-    from hortus.database.migrate import known_revisions
+    from hortus.database.migration_scripts import known_revisions
 
     if revision is not None and revision not in known_revisions():
         raise DatabaseIsNewer(revision)

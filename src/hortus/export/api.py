@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hortus.accounts.tokens import ArchiveClaims, InvalidToken
+from hortus.api.addresses import network_of
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import HIDDEN, Responses, problems
 from hortus.api.head_requests import is_without_body
@@ -20,7 +21,6 @@ from hortus.api.parameters import IdInQuery, TimeInQuery, require_order
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import Problem, forbidden, not_found
-from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply
 from hortus.api.streaming import StreamedReply
 from hortus.database.engine import CONNECTION_FAILURES

@@ -17,7 +17,6 @@ import orjson
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.api.replies import format_optional_time, format_time
 from hortus.definitions.queries import list_definitions, list_quantity_types
 from hortus.export.columns import (
     ARCHIVED_AGGREGATE_BEFORE_VALUES,
@@ -29,8 +28,9 @@ from hortus.export.columns import (
 from hortus.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.export.selection import Data, Selection
 from hortus.export.source import Source, failures_in_words
-from hortus.kits.api_objects import configuration_with_peripherals
 from hortus.kits.configurations import configurations_of_kit
+from hortus.kits.documents import configuration_with_peripherals
+from hortus.times import format_optional_time, format_time
 
 _ALL = 2**31 - 1
 _FILE_MODE = 0o100644

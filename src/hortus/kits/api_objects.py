@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +9,8 @@ from sqlalchemy.engine import RowMapping
 
 from hortus.accounts.api_objects import User
 from hortus.api.objects import ApiObject
-from hortus.api.replies import format_optional_time, format_time
 from hortus.database.prepared import Row
+from hortus.times import format_optional_time, format_time
 
 
 class Kit(ApiObject):
@@ -112,35 +111,4 @@ def membership_object(row: RowMapping, user: dict[str, Any]) -> dict[str, Any]:
         "datetimeLinked": format_time(row["datetime_linked"]),
         "accessSuper": row["member_super"],
         "accessConfigure": row["member_configure"],
-    }
-
-
-def configuration_object(row: RowMapping) -> dict[str, Any]:
-    """Return the configuration in a row of its table."""
-    return {
-        "id": row["id"],
-        "kitId": row["kit_id"],
-        "description": row["description"],
-        "controllerSymbolLocation": row["controller_symbol_location"],
-        "controllerSymbol": row["controller_symbol"],
-        "controlRules": row["control_rules"],
-        "active": row["active"],
-        "neverUsed": row["never_used"],
-    }
-
-
-def configuration_with_peripherals(row: RowMapping, peripherals: Iterable[RowMapping]) -> dict[str, Any]:
-    """Return the configuration with its peripherals."""
-    return configuration_object(row) | {"peripherals": [peripheral_object(each) for each in peripherals]}
-
-
-def peripheral_object(row: RowMapping) -> dict[str, Any]:
-    """Return the peripheral in a row of its table."""
-    return {
-        "id": row["id"],
-        "kitId": row["kit_id"],
-        "kitConfigurationId": row["kit_configuration_id"],
-        "peripheralDefinitionId": row["peripheral_definition_id"],
-        "name": row["name"],
-        "configuration": row["configuration"],
     }

@@ -31,12 +31,7 @@ from hortus.api.problems import (
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import LINES
 from hortus.kits.api import KitSerial
-from hortus.kits.api_objects import (
-    KitConfiguration,
-    KitConfigurationWithPeripherals,
-    configuration_object,
-    configuration_with_peripherals,
-)
+from hortus.kits.api_objects import KitConfiguration, KitConfigurationWithPeripherals
 from hortus.kits.configurations import (
     NoRoom,
     change_configuration,
@@ -50,6 +45,7 @@ from hortus.kits.configurations import (
 )
 from hortus.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
 from hortus.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
+from hortus.kits.documents import configuration_object, configuration_with_peripherals
 from hortus.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
 
 router = APIRouter(tags=["Configurations"])

@@ -20,7 +20,7 @@ from hortus.api.parameters import Identifier
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import forbidden, not_found, requires_one_super_member
-from hortus.api.replies import JsonReply, empty_reply, format_time
+from hortus.api.replies import JsonReply, empty_reply
 from hortus.kits.api import KitSerial
 from hortus.kits.api_objects import ChangedMembership, KitMembership, membership_object
 from hortus.kits.members import (
@@ -33,6 +33,7 @@ from hortus.kits.members import (
     remove_member,
     require_room_for_member,
 )
+from hortus.times import format_time
 
 router = APIRouter(tags=["Members"])
 

@@ -21,7 +21,7 @@ from hortus.api.permissions import Permission
 from hortus.api.problems import ALREADY_EXISTS, NOT_FOUND, forbidden, invalid_parameters, length_between
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.texts import NAME
-from hortus.kits.api_objects import Peripheral, peripheral_object
+from hortus.kits.api_objects import Peripheral
 from hortus.kits.configurations import (
     NameTaken,
     NoRoom,
@@ -43,6 +43,7 @@ from hortus.kits.devices import (
     crash_by_definition,
     fault_of_configuration,
 )
+from hortus.kits.documents import peripheral_object
 from hortus.kits.figures import fault_of_figures
 
 router = APIRouter(tags=["Configurations"])

@@ -17,10 +17,11 @@ from hortus.api.parameters import TimeInQuery
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import bad_request
-from hortus.api.replies import JsonReply, format_time
+from hortus.api.replies import JsonReply
 from hortus.kits.api import KitSerial
 from hortus.ledger.store import LedgerCounts, LedgerLine, hour_of, read_ledger_between
 from hortus.measurements.reasons import explanation_of
+from hortus.times import format_time
 from hortus.web.database_access import snapshot
 
 router = APIRouter(tags=["Ledger and quarantine"])

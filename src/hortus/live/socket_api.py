@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -14,9 +13,10 @@ from starlette.websockets import WebSocket
 
 from hortus.accounts.api_keys import KEY_PREFIX, find_key_holder
 from hortus.accounts.tokens import Fault, InvalidToken
+from hortus.api.addresses import network_of
 from hortus.api.documentation import problems
+from hortus.api.parts import Services
 from hortus.api.problems import Problem
-from hortus.api.rate_limits import network_of
 from hortus.live.admission import Seat, TooManyConnections
 from hortus.live.cookie_api import COOKIE, SOCKET_PATH
 from hortus.live.hub import LiveHub
@@ -24,9 +24,6 @@ from hortus.live.jsonrpc import ErrorCode, RpcError
 from hortus.live.principals import ANONYMOUS, Claim, Principal
 from hortus.live.session import LiveSession
 from hortus.web.database_access import DatabaseNotAnswering
-
-if TYPE_CHECKING:
-    from hortus.api.parts import Services
 
 router = APIRouter(tags=["Live feed"])
 

@@ -20,11 +20,11 @@ import asyncpg
 import orjson
 
 from hortus.alerts.announcements import ALERTS_CHANNEL
-from hortus.api.replies import format_optional_time, format_time
 from hortus.ingest.store import LIVE_CHANNEL
-from hortus.measurements.api import aggregate_object
-from hortus.media.api import media_object
+from hortus.measurements.api_objects import aggregate_object
+from hortus.media.api_objects import media_object
 from hortus.presence.store import PRESENCE_CHANNEL
+from hortus.times import format_optional_time, format_time
 
 # Ids of transactions are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
 _AT_OR_ABOVE_HORIZON = "((r.xmin::text::bigint - {horizon}) & 4294967295) < 2147483648"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as clock
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator, Field
@@ -15,13 +13,18 @@ from starlette.responses import Response
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import HIDDEN, next_page, problems
 from hortus.api.kit_access import access_to_kit
-from hortus.api.objects import ApiObject
 from hortus.api.paging import Cursor, next_link
 from hortus.api.parameters import IdInQuery, TimeInQuery, integer_text, require_order
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.replies import JsonReply, format_time
+from hortus.api.replies import JsonReply
 from hortus.kits.api import KitSerial
+from hortus.measurements.api_objects import (
+    AggregateMeasurement,
+    RawMeasurement,
+    aggregate_object,
+    reading_object,
+)
 from hortus.measurements.store import Order, Wanted, page_of_aggregates, page_of_readings
 
 router = APIRouter(tags=["Measurements"])
@@ -33,32 +36,6 @@ Limit = Annotated[
     Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_ON_A_PAGE)],
     Query(description="How many on a page."),
 ]
-
-
-class AggregateMeasurement(ApiObject):
-    """Figures that a kit computed over a time: `count`, `average`, `minimum`, `maximum`, maybe others."""
-
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    quantity_type_id: int
-    datetime_start: clock.datetime
-    datetime_end: clock.datetime
-    values: dict[str, float]
-
-
-class RawMeasurement(ApiObject):
-    """One reading. `datetime` is the kit's clock, `receivedAt` that of this installation."""
-
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    quantity_type_id: int
-    datetime: clock.datetime
-    received_at: clock.datetime
-    value: float
 
 
 # A coroutine without need, as dependencies that are plain functions are each sent to a thread.
@@ -135,7 +112,7 @@ async def list_readings(
         access.require(Permission.VIEW)
         rows = await page_of_readings(connection, access.kit_id, wanted, limit + 1, services.clock())
     headers = _next(rows, "datetime", f"/kits/{access.kit['serial']}/raw-measurements", wanted, limit)
-    return JsonReply([_reading_object(row) for row in rows[:limit]], headers=headers)
+    return JsonReply([reading_object(row) for row in rows[:limit]], headers=headers)
 
 
 def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit: int) -> dict[str, str]:
@@ -156,31 +133,3 @@ def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit:
             "limit": None if limit == PAGE_SIZE else limit,
         },
     )
-
-
-def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return an aggregate as the contract writes it (4.1), from its row."""
-    return {
-        "id": str(row["id"]),
-        "peripheralId": row["peripheral_id"],
-        "kitId": row["kit_id"],
-        "kitConfigurationId": row["kit_configuration_id"],
-        "quantityTypeId": row["quantity_type_id"],
-        "datetimeStart": format_time(row["datetime_start"]),
-        "datetimeEnd": format_time(row["datetime_end"]),
-        # The database may have kept a whole number without its `.0`.
-        "values": {name: float(value) for name, value in row["values"].items()},
-    }
-
-
-def _reading_object(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "peripheralId": row["peripheral_id"],
-        "kitId": row["kit_id"],
-        "kitConfigurationId": row["kit_configuration_id"],
-        "quantityTypeId": row["quantity_type_id"],
-        "datetime": format_time(row["datetime"]),
-        "receivedAt": format_time(row["received_at"]),
-        "value": row["value"],
-    }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -13,37 +11,20 @@ from starlette.responses import Response
 from hortus.api.caller import CurrentCaller
 from hortus.api.documentation import GUARDED, HIDDEN, next_page, problems
 from hortus.api.kit_access import access_to_kit, access_to_kit_of_id
-from hortus.api.objects import ApiObject
 from hortus.api.paging import Cursor, next_link
 from hortus.api.parameters import IdInQuery, TimeInQuery
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.replies import JsonReply, empty_reply, format_optional_time, format_time
+from hortus.api.replies import JsonReply, empty_reply
 from hortus.kits.api import KitSerial
+from hortus.media.api_objects import Media, media_object
 from hortus.media.store import delete_medium, find_medium, newest_media
+from hortus.times import format_optional_time
 
 router = APIRouter(tags=["Media"])
 
 PAGE_SIZE = 50
 MOST_AT_ONCE = 500
-
-
-class Media(ApiObject):
-    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it.
-
-    `hasThumbnail` is false also while a thumbnail is still to be made.
-    """
-
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    datetime: datetime
-    name: str
-    type: str
-    metadata: Any
-    size: int
-    has_thumbnail: bool
 
 
 @router.get(
@@ -109,19 +90,3 @@ async def remove_medium(
         access.require(Permission.DELETE_MEDIA)
         await delete_medium(connection, medium_id)
     return empty_reply()
-
-
-def media_object(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a medium as the contract writes it (4.1), from its row."""
-    return {
-        "id": str(row["id"]),
-        "peripheralId": row["peripheral_id"],
-        "kitId": row["kit_id"],
-        "kitConfigurationId": row["kit_configuration_id"],
-        "datetime": format_time(row["datetime"]),
-        "name": row["name"],
-        "type": row["type"],
-        "metadata": row["metadata"],
-        "size": row["size"],
-        "hasThumbnail": row["thumbnail"] == "made",
-    }

@@ -10,8 +10,8 @@ from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
 from hortus.api.objects import ApiObject
-from hortus.api.replies import format_optional_time, format_time
 from hortus.messages.channels import Preferences
+from hortus.times import format_optional_time, format_time
 
 
 class NotificationPreferences(ApiObject):

@@ -15,6 +15,7 @@ from hortus.accounts.store import find_user
 from hortus.api.caller import Caller
 from hortus.api.json_body import JsonBody
 from hortus.api.parameters import LARGEST_ID, SMALLEST_ID
+from hortus.api.species_access import visible_species
 from hortus.api.texts import LINES, NAME
 from hortus.gateway.readings import Quantity
 from hortus.plantkeeper.answers import (
@@ -36,7 +37,6 @@ from hortus.plantkeeper.plants import (
     ranges_of_general_plants,
 )
 from hortus.plantkeeper.rows import general_plant_row, plant_row
-from hortus.plants.species_api import visible_species
 from hortus.plants.species_store import (
     NewSpecies,
     Species,

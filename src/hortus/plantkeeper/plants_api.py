@@ -17,6 +17,7 @@ from hortus.api.parameters import IdInBody
 from hortus.api.permissions import Permission
 from hortus.api.plant_access import PlantAccess, access_to_plant
 from hortus.api.problems import Problem
+from hortus.api.species_access import visible_species
 from hortus.api.texts import LINES, NAME
 from hortus.plantkeeper.answers import (
     NO_ACCESS,
@@ -39,7 +40,6 @@ from hortus.plantkeeper.plants import (
 from hortus.plantkeeper.rows import plant_row, plant_with_species_row
 from hortus.plantkeeper.sensors import Sensor, find_sensor
 from hortus.plantkeeper.sensors_api import OwnerBody, visible_kit
-from hortus.plants.species_api import visible_species
 from hortus.plants.store import change_plant, create_plant, delete_plant, lock_plant
 
 

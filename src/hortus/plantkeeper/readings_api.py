@@ -26,11 +26,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hortus.api.addresses import network_of
 from hortus.api.caller import Caller
 from hortus.api.json_body import read_json
 from hortus.api.parameters import LARGEST_ID, SMALLEST_ID
 from hortus.api.permissions import Permission
-from hortus.api.rate_limits import network_of
 from hortus.gateway.admission import Admission
 from hortus.gateway.board_intake import BoardIntake
 from hortus.gateway.gateways import TOKEN_PREFIX, gateway_with_token, local_gateway

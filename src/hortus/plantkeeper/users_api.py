@@ -15,9 +15,9 @@ from hortus.accounts.passwords import Passwords
 from hortus.accounts.profiles import ProfileChange, change_profile, find_profile_by_address
 from hortus.accounts.store import User, authenticate, create_user, set_password
 from hortus.accounts.tokens import SESSION_LIFETIME
+from hortus.api.addresses import network_of
 from hortus.api.caller import Caller
 from hortus.api.json_body import JsonBody
-from hortus.api.rate_limits import network_of
 from hortus.api.texts import ANY_TEXT
 from hortus.plantkeeper.accounts import Account, delete_account, find_account, list_accounts
 from hortus.plantkeeper.answers import (

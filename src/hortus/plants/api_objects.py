@@ -11,12 +11,12 @@ from pydantic import Field
 from hortus.api.objects import ApiObject
 from hortus.api.plant_access import PlantAccess
 from hortus.api.problems import OTHER, Problem, Reason, invalid_parameters, length_between
-from hortus.api.replies import format_optional_time, format_time
 from hortus.plants.links import Link
 from hortus.plants.overview import PlantOverview
 from hortus.plants.rules import InvalidPlant
 from hortus.plants.species_store import Species
 from hortus.plants.state import Condition, QuantityState, Range
+from hortus.times import format_optional_time, format_time
 
 
 class RangeObject(ApiObject):

@@ -13,14 +13,13 @@ from hortus.api.json_body import read_bytes
 from hortus.api.parts import UsedServices
 from hortus.api.plant_access import access_to_plant
 from hortus.api.problems import Problem, bad_request, not_found
-from hortus.api.replies import JsonReply
+from hortus.api.replies import JsonReply, photo_reply
 from hortus.plants.api_objects import PlantObject
 from hortus.plants.photos import (
     CONTENT_TYPES,
     MOST_UPLOAD_BYTES,
     STORED_TYPE,
     NotAPhoto,
-    Photo,
     delete_photo,
     find_photo,
     prepare_photo,
@@ -99,11 +98,3 @@ async def remove_photo(services: UsedServices, caller: CurrentCaller, plant_id: 
             raise not_found()
         document = await plant_document(services, connection, caller, plant_id)
     return JsonReply(document)
-
-
-def photo_reply(request: Request, photo: Photo) -> Response:
-    """Return the photo, or 304 to who has it already."""
-    headers = {"ETag": f'"{photo.digest[:32]}"', "Cache-Control": "private, no-cache"}
-    if photo.digest[:32] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(photo.content, media_type=photo.content_type, headers=headers)

@@ -34,13 +34,13 @@ from hortus.api.problems import (
     unauthorized,
 )
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.species_access import require_visible_species
 from hortus.api.texts import LINES, NAME
 from hortus.kits.api import KitSerial
 from hortus.plants.api_objects import PlantObject, invalid_plant, plant_object
 from hortus.plants.links import AlreadyLinked, Source, link_plant
 from hortus.plants.overview import overviews
 from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant, TooMany
-from hortus.plants.species_api import require_visible_species
 from hortus.plants.state import Range
 from hortus.plants.store import (
     Plant,

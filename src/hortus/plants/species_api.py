@@ -19,7 +19,6 @@ from hortus.api.paging import x_next
 from hortus.api.parameters import Identifier, IdInBody, IdInQuery
 from hortus.api.parts import UsedServices
 from hortus.api.problems import (
-    NOT_FOUND,
     OTHER,
     conflict,
     forbidden,
@@ -28,12 +27,12 @@ from hortus.api.problems import (
     unauthorized,
 )
 from hortus.api.replies import JsonReply, empty_reply
+from hortus.api.species_access import visible_species
 from hortus.api.texts import LINES, NAME
 from hortus.plants.api_objects import SpeciesObject, invalid_plant, species_object
 from hortus.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant
 from hortus.plants.species_store import (
     NewSpecies,
-    Species,
     SpeciesInUse,
     change_species,
     create_species,
@@ -193,22 +192,6 @@ async def remove_species(services: UsedServices, caller: CurrentCaller, species_
     except SpeciesInUse as error:
         raise conflict(str(error)) from error
     return empty_reply()
-
-
-async def visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species | None:
-    """Return a species that is built in, or the caller's own; None if there is none with this id."""
-    species = await find_species(connection, species_id)
-    if species is None or species.is_built_in:
-        return species
-    user = None if caller.user_id is None else await find_user(connection, caller.user_id)
-    is_own = user is not None and (user.is_admin or species.owner_id == user.id)
-    return species if is_own else None
-
-
-async def require_visible_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
-    """Refuse a species for a plant that is not there, or that the caller may not see. Raises Problem 400."""
-    if species_id is not None and await visible_species(connection, caller, species_id) is None:
-        raise invalid_parameters({"speciesId": [NOT_FOUND]}, f"There is no species {species_id}.")
 
 
 async def _own_species(connection: AsyncConnection, caller: Caller, species_id: int) -> None:

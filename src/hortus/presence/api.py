@@ -13,10 +13,11 @@ from hortus.api.kit_access import access_to_kit
 from hortus.api.objects import ApiObject
 from hortus.api.parts import UsedServices
 from hortus.api.permissions import Permission
-from hortus.api.replies import JsonReply, format_optional_time
+from hortus.api.replies import JsonReply
 from hortus.kits.api import KitSerial
 from hortus.presence.judgement import State
 from hortus.presence.store import read_presence
+from hortus.times import format_optional_time
 
 router = APIRouter(tags=["Kits"])
 

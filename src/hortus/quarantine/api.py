@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from hortus.api.addresses import network_of
 from hortus.api.caller import Caller, CurrentCaller
 from hortus.api.documentation import GUARDED, Responses, next_page
 from hortus.api.kit_access import KitAccess, access_to_kit
@@ -19,7 +20,6 @@ from hortus.api.parameters import integer_text
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import not_found, unavailable
-from hortus.api.rate_limits import network_of
 from hortus.api.replies import JsonReply, empty_reply
 from hortus.api.streaming import attachment
 from hortus.kits.api import KitSerial

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from hortus.api.objects import ApiObject
-from hortus.api.replies import format_time
 from hortus.ingest.messages import Stream, serial_and_stream
 from hortus.measurements.reasons import explanation_of
 from hortus.quarantine.replay import ReplayResult
 from hortus.quarantine.store import QuarantinedMessage
+from hortus.times import format_time
 from hortus.wire.codec import decode_aggregate_measurement, decode_media, decode_raw_measurement
 from hortus.wire.errors import WireError
 

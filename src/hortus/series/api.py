@@ -17,7 +17,7 @@ from hortus.api.parameters import Identifier, TimeInQuery, integer_text, require
 from hortus.api.parts import Services, UsedServices
 from hortus.api.permissions import Permission
 from hortus.api.problems import not_found, unavailable
-from hortus.api.replies import JsonReply, format_time
+from hortus.api.replies import JsonReply
 from hortus.kits.api import KitSerial
 from hortus.series.catching_up import StillRollingUp, is_far_behind
 from hortus.series.chart_store import Points, chart
@@ -26,6 +26,7 @@ from hortus.series.freshness import Freshness
 from hortus.series.listing import ListedSeries, list_series
 from hortus.series.rollups import Backlog
 from hortus.series.store import Series, SeriesQuantity, ensure_series_of_kit, find_series, series_are_missing
+from hortus.times import format_time
 from hortus.web.database_access import database_failures_translated
 
 router = APIRouter(tags=["Series"])

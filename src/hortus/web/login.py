@@ -11,10 +11,11 @@ from starlette.responses import RedirectResponse, Response
 
 from hortus.accounts.passwords import Passwords, TooManyLogins
 from hortus.accounts.store import authenticate
+from hortus.api.addresses import address_of
 from hortus.web.attempts import LoginAttempts
 from hortus.web.database_access import DatabaseNotAnswering, database_failures_translated
 from hortus.web.rendering import Templates
-from hortus.web.requests import address_of, local_path, read_form, require_same_origin
+from hortus.web.requests import local_path, read_form, require_same_origin
 from hortus.web.sessions import Sessions
 
 # The same words whichever of the two was wrong: who has an account here is nobody's business.

@@ -20,12 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus import __version__
+from hortus.api.addresses import address_of
 from hortus.gateway.metrics import GatewayFigures
 from hortus.ingest.media_lane import MediaLane
 from hortus.ingest.metrics import IngestMetrics
 from hortus.web.backlog import Backlog, BacklogReader
 from hortus.web.health import FlowReport, FlowWatch, LiveFeed
-from hortus.web.requests import address_of
 from hortus.web.sessions import Sessions
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -14,7 +14,8 @@ from hortus.accounts.password_resets import ResetMailer, redeem_password_reset, 
 from hortus.accounts.passwords import Passwords, TooManyLogins
 from hortus.accounts.rules import InvalidAccount, is_email_address
 from hortus.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken, Tokens
-from hortus.api.rate_limits import Allowances, RateLimit, network_of
+from hortus.api.addresses import network_of
+from hortus.api.rate_limits import Allowances, RateLimit
 from hortus.errors import OperationalError
 from hortus.web.database_access import DatabaseNotAnswering, database_failures_translated, snapshot
 from hortus.web.rendering import Templates

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hortus.alerts.store import mark_seen
 from hortus.api.parameters import LARGEST_ID
+from hortus.api.replies import photo_reply
 from hortus.plants.photos import find_photo
-from hortus.plants.photos_api import photo_reply
 from hortus.web.answers import SharedAnswers
 from hortus.web.database_access import ANSWER_SECONDS, database_failures_translated, snapshot
 from hortus.web.plant_store import NoSuchPlant, PlantReader, visible_plant

@@ -50,8 +50,3 @@ async def read_form(request: Request) -> dict[str, str]:
 def local_path(text: str) -> str:
     """Return this path if it surely leads to this server, else `/`: no link may send people elsewhere."""
     return text if _LOCAL_PATH.fullmatch(text) else "/"
-
-
-def address_of(request: Request) -> str:
-    """Return the address of the client, as the trusted proxies in front of us tell it."""
-    return request.client.host if request.client else ""
