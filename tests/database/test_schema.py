@@ -19,7 +19,7 @@ from hortus.database.migrate import schema_state, upgrade
 from hortus.database.migration_scripts import newest_revision
 from hortus.database.partitions import Month, ensure_partitions
 from hortus.database.revision import HEAD, DatabaseIsNewer, DatabaseNotReady, require_current
-from hortus.database.schema import metadata
+from hortus.flow.migrations.schema import metadata
 from hortus.database.url import DatabaseUrl
 from hortus.definitions.store import LoadedDefinitions, load_definitions
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.database.migration_scripts import alembic_configuration, known_revisions, newest_revision
 from hortus.database.revision import DatabaseIsNewer
-from hortus.database.schema import metadata
+from hortus.flow.migrations.schema import metadata
 
 _PARTITION_NAME = re.compile(r"(raw|aggregate)_measurements_y\d{4}m\d{2}(_|$)")
 _UPGRADE_LOCK = "SELECT pg_advisory_lock(hashtext('hortus migrations'))"

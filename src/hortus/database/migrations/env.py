@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from hortus.database.migrate import is_part_of_models
-from hortus.database.schema import metadata
+from hortus.flow.migrations.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

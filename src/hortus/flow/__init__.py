@@ -1,0 +1,1 @@
+"""What moves data: from the wire to the store, between brokers, Kafka and boards, and out again."""
