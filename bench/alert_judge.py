@@ -10,11 +10,11 @@ import os
 
 import uvloop
 
-from hortus.alerts.judge import AlertJudge, JudgeLimits
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.messages.access import MessageAccess
-from hortus.messages.sealing import Seal
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.alerts.judge import AlertJudge, JudgeLimits
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.sealing import Seal
 
 
 async def judge() -> None:

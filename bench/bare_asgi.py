@@ -10,7 +10,7 @@ import sys
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from hortus.web.server import bind, serve
+from hortus.http.server.server import bind, serve
 
 _BODY = b'{"status":"ok"}'
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import psutil
 
-from hortus.intake import Source
-from hortus.mqtt.endpoint import Identity, IdentityKind, Listener, MqttEndpoint
-from hortus.mqtt.packets import Connect, Publish, encode
+from hortus.base.intake import Source
+from hortus.protocol.mqtt.endpoint import Identity, IdentityKind, Listener, MqttEndpoint
+from hortus.protocol.mqtt.packets import Connect, Publish, encode
 
 
 class InstantIntake:

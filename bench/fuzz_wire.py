@@ -14,10 +14,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hortus.wire import codec
-from hortus.wire.errors import WireError
-from hortus.wire.messages import Media
-from hortus.wire.raw_layout import decode_usual_layout
+from hortus.protocol.wire import codec
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.messages import Media
+from hortus.protocol.wire.raw_layout import decode_usual_layout
 
 VECTORS = Path(__file__).parent.parent / "tests" / "wire" / "vectors" / "kit-mqtt-vectors.json"
 DECODERS = {

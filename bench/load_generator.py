@@ -21,9 +21,9 @@ from typing import Any, cast
 
 import uvloop
 
-from hortus.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
-from hortus.wire.codec import encode_raw_measurement
-from hortus.wire.messages import RawMeasurement
+from hortus.protocol.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 
 _CONNACK_BYTES = 4
 _PUBACK_BYTES = 4

@@ -26,9 +26,9 @@ from pathlib import Path
 
 import uvloop
 
-from hortus.intake import Source
-from hortus.mqtt.client import BrokerAddress, ClientLimits, IngestClient
-from hortus.mqtt.packets import Subscription
+from hortus.base.intake import Source
+from hortus.protocol.mqtt.client import BrokerAddress, ClientLimits, IngestClient
+from hortus.protocol.mqtt.packets import Subscription
 
 TOPIC = "kit/k-bench/measurement/raw"
 BATCH = 500

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hortus.wire import codec
-from hortus.wire.messages import Media, RawMeasurement
-from hortus.wire.raw_layout import decode_usual_layout, decode_usual_words
+from hortus.protocol.wire import codec
+from hortus.protocol.wire.messages import Media, RawMeasurement
+from hortus.protocol.wire.raw_layout import decode_usual_layout, decode_usual_words
 
 VECTORS = Path(__file__).parent.parent / "tests" / "wire" / "vectors" / "kit-mqtt-vectors.json"
 ROUNDS = 5

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import open_engine
-from hortus.database.migrate import upgrade
-from hortus.definitions.store import load_definitions
-from hortus.plants.built_in_species import load_species
+from hortus.base.database.engine import open_engine
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.plants.built_in_species import load_species
+from hortus.flow.migrations.migrate import upgrade
 
 pytest_plugins = ["ingest_fixtures", "two_workers"]
 

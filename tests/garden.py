@@ -13,15 +13,21 @@ import asyncpg
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hortus.accounts.tables import UserRow
-from hortus.alerts.judge import judge_kits
-from hortus.database.engine import open_engine
-from hortus.database.partitions import ensure_partitions, months_ahead
-from hortus.database.url import DatabaseUrl
-from hortus.kits.store import CreatedKit, CreatedPeripheral, KitStore, NewKit, add_standard_configuration
-from hortus.messages.access import MessageAccess
-from hortus.messages.mail_account import MailAccount, Security
-from hortus.messages.sealing import Seal
+from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import ensure_partitions, months_ahead
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.alerts.judge import judge_kits
+from hortus.domain.kits.store import (
+    CreatedKit,
+    CreatedPeripheral,
+    KitStore,
+    NewKit,
+    add_standard_configuration,
+)
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.mail_account import MailAccount, Security
+from hortus.domain.messages.sealing import Seal
 
 KEY = b"the key of an installation, for tests"
 SEAL = Seal(KEY)

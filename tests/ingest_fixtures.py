@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from ingest_world import World
 
 

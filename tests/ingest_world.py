@@ -13,12 +13,12 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.kits.store import CreatedKit, CreatedPeripheral
-from hortus.ledger.store import LedgerCounts, read_ledger
-from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
-from hortus.wire.messages import AggregateMeasurement, RawMeasurement
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.kits.store import CreatedKit, CreatedPeripheral
+from hortus.domain.ledger.store import LedgerCounts, read_ledger
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.protocol.wire.codec import encode_aggregate_measurement, encode_raw_measurement
+from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 from waiting import PATIENCE_SECONDS
 
 

@@ -15,19 +15,25 @@ from uuid import UUID, uuid4
 import asyncpg
 from websockets.asyncio.client import ClientConnection, connect
 
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts
-from hortus.database.engine import connector, open_engine
-from hortus.database.partitions import ensure_partitions, months_ahead
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.store import LIVE_CHANNEL
-from hortus.kits.store import CreatedKit, CreatedPeripheral, KitStore, NewKit, add_standard_configuration
-from hortus.live.access import AccessToKits
-from hortus.live.hub import LiveHub
-from hortus.live.limits import LiveLimits
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serving
-from hortus.web.sessions import Sessions
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.partitions import ensure_partitions, months_ahead
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.store import (
+    CreatedKit,
+    CreatedPeripheral,
+    KitStore,
+    NewKit,
+    add_standard_configuration,
+)
+from hortus.flow.ingest.store import LIVE_CHANNEL
+from hortus.http.access.services import ApiParts
+from hortus.http.access.sessions import Sessions
+from hortus.http.api.app import create_api
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.live.access import AccessToKits
+from hortus.http.live.hub import LiveHub
+from hortus.http.live.limits import LiveLimits
+from hortus.http.server.server import bind, serving
 from waiting import PATIENCE_SECONDS
 
 TOKEN_KEY = b"a key of the tests that signs tokens"

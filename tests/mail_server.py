@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hortus.messages.mail_account import MailAccount, Security
+from hortus.domain.messages.mail_account import MailAccount, Security
 
 USERNAME, PASSWORD = "hortus", "p@ss:word"
 

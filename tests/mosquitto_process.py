@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document
-from hortus.broker.roles import CONTROL_ROLE, SERVER_ROLE
-from hortus.broker.verifier import broker_verifier
-from hortus.mqtt.client import BrokerAddress
+from hortus.domain.kits.broker_verifier import broker_verifier
+from hortus.flow.broker.document import KitAccount, ServiceAccount, dynamic_security_document
+from hortus.flow.broker.roles import CONTROL_ROLE, SERVER_ROLE
+from hortus.protocol.mqtt.client import BrokerAddress
 from programs import answers, free_port
 from waiting import PATIENCE_SECONDS
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hortus.database.partitions import ensure_partitions, months_ahead
+from hortus.base.database.partitions import ensure_partitions, months_ahead
 from rig.bench import Bench
 from rig.installation import Installation, installation
 from rig.processes import BenchError, cpu_seconds, running, tree_cpu_seconds

@@ -16,8 +16,8 @@ from statistics import median
 import asyncpg
 import httpx
 
-from hortus.database.engine import connector
-from hortus.database.partitions import Month, ensure_partitions
+from hortus.base.database.engine import connector
+from hortus.base.database.partitions import Month, ensure_partitions
 from rig.bench import Bench
 from rig.installation import Installation, installation
 from rig.machine import MachineUse, Moment

@@ -19,9 +19,9 @@ from pathlib import Path
 import orjson
 import psutil
 
-from hortus.gateway.readings import SensorReading
-from hortus.gateway.spool import Spool
-from hortus.gateway.spool_file import Arrival
+from hortus.flow.gateway.readings import SensorReading
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.spool_file import Arrival
 from rig.bench import Bench
 from rig.processes import MEBIBYTE, free_port
 from rig.result import Result

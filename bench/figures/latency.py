@@ -18,8 +18,8 @@ from typing import Any
 from uuid import UUID
 
 from figures.throughput import check_all_stored, wait_until_stored
-from hortus.database.engine import connector
-from hortus.ingest.store import LIVE_CHANNEL
+from hortus.base.database.engine import connector
+from hortus.flow.ingest.store import LIVE_CHANNEL
 from load_generator import SENT
 from rig.bench import Bench
 from rig.ingester import ingester

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import quantiles
 
-from hortus.database.engine import connector
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.wire.codec import encode_raw_measurement
-from hortus.wire.messages import RawMeasurement
+from hortus.base.database.engine import connector
+from hortus.domain.kits.registry import KitRegistry
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 from live_clients import ARRIVED, ClientsOrder, ClientsOutcome
 from rig.bench import Bench
 from rig.installation import Installation, Kit, installation

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
-from hortus.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
-from hortus.wire.codec import encode_media, encode_raw_measurement
-from hortus.wire.messages import Media, RawMeasurement
+from hortus.protocol.mqtt.packets import MQTT_3_1_1, Connect, Publish, encode
+from hortus.protocol.wire.codec import encode_media, encode_raw_measurement
+from hortus.protocol.wire.messages import Media, RawMeasurement
 from rig.bench import Bench
 from rig.installation import Kit, installation
 from rig.one_box import one_box

@@ -12,10 +12,10 @@ from statistics import quantiles
 
 import httpx
 
-from hortus.accounts.tokens import Tokens
-from hortus.mqtt.client import BrokerAddress, MqttClient
-from hortus.wire.codec import decode_kit_rpc_response, encode_kit_rpc_request
-from hortus.wire.messages import KitRpcRequest, VersionCall
+from hortus.domain.accounts.tokens import Tokens
+from hortus.protocol.mqtt.client import BrokerAddress, MqttClient
+from hortus.protocol.wire.codec import decode_kit_rpc_response, encode_kit_rpc_request
+from hortus.protocol.wire.messages import KitRpcRequest, VersionCall
 from rig.bench import Bench
 from rig.installation import Installation, Kit, installation
 from rig.mosquitto import PASSWORD, USERNAME, Mosquitto, mosquitto

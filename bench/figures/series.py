@@ -14,10 +14,10 @@ from statistics import quantiles
 import httpx
 
 from figures.full_table import fill
-from hortus.database.engine import connector, open_engine
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
-from hortus.series.rollups import roll_up, touch_history
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.domain.series.rollups import roll_up, touch_history
 from rig.bench import Bench
 from rig.installation import Installation, installation
 from rig.one_box import one_box

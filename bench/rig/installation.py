@@ -11,14 +11,14 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import connector, open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.url import DatabaseUrl
-from hortus.definitions.store import load_definitions
-from hortus.installation.access import embedded_postgres, open_database
-from hortus.installation.data_directory import DataDirectory
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.base.installation.access import embedded_postgres, open_database
+from hortus.base.installation.data_directory import DataDirectory
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.flow.migrations.migrate import upgrade
 from rig.processes import BenchError
 
 KITS = 50

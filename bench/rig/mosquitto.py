@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hortus.app.ingest import INGEST_FILTERS
-from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document
-from hortus.broker.roles import SERVER_ROLE
-from hortus.broker.verifier import broker_verifier
-from hortus.mqtt.client import ClientLimits
+from hortus.domain.kits.broker_verifier import broker_verifier
+from hortus.flow.broker.document import KitAccount, ServiceAccount, dynamic_security_document
+from hortus.flow.broker.roles import SERVER_ROLE
+from hortus.protocol.mqtt.client import ClientLimits
 from rig.installation import Kit
 from rig.processes import BenchError, free_port, running, until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from hortus.accounts.cli import create_user_from_command_line
+from hortus.app.command_line.users import create_user_from_command_line
 from rig.one_box import OneBox
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from hortus.kafka.administration import KafkaAdministration
-from hortus.kafka.connection import KafkaConnection
-from hortus.kafka.records import record_of
-from hortus.kafka.topics import TopicNames, plan_topics
-from hortus.wire.codec import encode_raw_measurement
-from hortus.wire.messages import RawMeasurement
+from hortus.flow.kafka.administration import KafkaAdministration
+from hortus.flow.kafka.connection import KafkaConnection
+from hortus.flow.kafka.records import record_of
+from hortus.flow.kafka.topics import TopicNames, plan_topics
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 from rig.installation import Kit
 from rig.processes import BenchError
 

@@ -7,12 +7,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
-from hortus.accounts.cli import create_user_from_command_line, user_app
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.rules import InvalidAccount, is_email_address
-from hortus.accounts.store import UserNotFound, authenticate, create_user, find_user, set_password
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
+from hortus.app.command_line.users import create_user_from_command_line, user_app
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.rules import InvalidAccount, is_email_address
+from hortus.domain.accounts.store import (
+    UserNotFound,
+    authenticate,
+    create_user,
+    find_user,
+    set_password,
+)
 
 OLD_PASSWORD = "It all adds up to normality."
 OLD_HASH = "1$AQIDBAUGBwgJEBESExQVFg==$CxZam+iAsfxNt9doaNmMtSjBy6NqyoOMxSppNpJFmx8="
@@ -168,7 +174,7 @@ def test_the_command_prints_a_generated_password_once(monkeypatch):
     async def record(_data_directory, _database_url, **account):
         made.update(account)
 
-    monkeypatch.setattr("hortus.accounts.cli.create_user_from_command_line", record)
+    monkeypatch.setattr("hortus.app.command_line.users.create_user_from_command_line", record)
     result = CliRunner().invoke(user_app, ["create", "Ada", "--email", "a@b", "--admin", "--generate-password"])
     assert result.exit_code == 0
     assert result.stdout == f"Administrator ada can log in now.\nPassword: {made['password']}\n"
@@ -181,7 +187,7 @@ def test_the_command_asks_for_the_password_without_showing_it(monkeypatch):
     async def record(_data_directory, _database_url, **account):
         made.update(account)
 
-    monkeypatch.setattr("hortus.accounts.cli.set_password_from_command_line", record)
+    monkeypatch.setattr("hortus.app.command_line.users.set_password_from_command_line", record)
     answers = "long enough\nlong enough\n"
     result = CliRunner().invoke(user_app, ["password", "ada"], input=answers)
     assert result.exit_code == 0

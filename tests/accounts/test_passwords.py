@@ -7,8 +7,8 @@ from argon2 import PasswordHasher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hortus.accounts import passwords as module
-from hortus.accounts.passwords import (
+from hortus.domain.accounts import passwords as module
+from hortus.domain.accounts.passwords import (
     MOST_PASSWORD_BYTES,
     Passwords,
     TooManyLogins,

@@ -13,19 +13,19 @@ import asyncpg
 import pytest
 
 from garden import Garden, open_garden
-from hortus.alerts.judge import AlertJudge, JudgeLimits, judge_kits
-from hortus.alerts.judged_quantities import LookingBack, judged_quantities, new_readings
-from hortus.alerts.judging import Reading, judge_all
-from hortus.alerts.lost_messages import forget_lost_messages
-from hortus.alerts.message_ends import note_message_end
-from hortus.alerts.outcomes import Outcome, write_eventful
-from hortus.alerts.silence import SilenceWatch
-from hortus.alerts.withdrawal import withdraw_unjudged
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
-from hortus.messages.queue import give_up_late, take_due
-from hortus.messages.tables import Transport
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.alerts.judge import AlertJudge, JudgeLimits, judge_kits
+from hortus.domain.alerts.judged_quantities import LookingBack, judged_quantities, new_readings
+from hortus.domain.alerts.judging import Reading, judge_all
+from hortus.domain.alerts.lost_messages import forget_lost_messages
+from hortus.domain.alerts.message_ends import note_message_end
+from hortus.domain.alerts.outcomes import Outcome, write_eventful
+from hortus.domain.alerts.silence import SilenceWatch
+from hortus.domain.alerts.withdrawal import withdraw_unjudged
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.domain.messages.queue import give_up_late, take_due
+from hortus.domain.messages.tables import Transport
 from waiting import until
 
 QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
@@ -198,7 +198,7 @@ async def test_late_data_and_old_backlogs_do_not_alarm(garden: Garden) -> None:
 async def test_a_backlog_of_many_readings_is_judged_to_its_end(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
+    monkeypatch.setattr("hortus.domain.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
     for minutes in range(10, 0, -1):
         await garden.measure(10 if minutes == 1 else 20, at=ago(minutes=minutes))
     async with judging(garden):
@@ -500,7 +500,7 @@ async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
 async def test_readings_that_nothing_judges_hold_up_no_other_kit(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
+    monkeypatch.setattr("hortus.domain.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
     chatty = await garden.value(
         "SELECT id FROM peripherals WHERE kit_id = :kit AND id <> :id LIMIT 1",
         kit=garden.kit.id,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.alerts.judging import (
+from hortus.domain.alerts.judging import (
     LATE_AFTER,
     Event,
     EventKind,

@@ -11,10 +11,10 @@ import httpx
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.accounts.tables import UserRow
-from hortus.accounts.tokens import Tokens
-from hortus.api.parts import ApiParts
-from hortus.kits.store import CreatedKit, KitStore, NewKit
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.kits.store import CreatedKit, KitStore, NewKit
+from hortus.http.access.services import ApiParts
 
 TOKEN_KEY = b"a key of the tests that signs tokens"
 PROBLEM = "application/problem+json"

@@ -14,15 +14,15 @@ from api_client import TOKEN_KEY, Clock, Installation
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
-from hortus.database.engine import connector, open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.database.url import DatabaseUrl
-from hortus.definitions.store import load_definitions
-from hortus.plants.built_in_species import load_species
-from hortus.web.server import bind, serving
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.plants.built_in_species import load_species
+from hortus.flow.migrations.migrate import upgrade
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.api.app import create_api
+from hortus.http.server.server import bind, serving
 from waiting import PATIENCE_SECONDS
 
 Serve = Callable[..., AbstractAsyncContextManager[Installation]]

@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 from api_client import Installation, Person
 
-from hortus.kits.store import CreatedKit
-from hortus.media.keys import ObjectKey
+from hortus.domain.kits.store import CreatedKit
+from hortus.domain.media.keys import ObjectKey
 
 Shape = Any
 """A type, a predicate on values, a dict (exactly these keys), a list (all items alike), or a tuple (any)."""

@@ -15,7 +15,7 @@ import orjson
 from api_client import Installation, Person
 from sqlalchemy import text
 
-from hortus.kits.store import CreatedKit, add_standard_configuration
+from hortus.domain.kits.store import CreatedKit, add_standard_configuration
 
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 

@@ -10,11 +10,11 @@ from typing import Any
 import asyncpg
 from api_client import Installation, Person
 
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.ingest.batch import ResolvedBatch
-from hortus.ingest.store import store_rows
-from hortus.kits.store import CreatedKit, CreatedPeripheral, NewPeripheral, add_configuration
-from hortus.series.rollups import roll_up
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.domain.kits.store import CreatedKit, CreatedPeripheral, NewPeripheral, add_configuration
+from hortus.domain.series.rollups import roll_up
+from hortus.flow.ingest.batch import ResolvedBatch
+from hortus.flow.ingest.store import store_rows
 
 TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
 EVERY_HOUR = {"intervals": {"measurementInterval": 3600, "aggregateInterval": 7200}}

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from api_client import TOKEN_KEY, Installation, Person, assert_invalid, assert_problem
 
-from hortus.accounts.tokens import ACCESS_LIFETIME, REFRESH_LIFETIME
-from hortus.api.rate_limits import Allowance, Allowances
+from hortus.domain.accounts.tokens import ACCESS_LIFETIME, REFRESH_LIFETIME
+from hortus.http.access.rate_limits import Allowance, Allowances
 
 PASSWORD = "It all adds up to normality."
 LENGTH = {"mustHaveLengthBetween": {"min": 1, "max": 40}}

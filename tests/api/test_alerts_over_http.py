@@ -9,8 +9,8 @@ import asyncpg
 from api_client import Installation, Person, assert_invalid, assert_problem
 from sqlalchemy import insert
 
-from hortus.alerts.tables import AlertRow
-from hortus.kits.store import CreatedKit
+from hortus.domain.alerts.tables import AlertRow
+from hortus.domain.kits.store import CreatedKit
 
 BEGAN = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 DEFAULTS = {"enabled": True, "hysteresisPercent": 5.0, "holdSeconds": 300, "pauseSeconds": 43200}

@@ -27,7 +27,7 @@ from export_world import (
 )
 from sqlalchemy import text
 
-from hortus.api.slots import ExportLimits
+from hortus.http.access.slots import ExportLimits
 from waiting import PATIENCE_SECONDS
 
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from api_client import Installation, Person, assert_invalid, assert_problem
 
-from hortus.kits import configurations
-from hortus.kits.store import CreatedKit
+from hortus.domain.kits import configurations
+from hortus.domain.kits.store import CreatedKit
 
 INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
 BAROMETER, HEATER, CAMERA, LOGGER, REAL_CAMERA = 3, 4, 5, 6, 13

@@ -37,9 +37,9 @@ from contract_scene import (
     make_scene,
 )
 
-from hortus.accounts.passwords import hash_password
-from hortus.accounts.tokens import Tokens
-from hortus.media.objects import MediaObjects
+from hortus.domain.accounts.passwords import hash_password
+from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.media.objects import MediaObjects
 
 ROUTES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("contract_endpoints.json").read_text())
 NAMES = [f"{route['method']} {route['path']}" for route in ROUTES]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hortus.kits.control_rules import (
+from hortus.domain.kits.control_rules import (
     HEDGES,
     INPUT_VARIABLES,
     MOST_FAULTS,

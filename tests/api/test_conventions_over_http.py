@@ -7,7 +7,7 @@ import orjson
 import pytest
 from api_client import Installation, assert_problem
 
-from hortus.api.json_body import MOST_ANONYMOUS_BODY_BYTES, MOST_BODY_BYTES
+from hortus.http.conventions.json_body import MOST_ANONYMOUS_BODY_BYTES, MOST_BODY_BYTES
 
 PATHS = ["/kits", "/time", "/me", "/nowhere", "/kits/k-3467-bcdf-ghjk/password"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_client import Installation
 
-from hortus.definitions.store import built_in_definitions
+from hortus.domain.definitions.store import built_in_definitions
 
 
 async def test_all_quantity_types_are_one_page(api: Installation) -> None:

@@ -13,9 +13,9 @@ import pytest
 from api_client import Installation
 from playwright.async_api import async_playwright
 
-import hortus.api
+import hortus.http.conventions
 
-STATIC = Path(hortus.api.__file__).parent / "static"
+STATIC = Path(hortus.http.conventions.__file__).parent / "static"
 CHROMIUM = shutil.which("chromium")
 OPTIONS = [
     "--no-sandbox",

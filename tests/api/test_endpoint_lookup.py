@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from hortus.api.endpoints import Endpoints
+from hortus.http.conventions.endpoints import Endpoints
 
 
 async def _answer(_request: Request) -> Response:

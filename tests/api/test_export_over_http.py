@@ -20,8 +20,8 @@ from api_client import Installation, Person, assert_problem
 from export_world import START, MeasuredKit, add_aggregate, add_readings, measured_kit, micros
 from sqlalchemy import text
 
-from hortus.api.slots import ExportLimits
-from hortus.export import parquet, source
+from hortus.flow.export import parquet, source
+from hortus.http.access.slots import ExportLimits
 from waiting import PATIENCE_SECONDS
 
 ODD_NAME = '=1+1, "Größe"\n温度\\n\t'

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hortus.kits.figures import LARGEST_FIGURE, MOST_BYTES, MOST_VALUES, fault_of_figures
+from hortus.domain.kits.figures import LARGEST_FIGURE, MOST_BYTES, MOST_VALUES, fault_of_figures
 
 
 def intervals(measurement: Any = 60, aggregate: Any = 1800) -> dict[str, Any]:

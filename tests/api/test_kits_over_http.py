@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from api_client import Installation, assert_invalid, assert_problem
 
-from hortus.kits.identity import verify_password
+from hortus.domain.kits.identity import verify_password
 
 FULL = {
     "name": "Basil",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from api_client import Installation, Person, assert_problem
 
-from hortus.kits.store import CreatedKit
-from hortus.measurements.reasons import Reason
+from hortus.domain.kits.store import CreatedKit
+from hortus.protocol.reasons import Reason
 
 HOUR = datetime(2026, 11, 20, 7, tzinfo=UTC)
 

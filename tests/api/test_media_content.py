@@ -13,9 +13,9 @@ from typing import Any
 import pytest_asyncio
 from api_client import Installation, Person, assert_problem
 
-from hortus.kits.store import CreatedKit, add_standard_configuration
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects
+from hortus.domain.kits.store import CreatedKit, add_standard_configuration
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaObjects
 
 CONTENT = os.urandom(700_000)  # more than one piece
 

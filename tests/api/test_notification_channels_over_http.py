@@ -9,13 +9,13 @@ import httpx
 import pytest
 from api_client import TOKEN_KEY, Installation, assert_invalid, assert_problem
 
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import create_user
-from hortus.accounts.tokens import Tokens
-from hortus.messages.access import MessageAccess
-from hortus.messages.mail_account import MailAccount, Security
-from hortus.messages.sealing import Seal
-from hortus.web.app import WebDependencies, create_app
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import create_user
+from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.mail_account import MailAccount, Security
+from hortus.domain.messages.sealing import Seal
+from hortus.http.app import WebDependencies, create_app
 
 SEAL = Seal(TOKEN_KEY)
 MAIL = MailAccount(host="127.0.0.1", port=1, security=Security.NONE, sender="hortus@garden.example")

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from hortus.api.rate_limits import Allowance, Allowances
-from hortus.series.store import series_of
+from hortus.domain.series.store import series_of
+from hortus.http.access.rate_limits import Allowance, Allowances
 
 CHECKS = (
     not_a_server_error,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from api_client import Installation, Person, assert_problem
 
-from hortus.kits.store import CreatedKit
+from hortus.domain.kits.store import CreatedKit
 
 SEE = ["view", "subscribeRealTimeMeasurements"]
 EVERYTHING = [

@@ -11,7 +11,7 @@ import pytest
 from api_client import Installation, Person, assert_invalid, assert_problem
 from PIL import Image
 
-from hortus.kits.store import CreatedKit, CreatedPeripheral, add_standard_configuration
+from hortus.domain.kits.store import CreatedKit, CreatedPeripheral, add_standard_configuration
 
 TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from api_client import Installation, Person, assert_problem
 
-from hortus.measurements.reasons import Reason
+from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
 from waiting import PATIENCE_SECONDS
 

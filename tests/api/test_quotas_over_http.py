@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from api_client import Installation, Person, assert_problem
 
-from hortus.quotas import Quotas
+from hortus.base.quotas import Quotas
 
 QUOTAS = Quotas(
     kits_per_person=2,

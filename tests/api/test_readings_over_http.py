@@ -11,7 +11,7 @@ import httpx
 import pytest
 from api_client import Installation, Person, assert_problem
 
-from hortus.kits.store import CreatedKit, add_standard_configuration
+from hortus.domain.kits.store import CreatedKit, add_standard_configuration
 
 LINK = re.compile(r'<([^>]+)>; rel="next"')
 

@@ -12,7 +12,7 @@ import pytest
 from api_client import Installation, assert_problem
 from series_chamber import TEMPERATURE, Chamber, make_chamber
 
-from hortus.series.rollups import roll_up
+from hortus.domain.series.rollups import roll_up
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 1_200
@@ -125,8 +125,8 @@ async def test_several_that_ask_at_once_while_a_job_works_get_the_same(
 async def test_what_takes_too_long_for_one_request_is_answered_once_several_have_done_it(
     chamber: Chamber, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.series.rollups._HOURS_OF_A_REQUEST", 300)
-    monkeypatch.setattr("hortus.series.catching_up._LONGEST_SECONDS", 0.001)
+    monkeypatch.setattr("hortus.domain.series.rollups._HOURS_OF_A_REQUEST", 300)
+    monkeypatch.setattr("hortus.domain.series.catching_up._LONGEST_SECONDS", 0.001)
     url = f"/kits/{chamber.kit.serial}/series"
     waiting = [HOURS]
     while (answer := await chamber.api.client.get(url, headers=chamber.owner.headers)).status_code != 200:
@@ -140,7 +140,7 @@ async def test_what_takes_too_long_for_one_request_is_answered_once_several_have
 async def test_a_request_waits_no_longer_than_it_may_for_a_kit_that_another_works_on(
     chamber: Chamber, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.series.catching_up._LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("hortus.domain.series.catching_up._LONGEST_SECONDS", 0.2)
     url = f"/kits/{chamber.kit.serial}/series"
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hortus rollups'), $1)", chamber.kit.id)

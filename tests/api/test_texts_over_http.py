@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from api_client import Installation, Person, assert_invalid
 
-from hortus.api.rate_limits import Allowance, Allowances
+from hortus.http.access.rate_limits import Allowance, Allowances
 
 BAD_LINES = (
     "Ba\x1b[31msil",

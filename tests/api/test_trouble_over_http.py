@@ -11,13 +11,13 @@ import pytest
 from api_client import Installation, assert_problem
 from sqlalchemy import text
 
-from hortus.api import parts
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.web.server import bind
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.http.access import services as parts
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.api.app import create_api
+from hortus.http.server.server import bind
 
 
 @pytest.fixture

@@ -13,18 +13,23 @@ import pytest
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hortus.broker.accounts import Reconciliation
-from hortus.broker.changes import PasswordCipher, note_kit_deleted, note_password_set
-from hortus.broker.commands import seed, sync
-from hortus.broker.control import ControlClient
-from hortus.broker.synchroniser import BrokerSynchroniser, SynchroniserBusyError
-from hortus.broker.tables import BrokerAccountChangeRow
-from hortus.broker.verifier import broker_verifier
-from hortus.database.migrate import upgrade
-from hortus.definitions.store import load_definitions
-from hortus.gateway.boards import register_board
-from hortus.kits.tables import KitRow
-from hortus.mqtt.client import BrokerAddress, BrokerUnreachableError, ClientLimits, MqttClient
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.kits.broker_verifier import broker_verifier
+from hortus.domain.kits.tables import KitRow
+from hortus.flow.broker.accounts import Reconciliation
+from hortus.flow.broker.changes import PasswordCipher, note_kit_deleted, note_password_set
+from hortus.flow.broker.commands import seed, sync
+from hortus.flow.broker.control import ControlClient
+from hortus.flow.broker.synchroniser import BrokerSynchroniser, SynchroniserBusyError
+from hortus.flow.broker.tables import BrokerAccountChangeRow
+from hortus.flow.gateway.boards import register_board
+from hortus.flow.migrations.migrate import upgrade
+from hortus.protocol.mqtt.client import (
+    BrokerAddress,
+    BrokerUnreachableError,
+    ClientLimits,
+    MqttClient,
+)
 from mosquitto_process import SERVICES, Mosquitto
 from programs import free_port
 from waiting import until

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hortus.broker.document import KitAccount, ServiceAccount, dynamic_security_document, write_document
-from hortus.broker.roles import SERVER_ROLE, kit_permissions
-from hortus.broker.verifier import broker_verifier
-from hortus.errors import OperationalError, UsageError
+from hortus.base.errors import OperationalError, UsageError
+from hortus.domain.kits.broker_verifier import broker_verifier
+from hortus.flow.broker.document import (
+    KitAccount,
+    ServiceAccount,
+    dynamic_security_document,
+    write_document,
+)
+from hortus.flow.broker.roles import SERVER_ROLE, kit_permissions
 
 
 def test_a_kit_may_do_exactly_what_the_contract_recommends() -> None:

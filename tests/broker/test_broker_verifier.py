@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.broker.verifier import BrokerVerifierError, broker_verifier, parse_verifier
+from hortus.domain.kits.broker_verifier import BrokerVerifierError, broker_verifier, parse_verifier
 
 
 @given(st.text(max_size=64))

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hortus.intake import Source
-from hortus.mqtt.client import ClientLimits, IngestClient
-from hortus.mqtt.packets import Subscription
+from hortus.base.intake import Source
+from hortus.protocol.mqtt.client import ClientLimits, IngestClient
+from hortus.protocol.mqtt.packets import Subscription
 from mosquitto_process import Mosquitto
 from waiting import until
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hortus.wire.codec import encode_media
-from hortus.wire.limits import MEBIBYTE
-from hortus.wire.messages import Media
+from hortus.protocol.wire.codec import encode_media
+from hortus.protocol.wire.limits import MEBIBYTE
+from hortus.protocol.wire.messages import Media
 from ingest_world import World, now_ms
 from mosquitto_process import Mosquitto
 from programs import environment

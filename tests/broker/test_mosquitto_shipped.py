@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hortus.broker.roles import BROKER_FIGURES
-from hortus.mqtt.client import BrokerAddress, ClientLimits, MqttClient
-from hortus.mqtt.packets import (
+from hortus.flow.broker.roles import BROKER_FIGURES
+from hortus.protocol.mqtt.client import BrokerAddress, ClientLimits, MqttClient
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     MQTT_5,
     Connack,
@@ -27,7 +27,7 @@ from hortus.mqtt.packets import (
     Subscription,
     encode,
 )
-from hortus.mqtt.topics import Channel
+from hortus.protocol.mqtt.topics import Channel
 from mosquitto_process import Mosquitto
 from waiting import until
 

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import text
 
 from hortus.app.jobs import Job, JobParts, RestartPauses, run_jobs
-from hortus.database.engine import open_engine
-from hortus.database.partitions import PARTITIONED_TABLES, months_ahead
-from hortus.database.url import DatabaseUrl
-from hortus.settings import Settings
+from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import PARTITIONED_TABLES, months_ahead
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.settings import Settings
 from programs import environment
 from up_process import hortus
 from waiting import PATIENCE_SECONDS

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hortus.cli import COMMANDS
-from hortus.gateway.settings import GatewaySettings
-from hortus.settings import Settings
+from hortus.app.command_line.main import COMMANDS
+from hortus.base.settings import Settings
+from hortus.flow.gateway.settings import GatewaySettings
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")

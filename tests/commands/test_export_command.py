@@ -19,10 +19,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from hortus.cli import app
-from hortus.errors import HortusError
-from hortus.export.file import FileExists
-from hortus.export.source import ExportFailed
+from hortus.app.command_line.main import app
+from hortus.base.errors import HortusError
+from hortus.flow.export.file import FileExists
+from hortus.flow.export.source import ExportFailed
 from ingest_world import World
 from programs import environment
 from waiting import PATIENCE_SECONDS

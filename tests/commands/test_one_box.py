@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from hortus.definitions.store import built_in_definitions
-from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
-from hortus.wire.messages import AggregateMeasurement, RawMeasurement
+from hortus.domain.definitions.store import built_in_definitions
+from hortus.protocol.wire.codec import encode_aggregate_measurement, encode_raw_measurement
+from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 from up_process import Up, hortus, hortus_json, line_by_line, publish, running
 from waiting import PATIENCE_SECONDS, until, wait_until
 

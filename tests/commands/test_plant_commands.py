@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from hortus.database.partitions import Month, ensure_partitions
+from hortus.base.database.partitions import Month, ensure_partitions
 from up_process import hortus, hortus_json
 
 PLANT = """

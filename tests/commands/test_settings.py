@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hortus.errors import UsageError
-from hortus.gateway.settings import read_gateway_settings
-from hortus.settings import InvalidSettings, Settings, read_settings
+from hortus.base.errors import UsageError
+from hortus.base.settings import InvalidSettings, Settings, read_settings
+from hortus.flow.gateway.settings import read_gateway_settings
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hortus.accounts.cli import create_user_from_command_line
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import create_user
+from hortus.app.command_line.users import create_user_from_command_line
 from hortus.app.web import WebOptions, run_web
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.settings import Settings
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import create_user
 from programs import free_port
 from up_process import hortus, running
 from waiting import PATIENCE_SECONDS

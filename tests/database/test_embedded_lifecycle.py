@@ -11,10 +11,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.embedded_cluster import OtherPostgresVersion
-from hortus.database.embedded_leftovers import postgres_processes
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.embedded_postgres.cluster import OtherPostgresVersion
+from hortus.base.embedded_postgres.leftovers import postgres_processes
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 
 OWNER_PROGRAM = """
 import asyncio, sys

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from hortus.database import embedded_log
-from hortus.database.embedded_log import PortTaken, PostgresLog, explain
+from hortus.base.embedded_postgres import log as embedded_log
+from hortus.base.embedded_postgres.log import PortTaken, PostgresLog, explain
 
 
 def test_the_log_and_its_predecessor_stay_bounded_while_the_server_writes(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.embedded_account import binaries
+from hortus.base.embedded_postgres.account import binaries
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from waiting import PATIENCE_SECONDS
 
 CAP_DAC_READ_SEARCH = 2

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hortus.database.embedded_settings import MIB, BoxSize, configuration
+from hortus.base.embedded_postgres.settings import MIB, BoxSize, configuration
 
 GIB = 1024 * MIB
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.url import DatabaseUrl
 
 
 async def test_a_fresh_server_offers_an_empty_utf8_database_owned_by_an_ordinary_role(empty_database_url):

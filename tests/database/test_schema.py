@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.embedded_account import binaries
-from hortus.database.engine import open_engine
-from hortus.database.migrate import schema_state, upgrade
-from hortus.database.migration_scripts import newest_revision
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.database.revision import HEAD, DatabaseIsNewer, DatabaseNotReady, require_current
+from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.embedded_postgres.account import binaries
+from hortus.domain.definitions.store import LoadedDefinitions, load_definitions
+from hortus.flow.migrations.migrate import schema_state, upgrade
+from hortus.flow.migrations.revision import HEAD, DatabaseIsNewer, DatabaseNotReady, require_current
 from hortus.flow.migrations.schema import metadata
-from hortus.database.url import DatabaseUrl
-from hortus.definitions.store import LoadedDefinitions, load_definitions
+from hortus.flow.migrations.scripts import newest_revision
 
 
 @pytest.fixture

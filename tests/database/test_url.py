@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.url import DatabaseUrl, Host, InvalidDatabaseUrl
-from hortus.errors import UsageError
+from hortus.base.database.url import DatabaseUrl, Host, InvalidDatabaseUrl
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.base.errors import UsageError
 
 PLAIN = DatabaseUrl(
     hosts=(Host(name="db.example", port=6543),), database="plants", user="kim", password="p@ss/word"

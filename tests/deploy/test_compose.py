@@ -20,9 +20,9 @@ import yaml
 from typer._click.exceptions import UsageError
 from typer.main import get_command
 
-from hortus.cli import app
-from hortus.gateway.settings import GatewaySettings
-from hortus.settings import Settings
+from hortus.app.command_line.main import app
+from hortus.base.settings import Settings
+from hortus.flow.gateway.settings import GatewaySettings
 from mosquitto_process import Mosquitto
 from programs import environment, free_port
 from waiting import PATIENCE_SECONDS

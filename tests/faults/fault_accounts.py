@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fault_readings import Account
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
 
 KITS = 6
 

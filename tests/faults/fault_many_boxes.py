@@ -16,11 +16,11 @@ from fault_processes import PostgresProcesses, Process
 from fault_proxy import DatabaseProxy
 from fault_readings import Account
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.url import Host
-from hortus.definitions.store import load_definitions
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import Host
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.domain.definitions.store import load_definitions
+from hortus.flow.migrations.migrate import upgrade
 from mosquitto_process import Mosquitto
 from waiting import until
 

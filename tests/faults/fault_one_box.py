@@ -12,7 +12,7 @@ from fault_accounts import make_accounts
 from fault_processes import PostgresProcesses, Process
 from fault_readings import Account
 
-from hortus.database.url import DatabaseUrl, Host
+from hortus.base.database.url import DatabaseUrl, Host
 from programs import answers, free_port
 from waiting import until
 

@@ -1,6 +1,6 @@
 """The few MQTT 3.1.1 packets that a kit sends and understands, written anew from the standard.
 
-Deliberately not those of `hortus.mqtt`: a mistake there must not be able to hide itself in the tests.
+Deliberately not those of `hortus.protocol.mqtt`: a mistake there must not be able to hide itself in the tests.
 Source: OASIS, MQTT Version 3.1.1, sections 2 and 3.
 """
 

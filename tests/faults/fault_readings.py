@@ -16,7 +16,7 @@ from typing import Any
 
 import capnp
 
-SCHEMA = Path(__file__).parents[2] / "src/hortus/wire/schema.capnp"
+SCHEMA = Path(__file__).parents[2] / "src/hortus/protocol/wire/schema.capnp"
 RUBBISH_SHARE = 0.02
 AGGREGATE_SHARE = 0.25
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from fault_proxy import AtCommit, DatabaseProxy
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl, Host
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kits.registry import KitRegistry
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl, Host
+from hortus.domain.kits.registry import KitRegistry
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from ingest_world import RecordingSource, World
 from waiting import until
 

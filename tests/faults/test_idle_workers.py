@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kits.registry import KitRegistry
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from ingest_world import RecordingSource, World
 from waiting import until
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hortus.gateway.backoff import Patience
-from hortus.gateway.errors import TargetTrouble
-from hortus.gateway.forwarding import BatchForwarder
-from hortus.gateway.limits import AdmissionRules, ListenerLimits, Rate, SpoolLimits
-from hortus.gateway.service import GatewayLimits, MakeForwarder, running_gateway
-from hortus.gateway.spool import SPOOL_NAME, Spool
-from hortus.gateway.spool_file import SpooledReading, SpoolFile
-from hortus.gateway.targets import Refusal
-from hortus.web.server import bind
+from hortus.flow.gateway.backoff import Patience
+from hortus.flow.gateway.errors import TargetTrouble
+from hortus.flow.gateway.forwarding import BatchForwarder
+from hortus.flow.gateway.limits import AdmissionRules, ListenerLimits, Rate, SpoolLimits
+from hortus.flow.gateway.service import GatewayLimits, MakeForwarder, running_gateway
+from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool_file import SpooledReading, SpoolFile
+from hortus.flow.gateway.targets import Refusal
+from hortus.http.server.server import bind
 from waiting import PATIENCE_SECONDS
 
 ARDUINO_BODY = b'{"id":1,"temperature":21.39999962,"humidity":55,"light":900}'

@@ -11,9 +11,9 @@ import sys
 
 import uvloop
 
+from hortus.app.command_line.terminal import configure_logging
 from hortus.app.gateway import run_gateway
-from hortus.command_line import configure_logging
-from hortus.gateway.settings import read_gateway_settings
+from hortus.flow.gateway.settings import read_gateway_settings
 
 
 def main() -> None:

@@ -12,17 +12,17 @@ from gateway_harness import gateway, reading, send
 from sqlalchemy import text
 
 from garden import add_person
-from hortus.alerts.judge import AlertJudge, JudgeLimits
-from hortus.alerts.message_ends import note_message_end
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.gateway.boards import register_board
-from hortus.gateway.service import to_local_installation
-from hortus.messages.access import MessageAccess
-from hortus.messages.delivery import DeliveryLimits, MessageDelivery
-from hortus.messages.mail_account import MailAccount, Security
-from hortus.messages.sealing import Seal
-from hortus.plants.built_in_species import load_species
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.alerts.judge import AlertJudge, JudgeLimits
+from hortus.domain.alerts.message_ends import note_message_end
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.delivery import DeliveryLimits, MessageDelivery
+from hortus.domain.messages.mail_account import MailAccount, Security
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.plants.built_in_species import load_species
+from hortus.flow.gateway.boards import register_board
+from hortus.flow.gateway.service import to_local_installation
 from ingest_world import World
 from mail_server import mail_server, text_of
 from programs import free_port

@@ -15,9 +15,9 @@ from gateway_harness import IMPATIENT, Backend, gateway, look, reading, running_
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from hortus.errors import UsageError
-from hortus.gateway.board_intake import BoardIntake
-from hortus.gateway.boards import (
+from hortus.base.errors import UsageError
+from hortus.flow.gateway.board_intake import BoardIntake
+from hortus.flow.gateway.boards import (
     BoardExists,
     BoardNotHeard,
     SeveralGateways,
@@ -27,8 +27,8 @@ from hortus.gateway.boards import (
     list_waiting_boards,
     register_board,
 )
-from hortus.gateway.forwarding import BatchForwarder
-from hortus.gateway.gateways import (
+from hortus.flow.gateway.forwarding import BatchForwarder
+from hortus.flow.gateway.gateways import (
     GatewayExists,
     GatewayNotFound,
     add_gateway,
@@ -38,13 +38,13 @@ from hortus.gateway.gateways import (
     local_gateway,
     remove_gateway,
 )
-from hortus.gateway.hortus_target import HortusTarget
-from hortus.gateway.local_target import LocalTarget
-from hortus.gateway.readings import ReceivedReading, SensorReading
-from hortus.gateway.receive import RECEIVE_PATH, GatewayReceiver
-from hortus.gateway.spool import Spool
-from hortus.gateway.transport import TargetAddress, TargetClient
-from hortus.web.server import bind, serving
+from hortus.flow.gateway.hortus_target import HortusTarget
+from hortus.flow.gateway.local_target import LocalTarget
+from hortus.flow.gateway.readings import ReceivedReading, SensorReading
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.transport import TargetAddress, TargetClient
+from hortus.http.api.gateway_readings import RECEIVE_PATH, GatewayReceiver
+from hortus.http.server.server import bind, serving
 from ingest_world import World
 from waiting import PATIENCE_SECONDS, until
 
@@ -187,8 +187,8 @@ async def test_naming_a_board_while_its_readings_arrive_loses_none(world: World)
 async def test_what_is_kept_of_unknown_boards_is_bounded_and_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_KEPT_PER_BOARD", 10)
-    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_WAITING_BOARDS", 3)
+    monkeypatch.setattr("hortus.flow.gateway.waiting_readings.MOST_KEPT_PER_BOARD", 10)
+    monkeypatch.setattr("hortus.flow.gateway.waiting_readings.MOST_WAITING_BOARDS", 3)
     gateway_id = await local(world)
     await take(
         world, gateway_id, [received(1, age_ms=1000 * age, light=float(age)) for age in range(25, 0, -1)]
@@ -203,8 +203,8 @@ async def test_what_is_kept_of_unknown_boards_is_bounded_and_counted(
 
 
 async def test_readings_that_made_room_are_still_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_KEPT_PER_BOARD", 10)
-    monkeypatch.setattr("hortus.gateway.waiting_readings.MOST_WAITING_BOARDS", 3)
+    monkeypatch.setattr("hortus.flow.gateway.waiting_readings.MOST_KEPT_PER_BOARD", 10)
+    monkeypatch.setattr("hortus.flow.gateway.waiting_readings.MOST_WAITING_BOARDS", 3)
     gateway_id = await local(world)
     readings = [
         received(sensor_id, age_ms=1000 * (100 * (9 - sensor_id) + age))

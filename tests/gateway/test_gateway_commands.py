@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from gateway_harness import ARDUINO, reading, send
 
-from hortus.gateway.admission import Admission
-from hortus.gateway.errors import InvalidGatewaySettings
-from hortus.gateway.limits import LOCAL_NETWORKS, AdmissionRules, Rate
-from hortus.gateway.readings import RefusedRequest
-from hortus.gateway.settings import read_gateway_settings
+from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.errors import InvalidGatewaySettings
+from hortus.flow.gateway.limits import LOCAL_NETWORKS, AdmissionRules, Rate
+from hortus.flow.gateway.readings import RefusedRequest
+from hortus.flow.gateway.settings import read_gateway_settings
 from programs import environment, free_port
 from up_process import hortus, hortus_json
 from waiting import PATIENCE_SECONDS, wait_until

@@ -27,12 +27,12 @@ from gateway_harness import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from hortus.gateway.metrics import GatewayFigures
-from hortus.gateway.newest_forwarding import NewestForwarder
-from hortus.gateway.plantkeeper import PlantKeeperTarget
-from hortus.gateway.service import running_gateway
-from hortus.gateway.transport import CONNECT_SECONDS, READ_SECONDS, TargetAddress, TargetClient
-from hortus.web.server import bind
+from hortus.flow.gateway.metrics import GatewayFigures
+from hortus.flow.gateway.newest_forwarding import NewestForwarder
+from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
+from hortus.flow.gateway.service import running_gateway
+from hortus.flow.gateway.transport import CONNECT_SECONDS, READ_SECONDS, TargetAddress, TargetClient
+from hortus.http.server.server import bind
 from waiting import until
 
 SILENT_CONNECTIONS = 10_000

@@ -20,9 +20,9 @@ import asyncpg
 import pytest
 from gateway_harness import Reply, look, reading, send
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.gateway.boards import register_board
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.gateway.boards import register_board
 from programs import free_port
 from waiting import PATIENCE_SECONDS, until
 

@@ -23,8 +23,13 @@ from gateway_harness import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.gateway.limits import ListenerLimits
-from hortus.gateway.readings import MOST_BODY_BYTES, RefusedRequest, SensorReading, read_sensor_data
+from hortus.flow.gateway.limits import ListenerLimits
+from hortus.flow.gateway.readings import (
+    MOST_BODY_BYTES,
+    RefusedRequest,
+    SensorReading,
+    read_sensor_data,
+)
 from waiting import until
 
 RECEIVED = {"message": "Data successfully received"}

@@ -13,12 +13,12 @@ from uuid import UUID
 import pytest
 from gateway_harness import RecordingTarget, gateway, health, limits, look, reading, send
 
-from hortus.gateway.errors import SpoolNotUsable, SpoolUnavailable, TargetTrouble
-from hortus.gateway.limits import ListenerLimits, SpoolLimits
-from hortus.gateway.readings import SensorReading, reading_id
-from hortus.gateway.spool import SPOOL_NAME, Spool
-from hortus.gateway.spool_file import Arrival, SpoolFile
-from hortus.installation.files import DirectoryNotUsable
+from hortus.base.files import DirectoryNotUsable
+from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable, TargetTrouble
+from hortus.flow.gateway.limits import ListenerLimits, SpoolLimits
+from hortus.flow.gateway.readings import SensorReading, reading_id
+from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool_file import Arrival, SpoolFile
 from waiting import until
 
 

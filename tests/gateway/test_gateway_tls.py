@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from gateway_harness import Backend, running_backend
 
-from hortus.gateway.errors import InvalidGatewaySettings, TargetTrouble
-from hortus.gateway.transport import TargetAddress, TargetClient
+from hortus.flow.gateway.errors import InvalidGatewaySettings, TargetTrouble
+from hortus.flow.gateway.transport import TargetAddress, TargetClient
 
 NONE: frozenset[str] = frozenset()
 

@@ -22,10 +22,10 @@ from gateway_harness import (
     send,
 )
 
-from hortus.gateway.newest_forwarding import NewestForwarder
-from hortus.gateway.plantkeeper import PlantKeeperTarget
-from hortus.gateway.spool import Spool
-from hortus.gateway.transport import TargetAddress, TargetClient
+from hortus.flow.gateway.newest_forwarding import NewestForwarder
+from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.transport import TargetAddress, TargetClient
 from programs import free_port
 from waiting import until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hortus.ingest.open_account import OpenAccount
+from hortus.flow.ingest.open_account import OpenAccount
 
 
 async def test_it_is_full_at_either_bound() -> None:

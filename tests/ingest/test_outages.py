@@ -8,13 +8,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.batch import Knowledge, read_messages, resolve
-from hortus.ingest.messages import InboundMessage
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.ingest.store import PeripheralsGone, StoredBatch, store_batch
-from hortus.kits.registry import KitRegistry, KnownKit
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry, KnownKit
+from hortus.flow.ingest.batch import Knowledge, read_messages, resolve
+from hortus.flow.ingest.messages import InboundMessage
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from ingest_world import RecordingSource, World
 from waiting import PATIENCE_SECONDS
 

@@ -5,12 +5,12 @@ import asyncio
 import asyncpg
 import pytest
 
-from hortus.database.embedded_account import CannotRunPostgres
-from hortus.database.embedded_leftovers import postgres_processes
-from hortus.errors import UsageError
-from hortus.installation.access import embedded_postgres, open_database
-from hortus.installation.data_directory import DataDirectory, DirectoryMissing
-from hortus.installation.run_info import RunInfo
+from hortus.base.embedded_postgres.account import CannotRunPostgres
+from hortus.base.embedded_postgres.leftovers import postgres_processes
+from hortus.base.errors import UsageError
+from hortus.base.installation.access import embedded_postgres, open_database
+from hortus.base.installation.data_directory import DataDirectory, DirectoryMissing
+from hortus.base.installation.run_info import RunInfo
 
 
 async def query(url, statement):

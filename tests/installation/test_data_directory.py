@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from hortus import __version__
-from hortus.database.url import DatabaseUrl
-from hortus.installation.data_directory import (
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.files import DirectoryNotUsable
+from hortus.base.installation.data_directory import (
     DataDirectory,
     DirectoryDamaged,
     DirectoryInUse,
@@ -21,8 +22,7 @@ from hortus.installation.data_directory import (
     NewerInstallation,
     running_installation,
 )
-from hortus.installation.files import DirectoryNotUsable
-from hortus.installation.run_info import RunInfo
+from hortus.base.installation.run_info import RunInfo
 from waiting import PATIENCE_SECONDS
 
 HOLD = """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hortus.installation.secret_store import SecretExposed, Secrets
+from hortus.base.installation.secret_store import SecretExposed, Secrets
 
 
 def test_a_secret_is_made_once_and_kept_for_its_owner_only(tmp_path):

@@ -12,7 +12,7 @@ from kafka_cluster import KafkaCluster
 from kafka_tls import write_certificates
 from kafka_world import Topics, make_topics
 
-from hortus.kafka.connection import KafkaConnection
+from hortus.flow.kafka.connection import KafkaConnection
 
 _numbers = itertools.count(1)
 

@@ -12,17 +12,17 @@ from typing import Any
 import asyncpg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.media_lane import MediaLane
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kafka.administration import KafkaAdministration
-from hortus.kafka.connection import KafkaConnection
-from hortus.kafka.reader import ReaderLimits
-from hortus.kafka.sink import KafkaSink
-from hortus.kafka.topics import TopicNames, plan_topics
-from hortus.kits.registry import KitRegistry
-from hortus.media.objects import MediaObjects
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.ingest.media_lane import MediaLane
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.flow.kafka.administration import KafkaAdministration
+from hortus.flow.kafka.connection import KafkaConnection
+from hortus.flow.kafka.reader import ReaderLimits
+from hortus.flow.kafka.sink import KafkaSink
+from hortus.flow.kafka.topics import TopicNames, plan_topics
 from waiting import PATIENCE_SECONDS
 
 QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)

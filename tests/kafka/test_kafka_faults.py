@@ -19,15 +19,15 @@ from kafka_cluster import KafkaCluster
 from kafka_processes import OpenMosquitto, Process, hortus
 from kafka_world import Topics, make_topics
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import open_engine
-from hortus.database.migrate import upgrade
-from hortus.definitions.store import load_definitions
-from hortus.kafka.connection import KafkaConnection
-from hortus.kits.store import KitStore, NewKit, add_standard_configuration
-from hortus.mqtt.client import BrokerAddress, ConnectionLostError, MqttClient
-from hortus.wire.codec import encode_raw_measurement
-from hortus.wire.messages import RawMeasurement
+from hortus.base.database.engine import open_engine
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
+from hortus.flow.kafka.connection import KafkaConnection
+from hortus.flow.migrations.migrate import upgrade
+from hortus.protocol.mqtt.client import BrokerAddress, ConnectionLostError, MqttClient
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 from waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]

@@ -13,13 +13,13 @@ from kafka_cluster import KafkaCluster
 from kafka_proxy import KafkaProxy
 from kafka_world import Topics
 
-from hortus.kafka.administration import KafkaAdministration
-from hortus.kafka.connection import KafkaConnection
-from hortus.kafka.intake import KafkaIntake, KafkaIntakeLimits
-from hortus.kafka.topics import TopicPlan
-from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
-from hortus.wire.limits import MEBIBYTE
-from hortus.wire.messages import RawMeasurement
+from hortus.flow.kafka.administration import KafkaAdministration
+from hortus.flow.kafka.connection import KafkaConnection
+from hortus.flow.kafka.intake import KafkaIntake, KafkaIntakeLimits
+from hortus.flow.kafka.topics import TopicPlan
+from hortus.protocol.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.protocol.wire.limits import MEBIBYTE
+from hortus.protocol.wire.messages import RawMeasurement
 from ingest_world import RecordingSource
 from programs import free_port
 from waiting import PATIENCE_SECONDS, until

@@ -9,9 +9,9 @@ import httpx
 from kafka_world import Topics, sinking, until_committed
 
 from hortus.app.kafka_observation import observation
-from hortus.kafka.flow import SinkFlow
-from hortus.kafka.metrics import SinkMetrics
-from hortus.kafka.records import record_of
+from hortus.flow.kafka.flow import SinkFlow
+from hortus.flow.kafka.metrics import SinkMetrics
+from hortus.flow.kafka.records import record_of
 from ingest_world import World, now_ms
 from waiting import until
 

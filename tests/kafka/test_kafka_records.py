@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.ingest.messages import Stream
-from hortus.kafka.lane import Lane
-from hortus.kafka.records import dead_letter, message_of, record_of
-from hortus.kafka.serial_splice import put_serial, take_serial
-from hortus.kafka.topics import TopicNames
-from hortus.wire.codec import decode_raw_measurement, encode_raw_measurement
-from hortus.wire.messages import RawMeasurement
+from hortus.flow.ingest.messages import Stream
+from hortus.flow.kafka.lane import Lane
+from hortus.flow.kafka.records import dead_letter, message_of, record_of
+from hortus.flow.kafka.serial_splice import put_serial, take_serial
+from hortus.flow.kafka.topics import TopicNames
+from hortus.protocol.wire.codec import decode_raw_measurement, encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 
 NAMES = TopicNames()
 SERIAL = "k-3b4c-6d7f-8g9h"

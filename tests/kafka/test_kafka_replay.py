@@ -9,9 +9,9 @@ from kafka_world import Topics, sinking, until_committed
 from typer.testing import CliRunner
 
 from hortus.app.kafka_commands import parse_moment
-from hortus.errors import UsageError
-from hortus.kafka.records import record_of
-from hortus.kafka.replay import Replay
+from hortus.base.errors import UsageError
+from hortus.flow.kafka.records import record_of
+from hortus.flow.kafka.replay import Replay
 from ingest_world import World, now_ms
 
 HOUR_MS = 3_600_000
@@ -99,7 +99,7 @@ def test_a_moment_needs_a_time_zone() -> None:
 
 
 def test_the_command_replays_and_ends(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hortus.cli import app
+    from hortus.app.command_line.main import app
 
     for name, value in topics.environment.items():
         monkeypatch.setenv(name, value)

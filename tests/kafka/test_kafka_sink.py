@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from kafka_world import QUICK, Topics, sinking, until_committed, until_rows
 
-from hortus.ingest.messages import SetAside
-from hortus.kafka.records import dead_letter, record_of
-from hortus.kafka.topics import TopicNames
-from hortus.measurements.reasons import Reason
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects
-from hortus.wire.codec import decode_raw_measurement, encode_media, encode_raw_measurement
-from hortus.wire.messages import Media
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.ingest.messages import SetAside
+from hortus.flow.kafka.records import dead_letter, record_of
+from hortus.flow.kafka.topics import TopicNames
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.codec import decode_raw_measurement, encode_media, encode_raw_measurement
+from hortus.protocol.wire.messages import Media
 from ingest_world import World, now_ms
 from waiting import until
 
@@ -275,7 +275,7 @@ async def test_media_are_stored_before_their_offset_is_committed(
 
 
 def test_the_names_of_streams_choose_their_topics() -> None:
-    from hortus.kafka.topics import StreamChoice
+    from hortus.flow.kafka.topics import StreamChoice
 
     names = TopicNames()
     assert names.chosen(StreamChoice.RAW) == ("raw", "hortus-dead-letter")

@@ -11,12 +11,12 @@ from kafka_cluster import PASSWORD, USERNAME, KafkaCluster
 from kafka_world import Topics
 from typer.testing import CliRunner, Result
 
-from hortus.cli import app
-from hortus.errors import OperationalError, UsageError
-from hortus.kafka.administration import KafkaAdministration, judge
-from hortus.kafka.connection import KafkaUnreachable, bootstrap_servers, kafka_connection
-from hortus.kafka.topics import LARGEST_RECORD_BYTES, TopicPlan
-from hortus.settings import Settings, read_settings
+from hortus.app.command_line.main import app
+from hortus.base.errors import OperationalError, UsageError
+from hortus.base.settings import Settings, read_settings
+from hortus.flow.kafka.administration import KafkaAdministration, judge
+from hortus.flow.kafka.connection import KafkaUnreachable, bootstrap_servers, kafka_connection
+from hortus.flow.kafka.topics import LARGEST_RECORD_BYTES, TopicPlan
 from programs import free_port
 
 

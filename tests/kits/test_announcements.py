@@ -7,8 +7,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from hortus.database import listening
-from hortus.kits.announcements import follow_announcements
+from hortus.base.database import listening
+from hortus.domain.kits.announcements import follow_announcements
 from waiting import PATIENCE_SECONDS
 
 

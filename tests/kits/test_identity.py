@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.kits.identity import (
+from hortus.domain.kits.identity import (
     hash_password,
     is_serial,
     make_password,

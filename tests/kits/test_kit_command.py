@@ -9,7 +9,7 @@ import sys
 
 import asyncpg
 
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.url import DatabaseUrl
 from waiting import PATIENCE_SECONDS
 
 

@@ -14,14 +14,14 @@ import httpx
 import pytest
 from sqlalchemy import insert, text
 
-from hortus.accounts.api_keys import Scope, make_key
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import User, create_user
-from hortus.accounts.tables import UserRow
-from hortus.accounts.tokens import Tokens
-from hortus.live.jsonrpc import ErrorCode
-from hortus.live.limits import LiveLimits
-from hortus.plantkeeper.accounts import delete_account
+from hortus.domain.accounts.api_keys import Scope, make_key
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import User, create_user
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.tokens import Tokens
+from hortus.http.live.jsonrpc import ErrorCode
+from hortus.http.live.limits import LiveLimits
+from hortus.http.plantkeeper.accounts import delete_account
 from live_world import Client, LiveKit, LiveWorld, live_world
 from waiting import PATIENCE_SECONDS
 

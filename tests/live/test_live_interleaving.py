@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hortus.live import hub as hub_module
+from hortus.http.live import hub as hub_module
 from live_world import Client, LiveKit, LiveWorld, insert_reading, live_world
 from waiting import PATIENCE_SECONDS
 

@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from hortus.accounts.tokens import Tokens
-from hortus.ingest.store import LIVE_CHANNEL
-from hortus.live.jsonrpc import ErrorCode
-from hortus.live.limits import LiveLimits
-from hortus.web import server
+from hortus.domain.accounts.tokens import Tokens
+from hortus.flow.ingest.store import LIVE_CHANNEL
+from hortus.http.live.jsonrpc import ErrorCode
+from hortus.http.live.limits import LiveLimits
+from hortus.http.server import server
 from live_world import Client, LiveKit, LiveWorld, live_world
 from waiting import PATIENCE_SECONDS
 

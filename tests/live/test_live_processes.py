@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.live import hub as hub_module
-from hortus.live.jsonrpc import ErrorCode
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.http.live import hub as hub_module
+from hortus.http.live.jsonrpc import ErrorCode
 from ingest_world import World
 from live_world import Client, LiveWorld, live_world
 from web_process import WebProcess, web_process

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from hortus.api.rate_limits import Allowance, Allowances
-from hortus.live.jsonrpc import ErrorCode, RpcError, parse_request
+from hortus.http.access.rate_limits import Allowance, Allowances
+from hortus.http.live.jsonrpc import ErrorCode, RpcError, parse_request
 from live_world import LiveWorld, live_world
 from waiting import PATIENCE_SECONDS
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
-from hortus.alerts.announcements import announce as announce_alert
-from hortus.presence.store import announce_changes, note_connections
+from hortus.domain.alerts.announcements import announce as announce_alert
+from hortus.domain.presence.store import announce_changes, note_connections
 from live_world import LiveWorld
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest import media_lane
-from hortus.ingest.media_lane import MediaLane
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.media.objects import MediaObjects
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.ingest import media_lane
+from hortus.flow.ingest.media_lane import MediaLane
+from hortus.flow.ingest.pipeline import IngestPipeline
 
 
 def die() -> None:

@@ -12,15 +12,15 @@ from typing import Any
 
 import asyncpg
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.media_lane import MediaLane, MediaLimits
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects
-from hortus.wire.codec import encode_media
-from hortus.wire.messages import Media
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.ingest.media_lane import MediaLane, MediaLimits
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.protocol.wire.codec import encode_media
+from hortus.protocol.wire.messages import Media
 from ingest_world import RecordingSource, World, now_ms
 from waiting import PATIENCE_SECONDS
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hortus.web.server import bind, serving
+from hortus.http.server.server import bind, serving
 
 
 @dataclass

@@ -13,9 +13,9 @@ import pytest
 from media_world import MediaWorld
 from typer.testing import CliRunner
 
-from hortus.errors import HortusError, UsageError
-from hortus.media import cli
-from hortus.media.keys import ObjectKey
+from hortus.app.command_line import media as cli
+from hortus.base.errors import HortusError, UsageError
+from hortus.domain.media.keys import ObjectKey
 
 
 @pytest.fixture

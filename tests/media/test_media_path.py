@@ -13,9 +13,9 @@ import pytest
 from media_world import MediaWorld, storing_media
 from obstore.store import MemoryStore
 
-from hortus.ingest.media_lane import MediaLimits
-from hortus.measurements.reasons import Reason
-from hortus.media.objects import MediaObjects, ObjectStoreNotAnswering
+from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
+from hortus.flow.ingest.media_lane import MediaLimits
+from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
 
 
@@ -126,7 +126,7 @@ async def test_what_is_no_medium_is_set_aside(media: MediaWorld, payload: bytes,
 
 async def test_a_name_of_ten_kilobytes_is_set_aside(media: MediaWorld) -> None:
     # The codec does not let one be written, so another encoder's message is made: a longer name in its place.
-    from hortus.wire.schema import root
+    from hortus.protocol.wire.schema import root
 
     builder = root("Media").new_message()
     for name, value in {**media.fields(), "name": "n" * 10_240}.items():
@@ -217,8 +217,8 @@ async def test_transports_of_media_are_held_by_bytes_and_by_number(world: World,
 async def test_without_a_place_media_wait_in_quarantine_and_are_stored_by_a_replay(
     world: World, tmp_path: Path
 ) -> None:
-    from hortus.quarantine.replay import ReplayResult, replay
-    from hortus.quarantine.store import QuarantineFilter, quarantine_ids
+    from hortus.flow.quarantine.replay import ReplayResult, replay
+    from hortus.flow.quarantine.store import QuarantineFilter, quarantine_ids
 
     async with storing_media(world, tmp_path) as media:
         fields = media.fields()

@@ -12,13 +12,13 @@ import pytest
 from media_world import storing_media
 from s3_service import s3_service
 
-from hortus.media.deletion import delete_some_objects
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
-from hortus.media.place import media_of_command, open_media_objects
-from hortus.media.store import delete_medium
-from hortus.media.sweep import check_rows, sweep_objects
-from hortus.settings import InvalidSettings, Settings, read_settings
+from hortus.base.settings import InvalidSettings, Settings, read_settings
+from hortus.domain.media.deletion import delete_some_objects
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaObjects, ObjectMissing, ObjectStoreNotAnswering
+from hortus.domain.media.place import media_of_command, open_media_objects
+from hortus.domain.media.store import delete_medium
+from hortus.domain.media.sweep import check_rows, sweep_objects
 from ingest_world import World
 
 ACCOUNT = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something"}
@@ -67,7 +67,7 @@ def test_the_settings_say_where(
 def test_a_place_that_cannot_be_meant_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], words: str
 ) -> None:
-    from hortus.errors import HortusError
+    from hortus.base.errors import HortusError
 
     with pytest.raises(HortusError, match=words):
         open_media_objects(settings(monkeypatch, **variables), tmp_path)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.media.delivery import disposition
-from hortus.media.keys import ObjectKey, parse_key
-from hortus.media.ranges import RangeNotSatisfiable, Version, is_known, wanted_range
-from hortus.media.rules import MetadataNotJson, clean_metadata, clean_name, clean_type
+from hortus.domain.media.keys import ObjectKey, parse_key
+from hortus.domain.media.rules import MetadataNotJson, clean_metadata, clean_name, clean_type
+from hortus.http.conventions.media_delivery import disposition
+from hortus.http.conventions.ranges import RangeNotSatisfiable, Version, is_known, wanted_range
 
 ID = uuid.UUID("123e4567-e89b-42d3-a456-426614174000")
 VERSION = Version(size=100, etag='"abc"', modified_at=datetime(2026, 11, 22, 12, 0, 0, 500_000, tzinfo=UTC))

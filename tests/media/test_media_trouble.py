@@ -15,15 +15,15 @@ from media_world import MediaWorld, storing_media
 from s3_service import S3Service, s3_service
 from test_thumbnails import picture, thumbnail_rows
 
-from hortus.media.deletion import delete_some_objects
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaPlaceMissing, ObjectMissing, ObjectStoreNotAnswering
-from hortus.media.place import open_media_objects
-from hortus.media.retries import note_of, pause_after
-from hortus.media.store import delete_medium
-from hortus.media.sweep import SAFE_AGE, check_rows, sweep_objects
-from hortus.media.thumbnails import make_some_thumbnails
-from hortus.settings import read_settings
+from hortus.base.settings import read_settings
+from hortus.domain.media.deletion import delete_some_objects
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaPlaceMissing, ObjectMissing, ObjectStoreNotAnswering
+from hortus.domain.media.place import open_media_objects
+from hortus.domain.media.retries import note_of, pause_after
+from hortus.domain.media.store import delete_medium
+from hortus.domain.media.sweep import SAFE_AGE, check_rows, sweep_objects
+from hortus.domain.media.thumbnails import make_some_thumbnails
 from ingest_world import World
 from waiting import until
 
@@ -140,7 +140,7 @@ async def test_an_object_that_the_store_does_not_delete_holds_up_no_others_and_i
 async def test_more_refused_objects_than_are_tried_at_once_do_not_hold_up_the_next(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.media.deletion._AT_ONCE", 2)
+    monkeypatch.setattr("hortus.domain.media.deletion._AT_ONCE", 2)
     media = bucket.media
     *refused, last = [await bucket.add() for _ in range(6)]
     for key in (*refused, last):
@@ -185,7 +185,7 @@ async def test_the_operator_is_told_once_and_not_with_each_request(
     for _ in range(3):
         with pytest.raises(MediaPlaceMissing):
             await place.media.objects.size_of(ObjectKey("k-1", uuid.uuid4()))
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "hortus.media.objects"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "hortus.domain.media.objects"]
     assert "HORTUS_MEDIA_URL" in line
     assert place.media.objects.description in line
     place.bring_back()

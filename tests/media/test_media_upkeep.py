@@ -15,12 +15,12 @@ import pytest
 from media_world import MediaWorld, storing_media
 from sqlalchemy import text
 
-from hortus.kits.store import KitStore
-from hortus.media.deletion import delete_some_objects
-from hortus.media.keys import ObjectKey
-from hortus.media.store import delete_medium
-from hortus.media.sweep import SAFE_AGE, check_rows, sweep_objects
-from hortus.media.thinning import ThinningPolicy, thin
+from hortus.domain.kits.store import KitStore
+from hortus.domain.media.deletion import delete_some_objects
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.store import delete_medium
+from hortus.domain.media.sweep import SAFE_AGE, check_rows, sweep_objects
+from hortus.domain.media.thinning import ThinningPolicy, thin
 from ingest_world import World
 from waiting import PATIENCE_SECONDS
 

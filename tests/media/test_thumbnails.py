@@ -14,9 +14,9 @@ import pytest
 from media_world import MediaWorld
 from PIL import Image
 
-from hortus.media.keys import ObjectKey
-from hortus.media.thumbnailer import Unsuitable, thumbnail_of
-from hortus.media.thumbnails import make_some_thumbnails
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.thumbnailer import Unsuitable, thumbnail_of
+from hortus.domain.media.thumbnails import make_some_thumbnails
 
 
 def picture(

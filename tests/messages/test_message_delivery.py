@@ -14,23 +14,30 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.accounts.tables import UserRow
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.kits.members import add_member
-from hortus.kits.store import KitStore, NewKit
-from hortus.messages.access import MessageAccess
-from hortus.messages.delivery import DeliveryLimits, MessageDelivery
-from hortus.messages.mail import MailDelivery
-from hortus.messages.mail_account import MailAccount, Security, mail_account
-from hortus.messages.outcome import Letter, NotDelivered
-from hortus.messages.queue import NewMessage, NothingToRetry, list_messages, put_in, retry, take_due
-from hortus.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
-from hortus.messages.sealing import Seal
-from hortus.messages.services import ServicePolicy
-from hortus.messages.tables import Kind, Transport
-from hortus.settings import read_settings
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import read_settings
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.kits.members import add_member
+from hortus.domain.kits.store import KitStore, NewKit
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.delivery import DeliveryLimits, MessageDelivery
+from hortus.domain.messages.mail import MailDelivery
+from hortus.domain.messages.mail_account import MailAccount, Security, mail_account
+from hortus.domain.messages.outcome import Letter, NotDelivered
+from hortus.domain.messages.queue import (
+    NewMessage,
+    NothingToRetry,
+    list_messages,
+    put_in,
+    retry,
+    take_due,
+)
+from hortus.domain.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.messages.services import ServicePolicy
+from hortus.domain.messages.tables import Kind, Transport
 from mail_server import MailServer, mail_server, text_of
 from waiting import until
 

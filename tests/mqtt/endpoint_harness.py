@@ -7,9 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from hortus.intake import Source
-from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint
-from hortus.mqtt.packets import (
+from hortus.base.intake import Source
+from hortus.protocol.mqtt.endpoint import (
+    EndpointLimits,
+    Identity,
+    IdentityKind,
+    Listener,
+    MqttEndpoint,
+)
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     Connack,
     Connect,

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from hortus.intake import Source
-from hortus.mqtt.client import (
+from hortus.base.intake import Source
+from hortus.protocol.mqtt.client import (
     BrokerAddress,
     BrokerUnreachableError,
     ClientLimits,
@@ -19,7 +19,7 @@ from hortus.mqtt.client import (
     MqttClient,
     PublishRefusedError,
 )
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_5,
     Connack,
     Connect,

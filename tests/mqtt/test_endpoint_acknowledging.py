@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, running
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_5,
     Pingreq,
     Pingresp,

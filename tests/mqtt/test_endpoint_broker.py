@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from endpoint_harness import SERVER, PacketClient, Setup, running
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1,
     MQTT_3_1_1,
     MQTT_5,

@@ -25,8 +25,8 @@ from endpoint_harness import (
     running,
 )
 
-from hortus.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
-from hortus.mqtt.packets import Connect, Publish, encode
+from hortus.protocol.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
+from hortus.protocol.mqtt.packets import Connect, Publish, encode
 from waiting import PATIENCE_SECONDS, until
 
 VERSIONS = ["mqttv31", "mqttv311", "mqttv5"]

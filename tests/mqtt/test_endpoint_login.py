@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from endpoint_harness import KIT, RAW, SERVER, PacketClient, running
 
-from hortus.errors import OperationalError
-from hortus.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
-from hortus.mqtt.endpoint.logins import FailedLogins
-from hortus.mqtt.packets import (
+from hortus.base.errors import OperationalError
+from hortus.protocol.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
+from hortus.protocol.mqtt.endpoint.logins import FailedLogins
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1,
     MQTT_3_1_1,
     MQTT_5,

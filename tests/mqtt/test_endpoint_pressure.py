@@ -8,8 +8,8 @@ import random
 import pytest
 from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, running
 
-from hortus.mqtt.endpoint.uploads import Uploads
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.endpoint.uploads import Uploads
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     MQTT_5,
     Connack,

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, running
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1,
     MQTT_3_1_1,
     MQTT_5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from endpoint_harness import KIT, OTHER_KIT, RAW, SERVER, PacketClient, running
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     MQTT_5,
     Connack,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     MQTT_5,
     MqttProtocolError,

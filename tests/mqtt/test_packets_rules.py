@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1,
     MQTT_3_1_1,
     MQTT_5,

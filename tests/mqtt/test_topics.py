@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hortus.mqtt.topics import (
+from hortus.protocol.mqtt.topics import (
     Channel,
     KitTopic,
     SharedFilter,

@@ -12,18 +12,18 @@ from typing import Any
 import httpx
 from sqlalchemy import insert, text
 
-from hortus.accounts.tables import UserRow
-from hortus.accounts.tokens import Tokens
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.gateway.gateways import add_gateway
-from hortus.gateway.limits import Network
-from hortus.plantkeeper.app import create_plantkeeper_api
-from hortus.plantkeeper.parts import PlantKeeperParts
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serving
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.tokens import Tokens
+from hortus.flow.gateway.gateways import add_gateway
+from hortus.flow.gateway.limits import Network
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.api.app import create_api
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.plantkeeper.app import create_plantkeeper_api
+from hortus.http.plantkeeper.parts import PlantKeeperParts
+from hortus.http.server.server import bind, serving
 from ingest_world import World
 from waiting import PATIENCE_SECONDS
 

@@ -20,11 +20,11 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.routing import Route
 
-from hortus.api.parts import ApiParts, Services
-from hortus.api.rate_limits import Allowance, Allowances
-from hortus.plantkeeper.app import create_plantkeeper_api
-from hortus.plantkeeper.documentation import document
-from hortus.plantkeeper.parts import PlantKeeperParts
+from hortus.http.access.rate_limits import Allowance, Allowances
+from hortus.http.access.services import ApiParts, Services
+from hortus.http.plantkeeper.app import create_plantkeeper_api
+from hortus.http.plantkeeper.documentation import document
+from hortus.http.plantkeeper.parts import PlantKeeperParts
 from ingest_fixtures import running_world
 
 # Not `unsupported_method`: the original answers another method with 404, and so do we.

@@ -17,15 +17,20 @@ import pytest
 import requests
 from plantkeeper_world import PlantKeeper, serve_plantkeeper
 
-from hortus.gateway.backoff import Patience
-from hortus.gateway.limits import AdmissionRules, Rate
-from hortus.gateway.newest_forwarding import NewestForwarder
-from hortus.gateway.plantkeeper import PlantKeeperTarget
-from hortus.gateway.service import GatewayLimits, MakeForwarder, running_gateway, to_local_installation
-from hortus.gateway.spool import SPOOL_NAME, Spool
-from hortus.gateway.spool_file import SpoolFile
-from hortus.gateway.transport import TargetAddress, TargetClient
-from hortus.web.server import bind
+from hortus.flow.gateway.backoff import Patience
+from hortus.flow.gateway.limits import AdmissionRules, Rate
+from hortus.flow.gateway.newest_forwarding import NewestForwarder
+from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
+from hortus.flow.gateway.service import (
+    GatewayLimits,
+    MakeForwarder,
+    running_gateway,
+    to_local_installation,
+)
+from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool_file import SpoolFile
+from hortus.flow.gateway.transport import TargetAddress, TargetClient
+from hortus.http.server.server import bind
 from waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

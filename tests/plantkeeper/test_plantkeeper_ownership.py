@@ -9,8 +9,8 @@ import httpx
 import pytest
 from plantkeeper_world import MONSTERA, Gardener, PlantKeeper, assert_error, serve_plantkeeper
 
-from hortus.api.rate_limits import Allowance, Allowances
-from hortus.quotas import Quotas
+from hortus.base.quotas import Quotas
+from hortus.http.access.rate_limits import Allowance, Allowances
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.gateway.boards import register_board
-from hortus.gateway.gateways import add_gateway
-from hortus.gateway.receive import RECEIVE_PATH
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.gateway.boards import register_board
+from hortus.flow.gateway.gateways import add_gateway
+from hortus.http.api.gateway_readings import RECEIVE_PATH
 from waiting import PATIENCE_SECONDS
 from web_process import web_process
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.plants.built_in_species import load_species
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.plants.built_in_species import load_species
 
 RANGES = """
 SELECT s.id, s.name, q.physical_quantity, r.minimum, r.maximum

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.accounts.tables import UserRow
-from hortus.plants.links import (
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.plants.links import (
     AlreadyLinked,
     Link,
     Source,
@@ -20,10 +20,10 @@ from hortus.plants.links import (
     links_of_plants,
     unlink_plant,
 )
-from hortus.plants.overview import PlantOverview, overviews
-from hortus.plants.rules import InvalidPlant
-from hortus.plants.state import Condition, Range
-from hortus.plants.store import create_plant, find_plant, set_plant_range, unset_plant_range
+from hortus.domain.plants.overview import PlantOverview, overviews
+from hortus.domain.plants.rules import InvalidPlant
+from hortus.domain.plants.state import Condition, Range
+from hortus.domain.plants.store import create_plant, find_plant, set_plant_range, unset_plant_range
 from ingest_world import World, now_ms
 
 HOUR = timedelta(hours=1)

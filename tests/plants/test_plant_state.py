@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.plants.state import (
+from hortus.domain.plants.state import (
     Condition,
     QuantityState,
     Range,

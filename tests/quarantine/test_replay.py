@@ -8,10 +8,9 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from hortus.kits.identity import hash_password
-from hortus.measurements.reasons import Reason
-from hortus.quarantine.replay import ReplayResult, replay
-from hortus.quarantine.store import (
+from hortus.domain.kits.identity import hash_password
+from hortus.flow.quarantine.replay import ReplayResult, replay
+from hortus.flow.quarantine.store import (
     QuarantinedMessageNotFound,
     QuarantineFilter,
     list_quarantine,
@@ -19,6 +18,7 @@ from hortus.quarantine.store import (
     quarantine_ids,
     show_quarantined,
 )
+from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
 from waiting import PATIENCE_SECONDS
 

@@ -16,25 +16,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from hortus.accounts.tables import UserRow
-from hortus.accounts.tokens import Tokens
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
 from hortus.app.kit_transports import EndpointTransport
-from hortus.commands.watch import CommandWatch, follow_commands
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.intake import Source
-from hortus.kits.authenticator import KitAuthenticator
-from hortus.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
-from hortus.mqtt.endpoint import EndpointLimits, Identity, Listener, MqttEndpoint
-from hortus.presence.keeper import PresenceKeeper
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.intake import Source
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.kits.authenticator import KitAuthenticator
+from hortus.domain.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
+from hortus.domain.presence.keeper import PresenceKeeper
+from hortus.flow.commands.watch import CommandWatch, follow_commands
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.api.app import create_api
+from hortus.http.server.server import bind, serving
+from hortus.protocol.mqtt.endpoint import EndpointLimits, Identity, Listener, MqttEndpoint
 from hortus.simulator.kit import VirtualKit
 from hortus.simulator.link import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from hortus.simulator.rpc_faults import RpcFaultPlan, parse_rpc_faults
-from hortus.web.server import bind, serving
 from waiting import until
 
 TOKEN_KEY = b"a key of the tests that signs tokens"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rpc_world import RpcWorld
 
-from hortus.wire.codec import decode_media
+from hortus.protocol.wire.codec import decode_media
 from waiting import until
 
 

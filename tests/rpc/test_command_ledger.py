@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rpc_world import RpcWorld, make_person, serving_api
 
-from hortus.commands.store import MOST_WAITING
+from hortus.flow.commands.store import MOST_WAITING
 from waiting import until
 
 HEAT = {"method": "peripheralCommand", "peripheral": "Heater", "command": {"heat": 4}}

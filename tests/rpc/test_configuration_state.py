@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 from rpc_world import INTERVALS, PERIPHERALS, RpcWorld
 
-from hortus.database.partitions import ensure_partitions, months_ahead
-from hortus.kits.store import NewPeripheral, add_configuration
+from hortus.base.database.partitions import ensure_partitions, months_ahead
+from hortus.domain.kits.store import NewPeripheral, add_configuration
 from hortus.simulator.options import BootTimes
 from waiting import until
 

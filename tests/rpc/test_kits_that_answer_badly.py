@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from rpc_world import RpcWorld, rpc_world
 
-from hortus.kits.store import CreatedKit
-from hortus.mqtt.topics import Channel, KitTopic
-from hortus.simulator.answering import unreadable
-from hortus.wire.codec import encode_kit_rpc_response
-from hortus.wire.messages import (
+from hortus.domain.kits.store import CreatedKit
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.codec import encode_kit_rpc_response
+from hortus.protocol.wire.messages import (
     KitResult,
     KitRpcResponse,
     MethodNotFoundError,
@@ -23,6 +22,7 @@ from hortus.wire.messages import (
     UptimeResult,
     VersionResult,
 )
+from hortus.simulator.answering import unreadable
 from waiting import until
 
 

@@ -12,12 +12,16 @@ import pytest
 from rpc_world import RpcWorld
 from sqlalchemy.exc import IntegrityError
 
-from hortus.commands.command import Method, Question
-from hortus.commands.sending import claim
-from hortus.kits.store import CreatedKit, NewPeripheral
-from hortus.rpc.pacing import AT_ONCE
-from hortus.wire.codec import decode_kit_rpc_request, decode_server_rpc_response, encode_server_rpc_request
-from hortus.wire.messages import (
+from hortus.domain.kits.store import CreatedKit, NewPeripheral
+from hortus.flow.commands.command import Method, Question
+from hortus.flow.commands.sending import claim
+from hortus.flow.rpc.pacing import AT_ONCE
+from hortus.protocol.wire.codec import (
+    decode_kit_rpc_request,
+    decode_server_rpc_response,
+    encode_server_rpc_request,
+)
+from hortus.protocol.wire.messages import (
     ActiveConfigurationCall,
     ActiveConfigurationResult,
     MethodNotFoundError,

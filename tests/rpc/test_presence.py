@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 from rpc_world import RpcWorld, running_kit
 
-from hortus.kits.store import NewPeripheral
-from hortus.presence.judgement import Facts, Judgement, Listening, State, judge
-from hortus.presence.keeper import PresenceKeeper, watch_presence
-from hortus.presence.listening import keep_listening
-from hortus.presence.store import PRESENCE_CHANNEL
+from hortus.domain.kits.store import NewPeripheral
+from hortus.domain.presence.judgement import Facts, Judgement, Listening, State, judge
+from hortus.domain.presence.keeper import PresenceKeeper, watch_presence
+from hortus.domain.presence.listening import keep_listening
+from hortus.domain.presence.store import PRESENCE_CHANNEL
 from waiting import until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -18,9 +18,9 @@ from rpc_world import PERIPHERALS, TOKEN_KEY, make_person, running_kit
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.kits.store import CreatedKit, KitStore, NewKit, add_configuration
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.store import CreatedKit, KitStore, NewKit, add_configuration
 from hortus.simulator.rpc_faults import parse_rpc_faults
 from mosquitto_process import Mosquitto
 from programs import environment

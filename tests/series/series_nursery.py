@@ -11,21 +11,21 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.engine import open_engine
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.batch import ResolvedBatch
-from hortus.ingest.store import store_rows
-from hortus.kits.store import (
+from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.kits.store import (
     CreatedKit,
     CreatedPeripheral,
     KitStore,
     NewKit,
     add_standard_configuration,
 )
-from hortus.series.chart_store import Points, chart
-from hortus.series.charts import Span
-from hortus.series.store import find_series, series_of
+from hortus.domain.series.chart_store import Points, chart
+from hortus.domain.series.charts import Span
+from hortus.domain.series.store import find_series, series_of
+from hortus.flow.ingest.batch import ResolvedBatch
+from hortus.flow.ingest.store import store_rows
 
 START = datetime(2026, 3, 30, 20, tzinfo=UTC)
 """Some hours before the end of a day; the month ends a day later."""

@@ -25,11 +25,11 @@ from series_nursery import (
     rollups,
 )
 
-from hortus.database.engine import CONNECTION_FAILURES, open_engine
-from hortus.database.partitions import Month
-from hortus.database.url import DatabaseUrl
-from hortus.series.charts import Span
-from hortus.series.rollups import Backlog, roll_up, roll_up_some, touch_history
+from hortus.base.database.engine import CONNECTION_FAILURES, open_engine
+from hortus.base.database.partitions import Month
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.series.charts import Span
+from hortus.domain.series.rollups import Backlog, roll_up, roll_up_some, touch_history
 from waiting import PATIENCE_SECONDS
 
 HOUR_MS = 3_600_000
@@ -252,7 +252,7 @@ async def test_a_database_that_does_not_answer_ends_the_attempt_and_nothing_is_l
     nursery: Nursery, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await nursery.store(connection, [Reading(offset_ms=0, value=1.0)])
-    monkeypatch.setattr("hortus.series.rollups._LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("hortus.domain.series.rollups._LONGEST_SECONDS", 0.2)
     other, job = await nursery.connect(), await nursery.connect()
     async with other.transaction():
         await other.execute("LOCK TABLE series_hours")

@@ -10,17 +10,17 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from hortus.database.engine import open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.migrations.migrate import upgrade
 
 BEFORE_SERIES = "20261122_gateway_boards"
 
 
 def migrate_to_before_series(connection: Connection) -> None:
     configuration = Config()
-    configuration.set_main_option("script_location", str(resources.files("hortus.database") / "migrations"))
+    configuration.set_main_option("script_location", str(resources.files("hortus.flow.migrations")))
     configuration.attributes["connection"] = connection
     command.upgrade(configuration, BEFORE_SERIES)
 

@@ -6,9 +6,14 @@ import asyncio
 
 from sqlalchemy import select
 
-from hortus.kits.store import STANDARD_INTERVALS, NewPeripheral, add_configuration
-from hortus.series.store import ensure_series_of_kit, find_series, series_are_missing, series_of
-from hortus.series.tables import SeriesRow
+from hortus.domain.kits.store import STANDARD_INTERVALS, NewPeripheral, add_configuration
+from hortus.domain.series.store import (
+    ensure_series_of_kit,
+    find_series,
+    series_are_missing,
+    series_of,
+)
+from hortus.domain.series.tables import SeriesRow
 from ingest_world import World
 
 TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3

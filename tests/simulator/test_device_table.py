@@ -20,7 +20,7 @@ from hortus.simulator.layouts import KitLayout, demo_layouts
 from hortus.simulator.surroundings import Site
 
 DOCUMENT: dict[str, Any] = json.loads(
-    (resources.files("hortus.definitions") / "definitions.json").read_text("utf-8")
+    (resources.files("hortus.domain.definitions") / "definitions.json").read_text("utf-8")
 )
 # A board's peripherals are no drivers of a kit: they exist in readings only.
 DEFINITIONS: dict[str, Any] = {

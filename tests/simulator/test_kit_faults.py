@@ -12,15 +12,15 @@ from uuid import UUID
 import pytest
 from virtual_kit_helpers import BAROMETER_ID, PASSWORD, SERIAL, FakeBroker, running
 
-from hortus.errors import OperationalError
-from hortus.measurements.reasons import Reason
+from hortus.base.errors import OperationalError
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.codec import decode_raw_measurement
+from hortus.protocol.wire.errors import WireError
 from hortus.simulator.faults import USUAL_CHANCES, ClockError, Fault, FaultDice, UnknownFaultError, parse_faults
 from hortus.simulator.kit import VirtualKit
 from hortus.simulator.link import LinkSettings
 from hortus.simulator.options import KitCredentials, SimulatorOptions, SimulatorOptionsError
 from hortus.simulator.report import FileRecorder, KitCounts, ReadingKind, SentReading
-from hortus.wire.codec import decode_raw_measurement
-from hortus.wire.errors import WireError
 from waiting import until
 
 RAW = "measurement/raw"

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from PIL import Image
 
+from hortus.protocol.wire.codec import decode_kit_rpc_response
+from hortus.protocol.wire.errors import WireError
 from hortus.simulator.answering import unreadable
 from hortus.simulator.camera import next_picture
 from hortus.simulator.configuration import ScheduledPicture
@@ -15,8 +17,6 @@ from hortus.simulator.devices import DEVICES
 from hortus.simulator.faults import UnknownFaultError
 from hortus.simulator.pictures import Scene, draw
 from hortus.simulator.rpc_faults import USUAL_CHANCE, RpcFault, RpcFaultDice, RpcFaultPlan, parse_rpc_faults
-from hortus.wire.codec import decode_kit_rpc_response
-from hortus.wire.errors import WireError
 
 KINDS = sorted({kind for device in DEVICES for kind in device.pictures})
 SCENE = Scene(light_lux=900, plants=0.8, seed=5)

@@ -10,11 +10,19 @@ from dataclasses import replace
 import pytest
 from virtual_kit_helpers import PASSWORD, SERIAL, STANDARD, FakeBroker, configuration, running
 
-from hortus.mqtt.packets import Connect, Disconnect, Pingreq, Publish, Pubrel, Subscribe, Subscription
+from hortus.protocol.mqtt.packets import (
+    Connect,
+    Disconnect,
+    Pingreq,
+    Publish,
+    Pubrel,
+    Subscribe,
+    Subscription,
+)
+from hortus.protocol.wire.codec import decode_aggregate_measurement
 from hortus.simulator.kit import VirtualKit
 from hortus.simulator.link import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
-from hortus.wire.codec import decode_aggregate_measurement
 from waiting import until
 
 AGGREGATE = "measurement/aggregate"

@@ -13,12 +13,8 @@ from pathlib import Path
 
 from virtual_kit_helpers import BAROMETER_ID, PASSWORD, SERIAL, STANDARD, ScriptedServer, mosquitto, running
 
-from hortus.simulator.fleet import Fleet
-from hortus.simulator.kit import VirtualKit
-from hortus.simulator.link import LinkSettings
-from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
-from hortus.wire.codec import decode_aggregate_measurement, decode_raw_measurement
-from hortus.wire.messages import (
+from hortus.protocol.wire.codec import decode_aggregate_measurement, decode_raw_measurement
+from hortus.protocol.wire.messages import (
     ActiveConfigurationCall,
     KitCall,
     KitResult,
@@ -36,7 +32,15 @@ from hortus.wire.messages import (
     VersionCall,
     VersionResult,
 )
-from hortus.wire.rpc_codec import decode_kit_rpc_response, decode_server_rpc_request, encode_kit_rpc_request
+from hortus.protocol.wire.rpc_codec import (
+    decode_kit_rpc_response,
+    decode_server_rpc_request,
+    encode_kit_rpc_request,
+)
+from hortus.simulator.fleet import Fleet
+from hortus.simulator.kit import VirtualKit
+from hortus.simulator.link import LinkSettings
+from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from programs import free_port
 from waiting import until
 

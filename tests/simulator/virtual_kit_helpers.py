@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiomqtt
 
-from hortus.mqtt.packets import (
+from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     Connack,
     Connect,
@@ -29,15 +29,15 @@ from hortus.mqtt.packets import (
     Subscribe,
     encode,
 )
-from hortus.simulator.devices import DEVICES
-from hortus.wire.messages import (
+from hortus.protocol.wire.messages import (
     ActiveConfigurationCall,
     ActiveConfigurationResult,
     QuantityTypesCall,
     QuantityTypesResult,
     ServerRpcResponse,
 )
-from hortus.wire.rpc_codec import decode_server_rpc_request, encode_server_rpc_response
+from hortus.protocol.wire.rpc_codec import decode_server_rpc_request, encode_server_rpc_response
+from hortus.simulator.devices import DEVICES
 from waiting import until
 
 SERIAL = "k-3b4c-6d7f-8g9h"

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from typer.main import get_command
 
-from hortus.cli import app
-from hortus.command_line import console
-from hortus.database.url import DatabaseUrl
+from hortus.app.command_line.main import app
+from hortus.app.command_line.terminal import console
+from hortus.base.database.url import DatabaseUrl
 
 # Clears the screen, sets the title, turns the direction of text, and begins a line of its own.
 EVIL = "\x1b[2J\x1b]0;x\x07\x9b31m\u202ecigam\nReason: none"

@@ -8,7 +8,7 @@ import logging
 import pytest
 from rich.table import Table
 
-from hortus.command_line import OneLineFormatter, Terminal, print_json
+from hortus.app.command_line.terminal import OneLineFormatter, Terminal, print_json
 
 
 def printed(*things: object, lines: bool = False) -> str:
@@ -41,7 +41,7 @@ def test_json_for_programs_holds_nothing_that_a_terminal_obeys(capsys: pytest.Ca
 
 def formatted(message: str, *values: object, error: Exception | None = None) -> list[str]:
     exc_info = None if error is None else (type(error), error, error.__traceback__)
-    record = logging.LogRecord("hortus.mqtt", logging.INFO, __file__, 1, message, values, exc_info)
+    record = logging.LogRecord("hortus.protocol.mqtt", logging.INFO, __file__, 1, message, values, exc_info)
     return OneLineFormatter().format(record).split("\n")
 
 

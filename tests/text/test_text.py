@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.text import fault_of_line, fault_of_lines, fault_of_name, shown, shown_json, shown_lines
+from hortus.base.text import (
+    fault_of_line,
+    fault_of_lines,
+    fault_of_name,
+    shown,
+    shown_json,
+    shown_lines,
+)
 
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 OBEYED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{TURNING}]")

@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import CHROMIUM, PATIENCE_MS
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
 
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -48,7 +48,7 @@ FROM peripherals WHERE id = :peripheral
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """The database of a starved machine may take longer to tell than a page waits for it."""
-    monkeypatch.setattr("hortus.web.backlog._ANSWER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("hortus.http.monitoring.backlog._ANSWER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def monotonic(monkeypatch):
     """The stopwatch of the backlog, set by the test."""
     moment = [1000.0]
     # In place of the module there, as the event loop goes by the real one.
-    monkeypatch.setattr("hortus.web.backlog.time", SimpleNamespace(monotonic=lambda: moment[0]))
+    monkeypatch.setattr("hortus.http.monitoring.backlog.time", SimpleNamespace(monotonic=lambda: moment[0]))
     return moment
 
 
@@ -170,7 +170,7 @@ async def test_rollups_are_overdue_while_they_do_not_become_fewer(busy, monotoni
 
 
 async def test_a_very_long_queue_is_counted_up_to_a_bound(own_engine, monkeypatch):
-    monkeypatch.setattr("hortus.web.backlog.MOST_COUNTED", 5)
+    monkeypatch.setattr("hortus.http.monitoring.backlog.MOST_COUNTED", 5)
     async with own_engine.begin() as connection:
         await connection.execute(text(_HOURS))
         for _ in range(8):
@@ -182,7 +182,7 @@ async def test_a_very_long_queue_is_counted_up_to_a_bound(own_engine, monkeypatc
 
 
 async def test_a_database_that_does_not_tell_leaves_all_other_figures(own_engine, monkeypatch):
-    monkeypatch.setattr("hortus.web.backlog._ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("hortus.http.monitoring.backlog._ANSWER_SECONDS", 0.1)
     async with own_engine.begin() as connection:
         await connection.execute(text("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE"))
         async with client_of(own_engine) as client:

@@ -16,14 +16,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from web_helpers import PASSWORD, client_of, log_in, make_user
 
-from hortus.accounts.password_resets import ResetMailer
-from hortus.database.url import DatabaseUrl
-from hortus.messages.access import MessageAccess
-from hortus.messages.delivery import MessageDelivery
-from hortus.messages.reset_mail import QueuedResetMailer
-from hortus.messages.sealing import Seal
-from hortus.text import shown_lines
-from hortus.web.database_access import DatabaseNotAnswering
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.text import shown_lines
+from hortus.domain.accounts.password_resets import ResetMailer
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.delivery import MessageDelivery
+from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.domain.messages.sealing import Seal
+from hortus.http.server.database_access import DatabaseNotAnswering
 from mail_server import MailServer, mail_server, text_of
 from waiting import until
 

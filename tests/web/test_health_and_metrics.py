@@ -7,10 +7,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from web_helpers import client_of, log_in, make_user
 
-from hortus.database.engine import open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.metrics import IngestMetrics
-from hortus.mqtt.endpoint.counters import EndpointCounters
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Flow:
 def monotonic(monkeypatch):
     """The stopwatch of the health watch, set by the test."""
     moment = [1000.0]
-    monkeypatch.setattr("hortus.web.health.time.monotonic", lambda: moment[0])
+    monkeypatch.setattr("hortus.http.monitoring.health.time.monotonic", lambda: moment[0])
     return moment
 
 

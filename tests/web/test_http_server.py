@@ -8,9 +8,9 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from hortus.errors import OperationalError
-from hortus.web import connections, server
-from hortus.web.server import STOP_SECONDS, bind, serving
+from hortus.base.errors import OperationalError
+from hortus.http.server import connections, server
+from hortus.http.server.server import STOP_SECONDS, bind, serving
 from waiting import PATIENCE_SECONDS
 
 
@@ -62,7 +62,7 @@ def test_an_address_that_is_not_ours_is_one_clear_sentence(host, monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     if host != "192.0.2.1":
-        monkeypatch.setattr("hortus.web.server.socket.getaddrinfo", refuse)
+        monkeypatch.setattr("hortus.http.server.server.socket.getaddrinfo", refuse)
     with pytest.raises(
         OperationalError, match=r"is not an address of this machine; choose another with --host\.$"
     ):

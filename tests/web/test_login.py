@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 from web_helpers import PASSWORD, client_of, log_in, make_user
 
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import set_password
-from hortus.web.attempts import ATTEMPTS_PER_ADDRESS, ATTEMPTS_PER_USER, LoginAttempts
-from hortus.web.sessions import COOKIE
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import set_password
+from hortus.http.access.sessions import COOKIE
+from hortus.http.pages.attempts import ATTEMPTS_PER_ADDRESS, ATTEMPTS_PER_USER, LoginAttempts
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hortus.ledger.store import LedgerCounts
-from hortus.measurements.reasons import Reason
-from hortus.web import wording
-from hortus.web.answers import SharedAnswers
-from hortus.web.sparkline import HEIGHT, WIDTH, polylines
-from hortus.web.status import explanation_of
+from hortus.domain.ledger.store import LedgerCounts
+from hortus.http.pages import wording
+from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
+from hortus.http.pages.status import explanation_of
+from hortus.http.server.answers import SharedAnswers
+from hortus.protocol.reasons import Reason
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

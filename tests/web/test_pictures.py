@@ -14,10 +14,10 @@ from PIL import Image
 from sqlalchemy import text
 from web_helpers import SECRET_KEY, log_in, make_kit, make_member, make_user
 
-from hortus.media.keys import ObjectKey
-from hortus.media.objects import MediaObjects
-from hortus.media.thumbnailer import thumbnail_of
-from hortus.web.app import WebDependencies, create_app
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import MediaObjects
+from hortus.domain.media.thumbnailer import thumbnail_of
+from hortus.http.app import WebDependencies, create_app
 
 
 def picture() -> bytes:

@@ -11,11 +11,11 @@ from PIL import Image
 from sqlalchemy import insert, text
 from web_helpers import PASSWORD, MadeKit, add_readings, client_of, log_in, make_kit, make_member, make_user
 
-from hortus.alerts.tables import AlertRow
-from hortus.plants.links import Source, link_plant
-from hortus.plants.photos import prepare_photo, put_photo
-from hortus.plants.store import create_plant
-from hortus.web.requests import local_path
+from hortus.domain.alerts.tables import AlertRow
+from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.photos import prepare_photo, put_photo
+from hortus.domain.plants.store import create_plant
+from hortus.http.pages.requests import local_path
 
 MONSTERA, TEMPERATURE = 1, 1
 ABSENT = 2_000_000_000

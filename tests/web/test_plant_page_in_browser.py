@@ -18,8 +18,8 @@ from web_helpers import (
     site_of,
 )
 
-from hortus.plants.links import Source, link_plant
-from hortus.plants.store import create_plant
+from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.store import create_plant
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import text
 from web_helpers import PASSWORD, SECRET_KEY, client_of
 
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.url import DatabaseUrl
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.database_access import DatabaseNotAnswering, database_failures_translated
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.flow.migrations.migrate import upgrade
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
 
 PROTECTION = {
     "x-content-type-options": "nosniff",

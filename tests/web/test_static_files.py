@@ -6,7 +6,7 @@ from importlib import resources
 
 from web_helpers import client_of, make_kit
 
-VENDOR = resources.files("hortus.web") / "static" / "vendor"
+VENDOR = resources.files("hortus.http.pages") / "static" / "vendor"
 
 
 def test_scripts_of_others_are_unchanged_and_named_with_version_and_licence():

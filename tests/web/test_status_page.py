@@ -15,11 +15,11 @@ from web_helpers import (
     make_user,
 )
 
-from hortus.accounts.store import User
-from hortus.kits.store import add_standard_configuration
-from hortus.presence.judgement import State
-from hortus.web.status_store import KITS_PER_PAGE, StatusReader
-from hortus.web.viewer import ANONYMOUS, Viewer
+from hortus.domain.accounts.store import User
+from hortus.domain.kits.store import add_standard_configuration
+from hortus.domain.presence.judgement import State
+from hortus.http.access.viewer import ANONYMOUS, Viewer
+from hortus.http.pages.status_store import KITS_PER_PAGE, StatusReader
 
 ADMIN = Viewer(user=User(id=0, username="root", display_name="root", is_admin=True, password_stamp=""))
 

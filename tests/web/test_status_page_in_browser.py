@@ -20,8 +20,8 @@ from web_helpers import (
     site_of,
 )
 
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serving
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.server.server import bind, serving
 from programs import free_port
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")

@@ -13,9 +13,9 @@ import httptools
 import pytest
 import uvicorn
 
-from hortus.web import server
-from hortus.web.connections import BoundedHttpProtocol
-from hortus.web.websockets import LiveWebSocketProtocol
+from hortus.http.server import server
+from hortus.http.server.connections import BoundedHttpProtocol
+from hortus.http.server.websockets import LiveWebSocketProtocol
 
 SUBCLASSES = [BoundedHttpProtocol, LiveWebSocketProtocol, server._Server]
 

@@ -14,14 +14,14 @@ import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import User, create_user
-from hortus.database.engine import connector
-from hortus.database.partitions import Month, ensure_partitions, months_ahead
-from hortus.database.url import DatabaseUrl
-from hortus.kits.store import CreatedPeripheral, KitStore, NewKit, add_standard_configuration
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serving
+from hortus.base.database.engine import connector
+from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
+from hortus.base.database.url import DatabaseUrl
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import User, create_user
+from hortus.domain.kits.store import CreatedPeripheral, KitStore, NewKit, add_standard_configuration
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.server.server import bind, serving
 from waiting import PATIENCE_SECONDS
 
 PASSWORD = "a rose is a rose"

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_samples import MEDIA
 
-from hortus.measurements.reasons import Reason
-from hortus.wire.codec import decode_media, encode_media
-from hortus.wire.errors import WireError
-from hortus.wire.media_layout import PIECE_BYTES, open_large_media
-from hortus.wire.messages import Media
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.codec import decode_media, encode_media
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.media_layout import PIECE_BYTES, open_large_media
+from hortus.protocol.wire.messages import Media
 
 PICTURE = Media(
     id=bytes(range(16)),

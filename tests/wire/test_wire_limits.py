@@ -8,12 +8,12 @@ import psutil
 import pytest
 from wire_samples import KINDS, VALID
 
-from hortus.measurements.reasons import Reason
-from hortus.wire import codec, limits
-from hortus.wire import messages as m
-from hortus.wire.errors import WireError
-from hortus.wire.framing import BrokenFraming, read_segment_table
-from hortus.wire.schema import root
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire import codec, limits
+from hortus.protocol.wire import messages as m
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.framing import BrokenFraming, read_segment_table
+from hortus.protocol.wire.schema import root
 
 MEBIBYTE = 1024 * 1024
 RAW = m.RawMeasurement(id=bytes(range(16)), datetime_ms=1, peripheral=1, quantity_type=1, value=1.0)

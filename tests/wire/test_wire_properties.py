@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_samples import KINDS, RAW, VALID_PAYLOADS, mutated
 
-from hortus.wire.codec import decode_any_layout, encode_raw_measurement
-from hortus.wire.errors import WireError
-from hortus.wire.messages import RawMeasurement
-from hortus.wire.raw_layout import decode_usual_layout, decode_usual_words
+from hortus.protocol.wire.codec import decode_any_layout, encode_raw_measurement
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.messages import RawMeasurement
+from hortus.protocol.wire.raw_layout import decode_usual_layout, decode_usual_words
 
 RAW_PAYLOADS = [payload for root, payload in VALID_PAYLOADS if root == "RawMeasurement"]
 VALUE_OR_OUR_ERROR = settings(max_examples=300, deadline=None)

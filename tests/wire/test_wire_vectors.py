@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from wire_samples import KINDS, MALFORMED, VALID, value_of
 
-from hortus.measurements.reasons import Reason
-from hortus.wire import messages as m
-from hortus.wire.errors import WireError
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire import messages as m
+from hortus.protocol.wire.errors import WireError
 
 # Of the malformed vectors: those that the codec refuses, and those that decode because their fault only shows
 # against the kit's configuration, or is one that the contract accepts.

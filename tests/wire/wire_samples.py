@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hortus.wire import codec
-from hortus.wire import messages as m
+from hortus.protocol.wire import codec
+from hortus.protocol.wire import messages as m
 
 _DOCUMENT = json.loads((Path(__file__).parent / "vectors" / "kit-mqtt-vectors.json").read_text())
 VALID: list[dict[str, Any]] = _DOCUMENT["vectors"]

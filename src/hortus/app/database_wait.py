@@ -8,8 +8,8 @@ import logging
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.revision import require_current
-from hortus.database.url import DatabaseUrl
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.migrations.revision import require_current
 
 log = logging.getLogger(__name__)
 

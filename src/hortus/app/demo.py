@@ -14,19 +14,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hortus.accounts.passwords import Passwords
-from hortus.accounts.store import create_user
-from hortus.accounts.tables import UserRow
 from hortus.app.virtual_kits import layouts, make_virtual_kit
-from hortus.database.partitions import Month, ensure_partitions
-from hortus.definitions.store import quantity_type_ids_by_key
-from hortus.installation.secret_store import Secrets
-from hortus.kits.store import KitStore
-from hortus.kits.tables import KitMembershipRow, KitRow
-from hortus.plants.links import Source, link_plant
-from hortus.plants.state import Range
-from hortus.plants.store import create_plant, set_plant_range
-from hortus.series.rollups import touch_history
+from hortus.base.database.partitions import Month, ensure_partitions
+from hortus.base.installation.secret_store import Secrets
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.store import create_user
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.definitions.store import quantity_type_ids_by_key
+from hortus.domain.kits.store import KitStore
+from hortus.domain.kits.tables import KitMembershipRow, KitRow
+from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.state import Range
+from hortus.domain.plants.store import create_plant, set_plant_range
+from hortus.domain.series.rollups import touch_history
 from hortus.simulator.history import AggregateReading, RawReading, season_of_history
 from hortus.simulator.layouts import KitLayout
 from hortus.simulator.options import KitCredentials

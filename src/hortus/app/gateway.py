@@ -12,11 +12,13 @@ from typing import Annotated
 
 import typer
 
-from hortus.command_database import open_url
-from hortus.command_line import DataDirOption, configure_logging, run, stop_requested
-from hortus.database.engine import connector, open_engine
-from hortus.gateway.cli import app
-from hortus.gateway.service import (
+from hortus.app.command_line.boards import app
+from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
+from hortus.base.database.engine import connector, open_engine
+from hortus.domain.kits.announcements import follow_announcements
+from hortus.domain.kits.registry import KitRegistry
+from hortus.flow.gateway.service import (
     GatewayLimits,
     MakeForwarder,
     running_gateway,
@@ -24,12 +26,10 @@ from hortus.gateway.service import (
     to_local_installation,
     to_plantkeeper,
 )
-from hortus.gateway.settings import GatewaySettings, TargetKind, read_gateway_settings
-from hortus.gateway.transport import TargetClient
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kits.announcements import follow_announcements
-from hortus.kits.registry import KitRegistry
-from hortus.web.server import bind
+from hortus.flow.gateway.settings import GatewaySettings, TargetKind, read_gateway_settings
+from hortus.flow.gateway.transport import TargetClient
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.http.server.server import bind
 
 __all__ = ["app", "run_gateway"]
 

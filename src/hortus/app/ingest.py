@@ -7,24 +7,24 @@ import contextlib
 import logging
 from dataclasses import replace
 
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_observation import MetricsAddress, observed
 from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
-from hortus.command_line import stop_requested
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.ingest.pipeline import MediaIntake
-from hortus.kits.announcements import follow_announcements
-from hortus.kits.registry import KitRegistry
-from hortus.media.place import open_media_objects
-from hortus.mqtt.client import ClientLimits, IngestClient
-from hortus.mqtt.client.settings import broker_address, client_id
-from hortus.mqtt.packets import Subscription
-from hortus.presence.listening import keep_listening
-from hortus.settings import Settings
-from hortus.wire.limits import MEBIBYTE
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings
+from hortus.domain.kits.announcements import follow_announcements
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.place import open_media_objects
+from hortus.domain.presence.listening import keep_listening
+from hortus.flow.ingest.pipeline import MediaIntake
+from hortus.protocol.mqtt.client import ClientLimits, IngestClient
+from hortus.protocol.mqtt.client.settings import broker_address, client_id
+from hortus.protocol.mqtt.packets import Subscription
+from hortus.protocol.wire.limits import MEBIBYTE
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from hortus.app.command_line.terminal import configure_logging, run
 from hortus.app.ingest import run_ingest
 from hortus.app.kafka_commands import MetricsHostOption, MetricsPortOption, metrics_address
 from hortus.app.kafka_ingest import run_kafka_ingest
 from hortus.app.rpc import run_rpc
-from hortus.command_line import configure_logging, run
-from hortus.settings import read_settings
+from hortus.base.settings import read_settings
 
 
 class IngestTarget(StrEnum):

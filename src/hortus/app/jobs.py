@@ -20,22 +20,22 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.alerts.judge import AlertJudge
-from hortus.alerts.message_ends import note_message_end
-from hortus.database.engine import CONNECTION_FAILURES, connector
-from hortus.database.maintenance import maintain
-from hortus.database.url import DatabaseUrl
-from hortus.errors import HortusError
-from hortus.media.deletion import delete_queued_objects
-from hortus.media.objects import MediaObjects
-from hortus.media.sweep import sweep_regularly
-from hortus.media.thinning import ThinningPolicy, thin_regularly
-from hortus.media.thumbnails import make_thumbnails
-from hortus.messages.access import MessageAccess
-from hortus.messages.delivery import MessageDelivery
-from hortus.presence.keeper import watch_presence
-from hortus.series.rollups import roll_up_for_ever
-from hortus.settings import Settings
+from hortus.base.database.engine import CONNECTION_FAILURES, connector
+from hortus.base.database.maintenance import maintain
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import HortusError
+from hortus.base.settings import Settings
+from hortus.domain.alerts.judge import AlertJudge
+from hortus.domain.alerts.message_ends import note_message_end
+from hortus.domain.media.deletion import delete_queued_objects
+from hortus.domain.media.objects import MediaObjects
+from hortus.domain.media.sweep import sweep_regularly
+from hortus.domain.media.thinning import ThinningPolicy, thin_regularly
+from hortus.domain.media.thumbnails import make_thumbnails
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.delivery import MessageDelivery
+from hortus.domain.presence.keeper import watch_presence
+from hortus.domain.series.rollups import roll_up_for_ever
 
 log = logging.getLogger(__name__)
 

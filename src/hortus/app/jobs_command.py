@@ -6,16 +6,16 @@ import asyncio
 import logging
 from pathlib import Path
 
+from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.jobs import JobParts, run_jobs
 from hortus.app.signing_keys import shared_keys
-from hortus.command_database import open_url
-from hortus.command_line import DataDirOption, configure_logging, run, stop_requested
-from hortus.database.engine import open_engine
-from hortus.errors import UsageError
-from hortus.media.place import media_of_command
-from hortus.messages.access import MessageAccess, message_access
-from hortus.settings import Settings, read_settings
+from hortus.base.database.engine import open_engine
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings, read_settings
+from hortus.domain.media.place import media_of_command
+from hortus.domain.messages.access import MessageAccess, message_access
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from hortus.kafka.administration import KafkaAdministration, TopicsMissing
-from hortus.kafka.connection import KafkaConnection, KafkaUnreachable
+from hortus.flow.kafka.administration import KafkaAdministration, TopicsMissing
+from hortus.flow.kafka.connection import KafkaConnection, KafkaUnreachable
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 from rich.progress import Progress as ProgressBar
 
+from hortus.app.command_line.terminal import configure_logging, console, messages, run
 from hortus.app.kafka_observation import MetricsAddress
 from hortus.app.kafka_sink import run_replay, run_sink
-from hortus.command_line import configure_logging, console, messages, run
-from hortus.errors import UsageError
-from hortus.kafka.replay import Progress
-from hortus.kafka.topics import StreamChoice
-from hortus.settings import read_settings
+from hortus.base.errors import UsageError
+from hortus.base.settings import read_settings
+from hortus.flow.kafka.replay import Progress
+from hortus.flow.kafka.topics import StreamChoice
 
 log = logging.getLogger(__name__)
 

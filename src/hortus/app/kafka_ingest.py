@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.ingest import INGEST_FILTERS
 from hortus.app.kafka_access import wait_for_topics
 from hortus.app.kafka_observation import MetricsAddress, observed
 from hortus.app.memory import settle_memory
-from hortus.command_line import stop_requested
-from hortus.kafka.connection import kafka_connection
-from hortus.kafka.intake import KafkaIntake
-from hortus.kafka.topics import TopicNames
-from hortus.mqtt.client import IngestClient
-from hortus.mqtt.client.settings import broker_address, client_id
-from hortus.mqtt.packets import Subscription
-from hortus.settings import Settings
+from hortus.base.settings import Settings
+from hortus.flow.kafka.connection import kafka_connection
+from hortus.flow.kafka.intake import KafkaIntake
+from hortus.flow.kafka.topics import TopicNames
+from hortus.protocol.mqtt.client import IngestClient
+from hortus.protocol.mqtt.client.settings import broker_address, client_id
+from hortus.protocol.mqtt.packets import Subscription
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hortus.kafka.flow import Sink, SinkFlow
-from hortus.web.health import Flow, FlowWatch
-from hortus.web.metrics import HortusCollector
-from hortus.web.server import bind, serving
+from hortus.flow.kafka.flow import Sink, SinkFlow
+from hortus.http.monitoring.health import Flow, FlowWatch
+from hortus.http.monitoring.metrics import HortusCollector
+from hortus.http.server.server import bind, serving
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,25 +10,25 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kafka_access import wait_for_topics
 from hortus.app.kafka_observation import MetricsAddress, observed
 from hortus.app.memory import settle_memory
 from hortus.app.pipelines import make_pipeline
-from hortus.command_line import stop_requested
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.kafka.connection import kafka_connection
-from hortus.kafka.replay import Progress, Replay
-from hortus.kafka.sink import KafkaSink
-from hortus.kafka.topics import StreamChoice, TopicNames
-from hortus.kits.announcements import follow_announcements
-from hortus.kits.registry import KitRegistry
-from hortus.media.place import open_media_objects
-from hortus.presence.listening import keep_listening
-from hortus.settings import Settings
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings
+from hortus.domain.kits.announcements import follow_announcements
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.place import open_media_objects
+from hortus.domain.presence.listening import keep_listening
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.flow.kafka.connection import kafka_connection
+from hortus.flow.kafka.replay import Progress, Replay
+from hortus.flow.kafka.sink import KafkaSink
+from hortus.flow.kafka.topics import StreamChoice, TopicNames
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.commands.answers import AnswerDesk
-from hortus.commands.dispatcher import CommandDispatcher
-from hortus.commands.store import COMMANDS_CHANNEL
-from hortus.commands.transport import KitTransport
-from hortus.database.listening import listen
-from hortus.presence.keeper import PresenceKeeper
-from hortus.rpc.responder import Publish, ServerRpcResponder
+from hortus.base.database.listening import listen
+from hortus.domain.presence.keeper import PresenceKeeper
+from hortus.flow.commands.answers import AnswerDesk
+from hortus.flow.commands.dispatcher import CommandDispatcher
+from hortus.flow.commands.store import COMMANDS_CHANNEL
+from hortus.flow.commands.transport import KitTransport
+from hortus.flow.rpc.responder import Publish, ServerRpcResponder
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 

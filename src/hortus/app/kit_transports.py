@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hortus.commands.transport import NotSent
-from hortus.mqtt.client import BrokerUnreachableError, MqttClient
-from hortus.mqtt.endpoint import MqttEndpoint
-from hortus.mqtt.topics import KitTopic
+from hortus.flow.commands.transport import NotSent
+from hortus.protocol.mqtt.client import BrokerUnreachableError, MqttClient
+from hortus.protocol.mqtt.endpoint import MqttEndpoint
+from hortus.protocol.mqtt.topics import KitTopic
 
 
 class EndpointTransport:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.live.access import AccessToKits
-from hortus.live.hub import LiveHub
-from hortus.live.limits import LiveLimits
-from hortus.settings import Settings
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.settings import Settings
+from hortus.http.live.access import AccessToKits
+from hortus.http.live.hub import LiveHub
+from hortus.http.live.limits import LiveLimits
 
 
 def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveHub:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from hortus.database.engine import connector
-from hortus.database.url import DatabaseUrl
-from hortus.ingest.media_lane import MediaLane, MediaLimits
-from hortus.ingest.metrics import IngestMetrics
-from hortus.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.kits.registry import KitRegistry
-from hortus.media.objects import MediaObjects
-from hortus.settings import Settings
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.settings import Settings
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.ingest.media_lane import MediaLane, MediaLimits
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 
 log = logging.getLogger(__name__)
 

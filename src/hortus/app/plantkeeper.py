@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from hortus.gateway.settings import parse_networks
-from hortus.intake import Intake
-from hortus.plantkeeper.app import create_plantkeeper_api
-from hortus.plantkeeper.parts import PlantKeeperParts
-from hortus.settings import Settings
+from hortus.base.intake import Intake
+from hortus.base.settings import Settings
+from hortus.flow.gateway.settings import parse_networks
+from hortus.http.plantkeeper.app import create_plantkeeper_api
+from hortus.http.plantkeeper.parts import PlantKeeperParts
 
 
 def plantkeeper_api(settings: Settings, api: FastAPI, intake: Intake | None) -> ASGIApp:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
 from hortus.app.kit_transports import BrokerTransport
-from hortus.command_line import stop_requested
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.mqtt.client import MqttClient
-from hortus.mqtt.client.settings import broker_address, client_id
-from hortus.presence.keeper import PresenceKeeper
-from hortus.settings import Settings
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings
+from hortus.domain.presence.keeper import PresenceKeeper
+from hortus.protocol.mqtt.client import MqttClient
+from hortus.protocol.mqtt.client.settings import broker_address, client_id
 
 log = logging.getLogger(__name__)
 

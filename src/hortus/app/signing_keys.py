@@ -9,10 +9,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hortus.errors import UsageError
-from hortus.installation.data_directory import DataDirectory
-from hortus.installation.secret_store import Secrets
-from hortus.settings import Settings
+from hortus.base.errors import UsageError
+from hortus.base.installation.data_directory import DataDirectory
+from hortus.base.installation.secret_store import Secrets
+from hortus.base.settings import Settings
 
 API_TOKENS_SECRET = "api-tokens"  # noqa: S105  (the name of a secret)
 WEB_SESSION_SECRET = "web-sessions"  # noqa: S105  (the name of a secret)

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from hortus.app.command_line.database_access import open_ready_engine
+from hortus.app.command_line.terminal import messages, stop_requested
 from hortus.app.virtual_kits import layouts, make_virtual_kit
-from hortus.broker.account_changes import account_changes
-from hortus.command_database import open_ready_engine
-from hortus.command_line import messages, stop_requested
-from hortus.errors import UsageError
-from hortus.installation.data_directory import running_installation
-from hortus.kits.store import KitStore
-from hortus.kits.tables import KitRow
-from hortus.settings import Settings
+from hortus.base.errors import UsageError
+from hortus.base.installation.data_directory import running_installation
+from hortus.base.settings import Settings
+from hortus.domain.kits.store import KitStore
+from hortus.domain.kits.tables import KitRow
+from hortus.flow.broker.account_changes import account_changes
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run
 from hortus.app.simulate import Simulation, run_simulation, server_address
-from hortus.command_line import DataDirOption, configure_logging, run
-from hortus.settings import read_settings
+from hortus.base.settings import read_settings
 from hortus.simulator.faults import parse_faults
 from hortus.simulator.options import SimulatorOptions
 from hortus.simulator.rpc_faults import parse_rpc_faults

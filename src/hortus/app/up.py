@@ -25,8 +25,7 @@ from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus import __version__
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, run_jobs
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
@@ -37,41 +36,49 @@ from hortus.app.open_files import allow_many_connections
 from hortus.app.pipelines import make_pipeline
 from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
-from hortus.command_line import stop_requested
-from hortus.commands.watch import CommandWatch, follow_commands
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.database.engine import connector, open_engine
-from hortus.database.migrate import upgrade
-from hortus.database.url import DatabaseUrl
-from hortus.definitions.store import load_definitions
-from hortus.errors import HortusError
-from hortus.gateway.metrics import GatewayFigures
-from hortus.gateway.service import GatewayLimits, running_gateway, to_local_installation
-from hortus.gateway.settings import GatewaySettings
-from hortus.ingest.pipeline import IngestPipeline
-from hortus.installation.access import embedded_postgres
-from hortus.installation.data_directory import DataDirectory
-from hortus.installation.run_info import RunInfo
-from hortus.intake import Source
-from hortus.kits.announcements import follow_announcements
-from hortus.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
-from hortus.kits.registry import KitRegistry
-from hortus.live.hub import LiveHub
-from hortus.measurements.reasons import Reason
-from hortus.media.objects import MediaObjects
-from hortus.media.place import open_media_objects
-from hortus.messages.access import MessageAccess, message_access
-from hortus.messages.reset_mail import QueuedResetMailer
-from hortus.mqtt.endpoint import EndpointLimits, Identity, IdentityKind, Listener, MqttEndpoint, OnPresence
-from hortus.plants.built_in_species import load_species
-from hortus.presence.keeper import PresenceKeeper
-from hortus.presence.listening import keep_listening
-from hortus.settings import Settings
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.base.errors import HortusError
+from hortus.base.installation.access import embedded_postgres
+from hortus.base.installation.data_directory import DataDirectory
+from hortus.base.installation.run_info import RunInfo
+from hortus.base.intake import Source
+from hortus.base.settings import Settings
+from hortus.domain.definitions.store import load_definitions
+from hortus.domain.kits.announcements import follow_announcements
+from hortus.domain.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.objects import MediaObjects
+from hortus.domain.media.place import open_media_objects
+from hortus.domain.messages.access import MessageAccess, message_access
+from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.domain.plants.built_in_species import load_species
+from hortus.domain.presence.keeper import PresenceKeeper
+from hortus.domain.presence.listening import keep_listening
+from hortus.flow.commands.watch import CommandWatch, follow_commands
+from hortus.flow.gateway.metrics import GatewayFigures
+from hortus.flow.gateway.service import GatewayLimits, running_gateway, to_local_installation
+from hortus.flow.gateway.settings import GatewaySettings
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.flow.migrations.migrate import upgrade
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.access.sessions import Sessions
+from hortus.http.api.app import create_api
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.live.hub import LiveHub
+from hortus.http.server.server import bind, serve
+from hortus.protocol.mqtt.endpoint import (
+    EndpointLimits,
+    Identity,
+    IdentityKind,
+    Listener,
+    MqttEndpoint,
+    OnPresence,
+)
+from hortus.protocol.reasons import Reason
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serve
-from hortus.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

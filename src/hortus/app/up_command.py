@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hortus.app.command_line.terminal import configure_logging, messages, run
 from hortus.app.up import UpOptions, run_up
-from hortus.command_line import configure_logging, messages, run
-from hortus.gateway.settings import read_gateway_settings
+from hortus.flow.gateway.settings import read_gateway_settings
 
 
 def up(

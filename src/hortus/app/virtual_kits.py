@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
+from hortus.domain.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
 from hortus.simulator.layouts import KitLayout, demo_layouts
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from hortus.api.app import create_api
-from hortus.api.parts import ApiParts, open_reading_engine
+from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.terminal import stop_requested
 from hortus.app.database_wait import wait_for_current_database
 from hortus.app.live import live_hub
 from hortus.app.memory import settle_memory
@@ -17,22 +17,22 @@ from hortus.app.open_files import allow_many_connections
 from hortus.app.pipelines import make_pipeline
 from hortus.app.plantkeeper import plantkeeper_api
 from hortus.app.signing_keys import shared_keys
-from hortus.broker.account_changes import account_changes
-from hortus.command_database import open_url
-from hortus.command_line import stop_requested
-from hortus.commands.watch import CommandWatch, follow_commands
-from hortus.database.engine import connector, open_engine
-from hortus.database.url import DatabaseUrl
-from hortus.errors import UsageError
-from hortus.kits.announcements import follow_announcements
-from hortus.kits.registry import KitRegistry
-from hortus.media.place import media_of_command
-from hortus.messages.access import message_access
-from hortus.messages.reset_mail import QueuedResetMailer
-from hortus.settings import Settings
-from hortus.web.app import WebDependencies, create_app
-from hortus.web.server import bind, serve
-from hortus.web.sessions import Sessions
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import UsageError
+from hortus.base.settings import Settings
+from hortus.domain.kits.announcements import follow_announcements
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.place import media_of_command
+from hortus.domain.messages.access import message_access
+from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.flow.broker.account_changes import account_changes
+from hortus.flow.commands.watch import CommandWatch, follow_commands
+from hortus.http.access.services import ApiParts, open_reading_engine
+from hortus.http.access.sessions import Sessions
+from hortus.http.api.app import create_api
+from hortus.http.app import WebDependencies, create_app
+from hortus.http.server.server import bind, serve
 
 log = logging.getLogger(__name__)
 

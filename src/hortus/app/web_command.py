@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run
 from hortus.app.web import WebOptions, run_web
-from hortus.command_line import DataDirOption, configure_logging, run
-from hortus.settings import read_settings
+from hortus.base.settings import read_settings
 
 
 def web(

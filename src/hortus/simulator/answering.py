@@ -6,15 +6,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from hortus.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.messages import (
+    KitResult,
+    KitRpcRequest,
+    KitRpcResponse,
+    PeripheralCommandResult,
+)
+from hortus.protocol.wire.rpc_codec import decode_kit_rpc_request, encode_kit_rpc_response
 from hortus.simulator.answers import CommandDesk, PictureWanted
 from hortus.simulator.camera import Cameras
 from hortus.simulator.link import Link
 from hortus.simulator.pictures import MEDIA_TYPE
 from hortus.simulator.report import KitCounts
 from hortus.simulator.rpc_faults import LATE_SECONDS, RpcFault, RpcFaultDice
-from hortus.wire.messages import KitResult, KitRpcRequest, KitRpcResponse, PeripheralCommandResult
-from hortus.wire.rpc_codec import decode_kit_rpc_request, encode_kit_rpc_response
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hortus.simulator.configuration import FittedPeripheral
-from hortus.simulator.devices import CommandError
-from hortus.wire.messages import (
+from hortus.protocol.wire.messages import (
     KitCall,
     KitResult,
     LockOperation,
@@ -23,6 +21,8 @@ from hortus.wire.messages import (
     VersionCall,
     VersionResult,
 )
+from hortus.simulator.configuration import FittedPeripheral
+from hortus.simulator.devices import CommandError
 
 KIT_VERSION = "1.0.0b8"
 

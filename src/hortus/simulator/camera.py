@@ -11,15 +11,15 @@ import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 
-from hortus.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.codec import encode_media
+from hortus.protocol.wire.messages import Media
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.configuration import FittedPeripheral, ScheduledPicture
 from hortus.simulator.kit_clock import KitClock
 from hortus.simulator.link import Link
 from hortus.simulator.pictures import MEDIA_TYPE, Scene, draw
 from hortus.simulator.report import KitCounts
-from hortus.wire.codec import encode_media
-from hortus.wire.messages import Media
 
 _FIRST_PICTURE_SECONDS = 5.0
 _QOS = 1

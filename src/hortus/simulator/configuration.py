@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
-from hortus.errors import OperationalError
+from hortus.base.errors import OperationalError
 from hortus.simulator.devices import Device, device_with_symbol
 from hortus.simulator.sensors import Channel
 

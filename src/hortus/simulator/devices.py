@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hortus.errors import UsageError
+from hortus.base.errors import UsageError
 from hortus.simulator import sensors
 from hortus.simulator.climate import Fittings
 from hortus.simulator.sensors import Channel

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from hortus.errors import UsageError
+from hortus.base.errors import UsageError
 
 _LONGEST_DRIFT_SECONDS = 6 * 3600.0
 

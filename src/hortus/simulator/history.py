@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from hortus.errors import UsageError
+from hortus.base.errors import UsageError
 from hortus.simulator.aggregates import Aggregate
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.devices import device_defined_as

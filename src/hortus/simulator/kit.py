@@ -12,7 +12,14 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from hortus.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.messages import (
+    ActiveConfigurationCall,
+    ActiveConfigurationResult,
+    QuantityTypesCall,
+    QuantityTypesResult,
+)
 from hortus.simulator.answering import Answering
 from hortus.simulator.answers import CommandDesk
 from hortus.simulator.camera import Cameras
@@ -29,13 +36,6 @@ from hortus.simulator.report import KitCounts, SentReading
 from hortus.simulator.rpc_faults import RpcFaultDice
 from hortus.simulator.sending import ReadingSender
 from hortus.simulator.sensing import WorkingSensor
-from hortus.wire.errors import WireError
-from hortus.wire.messages import (
-    ActiveConfigurationCall,
-    ActiveConfigurationResult,
-    QuantityTypesCall,
-    QuantityTypesResult,
-)
 
 logger = logging.getLogger(__name__)
 

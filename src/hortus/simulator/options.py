@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hortus.errors import UsageError
+from hortus.base.errors import UsageError
 from hortus.simulator.climate import Climate
 from hortus.simulator.faults import FaultPlan
 from hortus.simulator.link import LinkSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from hortus.wire.messages import ServerCall, ServerResult, ServerRpcRequest
-from hortus.wire.rpc_codec import decode_server_rpc_response, encode_server_rpc_request
+from hortus.protocol.wire.messages import ServerCall, ServerResult, ServerRpcRequest
+from hortus.protocol.wire.rpc_codec import decode_server_rpc_response, encode_server_rpc_request
 
 
 class Questions:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Protocol
 from uuid import UUID
 
-from hortus.errors import OperationalError
+from hortus.base.errors import OperationalError
 
 
 class ReadingKind(StrEnum):

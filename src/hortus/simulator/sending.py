@@ -7,14 +7,14 @@ import uuid
 from collections import deque
 from dataclasses import dataclass, replace
 
-from hortus.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.codec import encode_aggregate_measurement, encode_raw_measurement
+from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 from hortus.simulator.aggregates import Aggregate
 from hortus.simulator.faults import Fault, FaultDice
 from hortus.simulator.kit_clock import KitClock
 from hortus.simulator.link import Link
 from hortus.simulator.report import KitCounts, ReadingKind, Recorder, SentReading
-from hortus.wire.codec import encode_aggregate_measurement, encode_raw_measurement
-from hortus.wire.messages import AggregateMeasurement, RawMeasurement
 
 AGGREGATE_QOS = 2
 

@@ -8,25 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import DDL, event
 
-import hortus.accounts.tables
-import hortus.alerts.tables
-import hortus.broker.tables
-import hortus.commands.tables
-import hortus.definitions.tables
-import hortus.export.tables
-import hortus.gateway.tables
-import hortus.kits.tables
-import hortus.ledger.tables
-import hortus.measurements.tables
-import hortus.media.tables
-import hortus.messages.tables
-import hortus.plants.tables
-import hortus.presence.tables
-import hortus.quarantine.tables
-import hortus.rpc.tables
-import hortus.series.tables  # noqa: F401  (imported for the tables they define)
-from hortus.database.base import metadata
-from hortus.database.triggers import TRIGGER_STATEMENTS
+from hortus.base.database.base import metadata
+from hortus.base.database.triggers import TRIGGER_STATEMENTS
 
 __all__ = ["metadata"]
 

@@ -1,0 +1,1 @@
+"""The commands: options, printing, and how they find the database."""

@@ -1,0 +1,65 @@
+"""How commands get at the database, and what they say when they cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.app.command_line.terminal import messages
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import OperationalError
+from hortus.base.installation.access import open_database
+from hortus.base.settings import Settings, read_settings
+from hortus.flow.migrations.revision import require_current
+
+
+@asynccontextmanager
+async def open_url(data_dir: Path | None, settings: Settings | None = None) -> AsyncIterator[DatabaseUrl]:
+    """Yield the database that a command works on: --data-dir, else DATABASE_URL, else ./hortus-data."""
+    settings = settings or read_settings()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    if data_dir is not None:
+        url = None
+    async with open_database(
+        data_dir or settings.data_dir, url, report=lambda sentence: messages.print(sentence, style="dim")
+    ) as database_url:
+        yield database_url
+
+
+@asynccontextmanager
+async def open_ready_engine(
+    data_dir: Path | None, settings: Settings | None = None
+) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine on a database that has this version's schema. Raises OperationalError in words."""
+    async with open_url(data_dir, settings) as url, open_engine(url) as engine:
+        with database_errors_in_words(url):
+            await require_current(engine)
+            yield engine
+
+
+class database_errors_in_words:  # noqa: N801  (used like a function)
+    """Turns what drivers raise for a database that cannot be reached into one sentence."""
+
+    def __init__(self, url: DatabaseUrl) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Translate the error, if there was one that we know."""
+        if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
+            raise OperationalError(
+                f"The database at {self._url.redacted()} cannot be reached: {error or 'no answer'}. "
+                "Is it running, and is DATABASE_URL right?"
+            ) from error
+        if isinstance(error, DBAPIError):
+            raise OperationalError(
+                f"The database at {self._url.redacted()} cannot be used: {error.orig}."
+            ) from error

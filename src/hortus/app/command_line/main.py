@@ -1,0 +1,86 @@
+"""The command `hortus`: gathers what each capability offers.
+
+A command's module is loaded when the command is called: `hortus kit list` need not wait for web pages, Kafka
+and the simulator to be loaded, which takes a small computer seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from hortus import __version__
+from hortus.app.command_line.terminal import console, fail_clearly
+
+# In the order in which they are listed: name, and where the Typer app or function is.
+COMMANDS = {
+    "up": "hortus.app.up_command:up",
+    "simulate": "hortus.app.simulate_command:simulate",
+    "kit": "hortus.app.command_line.kits:app",
+    "user": "hortus.app.command_line.users:user_app",
+    "export": "hortus.app.command_line.export:export_command",
+    "plant": "hortus.app.command_line.plants:plant_app",
+    "species": "hortus.app.command_line.plants:species_app",
+    "ledger": "hortus.app.command_line.ledger:ledger",
+    "media": "hortus.app.command_line.media:app",
+    "quarantine": "hortus.app.command_line.quarantine:app",
+    "message": "hortus.app.command_line.messages:app",
+    "db": "hortus.app.command_line.database:app",
+    "web": "hortus.app.web_command:web",
+    "gateway": "hortus.app.gateway:app",
+    "board": "hortus.app.command_line.boards:board_app",
+    "ingest": "hortus.app.ingest_command:ingest",
+    "rpc": "hortus.app.ingest_command:rpc",
+    "jobs": "hortus.app.jobs_command:jobs",
+    "sink": "hortus.app.kafka_commands:sink",
+    "kafka": "hortus.app.command_line.kafka:app",
+    "broker": "hortus.app.command_line.broker:app",
+}
+
+
+class LazyCommands(TyperGroup):
+    """Commands that are imported when they are asked for."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: Any, name: str) -> Any:
+        """Import a command; None for a name that is none."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(name)(found)
+            found = single
+        command = get_command(found)
+        command.name = name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hortus: the self-hosted backend for connected plants.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Hortus: the self-hosted backend for connected plants."""
+    if version:
+        console.print(f"hortus {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    fail_clearly(app)

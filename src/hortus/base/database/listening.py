@@ -1,0 +1,59 @@
+"""Listening to a channel of the database for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 2.0
+_ASK_EVERY_SECONDS = 15.0
+_ANSWER_SECONDS = 5.0
+
+
+async def listen(
+    connect: Callable[[], Awaitable[asyncpg.Connection]],
+    channel: str,
+    *,
+    tell: Callable[[str], None],
+    connected: Callable[[], None],
+) -> None:
+    """Tell each announcement's payload until cancelled; reconnect for ever.
+
+    `connected` is called whenever listening begins, after which announcements before may have been missed.
+    """
+    while True:
+        try:
+            connection = await connect()
+        except CONNECTION_FAILURES:
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
+        try:
+            await connection.add_listener(channel, lambda _c, _pid, _channel, payload: tell(payload))
+            connected()
+            await _lost_or_silent(connection, lost)
+            log.warning("lost the connection that announces %s; connecting again", channel)
+        except CONNECTION_FAILURES:
+            await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
+                await connection.close(timeout=1)
+
+
+async def _lost_or_silent(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
+    """Return when the connection has ended. One that is dead without a word raises at the next question."""
+    while not lost.is_set():
+        try:
+            async with asyncio.timeout(_ASK_EVERY_SECONDS):
+                await lost.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)

@@ -1,0 +1,41 @@
+"""Housekeeping that any process may do at any time: partitions made ahead, old batch notes removed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.partitions import ensure_partitions, months_ahead
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 3600.0
+_RETRY_SECONDS = 30.0
+# Seconds do on a healthy database. One that hangs must not hold this up for ever, nor its locks the readings.
+_LONGEST_SECONDS = 300.0
+
+# A note is needed only while the writer of that batch may still ask what became of its commit.
+_DELETE_OLD_BATCHES = "DELETE FROM ingest_batches WHERE committed_at < now() - interval '1 day'"
+
+
+async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    """Keep house until cancelled. Several processes may do so at once."""
+    while True:
+        try:
+            connection = await connect()
+            try:
+                async with asyncio.timeout(_LONGEST_SECONDS):
+                    await ensure_partitions(connection, months_ahead(datetime.now(UTC)))
+                    await connection.execute(_DELETE_OLD_BATCHES)
+            finally:
+                await connection.close(timeout=5)
+        except CONNECTION_FAILURES as error:
+            log.info("housekeeping is put off: %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            await asyncio.sleep(_EVERY_SECONDS)

@@ -1,0 +1,82 @@
+"""Private files and directories: made so that nobody else can read them and no crash leaves half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from hortus.base.errors import OperationalError
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+
+
+class DirectoryNotUsable(OperationalError):
+    """A directory or file of the installation cannot be made, read or written."""
+
+
+def make_private_directory(path: Path) -> None:
+    """Make `path` with mode 0700 unless it exists.
+
+    Raises DirectoryNotUsable if that is not possible.
+    """
+    try:
+        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    except OSError as error:
+        raise not_usable(path, error) from error
+
+
+def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | None = None) -> None:
+    """Put `content` into `path` (mode 0600, given to user and group id `owner`), all of it or nothing.
+
+    Raises DirectoryNotUsable if that is not possible.
+    """
+    # A name that nobody can guess, made with O_EXCL, cannot be a link that somebody laid in our way.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                if owner is not None:
+                    os.fchown(descriptor, *owner)
+                os.fsync(descriptor)
+            temporary.replace(path)
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_usable(path, error) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a rename is safe only once its directory is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def not_usable(path: Path, error: OSError) -> DirectoryNotUsable:
+    """Return an error whose one sentence says what is wrong with `path` and what to do."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            advice = "the disk is full. Free some space and start again."
+        case errno.EROFS:
+            advice = "it is on a read-only file system. Choose another directory with --data-dir."
+        case errno.EACCES | errno.EPERM:
+            advice = (
+                "this user has no permission there. Choose another directory with --data-dir, "
+                "or run Hortus as the user that owns it."
+            )
+        case errno.ENOENT:
+            advice = f"{path.parent} does not exist. Make that directory first, or choose another one."
+        case errno.ENOTDIR | errno.EEXIST:
+            advice = "it is, or lies below, a file and not a directory. Choose another one with --data-dir."
+        case _:
+            advice = f"the operating system says: {error.strerror or error}. Choose another directory."
+    return DirectoryNotUsable(f"Cannot use {path}: {advice}")

@@ -1,0 +1,1 @@
+"""What Hortus knows about: accounts, kits, series, plants, alerts. Each with its rules, tables and SQL."""

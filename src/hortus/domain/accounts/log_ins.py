@@ -1,0 +1,120 @@
+"""Log-ins that last: made with a password, renewed with a refresh token, ended one by one or all at once."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.database.access_changes import announce_user_access
+from hortus.domain.accounts.store import User, find_user
+from hortus.domain.accounts.tables import RefreshTokenRow
+from hortus.domain.accounts.tokens import REFRESH_LIFETIME, Fault, InvalidToken, RefreshClaims
+
+MOST_PER_USER = 100
+"""Programs that log in for each task instead of keeping their token would fill the table; the log-ins unused
+for longest end first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn:
+    """Where a person is logged in, as far as they can tell one from another: by when it was used."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+async def start_log_in(
+    connection: AsyncConnection, user: User, now: datetime, lifetime: timedelta = REFRESH_LIFETIME
+) -> UUID:
+    """Note a new log-in and return its id, for the refresh or session token. The caller commits."""
+    token_id = uuid4()
+    await connection.execute(
+        insert(RefreshTokenRow).values(
+            id=token_id,
+            user_id=user.id,
+            password_stamp=user.password_stamp,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + lifetime,
+        )
+    )
+    kept = (
+        select(RefreshTokenRow.id)
+        .where(RefreshTokenRow.user_id == user.id, RefreshTokenRow.expires_at > now)
+        .order_by(RefreshTokenRow.last_used_at.desc(), RefreshTokenRow.id)
+        .limit(MOST_PER_USER)
+    )
+    await connection.execute(
+        delete(RefreshTokenRow).where(
+            RefreshTokenRow.user_id == user.id,
+            RefreshTokenRow.id.not_in(kept),
+            RefreshTokenRow.id != token_id,
+        )
+    )
+    return token_id
+
+
+async def use_log_in(connection: AsyncConnection, claims: RefreshClaims, now: datetime) -> User:
+    """Return whose log-in it is, and note that it was used. The caller commits.
+
+    Raises InvalidToken if it was ended, the password is another by now, or the user is gone.
+    """
+    stamp = await connection.scalar(
+        update(RefreshTokenRow)
+        .where(RefreshTokenRow.id == claims.token_id, RefreshTokenRow.user_id == claims.user_id)
+        .values(last_used_at=now)
+        .returning(RefreshTokenRow.password_stamp)
+    )
+    user = await find_user(connection, claims.user_id)
+    if stamp is None or user is None or not hmac.compare_digest(stamp, user.password_stamp):
+        raise InvalidToken(Fault.EXPIRED)
+    return user
+
+
+async def log_in_holds(connection: AsyncConnection, claims: RefreshClaims) -> bool:
+    """Whether a log-in was not ended, and the password is still the one it was made with."""
+    stamp = await connection.scalar(
+        select(RefreshTokenRow.password_stamp).where(
+            RefreshTokenRow.id == claims.token_id, RefreshTokenRow.user_id == claims.user_id
+        )
+    )
+    user = await find_user(connection, claims.user_id)
+    return stamp is not None and user is not None and hmac.compare_digest(stamp, user.password_stamp)
+
+
+async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime) -> list[LogIn]:
+    """Return where the user is logged in, the most recently used first."""
+    rows = await connection.execute(
+        select(
+            RefreshTokenRow.id,
+            RefreshTokenRow.created_at,
+            RefreshTokenRow.last_used_at,
+            RefreshTokenRow.expires_at,
+        )
+        .where(RefreshTokenRow.user_id == user_id, RefreshTokenRow.expires_at > now)
+        .order_by(RefreshTokenRow.last_used_at.desc(), RefreshTokenRow.id)
+    )
+    return [LogIn(**row) for row in rows.mappings()]
+
+
+async def end_log_in(connection: AsyncConnection, user_id: int, token_id: UUID) -> bool:
+    """End a log-in of the user; tell whether there was one. The caller commits."""
+    ended = await connection.execute(
+        delete(RefreshTokenRow).where(RefreshTokenRow.id == token_id, RefreshTokenRow.user_id == user_id)
+    )
+    if ended.rowcount > 0:
+        await announce_user_access(connection, user_id)
+    return ended.rowcount > 0
+
+
+async def end_all_log_ins(connection: AsyncConnection, user_id: int) -> None:
+    """End all log-ins of the user. The caller commits."""
+    await connection.execute(delete(RefreshTokenRow).where(RefreshTokenRow.user_id == user_id))
+    await announce_user_access(connection, user_id)

@@ -1,0 +1,142 @@
+"""What people show of themselves, and changing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.accounts.rules import (
+    MOST_EMAIL_CHARACTERS,
+    MOST_USERNAME_CHARACTERS,
+    BrokenRule,
+    InvalidAccount,
+    Rule,
+    is_email_address,
+)
+from hortus.domain.accounts.tables import UserRow
+
+MOST_DISPLAY_NAME_CHARACTERS = MOST_USERNAME_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A person, with what only they themselves may see."""
+
+    id: int
+    username: str
+    display_name: str
+    email_address: str
+    use_email_address_for_gravatar: bool
+    gravatar_alternative: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """What is to be different; None leaves a value as it is."""
+
+    display_name: str | None = None
+    email_address: str | None = None
+    use_email_address_for_gravatar: bool | None = None
+
+
+PROFILE_COLUMNS = (
+    UserRow.id,
+    UserRow.username,
+    UserRow.display_name,
+    UserRow.email_address,
+    UserRow.use_email_address_for_gravatar,
+    UserRow.gravatar_alternative,
+)
+
+
+def profile_in(row: RowMapping) -> Profile:
+    """Return the person in a row that has PROFILE_COLUMNS, among others."""
+    return Profile(**{column.key: row[column.key] for column in PROFILE_COLUMNS})
+
+
+async def find_profile(connection: AsyncConnection, user_id: int) -> Profile | None:
+    """Return the person with this id, or None."""
+    return await _find(connection, UserRow.id == user_id)
+
+
+async def find_profile_by_name(connection: AsyncConnection, username: str) -> Profile | None:
+    """Return the person with this user name, in whatever case it is written, or None."""
+    # No text in PostgreSQL has a zero character.
+    return None if "\0" in username else await _find(connection, UserRow.username == username.lower())
+
+
+async def find_profile_by_address(connection: AsyncConnection, email_address: str) -> Profile | None:
+    """Return the person with this e-mail address, in whatever case it is written, or None."""
+    return await _find(connection, UserRow.email_address == email_address.lower())
+
+
+async def suggest_profiles(connection: AsyncConnection, part: str, most: int) -> list[Profile]:
+    """Return people whose user name contains the text; those whose name begins with it come first."""
+    if "\0" in part:
+        return []
+    sought = part.lower()
+    begins = UserRow.username.startswith(sought, autoescape=True)
+    rows = await connection.execute(
+        select(*PROFILE_COLUMNS)
+        .where(UserRow.username.contains(sought, autoescape=True))
+        .order_by(begins.desc(), UserRow.username)
+        .limit(most)
+    )
+    return [profile_in(row) for row in rows.mappings()]
+
+
+async def change_profile(connection: AsyncConnection, user_id: int, change: ProfileChange) -> None:
+    """Change what is given. The caller commits. Raises InvalidAccount with everything that is wrong."""
+    values: dict[str, object] = {}
+    broken: list[BrokenRule] = []
+    if change.display_name is not None:
+        values["display_name"] = change.display_name
+        broken += _broken_by_display_name(change.display_name)
+    if change.email_address is not None:
+        # Stored in lower case as at sign-up, or the same address could be taken twice.
+        values["email_address"] = change.email_address.lower()
+        broken += _broken_by_email_address(change.email_address)
+    if change.use_email_address_for_gravatar is not None:
+        values["use_email_address_for_gravatar"] = change.use_email_address_for_gravatar
+    if broken:
+        raise InvalidAccount(tuple(broken))
+    if not values:
+        return
+    try:
+        async with connection.begin_nested():
+            await connection.execute(update(UserRow).where(UserRow.id == user_id).values(values))
+    except IntegrityError as error:
+        message = "The e-mail address belongs to another account."
+        taken = BrokenRule(field="emailAddress", rule=Rule.TAKEN, message=message)
+        raise InvalidAccount((taken,)) from error
+
+
+async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> Profile | None:
+    row = (await connection.execute(select(*PROFILE_COLUMNS).where(condition))).mappings().one_or_none()
+    return profile_in(row) if row else None
+
+
+def _broken_by_display_name(name: str) -> list[BrokenRule]:
+    if 1 <= len(name) <= MOST_DISPLAY_NAME_CHARACTERS:
+        return []
+    message = f"A display name has 1 to {MOST_DISPLAY_NAME_CHARACTERS} characters."
+    return [_length(field="displayName", message=message, maximum=MOST_DISPLAY_NAME_CHARACTERS)]
+
+
+def _broken_by_email_address(address: str) -> list[BrokenRule]:
+    broken = []
+    if not is_email_address(address):
+        message = "The e-mail address is not one; it looks like name@example.org."
+        broken.append(BrokenRule(field="emailAddress", rule=Rule.EMAIL_ADDRESS, message=message))
+    if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
+        message = f"An e-mail address has at most {MOST_EMAIL_CHARACTERS} characters."
+        broken.append(_length(field="emailAddress", message=message, maximum=MOST_EMAIL_CHARACTERS))
+    return broken
+
+
+def _length(*, field: str, message: str, maximum: int) -> BrokenRule:
+    return BrokenRule(field=field, rule=Rule.LENGTH, message=message, minimum=1, maximum=maximum)

@@ -1,0 +1,125 @@
+"""What user names and e-mail addresses may look like (contract, 4.2). Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hortus.base.errors import UsageError
+from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES
+
+MOST_USERNAME_CHARACTERS = 40
+MOST_EMAIL_CHARACTERS = 255
+
+
+class Rule(StrEnum):
+    """Why a value is refused, under the contract's names for it (contract, 1.7)."""
+
+    EMAIL_ADDRESS = "mustBeEmailAddress"
+    LENGTH = "mustHaveLengthBetween"
+    TAKEN = "alreadyExists"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRule:
+    """One thing wrong with one field; `minimum` and `maximum` are set for LENGTH, in characters."""
+
+    field: str
+    rule: Rule
+    message: str
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+class InvalidAccount(UsageError):
+    """An account cannot be made or changed like this; `broken_rules` has all reasons at once."""
+
+    def __init__(self, broken_rules: tuple[BrokenRule, ...]) -> None:
+        super().__init__(" ".join(broken.message for broken in broken_rules))
+        self.broken_rules = broken_rules
+
+
+def broken_rules(username: str, email_address: str, password: str) -> tuple[BrokenRule, ...]:
+    """Return everything that is wrong with a new account, but for values that others have taken."""
+    return (
+        *_broken_by_username(username),
+        *_broken_by_email_address(email_address),
+        *broken_by_password(password),
+    )
+
+
+def broken_by_password(password: str) -> tuple[BrokenRule, ...]:
+    """Return what is wrong with a new password. The contract demands nothing of it but that there is one."""
+    length = len(password.encode("utf-8", "surrogatepass"))
+    if 1 <= length <= MOST_PASSWORD_BYTES:
+        return ()
+    message = f"A password has at least one character and at most {MOST_PASSWORD_BYTES} bytes."
+    return (BrokenRule(field="password", rule=Rule.OTHER, message=message),)
+
+
+def _broken_by_username(username: str) -> tuple[BrokenRule, ...]:
+    broken: list[BrokenRule] = []
+    # Lower case can be longer than what was typed, and both are stored.
+    longest = max(len(username), len(username.lower()))
+    if not 1 <= longest <= MOST_USERNAME_CHARACTERS:
+        broken.append(
+            BrokenRule(
+                field="username",
+                rule=Rule.LENGTH,
+                message=f"A user name has 1 to {MOST_USERNAME_CHARACTERS} characters.",
+                minimum=1,
+                maximum=MOST_USERNAME_CHARACTERS,
+            )
+        )
+    ends_well = not username.startswith("-") and not username.endswith("-")
+    if not ends_well or not all(character.isalnum() or character == "-" for character in username):
+        message = "A user name consists of letters, digits and -, and neither begins nor ends with -."
+        broken.append(BrokenRule(field="username", rule=Rule.OTHER, message=message))
+    return tuple(broken)
+
+
+def _broken_by_email_address(address: str) -> tuple[BrokenRule, ...]:
+    broken: list[BrokenRule] = []
+    if not is_email_address(address):
+        message = "The e-mail address is not one; it looks like name@example.org."
+        broken.append(BrokenRule(field="emailAddress", rule=Rule.EMAIL_ADDRESS, message=message))
+    if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
+        broken.append(
+            BrokenRule(
+                field="emailAddress",
+                rule=Rule.LENGTH,
+                message=f"An e-mail address has at most {MOST_EMAIL_CHARACTERS} characters.",
+                minimum=1,
+                maximum=MOST_EMAIL_CHARACTERS,
+            )
+        )
+    return tuple(broken)
+
+
+_LOCAL_PART = re.compile(r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+")
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+def is_email_address(text: str) -> bool:
+    """Whether HTML's form of an e-mail address fits, international domains and address literals allowed."""
+    local_part, at, domain = text.rpartition("@")
+    if not at or not _LOCAL_PART.fullmatch(local_part):
+        return False
+    if domain.startswith("[") and domain.endswith("]"):
+        return _is_address_literal(domain[1:-1])
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return False
+    return _DOMAIN.fullmatch(ascii_domain) is not None
+
+
+def _is_address_literal(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.removeprefix("IPv6:"))
+    except ValueError:
+        return False
+    return True

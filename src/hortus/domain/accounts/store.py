@@ -1,0 +1,170 @@
+"""People's accounts in the database."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hortus.base.database.access_changes import announce_user_access
+from hortus.base.errors import UsageError
+from hortus.domain.accounts.passwords import Passwords, generate_password
+from hortus.domain.accounts.rules import (
+    BrokenRule,
+    InvalidAccount,
+    Rule,
+    broken_by_password,
+    broken_rules,
+)
+from hortus.domain.accounts.tables import UserRow
+
+# The contract's length is 32 characters; only their being random and not the address matters.
+_GRAVATAR_ALTERNATIVE_LENGTH = 32
+
+
+class UserNotFound(UsageError):
+    """Nobody has this user name."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(
+            f"There is no user {username!r}. `hortus user create {username}` makes an account of that name."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person. `password_stamp` changes with the password, so what was bound to the old one can end."""
+
+    id: int
+    username: str
+    display_name: str
+    is_admin: bool
+    password_stamp: str
+
+
+async def create_user(
+    connection: AsyncConnection,
+    passwords: Passwords,
+    *,
+    username: str,
+    email_address: str,
+    password: str,
+    is_admin: bool = False,
+) -> User:
+    """Make an account; user name and e-mail address are stored in lower case, as typed in the display name.
+
+    The caller commits. Raises InvalidAccount with everything that is wrong.
+    """
+    name, address = username.lower(), email_address.lower()
+    broken = broken_rules(username, email_address, password)
+    if not broken:
+        broken = await _taken(connection, name, address)
+    if broken:
+        raise InvalidAccount(broken)
+    password_hash = await passwords.hash(password)
+    statement = insert(UserRow).values(
+        username=name,
+        display_name=username,
+        password_hash=password_hash,
+        email_address=address,
+        gravatar_alternative=(generate_password() + generate_password())[:_GRAVATAR_ALTERNATIVE_LENGTH],
+        is_admin=is_admin,
+    )
+    try:
+        async with connection.begin_nested():
+            user_id = await connection.scalar(statement.returning(UserRow.id))
+    except IntegrityError as error:
+        # Somebody else took one of the two since we looked.
+        raise InvalidAccount(await _taken(connection, name, address)) from error
+    assert user_id is not None
+    return _user(user_id, name, username, is_admin, password_hash)
+
+
+async def find_user(connection: AsyncConnection, user_id: int) -> User | None:
+    """Return the user with this id, or None."""
+    row = (await connection.execute(select(*_COLUMNS).where(UserRow.id == user_id))).one_or_none()
+    return _user(*row) if row else None
+
+
+async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str, password: str) -> User | None:
+    """Return the user if name and password fit, else None, in the same time for either being wrong.
+
+    A hash of an outdated form is replaced on the way. No connection is held while the password is checked.
+    Raises TooManyLogins.
+    """
+    by_name = select(*_COLUMNS).where(UserRow.username == username.lower())
+    async with engine.connect() as connection:
+        # A zero character can be in no name, and PostgreSQL takes none in a text.
+        row = None if "\0" in username else (await connection.execute(by_name)).one_or_none()
+    verdict = await passwords.verify(password, row.password_hash if row else None)
+    if row is None or not verdict.fits:
+        return None
+    if not verdict.needs_upgrade:
+        return _user(*row)
+    password_hash = await passwords.hash(password)
+    async with engine.begin() as connection:
+        # Only what was verified is replaced: the password may have been changed in between.
+        unchanged = (UserRow.id == row.id, UserRow.password_hash == row.password_hash)
+        await connection.execute(update(UserRow).where(*unchanged).values(password_hash=password_hash))
+        return await find_user(connection, row.id)
+
+
+async def set_password(connection: AsyncConnection, passwords: Passwords, username: str, password: str) -> None:
+    """Give a user a new password, which ends all of their sessions. The caller commits.
+
+    Raises UserNotFound or InvalidAccount.
+    """
+    broken = broken_by_password(password)
+    if broken:
+        raise InvalidAccount(broken)
+    user_id = await connection.scalar(
+        update(UserRow)
+        .where(UserRow.username == username.lower())
+        .values(password_hash=await passwords.hash(password))
+        .returning(UserRow.id)
+    )
+    if user_id is None:
+        raise UserNotFound(username)
+    await announce_user_access(connection, user_id)
+
+
+_COLUMNS = (UserRow.id, UserRow.username, UserRow.display_name, UserRow.is_admin, UserRow.password_hash)
+
+
+def _user(user_id: int, username: str, display_name: str, is_admin: bool, password_hash: str) -> User:
+    return User(
+        id=user_id,
+        username=username,
+        display_name=display_name,
+        is_admin=is_admin,
+        password_stamp=password_stamp(password_hash),
+    )
+
+
+def password_stamp(password_hash: str) -> str:
+    """Return what changes with the password and tells nothing of it."""
+    return hashlib.sha256(password_hash.encode()).hexdigest()[:16]
+
+
+async def _taken(connection: AsyncConnection, username: str, email_address: str) -> tuple[BrokenRule, ...]:
+    rows = await connection.execute(
+        select(UserRow.username, UserRow.email_address).where(
+            (UserRow.username == username) | (UserRow.email_address == email_address)
+        )
+    )
+    taken_names: set[str] = set()
+    taken_addresses: set[str] = set()
+    for taken_name, taken_address in rows:
+        taken_names.add(taken_name)
+        taken_addresses.add(taken_address)
+    broken = []
+    if username in taken_names:
+        message = f"The user name {username} is taken."
+        broken.append(BrokenRule(field="username", rule=Rule.TAKEN, message=message))
+    if email_address in taken_addresses:
+        message = f"The e-mail address {email_address} belongs to another account."
+        broken.append(BrokenRule(field="emailAddress", rule=Rule.TAKEN, message=message))
+    return tuple(broken)

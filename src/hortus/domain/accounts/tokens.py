@@ -1,0 +1,246 @@
+"""Signed tokens: what a person's program shows instead of a password (contract, 2.2).
+
+    refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
+    access          15 minutes goes with every request; cannot be revoked, hence so short
+    live            15 minutes opens the live feed in a browser; worth nothing once the log-in's row is gone
+    session         24 hours   an access token that can be revoked: it ends with its row in `refresh_tokens`
+    password reset  30 minutes sets a password once: it is bound to the password that it replaces
+    archive         30 seconds downloads one archive: the link that a browser follows carries it
+
+All are JSON Web Tokens signed with HS256 and the installation's key, accepted until 60 s after they expire.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from hortus.base.errors import UsageError
+
+ACCESS_LIFETIME = timedelta(minutes=15)
+REFRESH_LIFETIME = timedelta(days=365)
+LIVE_LIFETIME = timedelta(minutes=15)
+SESSION_LIFETIME = timedelta(hours=24)
+"""For clients that know no refresh tokens, those of PlantKeeper (contract PlantKeeper, 4.5)."""
+
+PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
+ARCHIVE_LIFETIME = timedelta(seconds=30)
+LEEWAY = timedelta(seconds=60)
+
+LEAST_KEY_BYTES = 32
+"""A shorter key could be guessed from a single token, far from this server."""
+
+_ALGORITHM = "HS256"
+_LARGEST_ID = 2**31 - 1
+# Longer texts are no token of ours; reading them would only cost time.
+_MOST_CHARACTERS = 2000
+_MOST_REMEMBERED = 4096
+
+
+class Kind(StrEnum):
+    """What a token is for; one kind is never accepted for another."""
+
+    REFRESH = "Refresh"
+    ACCESS = "Access"
+    LIVE = "Live"
+    SESSION = "Session"
+    PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
+    ARCHIVE = "Archive"
+
+
+class Fault(StrEnum):
+    """Why a token is not accepted, under the contract's names (1.7)."""
+
+    EXPIRED = "expired"
+    MALFORMED = "malformed"
+
+
+class InvalidToken(UsageError):
+    """A token that is not, or no longer, worth anything."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__("The token is expired or revoked." if fault is Fault.EXPIRED else "That is no token.")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessClaims:
+    """Whose access token it is, and until when it is accepted."""
+
+    user_id: int
+    accepted_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshClaims:
+    """Whose log-in a refresh token, a session token, or one for the live feed belongs to, and which."""
+
+    user_id: int
+    token_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordResetClaims:
+    """Whose password may be replaced, while it is still the one with this stamp."""
+
+    user_id: int
+    password_stamp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveClaims:
+    """Which kit's archive may be downloaded, and who asked for it: None if nobody was logged in.
+
+    The token is not accepted any more after `expires_at`, so what is kept of it can be forgotten then.
+    """
+
+    kit_serial: str
+    user_id: int | None
+    token_id: UUID
+    expires_at: datetime
+
+
+class Tokens:
+    """Signs and reads tokens. `key` must be the same in all processes of an installation."""
+
+    def __init__(self, key: bytes, clock: Callable[[], datetime]) -> None:
+        if len(key) < LEAST_KEY_BYTES:
+            raise UsageError(
+                f"The key that signs tokens has {len(key)} bytes and needs {LEAST_KEY_BYTES}. "
+                "Let a new one be made, or write that many random bytes into the file that is named for it."
+            )
+        self._key = key
+        self._clock = clock
+        # What was read of access tokens whose signature fits, by their hashes: each comes with many requests.
+        self._verified: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
+
+    def access(self, user_id: int) -> str:
+        """Return a token to send with requests."""
+        return self._sign(Kind.ACCESS, ACCESS_LIFETIME, {"user_id": user_id})
+
+    def refresh(self, user_id: int, token_id: UUID) -> str:
+        """Return a token that makes access tokens for as long as its row exists."""
+        return self._sign(Kind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+
+    def live(self, user_id: int, token_id: UUID) -> str:
+        """Return a token that opens the live feed, for as long as the row of this log-in exists."""
+        return self._sign(Kind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+
+    def session(self, user_id: int, token_id: UUID, claims: Mapping[str, object]) -> str:
+        """Return a token to send with requests while its row exists. Clients may read `claims` in it."""
+        state = {"user_id": user_id, "token_id": str(token_id)}
+        return self._sign(Kind.SESSION, SESSION_LIFETIME, state, claims)
+
+    def password_reset(self, user_id: int, password_stamp: str) -> str:
+        """Return a token that lets whoever holds it replace the password with this stamp."""
+        state = {"user_id": user_id, "password_stamp": password_stamp}
+        return self._sign(Kind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
+
+    def archive(self, kit_serial: str, user_id: int | None, token_id: UUID) -> str:
+        """Return a token that is good for one download of the kit's archive."""
+        state = {"kit_serial": kit_serial, "user_id": user_id, "token_id": str(token_id)}
+        return self._sign(Kind.ARCHIVE, ARCHIVE_LIFETIME, state)
+
+    def read_access(self, token: str) -> int:
+        """Return the user's id. Raises InvalidToken."""
+        return self.read_access_claims(token).user_id
+
+    def read_access_claims(self, token: str) -> AccessClaims:
+        """Return what an access token says. Raises InvalidToken."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._verified.get(digest)
+        if claims is None:
+            claims = self._verified[digest] = self._verify(token)
+            if len(self._verified) > _MOST_REMEMBERED:
+                self._verified.popitem(last=False)
+        user_id = _user_id(self._state(claims, Kind.ACCESS))
+        now = self._clock()
+        seconds = claims["exp"] + LEEWAY.total_seconds() - now.timestamp()
+        return AccessClaims(user_id=user_id, accepted_until=now + timedelta(seconds=seconds))
+
+    def read_refresh(self, token: str) -> RefreshClaims:
+        """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
+        return self._log_in_claims(token, Kind.REFRESH)
+
+    def read_live(self, token: str) -> RefreshClaims:
+        """Return what a token for the live feed says; the row tells if it was revoked. Raises InvalidToken."""
+        return self._log_in_claims(token, Kind.LIVE)
+
+    def read_session(self, token: str) -> RefreshClaims:
+        """Return what a session token says; its row tells whether it was revoked. Raises InvalidToken."""
+        return self._log_in_claims(token, Kind.SESSION)
+
+    def read_password_reset(self, token: str) -> PasswordResetClaims:
+        """Return what a reset token says. Raises InvalidToken."""
+        state = self._read(token, Kind.PASSWORD_RESET)
+        return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
+
+    def read_archive(self, token: str) -> ArchiveClaims:
+        """Return what a download token says; whether it was used is not known here. Raises InvalidToken."""
+        state = self._read(token, Kind.ARCHIVE)
+        return ArchiveClaims(
+            kit_serial=str(state.get("kit_serial")),
+            user_id=None if state.get("user_id") is None else _user_id(state),
+            token_id=_token_id(state),
+            # At the latest: the token was signed before now.
+            expires_at=self._clock() + ARCHIVE_LIFETIME + LEEWAY,
+        )
+
+    def _sign(
+        self,
+        kind: Kind,
+        lifetime: timedelta,
+        state: Mapping[str, object],
+        more_claims: Mapping[str, object] | None = None,
+    ) -> str:
+        expires_at = int((self._clock() + lifetime).timestamp())
+        claims = {**(more_claims or {}), "exp": expires_at, "token_type": kind.value, "state": dict(state)}
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def _log_in_claims(self, token: str, kind: Kind) -> RefreshClaims:
+        state = self._read(token, kind)
+        return RefreshClaims(user_id=_user_id(state), token_id=_token_id(state))
+
+    def _read(self, token: str, kind: Kind) -> Mapping[str, Any]:
+        return self._state(self._verify(token), kind)
+
+    def _verify(self, token: str) -> Mapping[str, Any]:
+        if len(token) > _MOST_CHARACTERS:
+            raise InvalidToken(Fault.MALFORMED)
+        # The moment of expiry is compared with our clock, not with the library's.
+        options: jwt.types.Options = {"verify_exp": False, "require": ["exp"]}
+        try:
+            claims: Mapping[str, Any] = jwt.decode(token, self._key, algorithms=[_ALGORITHM], options=options)
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise InvalidToken(Fault.MALFORMED) from error
+        return claims
+
+    def _state(self, claims: Mapping[str, Any], kind: Kind) -> Mapping[str, Any]:
+        expires_at, state = claims["exp"], claims.get("state")
+        if claims.get("token_type") != kind or not isinstance(expires_at, int) or not isinstance(state, dict):
+            raise InvalidToken(Fault.MALFORMED)
+        if expires_at + LEEWAY.total_seconds() < self._clock().timestamp():
+            raise InvalidToken(Fault.EXPIRED)
+        return state
+
+
+def _user_id(state: Mapping[str, Any]) -> int:
+    user_id = state.get("user_id")
+    if not isinstance(user_id, int) or not 0 < user_id <= _LARGEST_ID:
+        raise InvalidToken(Fault.MALFORMED)
+    return user_id
+
+
+def _token_id(state: Mapping[str, Any]) -> UUID:
+    try:
+        return UUID(str(state.get("token_id")))
+    except ValueError as error:
+        raise InvalidToken(Fault.MALFORMED) from error

@@ -1,0 +1,217 @@
+"""The job that judges: follows what is stored, and tells people.
+
+One process of an installation judges, the others stand by: they wait for an advisory lock, which ends with the
+connection of whoever holds it. Nothing is missed between two holders, nor by a notification that got lost: what
+is new is told by the state of each quantity, and a new holder looks at all kits first. Nothing is judged twice,
+since a state is only ever replaced by a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.domain.alerts.judged_quantities import (
+    LookingBack,
+    chosen_readings,
+    judged_quantities,
+    linked_kits,
+    new_readings,
+)
+from hortus.domain.alerts.judging import judge_all
+from hortus.domain.alerts.lost_messages import forget_lost_messages
+from hortus.domain.alerts.outcomes import Outcome, write_eventful, write_quiet
+from hortus.domain.alerts.silence import SilenceWatch
+from hortus.domain.alerts.withdrawal import withdraw_unjudged
+from hortus.domain.messages.access import MessageAccess
+
+log = logging.getLogger(__name__)
+
+STORED_CHANNEL = "hortus_stored"
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('hortus alerts'))"
+_KITS_AT_ONCE = 1_000
+NOTHING_READ: Mapping[int, datetime] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeLimits:
+    """Pauses, in seconds. What is stored within `gather_seconds` is judged together: that is cheaper."""
+
+    gather_seconds: float = 2.0
+    sweep_seconds: float = 60.0
+    standby_seconds: float = 5.0
+    statement_seconds: float = 60.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AlertJudge:
+    """Judges readings and silence until cancelled. Any number may run."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        engine: AsyncEngine,
+        access: MessageAccess,
+        *,
+        limits: JudgeLimits | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._connect = connect
+        self._engine = engine
+        self._access = access
+        self._limits = limits or JudgeLimits()
+        self._clock = clock
+        self._pending: set[int] = set()
+        self._looking_back = LookingBack()
+        self._look_at_all = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Wait for one's turn, and judge. Raises what the database raises; then it may be run again."""
+        connection = await self._connect()
+        try:
+            await self._wait_for_turn(connection)
+            await connection.add_listener(STORED_CHANNEL, self._stored)
+            self._look_at_all = True
+            self._looking_back = LookingBack()
+            await self._judge_for_ever(connection)
+        finally:
+            with contextlib.suppress(Exception):  # it may be half closed already; the lock ends with it
+                await connection.close(timeout=2)
+
+    async def _wait_for_turn(self, connection: asyncpg.Connection) -> None:
+        is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
+        while not is_mine:
+            await asyncio.sleep(self._limits.standby_seconds)
+            is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
+
+    async def _judge_for_ever(self, connection: asyncpg.Connection) -> None:
+        watch = SilenceWatch(self._engine, self._access, since=self._clock())
+        loop = asyncio.get_running_loop()
+        next_sweep = loop.time()
+        self._wake.set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, next_sweep - loop.time())):
+                    await self._wake.wait()
+            if self._wake.is_set():
+                await asyncio.sleep(self._limits.gather_seconds)
+                await self._judge_pending(connection)
+            if loop.time() >= next_sweep:
+                await self._sweep(watch)
+                next_sweep = loop.time() + self._limits.sweep_seconds
+
+    async def _sweep(self, watch: SilenceWatch) -> None:
+        await withdraw_unjudged(self._engine)
+        await forget_lost_messages(self._engine)
+        await watch.look(self._clock())
+        owed = self._looking_back.take_owed()
+        if owed:
+            self._pending |= owed
+            self._wake.set()
+
+    async def _judge_pending(self, connection: asyncpg.Connection) -> None:
+        self._wake.clear()
+        kit_ids, self._pending = self._pending, set()
+        if self._look_at_all:
+            self._look_at_all = False
+            kit_ids = await linked_kits(connection)
+        ordered = sorted(kit_ids)
+        for start in range(0, len(ordered), _KITS_AT_ONCE):
+            await self._judge_apart(connection, set(ordered[start : start + _KITS_AT_ONCE]))
+
+    async def _judge_apart(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
+        """Judge these kits; if that fails, each by itself, so that one's trouble is not that of all (P4)."""
+        try:
+            await self._judge(connection, kit_ids)
+        except Exception:  # noqa: BLE001  (whatever it is, another kit need not suffer from it)
+            self._looking_back.forget(kit_ids)
+            await self._require_database(connection)
+            for kit_id in sorted(kit_ids):
+                await self._judge_alone(connection, kit_id)
+
+    async def _judge_alone(self, connection: asyncpg.Connection, kit_id: int) -> None:
+        try:
+            await self._judge(connection, {kit_id})
+        except Exception:  # one kit that cannot be judged must not keep the others from it
+            self._looking_back.forget({kit_id})
+            await self._require_database(connection)
+            log.exception("the readings of the kit with id %d cannot be judged now", kit_id)
+
+    async def _require_database(self, connection: asyncpg.Connection) -> None:
+        """Raise what a database raises that is away: then it was not the kits, and all wait for it."""
+        await connection.fetchval("SELECT 1", timeout=self._limits.statement_seconds)
+        async with self._engine.connect() as another:
+            await another.exec_driver_sql("SELECT 1")
+
+    async def _judge(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
+        read_until: dict[int, datetime] = {}
+        while kit_ids:
+            read_until = await judge_kits(
+                *(
+                    connection,
+                    self._engine,
+                    self._access,
+                    kit_ids,
+                    self._clock(),
+                    read_until,
+                    self._looking_back,
+                )
+            )
+            kit_ids = set(read_until)
+
+    def _stored(self, _connection: object, _process_id: int, _channel: str, payload: object) -> None:
+        if payload == "*":
+            self._look_at_all = True
+        else:
+            self._pending.update(map(int, str(payload).split()))
+        self._wake.set()
+
+
+async def judge_kits(
+    connection: asyncpg.Connection,
+    engine: AsyncEngine,
+    access: MessageAccess,
+    kit_ids: Collection[int],
+    now: datetime,
+    read_until: Mapping[int, datetime] = NOTHING_READ,
+    looking_back: LookingBack | None = None,
+) -> dict[int, datetime]:
+    """Judge what is new of these kits; return those of which there is more, with until when they were read.
+
+    What was returned goes into the next call: each reads further, whether or not something judges what it read.
+    `looking_back` is kept by whoever judges again and again.
+    """
+    quantities = await judged_quantities(connection, kit_ids)
+    if not quantities:
+        return {}
+    readings = await new_readings(connection, kit_ids, quantities, now, read_until, looking_back)
+    outcomes = []
+    for quantity in quantities:
+        chosen = chosen_readings(quantity, readings, now)
+        if chosen is not None:
+            peripheral_id, new = chosen
+            state, events = judge_all(quantity.state, quantity.rule, new, now)
+            outcomes.append(Outcome(quantity, peripheral_id, state, events))
+    await write_quiet(connection, [outcome for outcome in outcomes if not outcome.events])
+    for outcome in _eventful(outcomes):
+        await write_eventful(engine, access, outcome, now)
+    return readings.read_until
+
+
+def _eventful(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes of which people are to be told, in the order of the plants: locks are taken so."""
+    found = [outcome for outcome in outcomes if outcome.events]
+    return sorted(found, key=lambda each: (each.quantity.plant_id, each.quantity.quantity_type_id))

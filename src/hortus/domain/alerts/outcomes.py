@@ -1,0 +1,266 @@
+"""Writing down what judging found: states always, alerts and messages when something happened.
+
+Almost all readings change nothing but until when a quantity was judged; those go in one statement for a whole
+batch. What opens or ends an alert goes, with its messages, in one transaction, on the row of its state locked:
+if another process has judged further meanwhile, it has told already, and nothing is done here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hortus.domain.alerts.announcements import announce
+from hortus.domain.alerts.judged_quantities import JudgedQuantity
+from hortus.domain.alerts.judging import Event, EventKind, State, nobody_reached
+from hortus.domain.alerts.recipients import told_of_plant
+from hortus.domain.alerts.wording import RangeAlert, needs_attention, well_again
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.queue import put_in
+from hortus.domain.messages.tables import Kind
+
+# What people and deliveries set meanwhile stays: `message_waiting` only ever becomes true here, and
+# `quiet_until` later.
+_WRITE_STATES = """
+INSERT INTO alert_states AS s (plant_id, quantity_type_id, peripheral_id, judged_until, out, out_since, open,
+                               back_since, alert_id, message_waiting, quiet_until)
+SELECT t.* FROM unnest($1::int[], $2::int[], $3::int[], $4::timestamptz[], $5::text[], $6::timestamptz[],
+                       $7::text[], $8::timestamptz[], $9::bigint[], $10::bool[], $11::timestamptz[])
+    AS t (plant_id, quantity_type_id, peripheral_id, judged_until, out, out_since, open,
+          back_since, alert_id, message_waiting, quiet_until)
+JOIN plants ON plants.id = t.plant_id
+ORDER BY t.plant_id, t.quantity_type_id
+ON CONFLICT (plant_id, quantity_type_id) DO UPDATE SET
+    peripheral_id = excluded.peripheral_id, judged_until = excluded.judged_until, out = excluded.out,
+    out_since = excluded.out_since, open = excluded.open, back_since = excluded.back_since,
+    alert_id = excluded.alert_id,
+    message_waiting = CASE WHEN $12 THEN excluded.message_waiting ELSE s.message_waiting END,
+    quiet_until = CASE WHEN $12 THEN excluded.quiet_until ELSE s.quiet_until END
+WHERE s.judged_until < excluded.judged_until
+"""
+
+_LOCK = text(
+    "SELECT judged_until, message_waiting, quiet_until FROM alert_states "
+    "WHERE plant_id = :plant_id AND quantity_type_id = :quantity_type_id FOR UPDATE"
+)
+
+# The plant's row, so that two processes that judge its first reading wait for each other.
+_LOCK_PLANT = text("SELECT name FROM plants WHERE id = :plant_id FOR NO KEY UPDATE")
+
+_OPEN = text(
+    """
+    INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum, began_at)
+    SELECT 'range', :plant_id, :quantity_type_id, peripheral.kit_id, :condition, :value, :minimum, :maximum,
+           :began_at
+    FROM peripherals AS peripheral WHERE peripheral.id = :peripheral_id
+    RETURNING id
+    """
+)
+
+_END = text(
+    "UPDATE alerts SET over_at = :over_at, ending = 'recovered' WHERE id = :id AND over_at IS NULL "
+    "RETURNING message_accepted_at IS NOT NULL AS was_told"
+)
+
+_DESCRIBE = text(
+    """
+    SELECT plant.name AS plant_name, coalesce(kit.name, kit.serial) AS kit_name, kit.id AS kit_id,
+           quantity.physical_quantity, coalesce(quantity.physical_unit_symbol, quantity.physical_unit) AS symbol
+    FROM plants AS plant, peripherals AS peripheral JOIN kits AS kit ON kit.id = peripheral.kit_id,
+         quantity_types AS quantity
+    WHERE plant.id = :plant_id AND peripheral.id = :peripheral_id AND quantity.id = :quantity_type_id
+    """
+)
+
+_WAITS = text("UPDATE alerts SET message_waiting = true WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What judging made of one quantity: its new state, what happened, and by what it was judged."""
+
+    quantity: JudgedQuantity
+    peripheral_id: int
+    state: State
+    events: tuple[Event, ...]
+
+
+async def write_quiet(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Write the states of quantities of which nothing is to be told."""
+    if outcomes:
+        await connection.execute(_WRITE_STATES, *_columns(outcomes), False)
+
+
+class _SubjectGone(Exception):
+    """The plant, or what measures it, was deleted since it was read."""
+
+
+async def write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
+    """Write the state of a quantity, and what happened to its alert, with the messages that tell of it."""
+    with contextlib.suppress(_SubjectGone):
+        await _write_eventful(engine, access, outcome, now)
+
+
+async def _write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
+    async with engine.begin() as connection:
+        current = await _current(connection, outcome)
+        if current is None:
+            return
+        written = await _Telling(connection, access, current, now).tell()
+        await connection.exec_driver_sql(_WRITE_STATES, (*_columns([written]), True))
+
+
+async def _current(connection: AsyncConnection, outcome: Outcome) -> Outcome | None:
+    """Lock the quantity's state; return None if another process has judged it since it was read."""
+    quantity = outcome.quantity
+    if await connection.scalar(_LOCK_PLANT, {"plant_id": quantity.plant_id}) is None:
+        return None
+    key = {"plant_id": quantity.plant_id, "quantity_type_id": quantity.quantity_type_id}
+    row = (await connection.execute(_LOCK, key)).one_or_none()
+    if (row.judged_until if row else None) != quantity.state.judged_until:
+        return None
+    if row is None or any(event.kind is EventKind.MESSAGE_DUE for event in outcome.events):
+        return outcome
+    # A message may have been accepted, or given up, since the state was read.
+    state = replace(outcome.state, message_waiting=row.message_waiting, quiet_until=row.quiet_until)
+    return replace(outcome, state=state)
+
+
+class _Telling:
+    """The events of one outcome, one after the other, in one transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, access: MessageAccess, outcome: Outcome, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._access = access
+        self._outcome = outcome
+        self._now = now
+        self._alert_id = outcome.quantity.alert_id
+
+    async def tell(self) -> Outcome:
+        """Do what the events ask for, and return the outcome to be written."""
+        for event in self._outcome.events:
+            if event.kind is EventKind.OPENED:
+                await self._open(event)
+            elif event.kind is EventKind.OVER:
+                await self._end(event)
+            else:
+                await self._ask_for_message(event)
+        quantity = replace(self._outcome.quantity, alert_id=self._alert_id)
+        return replace(self._outcome, quantity=quantity)
+
+    async def _open(self, event: Event) -> None:
+        quantity = self._outcome.quantity
+        self._alert_id = await self._connection.scalar(
+            _OPEN,
+            {
+                **self._key(),
+                "condition": str(event.side),
+                "value": event.reading.value,
+                "minimum": quantity.rule.minimum,
+                "maximum": quantity.rule.maximum,
+                "began_at": event.since,
+            },
+        )
+        if self._alert_id is None:
+            raise _SubjectGone
+        await announce(self._connection, "opened", self._alert_id)
+
+    async def _end(self, event: Event) -> None:
+        ended = (
+            await self._connection.execute(_END, {"id": self._alert_id, "over_at": event.reading.at})
+        ).one_or_none()
+        if ended is None:
+            return
+        await announce(self._connection, "over", self._alert_id)
+        if ended.was_told:
+            about, kit_id = await self._describe(event)
+            said = well_again(about, event.since, self._access.public_url)
+            for person in await told_of_plant(self._connection, about.plant_id, kit_id):
+                if person.preferences.when_over:
+                    messages = person.messages(
+                        Kind.ALERT,
+                        said.subject,
+                        said.body,
+                        mail=self._access.mail is not None,
+                        kit_id=kit_id,
+                    )
+                    await put_in(self._connection, self._access.seal, messages)
+
+    async def _ask_for_message(self, event: Event) -> None:
+        about, kit_id = await self._describe(event)
+        said = needs_attention(about, self._access.public_url)
+        messages = [
+            message
+            for person in await told_of_plant(self._connection, about.plant_id, kit_id)
+            for message in person.messages(
+                Kind.ALERT,
+                said.subject,
+                said.body,
+                mail=self._access.mail is not None,
+                alert_id=self._alert_id,
+                kit_id=kit_id,
+            )
+        ]
+        if messages:
+            await put_in(self._connection, self._access.seal, messages)
+            await self._connection.execute(_WAITS, {"id": self._alert_id})
+        else:
+            state = nobody_reached(self._outcome.state, self._now)
+            self._outcome = replace(self._outcome, state=state)
+
+    async def _describe(self, event: Event) -> tuple[RangeAlert, int]:
+        quantity = self._outcome.quantity
+        row = (await self._connection.execute(_DESCRIBE, self._key())).one_or_none()
+        if row is None:
+            raise _SubjectGone
+        about = RangeAlert(
+            plant_id=quantity.plant_id,
+            plant_name=row.plant_name,
+            kit_name=row.kit_name,
+            quantity=row.physical_quantity,
+            unit_symbol=row.symbol,
+            condition=str(event.side),
+            value=event.reading.value,
+            minimum=quantity.rule.minimum,
+            maximum=quantity.rule.maximum,
+            began_at=await self._began_at() or event.since,
+        )
+        return about, row.kit_id
+
+    async def _began_at(self) -> datetime | None:
+        statement = text("SELECT began_at FROM alerts WHERE id = :id")
+        began_at: datetime | None = await self._connection.scalar(statement, {"id": self._alert_id})
+        return began_at
+
+    def _key(self) -> dict[str, Any]:
+        return {
+            "plant_id": self._outcome.quantity.plant_id,
+            "quantity_type_id": self._outcome.quantity.quantity_type_id,
+            "peripheral_id": self._outcome.peripheral_id,
+        }
+
+
+def _columns(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:
+    states = [outcome.state for outcome in outcomes]
+    return (
+        [outcome.quantity.plant_id for outcome in outcomes],
+        [outcome.quantity.quantity_type_id for outcome in outcomes],
+        [outcome.peripheral_id for outcome in outcomes],
+        [state.judged_until for state in states],
+        [state.out for state in states],
+        [state.out_since for state in states],
+        [state.open for state in states],
+        [state.back_since for state in states],
+        [outcome.quantity.alert_id for outcome in outcomes],
+        [state.message_waiting for state in states],
+        [state.quiet_until for state in states],
+    )

@@ -1,0 +1,84 @@
+"""What people set for a plant's alerts, and the rule that follows from it. The database part is at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.alerts.judging import Rule
+from hortus.domain.alerts.tables import PlantAlertSettingsRow
+
+MOST_HYSTERESIS_PERCENT = 50.0
+MOST_HOLD_SECONDS = 86_400
+MOST_PAUSE_SECONDS = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantAlertSettings:
+    """How a plant's alerts work. `hysteresis_percent` is of the range's width, or of its only bound."""
+
+    enabled: bool = True
+    hysteresis_percent: float = 5.0
+    hold_seconds: int = 300
+    pause_seconds: int = 43_200
+
+
+def rule_for(
+    minimum: float | None,
+    maximum: float | None,
+    *,
+    hysteresis_percent: float,
+    hold_seconds: int,
+    pause_seconds: int,
+) -> Rule:
+    """Return the rule for a quantity with this range."""
+    if minimum is not None and maximum is not None:
+        width = maximum - minimum
+    else:
+        width = abs(minimum if minimum is not None else maximum or 0.0)
+    return Rule(
+        minimum=minimum,
+        maximum=maximum,
+        hysteresis=width * hysteresis_percent / 100,
+        hold=timedelta(seconds=hold_seconds),
+        pause=timedelta(seconds=pause_seconds),
+    )
+
+
+async def read_plant_settings(connection: AsyncConnection, plant_id: int) -> PlantAlertSettings:
+    """Return what is set for a plant; the defaults if nothing is."""
+    row = PlantAlertSettingsRow
+    found = (
+        await connection.execute(
+            select(row.enabled, row.hysteresis_percent, row.hold_seconds, row.pause_seconds).where(
+                row.plant_id == plant_id
+            )
+        )
+    ).one_or_none()
+    if found is None:
+        return PlantAlertSettings()
+    return PlantAlertSettings(
+        enabled=found.enabled,
+        hysteresis_percent=found.hysteresis_percent,
+        hold_seconds=found.hold_seconds,
+        pause_seconds=found.pause_seconds,
+    )
+
+
+async def set_plant_settings(connection: AsyncConnection, plant_id: int, settings: PlantAlertSettings) -> None:
+    """Keep what is set for a plant. The caller commits."""
+    values = {
+        "enabled": settings.enabled,
+        "hysteresis_percent": settings.hysteresis_percent,
+        "hold_seconds": settings.hold_seconds,
+        "pause_seconds": settings.pause_seconds,
+    }
+    await connection.execute(
+        insert(PlantAlertSettingsRow)
+        .values(plant_id=plant_id, **values)
+        .on_conflict_do_update(index_elements=[PlantAlertSettingsRow.plant_id], set_=values)
+    )

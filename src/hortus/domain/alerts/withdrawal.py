@@ -1,0 +1,42 @@
+"""Alerts that nothing judges any more: the plant was unlinked, its range removed, or alerts switched off."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hortus.domain.alerts.announcements import announce
+from hortus.domain.alerts.judged_quantities import QUANTITIES_OF_PLANTS
+
+_WITHDRAW = text(
+    f"""
+    WITH gone AS (
+        UPDATE alerts AS a SET over_at = now(), ending = 'withdrawn'
+        WHERE a.over_at IS NULL AND a.kind = 'range'
+          AND (CAST(:plant_id AS int) IS NULL OR a.plant_id = CAST(:plant_id AS int)) AND NOT EXISTS (
+            SELECT 1 FROM ({QUANTITIES_OF_PLANTS}) AS q
+            WHERE q.plant_id = a.plant_id AND q.quantity_type_id = a.quantity_type_id)
+        RETURNING a.id, a.plant_id, a.quantity_type_id
+    ), forgotten AS (
+        DELETE FROM alert_states AS s USING gone
+        WHERE s.plant_id = gone.plant_id AND s.quantity_type_id = gone.quantity_type_id
+    )
+    SELECT id FROM gone
+    """  # noqa: S608  (made of our own constants)
+)
+
+_ANY_OPEN = text("SELECT EXISTS (SELECT 1 FROM alerts WHERE over_at IS NULL AND kind = 'range')")
+
+
+async def withdraw_unjudged(engine: AsyncEngine) -> None:
+    """End alerts that nothing judges any more. What is judged again later begins anew."""
+    async with engine.begin() as connection:
+        if await connection.scalar(_ANY_OPEN):
+            await withdraw_alerts(connection)
+
+
+async def withdraw_alerts(connection: AsyncConnection, plant_id: int | None = None) -> None:
+    """Do the same for one plant, or for all, in the caller's transaction."""
+    gone = await connection.execute(_WITHDRAW, {"plant_id": plant_id})
+    for alert_id in gone.scalars().all():
+        await announce(connection, "over", alert_id)

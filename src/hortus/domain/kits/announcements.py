@@ -1,0 +1,32 @@
+"""Following changes of kits, configurations and quantity types as the database announces them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from hortus.base.database.listening import listen
+from hortus.base.database.triggers import REGISTRY_CHANNEL
+
+Listener = Callable[[str, str], None]
+"""Called with what changed (`kit-deleted`, `kit-password`, `kit-configuration`, `quantity-types`, or
+`reconnected` when announcements may have been missed) and the kit's serial (or an empty text)."""
+
+
+async def follow_announcements(
+    connect: Callable[[], Awaitable[asyncpg.Connection]], listeners: list[Listener]
+) -> None:
+    """Pass announcements to the listeners until cancelled; reconnect for ever."""
+    await listen(
+        connect,
+        REGISTRY_CHANNEL,
+        tell=lambda payload: _announce(listeners, payload),
+        connected=lambda: _announce(listeners, "reconnected "),
+    )
+
+
+def _announce(listeners: list[Listener], payload: str) -> None:
+    what, _, serial = payload.partition(" ")
+    for listener in listeners:
+        listener(what, serial)

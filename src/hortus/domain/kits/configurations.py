@@ -1,0 +1,327 @@
+"""Configurations of a kit and their peripherals: reading and changing them.
+
+Functions that change work in the caller's transaction, with the kit locked
+(hortus.http.access.kit_access.lock_kit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, Integer, bindparam, delete, insert, literal, select, text, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.domain.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
+from hortus.domain.kits.devices import ConfiguredDevice, Definition
+from hortus.domain.kits.tables import KitConfigurationRow, PeripheralRow
+
+CONTROLLER_MODULE = "astroplant_kit.controller"
+CONTROLLER_CLASS = "AstroplantControllerV1"
+
+MOST_CONFIGURATIONS = 1000
+MOST_PERIPHERALS = 200
+"""Far more than any kit has use for; a script that runs wild ends here."""
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of everything that is written in all configurations of a kit: whoever lists them gets it as a whole."""
+
+_CONFIGURATIONS = select(KitConfigurationRow.__table__)
+_PERIPHERALS = select(PeripheralRow.__table__)
+
+
+class NoRoom(UsageError):
+    """A kit has as much as it may have of something."""
+
+
+class TooMany(NoRoom):
+    """A kit or configuration has as many of these as it may have."""
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(f"There are {most} {what} already; delete one that is not needed first.")
+
+
+class TooLong(NoRoom):
+    """What is written in a kit's configurations is too much in all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "All configurations of a kit together have room for "
+            f"{MOST_BYTES} bytes of descriptions, rules and settings; delete one that is not needed first."
+        )
+
+
+class NameTaken(UsageError):
+    """Another peripheral of the configuration has this name; of equal names, a kit runs only the last."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The configuration has a peripheral named {name} already. Choose another name.")
+
+
+async def find_configuration(connection: AsyncConnection, configuration_id: int) -> RowMapping | None:
+    """Return the configuration with this id, or None."""
+    statement = _CONFIGURATIONS.where(KitConfigurationRow.id == configuration_id)
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def configurations_of_kit(
+    connection: AsyncConnection, kit_id: int
+) -> tuple[Sequence[RowMapping], dict[int, list[RowMapping]]]:
+    """Return the kit's configurations, and the peripherals of each by its id, in the order of their making."""
+    statement = _CONFIGURATIONS.where(KitConfigurationRow.kit_id == kit_id).order_by(KitConfigurationRow.id)
+    configurations = (await connection.execute(statement)).mappings().all()
+    peripherals: dict[int, list[RowMapping]] = {}
+    statement = _PERIPHERALS.where(PeripheralRow.kit_id == kit_id).order_by(PeripheralRow.id)
+    for row in (await connection.execute(statement)).mappings():
+        peripherals.setdefault(row["kit_configuration_id"], []).append(row)
+    return configurations, peripherals
+
+
+async def create_configuration(connection: AsyncConnection, kit_id: int, description: str | None) -> RowMapping:
+    """Make an empty configuration that is not active. Raises NoRoom."""
+    row = await _insert_configuration(
+        connection,
+        {
+            "kit_id": kit_id,
+            "description": description,
+            "controller_symbol_location": CONTROLLER_MODULE,
+            "controller_symbol": CONTROLLER_CLASS,
+            "control_rules": {},
+        },
+    )
+    await _require_bytes(connection, kit_id)
+    return row
+
+
+async def clone_configuration(connection: AsyncConnection, kit_id: int, source: RowMapping) -> RowMapping:
+    """Copy a configuration, of this or another kit, with its peripherals. Raises NoRoom."""
+    description = f"Copy of #{source['id']}"
+    if source["description"]:
+        description += f" - {source['description']}"
+    copy = await _insert_configuration(
+        connection,
+        {
+            "kit_id": kit_id,
+            "description": description,
+            "controller_symbol_location": source["controller_symbol_location"],
+            "controller_symbol": source["controller_symbol"],
+            "control_rules": source["control_rules"],
+        },
+    )
+    await connection.execute(
+        insert(PeripheralRow).from_select(
+            ["kit_id", "kit_configuration_id", "peripheral_definition_id", "name", "configuration"],
+            select(
+                literal(kit_id),
+                literal(copy["id"]),
+                PeripheralRow.peripheral_definition_id,
+                PeripheralRow.name,
+                PeripheralRow.configuration,
+            )
+            .where(PeripheralRow.kit_configuration_id == source["id"])
+            .order_by(PeripheralRow.id),
+        )
+    )
+    await _require_bytes(connection, kit_id)
+    return copy
+
+
+async def change_configuration(
+    connection: AsyncConnection, configuration: RowMapping, values: Mapping[str, Any]
+) -> RowMapping:
+    """Set these columns and return the whole row; with another `active`, all others become inactive first.
+
+    Raises NoRoom.
+    """
+    if not values:
+        return configuration
+    if "active" in values and values["active"] != configuration["active"]:
+        await connection.execute(
+            update(KitConfigurationRow)
+            .where(KitConfigurationRow.kit_id == configuration["kit_id"], KitConfigurationRow.active)
+            .values(active=False)
+        )
+    statement = (
+        update(KitConfigurationRow)
+        .where(KitConfigurationRow.id == configuration["id"])
+        .values(dict(values))
+        .returning(*KitConfigurationRow.__table__.columns)
+    )
+    row = (await connection.execute(statement)).mappings().one()
+    if values.keys() & {"description", "control_rules"}:
+        await _require_bytes(connection, configuration["kit_id"])
+    return row
+
+
+async def delete_configuration(connection: AsyncConnection, configuration: RowMapping) -> None:
+    """Delete the configuration with its peripherals and everything that they sent."""
+    ids = await connection.scalars(
+        select(PeripheralRow.id).where(PeripheralRow.kit_configuration_id == configuration["id"])
+    )
+    await _delete_what_was_sent(connection, configuration["kit_id"], ids.all())
+    await connection.execute(delete(KitConfigurationRow).where(KitConfigurationRow.id == configuration["id"]))
+
+
+async def find_peripheral(connection: AsyncConnection, peripheral_id: int) -> RowMapping | None:
+    """Return the peripheral with this id, or None."""
+    statement = _PERIPHERALS.where(PeripheralRow.id == peripheral_id)
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def add_peripheral(
+    connection: AsyncConnection, configuration: RowMapping, definition: Definition, name: str, settings: Any
+) -> RowMapping:
+    """Add a peripheral to a configuration. Raises NameTaken or NoRoom."""
+    owner = PeripheralRow.kit_configuration_id == configuration["id"]
+    await _require_room(connection, select(PeripheralRow.id).where(owner), "peripherals", MOST_PERIPHERALS)
+    statement = (
+        insert(PeripheralRow)
+        .values(
+            kit_id=configuration["kit_id"],
+            kit_configuration_id=configuration["id"],
+            peripheral_definition_id=definition.id,
+            name=name,
+            configuration=settings,
+        )
+        .returning(*PeripheralRow.__table__.columns)
+    )
+    row = await _unless_name_taken(connection, statement, name)
+    await _require_bytes(connection, configuration["kit_id"])
+    return row
+
+
+async def change_peripheral(
+    connection: AsyncConnection, peripheral: RowMapping, values: Mapping[str, Any]
+) -> RowMapping:
+    """Set these columns and return the whole row. Raises NameTaken or NoRoom."""
+    if not values:
+        return peripheral
+    statement = (
+        update(PeripheralRow)
+        .where(PeripheralRow.id == peripheral["id"])
+        .values(dict(values))
+        .returning(*PeripheralRow.__table__.columns)
+    )
+    row = await _unless_name_taken(connection, statement, str(values.get("name")))
+    await _require_bytes(connection, peripheral["kit_id"])
+    return row
+
+
+async def delete_peripheral(connection: AsyncConnection, peripheral: RowMapping) -> None:
+    """Delete the peripheral with everything that it sent."""
+    await _delete_what_was_sent(connection, peripheral["kit_id"], [peripheral["id"]])
+    await connection.execute(delete(PeripheralRow).where(PeripheralRow.id == peripheral["id"]))
+
+
+async def find_definition(connection: AsyncConnection, definition_id: int) -> Definition | None:
+    """Return the peripheral definition with this id, or None."""
+    statement = select(*_DEFINITION_COLUMNS).where(PeripheralDefinitionRow.id == definition_id)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return Definition(**row) if row else None
+
+
+async def devices_of_configuration(
+    connection: AsyncConnection, configuration_id: int
+) -> list[ConfiguredDevice]:
+    """Return the peripherals of a configuration with their definitions."""
+    rows = await connection.execute(
+        select(PeripheralRow.name.label("peripheral_name"), PeripheralRow.configuration, *_DEFINITION_COLUMNS)
+        .join(PeripheralDefinitionRow, PeripheralDefinitionRow.id == PeripheralRow.peripheral_definition_id)
+        .where(PeripheralRow.kit_configuration_id == configuration_id)
+        .order_by(PeripheralRow.id)
+    )
+    return [
+        ConfiguredDevice(
+            name=row["peripheral_name"],
+            definition=Definition(**{column.key: row[column.key] for column in _DEFINITION_COLUMNS}),
+            configuration=row["configuration"],
+        )
+        for row in rows.mappings()
+    ]
+
+
+async def quantity_type_ids(connection: AsyncConnection) -> frozenset[int]:
+    """Return the ids of all quantity types."""
+    return frozenset((await connection.scalars(select(QuantityTypeRow.id))).all())
+
+
+_DEFINITION_COLUMNS = (
+    PeripheralDefinitionRow.id,
+    PeripheralDefinitionRow.name,
+    PeripheralDefinitionRow.symbol_location,
+    PeripheralDefinitionRow.symbol,
+    PeripheralDefinitionRow.configuration_schema,
+    PeripheralDefinitionRow.command_schema,
+)
+
+# In this order: readings have no foreign keys, so a batch that holds a peripheral is waited for, and later
+# ones find it gone. Media are only noted for deletion; their content is in the object store.
+_DELETE_WHAT_WAS_SENT = tuple(
+    text(statement).bindparams(bindparam("peripheral_ids", type_=ARRAY(Integer)))
+    for statement in (
+        "SELECT id FROM peripherals WHERE id = ANY(:peripheral_ids) ORDER BY id FOR UPDATE",
+        """
+        INSERT INTO queue_media_pending_deletion (media_id, kit_serial, media_datetime, media_size)
+        SELECT m.id, k.serial, m.datetime, m.size FROM media m JOIN kits k ON k.id = m.kit_id
+        WHERE m.peripheral_id = ANY(:peripheral_ids)
+        ON CONFLICT DO NOTHING
+        """,
+        "DELETE FROM media WHERE peripheral_id = ANY(:peripheral_ids)",
+    )
+)
+_DELETE_READINGS = tuple(
+    text(
+        f"DELETE FROM {table} WHERE kit_id = :kit_id AND peripheral_id = ANY(:peripheral_ids)"  # noqa: S608
+    ).bindparams(bindparam("peripheral_ids", type_=ARRAY(Integer)))
+    for table in ("raw_measurements", "aggregate_measurements")
+)
+
+
+_BYTES_OF_CONFIGURATIONS = text(
+    """
+    SELECT (SELECT coalesce(sum(coalesce(octet_length(description), 0) + octet_length(control_rules::text)), 0)
+            FROM kit_configurations WHERE kit_id = :kit_id)
+         + (SELECT coalesce(sum(octet_length(configuration::text)), 0) FROM peripherals WHERE kit_id = :kit_id)
+    """
+)
+
+
+async def _delete_what_was_sent(
+    connection: AsyncConnection, kit_id: int, peripheral_ids: Sequence[int]
+) -> None:
+    parameters = {"peripheral_ids": list(peripheral_ids)}
+    for statement in _DELETE_WHAT_WAS_SENT:
+        await connection.execute(statement, parameters)
+    for statement in _DELETE_READINGS:
+        await connection.execute(statement, parameters | {"kit_id": kit_id})
+
+
+async def _insert_configuration(connection: AsyncConnection, values: Mapping[str, Any]) -> RowMapping:
+    present = select(KitConfigurationRow.id).where(KitConfigurationRow.kit_id == values["kit_id"])
+    await _require_room(connection, present, "configurations", MOST_CONFIGURATIONS)
+    statement = (
+        insert(KitConfigurationRow).values(dict(values)).returning(*KitConfigurationRow.__table__.columns)
+    )
+    return (await connection.execute(statement)).mappings().one()
+
+
+async def _require_room(connection: AsyncConnection, present: Any, what: str, most: int) -> None:
+    if len((await connection.scalars(present.limit(most))).all()) >= most:
+        raise TooMany(what, most)
+
+
+async def _require_bytes(connection: AsyncConnection, kit_id: int) -> None:
+    if await connection.scalar(_BYTES_OF_CONFIGURATIONS, {"kit_id": kit_id}) > MOST_BYTES:
+        raise TooLong
+
+
+async def _unless_name_taken(connection: AsyncConnection, statement: Any, name: str) -> RowMapping:
+    try:
+        async with connection.begin_nested():
+            row: RowMapping = (await connection.execute(statement)).mappings().one()
+            return row
+    except IntegrityError as error:
+        raise NameTaken(name) from error

@@ -1,0 +1,54 @@
+"""What people say about a kit: reading lists of kits, and changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.database.access_changes import announce_kit_access
+from hortus.domain.kits.rows import KIT_COLUMNS
+from hortus.domain.kits.tables import KitLastSeenRow, KitRow
+
+MOST_NAME_CHARACTERS = 40
+MOST_DESCRIPTION_CHARACTERS = 5000
+MOST_LATITUDE = 90.0
+MOST_LONGITUDE = 180.0
+
+_COORDINATE_STEP = Decimal("0.00000001")
+
+_KITS = select(*KIT_COLUMNS).select_from(KitRow).outerjoin(KitLastSeenRow, KitLastSeenRow.kit_id == KitRow.id)
+
+
+def coordinate(degrees: float | None) -> Decimal | None:
+    """Return degrees as they are stored, with eight decimals."""
+    return None if degrees is None else Decimal(repr(degrees)).quantize(_COORDINATE_STEP)
+
+
+async def list_kits_on_map(
+    connection: AsyncConnection, *, after: int | None, last_seen_since: datetime | None, most: int
+) -> Sequence[RowMapping]:
+    """Return kits that are public and to be shown on the map, in the order of their ids after that one.
+
+    With `last_seen_since`, only those of which a message arrived since then.
+    """
+    statement = (
+        _KITS.where(KitRow.privacy_show_on_map, KitRow.privacy_public_dashboard).order_by(KitRow.id).limit(most)
+    )
+    if after is not None:
+        statement = statement.where(KitRow.id > after)
+    if last_seen_since is not None:
+        statement = statement.where(KitLastSeenRow.datetime_last_seen >= last_seen_since)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def change_details(connection: AsyncConnection, kit_id: int, values: Mapping[str, object]) -> None:
+    """Set these columns of a kit. The caller commits."""
+    if values:
+        await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(dict(values)))
+    if KitRow.privacy_public_dashboard.key in values:
+        await announce_kit_access(connection, kit_id)

@@ -1,0 +1,158 @@
+"""Whether a kit can run a peripheral as it is configured (kit contract, 4.4 to 4.6). Pure.
+
+A kit imports what the definition names and reads the configuration without checking it; whatever is missing
+or not as expected ends its program at boot, where nobody sees why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from jsonschema import Draft7Validator, FormatChecker
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from hortus.domain.kits.control_rules import Device, is_time_of_day
+
+MOST_NAME_CHARACTERS = 40
+
+# The module of the built-in "Local data logger": kits have its class elsewhere and crash (contract, 4.5).
+_MODULES_THAT_NO_KIT_HAS = frozenset({"peripheral"})
+
+# Commands of the camera that switch the lamp, and what the lamp's class is called.
+_COMMANDS_THAT_NEED_A_LAMP = frozenset({"regular", "nir", "ndvi"})
+_CAMERA, _LAMP = "PiCameraV2", "LedPanel"
+
+# `time` is not among them: kits want a time without an offset, which JSON Schema does not allow.
+_FORMATS = FormatChecker(("email", "ipv4", "ipv6", "uuid"))
+
+SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
+"""A schema that is one, and refers to what is not there, or to itself for ever; seen only when it is used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What matters of a peripheral definition."""
+
+    id: int
+    name: str
+    symbol_location: str
+    symbol: str
+    configuration_schema: Any
+    command_schema: Any
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """The keys of the commands that control rules can send: rules always send an object."""
+        schema = self.command_schema
+        if not isinstance(schema, dict) or schema.get("type") != "object":
+            return frozenset()
+        properties = schema.get("properties")
+        return frozenset(properties) if isinstance(properties, dict) else frozenset()
+
+    @property
+    def device(self) -> Device:
+        """What control rules may refer to of a peripheral of this definition."""
+        return Device(commands=self.commands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredDevice:
+    """A peripheral of a configuration with its definition."""
+
+    name: str
+    definition: Definition
+    configuration: Any
+
+
+def crash_by_definition(definition: Definition) -> str | None:
+    """Return why a kit with a peripheral of this definition would crash, or None."""
+    if definition.symbol_location in _MODULES_THAT_NO_KIT_HAS:
+        return (
+            f"Kits have no module named {definition.symbol_location!r} and would crash at boot, so a "
+            f"{definition.name} cannot be used."
+        )
+    return None
+
+
+def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
+    """Return the first thing that is wrong with a peripheral's configuration, or None."""
+    validator = _validator(orjson.dumps(definition.configuration_schema))
+    if validator is None:
+        return f"The definition of {definition.name} has no valid schema; ask the operator to correct it."
+    try:
+        error = next(iter(validator.iter_errors(configuration)), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return f"The definition of {definition.name} has no usable schema; ask the operator to correct it."
+    if error is not None:
+        return f"{'.'.join(str(part) for part in error.absolute_path) or 'configuration'}: {error.message}"
+    return _fault_of_schedule(configuration)
+
+
+def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
+    """Return why a kit could not run these peripherals together."""
+    faults = []
+    names: set[str] = set()
+    has_lamp = any(device.definition.symbol == _LAMP for device in devices)
+    for device in devices:
+        if device.name in names:
+            faults.append(f"Two peripherals are named {device.name}; a kit would run only one of them.")
+        names.add(device.name)
+        own_faults = (
+            crash_by_definition(device.definition),
+            fault_of_configuration(device.definition, device.configuration),
+        )
+        faults += [f"{device.name}: {fault}" for fault in own_faults if fault is not None]
+        if device.definition.symbol == _CAMERA and not has_lamp and _needs_lamp(device.configuration):
+            faults.append(
+                f"{device.name}: the commands regular, nir and ndvi need an LED panel in the configuration."
+            )
+    return faults
+
+
+def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, Device]:
+    """Return what control rules may refer to."""
+    return {device.name: device.definition.device for device in devices}
+
+
+@lru_cache(maxsize=256)
+def _validator(schema_json: bytes) -> Draft7Validator | None:
+    """Return what validates against this schema, None if it is no schema.
+
+    Kept, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
+    """
+    schema = orjson.loads(schema_json)
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError:
+        return None
+    # An empty registry: a schema that refers to an address elsewhere is not fetched.
+    return Draft7Validator(schema, format_checker=_FORMATS, registry=Registry())
+
+
+def _fault_of_schedule(configuration: Any) -> str | None:
+    """Return what is wrong with a camera's schedule, which its schema does not say."""
+    schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
+    if not isinstance(schedule, list):
+        return None
+    if not schedule:
+        return "schedule: An empty schedule crashes the kit. Give at least one time and command."
+    for index, entry in enumerate(schedule):
+        if isinstance(entry, dict) and "time" in entry and not is_time_of_day(entry["time"]):
+            return f"schedule.{index}.time: A time of day as HH:MM:SS is expected, without a time zone."
+    return None
+
+
+def _needs_lamp(configuration: Any) -> bool:
+    schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
+    entries = schedule if isinstance(schedule, list) else []
+    return any(
+        # As text: what a person wrote there may be anything, also what cannot be looked up in a set.
+        isinstance(entry, dict) and str(entry.get("command")) in _COMMANDS_THAT_NEED_A_LAMP
+        for entry in entries
+    )

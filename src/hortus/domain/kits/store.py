@@ -1,0 +1,305 @@
+"""Making, listing and deleting kits and their configurations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.database.access_changes import announce_kit_access
+from hortus.base.errors import UsageError
+from hortus.domain.definitions.tables import ExpectedQuantityTypeRow, PeripheralDefinitionRow
+from hortus.domain.kits.broker_verifier import broker_verifier
+from hortus.domain.kits.identity import hash_password, make_password, make_serial
+from hortus.domain.kits.tables import KitConfigurationRow, KitLastSeenRow, KitRow, PeripheralRow
+
+_SERIAL_ATTEMPTS = 5
+
+STANDARD_PERIPHERALS = (
+    ("Virtual temperature sensor", "Temperature"),
+    ("Virtual pressure sensor", "Pressure"),
+    ("Virtual barometer", "Climate"),
+)
+"""Definition and name of the peripherals of a standard configuration. No virtual sensor measures humidity
+alone; the barometer measures temperature, pressure and humidity."""
+
+STANDARD_INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
+
+
+class KitNotFound(UsageError):
+    """No kit has this serial."""
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(f"There is no kit with the serial {serial}. `hortus kit list` shows all kits.")
+
+
+class AccountChanges(Protocol):
+    """Takes note of changed kit accounts, for an external broker that must follow."""
+
+    async def password_set(self, connection: AsyncConnection, serial: str, password: str) -> None:
+        """A kit was made, or has a new password."""
+
+    async def kit_deleted(self, connection: AsyncConnection, serial: str) -> None:
+        """A kit was deleted."""
+
+
+class NoExternalBroker:
+    """The built-in endpoint reads the kits table itself; there is nobody to tell."""
+
+    async def password_set(self, connection: AsyncConnection, serial: str, password: str) -> None:
+        """Do nothing."""
+
+    async def kit_deleted(self, connection: AsyncConnection, serial: str) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKit:
+    """What a person decides about a new kit. Coordinates are in degrees."""
+
+    name: str | None = None
+    description: str | None = None
+    latitude: Decimal | None = None
+    longitude: Decimal | None = None
+    public_dashboard: bool = False
+    show_on_map: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedKit:
+    """A new kit and its password, which is nowhere else in the clear."""
+
+    id: int
+    serial: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPeripheral:
+    """A peripheral to be made: its definition by name, its own name, and its configuration (JSON)."""
+
+    definition: str
+    name: str
+    configuration: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedPeripheral:
+    """A peripheral with the ids of the quantity types that it is expected to measure."""
+
+    id: int
+    name: str
+    quantity_types: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedKit:
+    """A kit as lists show it."""
+
+    id: int
+    serial: str
+    name: str | None
+    last_seen: datetime | None
+    peripherals: int
+
+
+class KitStore:
+    """What can be done to kits. Methods work in the caller's transaction; the caller commits."""
+
+    def __init__(self, account_changes: AccountChanges | None = None) -> None:
+        self._account_changes = account_changes or NoExternalBroker()
+
+    async def create(self, connection: AsyncConnection, kit: NewKit) -> CreatedKit:
+        """Make a kit with a new serial and password."""
+        password = make_password()
+        hashes = await _hashes_of(password)
+        for attempt in range(_SERIAL_ATTEMPTS):
+            serial = make_serial()
+            try:
+                async with connection.begin_nested():
+                    kit_id = await self._insert(connection, kit, serial, hashes)
+            except IntegrityError:
+                if attempt == _SERIAL_ATTEMPTS - 1:
+                    raise
+                continue  # somebody has this serial; with 55 bits of chance, the next one is free
+            await self._account_changes.password_set(connection, serial, password)
+            return CreatedKit(id=kit_id, serial=serial, password=password)
+        raise AssertionError("unreachable")
+
+    async def set_password(self, connection: AsyncConnection, serial: str) -> str:
+        """Give the kit a new password and return it. Raises KitNotFound."""
+        password = make_password()
+        changed = await connection.execute(
+            update(KitRow).where(KitRow.serial == serial).values(await _hashes_of(password))
+        )
+        if changed.rowcount == 0:
+            raise KitNotFound(serial)
+        await self._account_changes.password_set(connection, serial, password)
+        return password
+
+    async def delete(self, connection: AsyncConnection, serial: str) -> None:
+        """Delete the kit with everything that it ever sent. Raises KitNotFound.
+
+        Its peripherals are locked first: batches under way that hold them end before, later ones find them
+        gone, so no reading is left behind without its kit.
+        """
+        kit_id = await kit_id_of(connection, serial)
+        parameters = {"kit_id": kit_id}
+        for statement in _DELETE_KIT:
+            await connection.execute(text(statement), parameters)
+        await connection.execute(delete(KitRow).where(KitRow.id == kit_id))
+        await announce_kit_access(connection, kit_id)
+        await self._account_changes.kit_deleted(connection, serial)
+
+    async def _insert(
+        self, connection: AsyncConnection, kit: NewKit, serial: str, hashes: Mapping[str, str]
+    ) -> int:
+        kit_id: int | None = await connection.scalar(
+            insert(KitRow)
+            .values(
+                serial=serial,
+                **hashes,
+                name=kit.name,
+                description=kit.description,
+                latitude=kit.latitude,
+                longitude=kit.longitude,
+                privacy_public_dashboard=kit.public_dashboard,
+                privacy_show_on_map=kit.show_on_map,
+            )
+            .returning(KitRow.id)
+        )
+        assert kit_id is not None
+        return kit_id
+
+
+async def _hashes_of(password: str) -> dict[str, str]:
+    """Return the columns by which a password is known, made in a thread: they take tens of milliseconds."""
+    return await asyncio.to_thread(
+        lambda: {"password_hash": hash_password(password), "broker_password": broker_verifier(password)}
+    )
+
+
+_DELETE_KIT = (
+    "SELECT id FROM peripherals WHERE kit_id = :kit_id ORDER BY id FOR UPDATE",
+    """
+    INSERT INTO queue_media_pending_deletion (media_id, kit_serial, media_datetime, media_size)
+    SELECT m.id, k.serial, m.datetime, m.size FROM media m JOIN kits k ON k.id = m.kit_id
+    WHERE m.kit_id = :kit_id
+    """,
+    "DELETE FROM media WHERE kit_id = :kit_id",
+    "DELETE FROM raw_measurements WHERE kit_id = :kit_id",
+    "DELETE FROM aggregate_measurements WHERE kit_id = :kit_id",
+    "DELETE FROM quarantine WHERE kit_id = :kit_id",
+    "DELETE FROM ingest_ledger WHERE kit_id = :kit_id",
+    "DELETE FROM ingest_ledger_reasons WHERE kit_id = :kit_id",
+)
+
+
+async def kit_id_of(connection: AsyncConnection, serial: str) -> int:
+    """Return the id of the kit with this serial. Raises KitNotFound."""
+    kit_id = await connection.scalar(select(KitRow.id).where(KitRow.serial == serial))
+    if kit_id is None:
+        raise KitNotFound(serial)
+    return kit_id
+
+
+async def list_kits(connection: AsyncConnection) -> list[ListedKit]:
+    """Return all kits in the order of their making, with the number of peripherals in use."""
+    peripherals = (
+        select(func.count())
+        .select_from(PeripheralRow)
+        .join(KitConfigurationRow, KitConfigurationRow.id == PeripheralRow.kit_configuration_id)
+        .where(PeripheralRow.kit_id == KitRow.id, KitConfigurationRow.active)
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        select(KitRow.id, KitRow.serial, KitRow.name, KitLastSeenRow.datetime_last_seen, peripherals)
+        .outerjoin(KitLastSeenRow, KitLastSeenRow.kit_id == KitRow.id)
+        .order_by(KitRow.id)
+    )
+    return [
+        ListedKit(id=kit_id, serial=serial, name=name, last_seen=last_seen, peripherals=count)
+        for kit_id, serial, name, last_seen, count in rows
+    ]
+
+
+async def add_configuration(
+    connection: AsyncConnection,
+    kit_id: int,
+    *,
+    description: str | None,
+    peripherals: Sequence[NewPeripheral],
+    active: bool,
+) -> list[CreatedPeripheral]:
+    """Give a kit a configuration with these peripherals. An active one replaces the present active one."""
+    if active:
+        await connection.execute(
+            update(KitConfigurationRow)
+            .where(KitConfigurationRow.kit_id == kit_id, KitConfigurationRow.active)
+            .values(active=False)
+        )
+    configuration_id = await connection.scalar(
+        insert(KitConfigurationRow)
+        .values(
+            kit_id=kit_id,
+            description=description,
+            controller_symbol_location="astroplant_kit.controller",
+            controller_symbol="AstroplantControllerV1",
+            control_rules={},
+            active=active,
+        )
+        .returning(KitConfigurationRow.id)
+    )
+    assert configuration_id is not None
+    return [
+        await _add_peripheral(connection, kit_id, configuration_id, peripheral) for peripheral in peripherals
+    ]
+
+
+async def add_standard_configuration(connection: AsyncConnection, kit_id: int) -> list[CreatedPeripheral]:
+    """Give a kit an active configuration with virtual temperature, pressure and humidity sensors."""
+    peripherals = [
+        NewPeripheral(definition=definition, name=name, configuration=STANDARD_INTERVALS)
+        for definition, name in STANDARD_PERIPHERALS
+    ]
+    return await add_configuration(
+        connection, kit_id, description="Standard virtual sensors", peripherals=peripherals, active=True
+    )
+
+
+async def _add_peripheral(
+    connection: AsyncConnection, kit_id: int, configuration_id: int, peripheral: NewPeripheral
+) -> CreatedPeripheral:
+    definition_id = await connection.scalar(
+        select(PeripheralDefinitionRow.id).where(PeripheralDefinitionRow.name == peripheral.definition)
+    )
+    if definition_id is None:
+        raise UsageError(
+            f"There is no peripheral definition named {peripheral.definition!r}. "
+            "`hortus db definitions` loads the built-in ones."
+        )
+    peripheral_id = await connection.scalar(
+        insert(PeripheralRow)
+        .values(
+            kit_id=kit_id,
+            kit_configuration_id=configuration_id,
+            peripheral_definition_id=definition_id,
+            name=peripheral.name,
+            configuration=peripheral.configuration,
+        )
+        .returning(PeripheralRow.id)
+    )
+    assert peripheral_id is not None
+    quantity_types = await connection.scalars(
+        select(ExpectedQuantityTypeRow.quantity_type_id)
+        .where(ExpectedQuantityTypeRow.peripheral_definition_id == definition_id)
+        .order_by(ExpectedQuantityTypeRow.quantity_type_id)
+    )
+    return CreatedPeripheral(id=peripheral_id, name=peripheral.name, quantity_types=tuple(quantity_types.all()))

@@ -1,0 +1,117 @@
+"""Kits, who may use them, how they are configured, and when they were last heard."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Computed,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, CreatedAt, Timestamp
+
+
+class KitRow(Base):
+    """A plant-growing kit. `serial` is the kit's user name at the broker and the name in its topics."""
+
+    __tablename__ = "kits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    serial: Mapped[str] = mapped_column(String(20), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    # What an external Mosquitto can verify the same password with; see hortus.domain.kits.broker_verifier.
+    broker_password: Mapped[str | None] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(Text)
+    latitude: Mapped[Decimal | None] = mapped_column(Numeric(11, 8))
+    longitude: Mapped[Decimal | None] = mapped_column(Numeric(11, 8))
+    privacy_public_dashboard: Mapped[bool] = mapped_column(server_default=false())
+    privacy_show_on_map: Mapped[bool] = mapped_column(server_default=false(), index=True)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class KitLastSeenRow(Base):
+    """When a message of the kit was last taken in (server time, not the kit's clock).
+
+    Written with each batch, so without an index on the time and with room on the page: updates stay in place.
+    """
+
+    __tablename__ = "kit_last_seen"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    datetime_last_seen: Mapped[Timestamp]
+
+
+class KitMembershipRow(Base):
+    """What a person may do with a kit (contract, section 3)."""
+
+    __tablename__ = "kit_memberships"
+    __table_args__ = (UniqueConstraint("user_id", "kit_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", onupdate="CASCADE", ondelete="CASCADE"))
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    datetime_linked: Mapped[Timestamp]
+    access_super: Mapped[bool]
+    access_configure: Mapped[bool]
+
+
+class KitConfigurationRow(Base):
+    """One configuration of a kit. At most one per kit is active; once activated, it is never edited."""
+
+    __tablename__ = "kit_configurations"
+    __table_args__ = (
+        Index("kit_configurations_one_active_per_kit", "kit_id", unique=True, postgresql_where=text("active")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    description: Mapped[str | None] = mapped_column(Text)
+    controller_symbol_location: Mapped[str] = mapped_column(Text)
+    controller_symbol: Mapped[str] = mapped_column(Text)
+    control_rules: Mapped[Any] = mapped_column(JSON, nullable=False)
+    active: Mapped[bool] = mapped_column(server_default=false())
+    first_activated_at: Mapped[Timestamp | None]
+    never_used: Mapped[bool] = mapped_column(Computed("first_activated_at IS NULL", persisted=True))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class PeripheralRow(Base):
+    """A peripheral of one configuration. Its id changes with the configuration, its name need not."""
+
+    __tablename__ = "peripherals"
+    # A kit runs only the last of several peripherals of one name (contract, 4.4), so names are unique.
+    __table_args__ = (UniqueConstraint("kit_configuration_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    kit_configuration_id: Mapped[int] = mapped_column(
+        ForeignKey("kit_configurations.id", onupdate="CASCADE", ondelete="CASCADE")
+    )
+    peripheral_definition_id: Mapped[int] = mapped_column(
+        ForeignKey("peripheral_definitions.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(255))
+    configuration: Mapped[Any] = mapped_column(JSON, nullable=False)

@@ -1,0 +1,72 @@
+"""Readings as they are stored.
+
+Both tables are partitioned by device time (see hortus.base.database.partitions). The key begins with the kit,
+so that a redelivered reading meets itself (P2), a range of one kit is one index scan, and inserts go to the
+right edge of each kit. There are no foreign keys: four of them would cost more than the insert itself, so
+the ingest path locks the peripherals of a batch once instead, which gives the same certainty
+(docs/decisions/0002-readings-without-foreign-keys.md). Columns are ordered wide to narrow: no padding.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Double, Index, PrimaryKeyConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, CreatedAt, Timestamp
+
+
+class RawMeasurementRow(Base):
+    """One reading. `datetime` is the kit's clock, `received_at` ours (P8)."""
+
+    __tablename__ = "raw_measurements"
+    __table_args__ = (
+        PrimaryKeyConstraint("kit_id", "datetime", "id"),
+        {"postgresql_partition_by": "RANGE (datetime)"},
+    )
+
+    datetime: Mapped[Timestamp]
+    received_at: Mapped[Timestamp] = mapped_column(server_default=func.now())
+    value: Mapped[float] = mapped_column(Double)
+    id: Mapped[UUID]
+    kit_id: Mapped[int]
+    peripheral_id: Mapped[int]
+    kit_configuration_id: Mapped[int]
+    quantity_type_id: Mapped[int]
+
+
+class AggregateMeasurementRow(Base):
+    """Figures that a kit computed over a window. `values` maps a type (`average`, …) to a number."""
+
+    __tablename__ = "aggregate_measurements"
+    __table_args__ = (
+        PrimaryKeyConstraint("kit_id", "datetime_start", "id"),
+        # Charts ask for one peripheral and quantity; without this, their pages read the kit's whole history.
+        Index(
+            "aggregate_measurements_by_series_idx",
+            *("kit_id", "peripheral_id", "quantity_type_id"),
+            *(text("datetime_start DESC"), text("id DESC")),
+        ),
+        {"postgresql_partition_by": "RANGE (datetime_start)"},
+    )
+
+    datetime_start: Mapped[Timestamp]
+    datetime_end: Mapped[Timestamp]
+    received_at: Mapped[Timestamp] = mapped_column(server_default=func.now())
+    id: Mapped[UUID]
+    kit_id: Mapped[int]
+    peripheral_id: Mapped[int]
+    kit_configuration_id: Mapped[int]
+    quantity_type_id: Mapped[int]
+    values: Mapped[dict[str, float]] = mapped_column(JSONB)
+
+
+class IngestBatchRow(Base):
+    """A batch that was committed: lets a writer that lost the answer to its COMMIT find out."""
+
+    __tablename__ = "ingest_batches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    committed_at: Mapped[CreatedAt] = mapped_column(index=True)

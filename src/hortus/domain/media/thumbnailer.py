@@ -1,0 +1,87 @@
+"""Makes one thumbnail, as a program: `python -m hortus.domain.media.thumbnailer < picture > thumbnail`.
+
+A picture comes from a device that nobody vouches for, and decoders have had faults. So this process has nothing
+but the picture, little memory and little time, and whatever ends it ends nothing else. It exits with 0 and the
+thumbnail (WebP), or with 3 and a sentence on standard error that says why there is none.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import warnings
+from io import BytesIO
+
+from PIL import Image, ImageFile, ImageOps
+
+UNSUITABLE = 3
+
+_LONGEST_SIDE = 320
+_LARGEST_PIXELS = 64_000_000  # the largest sensors of small cameras; 256 MiB once decoded
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+_MEMORY_BYTES = 1024 * 1024 * 1024
+_PROCESSOR_SECONDS = 30
+_QUALITY = 80
+
+
+class Unsuitable(Exception):
+    """No thumbnail can be made of this; the message says why."""
+
+
+def thumbnail_of(content: bytes) -> bytes:
+    """Return the thumbnail of a picture, without anything else that was in its file. Raises Unsuitable."""
+    try:
+        with Image.open(BytesIO(content), formats=_FORMATS) as picture:
+            if picture.width * picture.height > _LARGEST_PIXELS:
+                raise Unsuitable("The picture has too many pixels.")
+            picture.draft("RGB", (2 * _LONGEST_SIDE, 2 * _LONGEST_SIDE))
+            upright = ImageOps.exif_transpose(picture)
+            small = _displayable(upright)
+            small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
+            # A new picture: no place and no time of taking goes along.
+            plain = Image.new(small.mode, small.size)
+            plain.paste(small)
+            written = BytesIO()
+            plain.save(written, "WEBP", quality=_QUALITY)
+            return written.getvalue()
+    except Unsuitable:
+        raise
+    except Image.DecompressionBombError as error:
+        raise Unsuitable("The picture has too many pixels.") from error
+    except MemoryError as error:
+        raise Unsuitable("The picture needs too much memory.") from error
+    except Exception as error:  # decoders raise whatever they like for damaged files
+        raise Unsuitable(f"The picture cannot be read: {error}"[:200]) from error
+
+
+def _displayable(picture: Image.Image) -> Image.Image:
+    """Return the picture with colours as a browser shows them; 16-bit greys are scaled, not cut off."""
+    if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
+        wide = picture.convert("F")
+        low, high = wide.getextrema()
+        assert isinstance(low, float)
+        assert isinstance(high, float)
+        span = (high - low) or 1.0
+        return wide.point(lambda value: value * (255.0 / span) - low * 255.0 / span).convert("L").convert("RGB")
+    has_alpha = "A" in picture.mode or "transparency" in picture.info
+    return picture.convert("RGBA" if has_alpha else "RGB")
+
+
+def main() -> None:
+    """Read a picture, write its thumbnail."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = _LARGEST_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        thumbnail = thumbnail_of(sys.stdin.buffer.read())
+    except Unsuitable as error:
+        sys.stderr.write(str(error))
+        sys.exit(UNSUITABLE)
+    sys.stdout.buffer.write(thumbnail)
+
+
+if __name__ == "__main__":
+    main()

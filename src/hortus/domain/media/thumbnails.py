@@ -1,0 +1,197 @@
+"""Thumbnails of pictures, made in the background and kept as objects beside them.
+
+Any number of processes share the work: a medium is worked on under an advisory lock of the database, which ends
+with its holder. The row is not locked, so that a medium can be deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import (
+    MediaObjects,
+    ObjectMissing,
+    ObjectStoreNotAnswering,
+    ObjectStream,
+)
+from hortus.domain.media.retries import fault_of, note_of, pause_after
+from hortus.domain.media.rules import THUMBNAIL_TYPE
+from hortus.domain.media.thumbnailer import UNSUITABLE
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 2.0
+_CANDIDATES = 20
+_PATIENCE_SECONDS = 60.0
+_LARGEST_THUMBNAIL_BYTES = 1024 * 1024
+_LARGEST_SENTENCE_BYTES = 4096
+_LOCK_SPACE = 0x4D54  # "MT": keeps these advisory locks apart from all others
+
+# What the store refused comes after what was never tried, so that it holds up nothing.
+_WAITING = """
+SELECT m.id, m.type, k.serial FROM (
+    (SELECT id, type, kit_id FROM media
+     WHERE thumbnail IS NULL AND thumbnail_retry_at IS NULL ORDER BY received_at DESC LIMIT $1)
+    UNION ALL
+    (SELECT id, type, kit_id FROM media
+     WHERE thumbnail IS NULL AND thumbnail_retry_at <= now() ORDER BY thumbnail_retry_at LIMIT $1)
+) AS m JOIN kits k ON k.id = m.kit_id
+"""
+_LOCK = "SELECT pg_try_advisory_lock($1, hashtext($2::text))"
+_UNLOCK = "SELECT pg_advisory_unlock($1, hashtext($2::text))"
+_STILL_WAITING = """
+SELECT thumbnail_attempts FROM media
+WHERE id = $1 AND thumbnail IS NULL AND (thumbnail_retry_at IS NULL OR thumbnail_retry_at <= now())
+"""
+_FINISH = """
+UPDATE media SET thumbnail = $2, thumbnail_note = $3, thumbnail_retry_at = NULL WHERE id = $1 RETURNING true
+"""
+_REFUSED = """
+UPDATE media SET thumbnail_attempts = $2, thumbnail_note = $3, thumbnail_retry_at = now() + $4 WHERE id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A thumbnail, or why there is none."""
+
+    thumbnail: bytes | None
+    note: str | None = None
+
+
+async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], objects: MediaObjects) -> None:
+    """Make the thumbnails that are missing, the newest pictures first, until cancelled.
+
+    Raises what asyncpg raises, and ObjectStoreNotAnswering if the store as a whole is out of order.
+    """
+    connection = await connect()
+    try:
+        while True:
+            if not await make_some_thumbnails(connection, objects):
+                await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        connection.terminate()
+
+
+async def make_some_thumbnails(connection: asyncpg.Connection, objects: MediaObjects) -> int:
+    """Make the next thumbnails that nobody else is making; return for how many media this was decided.
+
+    A picture that the store refuses is tried again later. Raises ObjectStoreNotAnswering if the store as a
+    whole is out of order.
+    """
+    decided = 0
+    for row in await connection.fetch(_WAITING, _CANDIDATES):
+        if not await connection.fetchval(_LOCK, _LOCK_SPACE, str(row["id"])):
+            continue
+        try:
+            attempts = await connection.fetchval(_STILL_WAITING, row["id"])
+            if attempts is not None:
+                await _try(connection, objects, ObjectKey(row["serial"], row["id"]), row["type"], attempts)
+                decided += 1
+        finally:
+            with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                await connection.fetchval(_UNLOCK, _LOCK_SPACE, str(row["id"]))
+    return decided
+
+
+async def _try(
+    connection: asyncpg.Connection, objects: MediaObjects, key: ObjectKey, media_type: str, attempts: int
+) -> None:
+    try:
+        await _decide(connection, objects, key, media_type)
+    except ObjectStoreNotAnswering as error:
+        fault = await fault_of(objects)
+        counted = attempts + int(fault is None)
+        pause = pause_after(counted if fault is None else 0)
+        await connection.execute(_REFUSED, key.medium_id, counted, note_of(error), pause)
+        if fault is not None:
+            raise fault from error
+        if counted == 1:
+            log.warning("no thumbnail of %s can be made now (%s); it is tried again later", key, error)
+
+
+async def _decide(
+    connection: asyncpg.Connection, objects: MediaObjects, key: ObjectKey, media_type: str
+) -> None:
+    outcome = await _outcome(objects, key, media_type)
+    if outcome.thumbnail is None:
+        await _finish(connection, key.medium_id, "unsuitable", outcome.note)
+        return
+    thumbnail = outcome.thumbnail
+    await objects.put(key.thumbnail, (thumbnail,), THUMBNAIL_TYPE, size=len(thumbnail))
+    if not await _finish(connection, key.medium_id, "made", None):
+        await objects.delete(key.thumbnail)  # the medium was deleted meanwhile
+
+
+async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: str, note: str | None) -> bool:
+    return bool(await connection.fetchval(_FINISH, medium_id, thumbnail, note and note_of(note)))
+
+
+async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> Outcome:
+    if not media_type.startswith("image/") or media_type.startswith("image/svg"):
+        return Outcome(None, f"A thumbnail is made of pictures, not of {media_type}.")
+    try:
+        stream = await objects.get(key)
+    except ObjectMissing:
+        return Outcome(None, "The content is missing.")
+    return await _ask_thumbnailer(stream)
+
+
+async def _ask_thumbnailer(stream: ObjectStream) -> Outcome:
+    """Give the picture to a process that may do nothing else, and see what comes of it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "hortus.domain.media.thumbnailer"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={},  # it needs none of our secrets
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            thumbnail, said = await _converse(process, stream)
+    except TimeoutError:
+        return Outcome(None, f"Making a thumbnail took longer than {_PATIENCE_SECONDS:.0f} s.")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    if process.returncode == 0 and thumbnail:
+        return Outcome(thumbnail)
+    if process.returncode == UNSUITABLE:
+        return Outcome(None, said.decode(errors="replace").strip())
+    return Outcome(None, "Making a thumbnail took more memory or time than it may.")
+
+
+async def _converse(process: asyncio.subprocess.Process, stream: ObjectStream) -> tuple[bytes, bytes]:
+    """Write the picture, and return what the process wrote, up to a bound, to its two outputs."""
+    given, out, error = process.stdin, process.stdout, process.stderr
+    assert given is not None
+    assert out is not None
+    assert error is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        async for piece in stream:
+            given.write(piece)
+            await given.drain()
+        given.close()
+    thumbnail = await _read_at_most(out, _LARGEST_THUMBNAIL_BYTES)
+    said = await _read_at_most(error, _LARGEST_SENTENCE_BYTES)
+    await process.wait()
+    return thumbnail, said
+
+
+async def _read_at_most(reader: asyncio.StreamReader, most: int) -> bytes:
+    pieces = bytearray()
+    while piece := await reader.read(65_536):
+        pieces += piece
+        if len(pieces) > most:
+            return b""
+    return bytes(pieces)

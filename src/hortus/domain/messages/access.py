@@ -1,0 +1,50 @@
+"""What a process needs to send messages or to have them sent, out of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hortus.base.settings import Settings
+from hortus.domain.messages.delivery import Carrier, Delivery
+from hortus.domain.messages.mail import MailDelivery
+from hortus.domain.messages.mail_account import MailAccount, mail_account
+from hortus.domain.messages.outcome import Letter
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.messages.services import ServiceDelivery, ServicePolicy, service_policy
+from hortus.domain.messages.tables import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAccess:
+    """Ways for messages. `mail` is None where no mail server is set; `public_url` ends without a slash."""
+
+    seal: Seal
+    mail: MailAccount | None = None
+    services: ServicePolicy = field(default_factory=ServicePolicy)
+    public_url: str | None = None
+
+    def carriers(self) -> Mapping[Transport, Carrier]:
+        """Return what delivers by each transport that this process can use."""
+        carriers: dict[Transport, Carrier] = {Transport.SERVICE: self._by_service}
+        if self.mail is not None:
+            carriers[Transport.MAIL] = self._by_mail
+        return carriers
+
+    def _by_mail(self, letter: Letter, _url: str | None) -> Delivery:
+        assert self.mail is not None, "there is no carrier without it"
+        return MailDelivery(self.mail, letter)
+
+    def _by_service(self, letter: Letter, url: str | None) -> Delivery:
+        assert url is not None, "a message to a service has one"
+        return ServiceDelivery(self.services, url, letter)
+
+
+def message_access(settings: Settings, installation_key: bytes) -> MessageAccess:
+    """Return the ways that the settings open. Raises UsageError."""
+    return MessageAccess(
+        seal=Seal(installation_key),
+        mail=mail_account(settings),
+        services=service_policy(settings),
+        public_url=str(settings.public_url).rstrip("/") if settings.public_url else None,
+    )

@@ -1,0 +1,230 @@
+"""The job that delivers: a few threads per transport, each attempt limited in time.
+
+The libraries block, so each attempt has a thread of its own, and there are only so many. Mail and services
+have theirs apart: a mail server that hangs delays no message to a service, nor the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.domain.messages.outcome import Letter, NotDelivered
+from hortus.domain.messages.queue import (
+    TakenMessage,
+    forget_old,
+    give_up_late,
+    note_accepted,
+    note_failed,
+    take_due,
+)
+from hortus.domain.messages.sealing import Seal, Unreadable
+from hortus.domain.messages.tables import Transport
+
+log = logging.getLogger(__name__)
+
+_DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
+
+
+class Delivery(Protocol):
+    """One attempt to hand a message over."""
+
+    def deliver(self) -> None:
+        """Hand it over. Blocks. Raises NotDelivered."""
+
+    def abort(self) -> None:
+        """End `deliver` early, if that is possible."""
+
+
+Carrier = Callable[[Letter, str | None], Delivery]
+"""Makes an attempt out of a letter and, for services, the URL."""
+
+Ended = Callable[[AsyncConnection, UUID, bool], Awaitable[None]]
+"""Told of a message that ended, in the transaction that notes it, and whether it was accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLimits:
+    """How long and how much. The lease is longer than an attempt, or one message would be sent twice."""
+
+    at_once: int = 4
+    attempt_seconds: float = 60.0
+    lease_seconds: float = 120.0
+    first_pause_seconds: float = 10.0
+    longest_pause_seconds: float = 900.0
+    poll_seconds: float = 2.0
+
+
+async def tell_nobody(_connection: AsyncConnection, _message_id: UUID, _accepted: bool) -> None:
+    """Do nothing when a message ends."""
+
+
+class MessageDelivery:
+    """Delivers what is due until cancelled. Any number of processes may do so at once.
+
+    Transports without a carrier are left to other processes.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        seal: Seal,
+        carriers: Mapping[Transport, Carrier],
+        *,
+        limits: DeliveryLimits | None = None,
+        ended: Ended = tell_nobody,
+    ) -> None:
+        self._engine = engine
+        self._seal = seal
+        self._carriers = carriers
+        self._limits = limits or DeliveryLimits()
+        self._ended = ended
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is being sent then is due again when its lease ends."""
+        async with asyncio.TaskGroup() as group:
+            for transport, carrier in self._carriers.items():
+                group.create_task(self._serve(transport, carrier))
+            group.create_task(self._tidy())
+
+    async def _serve(self, transport: Transport, carrier: Carrier) -> None:
+        slots = asyncio.Semaphore(self._limits.at_once)
+        async with asyncio.TaskGroup() as attempts:
+            while True:
+                await slots.acquire()
+                message = await self._take(transport)
+                if message is None:
+                    slots.release()
+                    await asyncio.sleep(self._limits.poll_seconds)
+                else:
+                    attempts.create_task(self._attempt(message, carrier, slots))
+
+    async def _take(self, transport: Transport) -> TakenMessage | None:
+        try:
+            async with self._engine.begin() as connection:
+                return await take_due(connection, transport, self._limits.lease_seconds)
+        except _DATABASE_FAILURES as error:
+            log.info("messages wait, as the database does not answer: %s", _first_line(error))
+            return None
+
+    async def _attempt(self, message: TakenMessage, carrier: Carrier, slots: asyncio.Semaphore) -> None:
+        try:
+            delivery = self._delivery(message, carrier)
+        except Unreadable as error:
+            slots.release()
+            await self._note(message, NotDelivered(str(error), permanent=True))
+            return
+        # The thread gives the slot back, not we: one that hangs for ever still counts.
+        working = _in_thread(delivery.deliver, slots.release)
+        await self._note(message, await self._outcome(working, delivery))
+
+    def _delivery(self, message: TakenMessage, carrier: Carrier) -> Delivery:
+        letter = Letter(
+            message_id=str(message.id),
+            recipient=message.recipient,
+            subject=message.subject,
+            body=self._seal.open(message.sealed_body or b""),
+        )
+        return carrier(letter, self._seal.open(message.sealed_url) if message.sealed_url else None)
+
+    async def _outcome(self, working: asyncio.Future[None], delivery: Delivery) -> NotDelivered | None:
+        """Wait for the end of an attempt, but not for ever; None means that the message was taken."""
+        try:
+            done, _ = await asyncio.wait([working], timeout=self._limits.attempt_seconds)
+            if not done:
+                delivery.abort()
+                done, _ = await asyncio.wait([working], timeout=min(5.0, self._limits.attempt_seconds))
+            if not done:
+                return NotDelivered("It took too long.")
+            working.result()
+        except NotDelivered as error:
+            return error
+        except asyncio.CancelledError:
+            delivery.abort()
+            raise
+        except Exception as error:  # noqa: BLE001  (libraries of services raise anything; the queue goes on)
+            return NotDelivered(f"The service's library failed: {type(error).__name__}.")
+        return None
+
+    async def _note(self, message: TakenMessage, failure: NotDelivered | None) -> None:
+        """Note the outcome, trying for as long as the lease lasts: otherwise it would be sent again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.lease_seconds):
+                noted = await self._noted(message, failure)
+                while not noted:
+                    await asyncio.sleep(min(1.0, self._limits.poll_seconds))
+                    noted = await self._noted(message, failure)
+
+    async def _noted(self, message: TakenMessage, failure: NotDelivered | None) -> bool:
+        try:
+            async with self._engine.begin() as connection:
+                if failure is None:
+                    if await note_accepted(connection, message):
+                        await self._ended(connection, message.id, True)
+                    return True
+                pause = None if failure.permanent else self._pause_seconds(message.attempts)
+                if await note_failed(connection, message, str(failure), pause_seconds=pause):
+                    log.warning("message %s is given up: %s", message.id, failure)
+                    await self._ended(connection, message.id, False)
+                return True
+        except _DATABASE_FAILURES as error:
+            log.warning("message %s: its outcome is not noted yet: %s", message.id, _first_line(error))
+            return False
+
+    def _pause_seconds(self, attempts: int) -> float:
+        pause = self._limits.first_pause_seconds * 2.0 ** min(attempts - 1, 20)
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311  (jitter, not a secret)
+        return min(pause, self._limits.longest_pause_seconds) * jitter
+
+    async def _tidy(self) -> None:
+        while True:
+            with contextlib.suppress(*_DATABASE_FAILURES):
+                async with self._engine.begin() as connection:
+                    for message_id in await give_up_late(connection):
+                        log.warning("message %s is given up: too late, or not for them", message_id)
+                        await self._ended(connection, message_id, False)
+                    await forget_old(connection)
+            await asyncio.sleep(self._limits.poll_seconds * 5)
+
+
+def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.Future[None]:
+    """Run `work` in a thread that does not keep the process from ending, as those of a pool would."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        at_end()
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            future.exception()  # it counts as seen, also when nobody waits any more
+
+    def run() -> None:
+        failure: Exception | None = None
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  (handed on to whoever waits)
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, failure)
+
+    threading.Thread(target=run, name="message delivery", daemon=True).start()
+    return future
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,298 @@
+"""The queue in the database: putting messages in, taking one for an attempt, and noting how it ended.
+
+One attempt at a time: a worker takes a message under a lease, which ends by itself if the worker dies. What
+was handed over just before such a death is sent again: at least once, under the same Message-ID.
+All times are the database's, so that workers on machines with different clocks agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from hortus.base.errors import UsageError
+from hortus.domain.messages.outcome import one_line
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.messages.tables import (
+    MOST_SUBJECT_CHARACTERS,
+    Kind,
+    MessageRow,
+    MessageState,
+    Transport,
+)
+
+KEPT_DAYS = 30
+
+GIVE_UP_SECONDS = {Kind.ALERT: 24 * 3600, Kind.TEST: 15 * 60, Kind.PASSWORD_RESET: 30 * 60}
+"""For how long delivery is tried. A reset's token expires then; see hortus.domain.accounts.tokens."""
+
+# As hortus.http.access.permissions has it: members, administrators, and everybody if it is public.
+_MAY_BE_TOLD = """
+    (m.kit_id IS NULL OR EXISTS (
+        SELECT 1 FROM kits AS kit JOIN users AS person ON person.id = m.user_id
+        LEFT JOIN kit_memberships AS membership
+            ON membership.kit_id = kit.id AND membership.user_id = person.id
+        WHERE kit.id = m.kit_id
+          AND (membership.user_id IS NOT NULL OR person.is_admin OR kit.privacy_public_dashboard)))
+"""
+
+_TAKE = text(
+    f"""
+    WITH due AS (
+        SELECT id FROM messages AS m
+        WHERE state = 'waiting' AND transport = :transport
+          AND next_attempt_at <= now() AND give_up_at > now() AND {_MAY_BE_TOLD}
+          -- A service that hangs holds up the messages of those who named it, and nobody else's.
+          AND (channel_id IS NULL OR NOT EXISTS (
+              SELECT 1 FROM messages AS other
+              WHERE other.channel_id = m.channel_id AND other.lease IS NOT NULL
+                AND other.next_attempt_at > now()
+          ))
+        ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE messages AS m
+    SET lease = :lease, attempts = attempts + 1, next_attempt_at = now() + :lease_seconds * interval '1 second'
+    FROM due WHERE m.id = due.id
+    RETURNING m.id, m.lease, m.kind, m.attempts, m.recipient, m.subject, m.sealed_body,
+        (SELECT sealed_url FROM notification_channels AS c WHERE c.id = m.channel_id) AS sealed_url
+    """  # noqa: S608  (made of our own constants)
+)
+
+_GIVE_UP_LATE = text(
+    """
+    UPDATE messages
+    SET state = 'given-up', lease = NULL, finished_at = now(),
+        failure = coalesce(failure, 'Nobody tried to send it in time. Does `hortus jobs` or `hortus up` run?'),
+        sealed_body = CASE WHEN kind = 'reset' THEN NULL ELSE sealed_body END
+    WHERE state = 'waiting' AND give_up_at <= now() AND (lease IS NULL OR next_attempt_at <= now())
+    RETURNING id
+    """
+)
+
+_GIVE_UP_HIDDEN = text(
+    f"""
+    UPDATE messages AS m
+    SET state = 'given-up', lease = NULL, finished_at = now(), sealed_body = NULL,
+        failure = 'The person may not see the kit any more that this is about.'
+    WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now()) AND NOT {_MAY_BE_TOLD}
+    RETURNING id
+    """  # noqa: S608  (made of our own constants)
+)
+
+_PUT_OFF = text(
+    """
+    UPDATE messages
+    SET lease = NULL, failure = :failure, next_attempt_at = now() + :pause_seconds * interval '1 second'
+    WHERE id = :id AND lease = :lease
+      AND now() + :pause_seconds * interval '1 second' < give_up_at
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message to one person by one way. Line breaks in the subject become spaces.
+
+    `kit_id` is the kit that it tells of, so that nobody is told who may no longer see it when it is sent.
+    """
+
+    user_id: int
+    recipient: str
+    channel_id: int | None = None
+    alert_id: int | None = None
+    kit_id: int | None = None
+    kind: Kind
+    subject: str
+    body: str = field(repr=False)
+
+    def columns(self, seal: Seal) -> dict[str, Any]:
+        """Return the row, but for when to give up."""
+        return {
+            "id": uuid4(),
+            "user_id": self.user_id,
+            "channel_id": self.channel_id,
+            "alert_id": self.alert_id,
+            "kit_id": self.kit_id,
+            "transport": str(Transport.MAIL if self.channel_id is None else Transport.SERVICE),
+            "kind": str(self.kind),
+            "recipient": self.recipient,
+            "subject": one_line(self.subject, MOST_SUBJECT_CHARACTERS),
+            "sealed_body": seal.close(self.body),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenMessage:
+    """A message that this process alone is sending, until its lease ends."""
+
+    id: UUID
+    lease: UUID
+    kind: str
+    attempts: int
+    recipient: str
+    subject: str
+    sealed_body: bytes | None = field(repr=False)
+    sealed_url: bytes | None = field(repr=False)
+
+
+class NothingToRetry(UsageError):
+    """No message that was given up can be sent again."""
+
+
+async def put_in(connection: AsyncConnection, seal: Seal, messages: Sequence[NewMessage]) -> list[UUID]:
+    """Put messages into the queue and return their ids. They leave it after the caller's commit."""
+    rows = [
+        message.columns(seal) | {"give_up_at": _in_seconds(GIVE_UP_SECONDS[message.kind])}
+        for message in messages
+    ]
+    for row in rows:
+        await connection.execute(insert(MessageRow).values(row))
+    return [row["id"] for row in rows]
+
+
+async def take_due(
+    connection: AsyncConnection, transport: Transport, lease_seconds: float
+) -> TakenMessage | None:
+    """Take the message that has been due for longest, or None. The caller commits before sending it."""
+    parameters = {"transport": str(transport), "lease": uuid4(), "lease_seconds": lease_seconds}
+    row = (await connection.execute(_TAKE, parameters)).mappings().one_or_none()
+    return TakenMessage(**row) if row else None
+
+
+async def note_accepted(connection: AsyncConnection, message: TakenMessage) -> bool:
+    """Note that the next server has it, and forget what it said. Returns whether the lease still held."""
+    done = await connection.execute(
+        update(MessageRow)
+        .where(MessageRow.id == message.id, MessageRow.lease == message.lease)
+        .values(
+            state=MessageState.ACCEPTED.value,
+            lease=None,
+            failure=None,
+            sealed_body=None,
+            finished_at=func.now(),
+        )
+    )
+    return done.rowcount == 1
+
+
+async def note_failed(
+    connection: AsyncConnection, message: TakenMessage, failure: str, *, pause_seconds: float | None
+) -> bool:
+    """Note that an attempt failed; with no pause, or one that ends too late, the message is given up.
+
+    Returns whether it is given up now.
+    """
+    identity = {"id": message.id, "lease": message.lease}
+    if pause_seconds is not None:
+        put_off = await connection.execute(
+            _PUT_OFF, identity | {"failure": failure, "pause_seconds": pause_seconds}
+        )
+        if put_off.rowcount:
+            return False
+    values: dict[str, Any] = {
+        "state": MessageState.GIVEN_UP.value,
+        "lease": None,
+        "failure": failure,
+        "finished_at": func.now(),
+    }
+    if message.kind == Kind.PASSWORD_RESET:
+        values["sealed_body"] = None
+    given_up = await connection.execute(
+        update(MessageRow).where(MessageRow.id == message.id, MessageRow.lease == message.lease).values(values)
+    )
+    return given_up.rowcount == 1
+
+
+async def give_up_late(connection: AsyncConnection) -> list[UUID]:
+    """Give up what has waited for too long, or may not be told any more, and return its ids."""
+    hidden = (await connection.execute(_GIVE_UP_HIDDEN)).scalars().all()
+    return [*hidden, *(await connection.execute(_GIVE_UP_LATE)).scalars()]
+
+
+async def forget_old(connection: AsyncConnection) -> None:
+    """Delete what ended long ago."""
+    await connection.execute(
+        delete(MessageRow).where(MessageRow.finished_at < _in_seconds(-KEPT_DAYS * 86_400))
+    )
+
+
+async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
+    """Have one message that was given up sent again, or all of them; return how many. Raises NothingToRetry."""
+    row = MessageRow
+    statement = (
+        update(row)
+        .where(row.state == MessageState.GIVEN_UP.value, row.sealed_body.is_not(None))
+        .values(
+            state=MessageState.WAITING.value,
+            finished_at=None,
+            next_attempt_at=func.now(),
+            give_up_at=_in_seconds(GIVE_UP_SECONDS[Kind.ALERT]),
+        )
+    )
+    if message_id is not None:
+        statement = statement.where(row.id == message_id)
+    count = (await connection.execute(statement)).rowcount
+    if count == 0:
+        raise NothingToRetry(
+            "No message that was given up can be sent again. `hortus message list` shows what there is; mails "
+            "that reset passwords are not kept."
+        )
+    return count
+
+
+async def list_messages(
+    connection: AsyncConnection, *, user_id: int | None = None, state: str | None = None, most: int
+) -> Sequence[RowMapping]:
+    """Return the newest messages without what they say.
+
+    Those to one person without those about kits that the person may no longer see: subjects name them.
+    """
+    row = aliased(MessageRow, name="m")
+    statement = (
+        select(
+            row.id,
+            row.user_id,
+            row.channel_id,
+            row.transport,
+            row.kind,
+            row.recipient,
+            row.subject,
+            row.state,
+            row.attempts,
+            row.failure,
+            row.created_at,
+            row.next_attempt_at,
+            row.finished_at,
+        )
+        .order_by(row.created_at.desc(), row.id)
+        .limit(most)
+    )
+    if user_id is not None:
+        statement = statement.where(row.user_id == user_id, text(_MAY_BE_TOLD))
+    if state is not None:
+        statement = statement.where(row.state == state)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def count_recent(connection: AsyncConnection, user_id: int, kind: Kind, since: datetime) -> int:
+    """Return how many messages of this kind a person was sent since then."""
+    return int(
+        await connection.scalar(
+            select(func.count())
+            .select_from(MessageRow)
+            .where(MessageRow.user_id == user_id, MessageRow.kind == str(kind), MessageRow.created_at >= since)
+        )
+        or 0
+    )
+
+
+def _in_seconds(seconds: float) -> Any:
+    return func.now() + text(f"interval '{seconds} seconds'")

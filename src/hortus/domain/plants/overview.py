@@ -1,0 +1,92 @@
+"""How plants do, from the database: their ranges, what measures them, and the state of each quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.plants.links import Link
+from hortus.domain.plants.measured import Measured, measured_by
+from hortus.domain.plants.species_store import ranges_of_species
+from hortus.domain.plants.state import (
+    DEFAULT_FRESHNESS,
+    Condition,
+    QuantityState,
+    Range,
+    judge_plant,
+    ranges_of_plant,
+    worst,
+)
+from hortus.domain.plants.store import Plant, own_ranges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantOverview:
+    """A plant and how it does. `measured` has the series behind each quantity that is measured.
+
+    `condition` is the worst of `states`. `own_ranges` are the plant's, which replace its species'.
+    """
+
+    plant: Plant
+    condition: Condition
+    states: Sequence[QuantityState]
+    measured: Mapping[int, Measured]
+    own_ranges: Mapping[int, Range]
+
+
+async def overviews(
+    connection: AsyncConnection,
+    plants: Sequence[Plant],
+    links: Mapping[int, Sequence[Link]],
+    *,
+    now: datetime,
+    freshness: timedelta = DEFAULT_FRESHNESS,
+) -> list[PlantOverview]:
+    """Return how these plants do, by what is measured through these links (by plant).
+
+    A page passes the links to kits that its reader may see; what judges for everybody passes all of them, and
+    must not tell a plant's owner what a kit measured that the owner may not see (any more).
+    """
+    own = await own_ranges(connection, [plant.id for plant in plants])
+    of_species = await ranges_of_species(
+        connection, {plant.species_id for plant in plants if plant.species_id is not None}
+    )
+    all_links = [link for plant in plants for link in links.get(plant.id, ())]
+    measured = await measured_by(connection, all_links, now=now, freshness=freshness)
+    return [
+        _overview(
+            plant,
+            of_species.get(plant.species_id or 0, {}),
+            own.get(plant.id, {}),
+            measured.get(plant.id, {}),
+            now,
+            freshness,
+        )
+        for plant in plants
+    ]
+
+
+def _overview(
+    plant: Plant,
+    of_species: Mapping[int, Range],
+    own: Mapping[int, Range],
+    measured: Mapping[int, Measured],
+    now: datetime,
+    freshness: timedelta,
+) -> PlantOverview:
+    states = judge_plant(
+        ranges_of_plant(of_species, own),
+        {quantity_type_id: each.reading for quantity_type_id, each in measured.items()},
+        now,
+        freshness,
+    )
+    return PlantOverview(
+        plant=plant,
+        condition=worst(state.condition for state in states),
+        states=states,
+        measured=measured,
+        own_ranges=own,
+    )

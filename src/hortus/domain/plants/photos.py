@@ -1,0 +1,100 @@
+"""Photos of plants: checked, made small, and freed of what cameras note about time and place."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.domain.plants.tables import PlantPhotoRow
+
+MOST_UPLOAD_BYTES = 10 * 1024 * 1024
+MOST_PIXELS = 50_000_000
+LONGEST_SIDE_PIXELS = 1600
+CONTENT_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+"""What may be uploaded."""
+
+STORED_TYPE = "image/jpeg"
+_QUALITY = 85
+
+# A picture takes up to 200 MB while it is decoded: one at a time.
+_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photos")
+
+
+class NotAPhoto(UsageError):
+    """What was uploaded cannot be used as a photo."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A photo as it is stored. `digest` changes with the content."""
+
+    content: bytes
+    content_type: str
+    digest: str
+
+
+async def prepare_photo(content: bytes) -> Photo:
+    """Return an uploaded picture as it is to be stored. Raises NotAPhoto."""
+    encoded = await asyncio.get_running_loop().run_in_executor(_decoder, _encode, content)
+    return Photo(content=encoded, content_type=STORED_TYPE, digest=hashlib.sha256(encoded).hexdigest())
+
+
+async def put_photo(connection: AsyncConnection, plant_id: int, photo: Photo) -> None:
+    """Give a plant this photo, instead of the one that it has. The caller commits."""
+    values = {"content_type": photo.content_type, "digest": photo.digest, "content": photo.content}
+    await connection.execute(
+        insert(PlantPhotoRow)
+        .values(plant_id=plant_id, **values)
+        .on_conflict_do_update(index_elements=["plant_id"], set_=values)
+    )
+
+
+async def find_photo(connection: AsyncConnection, plant_id: int) -> Photo | None:
+    """Return the plant's photo, or None."""
+    columns = (PlantPhotoRow.content, PlantPhotoRow.content_type, PlantPhotoRow.digest)
+    row = (await connection.execute(select(*columns).where(PlantPhotoRow.plant_id == plant_id))).one_or_none()
+    return None if row is None else Photo(content=row.content, content_type=row.content_type, digest=row.digest)
+
+
+async def delete_photo(connection: AsyncConnection, plant_id: int) -> bool:
+    """Delete the plant's photo; tell whether there was one. The caller commits."""
+    deleted = await connection.execute(delete(PlantPhotoRow).where(PlantPhotoRow.plant_id == plant_id))
+    return deleted.rowcount > 0
+
+
+def _encode(content: bytes) -> bytes:
+    try:
+        with Image.open(BytesIO(content), formats=list(CONTENT_TYPES.values())) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise NotAPhoto(f"A photo has at most {MOST_PIXELS // 1_000_000} million pixels.")
+            # Lets a JPEG be decoded at a fraction of its size; others ignore it.
+            opened.draft("RGB", (LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
+            upright = ImageOps.exif_transpose(opened)
+            upright.thumbnail((LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
+            encoded = BytesIO()
+            _on_white(upright).save(encoded, "JPEG", quality=_QUALITY)
+            return encoded.getvalue()
+    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NotAPhoto("Send a photo as JPEG, PNG or WebP; what was sent cannot be read as one.") from error
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        # What the decoders raise for files that are cut off or damaged.
+        raise NotAPhoto("The photo is damaged or not complete.") from error
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return the picture without transparency, which JPEG does not have."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    with_alpha = image.convert("RGBA")
+    background = Image.new("RGBA", with_alpha.size, "white")
+    background.alpha_composite(with_alpha)
+    return background.convert("RGB")

@@ -1,0 +1,120 @@
+"""Species profiles, plants, and which kits or series measure a plant (contract PlantKeeper, section 6).
+
+A series is named by what it outlives everything with: kit, name of the peripheral, and quantity type.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Double, ForeignKey, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, CreatedAt, Timestamp
+
+_ORDERED = "minimum <= maximum"
+
+
+class SpeciesRow(Base):
+    """What a kind of plant needs. Built-in ones have a `key` and no owner, and are the same everywhere."""
+
+    __tablename__ = "species"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str | None] = mapped_column(String(40), unique=True)
+    owner_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+    name: Mapped[str] = mapped_column(String(80))
+    description: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    # A name or an address that clients show a picture from; the picture itself is not ours.
+    image: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class SpeciesRangeRow(Base):
+    """In which range a quantity is right for a species. Both bounds belong to it; one may be absent."""
+
+    __tablename__ = "species_ranges"
+    __table_args__ = (
+        CheckConstraint(_ORDERED, name="ordered"),
+        CheckConstraint("minimum IS NOT NULL OR maximum IS NOT NULL", name="bounded"),
+    )
+
+    species_id: Mapped[int] = mapped_column(ForeignKey("species.id", ondelete="CASCADE"), primary_key=True)
+    quantity_type_id: Mapped[int] = mapped_column(
+        ForeignKey("quantity_types.id", ondelete="CASCADE"), primary_key=True
+    )
+    minimum: Mapped[float | None] = mapped_column(Double)
+    maximum: Mapped[float | None] = mapped_column(Double)
+
+
+class PlantRow(Base):
+    """A plant of a person. Without an owner (the account is gone) it is its kit's alone."""
+
+    __tablename__ = "plants"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+    species_id: Mapped[int | None] = mapped_column(ForeignKey("species.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    remark: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    # A name or an address that a client gave; an uploaded photo is in `plant_photos`.
+    image: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class PlantRangeRow(Base):
+    """A plant's own range of a quantity, instead of its species'. Without bounds, it is not judged."""
+
+    __tablename__ = "plant_ranges"
+    __table_args__ = (CheckConstraint(_ORDERED, name="ordered"),)
+
+    plant_id: Mapped[int] = mapped_column(ForeignKey("plants.id", ondelete="CASCADE"), primary_key=True)
+    quantity_type_id: Mapped[int] = mapped_column(
+        ForeignKey("quantity_types.id", ondelete="CASCADE"), primary_key=True
+    )
+    minimum: Mapped[float | None] = mapped_column(Double)
+    maximum: Mapped[float | None] = mapped_column(Double)
+
+
+class PlantLinkRow(Base):
+    """What measured a plant, from when until when (exclusive; NULL: still does).
+
+    Either a whole kit, or one of its series: then peripheral name and quantity type are both there. Rows stay
+    when a plant moves to another kit, so its history is not rewritten. Whoever changes the links of a plant
+    holds a lock on its row.
+    """
+
+    __tablename__ = "plant_links"
+    __table_args__ = (
+        CheckConstraint("(peripheral_name IS NULL) = (quantity_type_id IS NULL)", name="whole"),
+        CheckConstraint("linked_until > linked_from", name="ordered"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plant_id: Mapped[int] = mapped_column(ForeignKey("plants.id", ondelete="CASCADE"), index=True)
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    peripheral_name: Mapped[str | None] = mapped_column(String(255))
+    quantity_type_id: Mapped[int | None] = mapped_column(ForeignKey("quantity_types.id", ondelete="CASCADE"))
+    linked_from: Mapped[Timestamp]
+    linked_until: Mapped[Timestamp | None]
+
+
+class PlantPhotoRow(Base):
+    """The photo of a plant, as we encoded it: small, and without what cameras note about time and place."""
+
+    __tablename__ = "plant_photos"
+
+    plant_id: Mapped[int] = mapped_column(
+        ForeignKey("plants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    content_type: Mapped[str] = mapped_column(String(40))
+    # Changes with the content: browsers that have it already are told so.
+    digest: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[CreatedAt]

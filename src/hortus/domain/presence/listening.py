@@ -1,0 +1,50 @@
+"""Telling that somebody listens to kits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.domain.presence.judgement import ALIVE
+
+log = logging.getLogger(__name__)
+
+_BEAT_SECONDS = 10.0
+_RETRY_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+
+_BEAT = """
+INSERT INTO presence_listening AS l (id, listening_since, listening_until)
+VALUES (1, now(), now())
+ON CONFLICT (id) DO UPDATE SET
+    listening_until = now(),
+    listening_since = CASE WHEN l.listening_until < now() - $1::interval
+        THEN now() ELSE l.listening_since END,
+    previous_until = CASE WHEN l.listening_until < now() - $1::interval
+        THEN l.listening_until ELSE l.previous_until END
+"""
+
+
+async def keep_listening(
+    connect: Callable[[], Awaitable[asyncpg.Connection]], can_hear: Callable[[], bool] = lambda: True
+) -> None:
+    """Tell, until cancelled, that this process hears kits: their silence is theirs then, and not ours."""
+    while True:
+        try:
+            connection = await connect()
+            try:
+                while True:
+                    if can_hear():
+                        await connection.execute(_BEAT, ALIVE, timeout=_ANSWER_SECONDS)
+                    await asyncio.sleep(_BEAT_SECONDS)
+            finally:
+                with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
+                    await connection.close(timeout=1)
+        except CONNECTION_FAILURES as error:
+            log.debug("cannot note that kits are listened to: %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -1,0 +1,181 @@
+"""Presence in the database: facts noted, judged, and changes announced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Integer, Text, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.presence.judgement import Facts, Judgement, Listening, State, judge
+
+PRESENCE_CHANNEL = "hortus_presence"
+"""Announces `<serial> <state>` when what is said of a kit has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitPresence:
+    """A kit and what is said of it; `announced` is what listeners were told last."""
+
+    kit_id: int
+    serial: str
+    judgement: Judgement
+    announced: State
+
+
+async def read_presences(
+    connection: AsyncConnection, now: datetime, kit_ids: Collection[int]
+) -> dict[int, KitPresence]:
+    """Return what is said of these kits, by their ids."""
+    listening = await _read_listening(connection)
+    rows = await connection.execute(_FACTS, {"kit_ids": list(kit_ids)})
+    return {row["kit_id"]: _judged(row, listening, now) for row in rows.mappings()}
+
+
+async def read_presence(connection: AsyncConnection, now: datetime, kit_id: int) -> Judgement:
+    """Return what is said of a kit; of one that is not there, that it was never seen."""
+    found = (await read_presences(connection, now, [kit_id])).get(kit_id)
+    return found.judgement if found else Judgement(state=State.NEVER, since=None, last_contact_at=None)
+
+
+async def next_kits(connection: AsyncConnection, after: int, most: int) -> Sequence[int]:
+    """Return the ids of kits behind this id."""
+    return (await connection.scalars(_NEXT_KITS, {"after": after, "most": most})).all()
+
+
+async def announce_changes(connection: AsyncConnection, now: datetime, kit_ids: Collection[int]) -> None:
+    """Judge these kits, and announce of which something else is said than before. The caller commits.
+
+    Several may do so at once: each change is announced by one of them.
+    """
+    presences = await read_presences(connection, now, kit_ids)
+    for presence in sorted(presences.values(), key=lambda each: each.kit_id):
+        state = presence.judgement.state
+        if state is presence.announced:
+            continue
+        parameters = {"kit_id": presence.kit_id, "state": str(state)}
+        if await connection.scalar(_NOTE_ANNOUNCED, parameters) is not None:
+            await connection.execute(_NOTIFY, {"payload": f"{presence.serial} {state}"})
+
+
+async def kits_named(connection: AsyncConnection, serials: Collection[str]) -> Sequence[int]:
+    """Return the ids of the kits with these serials."""
+    return (await connection.scalars(_KITS_NAMED, {"serials": list(serials)})).all()
+
+
+async def note_connections(connection: AsyncConnection, changes: Mapping[str, bool]) -> None:
+    """Note which kits have come and gone (by serial)."""
+    parameters = {"serials": list(changes), "connected": [int(each) for each in changes.values()]}
+    await connection.execute(_NOTE_CONNECTIONS, parameters)
+
+
+async def note_contacts(connection: AsyncConnection, serials: Collection[str]) -> None:
+    """Note that something other than a reading has come from these kits."""
+    await connection.execute(_NOTE_CONTACTS, {"serials": list(serials)})
+
+
+async def forget_connections(connection: AsyncConnection) -> None:
+    """Note that nobody is connected to a process that has just started, and who may be will come again."""
+    await connection.execute(_FORGET_CONNECTIONS)
+
+
+async def _read_listening(connection: AsyncConnection) -> Listening | None:
+    row = (await connection.execute(_LISTENING)).mappings().one_or_none()
+    return Listening(**row) if row else None
+
+
+def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) -> KitPresence:
+    facts = Facts(
+        last_contact_at=row["last_contact_at"],
+        is_connected=row["is_connected"],
+        connection_changed_at=row["connection_changed_at"],
+        reporting_seconds=row["reporting_seconds"],
+        silent_after_seconds=row["silent_after_seconds"],
+    )
+    return KitPresence(
+        kit_id=row["kit_id"],
+        serial=row["serial"],
+        judgement=judge(facts, listening, now),
+        announced=State(row["announced_state"] or State.NEVER),
+    )
+
+
+# The interval of the configuration that the kit runs: the one it fetched last, else the active one. Schemas
+# name no most, so whoever configures a kit can write any number: a month at most counts.
+_FACTS = text(
+    """
+    SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
+        greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at, m.received_at) AS last_contact_at,
+        b.silent_after_seconds, i.reporting_seconds
+    FROM kits k
+    LEFT JOIN kit_last_seen l ON l.kit_id = k.id
+    LEFT JOIN kit_presence p ON p.kit_id = k.id
+    LEFT JOIN boards b ON b.kit_id = k.id
+    LEFT JOIN kit_fetched_configurations f ON f.kit_id = k.id
+    LEFT JOIN kit_configurations a ON a.kit_id = k.id AND a.active
+    LEFT JOIN LATERAL (
+        SELECT received_at FROM media WHERE kit_id = k.id ORDER BY datetime DESC, id DESC LIMIT 1
+    ) m ON true
+    LEFT JOIN LATERAL (
+        SELECT min(greatest(1, least(
+            (s.configuration -> 'intervals' ->> 'measurementInterval')::numeric, 2592000
+        )))::float8 AS reporting_seconds
+        FROM peripherals s
+        WHERE s.kit_configuration_id = coalesce(f.kit_configuration_id, a.id)
+          AND json_typeof(s.configuration -> 'intervals' -> 'measurementInterval') = 'number'
+    ) i ON true
+    WHERE k.id = ANY(:kit_ids)
+    """
+).bindparams(bindparam("kit_ids", type_=ARRAY(Integer)))
+_NEXT_KITS = text("SELECT id FROM kits WHERE id > :after ORDER BY id LIMIT :most")
+_KITS_NAMED = text("SELECT id FROM kits WHERE serial = ANY(:serials)").bindparams(
+    bindparam("serials", type_=ARRAY(Text))
+)
+_LISTENING = text(
+    """
+    SELECT listening_since AS since, listening_until AS until, previous_until FROM presence_listening
+    """
+)
+_NOTE_ANNOUNCED = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, announced_state, announced_since)
+    VALUES (:kit_id, :state, clock_timestamp())
+    ON CONFLICT (kit_id) DO UPDATE
+    SET announced_state = excluded.announced_state, announced_since = excluded.announced_since
+    WHERE p.announced_state IS DISTINCT FROM excluded.announced_state
+    RETURNING kit_id
+    """
+)
+_NOTIFY = text(f"SELECT pg_notify('{PRESENCE_CHANNEL}', :payload)")
+
+# In the order of ids, so that two processes never wait for each other. A kit that connects was heard. One that
+# is noted as gone once more, and was heard in between, has gone anew: nobody saw it come.
+_NOTE_CONNECTIONS = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, is_connected, connection_changed_at, last_contact_at)
+    SELECT k.id, c.connected = 1, clock_timestamp(), CASE WHEN c.connected = 1 THEN clock_timestamp() END
+    FROM unnest(:serials, :connected) AS c (serial, connected) JOIN kits k ON k.serial = c.serial
+    ORDER BY k.id
+    ON CONFLICT (kit_id) DO UPDATE SET
+        is_connected = excluded.is_connected,
+        connection_changed_at = CASE WHEN p.is_connected IS DISTINCT FROM excluded.is_connected
+            OR NOT excluded.is_connected AND p.connection_changed_at < greatest(
+                p.last_contact_at,
+                (SELECT datetime_last_seen FROM kit_last_seen l WHERE l.kit_id = p.kit_id),
+                (SELECT received_at FROM media WHERE kit_id = p.kit_id ORDER BY datetime DESC, id DESC LIMIT 1)
+            )
+            THEN excluded.connection_changed_at ELSE p.connection_changed_at END,
+        last_contact_at = greatest(p.last_contact_at, excluded.last_contact_at)
+    """
+).bindparams(bindparam("serials", type_=ARRAY(Text)), bindparam("connected", type_=ARRAY(Integer)))
+_NOTE_CONTACTS = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, last_contact_at)
+    SELECT id, clock_timestamp() FROM kits WHERE serial = ANY(:serials) ORDER BY id
+    ON CONFLICT (kit_id) DO UPDATE SET last_contact_at = excluded.last_contact_at
+    """
+).bindparams(bindparam("serials", type_=ARRAY(Text)))
+_FORGET_CONNECTIONS = text("UPDATE kit_presence SET is_connected = NULL WHERE is_connected")

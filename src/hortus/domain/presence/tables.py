@@ -1,0 +1,43 @@
+"""What is known of kits being there, beside the readings that they send."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, Timestamp
+
+
+class KitPresenceRow(Base):
+    """A kit's connection and its last contact other than by readings.
+
+    `is_connected` is null where nobody sees connections (an external broker). `announced_state` is the state
+    that listeners were told last, since `announced_since`.
+    """
+
+    __tablename__ = "kit_presence"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    is_connected: Mapped[bool | None]
+    connection_changed_at: Mapped[Timestamp | None]
+    last_contact_at: Mapped[Timestamp | None]
+    announced_state: Mapped[str | None] = mapped_column(String(16))
+    announced_since: Mapped[Timestamp | None]
+
+
+class PresenceListeningRow(Base):
+    """The one row that tells since when somebody has listened to kits, and until when before that.
+
+    All processes that receive from kits keep it; while none does, silence is no fault of the kits.
+    """
+
+    __tablename__ = "presence_listening"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default=text("1"))
+    listening_since: Mapped[Timestamp]
+    listening_until: Mapped[Timestamp]
+    previous_until: Mapped[Timestamp | None]

@@ -1,0 +1,264 @@
+"""The points of a chart from the database.
+
+Rollups may lag behind: an hour that was touched since is computed from its readings instead, within the same
+statement and so from the same committed state. A chart is right whether rollups are up to date or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ARRAY, DateTime, Integer, Interval, TextClause, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+from hortus.domain.series.charts import (
+    Buckets,
+    Source,
+    Span,
+    finest_of_readings,
+    finest_rolled_up,
+    may_be_read_raw,
+)
+from hortus.domain.series.figures import SUMMAND
+from hortus.domain.series.store import Series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Columns of equal length, in the order of time. Times are milliseconds since the epoch.
+
+    Of single readings (`width_seconds` is None) there are only times and values, the latter as `mean`.
+    """
+
+    source: Source
+    width_seconds: int | None
+    span: Span
+    time_ms: list[int]
+    mean: list[float]
+    minimum: list[float] | None = None
+    maximum: list[float] | None = None
+    count: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How many readings a series has in a span: in its hours, and in those that lie in it as a whole."""
+
+    touching: int
+    inside: int
+
+
+async def chart(connection: AsyncConnection, series: Series, span: Span, points: int) -> Points:
+    """Return at most so many points: the readings themselves if they are few, else the narrowest buckets.
+
+    Buckets without readings are left out. Buckets are whole: the first begins at or before the span.
+    """
+    if may_be_read_raw(span, points):
+        read = await _from_readings(connection, series, span, points)
+        if read is not None:
+            return read
+    return await _bucketed(connection, series, span, finest_rolled_up(span, points))
+
+
+async def _from_readings(connection: AsyncConnection, series: Series, span: Span, points: int) -> Points | None:
+    """Return single readings or buckets of less than an hour; None if rollups serve better, or alone."""
+    counted = await _count(connection, series, span)
+    if counted.inside <= points:
+        found = await _readings(connection, series, span, points + 1)
+        if len(found.time_ms) <= points:
+            # Fewer than were rolled up: their rows were dropped to make room, the rollups are what is left.
+            return found if len(found.time_ms) >= counted.inside else None
+    buckets = finest_of_readings(span, points, counted.touching, await _series_of_kit(connection, series))
+    if buckets is None:
+        return None
+    found = await _bucketed(connection, series, span, buckets)
+    return found if sum(found.count or ()) >= counted.inside else None
+
+
+async def _count(connection: AsyncConnection, series: Series, span: Span) -> _Counted:
+    hours = span.widened(3600)
+    parameters = {**_parameters(series, hours), "inner_start": span.start, "inner_end": span.end}
+    row = (await connection.execute(_COUNT, parameters)).one()
+    return _Counted(int(row.touching), int(row.inside))
+
+
+async def _series_of_kit(connection: AsyncConnection, series: Series) -> int:
+    return int(await connection.scalar(_SERIES_OF_KIT, {"kit_id": series.kit_id}) or 0)
+
+
+async def _readings(connection: AsyncConnection, series: Series, span: Span, most: int) -> Points:
+    row = (await connection.execute(_READINGS, {**_parameters(series, span), "most": most})).one()
+    return Points(source=Source.RAW, width_seconds=None, span=span, time_ms=row.time_ms, mean=row.value)
+
+
+async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buckets: Buckets) -> Points:
+    whole = span.widened(buckets.width_seconds)
+    parameters = {
+        **_parameters(series, whole),
+        "width": timedelta(seconds=buckets.width_seconds),
+    }
+    row = (await connection.execute(_BUCKETS[buckets.source], parameters)).mappings().one()
+    return Points(
+        source=buckets.source,
+        width_seconds=buckets.width_seconds,
+        span=whole,
+        time_ms=row["time_ms"],
+        mean=row["mean"],
+        minimum=row["minimum"],
+        maximum=row["maximum"],
+        count=row["count"],
+    )
+
+
+def _parameters(series: Series, span: Span) -> dict[str, Any]:
+    return {
+        "kit_id": series.kit_id,
+        "peripheral_ids": list(series.peripheral_ids),
+        "quantity_type_id": series.quantity_type.id,
+        "start": span.start,
+        "end": span.end,
+    }
+
+
+# Hours whose notes say that readings were added since they were rolled up, and these hours from the readings.
+_FRESH = f"""
+touched AS MATERIALIZED (
+    SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour >= :start AND hour < :end
+), fresh AS MATERIALIZED (
+    SELECT t.hour, r.*
+    FROM touched t
+    CROSS JOIN LATERAL (
+        SELECT peripheral_id, min(value) AS minimum, max(value) AS maximum, sum({SUMMAND}) AS sum, count(*)
+        FROM raw_measurements
+        WHERE kit_id = :kit_id AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
+          AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
+        GROUP BY peripheral_id
+    ) r
+)
+"""  # noqa: S608  (constants of ours)
+
+_OF_SERIES = "h.peripheral_id = ANY(:peripheral_ids) AND h.quantity_type_id = :quantity_type_id"
+
+# What was rolled up of a touched hour gives way to its readings, unless there are fewer of them than there
+# were: then their rows were dropped to make room (see hortus.domain.series.rollups).
+_STILL_VALID = """
+(h.sealed OR NOT EXISTS (
+    SELECT FROM fresh f WHERE f.hour = h.hour AND f.peripheral_id = h.peripheral_id AND f.count >= h.count
+))
+"""
+
+_HOURS = f"""
+{_FRESH}, pieces AS (
+    SELECT h.hour AS at, h.minimum, h.maximum, h.sum, h.count
+    FROM series_hours h
+    WHERE {_OF_SERIES} AND h.hour >= :start AND h.hour < :end AND {_STILL_VALID}
+    UNION ALL
+    SELECT hour, minimum, maximum, sum, count FROM fresh
+)
+"""  # noqa: S608  (constants of ours)
+
+_DAYS = f"""
+{_FRESH}, touched_days AS MATERIALIZED (
+    SELECT DISTINCT date_bin('1 day', hour, 'epoch') AS day FROM touched
+), pieces AS (
+    SELECT h.day AS at, h.minimum, h.maximum, h.sum, h.count
+    FROM series_days h
+    WHERE {_OF_SERIES} AND h.day >= :start AND h.day < :end AND h.day NOT IN (SELECT day FROM touched_days)
+    UNION ALL
+    SELECT h.hour, h.minimum, h.maximum, h.sum, h.count
+    FROM touched_days d
+    JOIN series_hours h ON h.hour >= d.day AND h.hour < d.day + interval '24 hours'
+    WHERE {_OF_SERIES} AND {_STILL_VALID}
+    UNION ALL
+    SELECT hour, minimum, maximum, sum, count FROM fresh
+)
+"""  # noqa: S608  (constants of ours)
+
+# Only hours that hold readings of the series are looked into: the kit's other series may have many more.
+_READINGS_IN_SPAN = f"""
+hours AS MATERIALIZED (
+    SELECT hour FROM series_hours h
+    WHERE {_OF_SERIES} AND hour >= date_bin('1 hour', :start, 'epoch') AND hour < :end
+    UNION
+    SELECT hour FROM series_touched_hours
+    WHERE kit_id = :kit_id AND hour >= date_bin('1 hour', :start, 'epoch') AND hour < :end
+), readings AS (
+    SELECT r.*
+    FROM hours t
+    CROSS JOIN LATERAL (
+        SELECT datetime, id, value
+        FROM raw_measurements
+        WHERE kit_id = :kit_id
+          AND datetime >= greatest(t.hour, :start) AND datetime < least(t.hour + interval '1 hour', :end)
+          AND datetime >= :start AND datetime < :end  -- spares the partitions of other months
+          AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
+        OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
+    ) r
+)
+"""  # noqa: S608  (constants of ours)
+
+_PIECES_OF_READINGS = f"""
+{_READINGS_IN_SPAN}, pieces AS (
+    SELECT datetime AS at, value AS minimum, value AS maximum, {SUMMAND} AS sum, 1 AS count FROM readings
+)
+"""  # noqa: S608  (constants of ours)
+
+# One row of arrays instead of a row for each point: several times cheaper to read. They keep the order of the
+# rows that they are made of.
+_IN_BUCKETS = """
+SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(mean), '{}') AS mean,
+       coalesce(array_agg(minimum), '{}') AS minimum, coalesce(array_agg(maximum), '{}') AS maximum,
+       coalesce(array_agg(count), '{}') AS count
+FROM (
+    SELECT (extract(epoch FROM bucket) * 1000)::bigint AS time_ms, mean, minimum, maximum, count
+    FROM (
+        SELECT date_bin(:width, at, 'epoch') AS bucket, sum(sum) / sum(count) AS mean,
+               min(minimum) AS minimum, max(maximum) AS maximum, sum(count)::bigint AS count
+        FROM pieces GROUP BY bucket
+    ) AS buckets
+    ORDER BY bucket
+) AS points
+"""
+
+_COUNTED = """
+SELECT coalesce(sum(count), 0)::bigint AS touching,
+       coalesce(sum(count) FILTER (WHERE whole), 0)::bigint AS inside
+FROM (SELECT count, at >= :inner_start AND at + interval '1 hour' <= :inner_end AS whole FROM pieces) AS hours
+"""
+
+_SINGLE = """
+SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(value), '{}') AS value
+FROM (
+    SELECT (extract(epoch FROM datetime) * 1000)::bigint AS time_ms, value
+    FROM readings ORDER BY datetime, id LIMIT :most
+) AS points
+"""
+
+_MOMENT = DateTime(timezone=True)
+_TYPES: dict[str, TypeEngine[Any]] = {
+    "kit_id": Integer(),
+    "peripheral_ids": ARRAY(Integer),
+    "quantity_type_id": Integer(),
+    "start": _MOMENT,
+    "end": _MOMENT,
+}
+
+
+def _statement(tables: str, select: str, **further: TypeEngine[Any]) -> TextClause:
+    types = _TYPES | further
+    return text(f"WITH {tables} {select}").bindparams(
+        *(bindparam(name, type_=kind) for name, kind in types.items())
+    )
+
+
+_BUCKETS = {
+    Source.RAW: _statement(_PIECES_OF_READINGS, _IN_BUCKETS, width=Interval()),
+    Source.HOUR: _statement(_HOURS, _IN_BUCKETS, width=Interval()),
+    Source.DAY: _statement(_DAYS, _IN_BUCKETS, width=Interval()),
+}
+_COUNT = _statement(_HOURS, _COUNTED, inner_start=_MOMENT, inner_end=_MOMENT)
+_READINGS = _statement(_READINGS_IN_SPAN, _SINGLE, most=Integer())
+_SERIES_OF_KIT = text("SELECT count(*) FROM series WHERE kit_id = :kit_id")

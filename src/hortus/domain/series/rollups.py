@@ -1,0 +1,250 @@
+"""Rolling readings up: per peripheral, quantity and hour, and from the hours per day (docs/series.md).
+
+Whoever adds readings notes the hours of device time that they lie in as touched, in the same transaction. A
+touched hour is computed anew from its readings, so late, repeated and disordered readings need no thought.
+Any number of processes may do so: a kit is worked on by one at a time, under an advisory lock, and each
+statement that computes begins after the lock was got and the notes were taken. So it sees all readings whose
+notes it took, and none that an earlier computation saw is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 10.0
+_HOURS_AT_ONCE = 100
+# Of a kit whose ten series have a reading a second each, these are a second of work.
+_HOURS_OF_A_REQUEST = 20
+_BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+
+# A database that is this slow is gone without a word; the job begins anew with another connection.
+_LONGEST_SECONDS = 300.0
+
+
+async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    """Roll up what is due, again and again, until cancelled. Raises what a failing database raises."""
+    connection = await connect()
+    try:
+        while True:
+            this_hour = await connection.fetchval(_START_OF_THIS_HOUR, timeout=_LONGEST_SECONDS)
+            await roll_up(connection, this_hour)
+            await asyncio.sleep(_EVERY_SECONDS)
+    finally:
+        await connection.close(timeout=5)
+
+
+async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
+    """Roll up all touched hours that begin before this moment; return how many.
+
+    The present hour is best left until it is over: the next reading would touch it again. What other
+    processes work on at the same time is left to them.
+    """
+    done = 0
+    for row in await connection.fetch(_KITS_DUE, before, timeout=_LONGEST_SECONDS):
+        try:
+            backlog = Backlog(kit_id=row["kit_id"], start=_BEFORE_ALL, end=before)
+            while hours := await _roll_up_hours(connection, backlog, _HOURS_AT_ONCE):
+                done += hours
+        except asyncpg.PostgresError:
+            if connection.is_closed():
+                raise
+            # One kit's trouble must not keep all others from being rolled up; it is tried again next time.
+            log.exception("the readings of the kit with id %d could not be rolled up", row["kit_id"])
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Hours of one kit that a request waits for: touched ones that begin in this span (its end excluded)."""
+
+    kit_id: int
+    start: datetime
+    end: datetime
+
+
+async def roll_up_some(connection: asyncpg.Connection, backlog: Backlog, lock_seconds: float) -> int:
+    """Roll up the newest hours of a backlog, few enough to take about a second; return how many.
+
+    0 means that there are none left, or that somebody is deleting what they belong to. A kit that another
+    process works on is waited for: it does what is wanted here. Raises asyncpg.LockNotAvailableError if that
+    takes longer than `lock_seconds`, and what a failing database raises.
+    """
+    return await _roll_up_hours(connection, backlog, _HOURS_OF_A_REQUEST, lock_seconds)
+
+
+async def touch_history(connection: asyncpg.Connection, kit_id: int) -> None:
+    """Note all hours of this kit as touched, after its readings were written past the path of ingest."""
+    await connection.execute(_TOUCH_HISTORY, kit_id)
+
+
+class _KitIsChanging(Exception):
+    """Somebody is deleting peripherals of the kit; their readings are gone soon, or the delete is undone."""
+
+
+async def _roll_up_hours(
+    connection: asyncpg.Connection, backlog: Backlog, most: int, lock_seconds: float | None = None
+) -> int:
+    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now.
+
+    Without `lock_seconds`, a kit that another process works on is left to it.
+    """
+    try:
+        async with _patience_for(connection), connection.transaction():
+            # If the machine fails, notes and rollups of this transaction are lost together, so it may be lazy.
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            if not await _lock_kit(connection, backlog.kit_id, lock_seconds):
+                return 0
+            due = await connection.fetch(_HOURS_DUE, backlog.kit_id, backlog.start, backlog.end, most)
+            hours = [row["hour"] for row in due]
+            if hours:
+                await _compute(connection, backlog.kit_id, hours)
+            return len(hours)
+    except _KitIsChanging:
+        return 0
+
+
+async def _lock_kit(connection: asyncpg.Connection, kit_id: int, lock_seconds: float | None) -> bool:
+    """Get the kit for this transaction; return whether that was possible."""
+    if lock_seconds is None:
+        return bool(await connection.fetchval(_TRY_LOCK_KIT, kit_id))
+    await connection.execute(f"SET LOCAL lock_timeout = '{max(1.0, lock_seconds * 1000):.0f}ms'")
+    await connection.execute(_LOCK_KIT, kit_id)
+    return True
+
+
+async def _compute(connection: asyncpg.Connection, kit_id: int, hours: list[datetime]) -> None:
+    """Take the notes of these hours, and compute them and their days anew. Raises _KitIsChanging."""
+    await connection.execute(_TAKE_NOTES, kit_id, hours)
+    peripheral_ids = await _hold_peripherals(connection, kit_id)
+    changed = await connection.fetch(_COMPUTE_HOURS, kit_id, hours, peripheral_ids)
+    await connection.execute(
+        _COMPUTE_DAYS,
+        [row["peripheral_id"] for row in changed],
+        [row["quantity_type_id"] for row in changed],
+        [row["day"] for row in changed],
+    )
+
+
+@asynccontextmanager
+async def _patience_for(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Cut the connection if what is done with it takes too long; even a rollback would wait for ever."""
+    cutting = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, connection.terminate)
+    try:
+        yield
+    finally:
+        cutting.cancel()
+
+
+async def _hold_peripherals(connection: asyncpg.Connection, kit_id: int) -> list[int]:
+    """Keep the kit's peripherals from being deleted until the commit, as ingest does; return their ids."""
+    held = await connection.fetch(_HOLD_PERIPHERALS, kit_id)
+    if len(held) != await connection.fetchval("SELECT count(*) FROM peripherals WHERE kit_id = $1", kit_id):
+        raise _KitIsChanging
+    return [row["id"] for row in held]
+
+
+_START_OF_THIS_HOUR = "SELECT date_bin('1 hour', now(), 'epoch')"
+
+# From one kit to the next in the index: a kit has a note for each batch of the present hour.
+_KITS_DUE = """
+WITH RECURSIVE noted (kit_id) AS (
+    SELECT min(kit_id) FROM series_touched_hours
+    UNION ALL
+    SELECT (SELECT min(t.kit_id) FROM series_touched_hours t WHERE t.kit_id > noted.kit_id)
+    FROM noted WHERE noted.kit_id IS NOT NULL
+)
+SELECT kit_id FROM noted
+WHERE EXISTS (SELECT FROM series_touched_hours t WHERE t.kit_id = noted.kit_id AND t.hour < $1)
+"""
+
+_TRY_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
+_LOCK_KIT = "SELECT pg_advisory_xact_lock(hashtext('hortus rollups'), $1)"
+
+# From one hour to the next in the index: each may have been noted thousands of times.
+_HOURS_DUE = """
+WITH RECURSIVE due (hour) AS (
+    SELECT max(hour) FROM series_touched_hours WHERE kit_id = $1 AND hour >= $2 AND hour < $3
+    UNION ALL
+    SELECT (SELECT max(t.hour) FROM series_touched_hours t
+            WHERE t.kit_id = $1 AND t.hour >= $2 AND t.hour < due.hour)
+    FROM due WHERE due.hour IS NOT NULL
+)
+SELECT hour FROM due WHERE hour IS NOT NULL LIMIT $4
+"""
+
+_TAKE_NOTES = "DELETE FROM series_touched_hours WHERE kit_id = $1 AND hour = ANY($2::timestamptz[])"
+
+# Not waited for: a kit with millions of readings takes minutes to delete.
+_HOLD_PERIPHERALS = "SELECT id FROM peripherals WHERE kit_id = $1 ORDER BY id FOR KEY SHARE SKIP LOCKED"
+
+_KEY = "peripheral_id, quantity_type_id"
+_NEWER = "CASE WHEN excluded.{0}_at {1} h.{0}_at THEN excluded.{0}_value ELSE h.{0}_value END"
+
+# Readings are only ever added, or deleted with their whole peripheral. If an hour has fewer of them than when
+# it was rolled up, their rows were dropped to make room: what was rolled up is sealed then, and what came since
+# is rolled up beside it. An hour without any is left as it is.
+_COMPUTE_HOURS = f"""
+WITH fresh AS MATERIALIZED (
+    SELECT t.hour, r.*
+    FROM unnest($2::timestamptz[]) AS t(hour)
+    CROSS JOIN LATERAL (
+        SELECT {_KEY}, {OF_READINGS}
+        FROM raw_measurements
+        WHERE kit_id = $1 AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
+          AND peripheral_id = ANY($3::int[])
+        GROUP BY {_KEY}
+    ) r
+), sealing AS (
+    INSERT INTO series_hours AS h (hour, sealed, {_KEY}, {FIGURES})
+    SELECT o.*
+    FROM fresh f
+    CROSS JOIN LATERAL (
+        SELECT hour, true, {_KEY}, {FIGURES}
+        FROM series_hours o
+        WHERE o.peripheral_id = f.peripheral_id AND o.quantity_type_id = f.quantity_type_id
+          AND o.hour = f.hour AND NOT o.sealed AND o.count > f.count
+        OFFSET 0  -- or the planner might join with all hours that there are
+    ) o
+    ON CONFLICT ({_KEY}, hour, sealed) DO UPDATE SET
+        first_value = {_NEWER.format("first", "<")}, first_at = least(h.first_at, excluded.first_at),
+        last_value = {_NEWER.format("last", ">")}, last_at = greatest(h.last_at, excluded.last_at),
+        minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
+        sum = h.sum + excluded.sum, count = h.count + excluded.count
+), stored AS (
+    INSERT INTO series_hours (hour, sealed, {_KEY}, {FIGURES})
+    SELECT hour, false, {_KEY}, {FIGURES} FROM fresh
+    ON CONFLICT ({_KEY}, hour, sealed) DO UPDATE SET
+        ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
+)
+SELECT DISTINCT {_KEY}, date_bin('1 day', hour, 'epoch') AS day FROM fresh
+"""  # noqa: S608  (constants of ours)
+
+_COMPUTE_DAYS = f"""
+INSERT INTO series_days ({_KEY}, day, {FIGURES})
+SELECT c.peripheral_id, c.quantity_type_id, c.day, d.*
+FROM unnest($1::int[], $2::int[], $3::timestamptz[]) AS c({_KEY}, day)
+CROSS JOIN LATERAL (
+    SELECT {OF_ROLLUPS}
+    FROM series_hours h
+    WHERE h.peripheral_id = c.peripheral_id AND h.quantity_type_id = c.quantity_type_id
+      AND h.hour >= c.day AND h.hour < c.day + interval '24 hours'
+) d
+ON CONFLICT ({_KEY}, day) DO UPDATE SET
+    ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
+"""  # noqa: S608  (constants of ours)
+
+_TOUCH_HISTORY = """
+INSERT INTO series_touched_hours (kit_id, hour)
+SELECT DISTINCT kit_id, date_bin('1 hour', datetime, 'epoch') FROM raw_measurements WHERE kit_id = $1
+"""

@@ -1,0 +1,103 @@
+"""Series and their rollups (docs/series.md).
+
+Rollups hang on peripherals and not on series: a peripheral that is deleted or renamed takes its share with
+it, and nothing has to be computed again. A series adds up the rollups of all peripherals with its name.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, Timestamp
+
+
+class SeriesRow(Base):
+    """A quantity that a kit's peripheral of this name measures, across all configurations of the kit.
+
+    Made when it is first needed. It stays when the last peripheral with its name is deleted, as a plant or an
+    alert may refer to it, and a later configuration may have that name again.
+    """
+
+    __tablename__ = "series"
+    __table_args__ = (UniqueConstraint("kit_id", "peripheral_name", "quantity_type_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kit_id: Mapped[int] = mapped_column(ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"))
+    peripheral_name: Mapped[str] = mapped_column(String(255))
+    quantity_type_id: Mapped[int] = mapped_column(
+        ForeignKey("quantity_types.id", onupdate="CASCADE", ondelete="CASCADE")
+    )
+
+
+class HourRollupRow(Base):
+    """The readings of one peripheral and quantity in one UTC hour of device time, first to last by that time.
+
+    Columns are ordered wide to narrow: no padding.
+    `sealed` marks the share of readings whose rows have been dropped since: it is never computed again, and
+    what arrives for the same hour afterwards is rolled up beside it.
+    """
+
+    __tablename__ = "series_hours"
+    __table_args__ = (PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "hour", "sealed"),)
+
+    hour: Mapped[Timestamp]
+    first_at: Mapped[Timestamp]
+    last_at: Mapped[Timestamp]
+    first_value: Mapped[float] = mapped_column(Double)
+    last_value: Mapped[float] = mapped_column(Double)
+    minimum: Mapped[float] = mapped_column(Double)
+    maximum: Mapped[float] = mapped_column(Double)
+    sum: Mapped[float] = mapped_column(Double)
+    count: Mapped[int]
+    peripheral_id: Mapped[int] = mapped_column(
+        ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="CASCADE")
+    )
+    quantity_type_id: Mapped[int]
+    sealed: Mapped[bool]
+
+
+class DayRollupRow(Base):
+    """The hours of one UTC day, sealed ones and others, added up."""
+
+    __tablename__ = "series_days"
+    __table_args__ = (PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "day"),)
+
+    day: Mapped[Timestamp]
+    first_at: Mapped[Timestamp]
+    last_at: Mapped[Timestamp]
+    first_value: Mapped[float] = mapped_column(Double)
+    last_value: Mapped[float] = mapped_column(Double)
+    minimum: Mapped[float] = mapped_column(Double)
+    maximum: Mapped[float] = mapped_column(Double)
+    sum: Mapped[float] = mapped_column(Double)
+    count: Mapped[int]
+    peripheral_id: Mapped[int] = mapped_column(
+        ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="CASCADE")
+    )
+    quantity_type_id: Mapped[int]
+
+
+touched_hours = Table(
+    "series_touched_hours",
+    Base.metadata,
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("kit_id", Integer, nullable=False),
+    Index(None, "kit_id", "hour"),
+)
+"""Hours of device time of a kit that readings were added to since they were rolled up.
+
+Ingest only appends, so that no batch waits for another: without a key, an hour may stand here many times, and
+without a foreign key, for a kit that is gone (docs/decisions/0002-readings-without-foreign-keys.md).
+"""

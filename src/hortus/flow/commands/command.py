@@ -1,0 +1,82 @@
+"""A command to a kit: what can be asked, and in which states a command can be. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from hortus.base.errors import UsageError
+from hortus.protocol.wire.limits import MAXIMUM_COMMAND_CHARACTERS, MAXIMUM_NAME_CHARACTERS
+from hortus.protocol.wire.messages import PeripheralCommandCall, UptimeCall, VersionCall
+
+
+class Method(StrEnum):
+    """What a kit can be asked.
+
+    The lock of the kit contract (4.3) is not among them, nor anything that the schema does not name: both end
+    the program of kit 1.0.0b8 (4.6). What cannot be written down here cannot be sent.
+    """
+
+    VERSION = "version"
+    UPTIME = "uptime"
+    PERIPHERAL_COMMAND = "peripheralCommand"
+
+
+class State(StrEnum):
+    """Where a command is."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED = frozenset({State.WAITING, State.SENT})
+
+
+class UnsuitableCommand(UsageError):
+    """This kit cannot be asked this. `parameter` is what is wrong with it: `peripheral` or `command`."""
+
+    def __init__(self, parameter: str, explanation: str) -> None:
+        super().__init__(explanation)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a kit is to be asked. `command_json` is the command as it goes to the kit."""
+
+    method: Method
+    peripheral: str | None = None
+    command_json: str | None = None
+
+    @classmethod
+    def to_peripheral(cls, peripheral: str, command: Any) -> Question:
+        """Return the question that sends a command to a peripheral. Raises UnsuitableCommand."""
+        command_json = orjson.dumps(command).decode()
+        if len(command_json) > MAXIMUM_COMMAND_CHARACTERS:
+            raise UnsuitableCommand(
+                "command", f"A command has at most {MAXIMUM_COMMAND_CHARACTERS} characters of JSON."
+            )
+        if not 1 <= len(peripheral) <= MAXIMUM_NAME_CHARACTERS:
+            raise UnsuitableCommand(
+                "peripheral", f"A peripheral's name has 1 to {MAXIMUM_NAME_CHARACTERS} characters."
+            )
+        return cls(method=Method.PERIPHERAL_COMMAND, peripheral=peripheral, command_json=command_json)
+
+    @property
+    def call(self) -> VersionCall | UptimeCall | PeripheralCommandCall:
+        """The question as it is on the wire."""
+        match self.method:
+            case Method.VERSION:
+                return VersionCall()
+            case Method.UPTIME:
+                return UptimeCall()
+            case Method.PERIPHERAL_COMMAND:
+                assert self.peripheral is not None
+                assert self.command_json is not None
+                return PeripheralCommandCall(peripheral=self.peripheral, command=self.command_json)

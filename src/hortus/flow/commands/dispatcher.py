@@ -1,0 +1,151 @@
+"""Sending commands to kits: any number of these work on one database, each command is sent by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.base.errors import HortusError, OperationalError
+from hortus.flow.commands.sending import Claimed, claim, fail_unsent, give_back
+from hortus.flow.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
+from hortus.flow.commands.transport import KitTransport, NotSent
+from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.wire.messages import KitRpcRequest
+from hortus.protocol.wire.rpc_codec import encode_kit_rpc_request
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_HOUSEKEEPING_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
+_MOST_UNDER_WAY = 50
+# A process that was stopped between claim and sending must not send what everybody has given up meanwhile.
+_LONGEST_DELAY_SECONDS = 5.0
+
+_DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+
+
+OnAbsent = Callable[[str], None]
+
+
+class CommandDispatcher:
+    """Claims commands and publishes them. Call `wake` when there may be something to do.
+
+    `on_absent` is told the serial of a kit that turned out not to be connected.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        transport: KitTransport,
+        *,
+        on_absent: OnAbsent,
+        kit_seconds: int,
+    ) -> None:
+        self._engine = engine
+        # A claim is one statement: it needs no transaction around it.
+        self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transport = transport
+        self._on_absent = on_absent
+        self._kit_seconds = kit_seconds
+        self._wake = asyncio.Event()
+        self._under_way = asyncio.Semaphore(_MOST_UNDER_WAY)
+        self._next_sweep = 0.0
+        self._next_housekeeping = 0.0
+        self._next_can_send = 0.0
+        self.sent = 0
+
+    def wake(self) -> None:
+        """Look at once whether something can be sent."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. A database that is away is tried again for ever."""
+        told = False
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._work(group)
+                    told = False
+                except _DATABASE_FAILURES as error:
+                    if not told:
+                        log.warning("commands to kits have to wait: %s", error)
+                        told = True
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                await self._something_to_do()
+
+    async def _something_to_do(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _work(self, group: asyncio.TaskGroup) -> None:
+        await self._send_what_waits(group)
+        now = time.monotonic()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + _LOOK_SECONDS
+        async with self._engine.begin() as connection:
+            await sweep(connection)
+            if self._transport.connected and now >= self._next_can_send:
+                await can_send(connection)
+                self._next_can_send = now + SAY_CAN_SEND_SECONDS
+            if now >= self._next_housekeeping:
+                await forget_old(connection)
+                self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+
+    async def _send_what_waits(self, group: asyncio.TaskGroup) -> None:
+        while self._transport.connected:
+            await self._under_way.acquire()
+            claimed = None
+            try:
+                begun = time.monotonic()
+                async with self._committing.connect() as connection:
+                    claimed = await claim(connection, self._kit_seconds)
+            finally:
+                if claimed is None:
+                    self._under_way.release()
+            if claimed is None:
+                return
+            group.create_task(self._send(claimed, begun))
+
+    async def _send(self, claimed: Claimed, begun: float) -> None:
+        try:
+            await self._publish(claimed, begun)
+        except (HortusError, *_DATABASE_FAILURES) as error:
+            # Its deadline ends the command; nobody sends it again.
+            log.warning("what became of command %d could not be noted: %s", claimed.id, error)
+        except Exception:  # one command must not end the sending of all others; its deadline ends it as well
+            log.exception("command %d was not sent because of a fault", claimed.id)
+        finally:
+            self._under_way.release()
+
+    async def _publish(self, claimed: Claimed, begun: float) -> None:
+        topic = KitTopic(serial=claimed.serial, channel=Channel.KIT_RPC_REQUEST)
+        payload = encode_kit_rpc_request(KitRpcRequest(id=claimed.id, call=claimed.question.call))
+        try:
+            if time.monotonic() - begun > _LONGEST_DELAY_SECONDS:
+                raise NotSent("This process was held up for too long.")
+            is_there = await self._transport.send(topic, payload, expiry_seconds=self._kit_seconds)
+        except NotSent:
+            async with self._engine.begin() as connection:
+                await give_back(connection, claimed.id)
+            return
+        except OperationalError as error:
+            log.warning("command %d to kit %s may not have arrived: %s", claimed.id, claimed.serial, error)
+            return
+        if is_there:
+            self.sent += 1
+            return
+        async with self._engine.begin() as connection:
+            await fail_unsent(connection, claimed.id, "The kit is not connected.")
+        self._on_absent(claimed.serial)

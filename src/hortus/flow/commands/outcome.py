@@ -1,0 +1,104 @@
+"""What an answer of a kit means (kit contract, 4.3; HTTP contract, 4.11). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from hortus.flow.commands.command import Method
+from hortus.protocol.wire.messages import (
+    KitResult,
+    MethodNotFoundError,
+    OtherError,
+    PeripheralCommandResult,
+    RateLimitError,
+    UptimeResult,
+    VersionResult,
+)
+
+# Names of the contract; those below the line are ours.
+TIMED_OUT = "TimedOut"
+MALFORMED_RESPONSE = "MalformedResponse"
+INVALID_RESPONSE = "InvalidResponse"
+# ---
+COMMAND_FAILED = "CommandFailed"
+KIT_OFFLINE = "KitOffline"
+NOT_SENT = "NotSent"
+
+TEXT = "text/plain"
+JSON = "application/json"
+
+MOST_TEXT_CHARACTERS = 1000
+"""What the ledger keeps of a result that is text."""
+
+# Every exception in a kit's driver is answered so, without a mark of its own (kit contract, 4.3).
+_KIT_ERROR = b"Error: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a command ended. `error` is None if it succeeded; only then there is `data`."""
+
+    error: str | None = None
+    explanation: str | None = None
+    media_type: str | None = None
+    data: bytes = b""
+
+    @property
+    def text(self) -> str | None:
+        """The beginning of a result that is text, as the ledger keeps it."""
+        if self.media_type not in {TEXT, JSON}:
+            return None
+        # U+0000 cannot be stored; a character that was cut in two is no character.
+        beginning = self.data[: 4 * MOST_TEXT_CHARACTERS].decode("utf-8", "replace")
+        return beginning.replace("\0", "�")[:MOST_TEXT_CHARACTERS]
+
+
+def outcome_of(method: Method, result: KitResult) -> Outcome:
+    """Return what this answer to this question means."""
+    match result:
+        case OtherError():
+            return Outcome(error="RpcError(Other)", explanation="The kit could not do it and does not say why.")
+        case MethodNotFoundError():
+            return Outcome(error="RpcError(MethodNotFound)", explanation="The kit does not know this request.")
+        case RateLimitError(wait_ms=wait_ms):
+            return Outcome(
+                error=f"RpcError(RateLimit({wait_ms}ms))",
+                explanation=f"The kit was asked too often; it wants a pause of {wait_ms / 1000:.0f} s.",
+            )
+        case VersionResult(version=version) if method is Method.VERSION:
+            return Outcome(media_type=JSON, data=orjson.dumps(version))
+        case UptimeResult(uptime_seconds=seconds) if method is Method.UPTIME:
+            return Outcome(media_type=JSON, data=orjson.dumps(seconds))
+        case PeripheralCommandResult() if method is Method.PERIPHERAL_COMMAND:
+            return _outcome_of_command(result)
+    return Outcome(error=INVALID_RESPONSE, explanation="The kit answered something else than it was asked.")
+
+
+def malformed() -> Outcome:
+    """Return the outcome of an answer that cannot be read although its id can."""
+    return Outcome(error=MALFORMED_RESPONSE, explanation="The kit's answer cannot be read.")
+
+
+def timed_out(seconds: int) -> Outcome:
+    """Return the outcome of a command that was sent and not answered."""
+    return Outcome(
+        error=TIMED_OUT,
+        explanation=f"The kit has not answered within {seconds} s. It may still carry the command out.",
+    )
+
+
+def _outcome_of_command(result: PeripheralCommandResult) -> Outcome:
+    try:
+        orjson.loads(result.metadata)
+    except orjson.JSONDecodeError:
+        return malformed()
+    if result.media_type == TEXT and result.data.startswith(_KIT_ERROR):
+        message = result.data[len(_KIT_ERROR) :][: 4 * MOST_TEXT_CHARACTERS].decode("utf-8", "replace")
+        message = message.replace("\0", "�").strip()[:MOST_TEXT_CHARACTERS]
+        return Outcome(
+            error=COMMAND_FAILED,
+            explanation=f"The kit reports: {message}" if message else "The device does not take this command.",
+        )
+    return Outcome(media_type=result.media_type, data=result.data)

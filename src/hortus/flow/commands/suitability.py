@@ -1,0 +1,72 @@
+"""Whether a kit has what a command is for: asked before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from sqlalchemy import JSON, Boolean, Text, column, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.kits.devices import SCHEMA_LEADS_NOWHERE
+from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
+from hortus.flow.commands.command import Question, UnsuitableCommand
+
+# What the kit runs is what its readings are of, or what it fetched last, also if another configuration was
+# activated since; a kit of which neither is known will fetch the active one when it starts.
+_COMMAND_SCHEMA = text(
+    f"""
+    SELECT d.name AS definition, d.command_schema, c.in_use IS NOT NULL AS has_configuration
+    FROM (
+        SELECT coalesce(seen.id, f.kit_configuration_id, a.id) AS in_use
+        FROM {KITS_WITH_CONFIGURATIONS}
+        WHERE k.id = :kit_id
+    ) c
+    LEFT JOIN peripherals p ON p.kit_configuration_id = c.in_use AND p.name = :peripheral
+    LEFT JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
+    """  # noqa: S608 - a constant
+).columns(column("definition", Text), column("command_schema", JSON), column("has_configuration", Boolean))
+
+
+async def require_suitable(connection: AsyncConnection, kit_id: int, question: Question) -> None:
+    """Raise UnsuitableCommand unless the kit has the peripheral and its device takes the command.
+
+    The kit itself would answer an unknown peripheral like success (kit contract, 4.3).
+    """
+    if question.peripheral is None or question.command_json is None:
+        return
+    parameters = {"kit_id": kit_id, "peripheral": question.peripheral}
+    row = (await connection.execute(_COMMAND_SCHEMA, parameters)).mappings().one()
+    if not row["has_configuration"]:
+        raise UnsuitableCommand("peripheral", "The kit has no active configuration, so it has no peripherals.")
+    if row["definition"] is None:
+        raise UnsuitableCommand(
+            "peripheral", f"The configuration that the kit runs has no peripheral named {question.peripheral}."
+        )
+    if row["command_schema"] is None:
+        raise UnsuitableCommand(
+            "peripheral", f"{question.peripheral} is a {row['definition']}, which takes no commands."
+        )
+    fault = fault_of_command(row["command_schema"], orjson.loads(question.command_json))
+    if fault is not None:
+        raise UnsuitableCommand("command", f"{question.peripheral}: {fault}")
+
+
+def fault_of_command(schema: Any, command: Any) -> str | None:
+    """Return the first thing that is wrong with a command by its definition's schema, or None."""
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError:
+        return "its definition has no valid command schema; ask the operator to correct it."
+    # An empty registry: a schema that refers to an address elsewhere is not fetched.
+    try:
+        error = next(iter(Draft7Validator(schema, registry=Registry()).iter_errors(command)), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return "its definition has no usable command schema; ask the operator to correct it."
+    if error is None:
+        return None
+    place = ".".join(str(part) for part in error.absolute_path) or "the command"
+    return f"{place}: {error.message[:500]}."

@@ -1,0 +1,85 @@
+"""Commands to kits. One table is queue and ledger at once: what was asked, when it was sent, what came back."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hortus.base.database.base import Base, Timestamp
+
+
+class KitCommandRow(Base):
+    """One command. Its id is the id on the wire too: unique over all processes and restarts.
+
+    `occupies_kit` holds from the claim until the kit has answered, started anew, or had twice its time: the
+    unique index makes sure that no kit ever has two (kit contract, 4.6). `error` is set exactly when `state` is
+    `failed`.
+    """
+
+    __tablename__ = "kit_commands"
+    __table_args__ = (
+        Index(None, "kit_id", "id"),
+        Index(
+            "kit_commands_one_outstanding_per_kit",
+            "kit_id",
+            unique=True,
+            postgresql_where=text("occupies_kit"),
+        ),
+        Index("kit_commands_waiting_idx", "kit_id", "id", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kit_id: Mapped[int] = mapped_column(ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+    method: Mapped[str] = mapped_column(String(32))
+    peripheral: Mapped[str | None] = mapped_column(String(255))
+    # As it goes to the kit; null for methods without arguments.
+    command_json: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16), server_default=text("'waiting'"))
+    error: Mapped[str | None] = mapped_column(String(64))
+    explanation: Mapped[str | None] = mapped_column(Text)
+    requested_at: Mapped[Timestamp]
+    give_up_at: Mapped[Timestamp]
+    sent_at: Mapped[Timestamp | None]
+    answer_by: Mapped[Timestamp | None]
+    finished_at: Mapped[Timestamp | None]
+    late_answer_at: Mapped[Timestamp | None]
+    occupies_kit: Mapped[bool] = mapped_column(server_default=false())
+    result_media_type: Mapped[str | None] = mapped_column(String(255))
+    result_bytes: Mapped[int | None] = mapped_column(Integer)
+    result_text: Mapped[str | None] = mapped_column(Text)
+
+
+class KitCommandResultRow(Base):
+    """A part of what a command returned, kept for some minutes. In parts, so that nobody needs all at once."""
+
+    __tablename__ = "kit_command_results"
+
+    command_id: Mapped[int] = mapped_column(
+        ForeignKey("kit_commands.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class KitCommandSendingRow(Base):
+    """The one row that tells until when some process could certainly send to kits."""
+
+    __tablename__ = "kit_command_sending"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default=text("1"))
+    sending_until: Mapped[Timestamp]

@@ -1,0 +1,200 @@
+"""The columns of each kind of data: what they are called, and how PostgreSQL writes them.
+
+Rows go from PostgreSQL to the file as text; no value passes through Python. Times are UTC with six digits of
+the second, so that their alphabetical order is their order in time.
+
+Some spreadsheet programs run a cell that begins with `=`, `+`, `-` or `@` as a formula, and names come from
+whoever may edit a kit. So in CSV, a *text* that begins with one of these, with a tab or line break, or with an
+apostrophe gets an apostrophe before it. Taking one leading apostrophe away gives the text back. Numbers are
+left alone, and so are texts in other formats.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hortus.flow.export.selection import PLACES, Data, Where
+
+MOST_VALUE_NAMES = 100
+"""A kit may call its figures what it likes; so many names get a column of their own."""
+
+OTHER_VALUES = "otherValues"
+"""The column, as JSON, of values with yet other names; only there if it is needed."""
+
+USUAL_VALUE_NAMES = ("count", "average", "minimum", "maximum")
+
+_AS_FORMULA = "=+-@\t\r\n'"
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    TIME = "time"
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name in the file, the SQL expression of its values, and what these are."""
+
+    name: str
+    expression: str
+    kind: Kind
+
+
+def _time(name: str, column: str) -> Column:
+    return Column(
+        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", Kind.TIME
+    )
+
+
+def _seconds(name: str, column: str) -> Column:
+    return Column(name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""", Kind.TIME)
+
+
+_PERIPHERAL = Column("peripheral", "m.peripheral_id", Kind.INTEGER)
+_PERIPHERAL_NAME = Column("peripheralName", "p.name", Kind.TEXT)
+_CONFIGURATION = Column("kitConfiguration", "m.kit_configuration_id", Kind.INTEGER)
+_QUANTITY_TYPE = Column("quantityType", "m.quantity_type_id", Kind.INTEGER)
+_QUANTITY = Column("physicalQuantity", "q.physical_quantity", Kind.TEXT)
+_UNIT = Column("physicalUnit", "q.physical_unit", Kind.TEXT)
+_VALUE = Column("value", "m.value", Kind.NUMBER)
+_RECEIVED_AT = _time("receivedAt", "received_at")
+_ID = Column("id", "m.id", Kind.TEXT)
+
+_NAMED = (_PERIPHERAL, _PERIPHERAL_NAME, _CONFIGURATION, _QUANTITY_TYPE, _QUANTITY, _UNIT)
+
+RAW = (_time("datetime", "datetime"), *_NAMED, _VALUE, _RECEIVED_AT, _ID)
+AGGREGATE_BEFORE_VALUES = (
+    _time("datetimeStart", "datetime_start"),
+    _time("datetimeEnd", "datetime_end"),
+    *_NAMED,
+)
+AGGREGATE_AFTER_VALUES = (_RECEIVED_AT, _ID)
+VALUES_AS_OBJECT = Column("values", "m.values", Kind.JSON)
+
+# The archive tells names in files of their own. Form and order of its aggregates: contract, 4.9.
+ARCHIVED_RAW = (
+    _time("datetime", "datetime"),
+    _PERIPHERAL,
+    _CONFIGURATION,
+    _QUANTITY_TYPE,
+    _VALUE,
+    _RECEIVED_AT,
+)
+ARCHIVED_AGGREGATE_BEFORE_VALUES = (
+    _seconds("datetimeStart", "datetime_start"),
+    _seconds("datetimeEnd", "datetime_end"),
+    _PERIPHERAL,
+    _CONFIGURATION,
+    _QUANTITY_TYPE,
+)
+ARCHIVED_MEDIA = (
+    _time("datetime", "datetime"),
+    _PERIPHERAL,
+    _CONFIGURATION,
+    _ID,
+    Column("name", "m.name", Kind.TEXT),
+    Column("type", "m.type", Kind.TEXT),
+    Column("sizeBytes", "m.size", Kind.INTEGER),
+    Column("metadata", "m.metadata", Kind.JSON),
+    _RECEIVED_AT,
+)
+
+_NAMES = """
+LEFT JOIN peripherals p ON p.id = m.peripheral_id
+LEFT JOIN quantity_types q ON q.id = m.quantity_type_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueNames:
+    """The names of values that get a column. `others`: whether there are more, which share one column."""
+
+    names: tuple[str, ...]
+    others: bool = False
+
+    @classmethod
+    def of(cls, found: set[str]) -> ValueNames:
+        """Return the usual names first, then the others alphabetically."""
+        others = len(found) > MOST_VALUE_NAMES
+        # Among so many, the usual ones may have been overlooked.
+        usual = [name for name in USUAL_VALUE_NAMES if name in found or others]
+        ordered = (*usual, *sorted(found.difference(usual)))
+        return cls(ordered[:MOST_VALUE_NAMES], others)
+
+
+def with_values(
+    before: Sequence[Column], values: ValueNames, after: Sequence[Column], where: Where
+) -> tuple[Column, ...]:
+    """Return the columns of aggregates, with those of values, whose names are arguments of `where`."""
+    taken = {column.name for column in (*before, *after)} | {OTHER_VALUES}
+    columns = []
+    for name in values.names:
+        shown = name
+        while shown in taken:
+            shown = f"values.{shown}"
+        taken.add(shown)
+        columns.append(Column(shown, f"m.values ->> {where.argument(name)}::text", Kind.NUMBER))
+    if values.others:
+        expression = f"nullif(m.values - {where.argument(values.names)}::text[], '{{}}')"
+        columns.append(Column(OTHER_VALUES, expression, Kind.JSON))
+    return (*before, *columns, *after)
+
+
+def csv_header(columns: Sequence[Column]) -> bytes:
+    """Return the first line of a CSV file."""
+    return csv_line([safe_text(column.name) for column in columns])
+
+
+def csv_line(cells: Sequence[object]) -> bytes:
+    """Return a line of CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def safe_text(text: str) -> str:
+    """Return the text as it stands in CSV: never a formula."""
+    return f"'{text}" if text.startswith(tuple(_AS_FORMULA)) else text
+
+
+def csv_query(columns: Sequence[Column], data: Data, where: Where) -> str:
+    """Return the query whose CSV goes into the file."""
+    return _query(", ".join(map(_csv_expression, columns)), columns, data, where)
+
+
+def json_query(columns: Sequence[Column], data: Data, where: Where) -> str:
+    """Return the query with one column: each row as a JSON object."""
+    members = ", ".join(f'{column.expression} AS "{column.name}"' for column in columns)
+    return _query(f"row_to_json((SELECT r FROM (SELECT {members}) AS r))", columns, data, where)  # noqa: S608  (our own names)
+
+
+def plain_query(columns: Sequence[Column], data: Data, where: Where) -> str:
+    """Return the query whose CSV is read by a program: texts as they are."""
+    return _query(", ".join(column.expression for column in columns), columns, data, where)
+
+
+def _query(expressions: str, columns: Sequence[Column], data: Data, where: Where) -> str:
+    place = PLACES[data]
+    names = _NAMES if any(column.expression.startswith(("p.", "q.")) for column in columns) else ""
+    return (  # made of our own names only; values are arguments
+        f"SELECT {expressions} FROM {place.table} m {names} WHERE {where} "  # noqa: S608
+        f"ORDER BY m.{place.time}, m.id"
+    )
+
+
+def _csv_expression(column: Column) -> str:
+    if column.kind is not Kind.TEXT or column is _ID:
+        return column.expression
+    # The same as `safe_text`: ascii() is the number of the first character.
+    first = ", ".join(str(ord(character)) for character in _AS_FORMULA)
+    text = column.expression
+    return f"CASE WHEN ascii({text}) IN ({first}) THEN '''' || {text} ELSE {text} END"

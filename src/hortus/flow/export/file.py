@@ -1,0 +1,73 @@
+"""A file on disk that is there when it is complete, and not before."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from hortus.base.errors import OperationalError, UsageError
+from hortus.flow.export.reading import Piece
+
+
+class FileExists(UsageError):
+    """The file is there already."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} exists. Choose another name with --output, or replace it with --force.")
+
+
+async def write_file(path: Path, pieces: AsyncIterator[Piece], *, force: bool) -> int:
+    """Write the pieces to a new file and return how many rows they have.
+
+    Until all is on the disk, the file has another name beside its own, and if anything fails it is removed.
+    Raises FileExists unless `force` allows to replace it, or OperationalError if the disk does not take it.
+    """
+    _require_free(path, force=force)
+    try:
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                rows = 0
+                async for piece in pieces:
+                    file.write(piece.content)
+                    rows += piece.rows
+                file.flush()
+                os.fsync(file.fileno())
+            _take_ordinary_permissions(unfinished)
+            _require_free(path, force=force)
+            Path(unfinished).replace(path)
+        except BaseException:  # also when interrupted: nothing unfinished stays; raised again
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OperationalError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return rows
+
+
+def _require_free(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; name a file with --output.")
+    if path.exists() and not force:
+        raise FileExists(path)
+
+
+def _take_ordinary_permissions(path: str) -> None:
+    """Let those read the file who may read other new files: a temporary one is for its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    Path(path).chmod(0o666 & ~mask)
+
+
+async def write_to_standard_output(pieces: AsyncIterator[Piece]) -> None:
+    """Write the pieces for the next program. Raises OperationalError if it takes no more."""
+    try:
+        async for piece in pieces:
+            sys.stdout.buffer.write(piece.content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is still waiting to be written would be tried again at the end of this program.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OperationalError(f"Standard output cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,71 @@
+"""Exports of one kind of data: CSV and NDJSON as PostgreSQL writes them, and Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+
+from hortus.flow.export.columns import (
+    AGGREGATE_AFTER_VALUES,
+    AGGREGATE_BEFORE_VALUES,
+    RAW,
+    VALUES_AS_OBJECT,
+    Column,
+    json_query,
+)
+from hortus.flow.export.parquet import parquet_of_aggregates, parquet_of_readings
+from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
+from hortus.flow.export.selection import Data, Selection
+from hortus.flow.export.source import Source, failures_in_words
+
+# Where a row is one JSON text, CSV must leave it as it is: JSON never has these characters in the clear.
+_NOTHING_QUOTED = {"quote": "\x01", "delimiter": "\x02"}
+
+
+class Format(StrEnum):
+    """How an export is written; the value is also the end of its file's name."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+
+MEDIA_TYPES = {
+    Format.CSV: "text/csv; charset=utf-8; header=present",
+    Format.NDJSON: "application/x-ndjson",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
+
+
+async def export(source: Source, selection: Selection, form: Format) -> AsyncIterator[Piece]:
+    """Yield the file piece by piece. Raises ExportFailed if it cannot be finished."""
+    with failures_in_words():
+        async for piece in ahead(_WRITERS[form, selection.data](source, selection)):
+            yield piece
+
+
+async def _ndjson(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+    columns: tuple[Column, ...] = RAW
+    if selection.data is Data.AGGREGATE:
+        columns = (*AGGREGATE_BEFORE_VALUES, VALUES_AS_OBJECT, *AGGREGATE_AFTER_VALUES)
+    async for where in source.stretches(selection):
+        query = json_query(columns, selection.data, where)
+        yield Piece(*await source.copy(query, where, **_NOTHING_QUOTED))
+
+
+def _csv_of_aggregates(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+    return csv_of_aggregates(source, selection, AGGREGATE_BEFORE_VALUES, AGGREGATE_AFTER_VALUES)
+
+
+def _csv_of_readings(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+    return csv_of_rows(source, selection, RAW)
+
+
+_WRITERS = {
+    (Format.CSV, Data.RAW): _csv_of_readings,
+    (Format.CSV, Data.AGGREGATE): _csv_of_aggregates,
+    (Format.NDJSON, Data.RAW): _ndjson,
+    (Format.NDJSON, Data.AGGREGATE): _ndjson,
+    (Format.PARQUET, Data.RAW): parquet_of_readings,
+    (Format.PARQUET, Data.AGGREGATE): parquet_of_aggregates,
+}

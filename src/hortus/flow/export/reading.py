@@ -1,0 +1,90 @@
+"""From a selection to a CSV file, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from hortus.flow.export.columns import (
+    MOST_VALUE_NAMES,
+    Column,
+    ValueNames,
+    csv_header,
+    csv_query,
+    with_values,
+)
+from hortus.flow.export.selection import Data, Selection, Where
+from hortus.flow.export.source import Source
+
+Query = Callable[[Sequence[Column], Data, Where], str]
+"""Makes the query for these columns of a stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file, and how many rows are in it."""
+
+    content: bytes
+    rows: int
+
+
+async def find_value_names(source: Source, selection: Selection) -> ValueNames:
+    """Return what the selected aggregates call their values."""
+    found: set[str] = set()
+    async for where in source.stretches(selection):
+        found |= await source.value_names(where, MOST_VALUE_NAMES + 1)
+        if len(found) > MOST_VALUE_NAMES:
+            break
+    return ValueNames.of(found)
+
+
+async def csv_of_rows(source: Source, selection: Selection, columns: Sequence[Column]) -> AsyncIterator[Piece]:
+    """Yield a CSV file of readings or media."""
+    yield Piece(csv_header(columns), 0)
+    async for where in source.stretches(selection):
+        yield Piece(*await source.copy(csv_query(columns, selection.data, where), where))
+
+
+async def csv_of_aggregates(
+    source: Source, selection: Selection, before: Sequence[Column], after: Sequence[Column]
+) -> AsyncIterator[Piece]:
+    """Yield a CSV file of aggregates: `before`, a column for each name of a value, `after`."""
+    values = await find_value_names(source, selection)
+    yield Piece(csv_header(with_values(before, values, after, Where())), 0)
+    async for where in source.stretches(selection):
+        yield await aggregates_of_stretch(source, where, values, before, after)
+
+
+async def aggregates_of_stretch(
+    source: Source,
+    where: Where,
+    values: ValueNames,
+    before: Sequence[Column],
+    after: Sequence[Column],
+    query: Query = csv_query,
+) -> Piece:
+    """Return the rows of one stretch as `query` writes them.
+
+    Raises ExportFailed if they have values that no column is there for.
+    """
+    if not values.others:
+        await source.require_only_these_values(where, values.names)
+    columns = with_values(before, values, after, where)
+    return Piece(*await source.copy(query(columns, Data.AGGREGATE, where), where))
+
+
+async def ahead(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    """Yield the pieces, of which the next is read while the one before is compressed and sent.
+
+    One, not more: a slow receiver costs no more memory than that.
+    """
+    reading = asyncio.ensure_future(anext(pieces, None))
+    try:
+        while (piece := await reading) is not None:
+            reading = asyncio.ensure_future(anext(pieces, None))
+            yield piece
+    finally:
+        reading.cancel()
+        # However it ends, nobody is left to be told.
+        await asyncio.gather(reading, return_exceptions=True)

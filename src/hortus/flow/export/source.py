@@ -1,0 +1,190 @@
+"""Reading a kit's rows in order, in stretches of bounded size.
+
+Each stretch is a statement of its own and is in memory as a whole before it goes on, so no transaction waits
+for a slow reader, and memory stays flat. What is read in this way is nevertheless complete:
+
+* Every row that was stored before the reading began is in it once, in the order of time and id.
+* Rows that arrive later have a later `received_at` and are left out. (A row that had arrived and was still
+  being stored may be in it or not.)
+* If anything is deleted meanwhile, the reading fails instead of ending early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import OperationalError
+from hortus.flow.export.selection import (
+    PLACES,
+    Data,
+    Position,
+    Selection,
+    Where,
+    between,
+    conditions,
+)
+
+STRETCH_ROWS = 20_000
+"""About 2 MB of text, read in a tenth of a second."""
+
+ANSWER_SECONDS = 5.0
+"""What the database may take for the first answer."""
+
+STATEMENT_SECONDS = 120.0
+"""What a statement may take; a database that hangs ends the export."""
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+# No reading has a later time of arrival than the kit was last heard, so the latter is a limit for what is
+# there now, even if the clocks of several ingesters differ.
+_OPEN = """
+SELECT greatest(clock_timestamp(), (SELECT datetime_last_seen FROM kit_last_seen WHERE kit_id = k.id)) AS until,
+       (SELECT coalesce(array_agg(id), '{}') FROM peripherals WHERE kit_id = k.id) AS peripheral_ids,
+       (SELECT coalesce(array_agg(inhrelid), '{}') FROM pg_inherits
+        WHERE inhparent IN ('raw_measurements'::regclass, 'aggregate_measurements'::regclass)) AS partitions
+FROM kits k WHERE k.id = $1
+"""
+# Readings go with their peripheral, or with the partition that they are in.
+_IS_STILL_THERE = """
+SELECT EXISTS (SELECT FROM kits WHERE id = $1)
+   AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[])) = cardinality($2::int[])
+   AND (SELECT count(*) FROM pg_inherits WHERE inhrelid = ANY($3::oid[])) = cardinality($3::oid[])
+"""
+
+
+class ExportFailed(OperationalError):
+    """Readings could not be read to the end; what was written so far is not complete."""
+
+
+class SomethingDeleted(ExportFailed):
+    """Readings were deleted while they were being read."""
+
+    def __init__(self) -> None:
+        super().__init__("Readings were deleted while they were being read. Start again for what is left.")
+
+
+class Source:
+    """A kit whose rows are being read."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        kit_id: int,
+        until: datetime,
+        peripheral_ids: list[int],
+        partitions: list[int],
+    ) -> None:
+        self.connection = connection
+        self.kit_id = kit_id
+        self.until = until
+        self._peripheral_ids = peripheral_ids
+        self._partitions = partitions
+
+    async def stretches(self, selection: Selection) -> AsyncIterator[Where]:
+        """Yield the conditions of one stretch of the selection after the other, in order.
+
+        Raises SomethingDeleted after a stretch that may not have been whole when it was read.
+        """
+        after: Position | None = None
+        while True:
+            up_to = await self._end_of_stretch(selection, after)
+            where = conditions(self.kit_id, selection)
+            where.add("m.received_at <= {}", self.until)
+            between(where, selection.data, after, up_to)
+            yield where
+            await self._require_still_there()
+            if up_to is None:
+                return
+            after = up_to
+
+    async def copy(self, query: str, where: Where, **options: str) -> tuple[bytes, int]:
+        """Return what COPY writes for the query, in CSV unless `options` say otherwise, and how many rows."""
+        parts: list[bytes] = []
+
+        async def keep(part: bytes) -> None:
+            parts.append(part)
+
+        async with asyncio.timeout(STATEMENT_SECONDS):
+            status = await self.connection.copy_from_query(
+                query, *where.arguments, output=keep, format="csv", **options
+            )
+        return b"".join(parts), int(status.rpartition(" ")[2])
+
+    async def value_names(self, where: Where, most: int) -> set[str]:
+        """Return what the aggregates of a stretch call their values: up to so many names."""
+        table = PLACES[Data.AGGREGATE].table
+        rows = await self.connection.fetch(
+            f'SELECT DISTINCT jsonb_object_keys(m.values) COLLATE "C" AS name FROM {table} m '  # noqa: S608
+            f"WHERE {where} ORDER BY name LIMIT {most}",
+            *where.arguments,
+            timeout=STATEMENT_SECONDS,
+        )
+        return {row[0] for row in rows}
+
+    async def require_only_these_values(self, where: Where, names: Sequence[str]) -> None:
+        """Raise ExportFailed if aggregates of a stretch have values of other names than these."""
+        where = Where(list(where.conditions), list(where.arguments))
+        where.add("m.values - {}::text[] <> '{{}}'", names)
+        table = PLACES[Data.AGGREGATE].table
+        if await self.connection.fetchval(
+            f"SELECT EXISTS (SELECT FROM {table} m WHERE {where})",  # noqa: S608
+            *where.arguments,
+            timeout=STATEMENT_SECONDS,
+        ):
+            raise ExportFailed("Aggregates with values of new names were stored meanwhile. Start again.")
+
+    async def _end_of_stretch(self, selection: Selection, after: Position | None) -> Position | None:
+        """Return the last row of the next stretch, or None if it is the last stretch.
+
+        Counted in the index alone, whatever else the selection says.
+        """
+        where = conditions(
+            self.kit_id, Selection(data=selection.data, start=selection.start, end=selection.end)
+        )
+        between(where, selection.data, after, None)
+        place = PLACES[selection.data]
+        row = await self.connection.fetchrow(
+            f"SELECT m.{place.time}, m.id FROM {place.table} m WHERE {where} "  # noqa: S608  (our own names)
+            f"ORDER BY m.{place.time}, m.id OFFSET {STRETCH_ROWS - 1} LIMIT 1",
+            *where.arguments,
+            timeout=STATEMENT_SECONDS,
+        )
+        return Position(*row) if row else None
+
+    async def _require_still_there(self) -> None:
+        if not await self.connection.fetchval(
+            _IS_STILL_THERE, self.kit_id, self._peripheral_ids, self._partitions, timeout=STATEMENT_SECONDS
+        ):
+            raise SomethingDeleted
+
+
+@asynccontextmanager
+async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[Source | None]:
+    """Yield the kit's rows as they are now, on a connection of their own; None if the kit is gone.
+
+    Raises what a bare connection raises when the database cannot be reached. At the end a statement under way
+    is broken off.
+    """
+    connection = await connect()
+    try:
+        row = await connection.fetchrow(_OPEN, kit_id, timeout=ANSWER_SECONDS)
+        yield Source(connection, kit_id, *row) if row else None
+    finally:
+        connection.terminate()
+
+
+@contextmanager
+def failures_in_words() -> Iterator[None]:
+    """Raise ExportFailed for every way in which the database can fail while it is being read."""
+    try:
+        yield
+    except CONNECTION_FAILURES as error:
+        raise ExportFailed(
+            f"The database stopped answering before everything was read ({error or 'it took too long'})."
+        ) from error

@@ -1,0 +1,168 @@
+"""The path of a board's reading into this installation: find its kit, expand and store it; or keep it.
+
+    look up boards -> known:   one raw reading per quantity -> the pipeline that all readings take
+                   -> unknown: kept with its board until a person names it
+
+A reading is taken over when each of its values is settled by the pipeline, or the reading is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.base.errors import OperationalError
+from hortus.base.intake import Intake
+from hortus.flow.gateway.board_lookup import UNKNOWN_PERIPHERAL, KnownBoard, find_boards
+from hortus.flow.gateway.gateways import touch_gateway
+from hortus.flow.gateway.readings import ReceivedReading
+from hortus.flow.gateway.waiting_readings import (
+    boards_with_kept_readings,
+    forget_kept,
+    keep_readings,
+    kept_readings,
+    touch_boards,
+)
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
+
+_DATABASE_FAILURES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_DATABASE_SECONDS = 10.0
+_RELEASE_READINGS = 500
+
+
+class DatabaseAway(OperationalError):
+    """The database does not answer, so nothing was taken over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenReadings:
+    """What became of a delivery: those that are not taken, with the reason in a sentence."""
+
+    refused: dict[UUID, str]
+
+
+class BoardIntake:
+    """Takes readings of boards, as gateways bring them, into the database."""
+
+    def __init__(self, engine: AsyncEngine, intake: Intake) -> None:
+        self._engine = engine
+        self._intake = intake
+
+    async def take(
+        self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True
+    ) -> TakenReadings:
+        """Return when all of these readings are durable here, or refused. Raises DatabaseAway.
+
+        Calling it again with the same readings has no effect (P2). Boards that belong to no gateway belong to
+        this one from now on, unless `claim` is false.
+        """
+        with database_failures_in_words():
+            async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
+                sensor_ids = {each.reading.sensor_id for each in readings}
+                boards = await find_boards(connection, gateway_id, sensor_ids, claim=claim)
+                unknown = [each for each in readings if each.reading.sensor_id not in boards]
+                if unknown:
+                    # Somebody may be naming such a board at this moment; whoever comes second sees the first.
+                    boards |= await keep_readings(connection, gateway_id, unknown)
+                await touch_gateway(connection, gateway_id)
+                await touch_boards(connection, readings, boards)
+                left_over = await boards_with_kept_readings(connection, gateway_id, boards.keys())
+        for sensor_id in left_over:  # whoever named the board did not get as far as this
+            await self.release(gateway_id, sensor_id)
+        known = [each for each in readings if each.reading.sensor_id in boards]
+        return TakenReadings(refused=await self._store(known, boards))
+
+    async def release(self, gateway_id: int, sensor_id: int) -> int:
+        """Store the readings that were kept of a board that has a name now; return how many.
+
+        May be stopped and begun again at any time. Raises DatabaseAway.
+        """
+        released = 0
+        while True:
+            with database_failures_in_words():
+                async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
+                    boards = await find_boards(connection, gateway_id, {sensor_id})
+                    kept = await kept_readings(connection, gateway_id, sensor_id, _RELEASE_READINGS)
+            if not boards or not kept:
+                return released
+            await self._store(kept, boards)
+            with database_failures_in_words():
+                async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
+                    await forget_kept(connection, gateway_id, kept)
+            released += len(kept)
+
+    async def _store(
+        self, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]
+    ) -> dict[UUID, str]:
+        """Send readings down the path that all readings take, and wait until they are durable."""
+        while self._intake.saturated:
+            relieved = asyncio.Event()
+            self._intake.when_relieved(relieved.set)
+            await relieved.wait()
+        delivery = _Delivery()
+        for reading in readings:
+            board = boards[reading.reading.sensor_id]
+            for quantity, value in reading.reading.values():
+                place = board.places.get(quantity, UNKNOWN_PERIPHERAL)
+                raw = RawMeasurement(
+                    id=reading.measurement_id(quantity).bytes,
+                    datetime_ms=reading.received_at_ms,
+                    peripheral=place.peripheral_id,
+                    quantity_type=place.quantity_type_id,
+                    value=value,
+                )
+                handle = delivery.add(reading.id)
+                self._intake.offer(
+                    delivery, handle, f"kit/{board.serial}/measurement/raw", encode_raw_measurement(raw)
+                )
+        await delivery.settled()
+        return delivery.refused
+
+
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """The source of one delivery's messages: knows which of them are not settled yet."""
+
+    reading_of: list[UUID] = field(default_factory=list)
+    refused: dict[UUID, str] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    _all_settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, reading_id: UUID) -> int:
+        handle = len(self.reading_of)
+        self.reading_of.append(reading_id)
+        self._open.add(handle)
+        return handle
+
+    async def settled(self) -> None:
+        if self._open:
+            await self._all_settled.wait()
+
+    def settle(self, handles: Sequence[int]) -> None:
+        self._open.difference_update(handles)
+        if not self._open:
+            self._all_settled.set()
+
+    def refuse(self, handle: int, reason: str) -> None:
+        self.refused[self.reading_of[handle]] = reason
+        self.settle([handle])
+
+
+@contextmanager
+def database_failures_in_words() -> Iterator[None]:
+    """Raise DatabaseAway for every way in which the database can fail."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise DatabaseAway("The database does not answer in time.") from error
+    except _DATABASE_FAILURES as error:
+        cause = getattr(error, "orig", None) or error
+        raise DatabaseAway(f"The database does not take readings now: {cause}.") from error

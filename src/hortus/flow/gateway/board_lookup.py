@@ -1,0 +1,94 @@
+"""Which kit a board is, and which of its peripherals measures what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.definitions.tables import ExpectedQuantityTypeRow, QuantityTypeRow
+from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
+from hortus.flow.gateway.readings import Quantity
+from hortus.flow.gateway.tables import BoardRow
+
+QUANTITY_TYPES = {
+    Quantity.TEMPERATURE: ("Temperature", "Degrees Celsius"),
+    # Soil, not air: AstroPlant's `Humidity, Percent` is another quantity (contract, section 6).
+    Quantity.HUMIDITY: ("Soil moisture", "Percent of calibrated span"),
+    Quantity.LIGHT: ("Light level", "PlantKeeper scale 0–2000"),
+}
+_QUANTITIES = {key: quantity for quantity, key in QUANTITY_TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The peripheral and the quantity type that a value is stored under."""
+
+    peripheral_id: int
+    quantity_type_id: int
+
+
+UNKNOWN_PERIPHERAL = Place(peripheral_id=0, quantity_type_id=0)
+"""No peripheral has this id: the checks that all readings pass set such a value aside and say so (P3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBoard:
+    """A board's kit, and where its values belong in the active configuration."""
+
+    kit_id: int
+    serial: str
+    places: dict[Quantity, Place]
+
+
+async def find_boards(
+    connection: AsyncConnection, gateway_id: int, sensor_ids: Collection[int], *, claim: bool = True
+) -> dict[int, KnownBoard]:
+    """Return the boards among these that this gateway may bring readings of (P5).
+
+    A board that was registered without a gateway belongs to the first one that brings its readings; without
+    `claim`, it still belongs to none afterwards.
+    """
+    may_bring = BoardRow.gateway_id == gateway_id
+    if claim:
+        await connection.execute(
+            update(BoardRow)
+            .where(BoardRow.sensor_id.in_(sensor_ids), BoardRow.gateway_id.is_(None))
+            .values(gateway_id=gateway_id)
+        )
+    else:
+        may_bring |= BoardRow.gateway_id.is_(None)
+    rows = await connection.execute(
+        select(
+            BoardRow.sensor_id,
+            BoardRow.kit_id,
+            KitRow.serial,
+            PeripheralRow.id.label("peripheral_id"),
+            QuantityTypeRow.id.label("quantity_type_id"),
+            QuantityTypeRow.physical_quantity,
+            QuantityTypeRow.physical_unit,
+        )
+        .join(KitRow, KitRow.id == BoardRow.kit_id)
+        .outerjoin(
+            KitConfigurationRow,
+            (KitConfigurationRow.kit_id == KitRow.id) & KitConfigurationRow.active,
+        )
+        .outerjoin(PeripheralRow, PeripheralRow.kit_configuration_id == KitConfigurationRow.id)
+        .outerjoin(
+            ExpectedQuantityTypeRow,
+            ExpectedQuantityTypeRow.peripheral_definition_id == PeripheralRow.peripheral_definition_id,
+        )
+        .outerjoin(QuantityTypeRow, QuantityTypeRow.id == ExpectedQuantityTypeRow.quantity_type_id)
+        .where(BoardRow.sensor_id.in_(sensor_ids), may_bring)
+        .order_by(PeripheralRow.id)
+    )
+    boards: dict[int, KnownBoard] = {}
+    for row in rows:
+        board = boards.setdefault(row.sensor_id, KnownBoard(kit_id=row.kit_id, serial=row.serial, places={}))
+        quantity = _QUANTITIES.get((row.physical_quantity, row.physical_unit))
+        if quantity is not None:
+            place = Place(peripheral_id=row.peripheral_id, quantity_type_id=row.quantity_type_id)
+            board.places.setdefault(quantity, place)
+    return boards

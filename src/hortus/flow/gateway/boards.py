@@ -1,0 +1,268 @@
+"""Boards as kits: registering one, adopting one that was heard, and listing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Integer, delete, func, insert, select, text, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.base.text import require_name
+from hortus.domain.kits.store import NewPeripheral, add_configuration
+from hortus.domain.kits.tables import KitRow
+from hortus.flow.gateway.readings import LARGEST_SENSOR_ID
+from hortus.flow.gateway.tables import BoardRow, GatewayRow, WaitingBoardRow, WaitingReadingRow
+
+BOARD_PERIPHERALS = (
+    ("PlantKeeper thermometer", "Thermometer"),
+    ("PlantKeeper soil probe", "Soil probe"),
+    ("PlantKeeper light sensor", "Light sensor"),
+)
+"""Definition and name of each peripheral of a board. They stay the same, so its series never break."""
+
+# No password fits this: a board has no account at any MQTT broker.
+_NO_PASSWORD = "!"  # noqa: S105
+_LONGEST_NAME = 40
+# What is thrown away is still counted, with the gateway that brought it (P3).
+_FORGET_WAITING_BOARD = """
+WITH gone AS (
+    DELETE FROM waiting_boards WHERE sensor_id = :sensor_id RETURNING gateway_id, kept + dropped AS readings
+)
+UPDATE gateways SET dropped_readings = dropped_readings + gone.readings FROM gone
+WHERE gateways.id = gone.gateway_id
+"""
+_LOWEST_FREE = """
+SELECT min(number) FROM (
+    SELECT 1 AS number UNION SELECT sensor_id + 1 FROM boards WHERE sensor_id < 2147483647
+    UNION SELECT substring(serial FROM 4)::int + 1 FROM kits WHERE serial ~ '^pk-[0-9]{1,9}$'
+) AS follows
+WHERE NOT EXISTS (SELECT 1 FROM boards WHERE sensor_id = number)
+  AND NOT EXISTS (SELECT 1 FROM kits WHERE serial = 'pk-' || number)
+"""
+_NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
+
+
+class BoardExists(UsageError):
+    """A board with this sensor id is registered."""
+
+    def __init__(self, sensor_id: int) -> None:
+        super().__init__(f"Sensor {sensor_id} is registered already. `hortus board list` shows all boards.")
+
+
+class BoardNotHeard(UsageError):
+    """No unknown board with this sensor id was heard."""
+
+    def __init__(self, sensor_id: int) -> None:
+        super().__init__(
+            f"No unknown sensor {sensor_id} was heard. `hortus board list` shows those that wait; "
+            f"`hortus board add --sensor {sensor_id} --name NAME` registers it beforehand."
+        )
+
+
+class SeveralGateways(UsageError):
+    """Several gateways heard a board with this sensor id."""
+
+    def __init__(self, sensor_id: int, names: list[str]) -> None:
+        super().__init__(
+            f"Sensor {sensor_id} was heard through several gateways: {', '.join(names)}. "
+            "Say which one is meant with --gateway."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredBoard:
+    """A board's number, which a person types into it, and the serial of its kit."""
+
+    sensor_id: int
+    serial: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedBoard:
+    """A board as lists show it. `silent_since` is set if it was not heard for longer than it should be."""
+
+    sensor_id: int
+    serial: str
+    name: str | None
+    gateway: str | None
+    last_contact_at: datetime | None
+    last_address: str | None
+    silent_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingBoard:
+    """A board that was heard and that nobody has named yet; its newest readings are kept."""
+
+    sensor_id: int
+    gateway: str
+    first_contact_at: datetime
+    last_contact_at: datetime
+    last_address: str | None
+    kept: int
+    dropped: int
+
+
+async def register_board(
+    connection: AsyncConnection, *, name: str, sensor_id: int | None = None, gateway_id: int | None = None
+) -> RegisteredBoard:
+    """Make a kit for a board, with the next free number if none is given. The caller commits.
+
+    A number that was given before and that no board has any more comes back to its kit and its readings; it is
+    never given to somebody else by itself. Raises BoardExists or UsageError.
+    """
+    _check_name(name)
+    await connection.exec_driver_sql(_NUMBERING_LOCK)
+    if sensor_id is None:
+        sensor_id = await _next_sensor_id(connection)
+    if not 1 <= sensor_id <= LARGEST_SENSOR_ID:
+        raise UsageError(f"A sensor id is a whole number from 1 to {LARGEST_SENSOR_ID}.")
+    serial = f"pk-{sensor_id}"
+    if await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == sensor_id)) is not None:
+        raise BoardExists(sensor_id)
+    board = {"sensor_id": sensor_id, "gateway_id": gateway_id}
+    retired_kit_id = await connection.scalar(
+        update(KitRow).where(KitRow.serial == serial).values(name=name).returning(KitRow.id)
+    )
+    if retired_kit_id is not None:
+        await connection.execute(insert(BoardRow).values(kit_id=retired_kit_id, **board))
+        return RegisteredBoard(sensor_id=sensor_id, serial=serial)
+    kit_id = await connection.scalar(
+        insert(KitRow).values(serial=serial, name=name, password_hash=_NO_PASSWORD).returning(KitRow.id)
+    )
+    assert kit_id is not None
+    await connection.execute(insert(BoardRow).values(kit_id=kit_id, **board))
+    await add_configuration(
+        connection,
+        kit_id,
+        description="PlantKeeper board",
+        peripherals=[
+            NewPeripheral(definition=definition, name=each, configuration={})
+            for definition, each in BOARD_PERIPHERALS
+        ],
+        active=True,
+    )
+    return RegisteredBoard(sensor_id=sensor_id, serial=serial)
+
+
+async def adopt_board(
+    connection: AsyncConnection, sensor_id: int, *, name: str, gateway: str | None = None
+) -> RegisteredBoard:
+    """Name a board that was heard. The caller commits, and then has its readings released.
+
+    A board that is registered already, and is heard through another gateway now, moves to that gateway.
+    Raises BoardNotHeard, SeveralGateways or UsageError.
+    """
+    _check_name(name)
+    waiting = (
+        await connection.execute(
+            select(WaitingBoardRow.gateway_id, GatewayRow.name)
+            .join(GatewayRow, GatewayRow.id == WaitingBoardRow.gateway_id)
+            .where(WaitingBoardRow.sensor_id == sensor_id)
+            .where((GatewayRow.name == gateway) if gateway is not None else GatewayRow.name.is_not(None))
+            .order_by(GatewayRow.name)
+            .with_for_update(of=WaitingBoardRow)
+        )
+    ).all()
+    if not waiting:
+        raise BoardNotHeard(sensor_id)
+    if len(waiting) > 1:
+        raise SeveralGateways(sensor_id, [row.name for row in waiting])
+    gateway_id = waiting[0].gateway_id
+    serial = await connection.scalar(
+        update(BoardRow)
+        .where(BoardRow.sensor_id == sensor_id, KitRow.id == BoardRow.kit_id)
+        .values(gateway_id=gateway_id)
+        .returning(KitRow.serial)
+    )
+    if serial is None:
+        return await register_board(connection, name=name, sensor_id=sensor_id, gateway_id=gateway_id)
+    await connection.execute(update(KitRow).where(KitRow.serial == serial).values(name=name))
+    return RegisteredBoard(sensor_id=sensor_id, serial=serial)
+
+
+async def forget_waiting_board(connection: AsyncConnection, sensor_id: int) -> int:
+    """Throw away what was kept of an unknown board; return how many readings. Raises BoardNotHeard."""
+    readings = await connection.execute(
+        delete(WaitingReadingRow).where(WaitingReadingRow.sensor_id == sensor_id)
+    )
+    boards = await connection.execute(text(_FORGET_WAITING_BOARD), {"sensor_id": sensor_id})
+    if boards.rowcount == 0:
+        raise BoardNotHeard(sensor_id)
+    return readings.rowcount
+
+
+async def list_boards(connection: AsyncConnection, now: datetime) -> list[ListedBoard]:
+    """Return all registered boards by their numbers. A board that never spoke is silent since it was made."""
+    rows = await connection.execute(
+        select(
+            BoardRow.sensor_id,
+            KitRow.serial,
+            KitRow.name,
+            GatewayRow.name.label("gateway"),
+            BoardRow.last_contact_at,
+            BoardRow.last_address,
+            BoardRow.silent_after_seconds,
+            func.coalesce(BoardRow.last_contact_at, KitRow.created_at).label("quiet_since"),
+        )
+        .join(KitRow, KitRow.id == BoardRow.kit_id)
+        .outerjoin(GatewayRow, GatewayRow.id == BoardRow.gateway_id)
+        .order_by(BoardRow.sensor_id)
+    )
+    return [
+        ListedBoard(
+            sensor_id=row.sensor_id,
+            serial=row.serial,
+            name=row.name,
+            gateway=row.gateway,
+            last_contact_at=row.last_contact_at,
+            last_address=row.last_address,
+            silent_since=(
+                row.quiet_since if (now - row.quiet_since).total_seconds() > row.silent_after_seconds else None
+            ),
+        )
+        for row in rows
+    ]
+
+
+async def list_waiting_boards(connection: AsyncConnection) -> list[WaitingBoard]:
+    """Return the boards that wait for a name."""
+    rows = await connection.execute(
+        select(
+            WaitingBoardRow.sensor_id,
+            GatewayRow.name.label("gateway"),
+            WaitingBoardRow.first_contact_at,
+            WaitingBoardRow.last_contact_at,
+            WaitingBoardRow.last_address,
+            WaitingBoardRow.kept,
+            WaitingBoardRow.dropped,
+        )
+        .join(GatewayRow, GatewayRow.id == WaitingBoardRow.gateway_id)
+        .order_by(WaitingBoardRow.sensor_id, GatewayRow.name)
+    )
+    return [WaitingBoard(**row) for row in rows.mappings()]
+
+
+async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
+    """Take no more readings of a board. Its kit stays with everything that it measured. The caller commits."""
+    await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
+
+
+async def _next_sensor_id(connection: AsyncConnection) -> int:
+    """Return a number above all that were given: a retired board may still send under its own."""
+    given = func.substring(KitRow.serial, 4).cast(Integer)
+    of_kits = select(func.max(given)).where(KitRow.serial.regexp_match("^pk-[0-9]{1,9}$"))
+    newest = await connection.scalars(union_all(select(func.max(BoardRow.sensor_id)), of_kits))
+    following = max(each or 0 for each in newest) + 1
+    if following <= LARGEST_SENSOR_ID:
+        return following
+    # Somebody typed the largest number into a board: there is none above, so a gap has to do.
+    return int(await connection.scalar(text(_LOWEST_FREE)) or following)
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise UsageError(f"A board's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
+    require_name("A board's name", name)

@@ -1,0 +1,89 @@
+"""Whether readings flow through the gateway (P9): judged by what waits and for how long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hortus.flow.gateway.forwarding import ForwardingState
+from hortus.flow.gateway.http import Answer
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.spool_file import SpoolDepth, SpoolFile
+
+LONGEST_WAIT_SECONDS = 300.0
+"""Readings that wait longer for their target are a fault that a person has to see; they are kept."""
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayReport:
+    """How the gateway does. `fault` says what a person has to see to, in a sentence."""
+
+    fault: str | None
+    target: str
+    trouble: str | None
+    depth: SpoolDepth
+    oldest_waiting_seconds: float
+    counters: Mapping[str, int]
+
+
+class GatewayHealth:
+    """How the gateway does. Looks at the spool once a second at most, however often it is asked."""
+
+    def __init__(
+        self, spool: Spool, forwarding: ForwardingState, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._spool = spool
+        self._forwarding = forwarding
+        self._clock = clock
+        self._looked_at = float("-inf")
+        self._depth = SpoolDepth(waiting=0, oldest_waiting_ms=None, set_aside=0, used_bytes=0)
+        self._counters: dict[str, int] = {}
+
+    async def answer(self) -> Answer:
+        """Return 200 or 503 with the reasons and all counters."""
+        report = await self.report()
+        document: dict[str, Any] = {
+            "status": "healthy" if report.fault is None else "unhealthy",
+            "fault": report.fault,
+            "target": {"name": report.target, "trouble": report.trouble},
+            "waiting": report.depth.waiting,
+            "oldestWaitingSeconds": report.oldest_waiting_seconds,
+            "setAside": report.depth.set_aside,
+            "spoolBytes": report.depth.used_bytes,
+            "counters": report.counters,
+        }
+        return Answer(status=200 if report.fault is None else 503, document=document)
+
+    async def report(self) -> GatewayReport:
+        """Return how it does now. Raises SpoolUnavailable."""
+        if time.monotonic() - self._looked_at > _LOOK_AGAIN_SECONDS:
+            self._looked_at = time.monotonic()
+            self._depth, self._counters = await self._spool.use(_look)
+        return GatewayReport(
+            fault=self._fault(),
+            target=self._forwarding.target,
+            trouble=self._forwarding.trouble,
+            depth=self._depth,
+            oldest_waiting_seconds=self._oldest_waiting_seconds(),
+            counters=self._counters,
+        )
+
+    def _fault(self) -> str | None:
+        if self._spool.failing_since is not None:
+            return "Readings cannot be stored: see whether the disk is full or broken."
+        if self._oldest_waiting_seconds() > LONGEST_WAIT_SECONDS:
+            return f"Readings wait for their target. {self._forwarding.trouble or ''}".strip()
+        return None
+
+    def _oldest_waiting_seconds(self) -> float:
+        if self._depth.oldest_waiting_ms is None:
+            return 0.0
+        return max(0.0, round(self._clock() - self._depth.oldest_waiting_ms / 1000, 1))
+
+
+def _look(file: SpoolFile) -> tuple[SpoolDepth, dict[str, int]]:
+    return file.depth(), file.counters()

@@ -1,0 +1,216 @@
+"""One connection of a board: a small HTTP/1.1 server side, made for clients that are smaller still.
+
+Own code, because the usual servers either refuse the firmware's request (it has no Host header), or spell
+`content-length` in a way that costs the board a second, or leave a connection that says nothing open for ever
+(contract, 2.3). Parsing is httptools'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol, cast
+
+import httptools
+import orjson
+
+from hortus.flow.gateway.limits import ListenerLimits
+from hortus.flow.gateway.readings import MOST_BODY_BYTES, RefusedRequest, too_large
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # as Prometheus' format is called
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A complete request. `address` is the sender's IP address; the path has no query."""
+
+    method: str
+    path: str
+    content_type: str
+    body: bytes
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer: a status and a JSON document, or else a text."""
+
+    status: int
+    document: object = None
+    text: bytes | None = None
+
+    def encode(self) -> bytes:
+        """Return the bytes. The spelling of `Content-Length: N` matters to the firmware (contract, D4)."""
+        body = orjson.dumps(self.document) + b"\n" if self.text is None else self.text
+        content_type = "application/json" if self.text is None else _TEXT
+        head = (
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n"
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        return head.encode("ascii") + body
+
+
+class Desk(Protocol):
+    """What connections need of the server that they belong to."""
+
+    limits: ListenerLimits
+
+    def opened(self, connection: BoardConnection) -> None:
+        """A connection begins to send its request."""
+
+    def request_ended(self, connection: BoardConnection) -> None:
+        """A connection has sent its request."""
+
+    def closed(self, connection: BoardConnection) -> None:
+        """A connection is gone."""
+
+    def answer(self, request: Request) -> Awaitable[Answer]:
+        """Return the answer to a request."""
+
+    def refused(self, reason: str) -> None:
+        """A request is refused before it was complete."""
+
+    def keep(self, work: asyncio.Task[None]) -> None:
+        """Hold on to the task of a request until it is done."""
+
+
+class BoardConnection(asyncio.Protocol):
+    """Reads one request, has it answered, and closes."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._parser = httptools.HttpRequestParser(self)
+        self._head_bytes = 0
+        self._headers_bytes = 0
+        self._head_complete = False
+        self._target = b""
+        self._content_type = ""
+        self._body = bytearray()
+        self._discarded_bytes = 0
+        self._is_complete = False
+        self._is_refused = False
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self._desk.limits.request_seconds, self._too_slow)
+        self._desk.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the next bytes, however few (D7)."""
+        if self._is_complete or self._is_refused:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > self._desk.limits.linger_bytes:
+                self._transport.abort()
+            return
+        if not self._head_complete:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            # What our own callbacks raise arrives as the parser's error, with the cause in its context.
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, RefusedRequest) else _not_http())
+        else:
+            if not self._head_complete and self._head_bytes > self._desk.limits.head_bytes:
+                self._refuse(_head_too_large())
+
+    def eof_received(self) -> bool:
+        """Keep the way back open while a request is being answered: some clients close theirs early."""
+        return self._is_complete
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End. A reading that is being stored stays."""
+        self._deadline.cancel()
+        self._desk.closed(self)
+
+    # What the parser calls
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's target."""
+        self._target += url
+        if len(self._target) > self._desk.limits.head_bytes:
+            raise _head_too_large()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note the headers that matter."""
+        self._headers_bytes += len(name) + len(value)
+        if self._headers_bytes > self._desk.limits.head_bytes:
+            raise _head_too_large()
+        if name.lower() == b"content-type":
+            self._content_type = value.decode("latin-1")
+        elif name.lower() == b"content-length" and int(value) > MOST_BODY_BYTES:
+            raise too_large()
+
+    def on_headers_complete(self) -> None:
+        """From here on, bytes are the body's."""
+        self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body += body
+        if len(self._body) > MOST_BODY_BYTES:
+            raise too_large()
+
+    def on_message_complete(self) -> None:
+        """Have the request answered; a second one on this connection is not read."""
+        if self._is_complete:
+            return
+        self._is_complete = True
+        self._deadline.cancel()
+        self._desk.request_ended(self)
+        request = Request(
+            method=self._parser.get_method().decode("latin-1"),
+            path=self._target.partition(b"?")[0].decode("latin-1"),
+            content_type=self._content_type,
+            body=bytes(self._body),
+            address=str(self._transport.get_extra_info("peername")[0]),
+        )
+        self._desk.keep(asyncio.ensure_future(self._answer(request)))
+
+    # Answering
+
+    async def _answer(self, request: Request) -> None:
+        answer = await self._desk.answer(request)
+        self._transport.write(answer.encode())
+        self._transport.close()
+
+    def _refuse(self, refusal: RefusedRequest) -> None:
+        """Answer before all was read, and read on for a while: closing at once would destroy the answer."""
+        if self._is_complete or self._is_refused:
+            return
+        self._is_refused = True
+        self._deadline.cancel()
+        self._desk.refused(refusal.reason)
+        self._transport.write(Answer(status=refusal.status, document={"error": str(refusal)}).encode())
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self._desk.limits.linger_seconds, self._transport.abort)
+
+    def _too_slow(self) -> None:
+        if self._head_bytes:
+            self._refuse(RefusedRequest(408, "too-slow", "The request took too long to arrive"))
+        else:
+            self.give_way()
+
+    def give_way(self) -> None:
+        """Close without a word: nothing was asked, or others need the place."""
+        if not self._is_refused:
+            self._desk.refused("silent")
+        self._transport.abort()
+
+
+def _not_http() -> RefusedRequest:
+    return RefusedRequest(400, "not-http", "This is not a request that can be understood")
+
+
+def _head_too_large() -> RefusedRequest:
+    return RefusedRequest(431, "head-too-large", "The headers are too long")

@@ -1,0 +1,134 @@
+"""The gateway's HTTP side: `POST /sensor-data` for boards, `GET /healthz` and `/metrics` for operators."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.errors import SpoolUnavailable
+from hortus.flow.gateway.health import GatewayHealth
+from hortus.flow.gateway.http import Answer, BoardConnection, Request
+from hortus.flow.gateway.limits import ListenerLimits
+from hortus.flow.gateway.metrics import metrics_text
+from hortus.flow.gateway.readings import RefusedRequest, read_sensor_data
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.spool_file import Arrival
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_RECEIVED = Answer(status=200, document={"message": "Data successfully received"})
+
+
+class GatewayListener:
+    """Takes requests on a listening socket, stores readings in the spool, and only then answers 200 (G1)."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        admission: Admission,
+        health: GatewayHealth,
+        *,
+        limits: ListenerLimits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits or ListenerLimits()
+        self._spool = spool
+        self._admission = admission
+        self._health = health
+        self._clock = clock
+        self._receiving: OrderedDict[BoardConnection, None] = OrderedDict()
+        self._open: set[BoardConnection] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        """Begin to accept connections."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: BoardConnection(self), sock=listener, backlog=_BACKLOG)
+
+    async def stop(self) -> None:
+        """Accept no more, and finish the requests that are complete (G16)."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._receiving):
+            connection.give_way()
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=self.limits.answer_seconds)
+
+    # What connections call
+
+    def opened(self, connection: BoardConnection) -> None:
+        """Take note of a connection; when there are too many, the one that has been silent longest goes."""
+        self._open.add(connection)
+        self._receiving[connection] = None
+        if len(self._open) > self.limits.connections and self._receiving:
+            next(iter(self._receiving)).give_way()
+
+    def request_ended(self, connection: BoardConnection) -> None:
+        """Its request is here, so it is not to give way any more."""
+        self._receiving.pop(connection, None)
+
+    def closed(self, connection: BoardConnection) -> None:
+        """The connection is gone."""
+        self._receiving.pop(connection, None)
+        self._open.discard(connection)
+
+    def keep(self, work: asyncio.Task[None]) -> None:
+        """Hold on to the task of a request."""
+        self._answering.add(work)
+        work.add_done_callback(self._answering.discard)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that is refused."""
+        self._spool.count(f"rejected:{reason}")
+
+    async def answer(self, request: Request) -> Answer:
+        """Return the answer to a request; never an internal error."""
+        try:
+            self._admission.admit_address(request.address)
+            return await self._route(request)
+        except RefusedRequest as refusal:
+            self.refused(refusal.reason)
+            return Answer(status=refusal.status, document={"error": str(refusal)})
+        except (SpoolUnavailable, TimeoutError):
+            self._spool.count("rejected:cannot-store")
+            return Answer(status=503, document={"error": "The reading cannot be stored now"})
+
+    # Routes
+
+    async def _route(self, request: Request) -> Answer:
+        match request.path, request.method:
+            case "/sensor-data", "POST":
+                return await self._take(request)
+            case "/healthz", "GET" | "HEAD":
+                async with asyncio.timeout(self.limits.answer_seconds):
+                    return await self._health.answer()
+            case "/metrics", "GET" | "HEAD":
+                async with asyncio.timeout(self.limits.answer_seconds):
+                    return Answer(status=200, text=metrics_text(await self._health.report()))
+            case "/sensor-data" | "/healthz" | "/metrics", _:
+                raise RefusedRequest(405, "wrong-method", "This address does not know that method")
+            case _:
+                raise RefusedRequest(404, "wrong-path", "There is nothing at this address")
+
+    async def _take(self, request: Request) -> Answer:
+        received_at_ms = int(self._clock() * 1000)
+        reading, unknown_keys = read_sensor_data(request.content_type, request.body)
+        self._admission.admit_sensor(reading.sensor_id)
+        if unknown_keys:
+            self._spool.count("unknown-keys", unknown_keys)
+        arrival = Arrival(
+            reading=reading,
+            received_at_ms=received_at_ms,
+            address=request.address,
+            set_aside=self._admission.why_set_aside(reading.sensor_id, request.address),
+        )
+        async with asyncio.timeout(self.limits.answer_seconds):
+            await self._spool.append(arrival)
+        return _RECEIVED

@@ -1,0 +1,69 @@
+"""The gateway's figures in Prometheus' text form. What they count is in docs/gateway.md."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from hortus.flow.gateway.errors import SpoolUnavailable
+from hortus.flow.gateway.health import GatewayHealth, GatewayReport
+
+# The disk may hang; the other figures must be told all the same.
+_LOOK_SECONDS = 1.0
+
+
+class GatewayCollector(Collector):
+    """The figures of one report."""
+
+    def __init__(self, report: GatewayReport) -> None:
+        self._report = report
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        report = self._report
+        events = CounterMetricFamily(
+            "hortus_gateway_events",
+            "What became of requests and readings since the spool was made.",
+            labels=("event", "reason"),
+        )
+        for name, count in report.counters.items():
+            event, _, reason = name.partition(":")
+            events.add_metric((event, reason), count)
+        yield events
+        for name, title, value in (
+            ("waiting_readings", "Readings that wait for their target.", report.depth.waiting),
+            ("oldest_wait_seconds", "For how long the oldest of them waits.", report.oldest_waiting_seconds),
+            ("set_aside_readings", "Readings that a person has to look at.", report.depth.set_aside),
+            ("spool_bytes", "What the spool holds.", report.depth.used_bytes),
+            ("healthy", "Whether readings flow: 1 or 0.", int(report.fault is None)),
+        ):
+            yield GaugeMetricFamily(f"hortus_gateway_{name}", title, value=value)
+
+
+class GatewayFigures:
+    """The figures of a gateway that is a part of this process, and may not run yet or any more."""
+
+    def __init__(self) -> None:
+        self.health: GatewayHealth | None = None
+
+    async def text(self) -> bytes:
+        """Return the figures, or nothing while there are none."""
+        if self.health is None:
+            return b""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return metrics_text(await self.health.report())
+        except (SpoolUnavailable, TimeoutError):
+            return b""  # /healthz of the gateway says what is wrong
+
+
+def metrics_text(report: GatewayReport) -> bytes:
+    """Return the figures of a report as text."""
+    registry = CollectorRegistry()
+    registry.register(GatewayCollector(report))
+    return generate_latest(registry)

@@ -1,0 +1,103 @@
+"""The gateway as a part of a program: spool, listener and forwarding, started and stopped together.
+
+async with running_gateway(listener, directory, to_local_installation(engine, pipeline)) as gateway: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.base.intake import Intake
+from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.errors import SpoolUnavailable
+from hortus.flow.gateway.forwarding import BatchForwarder, Forwarder
+from hortus.flow.gateway.health import GatewayHealth
+from hortus.flow.gateway.hortus_target import HortusTarget
+from hortus.flow.gateway.limits import AdmissionRules, ListenerLimits, SpoolLimits
+from hortus.flow.gateway.listener import GatewayListener
+from hortus.flow.gateway.local_target import LocalTarget
+from hortus.flow.gateway.newest_forwarding import NewestForwarder
+from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.transport import TargetClient
+
+log = logging.getLogger(__name__)
+
+_DISK_PAUSE_SECONDS = 2.0
+
+MakeForwarder = Callable[[Spool], Forwarder]
+"""Returns what empties a spool into one target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """All bounds of a gateway."""
+
+    listener: ListenerLimits = field(default_factory=ListenerLimits)
+    admission: AdmissionRules = field(default_factory=AdmissionRules)
+    spool: SpoolLimits = field(default_factory=SpoolLimits)
+
+
+def to_local_installation(engine: AsyncEngine, intake: Intake) -> MakeForwarder:
+    """Bring readings into the database of this installation, through its pipeline."""
+    return lambda spool: BatchForwarder(spool, LocalTarget(engine, intake))
+
+
+def to_plantkeeper(client: TargetClient) -> MakeForwarder:
+    """Bring the newest readings to an unmodified PlantKeeper backend."""
+    return lambda spool: NewestForwarder(spool, PlantKeeperTarget(client))
+
+
+def to_hortus(client: TargetClient) -> MakeForwarder:
+    """Bring all readings to another installation of Hortus."""
+    return lambda spool: BatchForwarder(spool, HortusTarget(client))
+
+
+@asynccontextmanager
+async def running_gateway(
+    listener: socket.socket,
+    spool_directory: Path,
+    make_forwarder: MakeForwarder,
+    limits: GatewayLimits | None = None,
+) -> AsyncIterator[GatewayHealth]:
+    """Run a gateway on a listening socket for as long as the context lasts; yield how it does.
+
+    At the end no more is accepted, requests under way are answered, and what waits stays in the spool (G16).
+    Raises SpoolNotUsable.
+    """
+    limits = limits or GatewayLimits()
+    async with Spool(spool_directory, limits.spool) as spool:
+        forwarder = make_forwarder(spool)
+        admission = Admission(limits.admission, await _pinned(spool, limits.admission))
+        health = GatewayHealth(spool, forwarder.state)
+        server = GatewayListener(spool, admission, health, limits=limits.listener)
+        async with asyncio.TaskGroup() as group:
+            forwarding = group.create_task(_forward(forwarder))
+            await server.start(listener)
+            try:
+                yield health
+            finally:
+                await server.stop()
+                forwarding.cancel()
+
+
+async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:
+    return await spool.use(lambda file: file.pinned_addresses()) if rules.pin_addresses else {}
+
+
+async def _forward(forwarder: Forwarder) -> None:
+    """Forward for ever; a disk that fails for a while does not end it."""
+    while True:
+        try:
+            await forwarder.run()
+        except* SpoolUnavailable as group:
+            log.error("%s Forwarding again soon.", group.exceptions[0])
+        await asyncio.sleep(_DISK_PAUSE_SECONDS)

@@ -1,0 +1,224 @@
+"""The spool as the gateway uses it: one thread works on the file, and readings that wait share its commits.
+
+    append -> (all that came meanwhile) -> one transaction, one sync -> everybody's answer
+
+The thread is the only one that touches the file, so no request ever waits for a lock, and the event loop never
+waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable, sync_directory
+from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable
+from hortus.flow.gateway.limits import SpoolLimits
+from hortus.flow.gateway.spool_file import Arrival, SpoolFile
+
+log = logging.getLogger(__name__)
+
+SPOOL_NAME = "gateway.sqlite3"
+_LOCK_NAME = "gateway.lock"
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class _Append:
+    arrival: Arrival
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    function: Callable[[SpoolFile], Any]
+    done: asyncio.Future[Any]
+
+
+_Item = _Append | _Work | None
+
+
+class Spool:
+    """The spool in `directory`, which only one process uses at a time. Use it as an async context."""
+
+    def __init__(self, directory: Path, limits: SpoolLimits | None = None) -> None:
+        self._directory = directory
+        self._limits = limits or SpoolLimits()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._pending = 0
+        self._counts: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
+        self._changed: list[asyncio.Event] = []
+        self._lock = -1
+        self.failing_since: float | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the spool. Raises SpoolNotUsable or DirectoryNotUsable, each in a sentence."""
+        self._loop = asyncio.get_running_loop()
+        make_private_directory(self._directory)
+        self._lock = _take_lock(self._directory / _LOCK_NAME)
+        try:
+            path = self._directory / SPOOL_NAME
+            self._file = SpoolFile.open(path, most_bytes=self._limits.most_bytes)
+            sync_directory(self._directory)
+        except BaseException:  # also when interrupted: the next start needs the lock; raised again
+            os.close(self._lock)
+            raise
+        self._thread = threading.Thread(target=self._work, name="hortus-spool", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        os.close(self._lock)
+
+    async def append(self, arrival: Arrival) -> None:
+        """Return when this reading is durable. Raises SpoolUnavailable.
+
+        Whoever stops waiting takes a reading back that the thread has not begun to store.
+        """
+        if self._pending >= self._limits.pending:
+            raise SpoolUnavailable("Too many readings wait for the disk.")
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._pending += 1  # until the thread is through with it, even if nobody waits for it any more
+        self._queue.put(_Append(arrival, done))
+        await done
+
+    async def use(self, function: Callable[[SpoolFile], T]) -> T:
+        """Return what this function of the open file returns; the file's thread calls it.
+
+        Raises SpoolUnavailable.
+        """
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Work(function, done))
+        return await done
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Count something, durably with the next reading or at the end."""
+        with self._counts_lock:
+            self._counts[name] += number
+
+    def notify(self, event: asyncio.Event) -> None:
+        """Set this event from now on whenever readings came in."""
+        self._changed.append(event)
+
+    # The thread
+
+    def _work(self) -> None:
+        try:
+            while self._work_once():
+                pass
+        finally:
+            try:
+                self._file.count(self._take_counts())
+            except sqlite3.Error as error:
+                log.warning("the last counts of the gateway are lost: %s", error)
+            self._file.close()
+
+    def _work_once(self) -> bool:
+        """Do all that waits, up to a bound. Return False when asked to end."""
+        items = [self._queue.get()]
+        while len(items) < self._limits.group and not self._queue.empty():
+            items.append(self._queue.get())
+        appends = [item for item in items if isinstance(item, _Append)]
+        # A cancelled future is one whose owner went away; reading that from this thread is safe, if imprecise.
+        awaited = [item for item in appends if not item.done.cancelled()]
+        if awaited:
+            self._append_all(awaited)
+        self._call(self._through_with, len(appends))
+        for item in items:
+            if isinstance(item, _Work):
+                self._use(item)
+        return None not in items
+
+    def _append_all(self, appends: list[_Append]) -> None:
+        counts = self._take_counts()
+        try:
+            self._file.append([item.arrival for item in appends], counts)
+        except sqlite3.Error as error:
+            with self._counts_lock:
+                self._counts.update(counts)
+            problem = SpoolUnavailable(f"The disk does not take readings now: {error}.")
+            self._call(self._append_failed, appends, problem)
+        else:
+            self._call(self._appended, appends)
+
+    def _use(self, item: _Work) -> None:
+        try:
+            result = item.function(self._file)
+        except sqlite3.Error as error:
+            self._call(_fail, item.done, SpoolUnavailable(f"The spool cannot be used now: {error}."))
+        except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to whoever asked)
+            self._call(_fail, item.done, error)
+        else:
+            self._call(_finish, item.done, result)
+
+    def _take_counts(self) -> Counter[str]:
+        with self._counts_lock:
+            counts, self._counts = self._counts, Counter()
+        return counts
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    # Back in the event loop
+
+    def _through_with(self, appends: int) -> None:
+        self._pending -= appends
+
+    def _appended(self, appends: list[_Append]) -> None:
+        if self.failing_since is not None:
+            log.warning("the spool takes readings again")
+            self.failing_since = None
+        for item in appends:
+            _finish(item.done, None)
+        for event in self._changed:
+            event.set()
+
+    def _append_failed(self, appends: list[_Append], problem: SpoolUnavailable) -> None:
+        if self.failing_since is None:
+            log.error("%s Boards are told 503.", problem)
+            self.failing_since = self._loop.time()
+        for item in appends:
+            _fail(item.done, problem)
+
+
+def _finish(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _take_lock(path: Path) -> int:
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+    except OSError as error:
+        raise not_usable(path.parent, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise SpoolNotUsable(
+            f"Another gateway uses the spool in {path.parent}. Stop it first, or name another directory with "
+            "HORTUS_GATEWAY_SPOOL_DIR."
+        ) from error
+    return lock

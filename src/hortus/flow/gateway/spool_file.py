@@ -1,0 +1,423 @@
+"""The spool on disk: an SQLite file in which readings wait for their target. Synchronous; one thread uses it.
+
+Each transaction is synced before it counts as done (WAL with synchronous=FULL). A reading's number is never
+used again, also after the reading is gone, because its lasting identity is made of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from hortus.flow.gateway.errors import SpoolNotUsable
+from hortus.flow.gateway.readings import ReceivedReading, SensorReading, reading_id
+
+FORMAT = 1
+_PAGE_BYTES = 4096
+_BUSY_MS = 2000
+# Room is made before the file is at its bound, since making room needs some itself.
+_FULL_SHARE = 0.95
+_SHARE_DROPPED_AT_ONCE = 0.01
+
+_WAITING = 0
+_SET_ASIDE = 1
+
+_SCHEMA = """
+CREATE TABLE spool (format INTEGER NOT NULL, source TEXT NOT NULL, next_number INTEGER NOT NULL);
+CREATE TABLE readings (
+    number INTEGER PRIMARY KEY,
+    sensor INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    temperature REAL, humidity REAL, light REAL,
+    state INTEGER NOT NULL,
+    reason TEXT, detail TEXT
+);
+CREATE INDEX readings_by_sensor ON readings (state, sensor, number);
+CREATE TABLE sensors (
+    sensor INTEGER PRIMARY KEY,
+    received INTEGER NOT NULL,
+    last_contact_ms INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    pinned_address TEXT NOT NULL,
+    newest_forwarded INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+"""
+
+_INSERT = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+# Jumps from sensor to sensor along the index, so that a long queue costs no more than a short one.
+_WAITING_SENSORS = """
+WITH RECURSIVE each(sensor) AS (
+    SELECT min(sensor) FROM readings WHERE state = ?1
+    UNION ALL
+    SELECT (SELECT min(r.sensor) FROM readings r WHERE r.state = ?1 AND r.sensor > each.sensor)
+    FROM each WHERE each.sensor IS NOT NULL
+)
+SELECT sensor FROM each WHERE sensor IS NOT NULL
+"""
+
+_SET_ASIDE_CHOSEN = " WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2) AND (?3 IS NULL OR number = ?3)"
+
+_TOUCH_SENSOR = """
+INSERT INTO sensors (sensor, received, last_contact_ms, address, pinned_address) VALUES (?, 1, ?, ?, ?)
+ON CONFLICT (sensor) DO UPDATE SET
+    received = received + 1, last_contact_ms = excluded.last_contact_ms, address = excluded.address
+"""
+
+_COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET count = count + excluded.count"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A reading that comes in. `set_aside`: why it is not to be passed on, if so."""
+
+    reading: SensorReading
+    received_at_ms: int
+    address: str
+    set_aside: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledReading:
+    """A reading in the spool under its number."""
+
+    number: int
+    received: ReceivedReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAsideReading:
+    """A reading that is not passed on, and why."""
+
+    spooled: SpooledReading
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorContact:
+    """A board as the gateway knows it; `last_contact_ms` since the epoch."""
+
+    sensor_id: int
+    received: int
+    last_contact_ms: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolDepth:
+    """What waits: how many readings, since when the oldest (ms since the epoch), and how many are set aside."""
+
+    waiting: int
+    oldest_waiting_ms: int | None
+    set_aside: int
+    used_bytes: int
+
+
+class SpoolFile:
+    """An open spool. Every method is one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
+        self._connection = connection
+        connection.row_factory = sqlite3.Row
+        row = connection.execute("SELECT source, next_number FROM spool").fetchone()
+        self.source = UUID(row[0])
+        self._next_number: int = row[1]
+        self._most_pages = max(16, most_bytes // _PAGE_BYTES)
+        connection.execute(f"PRAGMA max_page_count = {self._most_pages}")
+
+    @classmethod
+    def open(cls, path: Path, *, most_bytes: int) -> SpoolFile:
+        """Open the spool, making it if it is not there. Raises SpoolNotUsable."""
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(connection, path)
+                return cls(connection, most_bytes)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise SpoolNotUsable(
+                f"The spool {path} cannot be used: {error}. If it is damaged, move it away; what waits in it "
+                "is lost to the target then."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # Coming in
+
+    def append(self, arrivals: Sequence[Arrival], counts: Counter[str]) -> None:
+        """Make readings durable, with what else was counted meanwhile."""
+        try:
+            self._append(arrivals, counts)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            self._make_room(len(arrivals))
+            self._append(arrivals, counts)
+
+    def _append(self, arrivals: Sequence[Arrival], counts: Counter[str]) -> None:
+        if self._used_pages() > self._most_pages * _FULL_SHARE:
+            self._make_room(len(arrivals))
+        with self._transaction() as execute:
+            first = self._next_number
+            self._connection.executemany(
+                _INSERT,
+                (_row(first + index, arrival) for index, arrival in enumerate(arrivals)),
+            )
+            self._connection.executemany(
+                _TOUCH_SENSOR,
+                (
+                    (each.reading.sensor_id, each.received_at_ms, each.address, each.address)
+                    for each in arrivals
+                ),
+            )
+            execute("UPDATE spool SET next_number = ?", (first + len(arrivals),))
+            set_aside = Counter(f"set-aside:{each.set_aside[0]}" for each in arrivals if each.set_aside)
+            self._connection.executemany(
+                _COUNT, (counts + set_aside + Counter({"stored": len(arrivals)})).items()
+            )
+        self._next_number = first + len(arrivals)
+
+    def _make_room(self, wanted: int) -> None:
+        """Drop the oldest readings, whatever their state, and count them (G4)."""
+        with self._transaction() as execute:
+            (total,) = execute("SELECT count(*) FROM readings").fetchone()
+            share = max(wanted, int(total * _SHARE_DROPPED_AT_ONCE), 100)
+            dropped = execute(
+                "DELETE FROM readings WHERE number IN (SELECT number FROM readings ORDER BY number LIMIT ?)",
+                (share,),
+            ).rowcount
+            execute(_COUNT, ("dropped", dropped))
+
+    # Going out
+
+    def oldest_waiting(self, limit: int) -> list[SpooledReading]:
+        """Return the readings that wait longest, in the order in which they came."""
+        # By number alone: the index by sensor would have to be sorted. What is set aside is stepped over.
+        rows = self._connection.execute(
+            "SELECT * FROM readings NOT INDEXED WHERE state = ? ORDER BY number LIMIT ?",
+            (_WAITING, limit),
+        )
+        return [self._spooled(row) for row in rows]
+
+    def waiting_sensors(self) -> list[int]:
+        """Return the boards of which readings wait."""
+        return [sensor for (sensor,) in self._connection.execute(_WAITING_SENSORS, (_WAITING,))]
+
+    def newest_waiting(self, sensor_id: int) -> SpooledReading | None:
+        """Return the newest reading of a board that waits, unless a newer one was forwarded before.
+
+        The latter is a reading that was set aside and shall be tried again: it would overwrite what is newer.
+        """
+        row = self._connection.execute(
+            "SELECT * FROM readings WHERE state = ? AND sensor = ? ORDER BY number DESC LIMIT 1",
+            (_WAITING, sensor_id),
+        ).fetchone()
+        if row is None:
+            return None
+        (newest,) = self._connection.execute(
+            "SELECT newest_forwarded FROM sensors WHERE sensor = ?", (sensor_id,)
+        ).fetchone()
+        if row["number"] < newest:
+            self._supersede(sensor_id, newest)
+            return None
+        return self._spooled(row)
+
+    def forwarded(self, readings: Sequence[SpooledReading]) -> None:
+        """Forget readings that the target has taken over."""
+        with self._transaction() as execute:
+            gone = self._delete(reading.number for reading in readings)
+            execute(_COUNT, ("forwarded", gone))
+
+    def forwarded_newest(self, reading: SpooledReading) -> None:
+        """Forget the newest reading of a board, which the target has now, and the older ones that wait (G6)."""
+        sensor_id = reading.received.reading.sensor_id
+        with self._transaction() as execute:
+            execute(_COUNT, ("forwarded", self._delete([reading.number])))
+            execute(
+                "UPDATE sensors SET newest_forwarded = max(newest_forwarded, ?) WHERE sensor = ?",
+                (reading.number, sensor_id),
+            )
+        self._supersede(sensor_id, reading.number)
+
+    def set_aside(self, refused: Iterable[tuple[SpooledReading, str, str]]) -> None:
+        """Keep readings, each with the reason and the detail why it is not passed on."""
+        with self._transaction() as execute:
+            for reading, reason, detail in refused:
+                execute(
+                    "UPDATE readings SET state = ?, reason = ?, detail = ? WHERE number = ?",
+                    (_SET_ASIDE, reason, detail, reading.number),
+                )
+                execute(_COUNT, (f"set-aside:{reason}", 1))
+
+    def _supersede(self, sensor_id: int, number: int) -> None:
+        with self._transaction() as execute:
+            older = execute(
+                "DELETE FROM readings WHERE state = ? AND sensor = ? AND number < ?",
+                (_WAITING, sensor_id, number),
+            ).rowcount
+            execute(_COUNT, ("superseded", older))
+
+    # What people do
+
+    def list_set_aside(self, *, sensor_id: int | None = None, limit: int = 1000) -> list[SetAsideReading]:
+        """Return readings that are set aside, the newest first."""
+        rows = self._connection.execute(
+            "SELECT * FROM readings WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2)"
+            " ORDER BY number DESC LIMIT ?3",
+            (_SET_ASIDE, sensor_id, limit),
+        )
+        return [
+            SetAsideReading(spooled=self._spooled(row), reason=row["reason"], detail=row["detail"])
+            for row in rows
+        ]
+
+    def retry(self, numbers: Sequence[int] | None, sensor_id: int | None) -> int:
+        """Let readings that are set aside wait for their target again; return how many."""
+        statement = "UPDATE readings SET state = 0, reason = NULL, detail = NULL"
+        return self._change_set_aside(statement, "retried", numbers, sensor_id)
+
+    def drop(self, numbers: Sequence[int] | None, sensor_id: int | None) -> int:
+        """Throw readings away that are set aside; return how many."""
+        return self._change_set_aside("DELETE FROM readings", "thrown-away", numbers, sensor_id)
+
+    def _change_set_aside(
+        self, statement: str, counter: str, numbers: Sequence[int] | None, sensor_id: int | None
+    ) -> int:
+        chosen: Sequence[int | None] = [None] if numbers is None else numbers
+        with self._transaction() as execute:
+            changed = sum(
+                execute(statement + _SET_ASIDE_CHOSEN, (_SET_ASIDE, sensor_id, number)).rowcount
+                for number in chosen
+            )
+            execute(_COUNT, (counter, changed))
+        return changed
+
+    # What can be known
+
+    def count(self, counts: Counter[str]) -> None:
+        """Add to the counters."""
+        with self._transaction():
+            self._connection.executemany(_COUNT, counts.items())
+
+    def counters(self) -> dict[str, int]:
+        """Return all counts since the spool was made."""
+        return {
+            row["name"]: row["count"]
+            for row in self._connection.execute("SELECT name, count FROM counters ORDER BY name")
+        }
+
+    def depth(self) -> SpoolDepth:
+        """Return how much is in the spool."""
+        count = "SELECT count(*) FROM readings WHERE state = ?"
+        (waiting,) = self._connection.execute(count, (_WAITING,)).fetchone()
+        (set_aside,) = self._connection.execute(count, (_SET_ASIDE,)).fetchone()
+        oldest = self.oldest_waiting(1) if waiting else []
+        return SpoolDepth(
+            waiting=waiting,
+            oldest_waiting_ms=oldest[0].received.received_at_ms if oldest else None,
+            set_aside=set_aside,
+            used_bytes=self._used_pages() * _PAGE_BYTES,
+        )
+
+    def sensors(self) -> list[SensorContact]:
+        """Return all boards that were ever heard, by their ids."""
+        rows = self._connection.execute(
+            "SELECT sensor, received, last_contact_ms, address FROM sensors ORDER BY sensor"
+        )
+        return [
+            SensorContact(sensor_id=sensor, received=received, last_contact_ms=moment, address=address)
+            for sensor, received, moment, address in rows
+        ]
+
+    def pinned_addresses(self) -> dict[int, str]:
+        """Return for each board the address that it was first heard from."""
+        return {
+            row["sensor"]: row["pinned_address"]
+            for row in self._connection.execute("SELECT sensor, pinned_address FROM sensors")
+        }
+
+    # Helpers
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection.execute
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A failed statement may have ended the transaction already, as a full disk does.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _delete(self, numbers: Iterable[int]) -> int:
+        return self._connection.executemany(
+            "DELETE FROM readings WHERE number = ?", ((number,) for number in numbers)
+        ).rowcount
+
+    def _used_pages(self) -> int:
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        return int(pages - free)
+
+    def _spooled(self, row: sqlite3.Row) -> SpooledReading:
+        number, sensor_id = row["number"], row["sensor"]
+        return SpooledReading(
+            number=number,
+            received=ReceivedReading(
+                id=reading_id(self.source, sensor_id, number),
+                received_at_ms=row["received_at_ms"],
+                address=row["address"],
+                reading=SensorReading(
+                    sensor_id=sensor_id,
+                    temperature=row["temperature"],
+                    humidity=row["humidity"],
+                    light=row["light"],
+                ),
+            ),
+        )
+
+
+def _row(number: int, arrival: Arrival) -> tuple[int | float | str | None, ...]:
+    reading = arrival.reading
+    reason, detail = arrival.set_aside or (None, None)
+    return (
+        number,
+        reading.sensor_id,
+        arrival.received_at_ms,
+        arrival.address,
+        reading.temperature,
+        reading.humidity,
+        reading.light,
+        _SET_ASIDE if arrival.set_aside else _WAITING,
+        reason,
+        detail,
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'spool'").fetchone():
+        connection.executescript(f"BEGIN; {_SCHEMA}")
+        connection.execute("INSERT INTO spool VALUES (?, ?, 1)", (FORMAT, str(uuid4())))
+        connection.execute("COMMIT")
+    (found,) = connection.execute("SELECT format FROM spool").fetchone()
+    if found > FORMAT:
+        raise SpoolNotUsable(
+            f"The spool {path} was written by a newer version of Hortus. Install that version or a later one."
+        )

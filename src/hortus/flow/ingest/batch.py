@@ -1,0 +1,301 @@
+"""A batch on its way to the database: messages resolved to rows in columns, and what to count. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hortus.base.database.partitions import Month
+from hortus.domain.kits.registry import KitRegistry, KnownKit
+from hortus.flow.ingest.medium import ArrivedMedium
+from hortus.flow.ingest.messages import (
+    InboundMessage,
+    SetAside,
+    Stream,
+    read_message,
+    serial_and_stream,
+)
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_MS = 3_600_000
+
+NO_KIT = 0
+"""Stands in ledger and quarantine for "no kit of ours"."""
+
+LedgerKey = tuple[int, int, Stream]
+"""Kit id, start of the hour of arrival in ms since the epoch, stream."""
+
+
+@dataclass(slots=True)
+class ReadMessage:
+    """A message after reading: its kit's serial, its stream, and the reading or the verdict."""
+
+    message: InboundMessage
+    serial: str
+    stream: Stream
+    content: RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside
+
+
+@dataclass(slots=True)
+class RawColumns:
+    """Readings as columns, kept as they came: the store hands them on without making objects of each.
+
+    Times are milliseconds since the epoch, ids their 16 bytes.
+    """
+
+    device_time_ms: list[int] = field(default_factory=list)
+    received_at_ms: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    id: list[bytes] = field(default_factory=list)
+    kit_id: list[int] = field(default_factory=list)
+    peripheral_id: list[int] = field(default_factory=list)
+    kit_configuration_id: list[int] = field(default_factory=list)
+    quantity_type_id: list[int] = field(default_factory=list)
+
+    @property
+    def device_time(self) -> list[datetime]:
+        """The device times as moments, each once; for what is rarely asked."""
+        return [from_milliseconds(moment) for moment in set(self.device_time_ms)]
+
+
+@dataclass(slots=True)
+class AggregateColumns:
+    """Aggregates as columns, in the order of the insert statement. `values` holds JSON objects."""
+
+    datetime_start: list[datetime] = field(default_factory=list)
+    datetime_end: list[datetime] = field(default_factory=list)
+    received_at: list[datetime] = field(default_factory=list)
+    id: list[UUID] = field(default_factory=list)
+    kit_id: list[int] = field(default_factory=list)
+    peripheral_id: list[int] = field(default_factory=list)
+    kit_configuration_id: list[int] = field(default_factory=list)
+    quantity_type_id: list[int] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+    def in_order(self) -> tuple[list[Any], ...]:
+        """Return the columns as the arguments of the statement."""
+        return (
+            self.datetime_start,
+            self.datetime_end,
+            self.received_at,
+            self.id,
+            self.kit_id,
+            self.peripheral_id,
+            self.kit_configuration_id,
+            self.quantity_type_id,
+            self.values,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumToStore:
+    """A medium whose kit and peripheral are known: what becomes an object and a row."""
+
+    serial: str
+    kit_id: int
+    kit_configuration_id: int
+    received_at_ms: int
+    medium: ArrivedMedium
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A message to be set aside, for the row and for the ledger."""
+
+    message: InboundMessage
+    kit_id: int
+    stream: Stream
+    verdict: SetAside
+
+    @property
+    def ledger_key(self) -> LedgerKey:
+        """Where this message is counted."""
+        received_at_ms = self.message.received_at_ms
+        return (self.kit_id, received_at_ms - received_at_ms % HOUR_MS, self.stream)
+
+
+@dataclass(slots=True)
+class ResolvedBatch:
+    """Rows to write and counts to add."""
+
+    raw: RawColumns = field(default_factory=RawColumns)
+    aggregate: AggregateColumns = field(default_factory=AggregateColumns)
+    media: list[MediumToStore] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    received: Counter[LedgerKey] = field(default_factory=Counter)
+    peripheral_ids: set[int] = field(default_factory=set)
+    last_seen_ms: dict[int, int] = field(default_factory=dict)
+
+    def months(self) -> set[Month]:
+        """Return the months of device time that the rows lie in."""
+        times_ms = self.raw.device_time_ms
+        # Nearly always a batch lies within one month, and looking at its two ends is enough.
+        ends = (
+            {Month.of(from_milliseconds(end)) for end in (min(times_ms), max(times_ms))} if times_ms else set()
+        )
+        months = ends if len(ends) < 2 else {Month.of(from_milliseconds(moment)) for moment in set(times_ms)}
+        return months | {Month.of(moment) for moment in self.aggregate.datetime_start}
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What is known of the kits of one batch. A copy, so that announcements in between cannot thin it out."""
+
+    kits: dict[str, KnownKit]
+    quantity_types: frozenset[int]
+    foreign_peripherals: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a batch mentions and memory does not hold; to be looked up before anything is called unknown."""
+
+    serials: set[str]
+    peripheral_ids: set[int]
+    quantity_types: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.serials or self.quantity_types)
+
+
+def read_messages(messages: Iterable[InboundMessage], clock_tolerance_ms: int) -> list[ReadMessage]:
+    """Decode and check all messages; each ends as a reading or a verdict, none disturbs another (P4)."""
+    batch = []
+    for message in messages:
+        serial, stream = serial_and_stream(message.topic)
+        if message.serial is not None:
+            serial = message.serial
+        content = read_message(stream, message, clock_tolerance_ms)
+        batch.append(ReadMessage(message, serial, stream, content))
+    return batch
+
+
+def knowledge_in_memory(batch: list[ReadMessage], registry: KitRegistry) -> tuple[Knowledge, Missing]:
+    """Return what memory knows of the kits in this batch, and what it lacks."""
+    kits: dict[str, KnownKit] = {}
+    serials: set[str] = set()
+    peripheral_ids: set[int] = set()
+    unknown_quantity_type = False
+    quantity_types = registry.quantity_types
+    for read in batch:
+        serial, content = read.serial, read.content
+        kit = kits.get(serial)
+        if kit is None:
+            kit = registry.kit(serial)
+            if kit is not None:
+                kits[serial] = kit
+            elif serial:
+                serials.add(serial)
+        if isinstance(content, SetAside):
+            continue
+        if kit is None or content.peripheral not in kit.configuration_by_peripheral:
+            serials.add(serial)
+            peripheral_ids.add(content.peripheral)
+        if not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types:
+            unknown_quantity_type = True
+    return Knowledge(kits, quantity_types), Missing(serials, peripheral_ids, unknown_quantity_type)
+
+
+def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
+    """Return the rows of a batch. What `knowledge` does not hold does not exist."""
+    resolved = ResolvedBatch()
+    kits, quantity_types = knowledge.kits, knowledge.quantity_types
+    for read in batch:
+        message, content, stream = read.message, read.content, read.stream
+        kit = kits.get(read.serial)
+        kit_id = kit.kit_id if kit is not None else NO_KIT
+        hour_ms = message.received_at_ms - message.received_at_ms % HOUR_MS
+        resolved.received[(kit_id, hour_ms, stream)] += 1
+        if isinstance(content, SetAside):
+            resolved.quarantined.append(Quarantined(message, kit_id, stream, content))
+            continue
+        configuration_id = kit.configuration_by_peripheral.get(content.peripheral) if kit is not None else None
+        if (
+            kit is None
+            or configuration_id is None
+            or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
+        ):
+            verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
+            resolved.quarantined.append(Quarantined(message, kit_id, stream, verdict))
+            continue
+        resolved.peripheral_ids.add(content.peripheral)
+        if isinstance(content, ArrivedMedium):
+            # A picture is no sign of life for "last seen" (kit contract, section 6).
+            resolved.media.append(
+                MediumToStore(
+                    serial=read.serial,
+                    kit_id=kit_id,
+                    kit_configuration_id=configuration_id,
+                    received_at_ms=message.received_at_ms,
+                    medium=content,
+                )
+            )
+            continue
+        resolved.last_seen_ms[kit_id] = message.received_at_ms
+        if isinstance(content, RawMeasurement):
+            _add_raw(resolved.raw, content, kit_id, configuration_id, message.received_at_ms)
+        else:
+            _add_aggregate(resolved.aggregate, content, kit_id, configuration_id, message.received_at_ms)
+    return resolved
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """Return the aware moment of so many milliseconds since the epoch, exactly."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _add_raw(
+    columns: RawColumns, raw: RawMeasurement, kit_id: int, configuration_id: int, received_at_ms: int
+) -> None:
+    columns.device_time_ms.append(raw.datetime_ms)
+    columns.received_at_ms.append(received_at_ms)
+    columns.value.append(raw.value)
+    columns.id.append(raw.id)
+    columns.kit_id.append(kit_id)
+    columns.peripheral_id.append(raw.peripheral)
+    columns.kit_configuration_id.append(configuration_id)
+    columns.quantity_type_id.append(raw.quantity_type)
+
+
+def _add_aggregate(
+    columns: AggregateColumns,
+    aggregate: AggregateMeasurement,
+    kit_id: int,
+    configuration_id: int,
+    received_at_ms: int,
+) -> None:
+    columns.datetime_start.append(from_milliseconds(aggregate.datetime_start_ms))
+    columns.datetime_end.append(from_milliseconds(aggregate.datetime_end_ms))
+    columns.received_at.append(from_milliseconds(received_at_ms))
+    columns.id.append(UUID(bytes=aggregate.id))
+    columns.kit_id.append(kit_id)
+    columns.peripheral_id.append(aggregate.peripheral)
+    columns.kit_configuration_id.append(configuration_id)
+    columns.quantity_type_id.append(aggregate.quantity_type)
+    # A type that is given twice counts once, with its last value (contract, section 6).
+    columns.values.append(json.dumps(dict(aggregate.values), ensure_ascii=False))
+
+
+def _unresolved(
+    serial: str,
+    kit: KnownKit | None,
+    content: RawMeasurement | AggregateMeasurement | ArrivedMedium,
+    foreign_peripherals: set[int],
+) -> SetAside:
+    if kit is None:
+        return SetAside(Reason.UNKNOWN_KIT, f"No kit here has the serial {serial}.")
+    if content.peripheral not in kit.configuration_by_peripheral:
+        if content.peripheral in foreign_peripherals:
+            return SetAside(
+                Reason.FOREIGN_PERIPHERAL, f"Peripheral {content.peripheral} belongs to another kit."
+            )
+        return SetAside(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {content.peripheral}.")
+    assert not isinstance(content, ArrivedMedium)
+    return SetAside(Reason.UNKNOWN_QUANTITY_TYPE, f"There is no quantity type {content.quantity_type}.")

@@ -1,0 +1,266 @@
+"""The path of a medium: beside that of the readings, so that 64 MiB hold up nobody's temperature.
+
+    take -> read -> look up -> object into the store -> row, ledger -> settle
+
+The object first, the row second, the acknowledgement last: a crash in between leaves at most an object without
+a row, which the redelivery completes or the sweeper removes (docs/media.md). Store or database away: the
+message is not acknowledged and is tried again for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.domain.kits.registry import KitRegistry, existing_peripherals
+from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
+from hortus.flow.ingest.batch import (
+    Knowledge,
+    Quarantined,
+    ReadMessage,
+    ResolvedBatch,
+    knowledge_in_memory,
+    read_messages,
+    resolve,
+)
+from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.media_objects import put_object, verdict_on
+from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, SetAside, Stream
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.open_account import OpenAccount
+from hortus.flow.ingest.store import (
+    MediumIdTaken,
+    PeripheralsGone,
+    StoredBatch,
+    known_media,
+    store_batch,
+)
+from hortus.protocol.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+_SMALL_BYTES = 64 * 1024
+_TELL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaLimits:
+    """How much is taken in at once, and how long things may take."""
+
+    waiting_messages: int = 1000
+    """Beyond this, transports of media stop reading."""
+
+    waiting_bytes: int = 64 * 1024 * 1024
+    """Beyond this, too. One medium of full size reaches it."""
+
+    workers: int = 2
+    """Media under way at once: the store takes one while the next is read."""
+
+    attempt_seconds: float = 30.0
+    """After this a database that does not answer counts as hanging.; 64 MiB in quarantine take long."""
+
+    longest_pause_seconds: float = 10.0
+    """Upper bound of the growing pause between attempts."""
+
+    clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
+    """How far a kit's clock may be ahead of ours."""
+
+
+class MediaLane:
+    """Stores the media of one process. Call `run` once; it ends when `stop` has drained it."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        registry: KitRegistry,
+        objects: MediaObjects,
+        *,
+        limits: MediaLimits | None = None,
+        metrics: IngestMetrics | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connect = connect
+        self._registry = registry
+        self._objects = objects
+        self._limits = limits or MediaLimits()
+        self._metrics = metrics or IngestMetrics()
+        self._clock = clock
+        self._waiting: deque[InboundMessage] = deque()
+        self._under_way: dict[DatabaseLink, InboundMessage] = {}
+        self._open = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
+        self._object_failures = 0  # since the last success
+        self._told_at = -math.inf
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    # What transports and the pipeline call
+
+    @property
+    def saturated(self) -> bool:
+        """Whether transports of media should stop reading."""
+        return self._open.is_full
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._open.when_relieved(callback)
+
+    def take(self, message: InboundMessage) -> None:
+        """Take over a medium."""
+        self._waiting.append(message)
+        self._open.add(len(message.payload))
+        self._arrived.set()
+
+    # Running and stopping
+
+    async def run(self) -> None:
+        """Work until `stop` was called and everything that could be stored is stored."""
+        pause_seconds = self._limits.longest_pause_seconds
+        links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(link)) for link in links]
+            await self._drained.wait()
+            for link, worker in zip(links, workers, strict=True):
+                # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
+                link.drop()
+                worker.cancel()
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Finish what was taken in, for so long at most. Return whether all of it was settled."""
+        complete = await self._open.is_emptied(timeout_seconds)
+        if not complete:
+            log.warning("stopping with %d media not stored; their senders keep them", self._open.messages)
+        self._drained.set()
+        return complete
+
+    # The path of a medium
+
+    async def _work(self, link: DatabaseLink) -> None:
+        try:
+            while not self._drained.is_set():
+                while not self._waiting:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                message = self._waiting.popleft()
+                self._under_way[link] = message
+                await self._store_until_done(link, await self._read(message))
+                del self._under_way[link], message
+        finally:
+            link.drop()
+
+    async def _read(self, message: InboundMessage) -> ReadMessage:
+        """Decode the message: not in the event loop if that may take long."""
+        tolerance_ms = self._limits.clock_tolerance_ms
+        if len(message.payload) <= _SMALL_BYTES:
+            (read,) = read_messages([message], tolerance_ms)
+        else:
+            (read,) = await asyncio.to_thread(read_messages, [message], tolerance_ms)
+        return read
+
+    async def _store_until_done(self, link: DatabaseLink, read: ReadMessage) -> None:
+        batch_id = uuid4()
+        may_be_stored = False
+        # The end of the lane is asked for here as well: a broken connection can hide that we are cancelled.
+        while not self._drained.is_set():
+            try:
+                stored = await self._store_once(link, batch_id, read)
+            except (PeripheralsGone, MediumIdTaken):
+                self._registry.forget_everything()
+            except ObjectStoreNotAnswering as error:
+                await self._pause(error)
+                if self._waiting and not may_be_stored:
+                    # It may be this object that is refused: it goes to the end and holds up no others (P4). Not
+                    # if an earlier COMMIT may have come through: only its own id tells that (P3).
+                    self._waiting.append(read.message)
+                    return
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                if isinstance(read.content, SetAside):
+                    await link.failed(error)
+                    continue
+                log.error("the database refused a medium on %s: %s", read.message.topic, error)
+                read = _set_aside(read, SetAside(Reason.REFUSED_BY_DATABASE, str(error)))
+            except CONNECTION_FAILURES as error:
+                may_be_stored = True
+                self._metrics.failed_attempts += 1
+                await link.failed(error)
+            else:
+                link.succeeded()
+                self._object_failures = 0
+                self._settle(read.message, stored)
+                return
+
+    async def _store_once(self, link: DatabaseLink, batch_id: UUID, read: ReadMessage) -> StoredBatch | None:
+        connection = await link.connection()
+        with link.at_most(self._limits.attempt_seconds):
+            resolved = await self._look_up(connection, read)
+            known = await known_media(connection, resolved.media)
+        for each in resolved.media:
+            verdict = verdict_on(each, known)
+            if verdict is not None:
+                resolved = _quarantining(resolved, read, each.kit_id, verdict)
+                break
+            # Outside of any transaction, since it may take minutes.
+            await put_object(self._objects, each, known)
+        with link.at_most(self._limits.attempt_seconds):
+            return await store_batch(connection, batch_id, resolved)
+
+    async def _look_up(self, connection: asyncpg.Connection, read: ReadMessage) -> ResolvedBatch:
+        knowledge, missing = knowledge_in_memory([read], self._registry)
+        if missing:
+            knowledge.kits.update(await self._registry.load_kits(connection, missing.serials))
+            foreign = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, knowledge.quantity_types, foreign)
+        return resolve([read], knowledge)
+
+    async def _pause(self, error: ObjectStoreNotAnswering) -> None:
+        self._object_failures += 1
+        if time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._told_at = time.monotonic()
+            log.error("%s does not take media now (%s); they wait", self._objects.description, error)
+        pause_seconds = min(self._limits.longest_pause_seconds, 0.1 * 2.0 ** min(self._object_failures, 10))
+        await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
+
+    def _settle(self, message: InboundMessage, stored: StoredBatch | None) -> None:
+        message.source.settle((message.handle,))
+        self._metrics.count_batch(1, stored, self._clock())
+        self._open.remove(1, len(message.payload))
+
+    # What others may look at
+
+    @property
+    def open_messages(self) -> int:
+        """How many media were taken in and are not settled yet."""
+        return self._open.messages
+
+    @property
+    def open_bytes(self) -> int:
+        """How many bytes of payload these have."""
+        return self._open.payload_bytes
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """For how long the oldest medium that is not settled has been here."""
+        # Not only the first that waits: one that the store refused stands behind younger ones.
+        oldest = [message.received_at_ms for message in (*self._under_way.values(), *self._waiting)]
+        return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
+
+
+def _set_aside(read: ReadMessage, verdict: SetAside) -> ReadMessage:
+    return ReadMessage(read.message, read.serial, read.stream, verdict)
+
+
+def _quarantining(resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: SetAside) -> ResolvedBatch:
+    """Return the batch of this one message, with the message set aside."""
+    quarantined = [Quarantined(read.message, kit_id, Stream.MEDIA, verdict)]
+    return ResolvedBatch(quarantined=quarantined, received=resolved.received)

@@ -1,0 +1,169 @@
+"""A message on its way, and reading it: bytes to values, checked as far as no database is needed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from hortus.base.intake import Source
+from hortus.flow.ingest.medium import ArrivedMedium, read_medium
+from hortus.protocol.mqtt.topics import Channel, parse_kit_topic
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.codec import decode_aggregate_measurement, decode_raw_measurement
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
+
+DEFAULT_CLOCK_TOLERANCE_MS = 5 * 60 * 1000
+
+EARLIEST_DEVICE_TIME_MS = 1_262_304_000_000
+"""2010-01-01T00:00Z. A device time before this is a clock that was never set, not a late reading."""
+
+
+class Stream(StrEnum):
+    """What a message is about; the ledger counts each apart."""
+
+    RAW = "raw"
+    AGGREGATE = "aggregate"
+    MEDIA = "media"
+    OTHER = "other"
+
+
+_STREAMS = {
+    Channel.MEASUREMENT_RAW: Stream.RAW,
+    Channel.MEASUREMENT_AGGREGATE: Stream.AGGREGATE,
+    Channel.MEDIA: Stream.MEDIA,
+}
+
+
+@dataclass(slots=True)
+class InboundMessage:
+    """A message as a transport handed it over. `received_at_ms` is our clock, milliseconds since the epoch.
+
+    `content` is what the payload says, from a transport that had to decode it anyway. `whole_bytes` is set if
+    `payload` is only the head of one that was too large: how many bytes that had. Then there is a verdict, too.
+    """
+
+    source: Source
+    handle: int
+    topic: str
+    payload: bytes
+    received_at_ms: int
+    verdict: SetAside | None = None
+    serial: str | None = None
+    content: RawMeasurement | AggregateMeasurement | None = None
+    whole_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Why a message is quarantined. `detail` tells a person more than the reason's own explanation.
+
+    `refused_already`: the transport could tell the sender no, so the message is counted and not kept.
+    """
+
+    reason: Reason
+    detail: str
+    refused_already: bool = False
+
+
+class NobodyWaits:
+    """The source of messages whose senders have had their answer."""
+
+    def settle(self, handles: Sequence[int]) -> None:
+        """Do nothing."""
+
+    def refuse(self, handle: int, reason: str) -> None:
+        """Do nothing."""
+
+
+_MEDIA_TOPIC_END = f"/{Channel.MEDIA.value}"
+
+
+def is_medium(topic: str) -> bool:
+    """Tell whether this is the topic of a kit's media; at next to no cost for all others."""
+    return topic.endswith(_MEDIA_TOPIC_END) and serial_and_stream(topic)[1] is Stream.MEDIA
+
+
+@lru_cache(maxsize=50_000)
+def serial_and_stream(topic: str) -> tuple[str, Stream]:
+    """Return whose message this is, and what about; an empty serial if the topic names no kit."""
+    kit_topic = parse_kit_topic(topic)
+    if kit_topic is None:
+        return "", Stream.OTHER
+    return kit_topic.serial, _STREAMS.get(kit_topic.channel, Stream.OTHER)
+
+
+def read_message(
+    stream: Stream, message: InboundMessage, clock_tolerance_ms: int
+) -> RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside:
+    """Return the reading or medium in this message, or why it cannot be stored."""
+    if message.verdict is not None:
+        return message.verdict
+    try:
+        if stream is Stream.RAW:
+            known = message.content
+            raw = known if isinstance(known, RawMeasurement) else decode_raw_measurement(message.payload)
+            latest_ms = message.received_at_ms + clock_tolerance_ms
+            if EARLIEST_DEVICE_TIME_MS <= raw.datetime_ms <= latest_ms:
+                return raw
+            return wrong_clock(raw.datetime_ms, message.received_at_ms)
+        if stream is Stream.AGGREGATE:
+            known = message.content
+            if isinstance(known, AggregateMeasurement):
+                aggregate = known
+            else:
+                aggregate = decode_aggregate_measurement(message.payload)
+            latest_ms = message.received_at_ms + clock_tolerance_ms
+            if (
+                aggregate.datetime_start_ms >= EARLIEST_DEVICE_TIME_MS
+                and aggregate.datetime_end_ms <= latest_ms
+            ):
+                return aggregate
+            return _wrong_window(aggregate, message.received_at_ms)
+        if stream is Stream.MEDIA:
+            medium = read_medium(message.payload)
+            latest_ms = message.received_at_ms + clock_tolerance_ms
+            if EARLIEST_DEVICE_TIME_MS <= medium.datetime_ms <= latest_ms:
+                return medium
+            return wrong_clock(medium.datetime_ms, message.received_at_ms)
+    except WireError as error:
+        return SetAside(error.reason, str(error))
+    return SetAside(Reason.TOPIC_OUTSIDE_CONTRACT, f"Nothing is stored from the topic {message.topic}.")
+
+
+def about_head(whole_bytes: int, kept_bytes: int) -> str:
+    """Return what a person has to know of a message that is not kept as a whole."""
+    return (
+        f"The message has {whole_bytes:,} bytes. Only the first {kept_bytes:,} of them are kept, "
+        "so it cannot be replayed."
+    )
+
+
+def wrong_clock(device_time_ms: int, received_at_ms: int) -> SetAside:
+    """Return the verdict on a device time that is too far ahead or was never set."""
+    ahead_ms = device_time_ms - received_at_ms
+    if ahead_ms > 0:
+        return SetAside(
+            Reason.TIME_IN_FUTURE, f"The kit's clock is {_duration(ahead_ms)} ahead of the server's."
+        )
+    return SetAside(
+        Reason.TIME_TOO_OLD,
+        f"The kit's clock is {_duration(-ahead_ms)} behind the server's, so it was probably never set.",
+    )
+
+
+def _wrong_window(aggregate: AggregateMeasurement, received_at_ms: int) -> SetAside:
+    if aggregate.datetime_start_ms < EARLIEST_DEVICE_TIME_MS:
+        return wrong_clock(aggregate.datetime_start_ms, received_at_ms)
+    return wrong_clock(aggregate.datetime_end_ms, received_at_ms)
+
+
+def _duration(milliseconds: int) -> str:
+    seconds = milliseconds // 1000
+    for unit, length in (("year", 31_557_600), ("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{seconds} s"

@@ -1,0 +1,31 @@
+"""Counts of one process since its start. The ledger in the database is the lasting truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hortus.flow.ingest.store import StoredBatch
+
+
+@dataclass(slots=True)
+class IngestMetrics:
+    """What one pipeline did. Outcomes are keyed by (outcome, stream)."""
+
+    batches: int = 0
+    messages: int = 0
+    failed_attempts: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    last_commit_at: float | None = None
+    """Seconds since the epoch, by our clock."""
+
+    def count_batch(self, messages: int, stored: StoredBatch | None, now: float) -> None:
+        """Count a committed batch. `stored` is None if an earlier attempt had committed it after all."""
+        self.batches += 1
+        self.messages += messages
+        self.last_commit_at = now
+        if stored is None:
+            return
+        for outcome in ("stored", "duplicate", "quarantined", "refused"):
+            for (_, _, stream), count in getattr(stored, outcome).items():
+                self.outcomes[(outcome, str(stream))] += count

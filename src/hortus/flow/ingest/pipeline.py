@@ -1,0 +1,382 @@
+"""Takes messages from transports and sees each through to its end.
+
+    offer -> (wait for a batch) -> read -> look up -> store -> settle
+
+Memory is bounded by telling transports to stop reading (P6); a database that is down or hangs stops the
+settling, and with it the senders, and nothing else: the batch is tried again for ever, by the same workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
+from hortus.base.intake import Source
+from hortus.domain.kits.registry import KitRegistry, existing_peripherals
+from hortus.flow.ingest.batch import (
+    Knowledge,
+    ReadMessage,
+    ResolvedBatch,
+    knowledge_in_memory,
+    read_messages,
+    resolve,
+)
+from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.media_lane import MediaLane
+from hortus.flow.ingest.messages import (
+    DEFAULT_CLOCK_TOLERANCE_MS,
+    InboundMessage,
+    NobodyWaits,
+    SetAside,
+    about_head,
+    is_medium,
+    serial_and_stream,
+)
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.open_account import OpenAccount
+from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.protocol.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestLimits:
+    """How much is taken in at once, and how long things may take."""
+
+    batch_messages: int = 2000
+    """A larger batch gains little more speed, and delays the first acknowledgement in it."""
+
+    batch_bytes: int = 8 * 1024 * 1024
+    """A batch closes at this size; a single larger message travels alone."""
+
+    linger_seconds: float = 0.01
+    """How long the first message of a batch waits for company when there is little traffic."""
+
+    waiting_messages: int = 10_000
+    """Beyond this, transports stop reading."""
+
+    waiting_bytes: int = 64 * 1024 * 1024
+    """Beyond this, too."""
+
+    workers: int = 2
+    """Batches under way at once: one is prepared while the database works on the other."""
+
+    attempt_seconds: float = 8.0
+    """After this a database that does not answer counts as hanging, and the connection is given up."""
+
+    longest_pause_seconds: float = 3.0
+    """Upper bound of the growing pause between attempts, so that recovery is noticed soon."""
+
+    clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
+    """How far a kit's clock may be ahead of ours."""
+
+
+# Only these classes of SQLSTATE blame the rows: data exceptions and integrity violations.
+_FAULT_OF_THE_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
+
+
+class IngestPipeline:
+    """The intake of all transports of one process. Call `run` once; it ends when `stop` has drained it.
+
+    Media go to their own lane, which runs and stops with it; without one they are set aside until they can be
+    stored. What is told of the pipeline is told of the readings alone.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        registry: KitRegistry,
+        *,
+        limits: IngestLimits | None = None,
+        metrics: IngestMetrics | None = None,
+        media: MediaLane | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connect = connect
+        self._registry = registry
+        self._limits = limits or IngestLimits()
+        self.metrics = metrics or IngestMetrics()
+        self._media = media
+        self._clock = clock
+        self._waiting: deque[InboundMessage] = deque()
+        self._under_way: dict[DatabaseLink, int] = {}
+        self._open = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._stopping = False
+        self._months_made: set[Month] = set()
+
+    # What transports call
+
+    @property
+    def saturated(self) -> bool:
+        """Whether transports should stop reading."""
+        return self._open.is_full
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._open.when_relieved(callback)
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message."""
+        self.take(InboundMessage(source, handle, topic, payload, self._now_ms()))
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large."""
+        serial, _ = serial_and_stream(topic)
+        reason = Reason.PAYLOAD_TOO_LARGE
+        self.set_aside(source, handle, topic, head, serial=serial, reason=reason, payload_bytes=payload_bytes)
+
+    def set_aside(
+        self,
+        source: Source,
+        handle: int,
+        topic: str,
+        payload: bytes,
+        *,
+        serial: str,
+        reason: Reason,
+        payload_bytes: int = 0,
+    ) -> None:
+        """Take over a message of this kit that a transport already knows to be wrong.
+
+        If it had `payload_bytes`, more than are here, that is said and noted.
+        """
+        is_head = payload_bytes > len(payload)
+        detail = about_head(payload_bytes, len(payload)) if is_head else reason.explanation
+        message = InboundMessage(
+            source, handle, topic, payload, self._now_ms(), SetAside(reason, detail), serial
+        )
+        if is_head:
+            message.whole_bytes = payload_bytes
+        self.take(message)
+
+    def count_refused(self, topic: str, *, serial: str, reason: Reason) -> None:
+        """Note in the ledger that a transport refused a message of this kit and told it so."""
+        verdict = SetAside(reason, reason.explanation, refused_already=True)
+        self.take(InboundMessage(NobodyWaits(), 0, topic, b"", self._now_ms(), verdict, serial))
+
+    def take(self, message: InboundMessage) -> None:
+        """Take over a message whose arrival was noted before it came here, as that of a Kafka record."""
+        if is_medium(message.topic) and message.verdict is None:
+            if self._media is not None:
+                self._media.take(message)
+                return
+            message.verdict = SetAside(Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation)
+        self._waiting.append(message)
+        self._open.add(len(message.payload))
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    # Running and stopping
+
+    async def run(self) -> None:
+        """Work until `stop` was called and everything that could be stored is stored."""
+        pause_seconds = self._limits.longest_pause_seconds
+        links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(link)) for link in links]
+            if self._media is not None:
+                group.create_task(self._media.run())
+            await self._drained.wait()
+            for link, worker in zip(links, workers, strict=True):
+                # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
+                link.drop()
+                worker.cancel()
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Finish what was taken in, for so long at most. Return whether all of it was settled.
+
+        Transports must have stopped offering. What is not settled was not acknowledged: its sender has it.
+        """
+        self._stopping = True
+        self._arrived.set()
+        own, media = await asyncio.gather(self._stop(timeout_seconds), self._stop_media(timeout_seconds))
+        return own and media
+
+    async def _stop_media(self, timeout_seconds: float) -> bool:
+        return self._media is None or await self._media.stop(timeout_seconds)
+
+    async def _stop(self, timeout_seconds: float) -> bool:
+        complete = await self._open.is_emptied(timeout_seconds)
+        if not complete:
+            log.warning("stopping with %d messages not stored; their senders keep them", self._open.messages)
+        self._drained.set()
+        return complete
+
+    # The path of a batch
+
+    async def _work(self, link: DatabaseLink) -> None:
+        try:
+            while not self._drained.is_set():
+                messages = await self._next_batch()
+                self._under_way[link] = messages[0].received_at_ms
+                batch = read_messages(messages, self._limits.clock_tolerance_ms)
+                await self._store_until_done(link, batch)
+                del self._under_way[link]
+        finally:
+            link.drop()
+
+    async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
+        """Store the batch however long it takes; rows that the database refuses are found and set aside."""
+        batch_id = uuid4()
+        # The end of the pipeline is asked for here as well: a broken connection can hide that we are cancelled.
+        while not self._drained.is_set():
+            try:
+                stored = await self._store_once(link, batch_id, batch)
+            except PeripheralsGone:
+                self._registry.forget_everything()
+            except _FAULT_OF_THE_ROWS as error:
+                if _is_missing_partition(error):
+                    self._months_made.clear()  # somebody dropped a partition since we looked
+                elif len(batch) > 1 or batch[0].message.verdict is None:
+                    await self._isolate(link, batch, error)
+                    return
+                else:
+                    await link.failed(error)
+            except _FAULT_OF_THE_SURROUNDINGS as error:
+                self.metrics.failed_attempts += 1
+                await link.failed(error)
+            else:
+                link.succeeded()
+                self._settle(batch, stored)
+                return
+
+    async def _store_once(
+        self, link: DatabaseLink, batch_id: UUID, batch: list[ReadMessage]
+    ) -> StoredBatch | None:
+        connection = await link.connection()
+        with link.at_most(self._limits.attempt_seconds):
+            resolved = await self._look_up(connection, batch)
+            await self._ensure_partitions(connection, resolved)
+            return await store_batch(connection, batch_id, resolved)
+
+    async def _look_up(self, connection: asyncpg.Connection, batch: list[ReadMessage]) -> ResolvedBatch:
+        knowledge, missing = knowledge_in_memory(batch, self._registry)
+        if missing:
+            if missing.serials:
+                knowledge.kits.update(await self._registry.load_kits(connection, missing.serials))
+            quantity_types = knowledge.quantity_types
+            if missing.quantity_types:
+                quantity_types = await self._registry.load_quantity_types(connection)
+            foreign = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, quantity_types, foreign)
+        return resolve(batch, knowledge)
+
+    async def _ensure_partitions(self, connection: asyncpg.Connection, resolved: ResolvedBatch) -> None:
+        missing = resolved.months() - self._months_made
+        if missing:
+            wanted = missing.union(months_ahead(datetime.now(UTC)))
+            await ensure_partitions(connection, wanted)
+            self._months_made |= wanted
+
+    async def _isolate(self, link: DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:
+        """Halve a refused batch until the message that the database refuses stands alone (P4)."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._store_until_done(link, batch[:middle])
+            await self._store_until_done(link, batch[middle:])
+            return
+        message = batch[0].message
+        log.error("the database refused a message on %s: %s", message.topic, error)
+        message.verdict = SetAside(Reason.REFUSED_BY_DATABASE, str(error))
+        await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
+
+    def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
+        by_source: dict[Source, list[int]] = {}
+        size = 0
+        for read in batch:
+            message = read.message
+            size += len(message.payload)
+            by_source.setdefault(message.source, []).append(message.handle)
+        for source, handles in by_source.items():
+            source.settle(handles)
+        self.metrics.count_batch(len(batch), stored, self._clock())
+        self._open.remove(len(batch), size)
+
+    # Waiting for messages
+
+    async def _next_batch(self) -> list[InboundMessage]:
+        """Return the next messages in order of arrival: when there are enough, or the first has waited."""
+        while True:
+            while not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if len(self._waiting) < self._limits.batch_messages and not self._stopping:
+                await asyncio.sleep(self._limits.linger_seconds)
+            if self._waiting:  # another worker may have taken them meanwhile
+                break
+        batch: list[InboundMessage] = []
+        size = 0
+        while self._waiting and len(batch) < self._limits.batch_messages:
+            size += len(self._waiting[0].payload)
+            if batch and size > self._limits.batch_bytes:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    # What others may look at
+
+    @property
+    def media(self) -> MediaLane | None:
+        """Where media go."""
+        return self._media
+
+    @property
+    def open_messages(self) -> int:
+        """How many messages were taken in and are not settled yet."""
+        return self._open.messages
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """For how long the oldest message that is not settled has been here; the measure of health (P9)."""
+        oldest = list(self._under_way.values())
+        if self._waiting:
+            oldest.append(self._waiting[0].received_at_ms)
+        return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
+
+
+class MediaIntake:
+    """The pipeline as a transport of nothing but media sees it: the pressure is that of the media."""
+
+    def __init__(self, pipeline: IngestPipeline) -> None:
+        self._pipeline = pipeline
+        self._pressure = pipeline.media or pipeline
+
+    @property
+    def saturated(self) -> bool:
+        """Whether to stop reading."""
+        return self._pressure.saturated
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._pressure.when_relieved(callback)
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message."""
+        self._pipeline.offer(source, handle, topic, payload)
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large."""
+        self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
+
+
+def _is_missing_partition(error: Exception) -> bool:
+    return isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error)

@@ -1,0 +1,420 @@
+"""Writing a batch: one transaction that holds the rows, the quarantine and the ledger, or nothing at all.
+
+Statements take whole columns as arrays, so a batch costs a handful of round trips whatever its size. Rows are
+written in the order of their keys, so that two writers that hold the same redelivered readings wait for each
+other instead of locking each other out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from hortus.flow.ingest.batch import (
+    HOUR_MS,
+    AggregateColumns,
+    LedgerKey,
+    MediumToStore,
+    Quarantined,
+    RawColumns,
+    ResolvedBatch,
+    from_milliseconds,
+)
+from hortus.flow.ingest.messages import Stream
+from hortus.protocol.reasons import Reason
+
+LIVE_CHANNEL = "hortus_stored"
+
+# A kit that sends nothing but rubbish must not fill the disk. MQTT 3.1.1 cannot say no to a message, and one
+# that is never acknowledged blocks the kit's good ones; so the newest are kept and the oldest make room.
+QUARANTINE_MESSAGES_PER_KIT = 10_000
+QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
+
+# Columns of raw readings travel as PostgreSQL writes arrays in text: joining numbers is several times cheaper
+# here than the driver's binary arrays of aware moments and UUIDs, and the server reads it at the same cost.
+# Hours that readings were added to are noted in the same statement, to be rolled up again (docs/series.md).
+_INSERT_RAW = """
+WITH stored AS (
+    INSERT INTO raw_measurements
+        (datetime, received_at, value, id, kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
+    SELECT timestamptz 'epoch' + device_time_ms * interval '1 ms' AS datetime,
+           timestamptz 'epoch' + received_at_ms * interval '1 ms' AS received_at, value, id,
+           kit_id, peripheral_id, kit_configuration_id, quantity_type_id
+    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::float8[], $4::text::uuid[],
+                $5::text::int[], $6::text::int[], $7::text::int[], $8::text::int[])
+         AS t(device_time_ms, received_at_ms, value, id,
+              kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
+    ORDER BY kit_id, datetime, id
+    ON CONFLICT DO NOTHING
+    RETURNING kit_id, datetime, received_at
+), touched AS (
+    INSERT INTO series_touched_hours (kit_id, hour)
+    SELECT DISTINCT kit_id, date_bin('1 hour', datetime, 'epoch') FROM stored
+)
+SELECT kit_id, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS stored FROM stored GROUP BY 1, 2
+"""
+
+_INSERT_AGGREGATE = """
+WITH stored AS (
+    INSERT INTO aggregate_measurements
+        (datetime_start, datetime_end, received_at, id,
+         kit_id, peripheral_id, kit_configuration_id, quantity_type_id, values)
+    SELECT datetime_start, datetime_end, received_at, id,
+           kit_id, peripheral_id, kit_configuration_id, quantity_type_id, values::jsonb
+    FROM unnest($1::timestamptz[], $2::timestamptz[], $3::timestamptz[], $4::uuid[],
+                $5::int[], $6::int[], $7::int[], $8::int[], $9::text[])
+         AS t(datetime_start, datetime_end, received_at, id,
+              kit_id, peripheral_id, kit_configuration_id, quantity_type_id, values)
+    ORDER BY kit_id, datetime_start, id
+    ON CONFLICT DO NOTHING
+    RETURNING kit_id, received_at
+)
+SELECT kit_id, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS stored FROM stored GROUP BY 1, 2
+"""
+
+# One that was deleted meanwhile is not brought back by a redelivery (P2).
+_INSERT_MEDIUM = """
+INSERT INTO media
+    (id, peripheral_id, kit_id, kit_configuration_id, datetime, received_at, name, type, metadata, size, sha256)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+WHERE NOT EXISTS (SELECT FROM queue_media_pending_deletion WHERE media_id = $1)
+ON CONFLICT DO NOTHING
+RETURNING true
+"""
+
+_KNOWN_MEDIA = """
+SELECT id, kit_id, sha256 FROM media WHERE id = ANY($1::uuid[])
+UNION ALL
+SELECT media_id, NULL, NULL FROM queue_media_pending_deletion WHERE media_id = ANY($1::uuid[])
+"""
+
+_INSERT_QUARANTINE = """
+INSERT INTO quarantine (received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
+SELECT received_at, kit_id, stream, reason, detail, topic, payload,
+       coalesce(whole_bytes, octet_length(payload))
+FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+            $8::int[])
+     AS t(received_at, kit_id, stream, reason, detail, topic, payload, whole_bytes)
+"""
+
+# What is kept counts, not what a message had: of one that was too large there is but the head.
+_QUARANTINE_USE = """
+SELECT kit_id, count(*) AS messages, coalesce(sum(octet_length(payload)), 0) AS bytes
+FROM quarantine WHERE kit_id = ANY($1::int[]) GROUP BY kit_id
+"""
+
+_PURGE_OLDEST = """
+WITH newest AS (
+    SELECT id, row_number() OVER w AS messages, sum(octet_length(payload)) OVER w AS bytes
+    FROM quarantine WHERE kit_id = $1 WINDOW w AS (ORDER BY id DESC)
+), gone AS (
+    DELETE FROM quarantine q USING newest n
+    WHERE q.id = n.id AND (n.messages > $2 OR n.bytes > $3) RETURNING q.stream
+)
+SELECT stream, count(*) AS messages FROM gone GROUP BY stream
+"""
+
+ADD_TO_LEDGER = """
+INSERT INTO ingest_ledger AS l (kit_id, hour, stream, received, stored, duplicate, quarantined, refused)
+SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::text[],
+                     $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+ORDER BY 1, 2, 3
+ON CONFLICT (kit_id, hour, stream) DO UPDATE SET
+    received = l.received + excluded.received,
+    stored = l.stored + excluded.stored,
+    duplicate = l.duplicate + excluded.duplicate,
+    quarantined = l.quarantined + excluded.quarantined,
+    refused = l.refused + excluded.refused
+"""
+
+ADD_TO_LEDGER_REASONS = """
+INSERT INTO ingest_ledger_reasons AS l (kit_id, hour, stream, outcome, reason, count)
+SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT (kit_id, hour, stream, outcome, reason) DO UPDATE SET count = l.count + excluded.count
+"""
+
+_TOUCH_LAST_SEEN = """
+INSERT INTO kit_last_seen AS l (kit_id, datetime_last_seen)
+SELECT * FROM unnest($1::int[], $2::timestamptz[]) ORDER BY 1
+ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen =
+    greatest(l.datetime_last_seen, excluded.datetime_last_seen)
+"""
+
+
+class PeripheralsGone(Exception):
+    """Some peripherals of the batch were deleted since it was resolved."""
+
+    def __init__(self, peripheral_ids: set[int]) -> None:
+        super().__init__(peripheral_ids)
+        self.peripheral_ids = peripheral_ids
+
+
+class MediumIdTaken(Exception):
+    """Another kit stored a medium with this id since the batch was resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMedium:
+    """A medium that is stored, or was: then nothing but its id is left, and `kit_id` is None."""
+
+    kit_id: int | None
+    sha256: bytes | None
+
+
+@dataclass(slots=True)
+class StoredBatch:
+    """What the commit made of a batch: counts by ledger key.
+
+    `purged` are older messages that made room in quarantine; they were counted when they came.
+    """
+
+    stored: Counter[LedgerKey] = field(default_factory=Counter)
+    duplicate: Counter[LedgerKey] = field(default_factory=Counter)
+    quarantined: Counter[LedgerKey] = field(default_factory=Counter)
+    refused: Counter[LedgerKey] = field(default_factory=Counter)
+    purged: Counter[LedgerKey] = field(default_factory=Counter)
+
+
+async def store_batch(
+    connection: asyncpg.Connection, batch_id: UUID, batch: ResolvedBatch
+) -> StoredBatch | None:
+    """Commit the batch as a whole, and return the counts; None if this very batch was committed before.
+
+    The latter happens when the answer to an earlier COMMIT was lost; asking again is safe and exact. If that
+    earlier transaction is still open, this call waits for its end.
+    Raises PeripheralsGone, MediumIdTaken, or what asyncpg raises; then nothing was written.
+    """
+    outcome = StoredBatch()
+    async with connection.transaction():
+        if not await connection.fetchval(
+            "INSERT INTO ingest_batches (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING true", batch_id
+        ):
+            return None
+        outcome.stored, outcome.duplicate = await store_rows(connection, batch)
+        if batch.quarantined:
+            await _quarantine(connection, batch.quarantined, outcome)
+        await _touch_last_seen(connection, batch.last_seen_ms)
+        await _add_to_ledger(connection, batch, outcome)
+        await announce(connection, outcome.stored)
+    return outcome
+
+
+async def store_rows(
+    connection: asyncpg.Connection, batch: ResolvedBatch
+) -> tuple[Counter[LedgerKey], Counter[LedgerKey]]:
+    """Insert what a batch holds in the caller's transaction; return how many were new and how many known.
+
+    The objects of its media are stored already. Raises PeripheralsGone if a peripheral was deleted since the
+    batch was resolved, or MediumIdTaken.
+    """
+    stored: Counter[LedgerKey] = Counter()
+    sent: Counter[LedgerKey] = Counter()
+    if batch.peripheral_ids:
+        await _lock_peripherals(connection, batch.peripheral_ids)
+    if batch.raw.id:
+        await _insert(connection, _INSERT_RAW, _raw_arguments(batch.raw), Stream.RAW, stored)
+        sent.update(_count_raw(batch.raw))
+    if batch.aggregate.id:
+        await _insert(connection, _INSERT_AGGREGATE, batch.aggregate.in_order(), Stream.AGGREGATE, stored)
+        sent.update(_count_aggregate(batch.aggregate))
+    for each in batch.media:
+        key = each.kit_id, each.received_at_ms - each.received_at_ms % HOUR_MS, Stream.MEDIA
+        sent[key] += 1
+        if await _insert_medium(connection, each):
+            stored[key] += 1
+    return stored, sent - stored
+
+
+async def known_media(
+    connection: asyncpg.Connection, media: Iterable[MediumToStore]
+) -> dict[UUID, KnownMedium]:
+    """Return what is known of these media, by id."""
+    rows = await connection.fetch(_KNOWN_MEDIA, [each.medium.id for each in media])
+    return {row["id"]: KnownMedium(row["kit_id"], row["sha256"]) for row in rows}
+
+
+async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -> None:
+    """Tell all processes, when the transaction commits, which kits have new readings (P7)."""
+    if stored:
+        kit_ids = sorted({kit_id for kit_id, _, _ in stored})
+        await connection.execute("SELECT pg_notify($1, $2)", LIVE_CHANNEL, _kit_list(kit_ids))
+
+
+async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[int]) -> None:
+    """Hold the peripherals (and so their kits and configurations) until the commit: our foreign key."""
+    rows = await connection.fetch(
+        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) ORDER BY id FOR KEY SHARE", list(peripheral_ids)
+    )
+    if len(rows) != len(peripheral_ids):
+        raise PeripheralsGone(peripheral_ids - {row["id"] for row in rows})
+
+
+async def _insert_medium(connection: asyncpg.Connection, to_store: MediumToStore) -> bool:
+    """Insert the row of a medium whose object is stored; return whether it is new. Raises MediumIdTaken."""
+    medium = to_store.medium
+    if await connection.fetchval(
+        _INSERT_MEDIUM,
+        medium.id,
+        medium.peripheral,
+        to_store.kit_id,
+        to_store.kit_configuration_id,
+        from_milliseconds(medium.datetime_ms),
+        from_milliseconds(to_store.received_at_ms),
+        medium.name,
+        medium.type,
+        medium.metadata,
+        medium.size,
+        medium.sha256,
+    ):
+        return True
+    owner = await connection.fetchval("SELECT kit_id FROM media WHERE id = $1", medium.id)
+    if owner is not None and owner != to_store.kit_id:
+        raise MediumIdTaken
+    return False
+
+
+async def _insert(
+    connection: asyncpg.Connection,
+    statement: str,
+    arguments: tuple[Any, ...],
+    stream: Stream,
+    stored: Counter[LedgerKey],
+) -> None:
+    for row in await connection.fetch(statement, *arguments):
+        stored[(row["kit_id"], _milliseconds(row["hour"]), stream)] += row["stored"]
+
+
+def _raw_arguments(columns: RawColumns) -> tuple[str, ...]:
+    return (
+        _array_text(columns.device_time_ms),
+        _array_text(columns.received_at_ms),
+        _array_text(columns.value),
+        _array_text(map(bytes.hex, columns.id)),
+        _array_text(columns.kit_id),
+        _array_text(columns.peripheral_id),
+        _array_text(columns.kit_configuration_id),
+        _array_text(columns.quantity_type_id),
+    )
+
+
+def _array_text(values: Iterable[object]) -> str:
+    """Return an array of numbers or hexadecimal UUIDs as PostgreSQL reads it. A float keeps all its digits."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _count_raw(columns: RawColumns) -> Counter[LedgerKey]:
+    """Count what goes to the database by what goes there, independently of what was received."""
+    counts: Counter[LedgerKey] = Counter()
+    by_moment = Counter(zip(columns.kit_id, columns.received_at_ms, strict=True))
+    for (kit_id, received_at_ms), count in by_moment.items():
+        counts[(kit_id, received_at_ms - received_at_ms % HOUR_MS, Stream.RAW)] += count
+    return counts
+
+
+def _count_aggregate(columns: AggregateColumns) -> Counter[LedgerKey]:
+    counts: Counter[LedgerKey] = Counter()
+    for kit_id, received_at in zip(columns.kit_id, columns.received_at, strict=True):
+        received_at_ms = _milliseconds(received_at)
+        counts[(kit_id, received_at_ms - received_at_ms % HOUR_MS, Stream.AGGREGATE)] += 1
+    return counts
+
+
+async def _quarantine(
+    connection: asyncpg.Connection, quarantined: list[Quarantined], outcome: StoredBatch
+) -> None:
+    kept = [entry for entry in quarantined if not entry.verdict.refused_already]
+    outcome.quarantined.update(entry.ledger_key for entry in kept)
+    outcome.refused.update(entry.ledger_key for entry in quarantined if entry.verdict.refused_already)
+    if not kept:
+        return
+    await connection.execute(
+        _INSERT_QUARANTINE,
+        [from_milliseconds(entry.message.received_at_ms) for entry in kept],
+        [entry.kit_id for entry in kept],
+        [str(entry.stream) for entry in kept],
+        [str(entry.verdict.reason) for entry in kept],
+        [entry.verdict.detail for entry in kept],
+        [entry.message.topic for entry in kept],
+        [entry.message.payload for entry in kept],
+        [entry.message.whole_bytes for entry in kept],
+    )
+    await _make_room(connection, kept, outcome)
+
+
+async def _make_room(connection: asyncpg.Connection, kept: list[Quarantined], outcome: StoredBatch) -> None:
+    """Throw away the oldest messages of kits whose quarantine is full, and note how many."""
+    newest = {entry.kit_id: entry.ledger_key for entry in kept}
+    for row in await connection.fetch(_QUARANTINE_USE, list(newest)):
+        if row["messages"] <= QUARANTINE_MESSAGES_PER_KIT and row["bytes"] <= QUARANTINE_BYTES_PER_KIT:
+            continue
+        _, hour_ms, _ = newest[row["kit_id"]]
+        limits = (QUARANTINE_MESSAGES_PER_KIT, QUARANTINE_BYTES_PER_KIT)
+        for gone in await connection.fetch(_PURGE_OLDEST, row["kit_id"], *limits):
+            outcome.purged[(row["kit_id"], hour_ms, Stream(gone["stream"]))] += gone["messages"]
+
+
+async def _touch_last_seen(connection: asyncpg.Connection, last_seen_ms: dict[int, int]) -> None:
+    if last_seen_ms:
+        moments = [from_milliseconds(moment) for moment in last_seen_ms.values()]
+        await connection.execute(_TOUCH_LAST_SEEN, list(last_seen_ms), moments)
+
+
+async def _add_to_ledger(connection: asyncpg.Connection, batch: ResolvedBatch, outcome: StoredBatch) -> None:
+    keys = list(batch.received)
+    # `received` was counted when the messages were taken in, the rest from what the database did: if the two
+    # ever disagreed, the table's own check would refuse the batch.
+    await connection.execute(
+        ADD_TO_LEDGER,
+        [kit_id for kit_id, _, _ in keys],
+        [from_milliseconds(hour_ms) for _, hour_ms, _ in keys],
+        [str(stream) for _, _, stream in keys],
+        [batch.received[key] for key in keys],
+        [outcome.stored[key] for key in keys],
+        [outcome.duplicate[key] for key in keys],
+        [outcome.quarantined[key] for key in keys],
+        [outcome.refused[key] for key in keys],
+    )
+    reasons = _count_reasons(batch.quarantined, outcome.purged)
+    if reasons:
+        await connection.execute(
+            ADD_TO_LEDGER_REASONS,
+            [kit_id for (kit_id, _, _), _, _ in reasons],
+            [from_milliseconds(hour_ms) for (_, hour_ms, _), _, _ in reasons],
+            [str(stream) for (_, _, stream), _, _ in reasons],
+            [result for _, result, _ in reasons],
+            [reason for _, _, reason in reasons],
+            list(reasons.values()),
+        )
+
+
+def _count_reasons(
+    quarantined: list[Quarantined], purged: Counter[LedgerKey]
+) -> Counter[tuple[LedgerKey, str, str]]:
+    counts = Counter(
+        (
+            entry.ledger_key,
+            "refused" if entry.verdict.refused_already else "quarantined",
+            str(entry.verdict.reason),
+        )
+        for entry in quarantined
+    )
+    for key, messages in purged.items():
+        counts[key, "purged", str(Reason.QUARANTINE_FULL)] += messages
+    return counts
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _kit_list(kit_ids: list[int]) -> str:
+    # A notification holds 8,000 bytes; beyond that, listeners are told to look at everything.
+    text = " ".join(map(str, kit_ids))
+    return text if len(text) < 7500 else "*"

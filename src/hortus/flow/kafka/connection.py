@@ -1,0 +1,145 @@
+"""How a process reaches Kafka: brokers, log-in and TLS, as settings of the client library (librdkafka)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from hortus.base.errors import OperationalError, UsageError
+from hortus.base.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RECONNECT_MOST_MS = 3000
+
+# The library's own lines repeat each failed attempt of each connection; BrokerWatch tells of outages once.
+_ONLY_CRITICAL = 2
+
+
+class KafkaUnreachable(OperationalError):
+    """Kafka does not answer, or does not let us in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConnection:
+    """Where Kafka is and as whom to log in. `bootstrap` is a list `host:port,host:port`."""
+
+    bootstrap: str
+    security: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def configuration(self, client_id: str, on_error: Callable[[KafkaError], None]) -> dict[str, Any]:
+        """Return the library's settings that all clients share."""
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "client.id": client_id,
+            "reconnect.backoff.max.ms": _RECONNECT_MOST_MS,
+            "socket.keepalive.enable": True,
+            "log_level": _ONLY_CRITICAL,
+            "logger": log,
+            "error_cb": on_error,
+            **self.security,
+        }
+
+
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """Return where Kafka is. Raises UsageError for a list, a log-in or a certificate that cannot be right."""
+    return KafkaConnection(
+        bootstrap=bootstrap_servers(settings.kafka_host, settings.kafka_port),
+        security=_login(settings) | _transport(settings),
+    )
+
+
+def bootstrap_servers(hosts: str, default_port: int) -> str:
+    """Return `host:port,host:port` from a list in which ports may be missing. Raises UsageError."""
+    return ",".join(_with_port(entry.strip(), default_port) for entry in hosts.split(","))
+
+
+def _with_port(entry: str, default_port: int) -> str:
+    host, colon, port = entry.rpartition(":")
+    if not colon or entry.endswith("]"):  # no port; brackets are an IPv6 address
+        host, port = entry, str(default_port)
+    if not host or " " in host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise UsageError(
+            f"KAFKA_HOST names {entry!r}, which is not a broker; write host, host:port or "
+            "host:port,host:port (an IPv6 address in brackets)."
+        )
+    return f"{host}:{port}"
+
+
+def _login(settings: Settings) -> dict[str, str]:
+    if (settings.kafka_username is None) != (settings.kafka_password is None):
+        raise UsageError("Set both KAFKA_USERNAME and KAFKA_PASSWORD, or neither.")
+    if settings.kafka_username is None or settings.kafka_password is None:
+        return {"security.protocol": "SSL" if settings.kafka_tls else "PLAINTEXT"}
+    return {
+        "security.protocol": "SASL_SSL" if settings.kafka_tls else "SASL_PLAINTEXT",
+        "sasl.mechanism": settings.kafka_sasl_mechanism,
+        "sasl.username": settings.kafka_username,
+        "sasl.password": settings.kafka_password.get_secret_value(),
+    }
+
+
+def _transport(settings: Settings) -> dict[str, str]:
+    if settings.kafka_ca_file is None:
+        return {}
+    try:
+        with settings.kafka_ca_file.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"HORTUS_KAFKA_CA_FILE names {settings.kafka_ca_file}, which cannot be read: {error.strerror}."
+        ) from error
+    return {"ssl.ca.location": str(settings.kafka_ca_file)}
+
+
+class BrokerWatch:
+    """Notes what the library reports about its brokers, and tells the log once per change.
+
+    `down` is whether none of them could be reached. The library reports that once and says nothing when they
+    are back, so whoever sees anything from a broker calls `answered`.
+    """
+
+    def __init__(self) -> None:
+        self.down = False
+        self.errors = 0
+        self.last_error: str | None = None
+
+    def error(self, error: KafkaError) -> None:
+        """Take a report of the library; called from its threads."""
+        self.errors += 1
+        code = error.code()
+        if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  (the library's public name for it)
+            self.down = True
+            self._tell(f"no Kafka broker can be reached: {self.last_error or error.str()}")
+        elif code in _WRONG_LOGIN:
+            self._tell(
+                f"Kafka does not let us in ({error.str()}); check KAFKA_USERNAME, KAFKA_PASSWORD, "
+                "HORTUS_KAFKA_SASL_MECHANISM and HORTUS_KAFKA_TLS"
+            )
+        else:
+            self.last_error = error.str()
+
+    def answered(self) -> None:
+        """Note that a broker does its work."""
+        if self.down:
+            log.warning("Kafka answers again")
+            self.down = False
+            self.last_error = None
+
+    def _tell(self, sentence: str) -> None:
+        if sentence != self.last_error:
+            log.error("%s", sentence)
+        self.last_error = sentence
+
+
+_WRONG_LOGIN = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._SSL,  # noqa: SLF001
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+    }
+)

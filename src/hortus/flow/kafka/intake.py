@@ -1,0 +1,386 @@
+"""The intake that writes to Kafka: a message is settled when Kafka has it, with all its copies (P1).
+
+    offer -> record -> (the library sends it, again and again if it must) -> delivery report -> settle
+
+The library's producer is idempotent and never gives up a record by itself, so an absent Kafka stops the
+settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: of a
+message that is too large for its topic only the beginning, as a dead letter (P3).
+
+The proof that Kafka has a record is its offset. The library also reports records as delivered of which it only
+concludes that Kafka must have them, since it has taken a later one; but a broker takes any record as the first
+from a producer that it does not know in a partition. Such a report has no offset, and the record is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hortus.base.intake import KEPT_HEAD_BYTES, Source
+from hortus.flow.ingest.messages import SetAside, about_head, serial_and_stream
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.open_account import OpenAccount
+from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection
+from hortus.flow.kafka.records import OutgoingRecord, dead_letter, record_of
+from hortus.flow.kafka.topics import LARGEST_RECORD_BYTES, TopicNames
+from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.limits import MEBIBYTE
+
+log = logging.getLogger(__name__)
+
+_RECORD_OVERHEAD_BYTES = 512
+_POLL_SECONDS = 0.1
+_FLUSH_SECONDS = 1.0
+
+# A large medium takes its time on a slow line, so an answer is waited for longer than Kafka may take for it.
+_LOST_AFTER_REQUEST_TIMES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaIntakeLimits:
+    """How much may be on its way to Kafka, and how it travels.
+
+    waiting_messages, waiting_bytes: beyond either, transports stop reading.
+    linger_ms: how long a record waits for company: larger requests cost Kafka and us less per record.
+    retry_seconds: pause before a record that was reported as failed is tried again.
+    request_seconds: how long Kafka may take for one request. One that is not answered in three times that is
+        repeated, over a new connection.
+    requests_in_flight: how many requests a broker may have at once. With more than one, a later one may be
+        written although the one before it fails, and a kit's readings lose their order.
+    """
+
+    waiting_messages: int = 20_000
+    waiting_bytes: int = 64 * MEBIBYTE
+    linger_ms: int = 5
+    retry_seconds: float = 1.0
+    request_seconds: float = 10.0
+    requests_in_flight: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class _OpenMessage:
+    """A message that Kafka does not have for certain yet."""
+
+    source: Source
+    handle: int
+    topic: str
+    payload: bytes
+    received_at_ms: int
+    record: OutgoingRecord
+    is_cut: bool = False
+    producer: Producer | None = None
+
+
+class _Report(NamedTuple):
+    """What the library says became of a record."""
+
+    message: _OpenMessage
+    producer: Producer
+    error: KafkaError | None
+    offset: int | None
+
+
+class KafkaIntake:
+    """The intake of one ingester. Use within `async with`, which ends what runs in the background."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        *,
+        limits: KafkaIntakeLimits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.metrics = IngestMetrics()
+        self.brokers = BrokerWatch()
+        self._connection = connection
+        self._names = names
+        self._limits = limits or KafkaIntakeLimits()
+        self._clock = clock
+        self._open: dict[_OpenMessage, None] = {}
+        self._account = OpenAccount(
+            max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
+        )
+        self._to_send: deque[_OpenMessage] = deque()
+        self._reports: deque[_Report] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._told_failures: set[int] = set()
+        self._loop = asyncio.get_running_loop()
+        self._ended = threading.Event()
+        self._producer = self._new_producer()
+        self._poller = threading.Thread(target=self._poll, name="kafka delivery reports", daemon=True)
+
+    async def __aenter__(self) -> KafkaIntake:
+        """Begin to listen to what becomes of the records."""
+        self._poller.start()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Give up what is not settled: it was not acknowledged, so its senders have it."""
+        self._ended.set()
+        await asyncio.to_thread(self._poller.join)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._producer.purge()
+
+    # What transports call
+
+    @property
+    def saturated(self) -> bool:
+        """Whether transports should stop reading."""
+        return self._account.is_full
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room again."""
+        self._account.when_relieved(callback)
+
+    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+        """Take over one message: a reading goes to its stream, what is none to the dead letters."""
+        received_at_ms = int(self._clock() * 1000)
+        record = record_of(self._names, topic, payload, received_at_ms)
+        self._take(_OpenMessage(source, handle, topic, payload, received_at_ms, record))
+
+    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+        """Take over the head of a message that was too large, as a dead letter."""
+        received_at_ms = int(self._clock() * 1000)
+        verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, about_head(payload_bytes, len(head)))
+        record = dead_letter(self._names, topic, head, received_at_ms, verdict, whole_bytes=payload_bytes)
+        self._take(_OpenMessage(source, handle, topic, head, received_at_ms, record, is_cut=True))
+
+    def _take(self, message: _OpenMessage) -> None:
+        self._open[message] = None
+        self._account.add(len(message.payload))
+        self._send(message)
+
+    # Stopping
+
+    async def stop(self, timeout_seconds: float) -> bool:
+        """Wait until Kafka has what was taken in, for so long at most. Return whether it has all of it.
+
+        Transports must have stopped offering.
+        """
+        complete = await self._account.is_emptied(timeout_seconds)
+        if not complete:
+            log.warning("stopping with %d messages not in Kafka; their senders keep them", len(self._open))
+        return complete
+
+    # Sending
+
+    def _send(self, message: _OpenMessage) -> None:
+        record = message.record
+        message.producer = self._producer
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                on_delivery=partial(self._delivered, message, self._producer),
+                timestamp=message.received_at_ms,
+                headers=record.headers,
+            )
+        except BufferError:
+            self._send_later(message)
+        except KafkaException as error:
+            self._failed(message, error.args[0])
+
+    def _send_later(self, message: _OpenMessage) -> None:
+        message.producer = None
+        self._to_send.append(message)
+        if self._retry is None:
+            self._retry = self._loop.call_later(self._limits.retry_seconds, self._send_again)
+
+    def _send_again(self) -> None:
+        self._retry = None
+        waiting, self._to_send = self._to_send, deque()
+        for message in waiting:
+            if message in self._open:  # else a report that came late proved that Kafka has it
+                self._send(message)
+
+    # Delivery reports
+
+    def _poll(self) -> None:
+        """Serve the library's callbacks, in a thread of their own, and wake the event loop once per bunch."""
+        while not self._ended.is_set():
+            producer = self._producer
+            try:
+                producer.poll(_POLL_SECONDS)
+            except KafkaException as error:  # of the producer as a whole
+                self._call_soon(self._in_trouble, producer, error.args[0])
+                self._ended.wait(_POLL_SECONDS)
+            if self._reports:
+                self._call_soon(self._take_reports)
+
+    def _call_soon(self, function: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _delivered(
+        self, message: _OpenMessage, producer: Producer, error: KafkaError | None, record: Message
+    ) -> None:
+        self._reports.append(_Report(message, producer, error, record.offset()))
+
+    def _take_reports(self) -> None:
+        settled: list[_OpenMessage] = []
+        failed: list[_Report] = []
+        while self._reports:
+            report = self._reports.popleft()
+            if report.error is None and report.offset is not None:
+                settled.append(report.message)
+            else:
+                failed.append(report)
+        if settled:
+            self.brokers.answered()
+            self._told_failures.clear()
+            self._settle(settled)
+        for message, producer, error, _ in failed:
+            if message not in self._open or message.producer is not producer:
+                continue  # it was given to another since, or is to be
+            if error is None:
+                self._unproven(message)
+            else:
+                self._failed(message, error)
+
+    def _unproven(self, message: _OpenMessage) -> None:
+        self.metrics.failed_attempts += 1
+        log.warning(
+            "Kafka was not seen to write a record for the topic %s; it is written again, nothing is lost",
+            message.record.topic,
+        )
+        self._send_later(message)
+
+    def _in_trouble(self, producer: Producer, error: KafkaError) -> None:
+        if _is_fatal(error) and producer is self._producer:
+            self._replace_producer()
+
+    def _failed(self, message: _OpenMessage, error: KafkaError) -> None:
+        self.metrics.failed_attempts += 1
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not message.is_cut:
+            self._cut(message)
+            return
+        if _is_fatal(error):
+            if message.producer is self._producer:
+                self._replace_producer()
+                return
+        elif error.code() not in _PURGED | self._told_failures:
+            self._told_failures.add(error.code())
+            log.error(
+                "Kafka does not take records for the topic %s (%s); they wait and nothing is lost. "
+                "See `hortus kafka topics check`.",
+                message.record.topic,
+                error.str(),
+            )
+        self._send_later(message)
+
+    def _cut(self, message: _OpenMessage) -> None:
+        """Replace the record by a dead letter with the beginning of the message, which fits into any topic.
+
+        A message that is no longer than that stays whole: not it was too large, but what it travelled with.
+        """
+        whole_bytes, head = len(message.payload), message.payload[:KEPT_HEAD_BYTES]
+        detail = f"The message is larger than the Kafka topic {message.record.topic} takes."
+        is_head = len(head) < whole_bytes
+        if is_head:
+            detail += f" {about_head(whole_bytes, len(head))}"
+        message.record = dead_letter(
+            self._names,
+            message.topic,
+            head,
+            message.received_at_ms,
+            SetAside(Reason.PAYLOAD_TOO_LARGE, detail),
+            whole_bytes=whole_bytes if is_head else None,
+        )
+        message.is_cut = True
+        self._send(message)
+
+    def _settle(self, messages: Iterable[_OpenMessage]) -> None:
+        by_source: dict[Source, list[int]] = {}
+        count = size = 0
+        for message in messages:
+            if message not in self._open:  # it was sent twice
+                continue
+            count += 1
+            del self._open[message]
+            size += len(message.payload)
+            by_source.setdefault(message.source, []).append(message.handle)
+            self._count(message)
+        for source, handles in by_source.items():
+            source.settle(handles)
+        self.metrics.batches += 1
+        self.metrics.messages += count
+        self.metrics.last_commit_at = self._clock()
+        self._account.remove(count, size)
+
+    def _count(self, message: _OpenMessage) -> None:
+        _, stream = serial_and_stream(message.topic)
+        outcome = "dead-letter" if message.record.topic == self._names.dead_letter else "delivered"
+        self.metrics.outcomes[(outcome, stream)] += 1
+
+    # The library's producer
+
+    def _new_producer(self) -> Producer:
+        return Producer(self._connection.configuration("hortus-ingest", self.brokers.error) | self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "enable.idempotence": True,
+            "acks": "all",
+            # Never give up: the message is still with its sender, and giving up would only delay it.
+            "message.timeout.ms": 0,
+            "request.timeout.ms": round(self._limits.request_seconds * 1000),
+            # The limit above is Kafka's; this one is for requests whose answers never come.
+            "socket.timeout.ms": round(self._limits.request_seconds * 1000 * _LOST_AFTER_REQUEST_TIMES),
+            "linger.ms": self._limits.linger_ms,
+            "max.in.flight.requests.per.connection": self._limits.requests_in_flight,
+            "compression.type": "lz4",
+            "message.max.bytes": LARGEST_RECORD_BYTES + _RECORD_OVERHEAD_BYTES,
+            # Ours are the bounds of what waits; these are never reached before them.
+            "queue.buffering.max.messages": 10 * self._limits.waiting_messages,
+            "queue.buffering.max.kbytes": 1024 * 1024,
+            "topic.metadata.refresh.interval.ms": 30_000,
+            # For how long a topic that seems not to exist is hoped to be only new, before that is told.
+            "topic.metadata.propagation.max.ms": round(self._limits.request_seconds * 1000),
+        }
+
+    def _replace_producer(self) -> None:
+        """Begin anew with another producer after an error that the library cannot recover from by itself.
+
+        What the old one still has is sent again. It may be in Kafka already; a second copy has no effect (P2).
+        """
+        log.error("the connection with Kafka is set up anew after a fatal error; nothing is lost")
+        old, self._producer = self._producer, self._new_producer()
+        for message in self._open:
+            if message.producer is old:
+                self._send_later(message)
+        old.purge()
+        with contextlib.suppress(KafkaException):  # the fatal error once more
+            old.flush(_FLUSH_SECONDS)  # the reports of what was purged, which hold on to the messages
+
+    # What others may look at
+
+    @property
+    def open_messages(self) -> int:
+        """How many messages were taken in and are not settled yet."""
+        return len(self._open)
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """For how long the oldest message has been waiting for Kafka."""
+        oldest = next(iter(self._open), None)
+        return 0.0 if oldest is None else max(0.0, self._clock() - oldest.received_at_ms / 1000)
+
+
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
+
+
+def _is_fatal(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  (the library's public name)

@@ -1,0 +1,108 @@
+"""The Kafka topics that Hortus uses: their names, and how they must be set up to keep what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hortus.base.settings import Settings
+from hortus.flow.ingest.messages import Stream
+from hortus.protocol.wire.limits import MEBIBYTE
+
+LARGEST_RECORD_BYTES = 65 * MEBIBYTE
+"""A media message of 64 MiB (kit contract, section 8), with its key, its headers and the frame around it."""
+
+_DAY_MS = 86_400_000
+
+
+class StreamChoice(StrEnum):
+    """Which topics a sink reads."""
+
+    RAW = "raw"
+    AGGREGATE = "aggregate"
+    MEDIA = "media"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicNames:
+    """The names of the four topics. By default `raw` and `aggregate` are those of the kit contract."""
+
+    raw: str = "raw"
+    aggregate: str = "aggregate"
+    media: str = "media"
+    dead_letter: str = "hortus-dead-letter"
+
+    @classmethod
+    def of(cls, settings: Settings) -> TopicNames:
+        """Return the names that the operator chose."""
+        return cls(
+            raw=settings.kafka_topic_raw,
+            aggregate=settings.kafka_topic_aggregate,
+            media=settings.kafka_topic_media,
+            dead_letter=settings.kafka_topic_dead_letter,
+        )
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every topic."""
+        return (self.raw, self.aggregate, self.media, self.dead_letter)
+
+    def stream_of(self, topic: str) -> Stream:
+        """Return what the records of a topic are about; OTHER for dead letters, which tell it themselves."""
+        streams = {self.raw: Stream.RAW, self.aggregate: Stream.AGGREGATE, self.media: Stream.MEDIA}
+        return streams.get(topic, Stream.OTHER)
+
+    def chosen(self, choice: StreamChoice) -> tuple[str, ...]:
+        """Return the topics of a sink. Each reads dead letters too: they are few, and must not be forgotten."""
+        if choice is StreamChoice.ALL:
+            return self.all
+        return (getattr(self, choice.value), self.dead_letter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """How a topic is to be set up. A limit of None leaves Kafka's own."""
+
+    name: str
+    partitions: int
+    replication: int
+    in_sync_replicas: int
+    retention_ms: int
+    largest_record_bytes: int | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Return the topic's settings as Kafka names them."""
+        settings = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
+            "min.insync.replicas": str(self.in_sync_replicas),
+            # The moment of arrival: what `hortus sink --from` looks for.
+            "message.timestamp.type": "CreateTime",
+        }
+        if self.largest_record_bytes is not None:
+            settings["max.message.bytes"] = str(self.largest_record_bytes)
+        return settings
+
+
+def plan_topics(
+    names: TopicNames, *, partitions: int, replication: int, retention_days: int
+) -> Iterable[TopicPlan]:
+    """Return how the four topics are to be set up.
+
+    Of three copies two must have a record before it counts as written: then any one broker may be lost, and
+    work goes on. Dead letters are few, so few partitions do; they are kept four times as long, because a
+    person has to look at what they show.
+    """
+    in_sync_replicas = 2 if replication >= 3 else 1
+    for name in names.all:
+        is_dead_letter = name == names.dead_letter
+        yield TopicPlan(
+            name=name,
+            partitions=min(partitions, 3) if is_dead_letter else partitions,
+            replication=replication,
+            in_sync_replicas=in_sync_replicas,
+            retention_ms=retention_days * _DAY_MS * (4 if is_dead_letter else 1),
+            largest_record_bytes=LARGEST_RECORD_BYTES if name in {names.media, names.dead_letter} else None,
+        )

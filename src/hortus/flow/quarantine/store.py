@@ -1,0 +1,120 @@
+"""Looking at messages that were set aside, and throwing them away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.domain.kits.tables import KitRow
+from hortus.flow.quarantine.tables import QuarantineRow
+
+
+class QuarantinedMessageNotFound(UsageError):
+    """No message in quarantine has this number."""
+
+    def __init__(self, identifier: int) -> None:
+        super().__init__(
+            f"There is no message {identifier} in quarantine. `hortus quarantine list` shows what is there."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedMessage:
+    """A message as it arrived, and why it was not stored. `payload` is empty in lists.
+
+    Of one that was too large `payload` is only the beginning; `payload_bytes` is the size of the whole.
+    """
+
+    id: int
+    received_at: datetime
+    serial: str | None
+    stream: str
+    reason: str
+    detail: str
+    topic: str
+    payload_bytes: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineFilter:
+    """Which messages are meant; what is None does not restrict."""
+
+    ids: tuple[int, ...] | None = None
+    before_id: int | None = None
+    kit_id: int | None = None
+    reason: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the filter as conditions on the table."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.ids is not None:
+            conditions.append(QuarantineRow.id.in_(self.ids))
+        if self.before_id is not None:
+            conditions.append(QuarantineRow.id < self.before_id)
+        if self.kit_id is not None:
+            conditions.append(QuarantineRow.kit_id == self.kit_id)
+        if self.reason is not None:
+            conditions.append(QuarantineRow.reason == self.reason)
+        return conditions
+
+
+_COLUMNS = (
+    QuarantineRow.id,
+    QuarantineRow.received_at,
+    KitRow.serial,
+    QuarantineRow.stream,
+    QuarantineRow.reason,
+    QuarantineRow.detail,
+    QuarantineRow.topic,
+    QuarantineRow.payload_bytes,
+)
+
+
+async def list_quarantine(
+    connection: AsyncConnection, wanted: QuarantineFilter, *, limit: int
+) -> list[QuarantinedMessage]:
+    """Return the newest messages in quarantine, without their payloads."""
+    rows = await connection.execute(
+        select(*_COLUMNS)
+        .outerjoin(KitRow, KitRow.id == QuarantineRow.kit_id)
+        .where(*wanted.conditions())
+        .order_by(QuarantineRow.id.desc())
+        .limit(limit)
+    )
+    return [QuarantinedMessage(**row) for row in rows.mappings()]
+
+
+async def quarantine_ids(connection: AsyncConnection, wanted: QuarantineFilter) -> list[int]:
+    """Return the numbers of all messages meant, in their order of arrival."""
+    ids = await connection.scalars(
+        select(QuarantineRow.id).where(*wanted.conditions()).order_by(QuarantineRow.id)
+    )
+    return list(ids)
+
+
+async def show_quarantined(
+    connection: AsyncConnection, identifier: int, kit_id: int | None = None
+) -> QuarantinedMessage:
+    """Return one message with its payload. Raises QuarantinedMessageNotFound, also if another kit sent it."""
+    wanted = QuarantineFilter(ids=(identifier,), kit_id=kit_id)
+    row = (
+        await connection.execute(
+            select(*_COLUMNS, QuarantineRow.payload)
+            .outerjoin(KitRow, KitRow.id == QuarantineRow.kit_id)
+            .where(*wanted.conditions())
+        )
+    ).one_or_none()
+    if row is None:
+        raise QuarantinedMessageNotFound(identifier)
+    return QuarantinedMessage(**row._mapping)  # noqa: SLF001  (SQLAlchemy's public way to name columns)
+
+
+async def purge_quarantine(connection: AsyncConnection, wanted: QuarantineFilter) -> int:
+    """Delete these messages for good and return how many. The ledger goes on counting them as quarantined."""
+    result = await connection.execute(delete(QuarantineRow).where(*wanted.conditions()))
+    return result.rowcount

@@ -1,0 +1,143 @@
+"""What kits ask at boot, read from the database in the form of the kit contract (4.4, 4.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
+from hortus.domain.kits.control_rules import broken_rules
+from hortus.domain.kits.devices import ConfiguredDevice, Definition, faults_of_configuration
+from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
+
+_SOON_CHECKED_CHARACTERS = 16 * 1024
+"""What is longer is checked in a thread, so that no other kit waits for it."""
+
+
+async def quantity_types_json(connection: AsyncConnection) -> str:
+    """Return all quantity types. A kit crashes when a sensor's type is missing, so never only a part."""
+    rows = await connection.execute(select(QuantityTypeRow).order_by(QuantityTypeRow.id))
+    return _json(
+        [
+            {
+                "id": row["id"],
+                "physicalQuantity": row["physical_quantity"],
+                "physicalUnit": row["physical_unit"],
+                "physicalUnitSymbol": row["physical_unit_symbol"],
+            }
+            for row in rows.mappings()
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveConfiguration:
+    """A configuration as kits get it, and why a kit that got it would crash, if it would."""
+
+    id: int
+    json_text: str
+    faults: tuple[str, ...]
+
+
+async def active_configuration(connection: AsyncConnection, serial: str) -> ActiveConfiguration | None:
+    """Return the kit's active configuration with its peripherals and their definitions; None without one."""
+    configuration = (
+        (
+            await connection.execute(
+                select(KitConfigurationRow)
+                .join(KitRow, KitRow.id == KitConfigurationRow.kit_id)
+                .where(KitRow.serial == serial, KitConfigurationRow.active)
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if configuration is None:
+        return None
+    statement = select(PeripheralRow.__table__).where(PeripheralRow.kit_configuration_id == configuration["id"])
+    peripherals = (await connection.execute(statement)).mappings().all()
+    definitions = await connection.execute(
+        select(PeripheralDefinitionRow.__table__)
+        .join(PeripheralRow, PeripheralRow.peripheral_definition_id == PeripheralDefinitionRow.id)
+        .where(PeripheralRow.kit_configuration_id == configuration["id"])
+    )
+    definition_by_id = {row["id"]: _definition(row) for row in definitions.mappings()}
+    devices = [_device(row, definition_by_id[row["peripheral_definition_id"]]) for row in peripherals]
+    json_text = _json(
+        {
+            "id": configuration["id"],
+            "kitId": configuration["kit_id"],
+            "description": configuration["description"],
+            "controllerSymbolLocation": configuration["controller_symbol_location"],
+            "controllerSymbol": configuration["controller_symbol"],
+            "controlRules": configuration["control_rules"],
+            "active": configuration["active"],
+            "neverUsed": configuration["never_used"],
+            "peripherals": [
+                {
+                    "peripheral": _peripheral(row),
+                    "definition": definition_by_id[row["peripheral_definition_id"]],
+                }
+                for row in peripherals
+            ],
+        }
+    )
+    rules = configuration["control_rules"]
+    if len(json_text) < _SOON_CHECKED_CHARACTERS:
+        faults = _faults(devices, rules)
+    else:
+        faults = await asyncio.to_thread(_faults, devices, rules)
+    return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=faults)
+
+
+def _faults(devices: list[ConfiguredDevice], control_rules: object) -> tuple[str, ...]:
+    return (*faults_of_configuration(devices), *map(str, broken_rules(control_rules)))
+
+
+def _device(row: Any, definition: dict[str, Any]) -> ConfiguredDevice:
+    return ConfiguredDevice(
+        name=row["name"],
+        definition=Definition(
+            id=definition["id"],
+            name=definition["name"],
+            symbol_location=definition["symbolLocation"],
+            symbol=definition["symbol"],
+            configuration_schema=definition["configurationSchema"],
+            command_schema=definition["commandSchema"],
+        ),
+        configuration=row["configuration"],
+    )
+
+
+def _peripheral(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "peripheralDefinitionId": row["peripheral_definition_id"],
+        "name": row["name"],
+        "configuration": row["configuration"],
+    }
+
+
+def _definition(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "description": row["description"],
+        "brand": row["brand"],
+        "model": row["model"],
+        "symbolLocation": row["symbol_location"],
+        "symbol": row["symbol"],
+        "configurationSchema": row["configuration_schema"],
+        "commandSchema": row["command_schema"],
+    }
+
+
+def _json(document: object) -> str:
+    return orjson.dumps(document).decode()

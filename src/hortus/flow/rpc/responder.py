@@ -1,0 +1,196 @@
+"""Answering kits: version, quantity types and active configuration (kit contract, 4.2).
+
+A kit must never be answered with `rateLimit`, with bytes that do not decode, or with a configuration that it
+cannot run: all of them crash it (contract, 4.6). Who asks too often is answered later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus import __version__
+from hortus.base.errors import OperationalError
+from hortus.flow.rpc.pacing import Pacing
+from hortus.flow.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
+from hortus.flow.rpc.starts import GivenConfiguration, StartNotes
+from hortus.protocol.mqtt.topics import Channel, KitTopic, parse_kit_topic
+from hortus.protocol.wire.codec import decode_server_rpc_request, encode_server_rpc_response
+from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.limits import SERVER_RPC_REQUEST
+from hortus.protocol.wire.messages import (
+    ActiveConfigurationCall,
+    ActiveConfigurationResult,
+    MethodNotFoundError,
+    OtherError,
+    QuantityTypesCall,
+    QuantityTypesResult,
+    ServerCall,
+    ServerResult,
+    ServerRpcRequest,
+    ServerRpcResponse,
+    VersionCall,
+    VersionResult,
+)
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes], Awaitable[bool]]
+"""Publishes an answer at QoS 1, not retained. False if certainly nobody has got it."""
+
+OnContact = Callable[[str], None]
+
+# After a power cut all kits ask together; a request takes some hundred bytes.
+_MOST_OPEN_REQUESTS = 20_000
+_KITS_TOLD_OF = 1000
+_SAME_FOR_ALL_SECONDS = 1.0
+_DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a kit is told; the configuration in it, if there is one."""
+
+    result: ServerResult
+    configuration_id: int | None = None
+
+
+class ServerRpcResponder:
+    """Takes kits' requests from any transport and publishes the answers.
+
+    Requests beyond a bound are dropped: the kit waits 15 s, then uses what it remembers, and nothing breaks.
+    `on_contact` is told of each kit that asks something.
+    """
+
+    def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact) -> None:
+        # Each statement is whole by itself; transactions around them would cost a round trip more at each end.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._quantity_types: tuple[float, str] = (0.0, "")
+        self._publish = publish
+        self._on_contact = on_contact
+        self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._open_requests = 0
+        self._pacing = Pacing()
+        self._starts = StartNotes(self._engine)
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self.answered = 0
+        self.held_back = 0
+        self.unreadable = 0
+        self.dropped = 0
+
+    def request_arrived(self, topic: str, payload: bytes) -> None:
+        """Note a message on a kit's `server-rpc/request`."""
+        kit_topic = parse_kit_topic(topic)
+        if kit_topic is None or kit_topic.channel is not Channel.SERVER_RPC_REQUEST:
+            return
+        serial, loop = kit_topic.serial, asyncio.get_running_loop()
+        self._on_contact(serial)
+        if len(payload) > SERVER_RPC_REQUEST.maximum_payload_bytes:
+            # Not even held until it is its turn: some kits together could fill the memory with these.
+            self.unreadable += 1
+            return
+        delay_seconds = self._pacing.delay_seconds(serial, loop.time())
+        if delay_seconds is None or self._open_requests >= _MOST_OPEN_REQUESTS:
+            self.dropped += 1
+            return
+        self._open_requests += 1
+        if delay_seconds:
+            self.held_back += 1
+            loop.call_later(delay_seconds, self._requests.put_nowait, (serial, payload))
+        else:
+            self._requests.put_nowait((serial, payload))
+
+    async def run(self) -> None:
+        """Answer until cancelled, a few kits at a time."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._starts.run())
+            for _ in range(_AT_ONCE):
+                group.create_task(self._answer_for_ever())
+
+    async def _answer_for_ever(self) -> None:
+        while True:
+            serial, payload = await self._requests.get()
+            self._open_requests -= 1
+            try:
+                request = decode_server_rpc_request(payload)
+            except WireError as error:
+                self.unreadable += 1
+                log.info("a request of kit %s cannot be read: %s", serial, error)
+                continue
+            try:
+                await self._answer(serial, request)
+            except Exception:  # what is wrong with one kit's data must not end the answers to all others
+                log.exception("the question of kit %s is not answered because of a fault", serial)
+
+    async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
+        topic = str(KitTopic(serial=serial, channel=Channel.SERVER_RPC_RESPONSE))
+        answer = await self._find_answer(serial, request.call)
+        payload = _encoded(serial, request.id, answer.result)
+        try:
+            is_delivered = await self._publish(topic, payload)
+        except OperationalError as error:
+            # The kit goes on with what it remembers, and asks again at its next boot.
+            log.warning("the answer to kit %s was not delivered: %s", serial, error)
+            return
+        if is_delivered:
+            self.answered += 1
+        if isinstance(request.call, ActiveConfigurationCall):
+            was_given = is_delivered and isinstance(answer.result, ActiveConfigurationResult)
+            self._starts.note(serial, GivenConfiguration(answer.configuration_id) if was_given else None)
+
+    async def _find_answer(self, serial: str, call: ServerCall) -> _Answer:
+        try:
+            match call:
+                case VersionCall():
+                    return _Answer(VersionResult(version=__version__))
+                case QuantityTypesCall():
+                    return _Answer(QuantityTypesResult(json_text=await self._all_quantity_types()))
+                case ActiveConfigurationCall():
+                    async with self._engine.connect() as connection:
+                        return self._configuration(serial, await active_configuration(connection, serial))
+                case _:
+                    return _Answer(MethodNotFoundError())
+        except _DATABASE_FAILURES as error:
+            log.warning("cannot answer kit %s now: %s", serial, error)
+            return _Answer(OtherError())
+
+    async def _all_quantity_types(self) -> str:
+        """Return what is the same for all kits: read once a second when all of them boot together."""
+        read_at, json_text = self._quantity_types
+        now = asyncio.get_running_loop().time()
+        if not json_text or now - read_at > _SAME_FOR_ALL_SECONDS:
+            async with self._engine.connect() as connection:
+                json_text = await quantity_types_json(connection)
+            self._quantity_types = (now, json_text)
+        return json_text
+
+    def _configuration(self, serial: str, found: ActiveConfiguration | None) -> _Answer:
+        if found is None:
+            return _Answer(ActiveConfigurationResult(json_text=None))
+        if found.faults:
+            # With "other" a kit goes on with what it remembers; this configuration would end its program.
+            self._tell_once(serial, found.faults[0])
+            return _Answer(OtherError())
+        return _Answer(ActiveConfigurationResult(json_text=found.json_text), found.id)
+
+    def _tell_once(self, serial: str, fault: str) -> None:
+        if serial not in self._told:
+            log.warning("kit %s was not given its active configuration: %s (told once)", serial, fault)
+        self._told[serial] = None
+        if len(self._told) > _KITS_TOLD_OF:
+            self._told.popitem(last=False)
+
+
+def _encoded(serial: str, request_id: int, result: ServerResult) -> bytes:
+    try:
+        return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=result))
+    except WireError as error:
+        log.warning("kit %s cannot be given its answer: %s", serial, error)
+        return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=OtherError()))

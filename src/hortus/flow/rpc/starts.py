@@ -1,0 +1,60 @@
+"""Noting which kits have started, as kits ask for their configuration then and at no other time.
+
+Answers do not wait for it: after a power cut all kits start together, and what is noted of them is written
+together, as fast as the database takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.flow.commands.store import kits_began_anew
+from hortus.flow.rpc.fetched import note_fetched
+
+log = logging.getLogger(__name__)
+
+_DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConfiguration:
+    """What a kit got; `id` is None if there was no configuration to give."""
+
+    id: int | None
+
+
+class StartNotes:
+    """Collects starts, one for each kit at most, and writes them. Call `run` once."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._waiting: dict[str, GivenConfiguration | None] = {}
+        self._something_waits = asyncio.Event()
+
+    def note(self, serial: str, given: GivenConfiguration | None) -> None:
+        """Note that a kit has started, and what it was given; None if it did not get an answer."""
+        self._waiting[serial] = given
+        self._something_waits.set()
+
+    async def run(self) -> None:
+        """Write what was noted, until cancelled."""
+        while True:
+            await self._something_waits.wait()
+            self._something_waits.clear()
+            starts, self._waiting = self._waiting, {}
+            try:
+                await self._write(starts)
+            except _DATABASE_FAILURES as error:
+                log.warning("the starts of %d kits cannot be noted now: %s", len(starts), error)
+
+    async def _write(self, starts: dict[str, GivenConfiguration | None]) -> None:
+        given = {serial: each.id for serial, each in starts.items() if each is not None}
+        async with self._engine.connect() as connection:
+            await kits_began_anew(connection, list(starts))
+            if given:
+                await note_fetched(connection, given)

@@ -1,0 +1,1 @@
+"""Who sends a request, what they may see and do, and how often."""

@@ -1,0 +1,99 @@
+"""A plant, and what the caller may do with it.
+
+A plant is its owner's, and whoever may see or configure a kit that measures it now may see or edit the plant.
+What a kit measured is shown to those who may see that kit only: linking gives nobody access to a kit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.accounts.store import User, find_user
+from hortus.domain.plants.links import Link, links_of_plants
+from hortus.domain.plants.store import Plant, find_plant
+from hortus.http.access.caller import Caller
+from hortus.http.access.kit_access import role_in
+from hortus.http.access.permissions import Permission, Role, permissions_of, within_scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantAccess:
+    """A plant that the caller may know of; `links` are those to kits that they may see, past ones included."""
+
+    plant: Plant
+    caller: Caller
+    permissions: frozenset[Permission]
+    is_owner: bool
+    links: tuple[Link, ...]
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether the caller may change the plant."""
+        return Permission.EDIT_CONFIGURATION in self.permissions
+
+    def require_view(self) -> None:
+        """Raise Problem 401 or 403 unless the caller may see the plant (a key may lack the scope)."""
+        if Permission.VIEW not in self.permissions:
+            raise self.caller.denial("This needs an API key with the scope read.")
+
+    def require_edit(self) -> None:
+        """Raise Problem 401 or 403 unless the caller may change the plant."""
+        if not self.may_edit:
+            raise self.caller.denial("Only the plant's owner, and who may configure its kit, can change it.")
+
+    def require_owner(self) -> None:
+        """Raise Problem 401 or 403 unless the plant is the caller's, or nobody's and they may change it."""
+        self.require_edit()
+        if not self.is_owner and self.plant.owner_id is not None:
+            raise self.caller.denial("Only the plant's owner can do this.")
+
+
+async def access_to_plant(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:
+    """Return the plant with this id. Raises Problem 401 or 404 if there is none that the caller may see."""
+    plant = await find_plant(connection, plant_id)
+    found = await access_to_plants(connection, caller, [plant] if plant else [])
+    if not found:
+        raise caller.refusal()
+    return found[0]
+
+
+async def access_to_plants(
+    connection: AsyncConnection, caller: Caller, plants: Sequence[Plant]
+) -> list[PlantAccess]:
+    """Return those of these plants that the caller may see."""
+    user = None if caller.user_id is None else await find_user(connection, caller.user_id)
+    if caller.user_id is not None and user is None:
+        # The token is valid, but its user is gone: nobody is logged in.
+        caller = Caller(fault="expired")
+    links = await links_of_plants(connection, [plant.id for plant in plants], caller.user_id)
+    accesses = (_access(caller, user, plant, links[plant.id]) for plant in plants)
+    return [access for access in accesses if access is not None]
+
+
+def _access(caller: Caller, user: User | None, plant: Plant, links: Sequence[Link]) -> PlantAccess | None:
+    is_owner = user is not None and (user.is_admin or plant.owner_id == user.id)
+    permissions = permissions_of(Role.CONFIGURER, is_public=False) if is_owner else frozenset()
+    is_public = False
+    for link in links:
+        if link.until is None:
+            public_kit = link.kit["privacy_public_dashboard"]
+            permissions |= permissions_of(role_in(link.kit), is_public=public_kit)
+            is_public |= public_kit
+    if Permission.VIEW not in permissions:
+        return None
+    return PlantAccess(
+        plant=plant,
+        caller=caller,
+        permissions=within_scopes(permissions, caller.scopes, is_public=is_public),
+        is_owner=is_owner,
+        links=tuple(link for link in links if _may_see(caller, link)),
+    )
+
+
+def _may_see(caller: Caller, link: Link) -> bool:
+    is_public = link.kit["privacy_public_dashboard"]
+    permissions = permissions_of(role_in(link.kit), is_public=is_public)
+    return Permission.VIEW in within_scopes(permissions, caller.scopes, is_public=is_public)

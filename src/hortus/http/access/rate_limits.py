@@ -1,0 +1,101 @@
+"""How often somebody may ask without saying who they are: token buckets, in bounded memory.
+
+Each process counts for itself. That is enough against guessing: N processes allow N times a little.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hortus.http.conventions.problems import rate_limited
+
+_REMEMBERED = 10_000
+_LONGEST_KEY = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """So many at once, and then one more each time this many seconds have passed."""
+
+    at_once: int
+    refill_seconds: float
+
+
+class RateLimit:
+    """Counts per key. What was asked longest ago is forgotten first, when there are too many keys."""
+
+    def __init__(self, allowance: Allowance, clock: Callable[[], float] = time.monotonic) -> None:
+        self._allowance = allowance
+        self._clock = clock
+        # When each key will have its whole allowance back, in seconds of the clock.
+        self._full_again_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait_seconds(self, key: str) -> float:
+        """Return for how long nothing may be taken; 0 if something may be taken now."""
+        missing_seconds = self._full_again_at.get(_shortened(key), 0.0) - self._clock()
+        return max(0.0, missing_seconds - (self._allowance.at_once - 1) * self._allowance.refill_seconds)
+
+    def take(self, key: str) -> None:
+        """Take one. Raises Problem 429, and then takes none."""
+        wait_seconds = self.wait_seconds(key)
+        if wait_seconds > 0:
+            raise rate_limited(wait_seconds)
+        key = _shortened(key)
+        full_again_at = max(self._full_again_at.get(key, 0.0), self._clock())
+        self._full_again_at[key] = full_again_at + self._allowance.refill_seconds
+        self._full_again_at.move_to_end(key)
+        if len(self._full_again_at) > _REMEMBERED:
+            self._full_again_at.popitem(last=False)
+
+    def give_back(self, key: str) -> None:
+        """Undo one `take`."""
+        key = _shortened(key)
+        if key in self._full_again_at:
+            self._full_again_at[key] -= self._allowance.refill_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowances:
+    """What the API allows to those who do not say who they are, or are about to say it.
+
+    Per network, and for log-ins per user name too. Log-ins that succeed do not count. Test messages count per
+    person: each makes this server speak to another.
+    """
+
+    anonymous: Allowance = Allowance(at_once=600, refill_seconds=0.05)
+    log_ins: Allowance = Allowance(at_once=30, refill_seconds=10.0)
+    log_ins_per_user: Allowance = Allowance(at_once=10, refill_seconds=30.0)
+    sign_ups: Allowance = Allowance(at_once=60, refill_seconds=60.0)
+    password_resets: Allowance = Allowance(at_once=5, refill_seconds=300.0)
+    test_messages: Allowance = Allowance(at_once=5, refill_seconds=600.0)
+    live_requests: Allowance = Allowance(at_once=200, refill_seconds=0.05)
+
+
+class RateLimits:
+    """The limits of one API."""
+
+    def __init__(self, allowances: Allowances) -> None:
+        self.anonymous = RateLimit(allowances.anonymous)
+        self.sign_ups = RateLimit(allowances.sign_ups)
+        self.password_resets = RateLimit(allowances.password_resets)
+        self.live_requests = RateLimit(allowances.live_requests)
+        self.test_messages = RateLimit(allowances.test_messages)
+        self._log_ins = RateLimit(allowances.log_ins)
+        self._log_ins_per_user = RateLimit(allowances.log_ins_per_user)
+
+    def begin_log_in(self, network: str, username: str) -> None:
+        """Count an attempt to show that one is this user. Raises Problem 429."""
+        self._log_ins.take(network)
+        self._log_ins_per_user.take(username.lower())
+
+    def log_in_succeeded(self, network: str, username: str) -> None:
+        """Do not count this attempt after all."""
+        self._log_ins.give_back(network)
+        self._log_ins_per_user.give_back(username.lower())
+
+
+def _shortened(key: str) -> str:
+    return key[:_LONGEST_KEY]

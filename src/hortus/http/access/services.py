@@ -1,0 +1,156 @@
+"""What the API is made of: everything comes in here, nothing is global."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, cast
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.domain.accounts.password_resets import ResetMailer
+from hortus.domain.accounts.passwords import Passwords
+from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.kits.store import AccountChanges, KitStore, NoExternalBroker
+from hortus.domain.media.objects import MediaObjects
+from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.plants.state import DEFAULT_FRESHNESS
+from hortus.domain.series.catching_up import CatchingUp
+from hortus.flow.commands.watch import CommandWatch
+from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
+from hortus.http.access.rate_limits import Allowances, RateLimits
+from hortus.http.access.sessions import Sessions
+from hortus.http.access.slots import ExportLimits, SlotLimits, Slots
+from hortus.http.server.database_access import ANSWER_SECONDS, database_failures_translated
+
+# Deleting a kit deletes all of its readings, which may be millions.
+_CHANGE_SECONDS = 600.0
+
+# Meanwhile others must not wait for the same kit, each with a connection that log-ins need as well.
+LOCK_SECONDS = 10.0
+
+# Messages in quarantine may be many, and replaying them competes with those that arrive.
+_REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
+
+
+@asynccontextmanager
+async def open_reading_engine(url: DatabaseUrl, connections: int = 8) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine for single statements that change nothing, and close it at the end.
+
+    It spares what an ordinary engine does around each statement: a probe of the connection, the begin of a
+    transaction and its end are a round trip each. After a restart of the database, one request fails with 503.
+    """
+    arguments = url.asyncpg_arguments()
+    arguments.pop("dsn")  # the engine has the URL itself
+    engine = create_async_engine(
+        url.sqlalchemy(),
+        connect_args={"timeout": ANSWER_SECONDS, **arguments},
+        isolation_level="AUTOCOMMIT",
+        pool_size=connections,
+        max_overflow=0,  # what overflows is closed when given back: a connection made for each request
+        pool_reset_on_return=None,
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """What a program that serves the API has to give it.
+
+    `connect` makes a bare connection, for what takes long (see `hortus.base.database.engine.connector`).
+    `reading_engine` (see `open_reading_engine`) makes reading cheaper than `engine`, which is used without it.
+    `token_key` signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open`
+    lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
+    an external broker. Without `reset_mailer`, only an operator can reset a password.
+    `message_access` says how people can be reached; without it, by the usual services and not by mail.
+    `quotas` bound how much one person may have.
+    `clock_tolerance_ms` is how far a kit's clock may be ahead.
+    A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
+    told what the database announces of commands; without, their end is noticed a second later.
+    `media_objects` is where the content of media lies; without it, it cannot be read.
+    `page_sessions` lets people who logged in to our pages hear the live feed.
+    """
+
+    engine: AsyncEngine
+    connect: Callable[[], Awaitable[asyncpg.Connection]]
+    reading_engine: AsyncEngine | None = None
+    token_key: bytes
+    sign_up_open: bool = False
+    account_changes: AccountChanges = field(default_factory=NoExternalBroker)
+    reset_mailer: ResetMailer | None = None
+    message_access: MessageAccess | None = None
+    media_objects: MediaObjects | None = None
+    page_sessions: Sessions | None = None
+    passwords: Passwords = field(default_factory=Passwords)
+    allowances: Allowances = field(default_factory=Allowances)
+    exports: ExportLimits = field(default_factory=ExportLimits)
+    quotas: Quotas = DEFAULT_QUOTAS
+    clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
+    plant_freshness: timedelta = DEFAULT_FRESHNESS
+    command_watch: CommandWatch = field(default_factory=CommandWatch)
+    clock: Callable[[], datetime] = _now
+
+
+class Services:
+    """The parts, and what is made of them once for all requests."""
+
+    def __init__(self, parts: ApiParts) -> None:
+        self.parts = parts
+        self.clock = parts.clock
+        self.passwords = parts.passwords
+        self.tokens = Tokens(parts.token_key, parts.clock)
+        self.kits = KitStore(parts.account_changes)
+        self.limits = RateLimits(parts.allowances)
+        self.exports = Slots(parts.exports)
+        self.replays = Slots(_REPLAYS)
+        self.rollups = CatchingUp(parts.connect)
+        self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
+        self._reading_engine = parts.reading_engine or parts.engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection; each statement sees what is committed by then. Raises DatabaseNotAnswering."""
+        with database_failures_translated():
+            async with asyncio.timeout(ANSWER_SECONDS), self._reading_engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection in a transaction that is committed at the end. Raises DatabaseNotAnswering.
+
+        Whoever else changes the same is waited for, but not for long; then PostgreSQL ends the statement
+        (SQLSTATE 55P03).
+        """
+        with database_failures_translated():
+            async with asyncio.timeout(_CHANGE_SECONDS), self.parts.engine.begin() as connection:
+                await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'"))
+                yield connection
+
+
+async def services_of(request: Request) -> Services:
+    """Return the services of the API that got this request.
+
+    A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+    """
+    return cast("Services", request.app.state.services)
+
+
+UsedServices = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,69 @@
+"""How much of what takes long is done at once, so that it leaves room for everything else.
+
+Each process counts for itself. What takes long costs it a connection to the database of its own, a few
+megabytes and a share of a processor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hortus.http.conventions.problems import rate_limited, unavailable
+
+_RETRY_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotLimits:
+    """How many at once in a process: in all, of people who are not logged in, of one person."""
+
+    at_once: int
+    anonymous_at_once: int
+    per_person: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportLimits(SlotLimits):
+    """Limits of one process. `idle_seconds`: who takes nothing for so long is dropped."""
+
+    at_once: int = 8
+    anonymous_at_once: int = 4
+    per_person: int = 2
+    idle_seconds: float = 60.0
+
+
+class Slots:
+    """Counts what is under way."""
+
+    def __init__(self, limits: SlotLimits) -> None:
+        self._limits = limits
+        self._by_person: Counter[str] = Counter()
+        self._anonymous = 0
+
+    @contextmanager
+    def taken(self, user_id: int | None, network: str) -> Iterator[None]:
+        """Count one more of this user, or of this network for somebody who is not logged in.
+
+        Raises Problem 429 if they have as many under way as one may have, 503 if all together have.
+        """
+        person = f"network {network}" if user_id is None else f"user {user_id}"
+        if self._by_person[person] >= self._limits.per_person:
+            raise rate_limited(_RETRY_SECONDS)
+        anonymous = int(user_id is None)
+        if (
+            self._by_person.total() >= self._limits.at_once
+            or self._anonymous + anonymous > self._limits.anonymous_at_once
+        ):
+            raise unavailable("Much is under way at the moment. Try again a little later.", _RETRY_SECONDS)
+        self._by_person[person] += 1
+        self._anonymous += anonymous
+        try:
+            yield
+        finally:
+            self._anonymous -= anonymous
+            self._by_person[person] -= 1
+            if not self._by_person[person]:
+                del self._by_person[person]

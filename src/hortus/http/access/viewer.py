@@ -1,0 +1,40 @@
+"""Who looks at a page, and which kits that person may see (contract, 3.1 and 3.3; P5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hortus.domain.accounts.store import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """An anonymous visitor (`user` is None), a person with memberships, or an administrator."""
+
+    user: User | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this person may see every kit."""
+        return self.user is not None and self.user.is_admin
+
+    @property
+    def name(self) -> str:
+        """The user name, or an empty text."""
+        return self.user.username if self.user else ""
+
+
+ANONYMOUS = Viewer()
+
+VISIBLE_KITS = """
+SELECT k.id FROM kits k
+WHERE CAST(:is_admin AS boolean)
+   OR k.privacy_public_dashboard
+   OR k.id IN (SELECT m.kit_id FROM kit_memberships m WHERE m.user_id = CAST(:user_id AS integer))
+"""
+"""The ids of the kits that the viewer may see, for use in a statement with `visibility_parameters`."""
+
+
+def visibility_parameters(viewer: Viewer) -> dict[str, object]:
+    """Return the parameters of VISIBLE_KITS for this viewer."""
+    return {"is_admin": viewer.is_admin, "user_id": viewer.user.id if viewer.user else None}

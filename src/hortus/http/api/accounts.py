@@ -1,0 +1,181 @@
+"""Endpoints about people: signing up, profiles, whose kits they share (contract, 4.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from hortus.domain.accounts.api_keys import Scope
+from hortus.domain.accounts.profiles import (
+    Profile,
+    ProfileChange,
+    change_profile,
+    find_profile,
+    find_profile_by_name,
+)
+from hortus.domain.accounts.rules import InvalidAccount
+from hortus.domain.accounts.store import create_user
+from hortus.domain.kits.members import memberships_of_user
+from hortus.http.access.addresses import network_of
+from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.kit_access import role_in
+from hortus.http.access.permissions import Permission, permissions_of, within_scopes
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, request_body
+from hortus.http.conventions.json_body import JsonBody, json_body
+from hortus.http.conventions.problems import forbidden, not_found, unauthorized
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import ANY_TEXT, NAME
+from hortus.http.documents.accounts import (
+    FullUser,
+    User,
+    full_user_object,
+    invalid_account,
+    user_object,
+)
+from hortus.http.documents.kits import KitMembership, membership_object
+
+router = APIRouter(tags=["People"])
+
+Username = Annotated[str, Path(description="In whatever case.")]
+
+
+class NewUserBody(JsonBody):
+    """A person who signs up."""
+
+    username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
+    password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT]
+
+
+class ProfileBody(JsonBody):
+    """What is to be different; absent and null leave a value as it is."""
+
+    display_name: Annotated[str | None, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), NAME] = None
+    email_address: Annotated[
+        str | None, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT
+    ] = None
+    use_email_address_for_gravatar: bool | None = None
+
+
+@router.post(
+    "/users",
+    status_code=201,
+    response_class=Response,
+    responses=WITH_BODY | problems(403),
+    openapi_extra=request_body(
+        NewUserBody, {"username": "Flora", "password": "It all adds up.", "emailAddress": "flora@example.org"}
+    ),
+    summary="Sign up",
+)
+async def sign_up(
+    request: Request, services: UsedServices, body: Annotated[NewUserBody, Depends(json_body(NewUserBody))]
+) -> Response:
+    """Make an account, where the installation allows everybody to do so."""
+    if not services.parts.sign_up_open:
+        raise forbidden(
+            "Nobody can sign up here themselves. Ask the operator, who can run `hortus user create`."
+        )
+    services.limits.sign_ups.take(network_of(request))
+    try:
+        async with services.writing() as connection:
+            await create_user(
+                connection,
+                services.passwords,
+                username=body.username,
+                email_address=body.email_address,
+                password=body.password,
+            )
+    except InvalidAccount as error:
+        raise invalid_account(error) from error
+    return empty_reply(201)
+
+
+@router.get(
+    "/users/{username}", response_model=User, responses=problems(404), summary="A person as others see them"
+)
+async def show_user(services: UsedServices, caller: CurrentCaller, username: Username) -> Response:
+    """Everybody may see everybody; nobody sees the e-mail address of others."""
+    async with services.reading() as connection:
+        profile = await find_profile_by_name(connection, username)
+    if profile is None:
+        raise not_found()
+    return JsonReply(user_object(profile, _viewer_of_address(caller)))
+
+
+@router.patch(
+    "/users/{username}",
+    response_model=User,
+    responses=HIDDEN | problems(403) | WITH_BODY,
+    openapi_extra=request_body(ProfileBody, {"displayName": "Flora Green"}),
+    summary="Change one's profile",
+)
+async def change_user(
+    services: UsedServices,
+    body: Annotated[ProfileBody, Depends(json_body(ProfileBody))],
+    caller: CurrentCaller,
+    username: Username,
+) -> Response:
+    """Only the person themself may do so, logged in."""
+    user_id = caller.require_person()
+    change = ProfileChange(**body.model_dump())
+    try:
+        async with services.writing() as connection:
+            profile = await find_profile_by_name(connection, username)
+            if profile is None:
+                raise not_found()
+            if profile.id != user_id:
+                raise forbidden("You can change your own profile only.")
+            await change_profile(connection, user_id, change)
+            changed = await find_profile(connection, user_id)
+    except InvalidAccount as error:
+        raise invalid_account(error) from error
+    assert changed is not None
+    return JsonReply(user_object(changed, user_id))
+
+
+@router.get(
+    "/users/{username}/kit-memberships",
+    response_model=list[KitMembership],
+    responses=problems(404),
+    summary="The kits that a person shares",
+)
+async def list_memberships(services: UsedServices, caller: CurrentCaller, username: Username) -> Response:
+    """Only those kits that the caller may see."""
+    async with services.reading() as connection:
+        profile = await find_profile_by_name(connection, username)
+        if profile is None:
+            raise not_found()
+        rows = await memberships_of_user(connection, profile.id, caller.user_id)
+    user = user_object(profile, _viewer_of_address(caller))
+    visible = [row for row in rows if _may_see(caller, row)]
+    return JsonReply([membership_object(row, user) for row in visible])
+
+
+@router.get("/me", response_model=FullUser, responses=problems(401, 403), summary="Who is logged in")
+async def show_me(services: UsedServices, caller: CurrentCaller) -> Response:
+    """The person whose token or API key it is."""
+    return JsonReply(full_user_object(await current_profile(services, caller.require_scope(Scope.READ))))
+
+
+async def current_profile(services: Services, user_id: int) -> Profile:
+    """Return the person who is logged in. Raises Problem 401 if the account is gone."""
+    async with services.reading() as connection:
+        profile = await find_profile(connection, user_id)
+    if profile is None:
+        raise unauthorized("expired")
+    return profile
+
+
+def _viewer_of_address(caller: Caller) -> int | None:
+    """Return who may see the caller's own e-mail address: nobody through a key that may not read."""
+    return caller.user_id if Scope.READ in caller.scopes else None
+
+
+def _may_see(caller: Caller, row: Any) -> bool:
+    is_public = row["privacy_public_dashboard"]
+    permissions = permissions_of(role_in(row), is_public=is_public)
+    return Permission.VIEW in within_scopes(permissions, caller.scopes, is_public=is_public)

@@ -1,0 +1,195 @@
+"""Endpoints about alerts: lists, having seen one, and how those of a plant work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field
+from sqlalchemy.engine import RowMapping
+from starlette.responses import Response
+
+from hortus.domain.accounts.api_keys import Scope
+from hortus.domain.alerts.plant_settings import (
+    MOST_HOLD_SECONDS,
+    MOST_HYSTERESIS_PERCENT,
+    MOST_PAUSE_SECONDS,
+    PlantAlertSettings,
+    read_plant_settings,
+    set_plant_settings,
+)
+from hortus.domain.alerts.store import alerts_of_person, alerts_of_plant, mark_seen
+from hortus.domain.alerts.withdrawal import withdraw_alerts
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.plant_access import access_to_plant
+from hortus.http.access.services import UsedServices
+from hortus.http.api.plants import PlantId
+from hortus.http.conventions.documentation import (
+    GUARDED,
+    HIDDEN,
+    WITH_BODY,
+    next_page,
+    problems,
+    request_body,
+)
+from hortus.http.conventions.json_body import JsonBody, json_body
+from hortus.http.conventions.paging import x_next
+from hortus.http.conventions.parameters import Identifier, IdInQuery
+from hortus.http.conventions.problems import Reason, in_range, invalid_parameters, not_found
+from hortus.http.conventions.replies import JsonReply
+from hortus.http.documents.alerts import Alert, AlertSettings, alert_object, settings_object
+
+router = APIRouter(tags=["Alerts"])
+
+Number = TypeVar("Number", int, float)
+
+PAGE_SIZE = 100
+
+_State = Annotated[Literal["open", "all"], Query(description="`open`: only alerts that are not over.")]
+_Percent = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HYSTERESIS_PERCENT})]
+_Hold = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HOLD_SECONDS})]
+_Pause = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_PAUSE_SECONDS})]
+
+
+class AlertSettingsBody(JsonBody):
+    """What is to be different; absent and null leave a value as it is."""
+
+    enabled: bool | None = None
+    hysteresis_percent: _Percent | None = None
+    hold_seconds: _Hold | None = None
+    pause_seconds: _Pause | None = None
+
+
+@router.get(
+    "/alerts",
+    response_model=list[Alert],
+    responses=problems(401, 403) | next_page("X-Next", "/alerts?state=all&before=100"),
+    summary="Alerts of one's plants and kits",
+)
+async def show_alerts(
+    services: UsedServices, caller: CurrentCaller, state: _State = "open", before: IdInQuery = None
+) -> Response:
+    """The newest first: of kits that the caller is a member of, and of their plants in public ones."""
+    user_id = caller.require_scope(Scope.READ)
+    async with services.reading() as connection:
+        rows = await alerts_of_person(
+            connection, user_id, open_only=state == "open", before=before, most=PAGE_SIZE + 1
+        )
+    return _page(rows, "/alerts", state)
+
+
+@router.get(
+    "/plants/{plantId}/alerts",
+    response_model=list[Alert],
+    responses=HIDDEN | problems(403) | next_page("X-Next", "/plants/1/alerts?state=all&before=100"),
+    summary="Alerts of a plant",
+)
+async def show_alerts_of_plant(
+    services: UsedServices,
+    caller: CurrentCaller,
+    plant_id: PlantId,
+    state: _State = "open",
+    before: IdInQuery = None,
+) -> Response:
+    """The newest first, by what kits measured that the caller may see."""
+    async with services.reading() as connection:
+        access = await access_to_plant(connection, caller, plant_id)
+        access.require_view()
+        rows = await alerts_of_plant(
+            connection,
+            plant_id,
+            {link.source.kit_id for link in access.links},
+            open_only=state == "open",
+            before=before,
+            most=PAGE_SIZE + 1,
+        )
+    return _page(rows, f"/plants/{plant_id}/alerts", state)
+
+
+@router.post(
+    "/alerts/{alertId}/seen",
+    response_model=Alert,
+    responses=GUARDED,
+    summary="Note that an alert was seen",
+)
+async def see_alert(
+    services: UsedServices,
+    caller: CurrentCaller,
+    alert_id: Annotated[Identifier, Path(alias="alertId")],
+) -> Response:
+    """Nobody is reminded of it any more. It stays open until it is over; seeing it twice changes nothing."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    async with services.writing() as connection:
+        row = await mark_seen(connection, user_id, alert_id)
+    if row is None:
+        raise not_found()
+    return JsonReply(alert_object(row))
+
+
+@router.get(
+    "/plants/{plantId}/alert-settings",
+    response_model=AlertSettings,
+    responses=HIDDEN | problems(403),
+    summary="How a plant's alerts work",
+)
+async def show_settings(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
+    """The defaults, where nothing was set."""
+    async with services.reading() as connection:
+        access = await access_to_plant(connection, caller, plant_id)
+        access.require_view()
+        return JsonReply(settings_object(await read_plant_settings(connection, plant_id)))
+
+
+@router.patch(
+    "/plants/{plantId}/alert-settings",
+    response_model=AlertSettings,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=request_body(AlertSettingsBody, {"holdSeconds": 600, "pauseSeconds": 86400}),
+    summary="Change how a plant's alerts work",
+)
+async def change_settings(
+    services: UsedServices,
+    body: Annotated[AlertSettingsBody, Depends(json_body(AlertSettingsBody))],
+    caller: CurrentCaller,
+    plant_id: PlantId,
+) -> Response:
+    """Holds from the next reading on. Switching alerts off ends those that are open."""
+    async with services.writing() as connection:
+        access = await access_to_plant(connection, caller, plant_id)
+        access.require_edit()
+        _require_valid(body)
+        old = await read_plant_settings(connection, plant_id)
+        settings = PlantAlertSettings(
+            enabled=old.enabled if body.enabled is None else body.enabled,
+            hysteresis_percent=_changed(body.hysteresis_percent, old.hysteresis_percent),
+            hold_seconds=_changed(body.hold_seconds, old.hold_seconds),
+            pause_seconds=_changed(body.pause_seconds, old.pause_seconds),
+        )
+        await set_plant_settings(connection, plant_id, settings)
+        await withdraw_alerts(connection, plant_id)
+    return JsonReply(settings_object(settings))
+
+
+def _page(rows: Sequence[RowMapping], path: str, state: str) -> Response:
+    page = rows[:PAGE_SIZE]
+    more = {"state": state, "before": page[-1]["id"]} if len(rows) > PAGE_SIZE else None
+    return JsonReply([alert_object(row) for row in page], headers=x_next(path, more) if more else None)
+
+
+def _changed(new: Number | None, old: Number) -> Number:
+    return old if new is None else new
+
+
+def _require_valid(body: AlertSettingsBody) -> None:
+    reasons: dict[str, list[Reason]] = {}
+    for name, value, most in (
+        ("hysteresisPercent", body.hysteresis_percent, MOST_HYSTERESIS_PERCENT),
+        ("holdSeconds", body.hold_seconds, MOST_HOLD_SECONDS),
+        ("pauseSeconds", body.pause_seconds, MOST_PAUSE_SECONDS),
+    ):
+        if value is not None and not (math.isfinite(value) and 0 <= value <= most):
+            reasons[name] = [in_range(0, most)]
+    if reasons:
+        raise invalid_parameters(reasons)

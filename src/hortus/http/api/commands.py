@@ -1,0 +1,217 @@
+"""Endpoints about commands that nobody waits for, and the ledger of all commands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BeforeValidator, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from hortus.flow.commands.command import Method, Question
+from hortus.flow.commands.store import Command, cancel, enqueue, find_command, list_commands
+from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.kit_access import KitAccess, access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.asking import (
+    PERMISSION_FOR,
+    refusals_as_problems,
+    require_success,
+    result_reply,
+)
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import (
+    GUARDED,
+    WITH_BODY,
+    Responses,
+    next_page,
+    problems,
+    request_body,
+)
+from hortus.http.conventions.json_body import JsonBody, json_body
+from hortus.http.conventions.paging import next_link
+from hortus.http.conventions.parameters import integer_text
+from hortus.http.conventions.problems import OTHER, conflict, invalid_parameters, not_found
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import ANY_TEXT
+from hortus.http.documents.commands import KitCommand, command_object
+
+router = APIRouter(tags=["Commands"])
+
+PAGE_SIZE = 50
+
+_LARGEST_ID = 2**63 - 1
+_DEFAULT_PATIENCE_SECONDS = 60
+_MOST_PATIENCE_SECONDS = 600
+
+_Id = Annotated[int, BeforeValidator(integer_text), Field(ge=0, le=_LARGEST_ID)]
+CommandId = Annotated[_Id, Path(alias="commandId")]
+
+
+class NewCommandBody(JsonBody):
+    """A command. `peripheral` and `command` belong to `peripheralCommand` and to nothing else."""
+
+    method: Literal["version", "uptime", "peripheralCommand"]
+    peripheral: Annotated[str | None, ANY_TEXT] = None
+    command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")] = None
+    wait_seconds: Annotated[
+        int, Field(ge=1, le=_MOST_PATIENCE_SECONDS, description="How long it may wait for its turn.")
+    ] = _DEFAULT_PATIENCE_SECONDS
+
+
+_ACCEPTED: Responses = {
+    202: {
+        "description": "It waits for its turn.",
+        "model": KitCommand,
+        "headers": {
+            "Location": {
+                "description": "Where the command can be looked up, relative to the base of the API.",
+                "schema": {"type": "string"},
+                "example": "/kits/k-3467-bcdf-ghjk/commands/1234",
+            }
+        },
+    }
+}
+_WHATEVER: Responses = {
+    200: {
+        "description": "What the kit returned, as the type that it declares.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post(
+    "/kits/{kitSerial}/commands",
+    status_code=202,
+    response_model=KitCommand,
+    responses=GUARDED | WITH_BODY | problems(409) | _ACCEPTED,
+    openapi_extra=request_body(
+        NewCommandBody, {"method": "peripheralCommand", "peripheral": "Heater", "command": {"heat": 5}}
+    ),
+    summary="Send a command to a kit without waiting for it",
+)
+async def make_command(
+    services: UsedServices,
+    body: Annotated[NewCommandBody, Depends(json_body(NewCommandBody))],
+    caller: CurrentCaller,
+    serial: KitSerial,
+) -> Response:
+    """A kit does one thing at a time; at most ten commands wait for it."""
+    with refusals_as_problems():
+        question = _question(body)
+        async with services.writing() as connection:
+            access = await access_to_kit(connection, caller, serial)
+            access.require(PERMISSION_FOR[question.method])
+            command_id = await enqueue(
+                connection,
+                kit_id=access.kit_id,
+                user_id=caller.require_user(),
+                question=question,
+                patience_seconds=body.wait_seconds,
+            )
+            command = await find_command(connection, access.kit_id, command_id)
+    assert command is not None
+    location = f"/kits/{access.kit['serial']}/commands/{command_id}"
+    return JsonReply(command_object(command), status_code=202, headers={"Location": location})
+
+
+@router.get(
+    "/kits/{kitSerial}/commands",
+    response_model=list[KitCommand],
+    responses=GUARDED | next_page("Link", '</kits/k-3467-bcdf-ghjk/commands?before=1184>; rel="next"'),
+    summary="What a kit was told, by whom, and what came of it",
+)
+async def list_commands_of_kit(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    before: Annotated[_Id | None, Query()] = None,
+) -> Response:
+    """Newest first, 50 at a time. For those who may configure the kit. Lines are kept for a year."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.EDIT_CONFIGURATION)
+        found = await list_commands(connection, access.kit_id, before=before, most=PAGE_SIZE + 1)
+    page = found[:PAGE_SIZE]
+    headers = {}
+    if len(found) > PAGE_SIZE:
+        headers = next_link(f"/kits/{access.kit['serial']}/commands", {"before": page[-1].id})
+    return JsonReply([command_object(command) for command in page], headers=headers)
+
+
+@router.get(
+    "/kits/{kitSerial}/commands/{commandId}",
+    response_model=KitCommand,
+    responses=GUARDED,
+    summary="A command and what came of it",
+)
+async def show_command(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
+) -> Response:
+    """For those who may send such a command, and those who may configure the kit."""
+    async with services.reading() as connection:
+        access, command = await _command_of_kit(connection, caller, serial, command_id)
+        if Permission.EDIT_CONFIGURATION not in access.permissions:
+            access.require(PERMISSION_FOR[command.question.method])
+    return JsonReply(command_object(command))
+
+
+@router.get(
+    "/kits/{kitSerial}/commands/{commandId}/result",
+    response_class=Response,
+    responses=GUARDED | problems(409, 410, 502, 504) | _WHATEVER,
+    summary="What a command returned",
+)
+async def show_result(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
+) -> Response:
+    """Kept for ten minutes, and of the newest five commands of a kit only."""
+    async with services.reading() as connection:
+        access, command = await _command_of_kit(connection, caller, serial, command_id)
+        access.require(PERMISSION_FOR[command.question.method])
+    await require_success(services, command, timeout_status=504)
+    return await result_reply(services, command)
+
+
+@router.delete(
+    "/kits/{kitSerial}/commands/{commandId}",
+    response_class=Response,
+    responses=GUARDED | problems(409),
+    summary="Take a command back that waits for its turn",
+)
+async def cancel_command(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
+) -> Response:
+    """What was sent cannot be taken back any more."""
+    async with services.writing() as connection:
+        access, command = await _command_of_kit(connection, caller, serial, command_id)
+        access.require(PERMISSION_FOR[command.question.method])
+        if not await cancel(connection, command_id):
+            raise conflict("The command was sent already, or has ended; it cannot be taken back.")
+    return empty_reply()
+
+
+def _question(body: NewCommandBody) -> Question:
+    method = Method(body.method)
+    if method is Method.PERIPHERAL_COMMAND:
+        if body.peripheral is None or "command" not in body.model_fields_set:
+            raise invalid_parameters(
+                {"peripheral": [OTHER]}, "A peripheralCommand needs a peripheral and a command."
+            )
+        return Question.to_peripheral(body.peripheral, body.command)
+    return Question(method=method)
+
+
+async def _command_of_kit(
+    connection: AsyncConnection, caller: Caller, serial: str, command_id: int
+) -> tuple[KitAccess, Command]:
+    """Return a command of a kit. Nobody without a right to commands learns whether it exists."""
+    access = await access_to_kit(connection, caller, serial)
+    if not access.permissions & {Permission.EDIT_CONFIGURATION, *PERMISSION_FOR.values()}:
+        access.require(Permission.EDIT_CONFIGURATION)
+    command = await find_command(connection, access.kit_id, command_id)
+    if command is None:
+        raise not_found()
+    return access, command

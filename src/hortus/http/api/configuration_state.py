@@ -1,0 +1,61 @@
+"""Endpoints about which configuration a kit runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from hortus.base.times import format_optional_time
+from hortus.flow.rpc.fetched import configuration_state
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.kit_access import access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import HIDDEN, problems
+from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import JsonReply
+
+router = APIRouter(tags=["Configurations"])
+
+
+class ConfigurationState(ApiObject):
+    """Whether a kit runs what it should, by what it was given last and by what its readings are of.
+
+    `advice` tells a person what to do, if there is anything to do.
+    """
+
+    active_configuration_id: int | None
+    running_configuration_id: int | None
+    fetched_configuration_id: int | None
+    fetched_at: datetime | None
+    is_current: bool
+    advice: str | None
+
+
+@router.get(
+    "/kits/{kitSerial}/configuration-state",
+    response_model=ConfigurationState,
+    responses=HIDDEN | problems(403),
+    summary="Whether a kit runs its active configuration",
+)
+async def show_configuration_state(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> Response:
+    """Kits ask for their configuration when they start, and at no other time; nothing can be sent to them."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        state = await configuration_state(connection, access.kit_id, access.kit["serial"])
+    return JsonReply(
+        {
+            "activeConfigurationId": state.active_id,
+            "runningConfigurationId": state.running_id,
+            "fetchedConfigurationId": state.fetched_id,
+            "fetchedAt": format_optional_time(state.fetched_at),
+            "isCurrent": state.is_current,
+            "advice": state.advice,
+        }
+    )

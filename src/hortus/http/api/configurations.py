@@ -1,0 +1,281 @@
+"""Endpoints about configurations of kits (contract, 4.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from hortus.domain.kits.configurations import (
+    NoRoom,
+    change_configuration,
+    clone_configuration,
+    configurations_of_kit,
+    create_configuration,
+    delete_configuration,
+    devices_of_configuration,
+    find_configuration,
+    quantity_type_ids,
+)
+from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
+from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
+from hortus.domain.kits.documents import configuration_object, configuration_with_peripherals
+from hortus.domain.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
+from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import GUARDED, HIDDEN, WITH_BODY, problems, request_body
+from hortus.http.conventions.json_body import JsonBody, json_body, parse_body, read_optional_json
+from hortus.http.conventions.parameters import Identifier, IdInQuery
+from hortus.http.conventions.problems import (
+    ALREADY_ACTIVATED,
+    OTHER,
+    Problem,
+    Reason,
+    bad_request,
+    forbidden,
+    invalid_parameters,
+)
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import LINES
+from hortus.http.documents.kits import KitConfiguration, KitConfigurationWithPeripherals
+
+router = APIRouter(tags=["Configurations"])
+
+ConfigurationId = Annotated[Identifier, Path(alias="kitConfigurationId")]
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MOST_SYMBOL_CHARACTERS = 255
+_MOST_EXPLANATION_CHARACTERS = 2000
+
+
+class NewConfigurationBody(JsonBody):
+    """A configuration to be made."""
+
+    description: Annotated[str | None, LINES] = None
+
+
+class ConfigurationChangeBody(JsonBody):
+    """What is to be different. Null empties the description, and leaves anything else as it is."""
+
+    description: Annotated[str | None, LINES] = None
+    controller_symbol_location: str | None = None
+    controller_symbol: str | None = None
+    control_rules: Annotated[Any, Field(description="See the page on control rules.")] = None
+    active: bool | None = None
+
+
+@router.get(
+    "/kits/{kitSerial}/configurations",
+    response_model=list[KitConfigurationWithPeripherals],
+    responses=HIDDEN | problems(403),
+    summary="A kit's configurations",
+)
+async def list_configurations(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """All of them, with their peripherals; at most one is active."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        configurations, peripherals = await configurations_of_kit(connection, access.kit_id)
+    return JsonReply(
+        [configuration_with_peripherals(row, peripherals.get(row["id"], [])) for row in configurations]
+    )
+
+
+@router.post(
+    "/kits/{kitSerial}/configurations",
+    response_model=KitConfiguration,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=request_body(NewConfigurationBody, {"description": "Basil, week 1"}, required=False),
+    summary="Make or copy a configuration",
+)
+async def make_configuration(
+    request: Request,
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    source: IdInQuery = None,
+) -> Response:
+    """Send either a body, or `source`: the id of a configuration of a kit that the caller may see."""
+    async with services.reading() as connection:
+        # First of all: whoever may not make one is told so, whatever they send (contract, 2.3).
+        await _editable_kit(connection, caller, serial)
+    body = await read_optional_json(request)
+    if (body is None) == (source is None):
+        raise bad_request("Send either a JSON body, or the query parameter source without a body.")
+    wanted = parse_body(NewConfigurationBody, body) if body is not None else None
+    try:
+        async with services.writing() as connection:
+            access = await _editable_kit(connection, caller, serial)
+            await lock_kit(connection, access.kit_id)
+            if wanted is not None:
+                row = await create_configuration(connection, access.kit_id, wanted.description)
+            else:
+                original = await _visible_configuration(connection, caller, source)
+                row = await clone_configuration(connection, access.kit_id, original)
+    except NoRoom as error:
+        raise forbidden(str(error)) from error
+    return JsonReply(configuration_object(row))
+
+
+@router.patch(
+    "/kit-configurations/{kitConfigurationId}",
+    response_model=KitConfiguration,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=request_body(ConfigurationChangeBody, {"description": "Basil, week 2", "active": True}),
+    summary="Change or activate a configuration",
+)
+async def patch_configuration(
+    services: UsedServices,
+    body: Annotated[ConfigurationChangeBody, Depends(json_body(ConfigurationChangeBody))],
+    caller: CurrentCaller,
+    configuration_id: ConfigurationId,
+) -> Response:
+    """Control rules that a kit could not run are refused with an explanation.
+
+    What rules refer to, inputs, outputs and peripherals, must be there when the configuration becomes active.
+    Once it was active, rules and controller stay as they are. The kit takes its active configuration over when
+    it starts.
+    """
+    try:
+        async with services.writing() as connection:
+            configuration = await editable_configuration(connection, caller, configuration_id)
+            values = _changed_columns(body)
+            if not configuration["never_used"] and values.keys() - {"description", "active"}:
+                raise already_activated()
+            _require_valid(values)
+            if values.get("active") and not configuration["active"]:
+                await _require_runnable(connection, configuration, values)
+            configuration = await change_configuration(connection, configuration, values)
+    except NoRoom as error:
+        raise forbidden(str(error)) from error
+    return JsonReply(configuration_object(configuration))
+
+
+@router.delete(
+    "/kit-configurations/{kitConfigurationId}",
+    response_class=Response,
+    responses=GUARDED,
+    summary="Delete a configuration",
+)
+async def remove_configuration(
+    services: UsedServices, caller: CurrentCaller, configuration_id: ConfigurationId
+) -> Response:
+    """Delete it with its peripherals, and all readings and media that they sent."""
+    async with services.writing() as connection:
+        configuration = await editable_configuration(connection, caller, configuration_id)
+        await delete_configuration(connection, configuration)
+    return empty_reply()
+
+
+async def editable_configuration(
+    connection: AsyncConnection, caller: Caller, configuration_id: int
+) -> RowMapping:
+    """Return a configuration that the caller may edit, its kit locked. Raises Problem 401, 403 or 404."""
+    configuration = await find_configuration(connection, configuration_id)
+    access = await access_to_kit_of_id(connection, caller, configuration["kit_id"] if configuration else None)
+    access.require(Permission.EDIT_CONFIGURATION)
+    await lock_kit(connection, access.kit_id)
+    # Once more: it may have been changed until the lock was ours.
+    configuration = await find_configuration(connection, configuration_id)
+    if configuration is None:
+        raise caller.refusal()
+    return configuration
+
+
+def already_activated() -> Problem:
+    """Return the problem for editing what kits have run: readings refer to it."""
+    return invalid_parameters(
+        {"configurationId": [ALREADY_ACTIVATED]},
+        "The configuration was active once, so it cannot be edited any more. Copy it and edit the copy.",
+    )
+
+
+def explained(parameter: str, explanations: list[str]) -> Problem:
+    """Return the problem for a value that a kit could not work with."""
+    text = " ".join(explanations)
+    if len(text) > _MOST_EXPLANATION_CHARACTERS:
+        text = text[:_MOST_EXPLANATION_CHARACTERS] + "…"
+    return invalid_parameters({parameter: [OTHER]}, text)
+
+
+async def _editable_kit(connection: AsyncConnection, caller: Caller, serial: str) -> KitAccess:
+    access = await access_to_kit(connection, caller, serial)
+    access.require(Permission.EDIT_CONFIGURATION)
+    return access
+
+
+async def _visible_configuration(
+    connection: AsyncConnection, caller: Caller, configuration_id: int | None
+) -> RowMapping:
+    configuration = (
+        await find_configuration(connection, configuration_id) if configuration_id is not None else None
+    )
+    access = await access_to_kit_of_id(connection, caller, configuration["kit_id"] if configuration else None)
+    access.require(Permission.VIEW)
+    assert configuration is not None
+    return configuration
+
+
+def _changed_columns(body: ConfigurationChangeBody) -> dict[str, Any]:
+    return {
+        name: getattr(body, name)
+        for name in body.model_fields_set
+        if name == "description" or getattr(body, name) is not None
+    }
+
+
+def _require_valid(values: dict[str, Any]) -> None:
+    reasons: dict[str, list[Reason]] = {}
+    for column, parameter in (
+        ("controller_symbol_location", "controllerSymbolLocation"),
+        ("controller_symbol", "controllerSymbol"),
+    ):
+        symbol = values.get(column)
+        if symbol is not None and (len(symbol) > _MOST_SYMBOL_CHARACTERS or not _MODULE.fullmatch(symbol)):
+            reasons[parameter] = [OTHER]
+    if reasons:
+        raise invalid_parameters(
+            reasons, "The controller is the name of a Python module, and of a class in it."
+        )
+    if "control_rules" in values:
+        faults = oversized_rules(values["control_rules"]) or misshapen_rules(values["control_rules"])
+        if faults:
+            raise explained("controlRules", [str(fault) for fault in faults])
+
+
+async def _require_runnable(
+    connection: AsyncConnection, configuration: RowMapping, values: dict[str, Any]
+) -> None:
+    """Refuse to make active what would crash the kit at its next start."""
+    devices = await devices_of_configuration(connection, configuration["id"])
+    # In a thread: there may be many of them, and others are to be served meanwhile.
+    faults = await asyncio.to_thread(_faults_of_devices, devices)
+    if faults:
+        raise explained("active", faults)
+    control_rules = values.get("control_rules", configuration["control_rules"])
+    # Those that were stored before they were bounded may be too large to be looked at.
+    unusable = oversized_rules(control_rules) or unusable_rules(
+        control_rules, devices_by_name(devices), await quantity_type_ids(connection)
+    )
+    if unusable:
+        raise explained("controlRules", [str(fault) for fault in unusable])
+
+
+def _faults_of_devices(devices: list[ConfiguredDevice]) -> list[str]:
+    # Figures first: those that were stored before they were bounded may be too large to be tried by a schema.
+    figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
+    faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
+    if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
+        faults.append(
+            f"The settings of all peripherals together have more than {MOST_BYTES_IN_ALL} bytes as JSON."
+        )
+    return faults or faults_of_configuration(devices)

@@ -1,0 +1,245 @@
+"""Endpoints about kits (contract, 4.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from hortus.domain.accounts.api_keys import Scope
+from hortus.domain.accounts.room import QuotaReached
+from hortus.domain.kits.details import (
+    MOST_DESCRIPTION_CHARACTERS,
+    MOST_LATITUDE,
+    MOST_LONGITUDE,
+    MOST_NAME_CHARACTERS,
+    change_details,
+    coordinate,
+    list_kits_on_map,
+)
+from hortus.domain.kits.members import add_member, require_room_for_kit
+from hortus.domain.kits.store import NewKit
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.kit_access import access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.accounts import current_profile
+from hortus.http.conventions.documentation import (
+    GUARDED,
+    HIDDEN,
+    WITH_BODY,
+    next_page,
+    problems,
+    request_body,
+)
+from hortus.http.conventions.json_body import JsonBody, json_body, parse_body, read_json
+from hortus.http.conventions.paging import x_next
+from hortus.http.conventions.parameters import IdInQuery, TimeInQuery
+from hortus.http.conventions.problems import (
+    Reason,
+    forbidden,
+    in_range,
+    invalid_parameters,
+    length_between,
+)
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import LINES, NAME
+from hortus.http.documents.kits import CreatedKit, Kit, kit_object
+
+router = APIRouter(tags=["Kits"])
+
+PAGE_SIZE = 100
+
+KitSerial = Annotated[str, Path(alias="kitSerial")]
+
+_Name = Annotated[
+    str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME
+]
+_Description = Annotated[
+    str | None, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_DESCRIPTION_CHARACTERS}), LINES
+]
+_Latitude = Annotated[
+    float | None, Field(json_schema_extra={"minimum": -MOST_LATITUDE, "maximum": MOST_LATITUDE})
+]
+_Longitude = Annotated[
+    float | None, Field(json_schema_extra={"minimum": -MOST_LONGITUDE, "maximum": MOST_LONGITUDE})
+]
+
+_EXAMPLE = {
+    "name": "Basil on the roof",
+    "description": "Under the *south* window.",
+    "latitude": 52.37,
+    "longitude": 4.9,
+    "privacyPublicDashboard": True,
+    "privacyShowOnMap": False,
+}
+
+
+class NewKitBody(JsonBody):
+    """A kit to be made."""
+
+    name: _Name = None
+    description: _Description = None
+    latitude: _Latitude = None
+    longitude: _Longitude = None
+    privacy_public_dashboard: bool
+    privacy_show_on_map: bool
+
+
+class KitChangeBody(JsonBody):
+    """What is to be different. Null empties a text or coordinate, and leaves a flag as it is."""
+
+    name: _Name = None
+    description: _Description = None
+    latitude: _Latitude = None
+    longitude: _Longitude = None
+    privacy_public_dashboard: bool | None = None
+    privacy_show_on_map: bool | None = None
+
+
+@router.get(
+    "/kits",
+    response_model=list[Kit],
+    responses=next_page("X-Next", "/kits?lastSeenSince=2026-11-22T12%3A24%3A18Z&after=100"),
+    summary="Kits on the map",
+)
+async def list_kits(
+    services: UsedServices,
+    last_seen_since: Annotated[TimeInQuery, Query(alias="lastSeenSince")] = None,
+    after: IdInQuery = None,
+) -> Response:
+    """Kits that are public and shown on the map, in the order of their ids."""
+    async with services.reading() as connection:
+        rows = await list_kits_on_map(
+            connection, after=after, last_seen_since=last_seen_since, most=PAGE_SIZE + 1
+        )
+    page = rows[:PAGE_SIZE]
+    more = {"lastSeenSince": last_seen_since, "after": page[-1]["kit_id"]} if len(rows) > PAGE_SIZE else None
+    return JsonReply([kit_object(row) for row in page], headers=x_next("/kits", more) if more else None)
+
+
+@router.post(
+    "/kits",
+    status_code=201,
+    response_model=CreatedKit,
+    responses=problems(401, 403) | WITH_BODY,
+    openapi_extra=request_body(NewKitBody, _EXAMPLE),
+    summary="Make a kit",
+)
+async def create_kit(request: Request, services: UsedServices, caller: CurrentCaller) -> Response:
+    """The caller becomes its first member. The password is shown this once only."""
+    profile = await current_profile(services, caller.require_scope(Scope.MANAGE))
+    # Only now: whoever may not make kits is told so, whatever they send (contract, 2.3).
+    wanted = parse_body(NewKitBody, await read_json(request))
+    _require_valid(wanted)
+    new = NewKit(
+        name=wanted.name,
+        description=wanted.description,
+        latitude=coordinate(wanted.latitude),
+        longitude=coordinate(wanted.longitude),
+        public_dashboard=wanted.privacy_public_dashboard,
+        show_on_map=wanted.privacy_show_on_map,
+    )
+    try:
+        async with services.writing() as connection:
+            await require_room_for_kit(connection, profile.id, services.parts.quotas.kits_per_person)
+            kit = await services.kits.create(connection, new)
+            await add_member(
+                connection,
+                kit.id,
+                profile.id,
+                access_super=True,
+                access_configure=True,
+                now=services.clock(),
+            )
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
+    return JsonReply({"kitSerial": kit.serial, "password": kit.password}, status_code=201)
+
+
+@router.get("/kits/{kitSerial}", response_model=Kit, responses=HIDDEN | problems(403), summary="A kit")
+async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """Without a valid token, 401 for private and for absent kits alike; with one, 404 for both."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+    access.require(Permission.VIEW)
+    return JsonReply(kit_object(access.kit))
+
+
+@router.patch(
+    "/kits/{kitSerial}",
+    response_model=Kit,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=request_body(KitChangeBody, _EXAMPLE),
+    summary="Change what is said about a kit",
+)
+async def change_kit(
+    services: UsedServices,
+    body: Annotated[KitChangeBody, Depends(json_body(KitChangeBody))],
+    caller: CurrentCaller,
+    serial: KitSerial,
+) -> Response:
+    """Absent keys leave values as they are."""
+    async with services.writing() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.EDIT_DETAILS)
+        _require_valid(body)
+        await change_details(connection, access.kit_id, _changed_columns(body))
+        access = await access_to_kit(connection, caller, serial)
+    return JsonReply(kit_object(access.kit))
+
+
+@router.delete("/kits/{kitSerial}", response_class=Response, responses=GUARDED, summary="Delete a kit for good")
+async def delete_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """Delete it with its configurations, readings and media."""
+    async with services.writing() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.DELETE)
+        await services.kits.delete(connection, access.kit["serial"])
+    return empty_reply()
+
+
+@router.post(
+    "/kits/{kitSerial}/password",
+    response_model=str,
+    responses=GUARDED,
+    summary="Give a kit a new password",
+)
+async def reset_kit_password(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """The new password, shown this once only. The old one ends, and so does the kit's connection."""
+    async with services.writing() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.RESET_PASSWORD)
+        password = await services.kits.set_password(connection, access.kit["serial"])
+    return JsonReply(password)
+
+
+def _require_valid(details: NewKitBody | KitChangeBody) -> None:
+    reasons: dict[str, list[Reason]] = {}
+    for name, text, most in (
+        ("name", details.name, MOST_NAME_CHARACTERS),
+        ("description", details.description, MOST_DESCRIPTION_CHARACTERS),
+    ):
+        if text is not None and not 1 <= len(text) <= most:
+            reasons[name] = [length_between(1, most)]
+    for name, degrees, limit in (
+        ("latitude", details.latitude, MOST_LATITUDE),
+        ("longitude", details.longitude, MOST_LONGITUDE),
+    ):
+        if degrees is not None and not -limit <= degrees <= limit:
+            reasons[name] = [in_range(-limit, limit)]
+    if reasons:
+        raise invalid_parameters(reasons)
+
+
+def _changed_columns(body: KitChangeBody) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name in body.model_fields_set:
+        value = getattr(body, name)
+        if name in {"latitude", "longitude"}:
+            values[name] = coordinate(value)
+        elif value is not None or name in {"name", "description"}:
+            values[name] = value
+    return values

@@ -1,0 +1,135 @@
+"""Endpoints about measurements (contract, 4.8): lists of readings and of aggregates, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BeforeValidator, Field
+from sqlalchemy.engine import RowMapping
+from starlette.responses import Response
+
+from hortus.domain.measurements.store import Order, Wanted, page_of_aggregates, page_of_readings
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.kit_access import access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import HIDDEN, next_page, problems
+from hortus.http.conventions.paging import Cursor, next_link
+from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, integer_text, require_order
+from hortus.http.conventions.replies import JsonReply
+from hortus.http.documents.measurements import (
+    AggregateMeasurement,
+    RawMeasurement,
+    aggregate_object,
+    reading_object,
+)
+
+router = APIRouter(tags=["Measurements"])
+
+PAGE_SIZE = 50
+MOST_ON_A_PAGE = 1000
+
+Limit = Annotated[
+    Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_ON_A_PAGE)],
+    Query(description="How many on a page."),
+]
+
+
+# A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+async def wanted_measurements(
+    configuration: IdInQuery = None,
+    peripheral: IdInQuery = None,
+    quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+    order: Annotated[Order, Query(description="Newest first (`desc`), or oldest first.")] = Order.DESC,
+    cursor: Annotated[str | None, Query()] = None,
+) -> Wanted:
+    """Return what the query of a list of measurements asks for. Raises Problem 400."""
+    require_order(start, end)
+    position = None if cursor is None else Cursor.parse(cursor)
+    return Wanted(
+        configuration_id=configuration,
+        peripheral_id=peripheral,
+        quantity_type_id=quantity_type,
+        start=start,
+        end=end,
+        order=order,
+        after=(position.at, position.id) if position else None,
+    )
+
+
+WantedMeasurements = Annotated[Wanted, Depends(wanted_measurements)]
+
+
+@router.get(
+    "/kits/{kitSerial}/aggregate-measurements",
+    response_model=list[AggregateMeasurement],
+    responses=HIDDEN
+    | problems(403)
+    | next_page("Link", '</kits/k-3467-bcdf-ghjk/aggregate-measurements?cursor=…&peripheral=7>; rel="next"'),
+    summary="A kit's aggregates",
+)
+async def list_aggregates(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    wanted: WantedMeasurements,
+    limit: Limit = PAGE_SIZE,
+) -> Response:
+    """Newest first, 50 at a time, unless asked for otherwise. `from` and `to` are about when they start."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        rows = await page_of_aggregates(connection, access.kit_id, wanted, limit + 1)
+    headers = _next(
+        rows, "datetime_start", f"/kits/{access.kit['serial']}/aggregate-measurements", wanted, limit
+    )
+    return JsonReply([aggregate_object(row) for row in rows[:limit]], headers=headers)
+
+
+@router.get(
+    "/kits/{kitSerial}/raw-measurements",
+    response_model=list[RawMeasurement],
+    responses=HIDDEN
+    | problems(403)
+    | next_page("Link", '</kits/k-3467-bcdf-ghjk/raw-measurements?cursor=…&peripheral=7>; rel="next"'),
+    summary="A kit's readings",
+)
+async def list_readings(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    wanted: WantedMeasurements,
+    limit: Limit = PAGE_SIZE,
+) -> Response:
+    """Newest first, 50 at a time, unless asked for otherwise. `from` is included, `to` is not."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        rows = await page_of_readings(connection, access.kit_id, wanted, limit + 1, services.clock())
+    headers = _next(rows, "datetime", f"/kits/{access.kit['serial']}/raw-measurements", wanted, limit)
+    return JsonReply([reading_object(row) for row in rows[:limit]], headers=headers)
+
+
+def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit: int) -> dict[str, str]:
+    """Return the header that leads to the next page, if there is one. Parameters as usual are left out."""
+    if len(rows) <= limit:
+        return {}
+    last = rows[limit - 1]
+    return next_link(
+        path,
+        {
+            "cursor": Cursor(at=last[at], id=last["id"]),
+            "configuration": wanted.configuration_id,
+            "peripheral": wanted.peripheral_id,
+            "quantityType": wanted.quantity_type_id,
+            "from": wanted.start,
+            "to": wanted.end,
+            "order": None if wanted.order is Order.DESC else wanted.order,
+            "limit": None if limit == PAGE_SIZE else limit,
+        },
+    )

@@ -1,0 +1,279 @@
+"""Endpoints about being told: by which ways, of what, and what became of the messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from starlette.responses import Response
+
+from hortus.domain.accounts.room import QuotaReached
+from hortus.domain.messages.channels import (
+    Preferences,
+    add_channel,
+    change_channel,
+    delete_channel,
+    find_channel,
+    find_reachable,
+    list_channels,
+    read_preferences,
+    set_preferences,
+)
+from hortus.domain.messages.queue import list_messages, put_in
+from hortus.domain.messages.services import MOST_URL_CHARACTERS, InvalidService
+from hortus.domain.messages.tables import MOST_CHANNEL_NAME_CHARACTERS, Kind
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.api.accounts import current_profile
+from hortus.http.conventions.documentation import WITH_BODY, problems, request_body
+from hortus.http.conventions.json_body import JsonBody, json_body
+from hortus.http.conventions.parameters import Identifier
+from hortus.http.conventions.problems import (
+    OTHER,
+    forbidden,
+    invalid_parameters,
+    length_between,
+    not_found,
+)
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import NAME
+from hortus.http.documents.notification_channels import (
+    Message,
+    NotificationChannel,
+    NotificationPreferences,
+    channel_object,
+    message_object,
+    preferences_object,
+)
+
+router = APIRouter(tags=["Messages"])
+
+SHOWN_MESSAGES = 100
+
+_ChannelId = Annotated[Identifier, Path(alias="channelId")]
+_Name = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_CHANNEL_NAME_CHARACTERS}), NAME
+]
+_Url = Annotated[str, Field(json_schema_extra={"maxLength": MOST_URL_CHARACTERS, "writeOnly": True})]
+
+
+class PreferencesBody(JsonBody):
+    """What is to be different; absent and null leave a value as it is."""
+
+    by_mail: bool | None = None
+    of_shared_kits: bool | None = None
+    when_over: bool | None = None
+    when_silent: bool | None = None
+
+
+class NewChannelBody(JsonBody):
+    """A service to be used."""
+
+    name: _Name
+    url: _Url
+
+
+class ChannelChangeBody(JsonBody):
+    """What is to be different; absent and null leave a value as it is."""
+
+    name: _Name | None = None
+    url: _Url | None = None
+    enabled: bool | None = None
+
+
+@router.get(
+    "/me/notification-preferences",
+    response_model=NotificationPreferences,
+    responses=problems(401, 403),
+    summary="What one wants to be told",
+)
+async def show_preferences(services: UsedServices, caller: CurrentCaller) -> Response:
+    """And whether by mail."""
+    user_id = caller.require_person()
+    async with services.reading() as connection:
+        preferences = await read_preferences(connection, user_id)
+    return JsonReply(preferences_object(preferences, mail_available=services.messages.mail is not None))
+
+
+@router.patch(
+    "/me/notification-preferences",
+    response_model=NotificationPreferences,
+    responses=problems(401, 403) | WITH_BODY,
+    openapi_extra=request_body(PreferencesBody, {"byMail": True, "ofSharedKits": True}),
+    summary="Change what one wants to be told",
+)
+async def change_preferences(
+    services: UsedServices,
+    body: Annotated[PreferencesBody, Depends(json_body(PreferencesBody))],
+    caller: CurrentCaller,
+) -> Response:
+    """Holds from the next message on."""
+    profile = await current_profile(services, caller.require_person())
+    async with services.writing() as connection:
+        old = await read_preferences(connection, profile.id)
+        preferences = Preferences(
+            by_mail=_changed(body.by_mail, old.by_mail),
+            of_shared_kits=_changed(body.of_shared_kits, old.of_shared_kits),
+            when_over=_changed(body.when_over, old.when_over),
+            when_silent=_changed(body.when_silent, old.when_silent),
+        )
+        await set_preferences(connection, profile.id, preferences)
+    return JsonReply(preferences_object(preferences, mail_available=services.messages.mail is not None))
+
+
+@router.get(
+    "/me/notification-channels",
+    response_model=list[NotificationChannel],
+    responses=problems(401, 403),
+    summary="One's services for messages",
+)
+async def show_channels(services: UsedServices, caller: CurrentCaller) -> Response:
+    """In the order of their making, without their URLs. Mail is not among them; see the preferences."""
+    user_id = caller.require_person()
+    async with services.reading() as connection:
+        rows = await list_channels(connection, user_id)
+    return JsonReply([channel_object(row) for row in rows])
+
+
+@router.post(
+    "/me/notification-channels",
+    status_code=201,
+    response_model=NotificationChannel,
+    responses=problems(401, 403) | WITH_BODY,
+    openapi_extra=request_body(NewChannelBody, {"name": "My telephone", "url": "ntfys://my-secret-topic"}),
+    summary="Be told through a service",
+)
+async def create_channel(
+    services: UsedServices,
+    body: Annotated[NewChannelBody, Depends(json_body(NewChannelBody))],
+    caller: CurrentCaller,
+) -> Response:
+    """The URL says where and with which secret, in Apprise's form; it is kept encrypted and never shown."""
+    profile = await current_profile(services, caller.require_person())
+    _require_valid_name(body.name)
+    scheme = await _checked_scheme(services, body.url)
+    try:
+        async with services.writing() as connection:
+            channel_id = await add_channel(
+                connection,
+                profile.id,
+                name=body.name,
+                scheme=scheme,
+                sealed_url=services.messages.seal.close(body.url),
+                most=services.parts.quotas.services_per_person,
+            )
+            row = await find_channel(connection, profile.id, channel_id)
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
+    assert row is not None
+    return JsonReply(channel_object(row), status_code=201)
+
+
+@router.patch(
+    "/me/notification-channels/{channelId}",
+    response_model=NotificationChannel,
+    responses=problems(401, 403, 404) | WITH_BODY,
+    openapi_extra=request_body(ChannelChangeBody, {"enabled": False}),
+    summary="Change a service",
+)
+async def patch_channel(
+    services: UsedServices,
+    body: Annotated[ChannelChangeBody, Depends(json_body(ChannelChangeBody))],
+    caller: CurrentCaller,
+    channel_id: _ChannelId,
+) -> Response:
+    """Rename it, give it another URL, or switch it on or off."""
+    user_id = caller.require_person()
+    values: dict[str, object] = {}
+    if body.name is not None:
+        _require_valid_name(body.name)
+        values["name"] = body.name
+    if body.url is not None:
+        values["scheme"] = await _checked_scheme(services, body.url)
+        values["sealed_url"] = services.messages.seal.close(body.url)
+    if body.enabled is not None:
+        values["enabled"] = body.enabled
+    async with services.writing() as connection:
+        await change_channel(connection, user_id, channel_id, values)
+        row = await find_channel(connection, user_id, channel_id)
+    if row is None:
+        raise not_found()
+    return JsonReply(channel_object(row))
+
+
+@router.delete(
+    "/me/notification-channels/{channelId}",
+    response_class=Response,
+    responses=problems(401, 403, 404),
+    summary="Delete a service",
+)
+async def remove_channel(services: UsedServices, caller: CurrentCaller, channel_id: _ChannelId) -> Response:
+    """With the messages that wait for it."""
+    user_id = caller.require_person()
+    async with services.writing() as connection:
+        if not await delete_channel(connection, user_id, channel_id):
+            raise not_found()
+    return empty_reply()
+
+
+@router.get(
+    "/me/messages",
+    response_model=list[Message],
+    responses=problems(401, 403),
+    summary="What became of the messages to oneself",
+)
+async def show_messages(services: UsedServices, caller: CurrentCaller) -> Response:
+    """The newest hundred, newest first, without what they said."""
+    user_id = caller.require_person()
+    async with services.reading() as connection:
+        rows = await list_messages(connection, user_id=user_id, most=SHOWN_MESSAGES)
+    return JsonReply([message_object(row) for row in rows])
+
+
+@router.post(
+    "/me/test-message",
+    status_code=202,
+    response_model=list[Message],
+    responses=problems(401, 403),
+    summary="Send oneself a test message",
+)
+async def send_test(services: UsedServices, caller: CurrentCaller) -> Response:
+    """By all enabled ways. `GET /me/messages` tells what became of it; it may take a minute."""
+    profile = await current_profile(services, caller.require_person())
+    services.limits.test_messages.take(str(profile.id))
+    async with services.writing() as connection:
+        person = (await find_reachable(connection, [profile.id])).get(profile.id)
+        messages = (
+            person.messages(
+                Kind.TEST,
+                "Test message",
+                f"Hello {profile.display_name},\n\nthis is the test message that you asked for.\n",
+                mail=services.messages.mail is not None,
+            )
+            if person
+            else []
+        )
+        if not messages:
+            raise forbidden("There is no way to send you a message. Add a service, or switch mail on.")
+        ids = await put_in(connection, services.messages.seal, messages)
+        rows = await list_messages(connection, user_id=profile.id, most=SHOWN_MESSAGES)
+    return JsonReply([message_object(row) for row in rows if row["id"] in ids], status_code=202)
+
+
+def _changed(new: bool | None, old: bool) -> bool:
+    return old if new is None else new
+
+
+def _require_valid_name(name: str) -> None:
+    if not 1 <= len(name) <= MOST_CHANNEL_NAME_CHARACTERS:
+        raise invalid_parameters({"name": [length_between(1, MOST_CHANNEL_NAME_CHARACTERS)]})
+
+
+async def _checked_scheme(services: Services, url: str) -> str:
+    try:
+        # In a thread: the library is loaded on the first call.
+        return await asyncio.to_thread(services.messages.services.check, url)
+    except InvalidService as error:
+        raise invalid_parameters({"url": [OTHER]}, str(error)) from error

@@ -1,0 +1,100 @@
+"""Endpoints about photos of plants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from hortus.domain.plants.photos import (
+    CONTENT_TYPES,
+    MOST_UPLOAD_BYTES,
+    STORED_TYPE,
+    NotAPhoto,
+    delete_photo,
+    find_photo,
+    prepare_photo,
+    put_photo,
+)
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.plant_access import access_to_plant
+from hortus.http.access.services import UsedServices
+from hortus.http.api.plants import PlantId, editable_plant, plant_document
+from hortus.http.conventions.documentation import GUARDED, WITH_BODY
+from hortus.http.conventions.json_body import read_bytes
+from hortus.http.conventions.problems import Problem, bad_request, not_found
+from hortus.http.conventions.replies import JsonReply, photo_reply
+from hortus.http.documents.plants import PlantObject
+
+router = APIRouter(tags=["Plants"])
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD: dict[str, Any] = {"requestBody": {"required": True, "content": dict.fromkeys(CONTENT_TYPES, _BINARY)}}
+_PHOTO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The photo.", "content": {STORED_TYPE: _BINARY}},
+    304: {"description": "As the `If-None-Match` says."},
+}
+
+
+@router.get(
+    "/plants/{plantId}/photo",
+    response_class=Response,
+    responses=GUARDED | _PHOTO,
+    summary="A plant's photo",
+)
+async def show_photo(
+    request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+) -> Response:
+    """At most 1600 pixels wide and high. 404 if there is none."""
+    async with services.reading() as connection:
+        access = await access_to_plant(connection, caller, plant_id)
+        access.require_view()
+        photo = await find_photo(connection, plant_id)
+    if photo is None:
+        raise not_found()
+    return photo_reply(request, photo)
+
+
+@router.put(
+    "/plants/{plantId}/photo",
+    response_model=PlantObject,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=_UPLOAD,
+    summary="Give a plant a photo",
+)
+async def upload_photo(
+    request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+) -> Response:
+    """JPEG, PNG or WebP, up to 10 MiB. It is made small; where and when it was taken is not kept."""
+    async with services.reading() as connection:
+        (await access_to_plant(connection, caller, plant_id)).require_edit()
+    # Only now: nobody makes us read megabytes for nothing.
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in CONTENT_TYPES:
+        raise Problem(415, detail=f"Send the photo as {', '.join(CONTENT_TYPES)}.")
+    try:
+        photo = await prepare_photo(await read_bytes(request, MOST_UPLOAD_BYTES))
+    except NotAPhoto as error:
+        raise bad_request(str(error)) from error
+    async with services.writing() as connection:
+        await editable_plant(connection, caller, plant_id)
+        await put_photo(connection, plant_id, photo)
+        document = await plant_document(services, connection, caller, plant_id)
+    return JsonReply(document)
+
+
+@router.delete(
+    "/plants/{plantId}/photo",
+    response_model=PlantObject,
+    responses=GUARDED,
+    summary="Delete a plant's photo",
+)
+async def remove_photo(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
+    """404 if there is none."""
+    async with services.writing() as connection:
+        await editable_plant(connection, caller, plant_id)
+        if not await delete_photo(connection, plant_id):
+            raise not_found()
+        document = await plant_document(services, connection, caller, plant_id)
+    return JsonReply(document)

@@ -1,0 +1,51 @@
+"""Endpoints about kits being there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from hortus.base.times import format_optional_time
+from hortus.domain.presence.judgement import State
+from hortus.domain.presence.store import read_presence
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.kit_access import access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import HIDDEN, problems
+from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import JsonReply
+
+router = APIRouter(tags=["Kits"])
+
+
+class KitPresence(ApiObject):
+    """Whether a kit is there. `since` is when that began, as far as it is known."""
+
+    state: State
+    since: datetime | None
+    last_contact: datetime | None
+
+
+@router.get(
+    "/kits/{kitSerial}/presence",
+    response_model=KitPresence,
+    responses=HIDDEN | problems(403),
+    summary="Whether a kit is there",
+)
+async def kit_presence(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """Judged against the kit's own reporting interval; silence counts only while this server listened."""
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        judgement = await read_presence(connection, services.clock(), access.kit_id)
+    return JsonReply(
+        {
+            "state": judgement.state,
+            "since": format_optional_time(judgement.since),
+            "lastContact": format_optional_time(judgement.last_contact_at),
+        }
+    )

@@ -1,0 +1,231 @@
+"""Endpoints about series: what a kit measures, and the points of its charts (docs/series.md)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BeforeValidator, Field
+from starlette.responses import Response
+
+from hortus.base.times import format_time
+from hortus.domain.series.catching_up import StillRollingUp, is_far_behind
+from hortus.domain.series.chart_store import Points, chart
+from hortus.domain.series.charts import EARLIEST, EPOCH, Source, Span, finest_rolled_up
+from hortus.domain.series.freshness import Freshness
+from hortus.domain.series.listing import ListedSeries, list_series
+from hortus.domain.series.rollups import Backlog
+from hortus.domain.series.store import (
+    Series,
+    SeriesQuantity,
+    ensure_series_of_kit,
+    find_series,
+    series_are_missing,
+)
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.kit_access import access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.api.kits import KitSerial
+from hortus.http.conventions.documentation import HIDDEN, problems
+from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.parameters import Identifier, TimeInQuery, integer_text, require_order
+from hortus.http.conventions.problems import not_found, unavailable
+from hortus.http.conventions.replies import JsonReply
+from hortus.http.server.database_access import database_failures_translated
+
+router = APIRouter(tags=["Series"])
+
+MOST_POINTS = 5000
+_DEFAULT_POINTS = 500
+_DEFAULT_SPAN = timedelta(hours=24)
+_RETRY_SECONDS = 5
+
+SeriesId = Annotated[Identifier, Path(alias="seriesId")]
+PointsInQuery = Annotated[
+    Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_POINTS)],
+    Query(description="How many points at most."),
+]
+
+
+class SeriesQuantityType(ApiObject):
+    """What is measured, and in which unit; `symbol` is how people write the unit."""
+
+    id: int
+    quantity: str
+    unit: str
+    symbol: str | None
+
+
+class SeriesObject(ApiObject):
+    """A quantity that a kit's peripheral of this name measures, across all configurations of the kit.
+
+    `peripheralId` is that of the peripheral with this name in the active configuration. `lastTime` is the
+    device time of the last reading that is not from the future.
+    """
+
+    id: int
+    peripheral_name: str
+    peripheral_id: int | None
+    in_active_configuration: bool
+    quantity_type: SeriesQuantityType
+    last_value: float | None
+    last_time: datetime | None
+    age_seconds: float | None
+    measurement_interval_seconds: float
+    freshness: Freshness
+
+
+class SeriesColumns(ApiObject):
+    """Arrays of equal length, in the order of `time` (milliseconds since the epoch; of a bucket its start).
+
+    A bucket without readings is left out. For single readings, `mean` holds their values, and the other
+    columns are null.
+    """
+
+    time: list[int]
+    mean: list[float]
+    minimum: list[float] | None
+    maximum: list[float] | None
+    count: list[int] | None
+
+
+class SeriesPoints(ApiObject):
+    """Points of a chart. `bucketSeconds` is null if they are single readings.
+
+    `from` and `to` are what the points cover: whole buckets, so maybe a little more than was asked for.
+    """
+
+    id: int
+    peripheral_name: str
+    quantity_type: SeriesQuantityType
+    source: Source
+    bucket_seconds: int | None
+    start: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    columns: SeriesColumns
+
+
+@router.get(
+    "/kits/{kitSerial}/series",
+    response_model=list[SeriesObject],
+    responses=HIDDEN | problems(403),
+    summary="A kit's series",
+)
+async def list_series_of_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+    """What the kit measured and is to measure, with the last values and how fresh they are.
+
+    503 with `Retry-After` if many readings are to be summed up first.
+    """
+    now = services.clock()
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        backlog = Backlog(kit_id=access.kit_id, start=EARLIEST, end=_this_hour(now))
+        is_behind = await is_far_behind(connection, backlog)
+    if is_behind:
+        await _catch_up(services, backlog)
+    async with services.reading() as connection:
+        if await series_are_missing(connection, access.kit_id):
+            async with services.writing() as writing:
+                await ensure_series_of_kit(writing, access.kit_id)
+        listed = await list_series(connection, access.kit_id, now)
+    return JsonReply([_series_object(series, now) for series in listed])
+
+
+@router.get(
+    "/kits/{kitSerial}/series/{seriesId}",
+    response_model=SeriesPoints,
+    responses=HIDDEN | problems(403),
+    summary="The points of a chart",
+)
+async def chart_series(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    series_id: SeriesId,
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+    points: PointsInQuery = _DEFAULT_POINTS,
+) -> Response:
+    """The readings themselves if they are few enough, else figures of buckets of equal width.
+
+    `from` is included, `to` is not. Without `to`, until now; without `from`, the 24 hours before `to`.
+    503 with `Retry-After` if many readings are to be summed up first.
+    """
+    require_order(start, end)
+    now = services.clock()
+    end = end or max(now, start or now)
+    span = Span(start or end - _DEFAULT_SPAN, end).within_reason(now)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+        access.require(Permission.VIEW)
+        series = await find_series(connection, access.kit_id, series_id)
+        if series is None:
+            raise not_found()
+        whole = span.widened(finest_rolled_up(span, points).width_seconds)
+        backlog = Backlog(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
+        is_behind = await is_far_behind(connection, backlog)
+    if is_behind:
+        await _catch_up(services, backlog)
+    async with services.reading() as connection:
+        found = await chart(connection, series, span, points)
+    return JsonReply(_points_object(series, found))
+
+
+def _this_hour(now: datetime) -> datetime:
+    """Return when the present hour began, which is left to the next: each reading touches it."""
+    return now - (now - EPOCH) % timedelta(hours=1)
+
+
+async def _catch_up(services: Services, backlog: Backlog) -> None:
+    """Roll up what the answer needs. Raises Problem 503 if that takes too long, DatabaseNotAnswering."""
+    try:
+        with database_failures_translated():
+            await services.rollups.catch_up(backlog)
+    except StillRollingUp as error:
+        raise unavailable(str(error), _RETRY_SECONDS) from error
+
+
+def _series_object(series: ListedSeries, now: datetime) -> dict[str, Any]:
+    return {
+        "id": series.id,
+        "peripheralName": series.peripheral_name,
+        "peripheralId": series.active_peripheral_id,
+        "inActiveConfiguration": series.active_peripheral_id is not None,
+        "quantityType": _quantity_type_object(series.quantity_type),
+        "lastValue": series.last_value,
+        "lastTime": None if series.last_at is None else format_time(series.last_at),
+        "ageSeconds": series.age_seconds(now),
+        "measurementIntervalSeconds": series.interval_seconds,
+        "freshness": series.freshness(now),
+    }
+
+
+def _points_object(series: Series, points: Points) -> dict[str, Any]:
+    return {
+        "id": series.id,
+        "peripheralName": series.peripheral_name,
+        "quantityType": _quantity_type_object(series.quantity_type),
+        "source": points.source,
+        "bucketSeconds": points.width_seconds,
+        "from": format_time(points.span.start),
+        "to": format_time(points.span.end),
+        "columns": {
+            "time": points.time_ms,
+            "mean": points.mean,
+            "minimum": points.minimum,
+            "maximum": points.maximum,
+            "count": points.count,
+        },
+    }
+
+
+def _quantity_type_object(quantity_type: SeriesQuantity) -> dict[str, Any]:
+    return {
+        "id": quantity_type.id,
+        "quantity": quantity_type.physical_quantity,
+        "unit": quantity_type.physical_unit,
+        "symbol": quantity_type.physical_unit_symbol,
+    }

@@ -1,0 +1,216 @@
+"""Endpoints about species."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from hortus.domain.accounts.api_keys import Scope
+from hortus.domain.accounts.room import QuotaReached
+from hortus.domain.accounts.store import find_user
+from hortus.domain.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant
+from hortus.domain.plants.species_store import (
+    NewSpecies,
+    SpeciesInUse,
+    change_species,
+    create_species,
+    delete_species,
+    find_species,
+    list_species,
+)
+from hortus.domain.plants.state import Range
+from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.services import UsedServices
+from hortus.http.access.species_access import visible_species
+from hortus.http.conventions.documentation import (
+    GUARDED,
+    WITH_BODY,
+    next_page,
+    problems,
+    request_body,
+)
+from hortus.http.conventions.json_body import JsonBody, json_body
+from hortus.http.conventions.paging import x_next
+from hortus.http.conventions.parameters import Identifier, IdInBody, IdInQuery
+from hortus.http.conventions.problems import (
+    OTHER,
+    conflict,
+    forbidden,
+    invalid_parameters,
+    not_found,
+    unauthorized,
+)
+from hortus.http.conventions.replies import JsonReply, empty_reply
+from hortus.http.conventions.texts import LINES, NAME
+from hortus.http.documents.plants import SpeciesObject, invalid_plant, species_object
+
+router = APIRouter(tags=["Plants"])
+
+PAGE_SIZE = 100
+
+SpeciesId = Annotated[Identifier, Path(alias="speciesId")]
+
+_Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME]
+_Description = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS}), LINES]
+
+_EXAMPLE = {
+    "name": "Basil",
+    "description": "Likes it warm, and never dry.",
+    "ranges": [{"quantityTypeId": 1, "minimum": 18.0, "maximum": 28.0}, {"quantityTypeId": 3, "minimum": 40.0}],
+}
+
+
+class RangeBody(JsonBody):
+    """In which values a quantity is right. Both bounds belong to the range; one may be absent."""
+
+    quantity_type_id: IdInBody
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class NewSpeciesBody(JsonBody):
+    """A species to be described."""
+
+    name: _Name
+    description: _Description = ""
+    image: str | None = None
+    ranges: list[RangeBody]
+
+
+class SpeciesChangeBody(JsonBody):
+    """What is to be different. `ranges` replaces all; null empties the image and leaves the rest."""
+
+    name: _Name | None = None
+    description: _Description | None = None
+    image: str | None = None
+    ranges: list[RangeBody] | None = None
+
+
+@router.get(
+    "/species",
+    response_model=list[SpeciesObject],
+    responses=next_page("X-Next", "/species?after=100"),
+    summary="Species: built-in ones, and one's own",
+)
+async def show_all_species(services: UsedServices, caller: CurrentCaller, after: IdInQuery = None) -> Response:
+    """In the order of their ids. Without logging in: those that ship with Hortus."""
+    user_id = caller.user_id if Scope.READ in caller.scopes else None
+    async with services.reading() as connection:
+        found = await list_species(connection, user_id, after=after, most=PAGE_SIZE + 1)
+    page = found[:PAGE_SIZE]
+    more = x_next("/species", {"after": page[-1].id}) if len(found) > PAGE_SIZE else None
+    return JsonReply([species_object(species) for species in page], headers=more)
+
+
+@router.post(
+    "/species",
+    status_code=201,
+    response_model=SpeciesObject,
+    responses=problems(401, 403) | WITH_BODY,
+    openapi_extra=request_body(NewSpeciesBody, _EXAMPLE),
+    summary="Describe a species",
+)
+async def describe_species(
+    services: UsedServices,
+    body: Annotated[NewSpeciesBody, Depends(json_body(NewSpeciesBody))],
+    caller: CurrentCaller,
+) -> Response:
+    """It is the caller's own: seen and used by them alone."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    species = NewSpecies(
+        name=body.name, description=body.description, image=body.image, ranges=_ranges(body.ranges)
+    )
+    try:
+        async with services.writing() as connection:
+            if await find_user(connection, user_id) is None:
+                raise unauthorized("expired")
+            most = services.parts.quotas.species_per_person
+            made = await find_species(connection, await create_species(connection, user_id, species, most))
+    except InvalidPlant as error:
+        raise invalid_plant(error) from error
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
+    assert made is not None
+    return JsonReply(species_object(made), status_code=201)
+
+
+@router.get("/species/{speciesId}", response_model=SpeciesObject, responses=GUARDED, summary="A species")
+async def show_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
+    """Built-in, or the caller's own."""
+    async with services.reading() as connection:
+        species = await visible_species(connection, caller, species_id)
+    if species is None:
+        raise caller.refusal()
+    if not species.is_built_in:
+        caller.require_scope(Scope.READ)
+    return JsonReply(species_object(species))
+
+
+@router.patch(
+    "/species/{speciesId}",
+    response_model=SpeciesObject,
+    responses=GUARDED | WITH_BODY,
+    openapi_extra=request_body(SpeciesChangeBody, _EXAMPLE),
+    summary="Change a species of one's own",
+)
+async def edit_species(
+    services: UsedServices,
+    body: Annotated[SpeciesChangeBody, Depends(json_body(SpeciesChangeBody))],
+    caller: CurrentCaller,
+    species_id: SpeciesId,
+) -> Response:
+    """All plants of the species are judged by the new ranges at once. Built-in ones cannot be changed."""
+    values: dict[str, Any] = {
+        name: value
+        for name in body.model_fields_set - {"ranges"}
+        if (value := getattr(body, name)) is not None or name == "image"
+    }
+    ranges = None if body.ranges is None else _ranges(body.ranges)
+    try:
+        async with services.writing() as connection:
+            await _own_species(connection, caller, species_id)
+            if values or ranges is not None:
+                await change_species(connection, species_id, values, ranges)
+            changed = await find_species(connection, species_id)
+    except InvalidPlant as error:
+        raise invalid_plant(error) from error
+    if changed is None:
+        raise not_found()
+    return JsonReply(species_object(changed))
+
+
+@router.delete(
+    "/species/{speciesId}",
+    response_class=Response,
+    responses=GUARDED | problems(409),
+    summary="Delete a species of one's own",
+)
+async def remove_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
+    """Not while plants are of it."""
+    try:
+        async with services.writing() as connection:
+            await _own_species(connection, caller, species_id)
+            await delete_species(connection, species_id)
+    except SpeciesInUse as error:
+        raise conflict(str(error)) from error
+    return empty_reply()
+
+
+async def _own_species(connection: AsyncConnection, caller: Caller, species_id: int) -> None:
+    species = await visible_species(connection, caller, species_id)
+    if species is None:
+        raise caller.refusal()
+    if species.is_built_in:
+        raise caller.denial("Built-in species cannot be changed. Describe one of your own instead.")
+    caller.require_scope(Scope.CONFIGURE)
+
+
+def _ranges(bodies: list[RangeBody]) -> dict[int, Range]:
+    ranges = {each.quantity_type_id: Range(minimum=each.minimum, maximum=each.maximum) for each in bodies}
+    if len(ranges) < len(bodies):
+        raise invalid_parameters({"ranges": [OTHER]}, "Each quantity type may have one range.")
+    return ranges

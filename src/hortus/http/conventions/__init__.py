@@ -1,0 +1,1 @@
+"""How every endpoint of the API reads a request and answers it."""

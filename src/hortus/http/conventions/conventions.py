@@ -1,0 +1,90 @@
+"""What holds for every address alike: CORS, OPTIONS, HEAD, slashes, other methods (contract, 1.1, 1.5)."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hortus.http.conventions.endpoints import Endpoints, path_of
+from hortus.http.conventions.head_requests import as_get_without_body
+from hortus.http.conventions.problems import Problem, bad_request
+
+log = logging.getLogger(__name__)
+
+_VARY = "origin, access-control-request-method, access-control-request-headers"
+_PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Vary": _VARY,
+    "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
+    "Access-Control-Allow-Headers": "content-type,authorization",
+}
+# As they go over the wire: they are part of every answer. A second Vary adds to one that is there.
+_NOT_PREFLIGHT = [
+    (b"access-control-allow-origin", b"*"),
+    (b"vary", _VARY.encode()),
+    (b"access-control-expose-headers", b"link,x-next"),
+]
+
+
+class Conventions:
+    """Answers OPTIONS anywhere, HEAD as GET without the body, and what nobody foresaw with a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with the headers of CORS added to its response."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] == "OPTIONS":
+            await Response(headers=_PREFLIGHT)(scope, receive, send)
+            return
+        without_body = scope["method"] == "HEAD"
+        if without_body:
+            scope = as_get_without_body(scope)
+        started = False
+
+        async def completing_send(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), *_NOT_PREFLIGHT]
+            elif without_body and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, completing_send)
+        except Exception:  # whatever an endpoint failed with, its caller gets a problem that they can read
+            if started:
+                raise
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await Problem(500).response()(scope, receive, completing_send)
+
+
+async def answer_unrouted(request: Request, error: Exception) -> Response:
+    """Answer a request that no route takes, or takes only with another method."""
+    assert isinstance(error, HTTPException)
+    endpoints: Endpoints = request.app.state.endpoints
+    path = path_of(request.scope)
+    if error.status_code == 405:
+        allowed = endpoints.methods_at(path) | {"OPTIONS"}
+        return Problem(405, headers={"Allow": ", ".join(sorted(allowed))}).response()
+    if error.status_code == 404 and endpoints.methods_at(_other_slash(path)):
+        query = request.scope["query_string"].decode("latin-1")
+        location = quote(_other_slash(request.scope["path"])) + (f"?{query}" if query else "")
+        return Response(status_code=308, headers={"Location": location})
+    if error.status_code == 400:
+        return bad_request(error.detail).response()
+    return Problem(error.status_code, headers=error.headers).response()
+
+
+def _other_slash(path: str) -> str:
+    """Return the path with a trailing slash taken away or added."""
+    return path[:-1] if path.endswith("/") else f"{path}/"

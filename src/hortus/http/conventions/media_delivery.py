@@ -1,0 +1,121 @@
+"""Sending what lies in the object store to somebody who may see it: in parts, in pieces, and never as a script.
+
+A kit may send a page or a drawing with a script in it. Nothing of that runs in our origin: a browser offers it
+as a download, is told not to guess another type, and if it shows it all the same, shows it in a sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import (
+    MediaObjects,
+    ObjectMissing,
+    ObjectStoreNotAnswering,
+    ObjectStream,
+)
+from hortus.domain.media.rules import THUMBNAIL_TYPE
+from hortus.http.conventions.ranges import RangeNotSatisfiable, Version, is_known, wanted_range
+
+_HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+# Whoever may see it today may not tomorrow: a copy is kept by the asker only, and asked about before use.
+_CACHING = {"Cache-Control": "private, no-cache"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What is to be sent. `name` is the file name of a download; None shows it in the page."""
+
+    key: ObjectKey
+    version: Version
+    media_type: str
+    name: str | None
+
+
+async def deliver(request: Request, objects: MediaObjects, delivery: Delivery, *, head: bool) -> Response:
+    """Return the answer to a request for this object: 200, 206, 304 or 416.
+
+    It streams in pieces of bounded size. Raises ObjectMissing or ObjectStoreNotAnswering before it begins.
+    """
+    version = delivery.version
+    headers = {
+        **_HARMLESS,
+        **_CACHING,
+        "ETag": version.etag,
+        "Last-Modified": version.last_modified,
+        "Accept-Ranges": "bytes",
+    }
+    if is_known(request.headers, version):
+        return Response(status_code=304, headers=headers)
+    try:
+        wanted = wanted_range(request.headers, version)
+    except RangeNotSatisfiable:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{version.size}"})
+    start, end = wanted or (0, version.size)
+    headers["Content-Length"] = str(end - start)
+    headers["Content-Type"] = delivery.media_type
+    if delivery.name is not None:
+        headers["Content-Disposition"] = disposition(delivery.name)
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
+    pieces = await _pieces(objects, delivery, start, end, head=head)
+    return StreamingResponse(pieces, status_code=200 if wanted is None else 206, headers=headers)
+
+
+def version_of(medium_id: UUID, size: int, sha256: bytes | None, modified_at: datetime) -> Version:
+    """Return the version of a medium's content, which never changes: without a digest its id will do."""
+    mark = sha256.hex()[:32] if sha256 is not None else medium_id.hex
+    return Version(size=size, etag=f'"{mark}"', modified_at=modified_at)
+
+
+async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Delivery:
+    """Return the delivery of a medium's thumbnail, shown in the page: it is a picture that we made ourselves.
+
+    Raises ObjectMissing or ObjectStoreNotAnswering.
+    """
+    size = await objects.size_of(key.thumbnail)
+    if size is None:
+        raise ObjectMissing(key.thumbnail)
+    version = Version(size=size, etag=f'"{key.medium_id.hex}-{size}"', modified_at=modified_at)
+    return Delivery(key=key.thumbnail, version=version, media_type=THUMBNAIL_TYPE, name=None)
+
+
+def disposition(name: str) -> str:
+    """Return the header that offers a download under this name, whatever is in it (RFC 6266, RFC 8187)."""
+    plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+
+
+async def _pieces(
+    objects: MediaObjects, delivery: Delivery, start: int, end: int, *, head: bool
+) -> AsyncIterator[bytes]:
+    """Open the object, so that what is wrong with it is known before the answer begins."""
+    size = delivery.version.size
+    if head or start == end:
+        found = await objects.size_of(delivery.key)
+        stream: ObjectStream | None = None
+    else:
+        stream = await objects.get(delivery.key, start, end)
+        found = stream.size
+    if found is None:
+        raise ObjectMissing(delivery.key)
+    if found != size:
+        raise ObjectStoreNotAnswering(f"The object {delivery.key} has {found} bytes instead of {size}.")
+    return _all_of(stream)
+
+
+async def _all_of(stream: ObjectStream | None) -> AsyncIterator[bytes]:
+    if stream is not None:
+        async for piece in stream:
+            yield piece

@@ -1,0 +1,78 @@
+"""Types of path and query parameters, as strict as the contract is (1.1, 1.3)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from hortus.http.conventions.problems import bad_request
+
+LARGEST_ID = 2**31 - 1
+SMALLEST_ID = -(2**31)
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment that an RFC 3339 text names. Raises ValueError. Microseconds are kept."""
+    if not _TIME.fullmatch(text):
+        raise ValueError("a time looks like 2026-11-22T12:24:18.805+00:00")
+    moment = datetime.fromisoformat(text.upper())
+    if not 1 < moment.year < 9999:
+        raise ValueError("a time's year is between 2 and 9998")
+    return moment
+
+
+def integer_text(value: Any) -> Any:
+    """Return the value; raises ValueError for a text that is no decimal integer."""
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise ValueError("an integer is expected")
+    return value
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in {"true", "false"}:
+            raise ValueError("exactly true or false is expected")
+        return value == "true"
+    return value
+
+
+def _time(value: Any) -> Any:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+Identifier = Annotated[int, BeforeValidator(integer_text), Field(ge=SMALLEST_ID, le=LARGEST_ID)]
+"""An id: a 32-bit signed integer."""
+
+IdInBody = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
+
+IdInQuery = Annotated[Identifier | None, Query()]
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+"""Exactly `true` or `false`."""
+
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""RFC 3339 with any offset."""
+
+TimeInQuery = Annotated[Time | None, Query()]
+
+
+def require_order(start: datetime | None, end: datetime | None) -> None:
+    """Raise Problem 400 if a time range ends before it begins."""
+    if start is not None and end is not None and end < start:
+        raise bad_request("from lies after to.")
+
+
+def require_single_values(request: Request) -> None:
+    """Refuse a query key that is given twice, with status 400: which of the two is meant?"""
+    if not request.scope["query_string"]:
+        return
+    pairs = request.query_params.multi_items()
+    if len(pairs) > len(request.query_params):
+        raise bad_request("Each query parameter may be given once.")

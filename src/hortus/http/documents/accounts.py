@@ -1,0 +1,134 @@
+"""People as the API shows them (contract, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hortus.base.times import format_optional_time, format_time
+from hortus.domain.accounts.api_keys import ApiKey, Scope
+from hortus.domain.accounts.log_ins import LogIn
+from hortus.domain.accounts.profiles import Profile
+from hortus.domain.accounts.rules import BrokenRule, InvalidAccount, Rule
+from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.problems import Problem, Reason, invalid_parameters, length_between
+
+
+class User(ApiObject):
+    """A person as everybody may see them."""
+
+    username: str
+    display_name: str
+    gravatar: str
+
+
+class FullUser(ApiObject):
+    """A person as they see themselves."""
+
+    id: int
+    username: str
+    display_name: str
+    email_address: str
+    use_email_address_for_gravatar: bool
+    gravatar_alternative: str
+
+
+class TokenPair(ApiObject):
+    """A log-in."""
+
+    refresh_token: str
+    access_token: str
+
+
+class LogInObject(ApiObject):
+    """Where a person is logged in."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+class ApiKeyObject(ApiObject):
+    """A key, without its secret."""
+
+    id: int
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime
+
+
+class NewApiKeyObject(ApiKeyObject):
+    """A new key. Its secret is shown this once only."""
+
+    key: str
+
+
+def user_object(profile: Profile, viewer_id: int | None) -> dict[str, Any]:
+    """Return the person as the viewer may see them.
+
+    The front-end makes a picture from the MD5 of `gravatar`. Only the person themself gets the e-mail address
+    there; to others it is a random text that stays the same.
+    """
+    own_address = profile.id == viewer_id and profile.use_email_address_for_gravatar
+    return {
+        "username": profile.username,
+        "displayName": profile.display_name,
+        "gravatar": profile.email_address if own_address else profile.gravatar_alternative,
+    }
+
+
+def full_user_object(profile: Profile) -> dict[str, Any]:
+    """Return the person as they see themselves."""
+    return {
+        "id": profile.id,
+        "username": profile.username,
+        "displayName": profile.display_name,
+        "emailAddress": profile.email_address,
+        "useEmailAddressForGravatar": profile.use_email_address_for_gravatar,
+        "gravatarAlternative": profile.gravatar_alternative,
+    }
+
+
+def log_in_object(log_in: LogIn) -> dict[str, Any]:
+    """Return the log-in."""
+    return {
+        "id": str(log_in.id),
+        "createdAt": format_time(log_in.created_at),
+        "lastUsedAt": format_time(log_in.last_used_at),
+        "expiresAt": format_time(log_in.expires_at),
+    }
+
+
+def api_key_object(key: ApiKey) -> dict[str, Any]:
+    """Return the key."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": [str(scope) for scope in key.scopes],
+        "createdAt": format_time(key.created_at),
+        "lastUsedAt": format_optional_time(key.last_used_at),
+        "expiresAt": format_time(key.expires_at),
+    }
+
+
+def invalid_account(error: InvalidAccount, renamed: Mapping[str, str] | None = None) -> Problem:
+    """Return the problem for an account that breaks rules; `renamed` gives fields other names."""
+    reasons: dict[str, list[Reason]] = {}
+    for broken in error.broken_rules:
+        name = (renamed or {}).get(broken.field, broken.field)
+        reasons.setdefault(name, []).append(_reason(broken))
+        if broken.field == "username" and broken.rule is Rule.LENGTH:
+            # The display name is filled from the user name, so it breaks the same rule (contract, 4.2).
+            reasons["displayName"] = [_reason(broken)]
+    return invalid_parameters(reasons, str(error))
+
+
+def _reason(broken: BrokenRule) -> Reason:
+    if broken.rule is Rule.LENGTH:
+        return length_between(broken.minimum or 0, broken.maximum or 0)
+    return str(broken.rule)

@@ -1,0 +1,62 @@
+"""Commands as the API and the command line show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from hortus.base.times import format_optional_time, format_time
+from hortus.flow.commands.command import Method, State
+from hortus.flow.commands.store import Command
+from hortus.http.conventions.objects import ApiObject
+
+
+class KitCommand(ApiObject):
+    """A command and what came of it; `resultSize` is in bytes. `explanation` is for people."""
+
+    id: int
+    method: Method
+    peripheral: str | None
+    command: Any
+    asked_by: str | None
+    state: State
+    error: str | None
+    explanation: str | None
+    requested_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    late_answer_at: datetime | None
+    result_type: str | None
+    result_size: int | None
+    result_text: str | None
+    has_result: bool
+
+
+def command_object(command: Command) -> dict[str, Any]:
+    """Return a command as the API shows it."""
+    question = command.question
+    seconds = None
+    if command.sent_at is not None and command.finished_at is not None:
+        seconds = (command.finished_at - command.sent_at).total_seconds()
+    return {
+        "id": command.id,
+        "method": question.method,
+        "peripheral": question.peripheral,
+        "command": None if question.command_json is None else orjson.loads(question.command_json),
+        "askedBy": command.asked_by,
+        "state": command.state,
+        "error": command.error,
+        "explanation": command.explanation,
+        "requestedAt": format_time(command.requested_at),
+        "sentAt": format_optional_time(command.sent_at),
+        "finishedAt": format_optional_time(command.finished_at),
+        "durationSeconds": seconds,
+        "lateAnswerAt": format_optional_time(command.late_answer_at),
+        "resultType": command.result_media_type,
+        "resultSize": command.result_bytes,
+        "resultText": command.result_text,
+        "hasResult": command.has_result,
+    }

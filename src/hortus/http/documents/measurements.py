@@ -1,0 +1,66 @@
+"""Measurements as the API and the live feed show them (contract, 4.1)."""
+
+from __future__ import annotations
+
+import datetime as clock
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from hortus.base.times import format_time
+from hortus.http.conventions.objects import ApiObject
+
+
+class AggregateMeasurement(ApiObject):
+    """Figures that a kit computed over a time: `count`, `average`, `minimum`, `maximum`, maybe others."""
+
+    id: UUID
+    peripheral_id: int
+    kit_id: int
+    kit_configuration_id: int
+    quantity_type_id: int
+    datetime_start: clock.datetime
+    datetime_end: clock.datetime
+    values: dict[str, float]
+
+
+class RawMeasurement(ApiObject):
+    """One reading. `datetime` is the kit's clock, `receivedAt` that of this installation."""
+
+    id: UUID
+    peripheral_id: int
+    kit_id: int
+    kit_configuration_id: int
+    quantity_type_id: int
+    datetime: clock.datetime
+    received_at: clock.datetime
+    value: float
+
+
+def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an aggregate as the contract writes it (4.1), from its row."""
+    return {
+        "id": str(row["id"]),
+        "peripheralId": row["peripheral_id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "quantityTypeId": row["quantity_type_id"],
+        "datetimeStart": format_time(row["datetime_start"]),
+        "datetimeEnd": format_time(row["datetime_end"]),
+        # The database may have kept a whole number without its `.0`.
+        "values": {name: float(value) for name, value in row["values"].items()},
+    }
+
+
+def reading_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a reading as the contract writes it (4.1), from its row."""
+    return {
+        "id": str(row["id"]),
+        "peripheralId": row["peripheral_id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "quantityTypeId": row["quantity_type_id"],
+        "datetime": format_time(row["datetime"]),
+        "receivedAt": format_time(row["received_at"]),
+        "value": row["value"],
+    }

@@ -1,0 +1,45 @@
+"""Media as the API and the live feed show them (contract, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hortus.base.times import format_time
+from hortus.http.conventions.objects import ApiObject
+
+
+class Media(ApiObject):
+    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it.
+
+    `hasThumbnail` is false also while a thumbnail is still to be made.
+    """
+
+    id: UUID
+    peripheral_id: int
+    kit_id: int
+    kit_configuration_id: int
+    datetime: datetime
+    name: str
+    type: str
+    metadata: Any
+    size: int
+    has_thumbnail: bool
+
+
+def media_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a medium as the contract writes it (4.1), from its row."""
+    return {
+        "id": str(row["id"]),
+        "peripheralId": row["peripheral_id"],
+        "kitId": row["kit_id"],
+        "kitConfigurationId": row["kit_configuration_id"],
+        "datetime": format_time(row["datetime"]),
+        "name": row["name"],
+        "type": row["type"],
+        "metadata": row["metadata"],
+        "size": row["size"],
+        "hasThumbnail": row["thumbnail"] == "made",
+    }

@@ -1,0 +1,82 @@
+"""How many connections there may be: in all, per address and per user."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hortus.base.errors import UsageError
+from hortus.http.live.limits import LiveLimits
+
+
+class TooManyConnections(UsageError):
+    """A connection that is one too many. `is_full` if it is for all, not for this address or user alone."""
+
+    def __init__(self, sentence: str, *, is_full: bool) -> None:
+        super().__init__(sentence)
+        self.is_full = is_full
+
+
+class Seat:
+    """The place of one connection, to be given back at its end."""
+
+    def __init__(self, admission: Admission, network: str) -> None:
+        self._admission = admission
+        self._network = network
+        self._user_id: int | None = None
+
+    def belongs_to(self, user_id: int | None) -> None:
+        """Count it for this user from now on. Raises TooManyConnections, and then nothing changes."""
+        if user_id != self._user_id:
+            self._admission.count_user(user_id)
+            self._admission.discount_user(self._user_id)
+            self._user_id = user_id
+
+    def give_back(self) -> None:
+        """Make room for another. To be called once."""
+        self._admission.discount_user(self._user_id)
+        self._admission.discount(self._network)
+
+
+class Admission:
+    """Counts connections. Each process counts for itself."""
+
+    def __init__(self, limits: LiveLimits) -> None:
+        self._limits = limits
+        self._of_network: Counter[str] = Counter()
+        self._of_user: Counter[int] = Counter()
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return self._of_network.total()
+
+    def seat(self, network: str) -> Seat:
+        """Return a place for a connection from this address. Raises TooManyConnections."""
+        if self.connections >= self._limits.connections:
+            raise TooManyConnections("Too many live connections are open. Try again later.", is_full=True)
+        if self._of_network[network] >= self._limits.connections_per_address:
+            raise TooManyConnections(
+                "Too many live connections come from your address. Close some first.", is_full=False
+            )
+        self._of_network[network] += 1
+        return Seat(self, network)
+
+    def count_user(self, user_id: int | None) -> None:
+        """Add a connection of this user. Raises TooManyConnections."""
+        if user_id is None:
+            return
+        if self._of_user[user_id] >= self._limits.connections_per_user:
+            raise TooManyConnections("You have too many live connections. Close some first.", is_full=False)
+        self._of_user[user_id] += 1
+
+    def discount_user(self, user_id: int | None) -> None:
+        """Take away a connection of this user."""
+        if user_id is not None:
+            self._of_user[user_id] -= 1
+            self._of_user += Counter()  # forgets whoever has none
+
+    def discount(self, network: str) -> None:
+        """Take away a connection of this address."""
+        self._of_network[network] -= 1
+        if not self._of_network[network]:
+            del self._of_network[network]

@@ -1,0 +1,134 @@
+"""What waits to be sent to one connection, in bounded memory.
+
+Replies wait in order and are never left out. Values are, when a reader is slow: then only the newest of each
+series is kept, and the reader is told how many were skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Hashable
+from enum import StrEnum
+from typing import Protocol
+
+from hortus.http.live.jsonrpc import notification
+from hortus.http.live.topics import Item
+
+
+class Skipped(StrEnum):
+    """Why a value was not sent."""
+
+    SLOW = "slow"  # the reader was, and a newer value of the series took its place
+    LATE = "late"  # a newer value of the series had been sent
+    MANY = "many"  # too many arrived at once
+
+
+class Addressed(Protocol):
+    """A subscription, as far as its messages go."""
+
+    id: int
+    prefix: str
+
+
+class Outbox:
+    """The messages of one connection. One task takes, others put."""
+
+    def __init__(self, *, most_values: int, most_replies: int) -> None:
+        self._most_values = most_values
+        self._conflate_at = most_values
+        self._most_replies = most_replies
+        self._waiting: deque[str | tuple[Addressed, Item]] = deque()
+        self._values = 0
+        self._replies = 0
+        self._skipped: Counter[tuple[Addressed, Skipped]] = Counter()
+        self._filled = asyncio.Event()
+        self._replies_left = asyncio.Event()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Note that nothing will be taken any more."""
+        self._is_closed = True
+        self._replies_left.set()
+
+    async def room_for_reply(self) -> None:
+        """Return when so few replies wait that another request may be read, or none will be sent anyway."""
+        while self._replies >= self._most_replies and not self._is_closed:
+            self._replies_left.clear()
+            await self._replies_left.wait()
+
+    def put(self, message: str) -> None:
+        """Add a reply, or a notification of which there are few."""
+        self._waiting.append(message)
+        self._replies += 1
+        self._filled.set()
+
+    def put_value(self, subscription: Addressed, item: Item) -> None:
+        """Add a value."""
+        self._waiting.append((subscription, item))
+        self._values += 1
+        if self._values > self._conflate_at:
+            self._conflate()
+        self._filled.set()
+
+    def skip(self, subscription: Addressed, reason: Skipped, count: int = 1) -> None:
+        """Add to the values that this subscriber is told were skipped."""
+        self._skipped[subscription, reason] += count
+        self._filled.set()
+
+    def drop(self, subscription: Addressed) -> None:
+        """Forget everything of a subscription that has ended."""
+        self._waiting = deque(
+            entry for entry in self._waiting if isinstance(entry, str) or entry[0] is not subscription
+        )
+        self._values = sum(not isinstance(entry, str) for entry in self._waiting)
+        for key in [key for key in self._skipped if key[0] is subscription]:
+            del self._skipped[key]
+
+    async def take(self) -> str:
+        """Return the next message, waiting for one."""
+        while True:
+            # Before the next value, or a reader that is always slow would never hear of it; after replies,
+            # of which one may be that to the subscription itself.
+            if self._skipped and not (self._waiting and isinstance(self._waiting[0], str)):
+                return self._skip_notice()
+            if self._waiting:
+                entry = self._waiting.popleft()
+                if isinstance(entry, str):
+                    self._replies -= 1
+                    self._replies_left.set()
+                    return entry
+                self._values -= 1
+                return f"{entry[0].prefix}{entry[1].result}}}}}"
+            self._filled.clear()
+            await self._filled.wait()
+
+    def _skip_notice(self) -> str:
+        (subscription, reason), count = self._skipped.popitem()
+        return notification("skipped", {"subscription": subscription.id, "count": count, "reason": reason})
+
+    def _conflate(self) -> None:
+        """Keep the newest value of each series of each subscription."""
+        kept: set[tuple[int, Hashable]] = set()
+        remaining: deque[str | tuple[Addressed, Item]] = deque()
+        # From the newest to the oldest; a value that came late is older than the one before it.
+        newest: dict[tuple[int, Hashable], Item] = {}
+        for entry in self._waiting:
+            if not isinstance(entry, str):
+                key = (entry[0].id, entry[1].series)
+                if key not in newest or entry[1].at >= newest[key].at:
+                    newest[key] = entry[1]
+        for entry in self._waiting:
+            if isinstance(entry, str):
+                remaining.append(entry)
+                continue
+            key = (entry[0].id, entry[1].series)
+            if newest[key] is entry[1] and key not in kept:
+                kept.add(key)
+                remaining.append(entry)
+            else:
+                self._skipped[entry[0], Skipped.SLOW] += 1
+        self._waiting = remaining
+        self._values = len(kept)
+        # With as many series as values may wait, every further one would have all of them looked through.
+        self._conflate_at = max(self._most_values, 2 * len(kept))

@@ -1,0 +1,274 @@
+"""One connection of the live feed: its requests, its subscriptions, and what is sent to it (contract, 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hortus.http.live.admission import TooManyConnections
+from hortus.http.live.feed import Feed
+from hortus.http.live.hub import LiveHub
+from hortus.http.live.jsonrpc import (
+    ErrorCode,
+    Request,
+    RpcError,
+    arguments,
+    error_reply,
+    notification,
+    parse_request,
+    reply,
+    subscription_prefix,
+)
+from hortus.http.live.outbox import Outbox, Skipped
+from hortus.http.live.principals import Claim, Principal
+from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
+from hortus.http.server.database_access import DatabaseNotAnswering
+
+SUBSCRIBE_RAW = "subscribe_raw_measurements"
+"""Also the name of the notifications: the front-end compares it (contract, 5.2)."""
+
+_SUBSCRIPTION_BITS = 53  # what a number in JavaScript holds exactly
+_RETRY_SECONDS = 5
+_NOT_AUTHORIZED = "you are not authorized to subscribe to this kit"
+
+
+class Doorkeeper(Protocol):
+    """Knows who is who, and how much they may ask."""
+
+    def clock(self) -> datetime:
+        """Return the present."""
+
+    async def principal_of(self, credential: str) -> Principal:
+        """Return whose token or key this is. Raises RpcError."""
+
+    def admit(self, principal: Principal) -> None:
+        """Let the connection belong to somebody else from now on. Raises TooManyConnections."""
+
+    def count_request(self, principal: Principal) -> None:
+        """Count a request. Raises RpcError if there are too many."""
+
+    async def check(self, claim: Claim) -> int | None:
+        """Return the id of the kit if it may be heard. Raises DatabaseNotAnswering."""
+
+
+class Subscription:
+    """What one connection hears of one feed."""
+
+    def __init__(
+        self, session: LiveSession, topic: Topic, serial: str, method: str, *, takes_late: bool
+    ) -> None:
+        self.id = secrets.randbits(_SUBSCRIPTION_BITS)
+        self.prefix = subscription_prefix(method, self.id)
+        self.topic = topic
+        self.serial = serial
+        self.feed: Feed | None = None
+        self._session = session
+        self._takes_late = takes_late
+
+    @property
+    def claim(self) -> Claim:
+        """Who hears which kit; the connection may have come to belong to somebody else."""
+        return Claim(self._session.principal, self.serial)
+
+    def hear(self, item: Item, *, is_late: bool) -> None:
+        """Send a value. Who shows just the last one of each series is spared what is older (P8)."""
+        if is_late and not self._takes_late:
+            self._session.outbox.skip(self, Skipped.LATE)
+        else:
+            self._session.outbox.put_value(self, item)
+
+    def missed(self, count: int) -> None:
+        """Tell that values were left out."""
+        self._session.outbox.skip(self, Skipped.MANY, count)
+
+    def end(self, reason: str) -> None:
+        """Tell that nothing follows any more."""
+        self._session.end(self, reason)
+
+    def pause(self) -> None:
+        """Tell that values may be missing for a while."""
+        self._session.outbox.put(notification("interrupted", {"subscription": self.id}))
+
+    def resume(self) -> None:
+        """Tell that nothing is missing any more."""
+        self._session.outbox.put(notification("resumed", {"subscription": self.id}))
+
+
+class LiveSession:
+    """The conversation on one connection, which has been accepted."""
+
+    def __init__(
+        self, websocket: WebSocket, hub: LiveHub, doorkeeper: Doorkeeper, principal: Principal
+    ) -> None:
+        limits = hub.limits
+        self.outbox = Outbox(most_values=limits.waiting_values, most_replies=limits.waiting_replies)
+        self.principal = principal
+        self._websocket = websocket
+        self._hub = hub
+        self._doorkeeper = doorkeeper
+        self._subscriptions: dict[int, Subscription] = {}
+        self._expiry: asyncio.TimerHandle | None = None
+        self._methods: dict[str, Callable[[Request], Awaitable[None]]] = {
+            SUBSCRIBE_RAW: self._subscribe_raw,
+            "unsubscribe_raw_measurements": self._unsubscribe,
+            # What the front-end sends, as the first message of its next connection (contract, 5.4).
+            "unsubscribe_subscribe_raw_measurements": self._unsubscribe,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "authenticate": self._authenticate,
+        }
+
+    async def run(self) -> None:
+        """Converse until the connection ends, from whichever side."""
+        self._watch_expiry()
+        sending = asyncio.create_task(self._send())
+        try:
+            await self._receive()
+        finally:
+            if self._expiry is not None:
+                self._expiry.cancel()
+            for subscription in list(self._subscriptions.values()):
+                self._leave(subscription)
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
+
+    def end(self, subscription: Subscription, reason: str) -> None:
+        """End a subscription that the client did not end."""
+        if self._subscriptions.get(subscription.id) is subscription:
+            self._leave(subscription)
+            self.outbox.put(
+                notification("subscription_ended", {"subscription": subscription.id, "reason": reason})
+            )
+
+    async def _receive(self) -> None:
+        while True:
+            await self.outbox.room_for_reply()
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                await self._answer(message.get("text"))
+            except RpcError as error:
+                self.outbox.put(error_reply(error))
+
+    async def _answer(self, text: str | None) -> None:
+        self._doorkeeper.count_request(self.principal)
+        if text is None:
+            raise RpcError(ErrorCode.INVALID_REQUEST, "Send text frames; binary ones mean nothing here.")
+        request = parse_request(text)
+        if not request.wants_reply:
+            return  # there is nothing to be asked for whose answer nobody wants
+        method = self._methods.get(request.method)
+        try:
+            if method is None:
+                raise RpcError(ErrorCode.METHOD_NOT_FOUND, "Method not found")
+            await method(request)
+        except RpcError as error:
+            error.request_id = request.id
+            raise
+        except DatabaseNotAnswering as error:
+            raise RpcError(
+                ErrorCode.UNAVAILABLE,
+                f"{error} Try again.",
+                request_id=request.id,
+                data={"retryAfterSeconds": _RETRY_SECONDS},
+            ) from error
+
+    async def _subscribe_raw(self, request: Request) -> None:
+        """Answer the contract's method (5.1): the last value of each series, and then whatever is newer."""
+        serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
+        subscription = Subscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
+        await self._begin(request, subscription)
+
+    async def _subscribe(self, request: Request) -> None:
+        """Answer the method for any topic; notifications are named after the topic."""
+        given = arguments(request.params, "topic", "kit_serial")
+        serial, topic = _text(given, "kit_serial"), TOPICS.get(_text(given, "topic"))
+        if topic is None:
+            raise RpcError(
+                ErrorCode.INVALID_PARAMS, f"There is no such topic. There are: {', '.join(sorted(TOPICS))}."
+            )
+        await self._begin(request, Subscription(self, topic, serial, topic.name, takes_late=True))
+
+    async def _begin(self, request: Request, subscription: Subscription) -> None:
+        if len(self._subscriptions) >= self._hub.limits.subscriptions:
+            raise RpcError(
+                ErrorCode.TOO_MANY_SUBSCRIPTIONS,
+                f"A connection has at most {self._hub.limits.subscriptions} subscriptions. End one first.",
+            )
+        changes_before = self._hub.access_changes
+        kit_id = await self._doorkeeper.check(subscription.claim)
+        if kit_id is None:
+            raise RpcError(ErrorCode.NOT_AUTHORIZED, _NOT_AUTHORIZED)
+        async with self._hub.feed_of(subscription.topic, kit_id, subscription.serial) as feed:
+            # Nothing is awaited from here on: the reply, the last values and the new ones follow each other.
+            subscription.feed = feed
+            self._subscriptions[subscription.id] = subscription
+            self.outbox.put(reply(request.id, subscription.id))
+            self._hub.join(feed, subscription)
+            if self._hub.access_changes != changes_before:
+                # Rights changed while this waited; it was in no list of those to be looked at again.
+                self._hub.doubt([subscription])
+
+    async def _unsubscribe(self, request: Request) -> None:
+        """Tell whether there was such a subscription; one of an earlier connection is no error."""
+        number = arguments(request.params, "subscription")["subscription"]
+        if isinstance(number, bool) or not isinstance(number, int | str):
+            raise RpcError(ErrorCode.INVALID_PARAMS, "A subscription is the number that subscribing returned.")
+        subscription = self._subscriptions.get(number) if isinstance(number, int) else None
+        if subscription is not None:
+            self._leave(subscription)
+        self.outbox.put(reply(request.id, subscription is not None))
+
+    async def _authenticate(self, request: Request) -> None:
+        """Let the connection belong to whoever this access token or API key names."""
+        token = _text(arguments(request.params, "token"), "token")
+        principal = await self._doorkeeper.principal_of(token)
+        try:
+            self._doorkeeper.admit(principal)
+        except TooManyConnections as error:
+            raise RpcError(ErrorCode.TOO_MANY_REQUESTS, str(error)) from error
+        self.principal = principal
+        self._watch_expiry()
+        # What the one before might hear, this one might not.
+        self._hub.doubt(list(self._subscriptions.values()))
+        self.outbox.put(reply(request.id, True))
+
+    def _leave(self, subscription: Subscription) -> None:
+        self._subscriptions.pop(subscription.id, None)
+        if subscription.feed is not None:
+            self._hub.leave(subscription.feed, subscription)
+        self.outbox.drop(subscription)
+
+    def _watch_expiry(self) -> None:
+        """Have rights looked at again as soon as the token expires."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self.principal.expires_at is not None:
+            seconds = (self.principal.expires_at - self._doorkeeper.clock()).total_seconds()
+            self._expiry = asyncio.get_running_loop().call_later(max(0.0, seconds) + 0.01, self._expired)
+
+    def _expired(self) -> None:
+        self._hub.doubt(list(self._subscriptions.values()))
+
+    async def _send(self) -> None:
+        try:
+            while True:
+                await self._websocket.send({"type": "websocket.send", "text": await self.outbox.take()})
+        except (WebSocketDisconnect, RuntimeError):
+            self.outbox.close()  # the connection has ended, as receiving will tell as soon as it is asked
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given[name]
+    if not isinstance(value, str):
+        raise RpcError(ErrorCode.INVALID_PARAMS, f"The parameter {name} is a text.")
+    return value

@@ -1,0 +1,228 @@
+"""What can be subscribed to: which rows it is about, and how one is told.
+
+New rows are found by the transaction that wrote them, not by a time. The order of commits is neither that of
+device times nor that of arrival, but a row that is visible now and was not at the last look was written by a
+transaction that had not ended then. Its id is not below the oldest one that was still open at the last look
+(the *horizon*). So every look asks for rows at or above the horizon of the one before, and what comes twice is
+recognised by its key. This holds for any number of writers, however long their transactions take, and with
+savepoints: the id of a sub-transaction is above that of its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from hortus.base.times import format_optional_time, format_time
+from hortus.domain.alerts.announcements import ALERTS_CHANNEL
+from hortus.domain.presence.store import PRESENCE_CHANNEL
+from hortus.flow.ingest.store import LIVE_CHANNEL
+from hortus.http.documents.measurements import aggregate_object
+from hortus.http.documents.media import media_object
+
+# Ids of transactions are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
+_AT_OR_ABOVE_HORIZON = "((r.xmin::text::bigint - {horizon}) & 4294967295) < 2147483648"
+
+HORIZON_NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A stored value as subscribers hear of it.
+
+    Of several of one `series`, the one with the latest `at` counts. `result` is JSON, encoded once for all.
+    """
+
+    series: Hashable
+    at: datetime
+    id: UUID | int
+    transaction: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A kind of stored things, one row of `table` each. A row that changes is told again, if that shows.
+
+    `time` is an expression over the row `r`, `id` and `series` are columns, `columns` further ones that `tell`
+    needs. What is older than `depth` is history and not told; nor is what is older by `slack` than the newest
+    of its kit. `channel` announces which kits have new ones, by their ids or serials.
+    """
+
+    name: str
+    table: str
+    time: str
+    series: tuple[str, ...]
+    columns: tuple[str, ...]
+    tell: Callable[[asyncpg.Record, str], dict[str, Any]]
+    depth: timedelta
+    slack: timedelta
+    id: str = "id"
+    channel: str = LIVE_CHANNEL
+
+    @property
+    def new_rows(self) -> str:
+        """Rows of kits at or above a horizon, and the horizon for the next look; a row of nulls for none.
+
+        Parameters: kit ids, horizons, times from which on, most rows per kit (newest first; null: all).
+        """
+        return f"""
+            SELECT f.kit_id AS of_kit_id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, t.*
+            FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS f(kit_id, horizon, since)
+            LEFT JOIN LATERAL (
+                SELECT {self._selection}, count(*) OVER () AS found
+                FROM {self.table} r
+                WHERE r.kit_id = f.kit_id AND {self.time} >= f.since
+                  AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")}
+                ORDER BY {self.time} DESC, r.{self.id} DESC LIMIT $4
+            ) t ON true
+        """  # noqa: S608  (made of our own constants)
+
+    @property
+    def last_rows(self) -> str:
+        """The newest row of each series. Parameters: kit id, from when, until when."""
+        series = ", ".join(f"r.{column}" for column in self.series)
+        return f"""
+            SELECT DISTINCT ON ({series}) {self._selection} FROM {self.table} r
+            WHERE r.kit_id = $1 AND {self.time} >= $2 AND {self.time} <= $3
+            ORDER BY {series}, {self.time} DESC, r.{self.id} DESC
+        """  # noqa: S608
+
+    @property
+    def future_rows(self) -> str:
+        """Rows whose time has not come. Parameters: kit id, from when, most rows (the earliest first)."""
+        return f"""
+            SELECT {self._selection} FROM {self.table} r
+            WHERE r.kit_id = $1 AND {self.time} > $2 ORDER BY {self.time}, r.{self.id} LIMIT $3
+        """  # noqa: S608
+
+    @property
+    def _selection(self) -> str:
+        names = ", ".join(f"r.{name}" for name in dict.fromkeys((self.id, *self.series, *self.columns)))
+        return f"{self.time} AS told_at, {names}, r.xmin::text::bigint AS transaction"
+
+    def item(self, row: asyncpg.Record, serial: str) -> Item:
+        """Return what to tell of a row of the kit with this serial."""
+        return Item(
+            series=tuple(row[column] for column in self.series),
+            at=row["told_at"],
+            id=row[self.id],
+            transaction=row["transaction"],
+            result=orjson.dumps(self.tell(row, serial)).decode(),
+        )
+
+
+def _raw_measurement(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    """Return a reading under the contract's names (5.2), which are irregular."""
+    return {
+        "id": str(row["id"]),
+        "kitSerial": serial,
+        "datetime": format_time(row["datetime"]),
+        "peripheral": row["peripheral_id"],
+        "quantityType": row["quantity_type_id"],
+        "value": row["value"],
+    }
+
+
+def _aggregate(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    values = orjson.loads(row["values"])
+    return {"kitSerial": serial, **aggregate_object({**dict(row), "values": values})}
+
+
+def _medium(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    return {"kitSerial": serial, **media_object({**dict(row), "metadata": orjson.loads(row["metadata"])})}
+
+
+def _presence(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    return {
+        "kitSerial": serial,
+        "state": row["announced_state"],
+        "since": format_time(row["announced_since"]),
+    }
+
+
+def _alert(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    """Return an alert without names: who may hear the kit need not be one who may see the plant."""
+    return {
+        "id": row["id"],
+        "kitSerial": serial,
+        "kind": row["kind"],
+        "condition": row["condition"],
+        "state": "open" if row["over_at"] is None else "over",
+        "plantId": row["plant_id"],
+        "quantityTypeId": row["quantity_type_id"],
+        "value": row["value"],
+        "minimum": row["minimum"],
+        "maximum": row["maximum"],
+        "beganAt": format_time(row["began_at"]),
+        "openedAt": format_time(row["opened_at"]),
+        "seenAt": format_optional_time(row["seen_at"]),
+        "overAt": format_optional_time(row["over_at"]),
+        "ending": row["ending"],
+    }
+
+
+RAW_MEASUREMENTS = Topic(
+    name="raw_measurements",
+    table="raw_measurements",
+    time="r.datetime",
+    series=("peripheral_id", "quantity_type_id"),
+    columns=("datetime", "value"),
+    tell=_raw_measurement,
+    depth=timedelta(minutes=30),
+    slack=timedelta(minutes=5),
+)
+AGGREGATE_MEASUREMENTS = Topic(
+    name="aggregate_measurements",
+    table="aggregate_measurements",
+    time="r.datetime_start",
+    series=("peripheral_id", "quantity_type_id"),
+    columns=("datetime_start", "datetime_end", "kit_id", "kit_configuration_id", "values"),
+    tell=_aggregate,
+    depth=timedelta(hours=6),
+    slack=timedelta(hours=6),
+)
+MEDIA = Topic(
+    name="media",
+    table="media",
+    time="r.datetime",
+    series=("peripheral_id",),
+    columns=("datetime", "kit_id", "kit_configuration_id", "name", "type", "metadata", "size", "thumbnail"),
+    tell=_medium,
+    depth=timedelta(days=1),
+    slack=timedelta(days=1),
+)
+PRESENCE = Topic(
+    name="presence",
+    table="kit_presence",
+    time="r.announced_since",
+    series=("kit_id",),
+    columns=("announced_since", "announced_state"),
+    tell=_presence,
+    depth=timedelta(days=36_500),  # a state lasts until the next one
+    slack=timedelta(days=36_500),
+    id="kit_id",
+    channel=PRESENCE_CHANNEL,
+)
+ALERTS = Topic(
+    name="alerts",
+    table="alerts",
+    # Of its last change; those that are null do not count.
+    time="greatest(r.opened_at, r.seen_at, r.over_at)",
+    series=("id",),
+    columns=(
+        *("kind", "condition", "plant_id", "quantity_type_id", "value", "minimum", "maximum"),
+        *("began_at", "opened_at", "seen_at", "over_at", "ending"),
+    ),
+    tell=_alert,
+    depth=timedelta(days=1),
+    slack=timedelta(days=1),
+    channel=ALERTS_CHANNEL,
+)
+TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE, ALERTS)}

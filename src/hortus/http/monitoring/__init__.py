@@ -1,0 +1,1 @@
+"""Health and metrics, for people and for monitoring systems."""

@@ -1,0 +1,92 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hortus.domain.accounts.passwords import Passwords, TooManyLogins
+from hortus.domain.accounts.store import authenticate
+from hortus.http.access.addresses import address_of
+from hortus.http.access.sessions import Sessions
+from hortus.http.pages.attempts import LoginAttempts
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import local_path, read_form, require_same_origin
+from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
+
+# The same words whichever of the two was wrong: who has an account here is nobody's business.
+_WRONG = "User name and password do not fit together."
+
+
+class LoginPages:
+    """`/login` and `/logout`."""
+
+    def __init__(
+        self, engine: AsyncEngine, passwords: Passwords, sessions: Sessions, templates: Templates
+    ) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._sessions = sessions
+        self._templates = templates
+        self._attempts = LoginAttempts()
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the form. `next` is the page of ours that asked for the log-in, if one did."""
+        next_path = local_path(request.query_params.get("next", ""))
+        viewer = await self._sessions.viewer_of(request)
+        if viewer.user is not None:
+            return RedirectResponse(next_path, status_code=303)
+        return self._form("", "", 200, next_path=next_path)
+
+    async def log_in(self, request: Request) -> Response:
+        """Log in, or show the form again with what went wrong."""
+        require_same_origin(request)
+        form = await read_form(request)
+        username, password = form.get("username", "").strip(), form.get("password", "")
+        answer = partial(self._form, username=username, next_path=local_path(form.get("next", "")))
+        wait_seconds = self._attempts.begin(address_of(request), username)
+        if wait_seconds:
+            minutes = math.ceil(wait_seconds / 60)
+            message = f"There were too many attempts. Try again in {minutes} minute{'s' * (minutes != 1)}."
+            return answer(message, status_code=429, headers={"Retry-After": str(math.ceil(wait_seconds))})
+        try:
+            with database_failures_translated():
+                user = await authenticate(self._engine, self._passwords, username, password)
+        except (DatabaseNotAnswering, TooManyLogins) as error:
+            message = f"You cannot be logged in now. {error}"
+            return answer(message, status_code=503, headers={"Retry-After": "5"})
+        if user is None:
+            return answer(_WRONG, status_code=403)
+        self._attempts.succeeded(username)
+        response = RedirectResponse(local_path(form.get("next", "")), status_code=303)
+        self._sessions.start(request, response, user)
+        return response
+
+    async def log_out(self, request: Request) -> Response:
+        """Log out and go to the start."""
+        require_same_origin(request)
+        response = RedirectResponse("/", status_code=303)
+        self._sessions.end(response)
+        return response
+
+    def _form(
+        self,
+        message: str,
+        username: str,
+        status_code: int,
+        headers: dict[str, str] | None = None,
+        *,
+        next_path: str,
+    ) -> Response:
+        return self._templates.page(
+            "login.html",
+            status_code=status_code,
+            headers=headers,
+            message=message,
+            username=username,
+            next_path=next_path,
+        )

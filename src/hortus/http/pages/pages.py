@@ -1,0 +1,90 @@
+"""The status page: all kits that the viewer may see, and what became of every message."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from hortus.http.access.sessions import Sessions
+from hortus.http.access.viewer import Viewer
+from hortus.http.monitoring.backlog import BacklogReader
+from hortus.http.pages.plant_status import PlantsOfKit
+from hortus.http.pages.plant_store import PlantReader
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.status_store import COURSE_HOURS, LEDGER_HOURS, StatusReader
+from hortus.http.server.answers import SharedAnswers
+
+# The page asks every two seconds: a second is soon enough, and then many open tabs cost as much as one.
+_KEEP_SECONDS = 1.0
+_KEPT_ANSWERS = 200
+# How plants do is judged from hours of readings, and changes slowly.
+_KEEP_PLANTS_SECONDS = 15.0
+_LAST_PAGE = 1_000_000
+
+
+class StatusPages:
+    """`/` and the part of it that renews itself, `/status`."""
+
+    def __init__(
+        self,
+        reader: StatusReader,
+        plants: PlantReader,
+        backlog: BacklogReader,
+        sessions: Sessions,
+        templates: Templates,
+    ) -> None:
+        self._reader = reader
+        self._plants = plants
+        self._backlog = backlog
+        self._sessions = sessions
+        self._templates = templates
+        self._answers = SharedAnswers[str](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+        self._plants_of_kits = SharedAnswers[dict[int, PlantsOfKit]](
+            keep_seconds=_KEEP_PLANTS_SECONDS, capacity=_KEPT_ANSWERS
+        )
+
+    async def index(self, request: Request) -> Response:
+        """Answer with the whole page."""
+        page = _page_number(request)
+        viewer = await self._sessions.viewer_of(request)
+        content = await self._status(viewer, page)
+        return self._templates.page("status.html", viewer=viewer, content=content, page=page)
+
+    async def status(self, request: Request) -> Response:
+        """Answer with the part that renews itself, or ask for the whole page if more than that changed."""
+        page = _page_number(request)
+        viewer = await self._sessions.viewer_of(request)
+        asked = (request.query_params.get("viewer"), request.query_params.get("build"))
+        if asked != (viewer.name, self._templates.build):
+            # Somebody logged in or out elsewhere, or the server was renewed.
+            return Response(status_code=200, headers={"HX-Refresh": "true"})
+        return HTMLResponse(await self._status(viewer, page))
+
+    async def _status(self, viewer: Viewer, page: int) -> str:
+        async def ask() -> str:
+            status = await self._reader.read(viewer, page)
+            kit_ids = tuple(kit.id for kit in status.kits)
+            plants = await self._plants_of_kits.get(
+                (viewer.user, kit_ids), lambda: self._plants.plants_of_kits(viewer, kit_ids)
+            )
+            # Whoever runs the installation can do something about it.
+            backlog = await self._backlog.look() if viewer.is_admin else None
+            return self._templates.render(
+                "_status.html",
+                late=backlog.late if backlog else (),
+                status=status,
+                plants=plants,
+                viewer=viewer,
+                hours=LEDGER_HOURS,
+                course_hours=COURSE_HOURS,
+            )
+
+        return await self._answers.get((viewer.user, page), ask)
+
+
+def _page_number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 7 or not 1 <= int(text) <= _LAST_PAGE:
+        raise HTTPException(404, "There is no such page.")
+    return int(text)

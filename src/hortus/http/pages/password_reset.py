@@ -1,0 +1,151 @@
+"""The pages for people who forgot their password: asking for the mail, and what the mail leads to."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hortus.base.errors import OperationalError
+from hortus.domain.accounts.password_resets import (
+    ResetMailer,
+    redeem_password_reset,
+    send_password_reset,
+)
+from hortus.domain.accounts.passwords import Passwords, TooManyLogins
+from hortus.domain.accounts.rules import InvalidAccount, is_email_address
+from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken, Tokens
+from hortus.http.access.addresses import network_of
+from hortus.http.access.rate_limits import Allowances, RateLimit
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import read_form, require_same_origin
+from hortus.http.server.database_access import (
+    DatabaseNotAnswering,
+    database_failures_translated,
+    snapshot,
+)
+
+log = logging.getLogger(__name__)
+
+_ENDED = "This link is too old or was used before. Ask for another one."
+_NO_ADDRESS = "This is not an e-mail address; it looks like name@example.org."
+_LIFETIME_MINUTES = round(PASSWORD_RESET_LIFETIME.total_seconds() / 60)
+
+
+class ForgottenPasswordPages:
+    """`/forgotten-password`: asks for the mail. Without a mailer the page says who can help instead.
+
+    The answer, and the time until then, are the same whether somebody has the address or not.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, tokens: Tokens | None, mailer: ResetMailer | None, templates: Templates
+    ) -> None:
+        self._engine = engine
+        self._sends = (tokens, mailer) if tokens is not None and mailer is not None else None
+        self._templates = templates
+        self._limit = RateLimit(Allowances().password_resets)
+
+    async def show(self, request: Request) -> Response:  # noqa: ARG002  (each page gets its request)
+        """Answer with the form."""
+        return self._page()
+
+    async def ask(self, request: Request) -> Response:
+        """Have the mail sent after the answer, or show the form again with what is wrong."""
+        require_same_origin(request)
+        address = (await read_form(request)).get("email_address", "").strip()
+        if self._sends is None:
+            return self._page(status_code=403)
+        if not is_email_address(address):
+            return self._page(_NO_ADDRESS, address, 400)
+        wait_seconds = self._limit.wait_seconds(network_of(request))
+        if wait_seconds > 0:
+            minutes = math.ceil(wait_seconds / 60)
+            message = f"This was asked too often. Try again in {minutes} minute{'s' * (minutes != 1)}."
+            return self._page(message, address, 429, {"Retry-After": str(math.ceil(wait_seconds))})
+        self._limit.take(network_of(request))
+        response = self._page(address=address, asked=True)
+        response.background = BackgroundTask(self._send, *self._sends, address)
+        return response
+
+    async def _send(self, tokens: Tokens, mailer: ResetMailer, address: str) -> None:
+        try:
+            await send_password_reset(snapshot(self._engine), tokens, mailer, address)
+        except OperationalError as error:
+            log.error("a mail that resets a password was not sent: %s", error)
+
+    def _page(
+        self,
+        message: str = "",
+        address: str = "",
+        status_code: int = 200,
+        headers: dict[str, str] | None = None,
+        *,
+        asked: bool = False,
+    ) -> Response:
+        return self._templates.page(
+            "forgotten_password.html",
+            status_code=status_code,
+            headers=headers,
+            message=message,
+            address=address,
+            asked=asked,
+            sends_mail=self._sends is not None,
+            lifetime_minutes=_LIFETIME_MINUTES,
+        )
+
+
+class PasswordResetPages:
+    """`/password-reset`, to which the mail leads. The token is only looked at when a password comes with it."""
+
+    def __init__(self, engine: AsyncEngine, passwords: Passwords, tokens: Tokens, templates: Templates) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._tokens = tokens
+        self._templates = templates
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the form; whoever comes without the token of a link can enter it."""
+        return self._page("", request.query_params.get("token", ""), 200)
+
+    async def choose(self, request: Request) -> Response:
+        """Set the password, or show the form again with what went wrong."""
+        require_same_origin(request)
+        form = await read_form(request)
+        token, password = form.get("token", "").strip(), form.get("password", "")
+        try:
+            with database_failures_translated():
+                async with self._engine.begin() as connection:
+                    await redeem_password_reset(connection, self._tokens, self._passwords, token, password)
+        except InvalidToken:
+            return self._page(_ENDED, "", 400, ended=True)
+        except InvalidAccount as error:
+            return self._page(str(error), token, 400)
+        except (DatabaseNotAnswering, TooManyLogins) as error:
+            message = f"The password cannot be changed now. {error}"
+            return self._page(message, token, 503, {"Retry-After": "5"})
+        return self._page("", "", 200, done=True)
+
+    def _page(
+        self,
+        message: str,
+        token: str,
+        status_code: int,
+        headers: dict[str, str] | None = None,
+        *,
+        done: bool = False,
+        ended: bool = False,
+    ) -> Response:
+        return self._templates.page(
+            "password_reset.html",
+            status_code=status_code,
+            headers=headers,
+            message=message,
+            token=token,
+            done=done,
+            ended=ended,
+        )

@@ -1,0 +1,93 @@
+"""Pictures for pages: what a kit saw last, for whoever may see the kit. The API has the same for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hortus.domain.media.keys import ObjectKey
+from hortus.domain.media.objects import (
+    MediaObjects,
+    MediaPlaceMissing,
+    ObjectMissing,
+    ObjectStoreNotAnswering,
+)
+from hortus.domain.media.rules import clean_type
+from hortus.http.access.sessions import Sessions
+from hortus.http.access.viewer import VISIBLE_KITS, visibility_parameters
+from hortus.http.conventions.media_delivery import Delivery, deliver, thumbnail_of, version_of
+from hortus.http.server.database_access import snapshot
+
+# The page renews itself every two seconds, and a thumbnail never changes.
+_KEPT = "private, max-age=3600"
+
+_MEDIUM = text(
+    f"""
+    SELECT m.id, m.name, m.type, m.size, m.sha256, m.received_at, m.thumbnail, k.serial
+    FROM media m JOIN kits k ON k.id = m.kit_id
+    WHERE m.id = :id AND m.kit_id IN ({VISIBLE_KITS})
+    """  # noqa: S608  (made of our own constants)
+)
+
+
+class PicturePages:
+    """`/pictures/{id}/thumbnail` and `/pictures/{id}/content`."""
+
+    def __init__(self, engine: AsyncEngine, sessions: Sessions, objects: MediaObjects | None) -> None:
+        self._engine = engine
+        self._sessions = sessions
+        self._objects = objects
+
+    async def thumbnail(self, request: Request) -> Response:
+        """Answer with the small picture; 404 also if there is none."""
+        medium = await self._medium(request)
+        if medium.thumbnail != "made":
+            raise HTTPException(404, "There is no such picture.")
+        response = await self._deliver(request, medium, is_thumbnail=True)
+        response.headers["Cache-Control"] = _KEPT
+        return response
+
+    async def content(self, request: Request) -> Response:
+        """Answer with the original, as a download."""
+        return await self._deliver(request, await self._medium(request), is_thumbnail=False)
+
+    async def _medium(self, request: Request) -> Any:
+        try:
+            medium_id = UUID(request.path_params["medium_id"])
+        except ValueError:
+            raise HTTPException(404, "There is no such picture.") from None
+        viewer = await self._sessions.viewer_of(request)
+        async with snapshot(self._engine) as connection:
+            parameters = {"id": medium_id, **visibility_parameters(viewer)}
+            medium = (await connection.execute(_MEDIUM, parameters)).one_or_none()
+        if medium is None:
+            raise HTTPException(404, "There is no such picture.")
+        return medium
+
+    async def _deliver(self, request: Request, medium: Any, *, is_thumbnail: bool) -> Response:
+        if self._objects is None:
+            raise HTTPException(502, "This server does not know where pictures are kept.")
+        key = ObjectKey(medium.serial, medium.id)
+        try:
+            if is_thumbnail:
+                delivery = await thumbnail_of(self._objects, key, medium.received_at)
+            else:
+                delivery = Delivery(
+                    key=key,
+                    version=version_of(medium.id, medium.size, medium.sha256, medium.received_at),
+                    media_type=clean_type(medium.type),
+                    name=medium.name,
+                )
+            return await deliver(request, self._objects, delivery, head=request.method == "HEAD")
+        except ObjectMissing as error:
+            raise HTTPException(404, "The picture has lost its content.") from error
+        except MediaPlaceMissing as error:
+            raise HTTPException(503, "The place where pictures are kept is not there now.") from error
+        except ObjectStoreNotAnswering as error:
+            raise HTTPException(502, "The store of pictures does not answer at the moment.") from error

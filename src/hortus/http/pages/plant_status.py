@@ -1,0 +1,91 @@
+"""What the page of a plant shows, as values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import RowMapping
+
+from hortus.domain.plants.links import Link
+from hortus.domain.plants.state import Condition, Range, Reading
+from hortus.domain.plants.store import Plant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantQuantity:
+    """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it."""
+
+    name: str
+    unit: str
+    condition: Condition | None
+    range: Range
+    reading: Reading | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantAlert:
+    """One alert of a plant. `value` and `range` are those at its opening; an open one has no `over_at`.
+
+    `may_be_seen`: the viewer is one of those whom it concerns, and nobody has said yet that they saw it.
+    """
+
+    id: int
+    quantity: str
+    unit: str
+    condition: Condition
+    value: float | None
+    range: Range
+    opened_at: datetime
+    seen_at: datetime | None
+    over_at: datetime | None
+    is_withdrawn: bool
+    may_be_seen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantStatus:
+    """A plant as its viewer may see it. `links` are those that measure it now."""
+
+    now: datetime
+    plant: Plant
+    condition: Condition
+    quantities: tuple[PlantQuantity, ...]
+    links: tuple[Link, ...]
+    alerts: tuple[PlantAlert, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantLine:
+    """A plant in the line of a kit on the status page."""
+
+    id: int
+    name: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantsOfKit:
+    """The first plants that a kit measures, and how many there are besides."""
+
+    lines: Sequence[PlantLine] = ()
+    more: int = 0
+
+
+def plant_alert(row: RowMapping, *, concerns_viewer: bool) -> PlantAlert:
+    """Return an alert as the page shows it, from a row of hortus.domain.alerts.store."""
+    return PlantAlert(
+        id=row["id"],
+        quantity=row["physical_quantity"],
+        unit=row["physical_unit_symbol"] or row["physical_unit"],
+        condition=Condition(row["condition"]),
+        value=row["value"],
+        range=Range(minimum=row["minimum"], maximum=row["maximum"]),
+        opened_at=row["opened_at"],
+        seen_at=row["seen_at"],
+        over_at=row["over_at"],
+        is_withdrawn=row["ending"] == "withdrawn",
+        may_be_seen=concerns_viewer and row["over_at"] is None and row["seen_at"] is None,
+    )

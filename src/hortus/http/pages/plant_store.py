@@ -1,0 +1,173 @@
+"""Reading how plants do, for a page of one and for the lines of kits, as its viewer may see them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hortus.domain.alerts.store import alerts_of_plant, concerning
+from hortus.domain.definitions.queries import quantity_types_by_id
+from hortus.domain.plants.measured import Measured
+from hortus.domain.plants.overview import PlantOverview, overviews
+from hortus.domain.plants.state import QuantityState, Range
+from hortus.domain.plants.store import find_plants
+from hortus.http.access.caller import Caller
+from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
+from hortus.http.access.viewer import Viewer
+from hortus.http.conventions.problems import Problem
+from hortus.http.pages.plant_status import (
+    PlantAlert,
+    PlantLine,
+    PlantQuantity,
+    PlantsOfKit,
+    PlantStatus,
+    plant_alert,
+)
+from hortus.http.server.database_access import snapshot
+
+_MOST_OPEN_ALERTS = 100
+_LAST_ALERTS = 20
+_PLANTS_PER_KIT = 12
+
+_PLANTS_OF_KITS = text(
+    """
+    SELECT k.id AS kit_id, p.id, p.plants
+    FROM unnest(CAST(:kit_ids AS integer[])) AS k (id)
+    CROSS JOIN LATERAL (
+        SELECT plants.id, lower(plants.name) AS place, count(*) OVER () AS plants
+        FROM plants
+        WHERE plants.id IN (
+            SELECT l.plant_id FROM plant_links l WHERE l.kit_id = k.id AND l.linked_until IS NULL
+        )
+        ORDER BY place, plants.id LIMIT :most
+    ) p
+    ORDER BY k.id, p.place, p.id
+    """
+)
+
+
+class NoSuchPlant(LookupError):
+    """There is no plant with this id that the viewer may see."""
+
+
+def caller_of(viewer: Viewer) -> Caller:
+    """Return the viewer as the API's rules of access know people."""
+    return Caller(user_id=viewer.user.id if viewer.user else None)
+
+
+async def visible_plant(connection: AsyncConnection, viewer: Viewer, plant_id: int) -> PlantAccess:
+    """Return a plant by the API's own rules. Raises NoSuchPlant: hidden and absent are the same."""
+    try:
+        access = await access_to_plant(connection, caller_of(viewer), plant_id)
+        access.require_view()
+    except Problem as error:
+        raise NoSuchPlant from error
+    return access
+
+
+class PlantReader:
+    """Reads how plants do. `clock` gives the present as an aware datetime."""
+
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime], freshness: timedelta) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._freshness = freshness
+
+    async def read(self, viewer: Viewer, plant_id: int) -> PlantStatus:
+        """Return the plant, all of one moment (P7). Raises NoSuchPlant or DatabaseNotAnswering."""
+        now = self._clock()
+        async with snapshot(self._engine) as connection:
+            access = await visible_plant(connection, viewer, plant_id)
+            (overview,) = await self._overviews(connection, [access], now)
+            quantities = await _quantities(connection, overview)
+            alerts = await _alerts(connection, access)
+        return PlantStatus(
+            now=now,
+            plant=access.plant,
+            condition=overview.condition,
+            quantities=quantities,
+            links=tuple(link for link in access.links if link.until is None),
+            alerts=alerts,
+        )
+
+    async def plants_of_kits(self, viewer: Viewer, kit_ids: Sequence[int]) -> dict[int, PlantsOfKit]:
+        """Return by kit the plants that it measures; the viewer may see these kits.
+
+        Raises DatabaseNotAnswering.
+        """
+        async with snapshot(self._engine) as connection:
+            rows = (
+                await connection.execute(_PLANTS_OF_KITS, {"kit_ids": list(kit_ids), "most": _PLANTS_PER_KIT})
+            ).all()
+            if not rows:
+                return {}
+            plants = await find_plants(connection, {row.id for row in rows})
+            accesses = await access_to_plants(connection, caller_of(viewer), plants)
+            found = await self._overviews(connection, accesses, self._clock())
+        lines = {each.plant.id: _line(each) for each in found}
+        totals = {row.kit_id: row.plants for row in rows}
+        of_kits: dict[int, list[PlantLine]] = defaultdict(list)
+        for row in rows:
+            if row.id in lines:
+                of_kits[row.kit_id].append(lines[row.id])
+        return {
+            kit_id: PlantsOfKit(lines=shown, more=max(0, totals[kit_id] - _PLANTS_PER_KIT))
+            for kit_id, shown in of_kits.items()
+        }
+
+    async def _overviews(
+        self, connection: AsyncConnection, accesses: Sequence[PlantAccess], now: datetime
+    ) -> list[PlantOverview]:
+        return await overviews(
+            connection,
+            [access.plant for access in accesses],
+            {access.plant.id: access.links for access in accesses},
+            now=now,
+            freshness=self._freshness,
+        )
+
+
+async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> tuple[PlantQuantity, ...]:
+    types = await quantity_types_by_id(connection, [state.quantity_type_id for state in overview.states])
+
+    def quantity(state: QuantityState) -> PlantQuantity:
+        type_ = types[state.quantity_type_id]
+        return PlantQuantity(
+            name=type_["physical_quantity"],
+            unit=type_["physical_unit_symbol"] or type_["physical_unit"],
+            condition=state.condition,
+            range=state.range or Range(),
+            reading=state.reading,
+            source=_source(overview.measured.get(state.quantity_type_id)),
+        )
+
+    return tuple(quantity(state) for state in overview.states if state.quantity_type_id in types)
+
+
+def _source(measured: Measured | None) -> str:
+    return "" if measured is None else f"{measured.peripheral_name}, {measured.serial}"
+
+
+async def _alerts(connection: AsyncConnection, access: PlantAccess) -> tuple[PlantAlert, ...]:
+    """Return all open alerts, then the last ones that are over."""
+    kit_ids = {link.source.kit_id for link in access.links}
+    plant_id = access.plant.id
+    open_ones = await alerts_of_plant(
+        connection, plant_id, kit_ids, open_only=True, before=None, most=_MOST_OPEN_ALERTS
+    )
+    last_ones = await alerts_of_plant(
+        connection, plant_id, kit_ids, open_only=False, before=None, most=_LAST_ALERTS
+    )
+    user_id = access.caller.user_id
+    unseen = [row["id"] for row in open_ones if row["seen_at"] is None]
+    concerns = await concerning(connection, user_id, unseen) if user_id is not None and unseen else set()
+    rows = [*open_ones, *(row for row in last_ones if row["over_at"] is not None)]
+    return tuple(plant_alert(row, concerns_viewer=row["id"] in concerns) for row in rows)
+
+
+def _line(overview: PlantOverview) -> PlantLine:
+    return PlantLine(id=overview.plant.id, name=overview.plant.name, condition=overview.condition)

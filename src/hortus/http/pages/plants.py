@@ -1,0 +1,126 @@
+"""The page of a plant, where messages about alerts lead: how it does, and its alerts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from hortus.domain.alerts.store import mark_seen
+from hortus.domain.plants.photos import find_photo
+from hortus.http.access.sessions import Sessions
+from hortus.http.access.viewer import Viewer
+from hortus.http.conventions.parameters import LARGEST_ID
+from hortus.http.conventions.replies import photo_reply
+from hortus.http.pages.plant_store import NoSuchPlant, PlantReader, visible_plant
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import require_same_origin
+from hortus.http.server.answers import SharedAnswers
+from hortus.http.server.database_access import (
+    ANSWER_SECONDS,
+    database_failures_translated,
+    snapshot,
+)
+
+# As on the status page: many open tabs cost as much as one.
+_KEEP_SECONDS = 1.0
+_KEPT_ANSWERS = 200
+
+_NO_PLANT = "There is no such plant, or none that you may see."
+_NO_ALERT = "There is no such alert, or none that concerns you."
+
+
+class PlantPages:
+    """`/plants/{id}`, the part of it that renews itself, its photo, and the button of an alert."""
+
+    def __init__(
+        self, engine: AsyncEngine, reader: PlantReader, sessions: Sessions, templates: Templates
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._sessions = sessions
+        self._templates = templates
+        self._answers = SharedAnswers[tuple[str, str]](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the whole page; with the log-in to whoever is nobody yet and may not see the plant."""
+        plant_id = _id(request, "plant_id", _NO_PLANT)
+        viewer = await self._sessions.viewer_of(request)
+        try:
+            name, content = await self._content(viewer, plant_id)
+        except NoSuchPlant:
+            return _hidden(viewer, plant_id)
+        return self._templates.page("plant.html", viewer=viewer, content=content, name=name, plant_id=plant_id)
+
+    async def status(self, request: Request) -> Response:
+        """Answer with the part that renews itself, or ask for the whole page if more than that changed."""
+        plant_id = _id(request, "plant_id", _NO_PLANT)
+        viewer = await self._sessions.viewer_of(request)
+        whole_page = Response(status_code=200, headers={"HX-Refresh": "true"})
+        asked = (request.query_params.get("viewer"), request.query_params.get("build"))
+        if asked != (viewer.name, self._templates.build):
+            return whole_page
+        try:
+            _, content = await self._content(viewer, plant_id)
+        except NoSuchPlant:
+            return whole_page  # which says that it is gone
+        return HTMLResponse(content)
+
+    async def photo(self, request: Request) -> Response:
+        """Answer with the photo; 404 if there is none, or no plant that the viewer may see."""
+        plant_id = _id(request, "plant_id", _NO_PLANT)
+        viewer = await self._sessions.viewer_of(request)
+        async with snapshot(self._engine) as connection:
+            try:
+                await visible_plant(connection, viewer, plant_id)
+            except NoSuchPlant as error:
+                raise HTTPException(404, _NO_PLANT) from error
+            photo = await find_photo(connection, plant_id)
+        if photo is None:
+            raise HTTPException(404, "The plant has no photo.")
+        return photo_reply(request, photo)
+
+    async def see_alert(self, request: Request) -> Response:
+        """Note that the viewer saw an alert of the plant, and go back to the plant."""
+        require_same_origin(request)
+        plant_id, alert_id = _id(request, "plant_id", _NO_PLANT), _id(request, "alert_id", _NO_ALERT)
+        viewer = await self._sessions.viewer_of(request)
+        if viewer.user is None:
+            return _hidden(viewer, plant_id)
+        with database_failures_translated():
+            async with asyncio.timeout(ANSWER_SECONDS), self._engine.begin() as connection:
+                try:
+                    await visible_plant(connection, viewer, plant_id)
+                except NoSuchPlant as error:
+                    raise HTTPException(404, _NO_PLANT) from error
+                alert = await mark_seen(connection, viewer.user.id, alert_id)
+                if alert is None or alert["plant_id"] != plant_id:
+                    raise HTTPException(404, _NO_ALERT)  # and nothing is committed
+        self._answers.forget((viewer.user, plant_id))
+        return RedirectResponse(f"/plants/{plant_id}", status_code=303)
+
+    async def _content(self, viewer: Viewer, plant_id: int) -> tuple[str, str]:
+        """Return the plant's name, and the part of the page that renews itself. Raises NoSuchPlant."""
+
+        async def ask() -> tuple[str, str]:
+            status = await self._reader.read(viewer, plant_id)
+            return status.plant.name, self._templates.render("_plant.html", status=status)
+
+        return await self._answers.get((viewer.user, plant_id), ask)
+
+
+def _hidden(viewer: Viewer, plant_id: int) -> Response:
+    """Answer alike for plants that are hidden and for those that do not exist."""
+    if viewer.user is None:
+        return RedirectResponse(f"/login?next=/plants/{plant_id}", status_code=303)
+    raise HTTPException(404, _NO_PLANT)
+
+
+def _id(request: Request, name: str, otherwise: str) -> int:
+    text = request.path_params[name]
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > LARGEST_ID:
+        raise HTTPException(404, otherwise)
+    return int(text)

@@ -1,0 +1,93 @@
+"""What a request gets that went wrong: a small page, or below /api a problem document (contract, 1.7)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hortus.http.pages.rendering import Templates
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+
+_WORDS = {
+    404: ("Nothing is here", "The address may be mistyped, or what was here is gone."),
+    405: ("This cannot be done here", "The address does not accept this kind of request."),
+    500: ("Something went wrong", "The fault is ours and was written to the log of the server."),
+    503: (
+        "The database does not answer",
+        "Readings that kits send now wait, and nothing is lost. This page tries again by itself.",
+    ),
+}
+
+
+class Problems:
+    """Makes the responses to requests that fail."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+
+    async def for_http_exception(self, request: Request, error: Exception) -> Response:
+        """Answer a failure that has a status."""
+        assert isinstance(error, HTTPException)
+        return self.response(request.url.path, error.status_code, error.detail, dict(error.headers or {}))
+
+    async def for_database_failure(self, request: Request, _error: Exception) -> Response:
+        """Answer while the database cannot be reached."""
+        return self.response(request.url.path, 503, "", {"Retry-After": str(RETRY_SECONDS)})
+
+    def response(self, path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
+        """Answer with this status; `detail` replaces the usual words if it says more than the status."""
+        standard_phrase = HTTPStatus(status).phrase
+        if path == "/api" or path.startswith("/api/"):
+            # No charset parameter: the front-end compares the content type for equality (contract, 1.2).
+            problem = {"type": "about:blank", "title": standard_phrase, "status": status}
+            headers["Content-Type"] = "application/problem+json"
+            return Response(orjson.dumps(problem), status_code=status, headers=headers)
+        title, explanation = _WORDS.get(status, (standard_phrase, ""))
+        if detail and detail != standard_phrase:
+            explanation = detail
+        return self._templates.page(
+            "problem.html",
+            status_code=status,
+            headers=headers,
+            title=title,
+            explanation=explanation,
+            retry_seconds=RETRY_SECONDS if status == 503 else None,
+        )
+
+
+class UnexpectedErrors:
+    """Logs what nobody foresaw and answers with status 500, so that the page has our words and headers."""
+
+    def __init__(self, app: ASGIApp, problems: Problems) -> None:
+        self._app = app
+        self._problems = problems
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and answer if that fails."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception:  # whatever a page failed with, whoever asked gets our words and headers
+            if started:
+                raise
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            response = self._problems.response(scope["path"], 500, "", {})
+            await response(scope, receive, send)

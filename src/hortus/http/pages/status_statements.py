@@ -1,0 +1,127 @@
+"""The statements behind the status page.
+
+Each serves all kits of a page at once, and reads a bounded number of rows for each kit, along the primary key
+(kit_id, datetime, id) and from the newest partition backwards, however many rows are stored.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Integer, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hortus.http.access.viewer import VISIBLE_KITS
+
+HEAD_READINGS = 200
+"""Newest readings of each kit that are read at every request: enough to see all that is new."""
+
+DEEP_READINGS = 2000
+"""Newest readings of each kit that are searched for series that report rarely, once in a while."""
+
+SLOT_READINGS = 40
+"""Readings that represent a slot of time in a kit's course: the last of the slot."""
+
+RECENT_HOURS = 24
+"""Where readings are searched first; only kits without any in it are searched further back."""
+
+_INTEGERS = ARRAY(Integer)
+
+KITS_OF_PAGE = text(
+    f"""
+    SELECT k.id, k.serial, k.name, k.privacy_public_dashboard AS is_public
+    FROM kits k
+    WHERE k.id IN ({VISIBLE_KITS})
+    ORDER BY lower(coalesce(k.name, k.serial)), k.id
+    LIMIT :page_size OFFSET :skipped
+    """  # noqa: S608  (made of our own constants)
+)
+
+# Of the newest media of each kit the first with a thumbnail: a bounded number of rows, along the index.
+NEWEST_PICTURES = text(
+    """
+    SELECT k.id AS kit_id, p.id, p.name, p.datetime AS at
+    FROM unnest(CAST(:kit_ids AS integer[])) AS k (id)
+    CROSS JOIN LATERAL (
+        SELECT n.* FROM (
+            SELECT m.id, m.name, m.datetime, m.thumbnail FROM media m
+            WHERE m.kit_id = k.id AND m.datetime <= :now
+            ORDER BY m.datetime DESC, m.id DESC LIMIT 20
+        ) n
+        WHERE n.thumbnail = 'made' ORDER BY n.datetime DESC, n.id DESC LIMIT 1
+    ) p
+    """
+)
+
+NUMBER_OF_KITS = text(f"SELECT count(*) FROM ({VISIBLE_KITS}) visible")  # noqa: S608
+
+# One line for each kit of the page, one (-1) for all other visible kits together, one (0) for messages of no
+# kit. Sums are taken kit by kit along the key (kit_id, hour, …), so old hours cost nothing.
+_LEDGER_KITS = f"""
+    WITH visible AS (
+      SELECT id, CASE WHEN id = ANY(:kit_ids) THEN id ELSE -1 END AS line FROM ({VISIBLE_KITS}) v
+      UNION ALL SELECT 0, 0 WHERE CAST(:is_admin AS boolean)
+    )
+"""  # noqa: S608
+
+LEDGER_SUMS = text(
+    f"""
+    {_LEDGER_KITS}
+    SELECT v.line,
+      sum(l.received)::bigint AS received, sum(l.stored)::bigint AS stored,
+      sum(l.duplicate)::bigint AS duplicate, sum(l.quarantined)::bigint AS quarantined,
+      sum(l.refused)::bigint AS refused
+    FROM visible v JOIN ingest_ledger l ON l.kit_id = v.id AND l.hour >= :since
+    GROUP BY v.line
+    """  # noqa: S608
+).bindparams(bindparam("kit_ids", type_=_INTEGERS))
+
+LEDGER_REASONS = text(
+    f"""
+    {_LEDGER_KITS}
+    SELECT v.line, r.outcome, r.reason, sum(r.count)::bigint AS count
+    FROM visible v JOIN ingest_ledger_reasons r ON r.kit_id = v.id AND r.hour >= :since
+    WHERE r.count > 0
+    GROUP BY v.line, r.outcome, r.reason
+    """  # noqa: S608
+).bindparams(bindparam("kit_ids", type_=_INTEGERS))
+
+# The newest reading of each series among the newest readings of each kit. A reading from the future is not
+# looked at, so it cannot become the latest (P8). A name can be missing after its configuration was deleted.
+NEWEST_READINGS = text(
+    """
+    SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id)
+      r.kit_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
+      q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
+    FROM unnest(:kit_ids) AS wanted(kit_id)
+    CROSS JOIN LATERAL (
+      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+      FROM raw_measurements m
+      WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
+      ORDER BY m.datetime DESC LIMIT :readings
+    ) r
+    JOIN peripherals p ON p.id = r.peripheral_id
+    JOIN quantity_types q ON q.id = r.quantity_type_id
+    ORDER BY r.kit_id, p.name, r.quantity_type_id, r.datetime DESC
+    """
+).bindparams(bindparam("kit_ids", type_=_INTEGERS))
+
+# The course of each series: for each slot of time the newest value of each series among the slot's last
+# readings. What is read does not grow with the rate at which a kit measures.
+COURSES = text(
+    """
+    SELECT DISTINCT ON (r.kit_id, slot, p.name, r.quantity_type_id)
+      r.kit_id, slot, p.name AS peripheral, r.quantity_type_id, r.value
+    FROM unnest(:kit_ids) AS wanted(kit_id)
+    CROSS JOIN generate_series(0, :slots - 1) AS slot
+    CROSS JOIN LATERAL (
+      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+      FROM raw_measurements m
+      WHERE m.kit_id = wanted.kit_id
+        AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
+        AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
+        AND m.datetime <= :now AND m.datetime > :start
+      ORDER BY m.datetime DESC LIMIT :readings
+    ) r
+    JOIN peripherals p ON p.id = r.peripheral_id
+    ORDER BY r.kit_id, slot, p.name, r.quantity_type_id, r.datetime DESC
+    """
+).bindparams(bindparam("kit_ids", type_=_INTEGERS), bindparam("slots", type_=Integer))

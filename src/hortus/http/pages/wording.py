@@ -1,0 +1,108 @@
+"""Numbers, units, ages and sentences as people read them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hortus.domain.ledger.store import LedgerCounts
+from hortus.domain.plants.state import Condition, Range
+
+_MINUS = "−"
+
+_SIGNS_AND_WORDS = {
+    Condition.OK: ("✓", "ok"),
+    Condition.LOW: ("▼", "low"),
+    Condition.HIGH: ("▲", "high"),
+    Condition.NO_DATA: ("?", "no data"),
+    None: ("–", "not judged"),
+}
+_OF_PLANT = {
+    Condition.OK: ("✓", "well"),
+    Condition.LOW: ("!", "needs attention"),
+    Condition.HIGH: ("!", "needs attention"),
+    Condition.NO_DATA: ("?", "no data"),
+}
+
+
+def number(value: float) -> str:
+    """Return a measured value with as many digits as a sensor of plants has to say."""
+    size = abs(value)
+    if size >= 10_000_000 or 0 < size < 0.005:
+        text = f"{value:.3g}"
+    elif size >= 10_000:
+        text = f"{value:,.0f}"
+    elif size >= 10:
+        text = f"{value:,.1f}"
+    else:
+        text = f"{value:.2f}"
+    return text.replace("-", _MINUS, 1) if text.startswith("-") else text
+
+
+def count(value: int) -> str:
+    """Return a count with its thousands apart."""
+    return f"{value:,}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was. The same words are in static/status.js, which lets them go on."""
+    seconds = max(0, int((now - moment) / timedelta(seconds=1)))
+    if seconds < 60:
+        return f"{seconds} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600} h ago"
+    return f"{seconds // 86_400} days ago"
+
+
+def age_seconds(moment: datetime, now: datetime) -> int:
+    """Return an age in whole seconds, never less than 0."""
+    return max(0, int((now - moment) / timedelta(seconds=1)))
+
+
+def accounted(counts: LedgerCounts, hours: int) -> str:
+    """Say in one sentence whether every message received has an end that is known (P3)."""
+    if not counts.adds_up:
+        return (
+            f"The counts of the last {hours} hours do not add up. "
+            "Please report this, with the output of `hortus ledger`."
+        )
+    if counts.received == 0:
+        return f"No messages were received in the last {hours} hours."
+    if counts.received == 1:
+        return f"The one message received in the last {hours} hours is accounted for."
+    return f"All {count(counts.received)} messages received in the last {hours} hours are accounted for."
+
+
+def sign(condition: Condition | None) -> str:
+    """Return the sign of how a quantity is; None is not judged."""
+    return _SIGNS_AND_WORDS[condition][0]
+
+
+def word(condition: Condition | None) -> str:
+    """Return in a word how a quantity is; None is not judged."""
+    return _SIGNS_AND_WORDS[condition][1]
+
+
+def plant_sign(condition: Condition) -> str:
+    """Return the sign of how a plant does."""
+    return _OF_PLANT[condition][0]
+
+
+def plant_word(condition: Condition) -> str:
+    """Return in a word how a plant does."""
+    return _OF_PLANT[condition][1]
+
+
+def bounds(range_: Range) -> str:
+    """Return in which values a quantity is right, without its unit; empty if there is no bound."""
+    if range_.minimum is not None and range_.maximum is not None:
+        return f"{_bound(range_.minimum)} to {_bound(range_.maximum)}"
+    if range_.minimum is not None:
+        return f"at least {_bound(range_.minimum)}"
+    return "" if range_.maximum is None else f"at most {_bound(range_.maximum)}"
+
+
+def _bound(value: float) -> str:
+    # As a person entered it, not with the digits of a measurement.
+    return f"{value:.6g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.6g}"

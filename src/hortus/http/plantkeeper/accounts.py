@@ -1,0 +1,92 @@
+"""Accounts as PlantKeeper's rows of users: reading them, and deleting one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from hortus.base.database.access_changes import announce_user_access
+from hortus.base.errors import UsageError
+from hortus.domain.accounts.tables import UserRow
+from hortus.domain.kits.tables import KitMembershipRow, KitRow
+from hortus.domain.plants.tables import PlantLinkRow, PlantRow
+
+
+class SharesKits(UsageError):
+    """An account cannot be deleted on which others depend."""
+
+    def __init__(self, serials: Sequence[str]) -> None:
+        super().__init__(
+            f"Nobody else has full access to {', '.join(serials)}, which others share. Give it to another "
+            "member, or delete the kit, first."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person as a row of the API; never with anything of the password."""
+
+    id: int
+    username: str
+    email_address: str
+    is_admin: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+_ACCOUNTS = select(
+    UserRow.id,
+    UserRow.username,
+    UserRow.email_address,
+    UserRow.is_admin,
+    UserRow.created_at,
+    UserRow.updated_at,
+).order_by(UserRow.id)
+
+
+async def find_account(connection: AsyncConnection, user_id: int) -> Account | None:
+    """Return the account with this id, or None."""
+    row = (await connection.execute(_ACCOUNTS.where(UserRow.id == user_id))).mappings().one_or_none()
+    return Account(**row) if row else None
+
+
+async def list_accounts(connection: AsyncConnection) -> list[Account]:
+    """Return all accounts, by id."""
+    return [Account(**row) for row in (await connection.execute(_ACCOUNTS)).mappings()]
+
+
+async def delete_account(connection: AsyncConnection, user_id: int) -> None:
+    """Delete an account with its log-ins, keys and memberships. The caller commits. Raises SharesKits.
+
+    Plants that a kit measures stay with the kit, the others go. Kits stay with their readings; those that had
+    no other member are seen by administrators only.
+    """
+    serials = list((await connection.scalars(_kits_that_depend_on(user_id))).all())
+    if serials:
+        raise SharesKits(serials)
+    linked = select(PlantLinkRow.plant_id).where(PlantLinkRow.linked_until.is_(None))
+    await connection.execute(delete(PlantRow).where(PlantRow.owner_id == user_id, PlantRow.id.not_in(linked)))
+    await connection.execute(delete(UserRow).where(UserRow.id == user_id))
+    await announce_user_access(connection, user_id)
+
+
+def _kits_that_depend_on(user_id: int) -> Select[str]:
+    """Return the serials of kits of which only this member has full access, while there are others."""
+    supers = aliased(KitMembershipRow)
+    others = aliased(KitMembershipRow)
+    return (
+        select(KitRow.serial)
+        .join(KitMembershipRow, KitMembershipRow.kit_id == KitRow.id)
+        .where(
+            KitMembershipRow.user_id == user_id,
+            KitMembershipRow.access_super,
+            exists().where(others.kit_id == KitRow.id, others.user_id != user_id),
+            ~exists().where(supers.kit_id == KitRow.id, supers.user_id != user_id, supers.access_super),
+        )
+        .order_by(KitRow.id)
+    )

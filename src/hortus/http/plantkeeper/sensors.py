@@ -1,0 +1,160 @@
+"""Boards as PlantKeeper's rows of sensors: the number typed into the board, and what it measured last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.domain.accounts.room import require_room
+from hortus.domain.alerts.tables import AlertRow
+from hortus.domain.definitions.store import quantity_type_ids_by_key
+from hortus.domain.kits.details import MOST_DESCRIPTION_CHARACTERS
+from hortus.domain.kits.members import add_member, require_room_for_kit
+from hortus.domain.kits.tables import KitMembershipRow, KitRow
+from hortus.domain.plants.links import unlink_kit
+from hortus.domain.plants.measured import latest_of_kits
+from hortus.flow.gateway.board_lookup import QUANTITY_TYPES
+from hortus.flow.gateway.boards import register_board, retire_board
+from hortus.flow.gateway.readings import Quantity
+from hortus.flow.gateway.tables import BoardRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """A board. `owner_id` is the first member with full access, `gateway_id` what brings its readings.
+
+    `last_alert` is when a message about it or its plants was last accepted for delivery.
+    """
+
+    id: int
+    kit_id: int
+    gateway_id: int | None
+    owner_id: int | None
+    name: str
+    remark: str
+    values: Mapping[Quantity, float]
+    created_at: datetime
+    updated_at: datetime
+    last_alert: datetime | None
+
+
+async def find_sensor(connection: AsyncConnection, sensor_id: int, now: datetime) -> Sensor | None:
+    """Return the sensor with this number, or None."""
+    found = await _read(connection, BoardRow.sensor_id == sensor_id, now)
+    return found[0] if found else None
+
+
+async def list_sensors(connection: AsyncConnection, now: datetime) -> list[Sensor]:
+    """Return everybody's sensors, by number."""
+    return await _read(connection, None, now)
+
+
+async def list_sensors_of(
+    connection: AsyncConnection, user_id: int, now: datetime, *, owned_only: bool
+) -> list[Sensor]:
+    """Return the sensors that the user shares, or only those that they have full access to, by number."""
+    kits = select(KitMembershipRow.kit_id).where(KitMembershipRow.user_id == user_id)
+    if owned_only:
+        kits = kits.where(KitMembershipRow.access_super)
+    return await _read(connection, BoardRow.kit_id.in_(kits), now)
+
+
+async def sensors_of_kits(
+    connection: AsyncConnection, kit_ids: Collection[int], now: datetime
+) -> dict[int, Sensor]:
+    """Return by kit the sensors among these kits; a kit that is no board has none."""
+    found = await _read(connection, BoardRow.kit_id.in_(kit_ids), now) if kit_ids else []
+    return {sensor.kit_id: sensor for sensor in found}
+
+
+async def register_sensor(
+    connection: AsyncConnection,
+    owner_id: int,
+    *,
+    name: str,
+    remark: str,
+    now: datetime,
+    quotas: Quotas = DEFAULT_QUOTAS,
+) -> int:
+    """Register a board for this owner and return the number to type into it. The caller commits.
+
+    Raises UsageError.
+    """
+    if len(remark) > MOST_DESCRIPTION_CHARACTERS:
+        raise UsageError(f"A remark has at most {MOST_DESCRIPTION_CHARACTERS} characters.")
+    owned = select(func.count()).where(
+        KitMembershipRow.user_id == owner_id, KitMembershipRow.kit_id == BoardRow.kit_id
+    )
+    await require_room(connection, owner_id, owned, quotas.boards_per_person, "sensors of yours")
+    await require_room_for_kit(connection, owner_id, quotas.kits_per_person)
+    board = await register_board(connection, name=name if name.strip() else "Sensor")
+    kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == board.sensor_id))
+    assert kit_id is not None
+    if remark:
+        await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(description=remark))
+    await add_member(connection, kit_id, owner_id, access_super=True, access_configure=True, now=now)
+    return board.sensor_id
+
+
+async def retire_sensor(connection: AsyncConnection, sensor: Sensor, now: datetime) -> None:
+    """End a board: its number is no longer taken, its plants are unlinked. The caller commits.
+
+    Kit and readings stay, for those who share the kit; they can delete it for good.
+    """
+    await unlink_kit(connection, sensor.kit_id, now=now)
+    await retire_board(connection, sensor.kit_id)
+
+
+_SENSORS: Select[*tuple[Any, ...]] = (
+    select(
+        BoardRow.sensor_id.label("id"),
+        BoardRow.kit_id,
+        BoardRow.gateway_id,
+        select(KitMembershipRow.user_id)
+        .where(KitMembershipRow.kit_id == KitRow.id, KitMembershipRow.access_super)
+        .order_by(KitMembershipRow.id)
+        .limit(1)
+        .scalar_subquery()
+        .label("owner_id"),
+        func.coalesce(KitRow.name, "").label("name"),
+        func.coalesce(KitRow.description, "").label("remark"),
+        KitRow.created_at,
+        func.greatest(KitRow.updated_at, BoardRow.last_contact_at).label("updated_at"),
+        select(func.max(AlertRow.message_accepted_at))
+        .where(AlertRow.kit_id == KitRow.id)
+        .scalar_subquery()
+        .label("last_alert"),
+    )
+    .join(KitRow, KitRow.id == BoardRow.kit_id)
+    .order_by(BoardRow.sensor_id)
+)
+
+
+async def _read(
+    connection: AsyncConnection, condition: ColumnElement[bool] | None, now: datetime
+) -> list[Sensor]:
+    statement = _SENSORS if condition is None else _SENSORS.where(condition)
+    rows = (await connection.execute(statement)).mappings().all()
+    if not rows:
+        return []
+    ids = await quantity_type_ids_by_key(connection)
+    quantities = {ids[key]: quantity for quantity, key in QUANTITY_TYPES.items()}
+    latest = await latest_of_kits(connection, [row["kit_id"] for row in rows], now)
+    return [
+        Sensor(
+            **row,
+            values={
+                quantities[series.quantity_type_id]: series.reading.value
+                for series in latest.get(row["kit_id"], ())
+                if series.reading is not None and series.quantity_type_id in quantities
+            },
+        )
+        for row in rows
+    ]

@@ -1,0 +1,39 @@
+"""The built-in MQTT endpoint.
+
+Kits connect here with serial and password. A reading is offered to the intake and acknowledged when it is
+settled; everything else is what an ordinary broker does.
+
+    server      listens, logs in, starts and stops        connection  what each packet leads to
+    inbox       handed to the intake, not settled yet     link        bytes, pausing, collected writes
+    broker      sessions, subscriptions, delivery         outbound    queue and window of one subscriber
+"""
+
+from __future__ import annotations
+
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+from hortus.protocol.mqtt.endpoint.identity import (
+    Authenticator,
+    Identity,
+    IdentityKind,
+    OnPresence,
+    OnRefused,
+    SetAside,
+)
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.routes import TOPIC_NOT_ALLOWED, TOPIC_OUTSIDE_CONTRACT
+from hortus.protocol.mqtt.endpoint.server import Listener, MqttEndpoint
+
+__all__ = [
+    "TOPIC_NOT_ALLOWED",
+    "TOPIC_OUTSIDE_CONTRACT",
+    "Authenticator",
+    "EndpointCounters",
+    "EndpointLimits",
+    "Identity",
+    "IdentityKind",
+    "Listener",
+    "MqttEndpoint",
+    "OnPresence",
+    "OnRefused",
+    "SetAside",
+]

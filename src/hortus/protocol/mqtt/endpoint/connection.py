@@ -1,0 +1,466 @@
+"""The MQTT side of one connection: what each packet of a client leads to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hortus.protocol.mqtt.endpoint.broker import Broker, suback_code
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+from hortus.protocol.mqtt.endpoint.directory import Directory
+from hortus.protocol.mqtt.endpoint.gate import PublisherGate
+from hortus.protocol.mqtt.endpoint.identity import Identity, OnRefused
+from hortus.protocol.mqtt.endpoint.inbox import Inbox
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.link import Link, Pause
+from hortus.protocol.mqtt.endpoint.login import Terms, acceptance, refusal, refusal_of_version
+from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
+from hortus.protocol.mqtt.endpoint.sessions import Session
+from hortus.protocol.mqtt.endpoint.upload_watch import UploadWatch
+from hortus.protocol.mqtt.endpoint.uploads import Uploads
+from hortus.protocol.mqtt.packets import (
+    MQTT_5,
+    Connect,
+    Disconnect,
+    MqttProtocolError,
+    OversizedPublish,
+    Packet,
+    PacketReader,
+    Pingreq,
+    Pingresp,
+    Properties,
+    ProtocolVersionError,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    ReasonCode,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+    encode,
+    encode_puback,
+    encode_pubcomp,
+    encode_pubrec,
+    encode_pubrel,
+)
+
+logger = logging.getLogger(__name__)
+
+# A kit uses five topics. A server account may use any number; what it used is forgotten when this is reached.
+_MAX_REMEMBERED_ROUTES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointParts:
+    """The parts of an endpoint that all its connections share."""
+
+    limits: EndpointLimits
+    counters: EndpointCounters
+    broker: Broker
+    gate: PublisherGate
+    uploads: Uploads
+    inbox: Inbox
+    directory: Directory[Connection]
+    begin_login: Callable[[Connection, Connect], asyncio.Task[None]]
+    farewell: Callable[[Connection, Session, Will | None], None]
+    on_refused: OnRefused
+
+
+class Connection(Link):
+    """One client. It is strange until `accept`, which gives it an identity and a session."""
+
+    def __init__(self, parts: EndpointParts) -> None:
+        super().__init__(parts.limits, asyncio.get_running_loop())
+        self._parts = parts
+        self._reader = PacketReader(parts.limits.max_connect_packet_bytes)
+        self._connect_deadline: float | None = self._loop.time() + parts.limits.connect_timeout_seconds
+        self._routes: dict[str, Route] = {}
+        self._pending: set[int] = set()
+        self._unsettled_messages = 0
+        self._unsettled_bytes = 0
+        self._place: object | None = None
+        self._places: dict[int, object] = {}
+        self._upload = UploadWatch(self, parts.uploads, limits=parts.limits, clock=self._loop.time)
+        self._keep_alive_seconds = 0
+        self._will: Will | None = None
+        self._wants_reasons = True
+        self.login_task: asyncio.Task[None] | None = None
+        self.username: str | None = None
+        self.identity: Identity | None = None
+        self.session: Session | None = None
+        self.protocol_level = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the connection in if there is a place for it."""
+        super().connection_made(transport)
+        if not self._parts.directory.admit(self):
+            self._parts.counters.connections_refused += 1
+            self.abort()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Clean up. What this client sent and is not settled yet stays with the intake."""
+        if self._closing_deadline is None:
+            self._closing_deadline = self._loop.time()
+        if self.login_task is not None:
+            self.login_task.cancel()
+        self._upload.end()
+        self._parts.gate.leave(self)
+        self._parts.directory.remove(self)
+        if self.session is not None:
+            self._parts.farewell(self, self.session, self._will)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        self.last_heard_at = self._loop.time()
+        if self._closing_deadline is None:
+            self._receive(data)
+
+    def resume_writing(self) -> None:
+        """The peer has caught up: send what waits for it."""
+        super().resume_writing()
+        if self.session is not None and self.session.connection is self:
+            self.session.outbound.drain()
+
+    # Coming and going
+
+    def accept(self, identity: Identity, connect: Connect, terms: Terms) -> None:
+        """Welcome the client: give it its session and what waits there, then read on."""
+        parts = self._parts
+        self.identity = identity
+        self._reader.max_packet_bytes = parts.limits.max_packet_bytes
+        self._reader.oversized_head_bytes = parts.limits.kept_head_bytes
+        self._keep_alive_seconds = terms.keep_alive_seconds
+        self._will = connect.will
+        self._wants_reasons = connect.properties.request_problem_information != 0
+        session, is_present = parts.broker.join(
+            identity,
+            terms.client_id,
+            self,
+            clean_start=terms.clean_start,
+            expiry_seconds=terms.expiry_seconds,
+        )
+        self.session = session
+        self.send(acceptance(connect, terms, parts.limits, session_present=is_present))
+        session.outbound.attach(
+            self, receive_maximum=terms.receive_maximum, max_packet_bytes=terms.max_packet_bytes
+        )
+        parts.counters.connections_accepted += 1
+        parts.directory.accepted(self)
+        self.resume(Pause.LOGIN)
+        # What the client sent behind its CONNECT without waiting for the answer.
+        self._receive(b"")
+
+    def refuse_login(self, reason_code: ReasonCode) -> None:
+        """Say why the client cannot connect, then close."""
+        self._parts.counters.connections_refused += 1
+        self.send(refusal(reason_code, self.protocol_level))
+        self.close_link()
+
+    def close(self, reason_code: ReasonCode | None = None) -> None:
+        """Say why, if the protocol level has words for it, then close."""
+        if self.is_closing:
+            return
+        if reason_code is not None and self.session is not None and self.protocol_level == MQTT_5:
+            self.send(encode(Disconnect(reason_code=reason_code), MQTT_5))
+        self.close_link()
+
+    def sweep(self, now: float) -> None:
+        """End the connection if the peer has been silent or slow for too long."""
+        if self.is_closing:
+            self.abort_if_overdue(now)
+        elif self._connect_deadline is not None and now > self._connect_deadline:
+            self.abort()
+        elif self._upload.is_overdue(now):
+            self.close(ReasonCode.MESSAGE_RATE_TOO_HIGH)
+        elif self._is_silent(now):
+            self.close(ReasonCode.KEEP_ALIVE_TIMEOUT)
+
+    def _is_silent(self, now: float) -> bool:
+        # Half as long again as promised (section 3.1.2.10). Who is not read cannot be heard.
+        allowed_seconds = 1.5 * self._keep_alive_seconds
+        return bool(allowed_seconds) and not self._pauses and now > self.last_heard_at + allowed_seconds
+
+    # Pressure
+
+    def hold(self) -> None:
+        """Stop reading with all other publishers."""
+        self.pause(Pause.GATE)
+
+    def go_on(self) -> None:
+        """Read again with all other publishers."""
+        self.resume(Pause.GATE)
+
+    def _check_pressure(self) -> None:
+        limits = self._limits
+        if (
+            self._unsettled_messages >= limits.max_unsettled_messages
+            or self._unsettled_bytes >= limits.max_unsettled_bytes
+        ):
+            self.pause(Pause.UNSETTLED)
+        self._parts.gate.join(self)
+        self._parts.inbox.check_pressure()
+
+    # Packets
+
+    def _receive(self, data: bytes) -> None:
+        counters = self._parts.counters
+        counters.bytes_received += len(data)
+        offered_before = counters.messages_offered + counters.messages_set_aside
+        try:
+            packets = self._reader.feed(data)
+            if packets:
+                self._place = self._upload.packet_is_complete()
+            self._handle(packets)
+        except MqttProtocolError as error:
+            self._fail(error)
+            return
+        finally:
+            self._give_back(self._place)
+            self._place = None
+        if counters.messages_offered + counters.messages_set_aside != offered_before:
+            self._check_pressure()
+        if not self.is_closing:
+            self._upload.observe(self._reader.awaited_bytes)
+
+    def _handle(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            if self._closing_deadline is not None:
+                return
+            if type(packet) is Publish and self.session is not None:
+                self._on_publish(packet, self.session)
+            elif type(packet) is Connect:
+                self._on_connect(packet)
+            else:
+                self._on_other(packet)
+
+    def _fail(self, error: MqttProtocolError) -> None:
+        """End a connection over which something came that MQTT forbids; what came before it counts."""
+        before, self._reader.packets_before_error = self._reader.packets_before_error, []
+        try:
+            self._handle(before)
+        except MqttProtocolError as earlier:
+            error = earlier
+        self._parts.counters.protocol_errors += 1
+        who = self.identity.name if self.identity is not None else "not logged in"
+        logger.info("Closed the connection from %s (%s): %s", self.peer_address, who, error)
+        if self.session is None and isinstance(error, ProtocolVersionError):
+            self.send(refusal_of_version(error))
+        self.close(error.reason_code)
+
+    def _on_connect(self, packet: Connect) -> None:
+        if self._connect_deadline is None:
+            raise MqttProtocolError(ReasonCode.PROTOCOL_ERROR, "The client sent CONNECT twice.")
+        self._connect_deadline = None
+        self.protocol_level = packet.protocol_level
+        self.username = packet.username
+        # Until the password is checked nothing more is read, so that a stranger can fill no memory.
+        self.pause(Pause.LOGIN)
+        self.login_task = self._parts.begin_login(self, packet)
+
+    def _on_other(self, packet: Packet) -> None:
+        session = self.session
+        match packet:
+            case _ if session is None:
+                raise _out_of_place(packet)
+            case Puback():
+                session.outbound.on_puback(packet.packet_id)
+            case Pubrec():
+                self._on_pubrec(packet, session)
+            case Pubrel():
+                self._on_pubrel(packet, session)
+            case Pubcomp():
+                session.outbound.on_pubcomp(packet.packet_id)
+            case Pingreq():
+                self.send_answer(encode(Pingresp(), self.protocol_level))
+            case Subscribe():
+                self._on_subscribe(packet, session)
+            case Unsubscribe():
+                self._on_unsubscribe(packet, session)
+            case Disconnect():
+                self._on_disconnect(packet, session)
+            case OversizedPublish():
+                self._on_publish(packet.publish, session, packet.payload_bytes)
+            case _:
+                raise _out_of_place(packet)
+
+    def _on_publish(self, publish: Publish, session: Session, oversized_bytes: int | None = None) -> None:
+        """Take a message; with `oversized_bytes` it is the beginning of one whose payload had so many."""
+        self._parts.counters.messages_received += 1
+        if publish.properties.topic_alias is not None:
+            raise MqttProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "Topic aliases were not offered.")
+        if publish.qos and self._is_repeated(publish, session):
+            self._parts.counters.duplicates_ignored += 1
+            return
+        topic = publish.topic
+        route = self._routes.get(topic)
+        if route is None:
+            route = self._remember_route(topic, session.identity)
+        if route is Route.FORBIDDEN or route is Route.OUTSIDE:
+            self._on_forbidden(publish, route, session.identity, oversized_bytes)
+        elif oversized_bytes is not None:
+            self._await_settlement(publish)
+            self._parts.inbox.offer_head(self, publish, oversized_bytes)
+        elif route is Route.STORE:
+            has_place = self._await_settlement(publish)
+            self._parts.inbox.offer(self, publish, has_place=has_place)
+        else:
+            self._parts.broker.route(publish, session)
+            self._acknowledge(publish.qos, publish.packet_id, session)
+
+    def _is_repeated(self, publish: Publish, session: Session) -> bool:
+        """Tell whether this message is already here: the kit sends it again after 20 s without an answer."""
+        if publish.packet_id in self._pending:
+            if publish.duplicate:
+                return True
+            raise MqttProtocolError(
+                ReasonCode.PACKET_IDENTIFIER_IN_USE,
+                "A packet identifier was used for another message before the first was acknowledged.",
+            )
+        if publish.qos == 2 and publish.packet_id in session.received:
+            self.send_answer(encode_pubrec(publish.packet_id))
+            return True
+        return False
+
+    def _remember_route(self, topic: str, identity: Identity) -> Route:
+        route = route_of(identity, topic)
+        if len(self._routes) >= _MAX_REMEMBERED_ROUTES:
+            self._routes.clear()
+        self._routes[topic] = route
+        return route
+
+    def _on_forbidden(
+        self, publish: Publish, route: Route, identity: Identity, oversized_bytes: int | None
+    ) -> None:
+        reason = set_aside_reason(route)
+        if publish.qos and self.protocol_level == MQTT_5:
+            self._parts.counters.messages_refused += 1
+            self._parts.on_refused(identity, publish.topic, reason)
+            make = Puback if publish.qos == 1 else Pubrec
+            refused = make(packet_id=publish.packet_id, reason_code=ReasonCode.NOT_AUTHORIZED)
+            self.send_answer(encode(refused, MQTT_5))
+            return
+        has_place = self._await_settlement(publish)
+        self._parts.inbox.set_aside(
+            self, identity, publish, reason, payload_bytes=oversized_bytes, has_place=has_place
+        )
+
+    def _await_settlement(self, publish: Publish) -> bool:
+        """Note that the message is open. Return whether its bytes have a place, and count nowhere else."""
+        if publish.qos:
+            self._pending.add(publish.packet_id)
+        self._unsettled_messages += 1
+        place, self._place = self._place, None
+        if place is None:
+            self._unsettled_bytes += len(publish.payload)
+            return False
+        # The inbox keeps the message until it is settled, so until then nothing else has this identity.
+        self._places[id(publish)] = place
+        return True
+
+    def _give_back(self, place: object | None) -> None:
+        if place is not None:
+            self._parts.uploads.done(place)
+
+    def on_settled(self, publish: Publish) -> None:
+        """The message is durable: acknowledge it."""
+        self._settled(publish)
+        if publish.qos and self.session is not None and not self.is_closing:
+            self._acknowledge(publish.qos, publish.packet_id, self.session)
+
+    def on_refused(self, publish: Publish, reason: str) -> None:
+        """The message was not kept. Only MQTT 5 can say so; others stay without an answer and send it again."""
+        self._settled(publish)
+        if not publish.qos or self.protocol_level != MQTT_5:
+            return
+        properties = Properties(reason_string=reason[:200]) if self._wants_reasons else Properties()
+        make = Puback if publish.qos == 1 else Pubrec
+        refused = make(
+            packet_id=publish.packet_id,
+            reason_code=ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
+            properties=properties,
+        )
+        self.send_answer(encode(refused, MQTT_5))
+
+    def _settled(self, publish: Publish) -> None:
+        self._pending.discard(publish.packet_id)
+        self._unsettled_messages -= 1
+        place = self._places.pop(id(publish), None)
+        if place is None:
+            self._unsettled_bytes -= len(publish.payload)
+        self._give_back(place)
+        if self._pauses & Pause.UNSETTLED:
+            limits = self._limits
+            if (
+                self._unsettled_messages <= limits.max_unsettled_messages // 2
+                and self._unsettled_bytes <= limits.max_unsettled_bytes // 2
+            ):
+                self.resume(Pause.UNSETTLED)
+
+    def _acknowledge(self, qos: int, packet_id: int, session: Session) -> None:
+        if qos == 1:
+            self.send_answer(encode_puback(packet_id))
+        elif qos == 2:
+            session.received.add(packet_id)
+            self.send_answer(encode_pubrec(packet_id))
+            if len(session.received) > self._limits.max_unreleased_messages:
+                self.close(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
+
+    def _on_pubrec(self, packet: Pubrec, session: Session) -> None:
+        is_expected = session.outbound.on_pubrec(packet.packet_id, failed=packet.reason_code >= 0x80)
+        if is_expected or self.protocol_level != MQTT_5:
+            self.send_answer(encode_pubrel(packet.packet_id))
+        elif packet.reason_code < 0x80:
+            unknown = Pubrel(packet_id=packet.packet_id, reason_code=ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
+            self.send_answer(encode(unknown, MQTT_5))
+
+    def _on_pubrel(self, packet: Pubrel, session: Session) -> None:
+        packet_id = packet.packet_id
+        if packet_id in self._pending:
+            raise MqttProtocolError(
+                ReasonCode.PROTOCOL_ERROR, "A message was released (PUBREL) before it was received (PUBREC)."
+            )
+        if packet_id in session.received or self.protocol_level != MQTT_5:
+            session.received.discard(packet_id)
+            self.send_answer(encode_pubcomp(packet_id))
+        else:
+            unknown = Pubcomp(packet_id=packet_id, reason_code=ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
+            self.send_answer(encode(unknown, MQTT_5))
+
+    def _on_subscribe(self, packet: Subscribe, session: Session) -> None:
+        identifiers = packet.properties.subscription_identifiers
+        answers = [
+            self._parts.broker.subscribe(session, each, identifiers[0] if identifiers else None)
+            for each in packet.subscriptions
+        ]
+        codes = tuple(suback_code(code, self.protocol_level) for code, _ in answers)
+        self.send_answer(encode(Suback(packet_id=packet.packet_id, reason_codes=codes), self.protocol_level))
+        for _, retained in answers:
+            self._parts.broker.send_retained(session, retained)
+
+    def _on_unsubscribe(self, packet: Unsubscribe, session: Session) -> None:
+        codes = tuple(self._parts.broker.unsubscribe(session, each) for each in packet.topic_filters)
+        answer = Unsuback(packet_id=packet.packet_id, reason_codes=codes)
+        self.send_answer(encode(answer, self.protocol_level))
+
+    def _on_disconnect(self, packet: Disconnect, session: Session) -> None:
+        expiry_seconds = packet.properties.session_expiry_interval_seconds
+        if expiry_seconds is not None:
+            if expiry_seconds and not session.expiry_seconds:
+                raise MqttProtocolError(
+                    ReasonCode.PROTOCOL_ERROR, "A session that ends with its connection cannot be prolonged."
+                )
+            session.expiry_seconds = min(expiry_seconds, self._limits.max_session_expiry_seconds)
+        if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:
+            self._will = None
+        self.close_link()
+
+
+def _out_of_place(packet: Packet) -> MqttProtocolError:
+    name = type(packet).__name__.upper()
+    return MqttProtocolError(ReasonCode.PROTOCOL_ERROR, f"The client sent {name} out of place.")

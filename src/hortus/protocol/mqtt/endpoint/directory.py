@@ -1,0 +1,113 @@
+"""Who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
+
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind, OnPresence
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.packets import ReasonCode
+
+logger = logging.getLogger(__name__)
+
+
+class Listed(Hashable, Protocol):
+    """A connection: `username` is what it logs in with, `identity` who it is then."""
+
+    username: str | None
+    identity: Identity | None
+
+    @property
+    def is_closing(self) -> bool: ...
+
+    def close(self, reason: ReasonCode) -> None: ...
+
+
+Entry = TypeVar("Entry", bound=Listed)
+
+
+class Directory(Generic[Entry]):
+    """All connections; tells when the first connection of a kit comes and its last one goes."""
+
+    def __init__(self, *, limits: EndpointLimits, counters: EndpointCounters, on_presence: OnPresence) -> None:
+        self._limits = limits
+        self._counters = counters
+        self._on_presence = on_presence
+        self._connections: set[Entry] = set()
+        self._strangers: set[Entry] = set()
+        # In the order of their log-ins: the values are not used.
+        self._kits: dict[str, dict[Entry, None]] = {}
+        self._empty = asyncio.Event()
+
+    def admit(self, connection: Entry) -> bool:
+        """Take in a new connection; return False if there is no place for it."""
+        is_full = len(self._connections) >= self._limits.max_connections
+        if is_full or len(self._strangers) >= self._limits.max_unauthenticated_connections:
+            return False
+        self._connections.add(connection)
+        self._strangers.add(connection)
+        self._counters.connections = len(self._connections)
+        return True
+
+    def accepted(self, connection: Entry) -> None:
+        """Note that a connection has logged in."""
+        self._strangers.discard(connection)
+        identity = connection.identity
+        if identity is not None and identity.kind is IdentityKind.KIT:
+            connections = self._kits.setdefault(identity.name, {})
+            connections[connection] = None
+            if len(connections) == 1:
+                self._tell(identity.name, True)
+            open_connections = [each for each in connections if not each.is_closing]
+            if len(open_connections) > self._limits.max_connections_of_kit:
+                logger.warning("Kit %s has too many connections; its oldest was closed.", identity.name)
+                open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
+
+    def turned_away(self, connection: Entry) -> None:
+        """Note that a connection is only waiting for its refusal: it takes no stranger's place any more."""
+        self._strangers.discard(connection)
+
+    def remove(self, connection: Entry) -> None:
+        """Note that a connection is gone."""
+        self._connections.discard(connection)
+        self._strangers.discard(connection)
+        self._counters.connections = len(self._connections)
+        if not self._connections:
+            self._empty.set()
+        identity = connection.identity
+        if identity is not None and connection in self._kits.get(identity.name, ()):
+            connections = self._kits[identity.name]
+            del connections[connection]
+            if not connections:
+                del self._kits[identity.name]
+                self._tell(identity.name, False)
+
+    def all(self) -> list[Entry]:
+        """Return all connections."""
+        return list(self._connections)
+
+    async def wait_until_empty(self) -> None:
+        """Return when no connection is left."""
+        while self._connections:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def of_kit(self, serial: str) -> list[Entry]:
+        """Return the connections of a kit, and those that are just logging in with its name."""
+        logging_in = [each for each in self._strangers if each.username == serial]
+        return [*self._kits.get(serial, ()), *logging_in]
+
+    def is_connected(self, serial: str) -> bool:
+        """Tell whether a kit is connected."""
+        return serial in self._kits
+
+    def _tell(self, serial: str, is_connected: bool) -> None:
+        try:
+            self._on_presence(serial, is_connected)
+        except Exception:  # presence is told for information; it must not harm the connection
+            self._counters.callback_errors += 1
+            logger.exception("The presence of kit %s could not be noted.", serial)

@@ -1,0 +1,157 @@
+"""Messages that were handed to the intake and are not settled yet (P1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+from typing import NamedTuple, Protocol
+
+from hortus.base.intake import Intake
+from hortus.protocol.mqtt.endpoint.broker import Broker
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+from hortus.protocol.mqtt.endpoint.gate import GateReason, PublisherGate
+from hortus.protocol.mqtt.endpoint.identity import Identity, SetAside
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.outbound import MESSAGE_OVERHEAD_BYTES
+from hortus.protocol.mqtt.endpoint.sessions import Session
+from hortus.protocol.mqtt.packets import Publish
+
+
+class Sender(Protocol):
+    """The connection that a message came over."""
+
+    session: Session | None
+
+    def on_settled(self, publish: Publish) -> None:
+        """The message is durable: acknowledge it."""
+
+    def on_refused(self, publish: Publish, reason: str) -> None:
+        """The message was not kept: say so, as far as the protocol can."""
+
+
+class _OpenMessage(NamedTuple):
+    sender: Sender | None
+    publish: Publish
+    size: int
+    is_delivered: bool
+
+
+class Inbox:
+    """The source that the intake settles. A message is delivered to subscribers when it is settled (P7)."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        set_aside: SetAside,
+        broker: Broker,
+        gate: PublisherGate,
+        limits: EndpointLimits,
+        counters: EndpointCounters,
+    ) -> None:
+        self._intake = intake
+        self._set_aside = set_aside
+        self._broker = broker
+        self._gate = gate
+        self._max_bytes = limits.max_total_unsettled_bytes
+        self._counters = counters
+        self._handles = count(1)
+        self._open: dict[int, _OpenMessage] = {}
+        self._empty = asyncio.Event()
+        self.unsettled_bytes = 0
+
+    @property
+    def unsettled_messages(self) -> int:
+        """The number of messages that wait to be settled."""
+        return len(self._open)
+
+    def offer(self, sender: Sender | None, publish: Publish, *, has_place: bool = False) -> None:
+        """Hand a reading or medium to the intake. One that has a place among the uploads is bounded there."""
+        size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
+        handle = next(self._handles)
+        self._open[handle] = _OpenMessage(sender, publish, size, True)
+        self.unsettled_bytes += size
+        self._counters.messages_offered += 1
+        self._intake.offer(self, handle, publish.topic, publish.payload)
+
+    def offer_head(self, sender: Sender, head: Publish, payload_bytes: int) -> None:
+        """Hand the beginning of a message that is too large to the intake; nobody else gets it."""
+        handle = self._open_aside(sender, head, has_place=False)
+        self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+
+    def set_aside(
+        self,
+        sender: Sender | None,
+        identity: Identity,
+        publish: Publish,
+        reason: str,
+        *,
+        payload_bytes: int | None = None,
+        has_place: bool = False,
+    ) -> None:
+        """Hand a message on a wrong topic to quarantine; with `payload_bytes`, the beginning of one."""
+        handle = self._open_aside(sender, publish, has_place=has_place)
+        topic, payload = publish.topic, publish.payload
+        size = len(payload) if payload_bytes is None else payload_bytes
+        self._set_aside(identity, topic, payload, size, reason, self, handle)
+
+    def _open_aside(self, sender: Sender | None, publish: Publish, *, has_place: bool) -> int:
+        """Note a message that goes to quarantine and to no subscriber; return its handle."""
+        size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
+        handle = next(self._handles)
+        self._open[handle] = _OpenMessage(sender, publish, size, False)
+        self.unsettled_bytes += size
+        self._counters.messages_set_aside += 1
+        return handle
+
+    def check_pressure(self) -> None:
+        """Hold all publishers if the intake or this inbox has enough. Called once per read, not per message."""
+        if self.unsettled_bytes >= self._max_bytes:
+            self._gate.close(GateReason.TOO_MUCH_UNSETTLED)
+        if self._intake.saturated and not self._gate.is_closed_for(GateReason.INTAKE_SATURATED):
+            self._gate.close(GateReason.INTAKE_SATURATED)
+            self._intake.when_relieved(self._on_relieved)
+
+    def settle(self, handles: Sequence[int]) -> None:
+        """Acknowledge and deliver these messages; the acknowledgements of a connection go out in one write."""
+        for handle in handles:
+            message = self._open.pop(handle, None)
+            if message is None:
+                continue
+            sender, publish, size, is_delivered = message
+            self.unsettled_bytes -= size
+            self._counters.messages_settled += 1
+            if sender is not None:
+                sender.on_settled(publish)
+            if is_delivered:
+                self._broker.route(publish, sender.session if sender is not None else None)
+        self._after_settling()
+
+    def refuse(self, handle: int, reason: str) -> None:
+        """Tell the sender that the message was not kept."""
+        message = self._open.pop(handle, None)
+        if message is None:
+            return
+        self.unsettled_bytes -= message.size
+        self._counters.messages_refused += 1
+        if message.sender is not None:
+            message.sender.on_refused(message.publish, reason)
+        self._after_settling()
+
+    async def wait_until_empty(self) -> None:
+        """Return when every message is settled."""
+        while self._open:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def _after_settling(self) -> None:
+        if self.unsettled_bytes <= self._max_bytes * 3 // 4:
+            self._gate.open(GateReason.TOO_MUCH_UNSETTLED)
+        if not self._open:
+            self._empty.set()
+
+    def _on_relieved(self) -> None:
+        self._gate.open(GateReason.INTAKE_SATURATED)
+        # It may have filled up again between being relieved and this call.
+        self.check_pressure()

@@ -1,0 +1,102 @@
+"""CONNECT and CONNACK: what may be asked for, and what is granted. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.packets import (
+    MQTT_3_1,
+    MQTT_5,
+    NO_PROPERTIES,
+    Connack,
+    Connect,
+    Properties,
+    ProtocolVersionError,
+    ReasonCode,
+    connect_return_code,
+    encode,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a client was granted."""
+
+    client_id: str
+    clean_start: bool
+    expiry_seconds: float
+    keep_alive_seconds: int
+    receive_maximum: int
+    max_packet_bytes: int | None
+
+
+def reason_to_refuse(connect: Connect) -> ReasonCode | None:
+    """Return why this CONNECT cannot be accepted whoever sends it, or None."""
+    if connect.properties.authentication_method is not None:
+        return ReasonCode.BAD_AUTHENTICATION_METHOD
+    # 3.1 wants 1 to 23 characters; 3.1.1 allows none together with a clean session (3.1.3.1); 5 always does.
+    may_be_empty = connect.protocol_level == MQTT_5 or (
+        connect.protocol_level != MQTT_3_1 and connect.clean_start
+    )
+    if not connect.client_id and not may_be_empty:
+        return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID
+    if connect.username is None:
+        return ReasonCode.NOT_AUTHORIZED
+    return None
+
+
+def terms_for(connect: Connect, limits: EndpointLimits, assigned_client_id: str) -> Terms:
+    """Return what this client is granted."""
+    properties = connect.properties
+    keep_alive_seconds = connect.keep_alive_seconds
+    if connect.protocol_level == MQTT_5:
+        longest = limits.max_keep_alive_seconds
+        keep_alive_seconds = min(keep_alive_seconds or longest, longest)
+        expiry_seconds = min(properties.session_expiry_interval_seconds or 0, limits.max_session_expiry_seconds)
+    else:
+        expiry_seconds = 0 if connect.clean_start else limits.max_session_expiry_seconds
+    return Terms(
+        client_id=connect.client_id or assigned_client_id,
+        clean_start=connect.clean_start,
+        expiry_seconds=expiry_seconds,
+        keep_alive_seconds=keep_alive_seconds,
+        receive_maximum=properties.receive_maximum or 65_535,
+        max_packet_bytes=properties.maximum_packet_size_bytes,
+    )
+
+
+def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, session_present: bool) -> bytes:
+    """Return the CONNACK that welcomes a client."""
+    properties = NO_PROPERTIES
+    if connect.protocol_level == MQTT_5:
+        wanted_expiry = connect.properties.session_expiry_interval_seconds
+        properties = Properties(
+            assigned_client_identifier=None if connect.client_id else terms.client_id,
+            session_expiry_interval_seconds=(
+                int(terms.expiry_seconds) if wanted_expiry not in {None, terms.expiry_seconds} else None
+            ),
+            server_keep_alive_seconds=(
+                terms.keep_alive_seconds if terms.keep_alive_seconds != connect.keep_alive_seconds else None
+            ),
+            receive_maximum=min(limits.max_unsettled_messages, 65_535),
+            maximum_packet_size_bytes=limits.max_packet_bytes,
+        )
+    # 3.1 has no "session present"; its byte is reserved.
+    present = session_present and connect.protocol_level != MQTT_3_1
+    return encode(Connack(session_present=present, properties=properties), connect.protocol_level)
+
+
+def refusal(reason_code: ReasonCode, protocol_level: int) -> bytes:
+    """Return the CONNACK that sends a client away, in the words of its protocol level."""
+    code = int(reason_code) if protocol_level == MQTT_5 else connect_return_code(reason_code)
+    return encode(Connack(reason_code=code), protocol_level)
+
+
+def refusal_of_version(error: ProtocolVersionError) -> bytes:
+    """Return the CONNACK for a protocol level that is not spoken, so that the client can fall back.
+
+    A later MQTT is expected to read the form of MQTT 5; everything else is told 0x01 as 3.1.1 says.
+    """
+    is_later = MQTT_5 < error.level < 0x80
+    return refusal(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, MQTT_5 if is_later else MQTT_3_1)

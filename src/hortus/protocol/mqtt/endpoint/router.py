@@ -1,0 +1,142 @@
+"""Which subscribers want a message."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Generic, TypeVar
+
+from hortus.protocol.mqtt.packets import Subscription
+from hortus.protocol.mqtt.topics import filter_matches, parse_shared_filter
+
+# Answers are remembered per topic, because readings come on few topics and subscriptions change seldom.
+_MAX_REMEMBERED_TOPICS = 10_000
+
+Subscriber = TypeVar("Subscriber", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """How one subscriber wants a message: its overlapping subscriptions taken together."""
+
+    qos: int
+    no_local: bool
+    retain_as_published: bool
+    subscription_identifiers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One subscription of one subscriber."""
+
+    subscription: Subscription
+    identifier: int | None
+
+
+@dataclass(slots=True)
+class SharedGroup(Generic[Subscriber]):
+    """The members of one shared subscription take turns (section 4.8.2)."""
+
+    members: dict[Subscriber, Held] = field(default_factory=dict)
+    turn: int = 0
+
+    def in_turn(self) -> list[Subscriber]:
+        """Return the members, the one whose turn it is first."""
+        members = list(self.members)
+        if not members:
+            return []
+        first = self.turn % len(members)
+        self.turn += 1
+        return members[first:] + members[:first]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience(Generic[Subscriber]):
+    """Everyone who wants messages of one topic."""
+
+    interests: dict[Subscriber, Interest]
+    groups: tuple[SharedGroup[Subscriber], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.interests or self.groups)
+
+
+class Router(Generic[Subscriber]):
+    """Holds subscriptions and finds the audience of a topic. Filters are taken to be valid."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, dict[Subscriber, Held]] = {}
+        self._wildcard: dict[str, dict[Subscriber, Held]] = {}
+        self._shared: dict[str, SharedGroup[Subscriber]] = {}
+        self._remembered: dict[str, Audience[Subscriber]] = {}
+
+    def subscribe(
+        self, subscriber: Subscriber, subscription: Subscription, identifier: int | None = None
+    ) -> bool:
+        """Add or replace a subscription; return whether it is new."""
+        topic_filter = subscription.topic_filter
+        members = self._members(topic_filter)
+        is_new = subscriber not in members
+        members[subscriber] = Held(subscription=subscription, identifier=identifier)
+        self._forget(topic_filter)
+        return is_new
+
+    def unsubscribe(self, subscriber: Subscriber, topic_filter: str) -> bool:
+        """Remove a subscription; return whether it existed."""
+        members = self._members(topic_filter)
+        existed = members.pop(subscriber, None) is not None
+        if not members:
+            for table in (self._exact, self._wildcard, self._shared):
+                table.pop(topic_filter, None)
+        self._forget(topic_filter)
+        return existed
+
+    def audience(self, topic: str) -> Audience[Subscriber]:
+        """Return who wants a message on this topic."""
+        audience = self._remembered.get(topic)
+        if audience is None:
+            audience = self._find(topic)
+            if len(self._remembered) >= _MAX_REMEMBERED_TOPICS:
+                self._remembered.clear()
+            self._remembered[topic] = audience
+        return audience
+
+    def _members(self, topic_filter: str) -> dict[Subscriber, Held]:
+        if parse_shared_filter(topic_filter) is not None:
+            return self._shared.setdefault(topic_filter, SharedGroup()).members
+        return self._table(topic_filter).setdefault(topic_filter, {})
+
+    def _table(self, topic_filter: str) -> dict[str, dict[Subscriber, Held]]:
+        return self._wildcard if "+" in topic_filter or "#" in topic_filter else self._exact
+
+    def _forget(self, topic_filter: str) -> None:
+        # Kits come and go with exact filters: they must not empty the memory for everyone else's topics.
+        if topic_filter in self._exact or not any(mark in topic_filter for mark in "+#$"):
+            self._remembered.pop(topic_filter, None)
+        else:
+            self._remembered.clear()
+
+    def _find(self, topic: str) -> Audience[Subscriber]:
+        matching: dict[Subscriber, list[Held]] = {}
+        wildcard = (held for pattern, held in self._wildcard.items() if filter_matches(pattern, topic))
+        for members in chain((self._exact.get(topic, {}),), wildcard):
+            for subscriber, held in members.items():
+                matching.setdefault(subscriber, []).append(held)
+        groups = []
+        for pattern, group in self._shared.items():
+            shared = parse_shared_filter(pattern)
+            if shared is not None and filter_matches(shared.topic_filter, topic):
+                groups.append(group)
+        interests = {subscriber: together(held) for subscriber, held in matching.items()}
+        return Audience(interests=interests, groups=tuple(groups))
+
+
+def together(held: list[Held]) -> Interest:
+    """Return the highest QoS and all identifiers of overlapping subscriptions (section 3.3.4)."""
+    return Interest(
+        qos=max(each.subscription.qos for each in held),
+        no_local=all(each.subscription.no_local for each in held),
+        retain_as_published=any(each.subscription.retain_as_published for each in held),
+        subscription_identifiers=tuple(each.identifier for each in held if each.identifier is not None),
+    )

@@ -1,0 +1,34 @@
+"""What is to be done with a message on this topic from this sender. Pure."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind
+from hortus.protocol.mqtt.topics import DATA_CHANNELS, kit_may_publish, parse_kit_topic
+
+# Why a message is set aside, in the words of quarantine.
+TOPIC_OUTSIDE_CONTRACT = "topic-outside-contract"
+TOPIC_NOT_ALLOWED = "topic-not-allowed"
+
+
+class Route(Enum):
+    """The way of a message through the endpoint."""
+
+    STORE = "offer to the intake; acknowledge and deliver when it is settled"
+    DELIVER = "acknowledge and deliver at once"
+    FORBIDDEN = "a topic of the contract that this kit must not publish on"
+    OUTSIDE = "a kit on a topic outside the contract"
+
+
+def route_of(identity: Identity, topic: str) -> Route:
+    """Return the way of a message. Readings are stored whoever sends them: a server account may be a bridge."""
+    parsed = parse_kit_topic(topic)
+    if identity.kind is IdentityKind.KIT and not kit_may_publish(identity.name, topic):
+        return Route.OUTSIDE if parsed is None else Route.FORBIDDEN
+    return Route.STORE if parsed is not None and parsed.channel in DATA_CHANNELS else Route.DELIVER
+
+
+def set_aside_reason(route: Route) -> str:
+    """Return the machine-readable reason for setting a message aside."""
+    return TOPIC_OUTSIDE_CONTRACT if route is Route.OUTSIDE else TOPIC_NOT_ALLOWED

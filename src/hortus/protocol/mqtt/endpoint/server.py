@@ -1,0 +1,308 @@
+"""The built-in MQTT endpoint: listens, lets clients in, and ends what must end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import secrets
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hortus.base.errors import OperationalError
+from hortus.base.intake import Intake
+from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
+from hortus.protocol.mqtt.endpoint.connection import Connection, EndpointParts
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+from hortus.protocol.mqtt.endpoint.directory import Directory
+from hortus.protocol.mqtt.endpoint.gate import PublisherGate
+from hortus.protocol.mqtt.endpoint.identity import (
+    Authenticator,
+    Identity,
+    IdentityKind,
+    OnPresence,
+    OnRefused,
+    SetAside,
+)
+from hortus.protocol.mqtt.endpoint.inbox import Inbox
+from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.link import Pause
+from hortus.protocol.mqtt.endpoint.login import reason_to_refuse, terms_for
+from hortus.protocol.mqtt.endpoint.logins import FailedLogins
+from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
+from hortus.protocol.mqtt.endpoint.sessions import DelayedWill, Session
+from hortus.protocol.mqtt.endpoint.uploads import Uploads
+from hortus.protocol.mqtt.packets import (
+    NO_PROPERTIES,
+    Connect,
+    MqttProtocolError,
+    Properties,
+    Publish,
+    ReasonCode,
+    Will,
+)
+from hortus.protocol.mqtt.topics import is_valid_topic
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 0.5
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An address to listen on. Port 0 takes a free one; with `tls` only TLS is spoken there."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    tls: ssl.SSLContext | None = None
+
+
+class MqttEndpoint:
+    """An MQTT 3.1, 3.1.1 and 5 server that acknowledges a reading when the intake has settled it (P1).
+
+    All methods are called from the event loop that `start` runs in.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        intake: Intake,
+        set_aside: SetAside,
+        listeners: Sequence[Listener] = (Listener(),),
+        limits: EndpointLimits | None = None,
+        on_presence: OnPresence = lambda _serial, _is_connected: None,
+        on_refused: OnRefused = lambda _identity, _topic, _reason: None,
+    ) -> None:
+        self._authenticator = authenticator
+        self._listeners = tuple(listeners)
+        self._limits = limits = limits or EndpointLimits()
+        self.counters = counters = EndpointCounters()
+        self._broker = Broker(limits=limits, counters=counters, clock=_loop_time)
+        gate = PublisherGate(counters)
+        self._inbox = Inbox(
+            intake=intake, set_aside=set_aside, broker=self._broker, gate=gate, limits=limits, counters=counters
+        )
+        self._directory: Directory[Connection] = Directory(
+            limits=limits, counters=counters, on_presence=on_presence
+        )
+        self._parts = EndpointParts(
+            limits=limits,
+            counters=counters,
+            broker=self._broker,
+            gate=gate,
+            uploads=Uploads(limits.max_upload_bytes),
+            inbox=self._inbox,
+            directory=self._directory,
+            begin_login=self._begin_login,
+            farewell=self._farewell,
+            on_refused=on_refused,
+        )
+        self._failed_logins = FailedLogins(limits)
+        self._delayed_refusals = 0
+        self._authentications = asyncio.Semaphore(limits.max_concurrent_authentications)
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each socket that is listened on."""
+        return [socket.getsockname()[:2] for server in self._servers for socket in server.sockets]
+
+    @property
+    def unsettled_messages(self) -> int:
+        """The number of messages that wait to be stored."""
+        return self._inbox.unsettled_messages
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """The size of the messages that wait to be stored."""
+        return self._inbox.unsettled_bytes
+
+    async def start(self) -> None:
+        """Listen. Raises OperationalError if an address cannot be listened on."""
+        loop = asyncio.get_running_loop()
+        try:
+            for listener in self._listeners:
+                self._servers.append(await self._listen(loop, listener))
+        except BaseException:
+            await self._stop_listening()
+            raise
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+
+    async def stop(self) -> None:
+        """Stop listening and reading, wait (bounded) for open messages to settle, then close everything."""
+        await self._stop_listening()
+        connections = self._directory.all()
+        for connection in connections:
+            connection.pause(Pause.STOPPING)
+            if connection.login_task is not None:
+                connection.login_task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.stop_timeout_seconds):
+                await self._inbox.wait_until_empty()
+        for connection in connections:
+            connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.close_timeout_seconds):
+                await self._directory.wait_until_empty()
+        for connection in self._directory.all():
+            connection.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+            self._sweeper = None
+
+    def publish(self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None) -> int:
+        """Deliver a message of this process to its subscribers at once; return how many took it over.
+
+        With `expiry_seconds` it is forgotten when it could not be delivered by then.
+        Raises MqttProtocolError if nothing can be published on this topic.
+        """
+        if not is_valid_topic(topic):
+            raise MqttProtocolError(
+                ReasonCode.TOPIC_NAME_INVALID, f"Nothing can be published on the topic {topic!r}."
+            )
+        properties = (
+            NO_PROPERTIES
+            if expiry_seconds is None
+            else Properties(message_expiry_interval_seconds=expiry_seconds)
+        )
+        return self._broker.route(Publish(topic, payload, qos, properties=properties))
+
+    def subscribe_local(self, topic_filter: str, callback: LocalCallback) -> Callable[[], None]:
+        """Call back with topic and payload of each matching message; return a function that ends it.
+
+        Readings come after they are stored (P7), everything else at once. The callback must not block.
+        """
+        return self._broker.subscribe_local(topic_filter, callback)
+
+    def is_kit_connected(self, serial: str) -> bool:
+        """Tell whether a kit has a connection now."""
+        return self._directory.is_connected(serial)
+
+    def disconnect_kit(self, serial: str) -> None:
+        """Cut off a kit that was deleted or has a new password, and forget its sessions."""
+        for connection in self._directory.of_kit(serial):
+            connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
+        self._broker.end_all_of(Identity(kind=IdentityKind.KIT, name=serial))
+
+    # Listening
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> asyncio.Server:
+        try:
+            return await loop.create_server(
+                lambda: Connection(self._parts),
+                listener.host,
+                listener.port,
+                ssl=listener.tls,
+                ssl_handshake_timeout=self._limits.connect_timeout_seconds if listener.tls else None,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            raise OperationalError(_bind_problem(listener, error)) from error
+
+    async def _stop_listening(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+
+    async def _sweep_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = loop.time()
+            for connection in self._directory.all():
+                connection.sweep(now)
+            self._broker.sweep()
+
+    # Logging in
+
+    def _begin_login(self, connection: Connection, connect: Connect) -> asyncio.Task[None]:
+        return asyncio.create_task(self._log_in(connection, connect))
+
+    async def _log_in(self, connection: Connection, connect: Connect) -> None:
+        problem = reason_to_refuse(connect)
+        if problem is not None:
+            connection.refuse_login(problem)
+            return
+        try:
+            identity = await self._authenticate(connect)
+        except Exception as error:  # noqa: BLE001 - whatever fails there, the client is told to try again
+            # One line each: when the database is away, every kit that tries leads here.
+            logger.warning("A log-in from %s could not be checked: %r", connection.peer_address, error)
+            connection.refuse_login(ReasonCode.SERVER_UNAVAILABLE)
+            return
+        if identity is None:
+            await self._refuse_password(connection, connect)
+        elif not connection.is_closing:
+            terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
+            connection.accept(identity, connect, terms)
+
+    async def _authenticate(self, connect: Connect) -> Identity | None:
+        async with asyncio.timeout(self._limits.authentication_timeout_seconds), self._authentications:
+            return await self._authenticator.authenticate(connect.username or "", connect.password or b"")
+
+    async def _refuse_password(self, connection: Connection, connect: Connect) -> None:
+        self.counters.failed_logins += 1
+        delay_seconds = self._failed_logins.delay_after_failure(connection.peer_address, _loop_time())
+        logger.info("Wrong user name or password from %s (user %r).", connection.peer_address, connect.username)
+        if self._delayed_refusals < self._limits.max_delayed_refusals:
+            self._directory.turned_away(connection)
+            self._delayed_refusals += 1
+            try:
+                await asyncio.sleep(delay_seconds)
+            finally:
+                self._delayed_refusals -= 1
+        connection.refuse_login(ReasonCode.BAD_USER_NAME_OR_PASSWORD)
+
+    # Leaving
+
+    def _farewell(self, connection: Connection, session: Session, will: Will | None) -> None:
+        """End or keep the session of a connection that is gone, and see to its will."""
+        if session.connection is not connection:
+            # Taken over by a newer connection of the same client: only the will is left to be done.
+            if will is not None:
+                self._publish_will(session.identity, will)
+            return
+        delay_seconds = (will.properties.will_delay_interval_seconds or 0) if will is not None else 0
+        if will is None:
+            self._broker.leave(session)
+        elif delay_seconds and session.expiry_seconds:
+            due_at = _loop_time() + min(delay_seconds, session.expiry_seconds)
+            publish = _later(self._publish_will, session.identity, will)
+            self._broker.leave(session, DelayedWill(due_at=due_at, publish=publish))
+        else:
+            self._broker.leave(session)
+            self._publish_will(session.identity, will)
+
+    def _publish_will(self, identity: Identity, will: Will) -> None:
+        """Treat a will as a message of its client: the same rules, and nobody to acknowledge it to."""
+        publish = Publish(will.topic, will.payload, will.qos, 0, will.retain, False, will.properties)
+        route = route_of(identity, will.topic)
+        if route is Route.STORE:
+            self._inbox.offer(None, publish)
+        elif route is Route.DELIVER:
+            self._broker.route(publish)
+        else:
+            self._inbox.set_aside(None, identity, publish, set_aside_reason(route))
+
+
+def _later(publish: Callable[[Identity, Will], None], identity: Identity, will: Will) -> Callable[[], None]:
+    return lambda: publish(identity, will)
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _bind_problem(listener: Listener, error: OSError) -> str:
+    where = f"Port {listener.port} on {listener.host}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program; stop that program or choose another MQTT port."
+    if error.errno == errno.EACCES:
+        return f"{where} may not be used by this user; choose an MQTT port of 1024 or above."
+    return f"{where} cannot be listened on ({error.strerror or error}); choose an address of this machine."

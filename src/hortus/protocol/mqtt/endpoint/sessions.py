@@ -1,0 +1,93 @@
+"""What the endpoint remembers of a client: subscriptions, and messages under way in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hortus.protocol.mqtt.endpoint.identity import Identity
+from hortus.protocol.mqtt.endpoint.outbound import Outbound
+from hortus.protocol.mqtt.packets import ReasonCode
+
+
+class SessionConnection(Protocol):
+    """The connection a session has now."""
+
+    def close(self, reason_code: ReasonCode | None = None) -> None:
+        """Say why, then close."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelayedWill:
+    """A will that waits for its client to return (section 3.1.3.2.2). `due_at` is a time of the event loop."""
+
+    due_at: float
+    publish: Callable[[], None]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Session:
+    """One client of one identity. `received` holds QoS 2 packet ids between our PUBREC and its PUBREL.
+
+    A session can end before its connection does, when its kit is cut off.
+    """
+
+    identity: Identity
+    client_id: str
+    outbound: Outbound
+    expiry_seconds: float = 0.0
+    connection: SessionConnection | None = None
+    filters: set[str] = field(default_factory=set)
+    received: set[int] = field(default_factory=set)
+    delayed_will: DelayedWill | None = None
+    has_ended: bool = False
+
+
+class SessionStore:
+    """Sessions by identity and client id: two kits that choose the same client id do not meet."""
+
+    def __init__(self, *, max_absent: int, max_absent_of_identity: int) -> None:
+        self._max_absent = max_absent
+        self._max_absent_of_identity = max_absent_of_identity
+        self._sessions: dict[tuple[Identity, str], Session] = {}
+        self._absent: dict[Session, float] = {}
+
+    def get(self, identity: Identity, client_id: str) -> Session | None:
+        """Return the session of this client, or None."""
+        return self._sessions.get((identity, client_id))
+
+    def of(self, identity: Identity) -> list[Session]:
+        """Return all sessions of an identity."""
+        return [session for session in self._sessions.values() if session.identity == identity]
+
+    def add(self, session: Session) -> None:
+        """Remember a new session."""
+        self._sessions[session.identity, session.client_id] = session
+
+    def remove(self, session: Session) -> None:
+        """Forget a session."""
+        self._absent.pop(session, None)
+        key = (session.identity, session.client_id)
+        if self._sessions.get(key) is session:
+            del self._sessions[key]
+
+    def returned(self, session: Session) -> None:
+        """Note that the client of a session is connected again."""
+        self._absent.pop(session, None)
+
+    def left(self, session: Session, now: float) -> list[Session]:
+        """Note that a client is gone; return sessions that must end to stay within the bound."""
+        self._absent[session] = now + session.expiry_seconds
+        # A kit that invents client ids pushes out its own sessions, not those of others.
+        own = [each for each in self._absent if each.identity == session.identity]
+        surplus = own[: max(0, len(own) - self._max_absent_of_identity)]
+        return surplus or list(self._absent)[: max(0, len(self._absent) - self._max_absent)]
+
+    def with_due_wills(self, now: float) -> list[Session]:
+        """Return the absent sessions whose delayed wills are due."""
+        return [each for each in self._absent if each.delayed_will and each.delayed_will.due_at <= now]
+
+    def expired(self, now: float) -> list[Session]:
+        """Return the sessions whose clients stayed away for too long."""
+        return [session for session, expires_at in self._absent.items() if expires_at <= now]
