@@ -22,10 +22,11 @@ test: $(VENV)/.installed test-tools ## Run all tests, fetching what they need
 	$(RUN)/pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
 
 .PHONY: check
-check: $(VENV)/.installed ## Check format, style and types
+check: $(VENV)/.installed ## Check format, style, types and the direction of imports
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
+	$(RUN)/lint-imports --no-logo
 
 .PHONY: bench
 bench: $(VENV)/.installed test-tools ## Measure speed and memory, with references (takes about half an hour)
