@@ -31,8 +31,8 @@ from hortus.http.access.sessions import Sessions
 from hortus.http.api.app import create_api
 from hortus.http.app import WebDependencies, create_app
 from hortus.http.live.access import AccessToKits
+from hortus.http.live.admission import LiveLimits
 from hortus.http.live.hub import LiveHub
-from hortus.http.live.limits import LiveLimits
 from hortus.http.server.server import bind, serving
 from waiting import PATIENCE_SECONDS
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 from kafka_world import Topics, sinking, until_committed
 
-from hortus.app.kafka_observation import observation
+from hortus.app.observation import observation
 from hortus.flow.kafka.flow import SinkFlow
 from hortus.flow.kafka.metrics import SinkMetrics
 from hortus.flow.kafka.records import record_of

@@ -8,7 +8,7 @@ import pytest
 from kafka_world import Topics, sinking, until_committed
 from typer.testing import CliRunner
 
-from hortus.app.kafka_commands import parse_moment
+from hortus.app.kafka_sink import parse_moment
 from hortus.base.errors import UsageError
 from hortus.flow.kafka.records import record_of
 from hortus.flow.kafka.replay import Replay

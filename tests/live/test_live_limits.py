@@ -14,8 +14,8 @@ from websockets.exceptions import InvalidStatus
 
 from hortus.domain.accounts.tokens import Tokens
 from hortus.flow.ingest.store import LIVE_CHANNEL
+from hortus.http.live.admission import LiveLimits
 from hortus.http.live.jsonrpc import ErrorCode
-from hortus.http.live.limits import LiveLimits
 from hortus.http.server import server
 from live_world import Client, LiveKit, LiveWorld, live_world
 from waiting import PATIENCE_SECONDS

@@ -9,7 +9,7 @@ from endpoint_harness import KIT, RAW, SERVER, PacketClient, running
 
 from hortus.base.errors import OperationalError
 from hortus.protocol.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
-from hortus.protocol.mqtt.endpoint.logins import FailedLogins
+from hortus.protocol.mqtt.endpoint.login import FailedLogins
 from hortus.protocol.mqtt.packets import (
     MQTT_3_1,
     MQTT_3_1_1,

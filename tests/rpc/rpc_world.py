@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
-from hortus.app.kit_transports import EndpointTransport
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.intake import Source

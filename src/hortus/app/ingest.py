@@ -1,4 +1,4 @@
-"""`hortus ingest`: takes readings from an external broker to the database."""
+"""`hortus ingest`: takes readings from an external broker to the database, or to Kafka without one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated
 
-from hortus.app.command_line.terminal import stop_requested
-from hortus.app.database_wait import wait_for_current_database
-from hortus.app.kafka_observation import MetricsAddress, observed
-from hortus.app.memory import settle_memory
-from hortus.app.pipelines import make_pipeline
+import typer
+
+from hortus.app.assembly import make_pipeline
+from hortus.app.command_line.terminal import configure_logging, run, stop_requested
+from hortus.app.observation import (
+    MetricsAddress,
+    MetricsHostOption,
+    MetricsPortOption,
+    metrics_address,
+    observed,
+)
+from hortus.app.resources import settle_memory
+from hortus.app.waiting import wait_for_current_database, wait_for_topics
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
-from hortus.base.settings import Settings
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import open_media_objects
 from hortus.domain.presence.listening import keep_listening
 from hortus.flow.ingest.pipeline import MediaIntake
+from hortus.flow.kafka.connection import kafka_connection
+from hortus.flow.kafka.intake import KafkaIntake
+from hortus.flow.kafka.topics import TopicNames
 from hortus.protocol.mqtt.client import ClientLimits, IngestClient
 from hortus.protocol.mqtt.client.settings import broker_address, client_id
 from hortus.protocol.mqtt.packets import Subscription
@@ -47,7 +60,27 @@ _DRAIN_SECONDS = 10.0
 # Mosquitto forgets shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
 # throws them away (docs/guarantees.md), so ingesters have to be there before the kits, which wait 1 s at least.
 _CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
+
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
+
+
+class IngestTarget(StrEnum):
+    """Where `hortus ingest` takes readings to."""
+
+    DATABASE = "database"
+    KAFKA = "kafka"
+
+
+def ingest(
+    to: Annotated[IngestTarget, typer.Option("--to", help="Where readings go.")] = IngestTarget.DATABASE,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
+) -> None:
+    """Take readings from an external MQTT broker (MQTT_HOST, …) to the database (DATABASE_URL) or to Kafka."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    metrics = metrics_address(metrics_host, metrics_port)
+    run(run_kafka_ingest(settings, metrics) if to is IngestTarget.KAFKA else run_ingest(settings, metrics))
 
 
 async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) -> None:
@@ -101,3 +134,32 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         with contextlib.suppress(asyncio.CancelledError):
             await working
     log.info("stopped after %d messages", pipeline.metrics.messages)
+
+
+async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = None) -> None:
+    """Take readings in until SIGINT or SIGTERM, then finish what was begun."""
+    connection = kafka_connection(settings)
+    names = TopicNames.of(settings)
+    address = broker_address(settings)
+    stop = stop_requested()
+    if not await wait_for_topics(connection, names.all, stop):
+        return
+    async with (
+        KafkaIntake(connection, names) as intake,
+        observed(metrics, intake),
+        asyncio.TaskGroup() as group,
+    ):
+        client = IngestClient(
+            address,
+            client_id=client_id(settings, "ingest"),
+            subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in INGEST_FILTERS],
+            intake=intake,
+        )
+        group.create_task(client.run())
+        settle_memory()
+        log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
+        await stop.wait()
+        log.info("stopping: finishing what was received")
+        await client.stop()
+        await intake.stop(_DRAIN_SECONDS)
+    log.info("stopped after %d messages", intake.metrics.messages)

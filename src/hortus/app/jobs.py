@@ -14,30 +14,76 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.database.engine import CONNECTION_FAILURES, connector
+from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
+from hortus.app.signing_keys import shared_keys
+from hortus.app.waiting import wait_for_current_database
+from hortus.base.database.engine import CONNECTION_FAILURES, connector, open_engine
 from hortus.base.database.maintenance import maintain
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.errors import HortusError
-from hortus.base.settings import Settings
+from hortus.base.errors import HortusError, UsageError
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.alerts.judge import AlertJudge
 from hortus.domain.alerts.message_ends import note_message_end
 from hortus.domain.media.deletion import delete_queued_objects
 from hortus.domain.media.objects import MediaObjects
+from hortus.domain.media.place import media_of_command
 from hortus.domain.media.sweep import sweep_regularly
 from hortus.domain.media.thinning import ThinningPolicy, thin_regularly
 from hortus.domain.media.thumbnails import make_thumbnails
-from hortus.domain.messages.access import MessageAccess
+from hortus.domain.messages.access import MessageAccess, message_access
 from hortus.domain.messages.delivery import MessageDelivery
 from hortus.domain.presence.keeper import watch_presence
 from hortus.domain.series.rollups import roll_up_for_ever
 
 log = logging.getLogger(__name__)
+
+
+def jobs(data_dir: DataDirOption = None) -> None:
+    """Do background work on DATABASE_URL: partitions, rollups of series and the like.
+
+    Any number may run at once; they share the work. `hortus up` does the same by itself.
+    """
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    run(_run(settings, data_dir))
+
+
+async def _run(settings: Settings, data_dir: Path | None) -> None:
+    if data_dir is None and settings.database_url is None:
+        raise UsageError(
+            "Set DATABASE_URL to the PostgreSQL of this installation, or name the data directory of one box "
+            "with --data-dir."
+        )
+    stop = stop_requested()
+    messages = _message_access(settings, data_dir)
+    async with open_url(data_dir, settings) as url, open_engine(url) as engine, asyncio.TaskGroup() as group:
+        media = media_of_command(settings, data_dir)
+        parts = JobParts(settings=settings, url=url, engine=engine, messages=messages, media=media)
+        working = group.create_task(_work(parts))
+        await stop.wait()
+        log.info("stopping: what was not committed is done by the next process")
+        working.cancel()
+
+
+def _message_access(settings: Settings, data_dir: Path | None) -> MessageAccess | None:
+    """Return how people are reached, or None without the key that messages are encrypted with."""
+    if settings.token_signer_key is None and data_dir is None:
+        return None
+    return message_access(settings, shared_keys(settings, data_dir).tokens)
+
+
+async def _work(parts: JobParts) -> None:
+    await wait_for_current_database(parts.engine, parts.url)
+    log.info("background work on %s", parts.url.redacted())
+    await run_jobs(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

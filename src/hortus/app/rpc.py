@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from hortus.app.command_line.terminal import stop_requested
-from hortus.app.database_wait import wait_for_current_database
-from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
-from hortus.app.kit_transports import BrokerTransport
+from hortus.app.command_line.terminal import configure_logging, run, stop_requested
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, BrokerTransport, KitRpc
+from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
-from hortus.base.settings import Settings
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.protocol.mqtt.client import MqttClient
 from hortus.protocol.mqtt.client.settings import broker_address, client_id
@@ -21,6 +20,13 @@ log = logging.getLogger(__name__)
 
 # Shared, so that with several of these processes each request is answered once, and each answer noted once.
 SHARE = "$share/hortus-rpc/"
+
+
+def rpc() -> None:
+    """RPC with kits through an external MQTT broker: answer their questions, send them commands."""
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    run(run_rpc(settings))
 
 
 async def run_rpc(settings: Settings) -> None:
@@ -32,7 +38,7 @@ async def run_rpc(settings: Settings) -> None:
     stop = stop_requested()
     async with open_engine(url) as engine, asyncio.TaskGroup() as group:
         client = MqttClient(address, client_id=client_id(settings, "rpc"))
-        rpc = KitRpc(
+        kit_rpc = KitRpc(
             engine,
             connector(url, "hortus rpc"),
             BrokerTransport(client),
@@ -40,10 +46,10 @@ async def run_rpc(settings: Settings) -> None:
             PresenceKeeper(engine),
             kit_seconds=settings.kit_answer_seconds,
         )
-        client.subscribe(SHARE + REQUEST_TOPICS, rpc.responder.request_arrived)
-        client.subscribe(SHARE + ANSWER_TOPICS, rpc.answers.answer_arrived)
+        client.subscribe(SHARE + REQUEST_TOPICS, kit_rpc.responder.request_arrived)
+        client.subscribe(SHARE + ANSWER_TOPICS, kit_rpc.answers.answer_arrived)
         starting = group.create_task(wait_for_current_database(engine, url))
-        working = group.create_task(rpc.run())
+        working = group.create_task(kit_rpc.run())
         group.create_task(client.run())
         log.info("RPC with kits at %s", address)
         await stop.wait()

@@ -19,22 +19,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from fastapi import FastAPI
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus import __version__
-from hortus.app.command_line.terminal import stop_requested
+from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
+from hortus.app.command_line.terminal import configure_logging, messages, run, stop_requested
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, run_jobs
-from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, KitRpc
-from hortus.app.kit_transports import EndpointTransport
-from hortus.app.live import live_hub
-from hortus.app.memory import settle_memory
-from hortus.app.open_files import allow_many_connections
-from hortus.app.pipelines import make_pipeline
-from hortus.app.plantkeeper import plantkeeper_api
+from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_kit, kit_endpoint
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
+from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
@@ -43,11 +42,10 @@ from hortus.base.errors import HortusError
 from hortus.base.installation.access import embedded_postgres
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.installation.run_info import RunInfo
-from hortus.base.intake import Source
 from hortus.base.settings import Settings
 from hortus.domain.definitions.store import load_definitions
 from hortus.domain.kits.announcements import follow_announcements
-from hortus.domain.kits.authenticator import SERVER_ACCOUNT, KitAuthenticator
+from hortus.domain.kits.authenticator import SERVER_ACCOUNT
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.place import open_media_objects
@@ -59,8 +57,7 @@ from hortus.domain.presence.listening import keep_listening
 from hortus.flow.commands.watch import CommandWatch, follow_commands
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.gateway.service import GatewayLimits, running_gateway, to_local_installation
-from hortus.flow.gateway.settings import GatewaySettings
-from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.flow.gateway.settings import GatewaySettings, read_gateway_settings
 from hortus.flow.migrations.migrate import upgrade
 from hortus.http.access.services import ApiParts, open_reading_engine
 from hortus.http.access.sessions import Sessions
@@ -69,26 +66,59 @@ from hortus.http.app import WebDependencies, create_app
 from hortus.http.live.hub import LiveHub
 from hortus.http.server.server import bind, serve
 from hortus.protocol.mqtt.endpoint import (
-    EndpointLimits,
-    Identity,
-    IdentityKind,
     Listener,
-    MqttEndpoint,
-    OnPresence,
 )
-from hortus.protocol.reasons import Reason
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 
 log = logging.getLogger(__name__)
 
-MQTT_SERVER_SECRET = "mqtt-server"  # noqa: S105  (the name of a secret)
-
-# Together less than the 5 s in which Ctrl-C has to be done.
-_ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_seconds=0.3)
 _DRAIN_SECONDS = 0.5
 _POSTGRES_STOP_SECONDS = 2.0
 _RESTART_PAUSE_SECONDS = 1.0
+
+
+def up(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir", help="Where everything is kept. [default: ./hortus-data]", show_default=False
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    http_port: Annotated[
+        int, typer.Option("--http-port", min=0, max=65535, help="Port of the web pages.")
+    ] = 8080,
+    mqtt_port: Annotated[int, typer.Option("--mqtt-port", min=0, max=65535, help="Port for kits.")] = 1883,
+    gateway_port: Annotated[
+        int,
+        typer.Option(
+            "--gateway-port",
+            min=0,
+            max=65535,
+            envvar="HORTUS_GATEWAY_PORT",
+            help="Port for boards that can only do plain HTTP.",
+        ),
+    ] = 8090,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Make a user and virtual kits with a season of history.")
+    ] = False,
+    demo_kits: Annotated[
+        int, typer.Argument(min=1, max=100, metavar="[KITS]", help="How many virtual kits, with --demo.")
+    ] = 3,
+) -> None:
+    """Run everything on this machine: database, MQTT for kits, and web pages."""
+    settings = read_gateway_settings()
+    configure_logging(settings.log_level)
+    options = UpOptions(
+        data_dir=data_dir or settings.data_dir,
+        host=host,
+        http_port=http_port,
+        mqtt_port=mqtt_port,
+        gateway_port=gateway_port,
+        demo_kits=demo_kits if demo else 0,
+    )
+    run(run_up(settings, options, messages))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +203,8 @@ async def _running(
     objects = open_media_objects(settings, directory.media)
     pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
     presence = PresenceKeeper(engine)
-    endpoint = _endpoint(options, directory, engine, pipeline, presence.connection_changed)
+    mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
+    endpoint = kit_endpoint(mqtt_listener, directory, engine, pipeline, presence.connection_changed)
     transport = EndpointTransport(endpoint)
     rpc = KitRpc(
         engine,
@@ -185,7 +216,7 @@ async def _running(
     )
     command_watch = CommandWatch()
     announcements = follow_announcements(
-        connector(url, "hortus announcements"), [registry.changed, partial(_cut_off, endpoint)]
+        connector(url, "hortus announcements"), [registry.changed, partial(disconnect_changed_kit, endpoint)]
     )
     hub = live_hub(settings, url, engine)
     gateway = GatewayFigures()
@@ -291,63 +322,6 @@ def _api(
 
 def _text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _endpoint(
-    options: UpOptions,
-    directory: DataDirectory,
-    engine: AsyncEngine,
-    pipeline: IngestPipeline,
-    on_presence: OnPresence,
-) -> MqttEndpoint:
-    authenticator = KitAuthenticator(
-        engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
-    )
-
-    def count_refused(identity: Identity, topic: str, reason: str) -> None:
-        pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
-
-    def set_aside(
-        identity: Identity,
-        topic: str,
-        payload: bytes,
-        payload_bytes: int,
-        reason: str,
-        source: Source,
-        handle: int,
-    ) -> None:
-        pipeline.set_aside(
-            source,
-            handle,
-            topic,
-            payload,
-            serial=_serial_of(identity),
-            reason=_REASONS[reason],
-            payload_bytes=payload_bytes,
-        )
-
-    return MqttEndpoint(
-        authenticator=authenticator,
-        intake=pipeline,
-        set_aside=set_aside,
-        listeners=[Listener(host=options.host, port=options.mqtt_port)],
-        limits=_ENDPOINT_LIMITS,
-        on_presence=on_presence,
-        on_refused=count_refused,
-    )
-
-
-_REASONS = {str(reason): reason for reason in Reason}
-
-
-def _serial_of(identity: Identity) -> str:
-    return identity.name if identity.kind is IdentityKind.KIT else ""
-
-
-def _cut_off(endpoint: MqttEndpoint, what: str, serial: str) -> None:
-    """End the connections of a kit that is gone or has another password now."""
-    if what in {"kit-deleted", "kit-password"}:
-        endpoint.disconnect_kit(serial)
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:

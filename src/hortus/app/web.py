@@ -7,20 +7,20 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
 from hortus.app.command_line.database_access import open_url
-from hortus.app.command_line.terminal import stop_requested
-from hortus.app.database_wait import wait_for_current_database
-from hortus.app.live import live_hub
-from hortus.app.memory import settle_memory
-from hortus.app.open_files import allow_many_connections
-from hortus.app.pipelines import make_pipeline
-from hortus.app.plantkeeper import plantkeeper_api
+from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
+from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.signing_keys import shared_keys
+from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
-from hortus.base.settings import Settings
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import media_of_command
@@ -37,6 +37,22 @@ from hortus.http.server.server import bind, serve
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 5.0
+
+
+def web(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of pages and API; 0 takes a free one.")
+    ] = 8080,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Serve web pages and the API on DATABASE_URL, beside any number of others that do the same.
+
+    All need the same key, in the file that TOKEN_SIGNER_KEY names.
+    """
+    settings = read_settings()
+    configure_logging(settings.log_level)
+    run(run_web(settings, WebOptions(host=host, port=port, data_dir=data_dir)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,8 @@ from hortus.app.command_line.terminal import DataDirOption, messages, run
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
-from hortus.domain.kits.rows import KIT_COLUMNS
 from hortus.domain.kits.store import KitNotFound
-from hortus.domain.kits.tables import KitLastSeenRow, KitRow
+from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitRow
 from hortus.flow.export.archive import archive, archive_name, read_contents
 from hortus.flow.export.file import write_file, write_to_standard_output
 from hortus.flow.export.formats import Format, export

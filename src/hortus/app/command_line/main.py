@@ -18,8 +18,8 @@ from hortus.app.command_line.terminal import console, fail_clearly
 
 # In the order in which they are listed: name, and where the Typer app or function is.
 COMMANDS = {
-    "up": "hortus.app.up_command:up",
-    "simulate": "hortus.app.simulate_command:simulate",
+    "up": "hortus.app.up:up",
+    "simulate": "hortus.app.simulate:simulate",
     "kit": "hortus.app.command_line.kits:app",
     "user": "hortus.app.command_line.users:user_app",
     "export": "hortus.app.command_line.export:export_command",
@@ -30,13 +30,13 @@ COMMANDS = {
     "quarantine": "hortus.app.command_line.quarantine:app",
     "message": "hortus.app.command_line.messages:app",
     "db": "hortus.app.command_line.database:app",
-    "web": "hortus.app.web_command:web",
+    "web": "hortus.app.web:web",
     "gateway": "hortus.app.gateway:app",
     "board": "hortus.app.command_line.boards:board_app",
-    "ingest": "hortus.app.ingest_command:ingest",
-    "rpc": "hortus.app.ingest_command:rpc",
-    "jobs": "hortus.app.jobs_command:jobs",
-    "sink": "hortus.app.kafka_commands:sink",
+    "ingest": "hortus.app.ingest:ingest",
+    "rpc": "hortus.app.rpc:rpc",
+    "jobs": "hortus.app.jobs:jobs",
+    "sink": "hortus.app.kafka_sink:sink",
     "kafka": "hortus.app.command_line.kafka:app",
     "broker": "hortus.app.command_line.broker:app",
 }

@@ -11,8 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.database.access_changes import announce_kit_access
-from hortus.domain.kits.rows import KIT_COLUMNS
-from hortus.domain.kits.tables import KitLastSeenRow, KitRow
+from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitRow
 
 MOST_NAME_CHARACTERS = 40
 MOST_DESCRIPTION_CHARACTERS = 5000

@@ -17,8 +17,7 @@ from hortus.base.errors import UsageError
 from hortus.domain.accounts.profiles import PROFILE_COLUMNS
 from hortus.domain.accounts.room import QuotaReached, require_room
 from hortus.domain.accounts.tables import UserRow
-from hortus.domain.kits.rows import KIT_COLUMNS
-from hortus.domain.kits.tables import KitLastSeenRow, KitMembershipRow, KitRow
+from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitMembershipRow, KitRow
 
 _CallerRow = aliased(UserRow)
 _CallersMembershipRow = aliased(KitMembershipRow)

@@ -115,3 +115,16 @@ class PeripheralRow(Base):
     )
     name: Mapped[str] = mapped_column(String(255))
     configuration: Mapped[Any] = mapped_column(JSON, nullable=False)
+
+
+KIT_COLUMNS = (
+    KitRow.id.label("kit_id"),
+    KitRow.serial,
+    KitRow.name,
+    KitRow.description,
+    KitRow.latitude,
+    KitRow.longitude,
+    KitRow.privacy_public_dashboard,
+    KitRow.privacy_show_on_map,
+    KitLastSeenRow.datetime_last_seen,
+)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.base.errors import HortusError, OperationalError
 from hortus.flow.commands.sending import Claimed, claim, fail_unsent, give_back
 from hortus.flow.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
-from hortus.flow.commands.transport import KitTransport, NotSent
 from hortus.protocol.mqtt.topics import Channel, KitTopic
 from hortus.protocol.wire.messages import KitRpcRequest
 from hortus.protocol.wire.rpc_codec import encode_kit_rpc_request
@@ -31,6 +31,25 @@ _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 
 OnAbsent = Callable[[str], None]
+
+
+class NotSent(OperationalError):
+    """The message has certainly not left this process."""
+
+
+class KitTransport(Protocol):
+    """Publishes to kits at QoS 1, never retained, and never again after the message has expired."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether anything can be sent now."""
+
+    async def send(self, topic: KitTopic, payload: bytes, *, expiry_seconds: int) -> bool:
+        """Publish to a kit; return False if it is certain that the kit is not there.
+
+        Raises NotSent if the message has certainly not left this process, or another OperationalError if that
+        is not certain.
+        """
 
 
 class CommandDispatcher:

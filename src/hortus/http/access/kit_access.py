@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.database.prepared import PreparedQuery, Row
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.kits.identity import is_serial
-from hortus.domain.kits.rows import KIT_COLUMNS
-from hortus.domain.kits.tables import KitLastSeenRow, KitMembershipRow, KitRow
+from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitMembershipRow, KitRow
 from hortus.http.access.caller import Caller
 from hortus.http.access.permissions import Permission, Role, permissions_of, role_of, within_scopes
 

@@ -15,8 +15,7 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
-from hortus.http.conventions.objects import ApiObject
-from hortus.http.conventions.replies import JsonReply
+from hortus.http.conventions.replies import ApiObject, JsonReply
 
 router = APIRouter(tags=["Configurations"])
 

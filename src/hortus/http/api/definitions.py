@@ -17,10 +17,9 @@ from starlette.responses import Response
 from hortus.domain.definitions.queries import list_definitions, list_quantity_types
 from hortus.http.access.services import UsedServices
 from hortus.http.conventions.documentation import next_page
-from hortus.http.conventions.objects import ApiObject
 from hortus.http.conventions.paging import x_next
 from hortus.http.conventions.parameters import Boolean, IdInQuery
-from hortus.http.conventions.replies import JsonReply
+from hortus.http.conventions.replies import ApiObject, JsonReply
 
 router = APIRouter(tags=["Definitions"])
 

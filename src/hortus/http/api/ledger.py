@@ -17,10 +17,9 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import GUARDED
-from hortus.http.conventions.objects import ApiObject
 from hortus.http.conventions.parameters import TimeInQuery
 from hortus.http.conventions.problems import bad_request
-from hortus.http.conventions.replies import JsonReply
+from hortus.http.conventions.replies import ApiObject, JsonReply
 from hortus.http.server.database_access import snapshot
 from hortus.protocol.reasons import explanation_of
 

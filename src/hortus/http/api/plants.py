@@ -39,9 +39,13 @@ from hortus.domain.plants.store import (
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
 from hortus.http.access.permissions import Permission
-from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
+from hortus.http.access.plant_access import (
+    PlantAccess,
+    access_to_plant,
+    access_to_plants,
+    require_visible_species,
+)
 from hortus.http.access.services import Services, UsedServices
-from hortus.http.access.species_access import require_visible_species
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import (
     GUARDED,

@@ -29,10 +29,9 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
-from hortus.http.conventions.objects import ApiObject
 from hortus.http.conventions.parameters import Identifier, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.problems import not_found, unavailable
-from hortus.http.conventions.replies import JsonReply
+from hortus.http.conventions.replies import ApiObject, JsonReply
 from hortus.http.server.database_access import database_failures_translated
 
 router = APIRouter(tags=["Series"])

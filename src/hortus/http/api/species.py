@@ -24,8 +24,8 @@ from hortus.domain.plants.species_store import (
 )
 from hortus.domain.plants.state import Range
 from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.plant_access import visible_species
 from hortus.http.access.services import UsedServices
-from hortus.http.access.species_access import visible_species
 from hortus.http.conventions.documentation import (
     GUARDED,
     WITH_BODY,

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hortus.domain.plants.photos import Photo
+
+
+class ApiObject(BaseModel):
+    """An object in a reply, for the documentation; replies themselves are made without it."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class JsonReply(JSONResponse):

@@ -12,8 +12,8 @@ from hortus.domain.accounts.api_keys import ApiKey, Scope
 from hortus.domain.accounts.log_ins import LogIn
 from hortus.domain.accounts.profiles import Profile
 from hortus.domain.accounts.rules import BrokenRule, InvalidAccount, Rule
-from hortus.http.conventions.objects import ApiObject
 from hortus.http.conventions.problems import Problem, Reason, invalid_parameters, length_between
+from hortus.http.conventions.replies import ApiObject
 
 
 class User(ApiObject):

@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.alerts.plant_settings import PlantAlertSettings
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 
 
 class AlertPlant(ApiObject):

@@ -10,7 +10,7 @@ import orjson
 from hortus.base.times import format_optional_time, format_time
 from hortus.flow.commands.command import Method, State
 from hortus.flow.commands.store import Command
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 
 
 class KitCommand(ApiObject):

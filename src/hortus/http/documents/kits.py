@@ -9,7 +9,7 @@ from sqlalchemy.engine import RowMapping
 
 from hortus.base.database.prepared import Row
 from hortus.base.times import format_optional_time, format_time
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 from hortus.http.documents.accounts import User
 
 

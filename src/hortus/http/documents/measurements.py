@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from hortus.base.times import format_time
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 
 
 class AggregateMeasurement(ApiObject):

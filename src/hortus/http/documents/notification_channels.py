@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.messages.channels import Preferences
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 
 
 class NotificationPreferences(ApiObject):

@@ -15,7 +15,6 @@ from hortus.domain.plants.rules import InvalidPlant
 from hortus.domain.plants.species_store import Species
 from hortus.domain.plants.state import Condition, QuantityState, Range
 from hortus.http.access.plant_access import PlantAccess
-from hortus.http.conventions.objects import ApiObject
 from hortus.http.conventions.problems import (
     OTHER,
     Problem,
@@ -23,6 +22,7 @@ from hortus.http.conventions.problems import (
     invalid_parameters,
     length_between,
 )
+from hortus.http.conventions.replies import ApiObject
 
 
 class RangeObject(ApiObject):

@@ -11,7 +11,7 @@ from hortus.base.times import format_time
 from hortus.flow.ingest.messages import Stream, serial_and_stream
 from hortus.flow.quarantine.replay import ReplayResult
 from hortus.flow.quarantine.store import QuarantinedMessage
-from hortus.http.conventions.objects import ApiObject
+from hortus.http.conventions.replies import ApiObject
 from hortus.protocol.reasons import explanation_of
 from hortus.protocol.wire.codec import (
     decode_aggregate_measurement,

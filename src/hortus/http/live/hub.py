@@ -23,9 +23,8 @@ import asyncpg
 
 from hortus.base.database.access_changes import ACCESS_CHANNEL
 from hortus.base.database.engine import CONNECTION_FAILURES
-from hortus.http.live.admission import Admission
+from hortus.http.live.admission import Admission, LiveLimits
 from hortus.http.live.feed import Feed, FeedKey, Subscriber
-from hortus.http.live.limits import LiveLimits
 from hortus.http.live.principals import Claim
 from hortus.http.live.topics import HORIZON_NOW, TOPICS, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering

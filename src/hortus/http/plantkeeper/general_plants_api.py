@@ -25,7 +25,7 @@ from hortus.domain.plants.species_store import (
 from hortus.domain.plants.state import Range
 from hortus.flow.gateway.readings import Quantity
 from hortus.http.access.caller import Caller
-from hortus.http.access.species_access import visible_species
+from hortus.http.access.plant_access import visible_species
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
 from hortus.http.conventions.texts import LINES, NAME

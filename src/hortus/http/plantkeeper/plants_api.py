@@ -14,8 +14,7 @@ from hortus.domain.accounts.store import find_user
 from hortus.domain.plants.store import change_plant, create_plant, delete_plant, lock_plant
 from hortus.http.access.caller import Caller
 from hortus.http.access.permissions import Permission
-from hortus.http.access.plant_access import PlantAccess, access_to_plant
-from hortus.http.access.species_access import visible_species
+from hortus.http.access.plant_access import PlantAccess, access_to_plant, visible_species
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem

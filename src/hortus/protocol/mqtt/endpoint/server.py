@@ -29,8 +29,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.link import Pause
-from hortus.protocol.mqtt.endpoint.login import reason_to_refuse, terms_for
-from hortus.protocol.mqtt.endpoint.logins import FailedLogins
+from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
 from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import DelayedWill, Session
 from hortus.protocol.mqtt.endpoint.uploads import Uploads

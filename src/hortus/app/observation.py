@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
+import typer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -24,12 +26,30 @@ from hortus.http.server.server import bind, serving
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65535,
+        help="Serve /metrics, /healthz and /readyz on this port.",
+        show_default=False,
+    ),
+]
+MetricsHostOption = Annotated[str, typer.Option("--metrics-host", help="Address for --metrics-port.")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsAddress:
     """Where to listen. The figures are those of an installation, so by default this machine only."""
 
     host: str
     port: int
+
+
+def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
+    """Return where to serve metrics, or None without a port."""
+    return None if port is None else MetricsAddress(host=host, port=port)
 
 
 @asynccontextmanager

@@ -1,0 +1,65 @@
+"""What several processes are put together from: the path of a message, the live feed, PlantKeeper's API."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
+
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.intake import Intake
+from hortus.base.settings import Settings
+from hortus.domain.kits.registry import KitRegistry
+from hortus.domain.media.objects import MediaObjects
+from hortus.flow.gateway.settings import parse_networks
+from hortus.flow.ingest.media_lane import MediaLane, MediaLimits
+from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
+from hortus.http.live.access import AccessToKits
+from hortus.http.live.admission import LiveLimits
+from hortus.http.live.hub import LiveHub
+from hortus.http.plantkeeper.app import create_plantkeeper_api
+from hortus.http.plantkeeper.parts import PlantKeeperParts
+
+log = logging.getLogger(__name__)
+
+
+def make_pipeline(
+    settings: Settings, url: DatabaseUrl, registry: KitRegistry, objects: MediaObjects | None, name: str
+) -> IngestPipeline:
+    """Return a pipeline, not running, whose connections bear this name at the database."""
+    tolerance_ms = settings.clock_tolerance_seconds * 1000
+    metrics = IngestMetrics()
+    lane = None
+    if objects is None:
+        log.warning("media are set aside until HORTUS_MEDIA_URL names a place for them")
+    else:
+        limits = MediaLimits(clock_tolerance_ms=tolerance_ms)
+        lane = MediaLane(connector(url, f"{name} media"), registry, objects, limits=limits, metrics=metrics)
+    return IngestPipeline(
+        connector(url, name),
+        registry,
+        limits=IngestLimits(clock_tolerance_ms=tolerance_ms),
+        metrics=metrics,
+        media=lane,
+    )
+
+
+def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveHub:
+    """Return the live feed of this process, which has to run it."""
+    limits = LiveLimits(
+        connections=settings.live_connections,
+        connections_per_address=settings.live_connections_per_address,
+    )
+    return LiveHub(connector(url, "hortus live"), AccessToKits(engine).check, limits=limits)
+
+
+def plantkeeper_api(settings: Settings, api: FastAPI, intake: Intake | None) -> ASGIApp:
+    """Return the API, which counts limits together with ours. Raises InvalidGatewaySettings."""
+    networks = parse_networks("HORTUS_PLANTKEEPER_OPEN_NETWORKS", settings.plantkeeper_open_networks)
+    return create_plantkeeper_api(
+        PlantKeeperParts(services=api.state.services, intake=intake, open_networks=networks)
+    )

@@ -1,0 +1,81 @@
+"""The built-in MQTT endpoint of one box: its accounts are the kits, its intake is the pipeline."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.base.installation.data_directory import DataDirectory
+from hortus.base.intake import Source
+from hortus.domain.kits.authenticator import KitAuthenticator
+from hortus.flow.ingest.pipeline import IngestPipeline
+from hortus.protocol.mqtt.endpoint import (
+    EndpointLimits,
+    Identity,
+    IdentityKind,
+    Listener,
+    MqttEndpoint,
+    OnPresence,
+)
+from hortus.protocol.reasons import Reason
+
+MQTT_SERVER_SECRET = "mqtt-server"  # noqa: S105  (the name of a secret)
+
+# Together less than the 5 s in which Ctrl-C has to be done.
+_ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_seconds=0.3)
+
+_REASONS = {str(reason): reason for reason in Reason}
+
+
+def kit_endpoint(
+    listener: Listener,
+    directory: DataDirectory,
+    engine: AsyncEngine,
+    pipeline: IngestPipeline,
+    on_presence: OnPresence,
+) -> MqttEndpoint:
+    """Return the endpoint. `on_presence` hears when a kit comes and goes."""
+    authenticator = KitAuthenticator(
+        engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
+    )
+
+    def count_refused(identity: Identity, topic: str, reason: str) -> None:
+        pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
+
+    def set_aside(
+        identity: Identity,
+        topic: str,
+        payload: bytes,
+        payload_bytes: int,
+        reason: str,
+        source: Source,
+        handle: int,
+    ) -> None:
+        pipeline.set_aside(
+            source,
+            handle,
+            topic,
+            payload,
+            serial=_serial_of(identity),
+            reason=_REASONS[reason],
+            payload_bytes=payload_bytes,
+        )
+
+    return MqttEndpoint(
+        authenticator=authenticator,
+        intake=pipeline,
+        set_aside=set_aside,
+        listeners=[listener],
+        limits=_ENDPOINT_LIMITS,
+        on_presence=on_presence,
+        on_refused=count_refused,
+    )
+
+
+def _serial_of(identity: Identity) -> str:
+    return identity.name if identity.kind is IdentityKind.KIT else ""
+
+
+def disconnect_changed_kit(endpoint: MqttEndpoint, what: str, serial: str) -> None:
+    """End the connections of a kit that is gone or has another password now."""
+    if what in {"kit-deleted", "kit-password"}:
+        endpoint.disconnect_kit(serial)

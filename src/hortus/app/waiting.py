@@ -1,0 +1,61 @@
+"""Waiting for the database and for Kafka, which may start at the same time as we do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.kafka.administration import KafkaAdministration, TopicsMissing
+from hortus.flow.kafka.connection import KafkaConnection, KafkaUnreachable
+from hortus.flow.migrations.revision import require_current
+
+log = logging.getLogger(__name__)
+
+_DATABASE_PAUSE_SECONDS = 1.0
+_KAFKA_ANSWER_SECONDS = 2.0
+_KAFKA_PAUSE_SECONDS = 0.5
+
+
+async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> None:
+    """Return when the database answers and has this version's schema.
+
+    Raises DatabaseNotReady or DatabaseIsNewer at once: a person has to do something about those.
+    """
+    told = False
+    while True:
+        try:
+            await require_current(engine)
+        except (OSError, TimeoutError, OperationalError, DBAPIError) as error:
+            if not told:
+                log.warning("waiting for the database at %s: %s", url.redacted(), error)
+                told = True
+            await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def wait_for_topics(connection: KafkaConnection, topics: Iterable[str], stop: asyncio.Event) -> bool:
+    """Return True when Kafka answers and has these topics, False if asked to stop before.
+
+    Raises TopicsMissing: a person has to do something about that.
+    """
+    administration = KafkaAdministration(connection, answer_seconds=_KAFKA_ANSWER_SECONDS)
+    told = False
+    while not stop.is_set():
+        try:
+            missing = await asyncio.to_thread(administration.missing, topics)
+        except KafkaUnreachable as error:
+            if not told:
+                log.warning("waiting for Kafka: %s", error)
+                told = True
+            await asyncio.sleep(_KAFKA_PAUSE_SECONDS)
+            continue
+        if missing:
+            raise TopicsMissing(missing)
+        return True
+    return False
