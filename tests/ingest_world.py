@@ -31,13 +31,9 @@ class RecordingSource:
     """A transport that only notes what it is told."""
 
     settled: list[int] = field(default_factory=list)
-    refused: list[tuple[int, str]] = field(default_factory=list)
 
     def settle(self, handles: Sequence[int]) -> None:
         self.settled.extend(handles)
-
-    def refuse(self, handle: int, reason: str) -> None:
-        self.refused.append((handle, reason))
 
 
 @dataclass

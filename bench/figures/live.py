@@ -57,10 +57,6 @@ class CommitTimes:
         now = time.time()
         self.committed_at.update(dict.fromkeys(handles, now))
 
-    def refuse(self, handle: int, reason: str) -> None:
-        """Fail: every reading of this load is good."""
-        raise BenchError(f"Reading {handle} was refused: {reason}")
-
 
 async def live(bench: Bench) -> None:
     """From the commit of a reading to everybody who looks at its kit: 10 readings per second."""

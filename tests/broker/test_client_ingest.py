@@ -292,20 +292,6 @@ async def test_aggregates_of_qos_2_pass_the_whole_handshake(mosquitto: Mosquitto
     assert again.payloads == [b"last"]
 
 
-async def test_a_refused_message_is_not_delivered_again(mosquitto: Mosquitto) -> None:
-    intake = HoldingIntake()
-    async with ingesting(mosquitto, intake):
-        await mosquitto.publish("k-one", "one", RAW, [b"bad"])
-        await until(lambda: intake.open)
-        source, handle = intake.open.pop()
-        source.refuse(handle, "it cannot be kept")
-    again = HoldingIntake(settle_at_once=True)
-    async with ingesting(mosquitto, again):
-        await mosquitto.publish("k-one", "one", RAW, [b"good"])
-        await until(lambda: again.payloads)
-    assert again.payloads == [b"good"]
-
-
 async def test_stopping_waits_for_what_is_open(mosquitto: Mosquitto) -> None:
     intake = HoldingIntake()
     limits = ClientLimits(receive_maximum=50, drain_seconds=20)

@@ -45,6 +45,7 @@ from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.transport import TargetAddress, TargetClient
 from hortus.http.api.gateway_readings import RECEIVE_PATH, GatewayReceiver
 from hortus.http.server.server import bind, serving
+from hortus.protocol.wire.codec import decode_raw_measurement
 from ingest_world import World
 from waiting import PATIENCE_SECONDS, until
 
@@ -74,8 +75,8 @@ async def local(world: World) -> int:
         return await local_gateway(connection)
 
 
-async def take(world: World, gateway_id: int, readings: Sequence[ReceivedReading]) -> dict[uuid.UUID, str]:
-    return (await BoardIntake(world.engine, world.pipeline).take(gateway_id, readings)).refused
+async def take(world: World, gateway_id: int, readings: Sequence[ReceivedReading]) -> None:
+    await BoardIntake(world.engine, world.pipeline).take(gateway_id, readings)
 
 
 async def adopt(world: World, sensor_id: int, **arguments: Any) -> tuple[str, int]:
@@ -123,8 +124,8 @@ async def test_a_delivery_that_is_repeated_changes_nothing(world: World) -> None
     serial = await register(world, name="Basil", sensor_id=7)
     gateway_id = await local(world)
     readings = [received(7, age_ms=2000), received(7, age_ms=1000), received(8)]
-    assert await take(world, gateway_id, readings) == {}
-    assert await take(world, gateway_id, readings) == {}
+    await take(world, gateway_id, readings)
+    await take(world, gateway_id, readings)
     assert len(await values(world, serial)) == 2
     assert await world.count("waiting_board_readings") == 1
     assert await world.connection.fetchval("SELECT kept FROM waiting_boards WHERE sensor_id = 8") == 1
@@ -270,6 +271,9 @@ async def test_a_value_without_a_place_in_the_configuration_is_set_aside_and_cou
     await take(world, await local(world), [received(7, temperature=20.0, light=5.0)])
     assert await world.reasons() == {"unknown-peripheral": 1}
     assert await world.count() == 1
+    kept = await world.connection.fetchrow("SELECT topic, payload, payload_bytes FROM quarantine")
+    assert (kept["topic"], kept["payload_bytes"]) == ("kit/pk-7/measurement/raw", len(kept["payload"]))
+    assert decode_raw_measurement(kept["payload"]).value == 5.0
 
 
 async def test_silence_of_a_board_can_be_seen(world: World) -> None:

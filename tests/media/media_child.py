@@ -29,9 +29,6 @@ class Acknowledging:
     def settle(self, handles: Sequence[int]) -> None:
         os.write(1, b"acknowledged")
 
-    def refuse(self, handle: int, reason: str) -> None:
-        os.write(1, b"refused")
-
 
 async def main(url: str, folder: str, payload: str, topic: str, step: str) -> None:
     objects = MediaObjects.in_folder(Path(folder))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, running
 
 from hortus.protocol.mqtt.packets import (
-    MQTT_5,
     Pingreq,
     Pingresp,
     Puback,
@@ -13,7 +12,6 @@ from hortus.protocol.mqtt.packets import (
     Publish,
     Pubrec,
     Pubrel,
-    ReasonCode,
     encode,
 )
 from waiting import until
@@ -142,26 +140,6 @@ async def test_good_messages_in_front_of_garbage_are_offered() -> None:
         await kit.send_bytes(encode(Publish(RAW, b"x"), 4) + b"\x00\x00")
         assert await kit.is_closed()
         assert setup.intake.messages == [(RAW, b"x")]
-
-
-async def test_a_refused_message_is_told_to_mqtt_5_and_left_open_before() -> None:
-    intake = FakeIntake(settles_at_once=False)
-    async with running(intake=intake) as setup:
-        for level in (4, MQTT_5):
-            kit = await PacketClient.connected(setup, level=level)
-            await kit.send(Publish(RAW, b"x", 1, 1))
-            await until(lambda: len(intake.open) == 1)
-            source, handle = intake.open.pop()
-            source.refuse(handle, "too large")
-            if level == MQTT_5:
-                answer = await kit.next()
-                assert isinstance(answer, Puback)
-                assert answer.reason_code == ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
-                assert answer.properties.reason_string == "too large"
-            else:
-                await kit.send(Pingreq())
-                assert await kit.next() == Pingresp()
-        assert setup.endpoint.unsettled_messages == 0
 
 
 async def test_settling_twice_or_unknown_handles_is_harmless() -> None:

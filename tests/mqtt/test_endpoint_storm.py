@@ -94,9 +94,6 @@ async def settle_now_and_then(intake: FakeIntake, setup: Setup, source: random.R
     while True:
         await asyncio.sleep(0.001)
         intake.saturated = source.random() < 0.3
-        if source.random() < 0.2 and intake.open:
-            source_of_message, handle = intake.open.pop()
-            source_of_message.refuse(handle, "chosen at random")
         if source.random() < 0.05:
             setup.endpoint.disconnect_kit(KIT)
         intake.settle_all()

@@ -10,12 +10,12 @@ from starlette.types import ASGIApp
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.intake import Intake
 from hortus.base.settings import Settings
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.objects import MediaObjects
 from hortus.flow.gateway.settings import parse_networks
 from hortus.flow.ingest.media_lane import MediaLane, MediaLimits
+from hortus.flow.ingest.messages import ReadingIntake
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.http.live.access import AccessToKits
@@ -57,7 +57,7 @@ def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveH
     return LiveHub(connector(url, "hortus live"), AccessToKits(engine).check, limits=limits)
 
 
-def plantkeeper_api(settings: Settings, api: FastAPI, intake: Intake | None) -> ASGIApp:
+def plantkeeper_api(settings: Settings, api: FastAPI, intake: ReadingIntake | None) -> ASGIApp:
     """Return the API, which counts limits together with ours. Raises InvalidGatewaySettings."""
     networks = parse_networks("HORTUS_PLANTKEEPER_OPEN_NETWORKS", settings.plantkeeper_open_networks)
     return create_plantkeeper_api(

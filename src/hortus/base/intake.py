@@ -1,6 +1,6 @@
 """Where a transport hands over a message, and how it learns that the message is safe (promises P1, P6).
 
-A transport (MQTT client, built-in endpoint, later HTTP and Kafka) knows bytes and topics. It offers each
+A transport (MQTT client, built-in endpoint, Kafka) knows bytes and topics. It offers each
 message together with a handle of its own choosing, and acknowledges to its sender only when the handle comes
 back. It must stop reading while the intake is saturated, so that nobody needs an unbounded queue.
 """
@@ -23,9 +23,6 @@ class Source(Protocol):
         Called once per committed batch, so that acknowledgements can be written together. A handle whose
         connection is gone is ignored: the sender will deliver again, which has no effect (P2).
         """
-
-    def refuse(self, handle: int, reason: str) -> None:
-        """Tell the sender that this message is not accepted and was not kept, as far as its protocol can."""
 
 
 class Intake(Protocol):

@@ -12,14 +12,12 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.errors import OperationalError
-from hortus.base.intake import Intake
 from hortus.flow.gateway.board_lookup import UNKNOWN_PERIPHERAL, KnownBoard, find_boards
 from hortus.flow.gateway.gateways import touch_gateway
 from hortus.flow.gateway.readings import ReceivedReading
@@ -30,7 +28,7 @@ from hortus.flow.gateway.waiting_readings import (
     kept_readings,
     touch_boards,
 )
-from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.flow.ingest.messages import ReadingIntake
 from hortus.protocol.wire.messages import RawMeasurement
 
 _DATABASE_FAILURES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
@@ -42,24 +40,15 @@ class DatabaseAway(OperationalError):
     """The database does not answer, so nothing was taken over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenReadings:
-    """What became of a delivery: those that are not taken, with the reason in a sentence."""
-
-    refused: dict[UUID, str]
-
-
 class BoardIntake:
     """Takes readings of boards, as gateways bring them, into the database."""
 
-    def __init__(self, engine: AsyncEngine, intake: Intake) -> None:
+    def __init__(self, engine: AsyncEngine, intake: ReadingIntake) -> None:
         self._engine = engine
         self._intake = intake
 
-    async def take(
-        self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True
-    ) -> TakenReadings:
-        """Return when all of these readings are durable here, or refused. Raises DatabaseAway.
+    async def take(self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True) -> None:
+        """Return when all of these readings are durable here. Raises DatabaseAway.
 
         Calling it again with the same readings has no effect (P2). Boards that belong to no gateway belong to
         this one from now on, unless `claim` is false.
@@ -78,7 +67,7 @@ class BoardIntake:
         for sensor_id in left_over:  # whoever named the board did not get as far as this
             await self.release(gateway_id, sensor_id)
         known = [each for each in readings if each.reading.sensor_id in boards]
-        return TakenReadings(refused=await self._store(known, boards))
+        await self._store(known, boards)
 
     async def release(self, gateway_id: int, sensor_id: int) -> int:
         """Store the readings that were kept of a board that has a name now; return how many.
@@ -99,9 +88,7 @@ class BoardIntake:
                     await forget_kept(connection, gateway_id, kept)
             released += len(kept)
 
-    async def _store(
-        self, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]
-    ) -> dict[UUID, str]:
+    async def _store(self, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]) -> None:
         """Send readings down the path that all readings take, and wait until they are durable."""
         while self._intake.saturated:
             relieved = asyncio.Event()
@@ -119,28 +106,23 @@ class BoardIntake:
                     quantity_type=place.quantity_type_id,
                     value=value,
                 )
-                handle = delivery.add(reading.id)
-                self._intake.offer(
-                    delivery, handle, f"kit/{board.serial}/measurement/raw", encode_raw_measurement(raw)
-                )
+                self._intake.offer_reading(delivery, delivery.open(), board.serial, raw)
         await delivery.settled()
-        return delivery.refused
 
 
 @dataclass(slots=True, eq=False)
 class _Delivery:
     """The source of one delivery's messages: knows which of them are not settled yet."""
 
-    reading_of: list[UUID] = field(default_factory=list)
-    refused: dict[UUID, str] = field(default_factory=dict)
+    _offered: int = 0
     _open: set[int] = field(default_factory=set)
     _all_settled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, reading_id: UUID) -> int:
-        handle = len(self.reading_of)
-        self.reading_of.append(reading_id)
-        self._open.add(handle)
-        return handle
+    def open(self) -> int:
+        """Note one more message; return its handle."""
+        self._offered += 1
+        self._open.add(self._offered)
+        return self._offered
 
     async def settled(self) -> None:
         if self._open:
@@ -150,10 +132,6 @@ class _Delivery:
         self._open.difference_update(handles)
         if not self._open:
             self._all_settled.set()
-
-    def refuse(self, handle: int, reason: str) -> None:
-        self.refused[self.reading_of[handle]] = reason
-        self.settle([handle])
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.intake import Intake
 from hortus.flow.gateway.board_intake import BoardIntake, DatabaseAway, database_failures_in_words
 from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.gateways import local_gateway
 from hortus.flow.gateway.spool_file import SpooledReading
 from hortus.flow.gateway.targets import Refusal
+from hortus.flow.ingest.messages import ReadingIntake
 
 
 class LocalTarget:
@@ -19,27 +19,18 @@ class LocalTarget:
 
     name = "this installation"
 
-    def __init__(self, engine: AsyncEngine, intake: Intake) -> None:
+    def __init__(self, engine: AsyncEngine, intake: ReadingIntake) -> None:
         self._engine = engine
         self._boards = BoardIntake(engine, intake)
         self._gateway_id: int | None = None
 
     async def deliver(self, readings: Sequence[SpooledReading]) -> list[Refusal]:
-        """Return when each reading is stored, kept for a board without a name, or refused.
-
-        Raises TargetTrouble.
-        """
+        """Return when each reading is stored, or kept for a board without a name. Raises TargetTrouble."""
         try:
-            taken = await self._boards.take(
-                await self._own_gateway(), [reading.received for reading in readings]
-            )
+            await self._boards.take(await self._own_gateway(), [reading.received for reading in readings])
         except DatabaseAway as error:
             raise TargetTrouble(str(error), whole_target=True) from error
-        return [
-            Refusal(reading=reading, reason="refused", detail=taken.refused[reading.received.id])
-            for reading in readings
-            if reading.received.id in taken.refused
-        ]
+        return []
 
     async def _own_gateway(self) -> int:
         if self._gateway_id is None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.intake import Intake
 from hortus.flow.gateway.admission import Admission
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.forwarding import BatchForwarder, Forwarder
@@ -28,6 +27,7 @@ from hortus.flow.gateway.newest_forwarding import NewestForwarder
 from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
 from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.transport import TargetClient
+from hortus.flow.ingest.messages import ReadingIntake
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class GatewayLimits:
     spool: SpoolLimits = field(default_factory=SpoolLimits)
 
 
-def to_local_installation(engine: AsyncEngine, intake: Intake) -> MakeForwarder:
+def to_local_installation(engine: AsyncEngine, intake: ReadingIntake) -> MakeForwarder:
     """Bring readings into the database of this installation, through its pipeline."""
     return lambda spool: BatchForwarder(spool, LocalTarget(engine, intake))
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Protocol
 
 from hortus.base.intake import Source
 from hortus.flow.ingest.medium import ArrivedMedium, read_medium
 from hortus.protocol.mqtt.topics import Channel, parse_kit_topic
 from hortus.protocol.reasons import Reason
-from hortus.protocol.wire.codec import decode_aggregate_measurement, decode_raw_measurement
+from hortus.protocol.wire.codec import (
+    decode_aggregate_measurement,
+    decode_raw_measurement,
+    encode_raw_measurement,
+)
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 
@@ -41,8 +46,9 @@ _STREAMS = {
 class InboundMessage:
     """A message as a transport handed it over. `received_at_ms` is our clock, milliseconds since the epoch.
 
-    `content` is what the payload says, from a transport that had to decode it anyway. `whole_bytes` is set if
-    `payload` is only the head of one that was too large: how many bytes that had. Then there is a verdict, too.
+    `content` is what the payload says, from a transport that had to decode it anyway, or all there is: readings
+    of boards come as values and have no payload. `whole_bytes` is set if `payload` is only the head of one that
+    was too large: how many bytes that had. Then there is a verdict, too.
     """
 
     source: Source
@@ -54,6 +60,13 @@ class InboundMessage:
     serial: str | None = None
     content: RawMeasurement | AggregateMeasurement | None = None
     whole_bytes: int | None = None
+
+    @property
+    def kept_payload(self) -> bytes:
+        """What quarantine keeps: the payload, or for a value without one what a kit would have sent."""
+        if self.payload or not isinstance(self.content, RawMeasurement):
+            return self.payload
+        return encode_raw_measurement(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +81,24 @@ class SetAside:
     refused_already: bool = False
 
 
+class ReadingIntake(Protocol):
+    """Takes readings that are values already, such as those of boards; otherwise like `Intake`."""
+
+    @property
+    def saturated(self) -> bool:
+        """Whether no more should be offered now."""
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once, from the event loop, when more may be offered."""
+
+    def offer_reading(self, source: Source, handle: int, serial: str, reading: RawMeasurement) -> None:
+        """Take over one reading of the kit with this serial."""
+
+
 class NobodyWaits:
     """The source of messages whose senders have had their answer."""
 
     def settle(self, handles: Sequence[int]) -> None:
-        """Do nothing."""
-
-    def refuse(self, handle: int, reason: str) -> None:
         """Do nothing."""
 
 

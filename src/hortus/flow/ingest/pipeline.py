@@ -45,7 +45,9 @@ from hortus.flow.ingest.messages import (
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.protocol.mqtt.topics import Channel, KitTopic
 from hortus.protocol.reasons import Reason
+from hortus.protocol.wire.messages import RawMeasurement
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +136,11 @@ class IngestPipeline:
     def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message."""
         self.take(InboundMessage(source, handle, topic, payload, self._now_ms()))
+
+    def offer_reading(self, source: Source, handle: int, serial: str, reading: RawMeasurement) -> None:
+        """Take over one reading that is a value already."""
+        topic = str(KitTopic(serial=serial, channel=Channel.MEASUREMENT_RAW))
+        self.take(InboundMessage(source, handle, topic, b"", self._now_ms(), content=reading))
 
     def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
         """Take over the head of a message that was too large."""

@@ -342,7 +342,7 @@ async def _quarantine(
         [str(entry.verdict.reason) for entry in kept],
         [entry.verdict.detail for entry in kept],
         [entry.message.topic for entry in kept],
-        [entry.message.payload for entry in kept],
+        [entry.message.kept_payload for entry in kept],
         [entry.message.whole_bytes for entry in kept],
     )
     await _make_room(connection, kept, outcome)

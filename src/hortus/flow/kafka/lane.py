@@ -62,7 +62,3 @@ class Lane:
         self.done_up_to = opened[0] if opened else self._next
         if not opened:
             self.idle.set()
-
-    def refuse(self, handle: int, reason: str) -> None:  # noqa: ARG002  (part of the protocol)
-        """Note that this record was counted as refused: nobody is there to be told, and it is done with."""
-        self.settle((handle,))

@@ -2,7 +2,7 @@
 
 POST /api/v1/gateway/readings      Authorization: Bearer TOKEN
 {"readings": [{"id": UUID, "sensorId": 7, "receivedAt": "2026-11-22T15:04:05.123Z", "temperature": 21.4}]}
--> 200 {"taken": 1, "refused": []}, when all that is taken is durable
+-> 200 {"taken": 1, "refused": []}, when all is durable. Gateways also understand targets that refuse some.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hortus.base.intake import Intake
 from hortus.base.text import shown
 from hortus.flow.gateway.board_intake import BoardIntake, DatabaseAway, database_failures_in_words
 from hortus.flow.gateway.gateways import gateway_with_token
 from hortus.flow.gateway.readings import LARGEST_SENSOR_ID, ReceivedReading, SensorReading
+from hortus.flow.ingest.messages import ReadingIntake
 
 RECEIVE_PATH = "/api/v1/gateway/readings"
 MOST_READINGS = 1000
@@ -89,7 +89,9 @@ class _Refused(Exception):
 class GatewayReceiver:
     """Takes the deliveries of other gateways. Mount `receive` at RECEIVE_PATH, for POST."""
 
-    def __init__(self, engine: AsyncEngine, intake: Intake, *, store_seconds: float = _STORE_SECONDS) -> None:
+    def __init__(
+        self, engine: AsyncEngine, intake: ReadingIntake, *, store_seconds: float = _STORE_SECONDS
+    ) -> None:
         self._engine = engine
         self._boards = BoardIntake(engine, intake)
         self._store_seconds = store_seconds
@@ -115,9 +117,8 @@ class GatewayReceiver:
             raise _Refused(400, f"{place}: {first['msg']}.") from error
         readings = [each.as_value() for each in delivery.readings]
         async with asyncio.timeout(self._store_seconds):
-            taken = await self._boards.take(gateway_id, readings)
-        refused = [{"id": str(key), "detail": detail} for key, detail in taken.refused.items()]
-        return JSONResponse({"taken": len(readings) - len(refused), "refused": refused})
+            await self._boards.take(gateway_id, readings)
+        return JSONResponse({"taken": len(readings), "refused": []})
 
     async def _gateway_of(self, request: Request) -> int:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

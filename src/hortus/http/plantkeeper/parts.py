@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from hortus.base.intake import Intake
 from hortus.flow.gateway.limits import Network
+from hortus.flow.ingest.messages import ReadingIntake
 from hortus.http.access.caller import Caller, find_caller
 from hortus.http.access.services import Services
 from hortus.http.plantkeeper.answers import NO_ACCESS, Refused
@@ -25,7 +25,7 @@ class PlantKeeperParts:
     """
 
     services: Services
-    intake: Intake | None = None
+    intake: ReadingIntake | None = None
     open_networks: tuple[Network, ...] = ()
 
     async def caller_or_nobody(self, request: Request) -> Caller:

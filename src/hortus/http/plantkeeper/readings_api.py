@@ -155,12 +155,10 @@ class ReadingsApi:
         )
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                taken = await self._boards.take(gateway_id, [received], claim=claim)
+                await self._boards.take(gateway_id, [received], claim=claim)
         except TimeoutError as error:
             words = "The reading could not be stored in time."
             raise Refused(503, words, {"Retry-After": "5"}) from error
-        if taken.refused:
-            raise Refused(422, next(iter(taken.refused.values())))
 
 
 def read_values(sensor_id: int, document: Any) -> SensorReading:

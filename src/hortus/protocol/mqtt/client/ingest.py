@@ -11,20 +11,12 @@ from hortus.protocol.mqtt.client.client import BrokerAddress, MqttClient
 from hortus.protocol.mqtt.client.connection import Connection
 from hortus.protocol.mqtt.client.limits import ClientLimits
 from hortus.protocol.mqtt.packets import (
-    MQTT_5,
     OversizedPublish,
-    Properties,
-    Puback,
     Publish,
-    Pubrec,
-    ReasonCode,
     Subscription,
-    encode,
     encode_puback,
     encode_pubrec,
 )
-
-_LONGEST_REASON = 200
 
 # A handle is the number of the connection and the packet identifier (16 bits), so that one of an older
 # connection is never taken for one of this. Messages of QoS 0 count down from -1.
@@ -97,24 +89,6 @@ class IngestClient(MqttClient):
                 answers.append(encode_pubrec(packet_id))
         if answers and self._connection is not None:
             self._connection.write(b"".join(answers))
-        self._after_settling()
-
-    def refuse(self, handle: int, reason: str) -> None:
-        """Tell the broker that the message is not accepted; it forgets it, as MQTT has no way back."""
-        found = self._open_messages.pop(handle, None)
-        if found is None:
-            self.stale_settlements += 1
-            return
-        qos, packet_id, payload_bytes = found
-        self._open_bytes -= payload_bytes
-        if qos and self._connection is not None:
-            answer = Puback if qos == 1 else Pubrec
-            refusal = answer(
-                packet_id=packet_id,
-                reason_code=ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
-                properties=Properties(reason_string=reason[:_LONGEST_REASON]),
-            )
-            self._connection.write(encode(refusal, MQTT_5))
         self._after_settling()
 
     # What the connection calls

@@ -30,7 +30,6 @@ from hortus.protocol.mqtt.packets import (
     PacketReader,
     Pingreq,
     Pingresp,
-    Properties,
     ProtocolVersionError,
     Puback,
     Pubcomp,
@@ -89,7 +88,6 @@ class Connection(Link):
         self._upload = UploadWatch(self, parts.uploads, limits=parts.limits, clock=self._loop.time)
         self._keep_alive_seconds = 0
         self._will: Will | None = None
-        self._wants_reasons = True
         self.login_task: asyncio.Task[None] | None = None
         self.username: str | None = None
         self.identity: Identity | None = None
@@ -137,7 +135,6 @@ class Connection(Link):
         self._reader.oversized_head_bytes = parts.limits.kept_head_bytes
         self._keep_alive_seconds = terms.keep_alive_seconds
         self._will = connect.will
-        self._wants_reasons = connect.properties.request_problem_information != 0
         session, is_present = parts.broker.join(
             identity,
             terms.client_id,
@@ -372,20 +369,6 @@ class Connection(Link):
         self._settled(publish)
         if publish.qos and self.session is not None and not self.is_closing:
             self._acknowledge(publish.qos, publish.packet_id, self.session)
-
-    def on_refused(self, publish: Publish, reason: str) -> None:
-        """The message was not kept. Only MQTT 5 can say so; others stay without an answer and send it again."""
-        self._settled(publish)
-        if not publish.qos or self.protocol_level != MQTT_5:
-            return
-        properties = Properties(reason_string=reason[:200]) if self._wants_reasons else Properties()
-        make = Puback if publish.qos == 1 else Pubrec
-        refused = make(
-            packet_id=publish.packet_id,
-            reason_code=ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR,
-            properties=properties,
-        )
-        self.send_answer(encode(refused, MQTT_5))
 
     def _settled(self, publish: Publish) -> None:
         self._pending.discard(publish.packet_id)

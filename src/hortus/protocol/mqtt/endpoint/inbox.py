@@ -26,9 +26,6 @@ class Sender(Protocol):
     def on_settled(self, publish: Publish) -> None:
         """The message is durable: acknowledge it."""
 
-    def on_refused(self, publish: Publish, reason: str) -> None:
-        """The message was not kept: say so, as far as the protocol can."""
-
 
 class _OpenMessage(NamedTuple):
     sender: Sender | None
@@ -126,17 +123,6 @@ class Inbox:
                 sender.on_settled(publish)
             if is_delivered:
                 self._broker.route(publish, sender.session if sender is not None else None)
-        self._after_settling()
-
-    def refuse(self, handle: int, reason: str) -> None:
-        """Tell the sender that the message was not kept."""
-        message = self._open.pop(handle, None)
-        if message is None:
-            return
-        self.unsettled_bytes -= message.size
-        self._counters.messages_refused += 1
-        if message.sender is not None:
-            message.sender.on_refused(message.publish, reason)
         self._after_settling()
 
     async def wait_until_empty(self) -> None:
