@@ -27,6 +27,12 @@ check: $(VENV)/.installed ## Check format, style and types
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 
+.PHONY: docs
+docs: $(VENV)/.installed ## Build docs/ as a site with search; a dead link or a page in no navigation fails
+	rm -rf build/docs
+	$(RUN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "Built. Open $(abspath build/docs/index.html)."
+
 .PHONY: bench
 bench: $(VENV)/.installed test-tools ## Measure speed and memory, with references (takes about half an hour)
 	$(RUN)/python bench/run.py
@@ -46,8 +52,8 @@ format: $(VENV)/.installed ## Format the code
 	$(RUN)/ruff check --fix .
 
 .PHONY: clean
-clean: ## Remove what was installed or fetched into this folder
-	rm -rf $(VENV) .tools
+clean: ## Remove what was installed, fetched or built in this folder
+	rm -rf $(VENV) .tools build dist
 
 $(VENV)/.installed: uv.lock pyproject.toml scripts/install
 	scripts/install
