@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from schema_dump import dump
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.database.embedded_account import binaries
 from hortus.database.engine import open_engine
 from hortus.database.migrate import newest_revision, schema_state, upgrade
 from hortus.database.partitions import Month, ensure_partitions
@@ -27,21 +26,6 @@ from hortus.definitions.store import LoadedDefinitions, load_definitions
 async def engine(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
     async with open_engine(DatabaseUrl.parse(empty_database_url)) as opened:
         yield opened
-
-
-def dump(url: str) -> list[str]:
-    program = str(binaries() / "pg_dump")
-    arguments = [
-        program,
-        "--schema-only",
-        "--no-owner",
-        "--no-privileges",
-        "--exclude-table=alembic_version",
-        url,
-    ]
-    output = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
-    noise = ("--", "\\restrict", "\\unrestrict", "COMMENT ON SCHEMA public", "CREATE SCHEMA public")
-    return [line for line in output.splitlines() if line and not line.startswith(noise)]
 
 
 async def test_migrating_an_empty_database_gives_exactly_what_the_models_describe(
