@@ -33,6 +33,10 @@ docs: $(VENV)/.installed ## Build docs/ as a site with search; a dead link or a 
 	$(RUN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@echo "Built. Open $(abspath build/docs/index.html)."
 
+.PHONY: release
+release: $(VENV)/.installed ## Build wheel and sdist into dist/, and prove that they install and start
+	$(RUN)/python scripts/release.py
+
 .PHONY: bench
 bench: $(VENV)/.installed test-tools ## Measure speed and memory, with references (takes about half an hour)
 	$(RUN)/python bench/run.py
