@@ -14,6 +14,8 @@ extensions = ["myst_parser", "sphinx_external_toc"]
 myst_heading_anchors = 4
 # Otherwise `--` in a sentence would become a dash.
 smartquotes = False
+# Most blocks are commands and answers; those in a language name it.
+highlight_language = "none"
 templates_path = ["_templates"]
 
 html_theme = "pydata_sphinx_theme"
