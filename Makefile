@@ -28,6 +28,16 @@ check: $(VENV)/.installed ## Check format, style, types and the direction of imp
 	$(RUN)/mypy
 	$(RUN)/lint-imports --no-logo
 
+.PHONY: docs
+docs: $(VENV)/.installed ## Build docs/ as a site with search; a dead link or a page in no navigation fails
+	rm -rf build/docs
+	$(RUN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "Built. Open $(abspath build/docs/index.html)."
+
+.PHONY: release
+release: $(VENV)/.installed ## Build wheel and sdist into dist/, and prove that they install and start
+	$(RUN)/python scripts/release.py
+
 .PHONY: bench
 bench: $(VENV)/.installed test-tools ## Measure speed and memory, with references (takes about half an hour)
 	$(RUN)/python bench/run.py
@@ -47,8 +57,8 @@ format: $(VENV)/.installed ## Format the code
 	$(RUN)/ruff check --fix .
 
 .PHONY: clean
-clean: ## Remove what was installed or fetched into this folder
-	rm -rf $(VENV) .tools
+clean: ## Remove what was installed, fetched or built in this folder
+	rm -rf $(VENV) .tools build dist
 
 $(VENV)/.installed: uv.lock pyproject.toml scripts/install
 	scripts/install

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from schema_dump import dump
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.database.engine import open_engine
 from hortus.base.database.partitions import Month, ensure_partitions
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.embedded_postgres.account import binaries
 from hortus.domain.definitions.store import LoadedDefinitions, load_definitions
 from hortus.flow.migrations.migrate import schema_state, upgrade
 from hortus.flow.migrations.revision import HEAD, DatabaseIsNewer, DatabaseNotReady, require_current
@@ -28,21 +27,6 @@ from hortus.flow.migrations.scripts import newest_revision
 async def engine(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
     async with open_engine(DatabaseUrl.parse(empty_database_url)) as opened:
         yield opened
-
-
-def dump(url: str) -> list[str]:
-    program = str(binaries() / "pg_dump")
-    arguments = [
-        program,
-        "--schema-only",
-        "--no-owner",
-        "--no-privileges",
-        "--exclude-table=alembic_version",
-        url,
-    ]
-    output = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
-    noise = ("--", "\\restrict", "\\unrestrict", "COMMENT ON SCHEMA public", "CREATE SCHEMA public")
-    return [line for line in output.splitlines() if line and not line.startswith(noise)]
 
 
 async def test_migrating_an_empty_database_gives_exactly_what_the_models_describe(

@@ -1,0 +1,82 @@
+"""Released databases exist: the migrations that made them are frozen, and later ones keep what is in them."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from schema_dump import dump
+from sqlalchemy import Connection, text
+
+from hortus.base.database.engine import open_engine
+from hortus.base.database.url import DatabaseUrl
+from hortus.flow.migrations.migrate import schema_state, upgrade
+from hortus.flow.migrations.scripts import alembic_configuration
+
+RELEASED = "20261122_media_retries"
+SCHEMA = Path(__file__).with_name("released_schema_0_1_0.sql").read_text("utf-8")
+ROWS = Path(__file__).with_name("released_rows_0_1_0.sql").read_text("utf-8")
+
+Tables = dict[str, list[dict[str, Any]]]
+
+
+def upgrade_to_released(connection: Connection) -> None:
+    command.upgrade(alembic_configuration(connection), RELEASED)
+
+
+async def all_rows(url: str) -> Tables:
+    """Return the rows of all tables, those of partitions in the table that they are part of."""
+    connection = await asyncpg.connect(url)
+    await connection.set_type_codec("json", encoder=str, decoder=str, schema="pg_catalog")
+    tables = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'"
+    )
+    rows = {
+        table["relname"]: [dict(row) for row in await connection.fetch(f'SELECT * FROM "{table["relname"]}"')]
+        for table in tables
+    }
+    await connection.close()
+    return rows
+
+
+def missing_rows(before: Tables, after: Tables) -> Tables:
+    """Return the rows of `before` that `after` lacks, whatever columns and rows were added."""
+    missing: Tables = {}
+    for table, rows in before.items():
+        kept = [{column: row[column] for column in rows[0]} for row in after[table]] if rows else []
+        missing[table] = [row for row in rows if row not in kept]
+    return {table: rows for table, rows in missing.items() if rows}
+
+
+async def test_the_migrations_up_to_the_released_version_still_build_the_schema_it_was_released_with(
+    empty_database_url: str,
+) -> None:
+    async with open_engine(DatabaseUrl.parse(empty_database_url)) as engine, engine.connect() as connection:
+        await connection.run_sync(upgrade_to_released)
+        await connection.commit()
+        migrated = dump(empty_database_url)
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+        await connection.commit()
+    released = await asyncpg.connect(empty_database_url)
+    await released.execute(SCHEMA)
+    await released.close()
+    assert "\n".join(difflib.unified_diff(dump(empty_database_url), migrated, n=0)) == ""
+
+
+async def test_upgrading_a_database_of_the_released_version_keeps_every_row(empty_database_url: str) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(SCHEMA)
+    await connection.execute(ROWS)
+    await connection.close()
+    before = await all_rows(empty_database_url)
+    assert len(before["raw_measurements"]) == 3
+    async with open_engine(DatabaseUrl.parse(empty_database_url)) as engine:
+        await upgrade(engine)
+        state = await schema_state(engine)
+    assert state.is_current, state
+    assert missing_rows(before, await all_rows(empty_database_url)) == {}
