@@ -1,6 +1,6 @@
 """Microseconds per decode and encode of the wire codec: `python bench/wire_codec.py`.
 
-The best of five rounds for each path, on the vectors of the kit contract.
+The best of five rounds for each path, on the vectors of kit-mqtt 3.4.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from rig.processes import MEBIBYTE, free_port
 from rig.result import Result
 
 REACH_GATEWAY_RATE = 1_500
-# The board gives up after 2 s; a tenth of it is what the contract asks for (D2).
+# The board gives up after 2 s; a tenth of it is what D2 asks for.
 REACH_GATEWAY_P99_MS = 200
 REACH_GATEWAY_GROWTH_MIB = 50
 REACH_DRAIN_SECONDS = 300

@@ -18,7 +18,7 @@ from hortus.domain.accounts.passwords import (
     verify_password,
 )
 
-# The vector of the contract, section 2.4.
+# The vector of http-api 2.4.
 OLD_PASSWORD = "It all adds up to normality."
 OLD_HASH = "1$AQIDBAUGBwgJEBESExQVFg==$CxZam+iAsfxNt9doaNmMtSjBy6NqyoOMxSppNpJFmx8="
 

@@ -1,4 +1,4 @@
-"""Signing up, logging in, tokens, passwords, API keys and profiles over HTTP (contract, 2 and 4.2)."""
+"""Signing up, logging in, tokens, passwords, API keys and profiles over HTTP (http-api 2 and 4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configurations and peripherals over HTTP (contract, 4.6 and 4.7; kit contract, 4.4 to 4.6 and 5)."""
+"""Configurations and peripherals over HTTP (http-api 4.6 and 4.7, kit-mqtt 4.4 to 4.6 and 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route of the contract, from a table: what it answers, key by key, and how it refuses.
+"""Every route of http-api 4, from a table: what it answers, key by key, and how it refuses.
 
 `contract_endpoints.json` lists the routes of the API that came before. Ours differ where its clients cannot
 break (docs/http-api.md): 401 where a caller without a valid token got 403, 308 with the headers of CORS.

@@ -1,6 +1,6 @@
 """Control rules: what kits can run passes, and every single change that would crash a kit is found.
 
-The example is that of the kit contract (section 5), which was run with the kit's own program.
+The example is one for kit-mqtt 5, which was run with the kit's own program.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def paths(value: Any, here: Path = ()) -> Iterator[Path]:
         yield from paths(member, (*here, key))
 
 
-# What may be left out: names that people choose, entries of lists, and what the contract calls optional.
+# What may be left out: names that people choose, entries of lists, and what kit-mqtt 5 calls optional.
 OPTIONAL = {"negation", "delta", "hedge", "fuzzyControl"}
 REQUIRED = [
     path
@@ -270,7 +270,7 @@ def test_any_value_anywhere_gets_a_verdict_that_a_kit_would_share(path: Path, va
 
 
 def run_as_a_kit_would(document: Any) -> None:
-    """Read everything that a kit reads (contract, 5), with as little care; raises where a kit would crash."""
+    """Read everything that a kit reads (kit-mqtt 5), with as little care; raises where a kit would crash."""
     if "fuzzyControl" not in document:
         return
     control = document["fuzzyControl"]

@@ -1,4 +1,4 @@
-"""Quantity types and peripheral definitions over HTTP (contract, 4.3)."""
+"""Quantity types and peripheral definitions over HTTP (http-api 4.3)."""
 
 from __future__ import annotations
 

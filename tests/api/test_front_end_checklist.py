@@ -1,4 +1,4 @@
-"""The compatibility checklist (contract, 8.3), item by item, on a whole installation with a kit that runs.
+"""The compatibility checklist (http-api 8.3), item by item, on a whole installation with a kit that runs.
 
 The front-end appends next-page addresses to the base of the API as they are, compares `content-type` for
 equality, and never looks at what it does not know.

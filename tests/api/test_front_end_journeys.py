@@ -1,4 +1,4 @@
-"""The existing front-end's own requests, in its own order (contract, 8.2 and 8.3), as far as they are served.
+"""The existing front-end's own requests, in its own order (http-api 8.2 and 8.3), as far as they are served.
 
 It appends next-page addresses to the base of the API as they are, reads `content-type` for equality, and
 follows `Link` before `x-next`.

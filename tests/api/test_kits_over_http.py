@@ -1,4 +1,4 @@
-"""Kits over HTTP: status, headers and bodies as the contract says (4.4)."""
+"""Kits over HTTP: status, headers and bodies as http-api 4.4 has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of readings and aggregates by range, series, direction and page size (contract, 4.8 and 9.1 P4)."""
+"""Lists of readings and aggregates by range, series, direction and page size (http-api 4.8)."""
 
 from __future__ import annotations
 

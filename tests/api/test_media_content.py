@@ -1,4 +1,4 @@
-"""The content of media over HTTP (contract, 4.10): whole, in parts, and without harm."""
+"""The content of media over HTTP (http-api 4.10): whole, in parts, and without harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members of kits over HTTP (contract, 4.5)."""
+"""Members of kits over HTTP (http-api 4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract's table of permissions (3.1), cell by cell: by what is told, and by what really can be done.
+"""The table of permissions (http-api 3.1), cell by cell: by what is told, and by what really can be done.
 
 The table is written down here a second time, on purpose.
 """

@@ -1,4 +1,4 @@
-"""Aggregates and media over HTTP (contract, 4.8 and 4.10)."""
+"""Aggregates and media over HTTP (http-api 4.8 and 4.10)."""
 
 from __future__ import annotations
 

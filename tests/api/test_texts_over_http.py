@@ -145,7 +145,7 @@ async def test_passwords_may_hold_anything(serve: Any) -> None:
         assert (await api.client.post("/me/auth", json=log_in)).status_code == 200
         unknown = await api.client.post("/me/auth", json={**log_in, "username": "no\x1bbody"})
         assert_invalid(unknown, username=["other"], password=["other"])
-        # All that is wrong is said at once, and under the contract's names.
+        # All that is wrong is said at once, and under the names of http-api 1.7.
         wrong = {**account, "username": "Flo\x1bra", "emailAddress": "flora\x1b@example.org"}
         answer = await api.client.post("/users", json=wrong)
         assert_invalid(answer, username=["other"], emailAddress=["mustBeEmailAddress"])

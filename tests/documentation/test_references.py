@@ -163,6 +163,8 @@ def test_files_that_are_named_are_there() -> None:
     assert_none(
         missing(named, lambda path: path.startswith(MADE_WHEN_RUN) or any(True for _ in ROOT.glob(path)), TEXTS)
     )
+    short = r"`(hortus/[\w./*-]*[\w*])"
+    assert_none(missing(short, lambda path: any(True for _ in (ROOT / "src").glob(path)), PAGES))
 
 
 def test_modules_that_are_named_are_there() -> None:

@@ -1,6 +1,6 @@
-"""Kits that publish as the contract's kit does, at a rate at which faults have something to hit.
+"""Kits that publish as a real kit does, at a rate at which faults have something to hit.
 
-From the contract (kit-mqtt, 1.1): empty client id, clean session, 20 messages in flight; without an answer a
+From kit-mqtt 1.1: empty client id, clean session, 20 messages in flight; without an answer a
 message is sent again with DUP on the same connection; after a reconnect everything unfinished is sent again
 in full. Only the pauses are shorter than the real ones, so that a test is not mostly waiting.
 """

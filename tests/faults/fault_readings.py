@@ -115,7 +115,7 @@ class _Fields:
 
 @cache
 def _schema() -> Any:
-    """Return the contract's schema under a file id of its own.
+    """Return the kits' schema under a file id of its own.
 
     Cap'n Proto ends the process when one id comes from two files, as when Hortus is installed elsewhere. The id
     is not on the wire.

@@ -1,4 +1,4 @@
-"""What strangers and a tired backend can do to a gateway, and that its figures tell of it (contract, 3.4)."""
+"""What strangers and a tired backend can do to a gateway, and that its figures tell of it (plantkeeper 3.4)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_ten_thousand_connections_that_say_nothing_keep_no_board_out(
 
 
 async def test_a_backend_that_is_slow_within_the_limit_is_waited_for_and_asked_once(tmp_path: Path) -> None:
-    # The mail server of an unmodified backend may hold up an answer by 30 s (contract, 0.10 and G11).
+    # The mail server of an unmodified backend may hold up an answer by 30 s (G11).
     assert (CONNECT_SECONDS, READ_SECONDS) == (5.0, 40.0)
     go_on = asyncio.Event()
 

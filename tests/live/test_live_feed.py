@@ -1,4 +1,4 @@
-"""The live feed as the existing front-end uses it (contract, 5)."""
+"""The live feed as the existing front-end uses it (http-api 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics: which are of the contract, who may use them, and which filter matches."""
+"""Topics: which are of kits (kit-mqtt 2), who may use them, and which filter matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boards, the simulator and gateways against this API, as they are (contract PlantKeeper, 7.4).
+"""Boards, the simulator and gateways against this API, as they are (plantkeeper 7.4).
 
 PlantKeeper's own scripts use the library `requests` in the way that is repeated here, URL and all.
 """

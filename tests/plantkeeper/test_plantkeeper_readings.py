@@ -1,4 +1,4 @@
-"""`PATCH /sensors/{id}`: who may bring readings, and every row of the contract's table (PlantKeeper, 4.4)."""
+"""`PATCH /sensors/{id}`: who may bring readings, and every row of the table (plantkeeper 4.4)."""
 
 from __future__ import annotations
 

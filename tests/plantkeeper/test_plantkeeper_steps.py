@@ -1,4 +1,4 @@
-"""The steps from nothing to a stored reading (contract PlantKeeper, 7.2), with our honest statuses."""
+"""The steps from nothing to a stored reading (plantkeeper 7.2), with our honest statuses."""
 
 from __future__ import annotations
 

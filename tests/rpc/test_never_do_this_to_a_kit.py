@@ -1,4 +1,4 @@
-"""The table of the kit contract, 4.6: each row is tried through the real code, and does not get to the kit."""
+"""The table of kit-mqtt 4.6: each row is tried through the real code, and does not get to the kit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A virtual kit through a real broker, with a server in the test that answers as the contract says."""
+"""A virtual kit through a real broker, with a server in the test that answers as kit-mqtt 4.2 says."""
 
 from __future__ import annotations
 

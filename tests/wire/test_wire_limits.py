@@ -64,7 +64,7 @@ def test_65_kilobytes_that_claim_64_mebibytes_are_refused_without_unpacking(kind
 
 
 def test_the_library_alone_would_unpack_the_64_mebibytes() -> None:
-    # Holds that the payload above really is the attack that the contract describes.
+    # Holds that the payload above really is the attack that kit-mqtt 3.3 describes.
     reader = root("Media").from_bytes_packed(payload_that_claims_64_mebibytes())
 
     assert reader.datetime == 0

@@ -10,7 +10,7 @@ from hortus.protocol.wire import messages as m
 from hortus.protocol.wire.errors import WireError
 
 # Of the malformed vectors: those that the codec refuses, and those that decode because their fault only shows
-# against the kit's configuration, or is one that the contract accepts.
+# against the kit's configuration, or is one that kit-mqtt 6 accepts.
 REFUSED = {
     "raw-empty-payload": Reason.EMPTY_PAYLOAD,
     "raw-truncated": Reason.UNDECODABLE,

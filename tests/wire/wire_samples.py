@@ -1,4 +1,4 @@
-"""The vectors of the kit contract, and for each message the functions and strategies that tests need."""
+"""The vectors of kit-mqtt 3.4, and for each message the functions and strategies that tests need."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Answering:
         request = decode_kit_rpc_request(payload)
         self._counts.questions += 1
         if self._unanswered:
-            # The real kit's network stands still now (contract kit-mqtt, 4.3).
+            # The real kit's network stands still now (kit-mqtt 4.3).
             self._counts.overlaps += 1
         try:
             self._questions.put_nowait(request)

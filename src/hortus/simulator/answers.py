@@ -1,4 +1,4 @@
-"""What a kit answers when the server asks (contract kit-mqtt, section 4.3). Pure but for its own memory."""
+"""What a kit answers when the server asks (kit-mqtt 4.3). Pure but for its own memory."""
 
 from __future__ import annotations
 

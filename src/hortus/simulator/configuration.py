@@ -1,4 +1,4 @@
-"""What a kit reads from its active configuration and the quantity types (contract kit-mqtt, 4.4 and 4.5)."""
+"""What a kit reads from its active configuration and the quantity types (kit-mqtt 4.4 and 4.5)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def fit_peripherals(configuration_json: str, quantity_types_json: str) -> list[F
     """Return the peripherals to operate, one per name.
 
     A peripheral that a virtual kit cannot operate is left out with a line in the log. Raises
-    UnusableConfigurationError if the documents as a whole are not what the contract says.
+    UnusableConfigurationError if the documents as a whole are not what kit-mqtt says.
     """
     try:
         quantity_types = {

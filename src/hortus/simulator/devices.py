@@ -1,7 +1,7 @@
 """The devices a kit knows, by the names of the built-in peripheral definitions.
 
 A kit finds a device's driver by module and class (`symbolLocation`, `symbol`); layouts name the definition.
-Both lead to the same entry here. Definitions: contract kit-mqtt, section 4.5.
+Both lead to the same entry here. Definitions: kit-mqtt 4.5.
 """
 
 from __future__ import annotations

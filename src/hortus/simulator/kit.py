@@ -1,6 +1,6 @@
 """A virtual kit: towards the server it behaves like kit 1.0.0b8; behind it is a simulated growing chamber.
 
-Source of the behaviour: contract kit-mqtt, sections 1, 2 and 4. Where the real kit would crash or hang (no
+Source of the behaviour: kit-mqtt 1, 2 and 4. Where the real kit would crash or hang (no
 active configuration, `peripheralCommandLock`, an unknown method) the virtual one carries on.
 """
 

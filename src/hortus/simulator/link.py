@@ -1,6 +1,6 @@
 """The MQTT connection of one virtual kit: connect, subscribe, publish, and connect again for ever.
 
-As kit 1.0.0b8 does it (contract kit-mqtt, section 1.1): 3.1.1 over plain TCP, empty client id, clean session,
+As kit 1.0.0b8 does it (kit-mqtt 1.1): 3.1.1 over plain TCP, empty client id, clean session,
 keep-alive 60 s, two SUBSCRIBE packets after each CONNACK, reconnect delay 1 s doubling to 128 s.
 """
 

@@ -1,6 +1,6 @@
 """Messages at QoS 1 and 2 until the server has taken them over. Pure: bytes out, packets in, times given.
 
-Behaves like the MQTT library of kit 1.0.0b8 (contract kit-mqtt, section 1.1): at most 20 messages in flight,
+Behaves like the MQTT library of kit 1.0.0b8 (kit-mqtt 1.1): at most 20 messages in flight,
 the others wait in order; without an answer a message is sent again with DUP after 20 s on the same
 connection; after a reconnect everything unfinished is sent again in full, although the session is clean.
 """

@@ -1,4 +1,4 @@
-"""What the cameras of virtual kits see: PNGs of 600 × 400, as the kit contract has them (section 11)."""
+"""What the cameras of virtual kits see: PNGs of 600 × 400, as kit-mqtt 8 has them."""
 
 from __future__ import annotations
 

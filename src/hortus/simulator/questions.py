@@ -1,4 +1,4 @@
-"""The questions that a booting kit asks the server (contract kit-mqtt, section 4.2)."""
+"""The questions that a booting kit asks the server (kit-mqtt 4.2)."""
 
 from __future__ import annotations
 

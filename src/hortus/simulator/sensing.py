@@ -74,7 +74,7 @@ class WorkingSensor:
         self._at("aggregate", self._following(due_seconds, self._aggregate_seconds), self._reduce)
         start_ms, self._window_start_ms = self._window_start_ms, self._clock.now_ms()
         for measured, window in self._windows:
-            # Windows without readings are not sent (contract kit-mqtt, section 6).
+            # Windows without readings are not sent (kit-mqtt 6).
             if window.count:
                 self._sender.send_aggregate(
                     self._peripheral.id, measured.quantity_type, start_ms, self._window_start_ms, window

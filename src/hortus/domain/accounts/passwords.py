@@ -1,6 +1,6 @@
 """Passwords of people: made into hashes, and checked, without holding up anything else.
 
-New hashes are argon2id. Those of the API that Hortus replaces (`1$<base64 salt>$<base64 key>`, contract 2.4)
+New hashes are argon2id. Those of the API that Hortus replaces (`1$<base64 salt>$<base64 key>`, http-api 2.4)
 are still accepted and marked for an upgrade, so people move over with the passwords that they have.
 """
 

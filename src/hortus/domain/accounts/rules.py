@@ -1,4 +1,4 @@
-"""What user names and e-mail addresses may look like (contract, 4.2). Pure."""
+"""What user names and e-mail addresses may look like (http-api 4.2). Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_EMAIL_CHARACTERS = 255
 
 
 class Rule(StrEnum):
-    """Why a value is refused, under the contract's names for it (contract, 1.7)."""
+    """Why a value is refused, under the names of http-api 1.7."""
 
     EMAIL_ADDRESS = "mustBeEmailAddress"
     LENGTH = "mustHaveLengthBetween"
@@ -52,7 +52,7 @@ def broken_rules(username: str, email_address: str, password: str) -> tuple[Brok
 
 
 def broken_by_password(password: str) -> tuple[BrokenRule, ...]:
-    """Return what is wrong with a new password. The contract demands nothing of it but that there is one."""
+    """Return what is wrong with a new password: http-api 2.4 demands nothing of it but that there is one."""
     length = len(password.encode("utf-8", "surrogatepass"))
     if 1 <= length <= MOST_PASSWORD_BYTES:
         return ()

@@ -21,7 +21,7 @@ from hortus.domain.accounts.rules import (
 )
 from hortus.domain.accounts.tables import UserRow
 
-# The contract's length is 32 characters; only their being random and not the address matters.
+# http-api 2.4 says 32 characters; only their being random and not the address matters.
 _GRAVATAR_ALTERNATIVE_LENGTH = 32
 
 

@@ -11,7 +11,7 @@ from hortus.base.database.base import Base, CreatedAt, Timestamp
 
 
 class UserRow(Base):
-    """A person. `username` and `email_address` are stored in lower case (contract, 4.2)."""
+    """A person. `username` and `email_address` are stored in lower case (http-api 4.2)."""
 
     __tablename__ = "users"
 

@@ -1,4 +1,4 @@
-"""Signed tokens: what a person's program shows instead of a password (contract, 2.2).
+"""Signed tokens: what a person's program shows instead of a password (http-api 2.2).
 
     refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
     access          15 minutes goes with every request; cannot be revoked, hence so short
@@ -29,7 +29,7 @@ ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=365)
 LIVE_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(hours=24)
-"""For clients that know no refresh tokens, those of PlantKeeper (contract PlantKeeper, 4.5)."""
+"""For clients that know no refresh tokens, those of PlantKeeper (plantkeeper 4.5)."""
 
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
 ARCHIVE_LIFETIME = timedelta(seconds=30)
@@ -57,7 +57,7 @@ class Kind(StrEnum):
 
 
 class Fault(StrEnum):
-    """Why a token is not accepted, under the contract's names (1.7)."""
+    """Why a token is not accepted, under the names of http-api 1.7."""
 
     EXPIRED = "expired"
     MALFORMED = "malformed"

@@ -1,4 +1,4 @@
-"""Whether a kit can run control rules (kit contract, section 5). Pure.
+"""Whether a kit can run control rules (kit-mqtt 5). Pure.
 
 A kit checks nothing: rules that are not as it expects end its program at boot or at the first reading. So they
 are checked here, in steps, because the front-end edits rules bit by bit, and in an order of its own:

@@ -1,4 +1,4 @@
-"""Whether a kit can run a peripheral as it is configured (kit contract, 4.4 to 4.6). Pure.
+"""Whether a kit can run a peripheral as it is configured (kit-mqtt 4.4 to 4.6). Pure.
 
 A kit imports what the definition names and reads the configuration without checking it; whatever is missing
 or not as expected ends its program at boot, where nobody sees why.
@@ -21,7 +21,7 @@ from hortus.domain.kits.control_rules import Device, is_time_of_day
 
 MOST_NAME_CHARACTERS = 40
 
-# The module of the built-in "Local data logger": kits have its class elsewhere and crash (contract, 4.5).
+# The module of the built-in "Local data logger": kits have its class elsewhere and crash (kit-mqtt 4.5).
 _MODULES_THAT_NO_KIT_HAS = frozenset({"peripheral"})
 
 # Commands of the camera that switch the lamp, and what the lamp's class is called.

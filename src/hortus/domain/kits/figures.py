@@ -1,7 +1,7 @@
 """Bounds of what a peripheral's configuration holds, beyond its definition's schema. Pure.
 
 A schema says what kind of value belongs where; those that are built in say little about how large it may be,
-and a definition of one's own may say nothing. A kit takes every figure as it comes (kit contract, 4.4 to 4.6):
+and a definition of one's own may say nothing. A kit takes every figure as it comes (kit-mqtt 4.4 to 4.6):
 it would measure without a pause, wait for years, or end its program at a pin that no board has.
 """
 

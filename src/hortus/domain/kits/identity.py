@@ -1,4 +1,4 @@
-"""Serials and passwords of kits (kit contract, 1.2). Pure but for the operating system's randomness."""
+"""Serials and passwords of kits (kit-mqtt 1.2). Pure but for the operating system's randomness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PASSWORD_LENGTH = 24
 _SALT_LENGTH = 20
 
 # A kit password is 24 random characters, about 134 bits: no amount of hashing makes guessing it harder than
-# it is, while each log-in of a Raspberry Pi's broker pays for it. So the contract's figure is kept.
+# it is, while each log-in of a Raspberry Pi's broker pays for it. So the figure of kit-mqtt 1.2 is kept.
 _ITERATIONS = 15_000
 _MOST_ITERATIONS = 1_000_000
 

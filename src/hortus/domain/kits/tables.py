@@ -58,7 +58,7 @@ class KitLastSeenRow(Base):
 
 
 class KitMembershipRow(Base):
-    """What a person may do with a kit (contract, section 3)."""
+    """What a person may do with a kit (http-api 3)."""
 
     __tablename__ = "kit_memberships"
     __table_args__ = (UniqueConstraint("user_id", "kit_id"),)
@@ -100,7 +100,7 @@ class PeripheralRow(Base):
     """A peripheral of one configuration. Its id changes with the configuration, its name need not."""
 
     __tablename__ = "peripherals"
-    # A kit runs only the last of several peripherals of one name (contract, 4.4), so names are unique.
+    # A kit runs only the last of several peripherals of one name (kit-mqtt 4.4), so names are unique.
     __table_args__ = (UniqueConstraint("kit_configuration_id", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)

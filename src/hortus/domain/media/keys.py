@@ -1,6 +1,6 @@
 """Under which keys the content of media lies in the object store. Pure.
 
-The layout is the contract's (kit-mqtt.md, section 8): `{serial}/{id}`. Nothing in a key is what a kit wrote:
+The layout is that of kit-mqtt 8: `{serial}/{id}`. Nothing in a key is what a kit wrote:
 the serial is that of a registered kit, the id is 16 bytes written as a UUID.
 """
 

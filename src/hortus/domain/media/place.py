@@ -15,7 +15,7 @@ from hortus.base.settings import Settings
 from hortus.domain.media.objects import MediaObjects
 
 CONTRACT_BUCKET = "kit-media"
-"""The bucket that AstroPlant's server uses (kit-mqtt.md, section 8)."""
+"""The bucket that AstroPlant's server uses (kit-mqtt 8)."""
 
 _REGION = "us-east-1"
 _ADVICE = "It takes a folder such as /var/lib/hortus/media, or a bucket such as s3://kit-media."
@@ -24,7 +24,7 @@ _ADVICE = "It takes a folder such as /var/lib/hortus/media, or a bucket such as 
 def open_media_objects(settings: Settings, default_folder: Path | None = None) -> MediaObjects | None:
     """Return the object store of these settings; None if nothing names one.
 
-    HORTUS_MEDIA_URL decides. Without it, AWS_S3_ENDPOINT or AWS_S3_REGION mean the contract's bucket there, and
+    HORTUS_MEDIA_URL decides. Without it, AWS_S3_ENDPOINT or AWS_S3_REGION mean AstroPlant's bucket there, and
     else it is the default folder. Raises UsageError for a place that cannot be meant.
     """
     place = settings.media_url

@@ -1,6 +1,6 @@
 """The species that ship with Hortus: loading them into a database, again with each new version.
 
-Ranges are those of PlantKeeper's seed data (contract PlantKeeper, 4.8). Its humidity is that of the air; that
+Ranges are those of PlantKeeper's seed data (plantkeeper 4.8). Its humidity is that of the air; that
 of the soil, which its boards measure, was noted beside it on a scale from 1 to 10, and is ten times that here.
 """
 

@@ -1,4 +1,4 @@
-"""Species profiles, plants, and which kits or series measure a plant (contract PlantKeeper, section 6).
+"""Species profiles, plants, and which kits or series measure a plant (plantkeeper 6).
 
 A series is named by what it outlives everything with: kit, name of the peripheral, and quantity type.
 """

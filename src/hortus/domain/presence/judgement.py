@@ -23,7 +23,7 @@ ALIVE = timedelta(seconds=30)
 """After this without a sign nobody of us listens any more; a shorter pause counts as none."""
 
 _RECONNECT = timedelta(seconds=130)
-"""After an outage of ours, the last kits come back after this long (kit contract, 1.1: 128 s)."""
+"""After an outage of ours, the last kits come back after this long (kit-mqtt 1.1: 128 s)."""
 
 _NO_TIME = timedelta()
 

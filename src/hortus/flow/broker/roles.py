@@ -57,7 +57,7 @@ def serial_of_role(role_name: str) -> str | None:
 
 
 def kit_permissions(serial: str) -> frozenset[Permission]:
-    """Return what a kit may do: write and read its own topics, each in its one direction (contract, 10.3)."""
+    """Return what a kit may do: write and read its own topics, each in its one direction (kit-mqtt 1.3)."""
     writes = {_permission("publishClientSend", serial, channel) for channel in KIT_WRITES}
     reads = {
         _permission(kind, serial, channel)

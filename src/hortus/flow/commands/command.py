@@ -16,7 +16,7 @@ from hortus.protocol.wire.messages import PeripheralCommandCall, UptimeCall, Ver
 class Method(StrEnum):
     """What a kit can be asked.
 
-    The lock of the kit contract (4.3) is not among them, nor anything that the schema does not name: both end
+    The lock of kit-mqtt 4.3 is not among them, nor anything that the schema does not name: both end
     the program of kit 1.0.0b8 (4.6). What cannot be written down here cannot be sent.
     """
 

@@ -1,4 +1,4 @@
-"""What an answer of a kit means (kit contract, 4.3; HTTP contract, 4.11). Pure."""
+"""What an answer of a kit means (kit-mqtt 4.3, http-api 4.11). Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hortus.protocol.wire.messages import (
     VersionResult,
 )
 
-# Names of the contract; those below the line are ours.
+# Names that clients knew before; those below the line are ours (http-api 4.11).
 TIMED_OUT = "TimedOut"
 MALFORMED_RESPONSE = "MalformedResponse"
 INVALID_RESPONSE = "InvalidResponse"
@@ -32,7 +32,7 @@ JSON = "application/json"
 MOST_TEXT_CHARACTERS = 1000
 """What the ledger keeps of a result that is text."""
 
-# Every exception in a kit's driver is answered so, without a mark of its own (kit contract, 4.3).
+# Every exception in a kit's driver is answered so, without a mark of its own (kit-mqtt 4.3).
 _KIT_ERROR = b"Error: "
 
 

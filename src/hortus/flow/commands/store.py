@@ -258,7 +258,7 @@ _TIME_OUT = text(
     """  # noqa: S608  (as above)
 )
 # A kit that has not answered may still be at it, for as long again; a second request would block its network
-# (kit contract, 4.3).
+# (kit-mqtt 4.3).
 _RELEASE = text(
     """
     UPDATE kit_commands SET occupies_kit = false

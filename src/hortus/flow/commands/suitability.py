@@ -34,7 +34,7 @@ _COMMAND_SCHEMA = text(
 async def require_suitable(connection: AsyncConnection, kit_id: int, question: Question) -> None:
     """Raise UnsuitableCommand unless the kit has the peripheral and its device takes the command.
 
-    The kit itself would answer an unknown peripheral like success (kit contract, 4.3).
+    The kit itself would answer an unknown peripheral like success (kit-mqtt 4.3).
     """
     if question.peripheral is None or question.command_json is None:
         return

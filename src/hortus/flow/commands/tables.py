@@ -23,7 +23,7 @@ class KitCommandRow(Base):
     """One command. Its id is the id on the wire too: unique over all processes and restarts.
 
     `occupies_kit` holds from the claim until the kit has answered, started anew, or had twice its time: the
-    unique index makes sure that no kit ever has two (kit contract, 4.6). `error` is set exactly when `state` is
+    unique index makes sure that no kit ever has two (kit-mqtt 4.6). `error` is set exactly when `state` is
     `failed`.
     """
 

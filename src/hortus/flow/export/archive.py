@@ -1,6 +1,6 @@
 """The archive of a kit: a zip of everything that it measured, made while it is being sent.
 
-The first two files have the names and form that users of the AstroPlant API know (contract, 4.9); the others
+The first two files have the names and form that users of the AstroPlant API know (http-api 4.9); the others
 follow. A zip ends with its list of contents, so one that was broken off is recognised by every program.
 """
 
@@ -64,7 +64,7 @@ class _Counted:
 
 
 def archive_name(serial: str, made_at: datetime) -> str:
-    """Return the name of the file (contract, 4.9)."""
+    """Return the name of the file (http-api 4.9)."""
     return f"{serial}_{made_at:%Y-%m-%dT%H%M%SZ}.zip"
 
 

@@ -80,7 +80,7 @@ AGGREGATE_BEFORE_VALUES = (
 AGGREGATE_AFTER_VALUES = (_RECEIVED_AT, _ID)
 VALUES_AS_OBJECT = Column("values", "m.values", Kind.JSON)
 
-# The archive tells names in files of their own. Form and order of its aggregates: contract, 4.9.
+# The archive tells names in files of their own. Form and order of its aggregates: http-api 4.9.
 ARCHIVED_RAW = (
     _time("datetime", "datetime"),
     _PERIPHERAL,

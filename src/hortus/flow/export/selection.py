@@ -36,7 +36,7 @@ class Selection:
     """Which rows of one kit are meant; what is None does not restrict.
 
     `start` is included. `end` is not, except that of aggregates which must have ended by then, those that end
-    at that very moment are included (`ended`, contract, 4.9).
+    at that very moment are included (`ended`, http-api 4.9).
     """
 
     data: Data
@@ -84,7 +84,7 @@ def conditions(kit_id: int, selection: Selection) -> Where:
     if selection.start is not None:
         where.add(f"{time} >= {{}}", selection.start)
     if selection.end is not None and selection.ended:
-        # The second says more than the contract asks for; from it, PostgreSQL knows which partitions matter.
+        # The second says more than http-api 4.9 asks for; from it, PostgreSQL knows which partitions matter.
         where.add(f"m.datetime_end <= {{}} AND {time} <= {{}}", selection.end, selection.end)
     elif selection.end is not None:
         where.add(f"{time} < {{}}", selection.end)

@@ -15,7 +15,7 @@ from hortus.flow.gateway.tables import BoardRow
 
 QUANTITY_TYPES = {
     Quantity.TEMPERATURE: ("Temperature", "Degrees Celsius"),
-    # Soil, not air: AstroPlant's `Humidity, Percent` is another quantity (contract, section 6).
+    # Soil, not air: AstroPlant's `Humidity, Percent` is another quantity (plantkeeper 6).
     Quantity.HUMIDITY: ("Soil moisture", "Percent of calibrated span"),
     Quantity.LIGHT: ("Light level", "PlantKeeper scale 0–2000"),
 }

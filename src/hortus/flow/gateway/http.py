@@ -2,7 +2,7 @@
 
 Own code, because the usual servers either refuse the firmware's request (it has no Host header), or spell
 `content-length` in a way that costs the board a second, or leave a connection that says nothing open for ever
-(contract, 2.3). Parsing is httptools'.
+(plantkeeper 2.3). Parsing is httptools'.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Answer:
     text: bytes | None = None
 
     def encode(self) -> bytes:
-        """Return the bytes. The spelling of `Content-Length: N` matters to the firmware (contract, D4)."""
+        """Return the bytes. The spelling of `Content-Length: N` matters to the firmware (D4)."""
         body = orjson.dumps(self.document) + b"\n" if self.text is None else self.text
         content_type = "application/json" if self.text is None else _TEXT
         head = (

@@ -1,4 +1,4 @@
-"""How much the gateway takes in, from whom, and how long things may take (contract, 2.3 and 3.4)."""
+"""How much the gateway takes in, from whom, and how long things may take (plantkeeper 2.3 and 3.4)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.targets import NewestTarget, Refusal
 
 DELIVERIES_AT_ONCE = 16
-"""The backend may wait 30 s for its mail server within one delivery, so there are several (contract, 0.10)."""
+"""The backend may wait 30 s for its mail server within one delivery, so there are several (G11)."""
 
 _REMEMBERED_FAILURES = 20_000
 

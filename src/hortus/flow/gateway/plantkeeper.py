@@ -1,4 +1,4 @@
-"""Delivering to an unmodified PlantKeeper backend: `PATCH /api/v1/sensors/{id}` (contract, 3.4 and 4.4)."""
+"""Delivering to an unmodified PlantKeeper backend: `PATCH /api/v1/sensors/{id}` (plantkeeper 3.4 and 4.4)."""
 
 from __future__ import annotations
 

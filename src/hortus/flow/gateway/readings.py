@@ -1,6 +1,6 @@
 """A board's reading: from the body of its request to a value, and its lasting identity. Pure.
 
-A body is judged as the PlantKeeper contract asks (3.1 and G8): what was answered 400 before keeps its status
+A body is judged as plantkeeper 3.1 and G8 ask: what was answered 400 before keeps its status
 and text, what ended in an internal error or was taken although it could never be stored is a 400, too.
 """
 
@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import orjson
 
 MOST_BODY_BYTES = 4096
-"""The firmware sends 50 to 75 bytes (contract, 2.1)."""
+"""The firmware sends 50 to 75 bytes (plantkeeper 2.1)."""
 
 LARGEST_SENSOR_ID = 2**31 - 1
 
@@ -104,7 +104,7 @@ def too_large() -> RefusedRequest:
 
 def _reading_of(document: Any) -> SensorReading:
     if not isinstance(document, dict):
-        # The original answers by whether `"id" in document` can be asked and is so, contract 3.1.
+        # The original answers by whether `"id" in document` can be asked and is so, plantkeeper 3.1.
         without_id = isinstance(document, str | list) and document and "id" not in document
         if without_id:
             raise RefusedRequest(400, "no-id", "No id in data")
@@ -125,7 +125,7 @@ def _sensor_id(value: Any) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SENSOR_ID:
         return value
-    # 0 is what the board sends when no number was typed into its set-up page (contract, 2.1).
+    # 0 is what the board sends when no number was typed into its set-up page (plantkeeper 2.1).
     raise RefusedRequest(400, "bad-id", f"The id must be a whole number from 1 to {LARGEST_SENSOR_ID}")
 
 

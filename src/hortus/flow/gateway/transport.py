@@ -15,7 +15,7 @@ from hortus.flow.gateway.errors import InvalidGatewaySettings, TargetTrouble
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 40.0
-"""The PlantKeeper backend may wait 30 s for its mail server before it answers (contract, 0.10)."""
+"""The PlantKeeper backend may wait 30 s for its mail server before it answers (G11)."""
 
 _TOTAL_SECONDS = 60.0
 _MOST_ANSWER_BYTES = 256 * 1024
@@ -104,7 +104,7 @@ class TargetClient:
         response = await self._client.send(request, stream=True)
         try:
             if response.is_redirect or 300 <= response.status_code < 400:
-                # Following would turn the request into an empty one, or send it in the clear (contract, L5).
+                # Following would turn the request into an empty one, or send it in the clear (G10).
                 raise TargetTrouble(
                     f"The target redirects to {response.headers.get('location', 'somewhere else')!r:.200}. "
                     "Put the right address into HORTUS_GATEWAY_TARGET_URL.",

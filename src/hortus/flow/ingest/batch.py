@@ -227,7 +227,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             continue
         resolved.peripheral_ids.add(content.peripheral)
         if isinstance(content, ArrivedMedium):
-            # A picture is no sign of life for "last seen" (kit contract, section 6).
+            # A picture is no sign of life for "last seen" (kit-mqtt 6).
             resolved.media.append(
                 MediumToStore(
                     serial=read.serial,
@@ -279,7 +279,7 @@ def _add_aggregate(
     columns.peripheral_id.append(aggregate.peripheral)
     columns.kit_configuration_id.append(configuration_id)
     columns.quantity_type_id.append(aggregate.quantity_type)
-    # A type that is given twice counts once, with its last value (contract, section 6).
+    # A type that is given twice counts once, with its last value (kit-mqtt 6).
     columns.values.append(json.dumps(dict(aggregate.values), ensure_ascii=False))
 
 

@@ -1,7 +1,7 @@
 """Messages as Kafka records, both ways. Pure.
 
-The value of a reading is the packed message with its kit's serial in it, as in the kit contract (section 7), so
-that programs which read these topics today go on doing so. Beyond the contract, the key is the serial, which
+The value of a reading is the packed message with its kit's serial in it, as kit-mqtt 7 says, so
+that programs which read these topics today go on doing so. Beyond that, the key is the serial, which
 keeps the readings of one kit in order, and a header holds the moment of arrival. Media have no field for a
 serial: their key says whose they are. A message that cannot be decoded becomes a dead letter: its bytes as they
 came, with the reason in headers.

@@ -1,6 +1,6 @@
 """Puts the serial into a raw measurement as kits send it, and takes it out again, without decoding twice.
 
-A kit leaves `kitSerial` empty; the value of a Kafka record holds it (kit contract, section 7). In the layout in
+A kit leaves `kitSerial` empty; the value of a Kafka record holds it (kit-mqtt 7). In the layout in
 which every kit writes (see hortus.protocol.wire.raw_layout) and for a serial of 16 characters, as all kits get
 one, the two messages differ in constant bytes only:
 

@@ -11,7 +11,7 @@ from hortus.flow.ingest.messages import Stream
 from hortus.protocol.wire.limits import MEBIBYTE
 
 LARGEST_RECORD_BYTES = 65 * MEBIBYTE
-"""A media message of 64 MiB (kit contract, section 8), with its key, its headers and the frame around it."""
+"""A media message of 64 MiB (kit-mqtt 8), with its key, its headers and the frame around it."""
 
 _DAY_MS = 86_400_000
 
@@ -27,7 +27,7 @@ class StreamChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicNames:
-    """The names of the four topics. By default `raw` and `aggregate` are those of the kit contract."""
+    """The names of the four topics. By default `raw` and `aggregate` are those of kit-mqtt 7."""
 
     raw: str = "raw"
     aggregate: str = "aggregate"

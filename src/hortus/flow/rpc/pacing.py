@@ -1,4 +1,4 @@
-"""How many answers a kit may have (kit contract, 4.2): a leaky bucket for each kit, in bounded memory. Pure."""
+"""How many answers a kit may have (kit-mqtt 4.2): a leaky bucket for each kit, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Pacing:
     def delay_seconds(self, serial: str, now: float) -> float | None:
         """Take one answer; return in how many seconds it may be given, None if that is too late to be of use.
 
-        Never is a kit told to wait: the error for that ends its program (kit contract, 4.6).
+        Never is a kit told to wait: the error for that ends its program (kit-mqtt 4.6).
         """
         full_again_at = max(self._full_again_at.get(serial, 0.0), now) + REFILL_SECONDS
         delay_seconds = max(0.0, full_again_at - now - AT_ONCE * REFILL_SECONDS)

@@ -1,4 +1,4 @@
-"""What kits ask at boot, read from the database in the form of the kit contract (4.4, 4.5)."""
+"""What kits ask at boot, read from the database in the form of kit-mqtt 4.4 and 4.5."""
 
 from __future__ import annotations
 

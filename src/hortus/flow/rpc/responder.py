@@ -1,7 +1,7 @@
-"""Answering kits: version, quantity types and active configuration (kit contract, 4.2).
+"""Answering kits: version, quantity types and active configuration (kit-mqtt 4.2).
 
 A kit must never be answered with `rateLimit`, with bytes that do not decode, or with a configuration that it
-cannot run: all of them crash it (contract, 4.6). Who asks too often is answered later.
+cannot run: all of them crash it (kit-mqtt 4.6). Who asks too often is answered later.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who sends a request: told by a bearer token or an API key, else anonymous (contract, 2.3)."""
+"""Who sends a request: told by a bearer token or an API key, else anonymous (http-api 2.3)."""
 
 from __future__ import annotations
 

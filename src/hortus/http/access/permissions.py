@@ -1,4 +1,4 @@
-"""Who may do what with a kit: the contract's table (3.1), here and nowhere else.
+"""Who may do what with a kit: the table of http-api 3.1, here and nowhere else.
 
 An administrator of the installation may do everything with every kit. An API key may do what its owner may,
 as far as its scopes go; what everybody may do needs no scope.

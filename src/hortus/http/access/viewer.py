@@ -1,4 +1,4 @@
-"""Who looks at a page, and which kits that person may see (contract, 3.1 and 3.3; P5)."""
+"""Who looks at a page, and which kits that person may see (http-api 3.1 and 3.3; P5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints about people: signing up, profiles, whose kits they share (contract, 4.2)."""
+"""Endpoints about people: signing up, profiles, whose kits they share (http-api 4.2)."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ async def result_reply(services: Services, command: Command) -> Response:
 def headers_for(media_type: str, size_bytes: int) -> dict[str, str]:
     """Return the headers for bytes of a kit.
 
-    The front-end compares the type exactly, so it is passed on as it is (contract, 4.11). Nothing in it may
+    The front-end compares the type exactly, so it is passed on as it is (http-api 4.11). Nothing in it may
     run in our origin: no guessing, no scripts, and what could hold some is saved rather than shown.
     """
     declared = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""Endpoints about configurations of kits (contract, 4.6)."""
+"""Endpoints about configurations of kits (http-api 4.6)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def make_configuration(
 ) -> Response:
     """Send either a body, or `source`: the id of a configuration of a kit that the caller may see."""
     async with services.reading() as connection:
-        # First of all: whoever may not make one is told so, whatever they send (contract, 2.3).
+        # First of all: whoever may not make one is told so, whatever they send (http-api 2.3).
         await _editable_kit(connection, caller, serial)
     body = await read_optional_json(request)
     if (body is None) == (source is None):

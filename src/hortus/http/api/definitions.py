@@ -1,4 +1,4 @@
-"""Endpoints about quantity types and peripheral definitions (contract, 4.3).
+"""Endpoints about quantity types and peripheral definitions (http-api 4.3).
 
 The front-end loads both lists with every page, so each is one page, and a browser that has it already is told
 so (`ETag`).

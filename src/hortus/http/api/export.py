@@ -1,4 +1,4 @@
-"""Endpoints that send a kit's readings as files (contract, 4.9)."""
+"""Endpoints that send a kit's readings as files (http-api 4.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoints of the contract that ask a kit and wait for its answer (contract, 4.11)."""
+"""The endpoints that ask a kit and wait for its answer (http-api 4.11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints about kits (contract, 4.4)."""
+"""Endpoints about kits (http-api 4.4)."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def list_kits(
 async def create_kit(request: Request, services: UsedServices, caller: CurrentCaller) -> Response:
     """The caller becomes its first member. The password is shown this once only."""
     profile = await current_profile(services, caller.require_scope(Scope.MANAGE))
-    # Only now: whoever may not make kits is told so, whatever they send (contract, 2.3).
+    # Only now: whoever may not make kits is told so, whatever they send (http-api 2.3).
     wanted = parse_body(NewKitBody, await read_json(request))
     _require_valid(wanted)
     new = NewKit(

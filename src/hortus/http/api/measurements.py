@@ -1,4 +1,4 @@
-"""Endpoints about measurements (contract, 4.8): lists of readings and of aggregates, page by page."""
+"""Endpoints about measurements (http-api 4.8): lists of readings and of aggregates, page by page."""
 
 from __future__ import annotations
 

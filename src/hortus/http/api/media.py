@@ -1,4 +1,4 @@
-"""Endpoints about media of kits (contract, 4.10)."""
+"""Endpoints about media of kits (http-api 4.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints that send the content of media (contract, 4.10)."""
+"""Endpoints that send the content of media (http-api 4.10)."""
 
 from __future__ import annotations
 

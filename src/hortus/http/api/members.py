@@ -1,4 +1,4 @@
-"""Endpoints about who belongs to a kit (contract, 4.5)."""
+"""Endpoints about who belongs to a kit (http-api 4.5)."""
 
 from __future__ import annotations
 

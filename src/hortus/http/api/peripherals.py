@@ -1,4 +1,4 @@
-"""Endpoints about the peripherals of a configuration (contract, 4.7)."""
+"""Endpoints about the peripherals of a configuration (http-api 4.7)."""
 
 from __future__ import annotations
 

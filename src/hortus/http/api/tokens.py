@@ -1,4 +1,4 @@
-"""Endpoints about being logged in: tokens, log-ins, passwords and API keys (contract, 2)."""
+"""Endpoints about being logged in: tokens, log-ins, passwords and API keys (http-api 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every address alike: CORS, OPTIONS, HEAD, slashes, other methods (contract, 1.1, 1.5)."""
+"""What holds for every address alike: CORS, OPTIONS, HEAD, slashes, other methods (http-api 1.1, 1.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HEAD: answered as GET without the body (contract, 1.1), unless even the asking does something."""
+"""HEAD: answered as GET without the body (http-api 1.1), unless even the asking does something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a JSON body: bounded, strict about types, lenient about unknown keys (contract, 1.2, 1.3)."""
+"""Reading a JSON body: bounded, strict about types, lenient about unknown keys (http-api 1.2, 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a list goes on (contract, 1.4). Addresses are relative to the base of the API, whatever its prefix."""
+"""Where a list goes on (http-api 1.4). Addresses are relative to the base of the API, whatever its prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of path and query parameters, as strict as the contract is (1.1, 1.3)."""
+"""Types of path and query parameters, as strict as http-api 1.1 and 1.3 are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request gets that cannot be answered as asked: a problem document (RFC 9457; contract, 1.7)."""
+"""What a request gets that cannot be answered as asked: a problem document (RFC 9457; http-api 1.7)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from starlette.responses import Response
 from hortus.base.errors import HortusError
 
 MEDIA_TYPE = "application/problem+json"
-"""Without a charset parameter: the front-end compares the header for equality (contract, 1.2)."""
+"""Without a charset parameter: the front-end compares the header for equality (http-api 1.2)."""
 
 BLANK = "about:blank"
 
 Reason = str | Mapping[str, Mapping[str, Any]]
-"""Why a parameter is refused, in the contract's JSON form."""
+"""Why a parameter is refused, in the JSON form of http-api 1.7."""
 
 ALREADY_EXISTS = "alreadyExists"
 ALREADY_ACTIVATED = "alreadyActivated"
@@ -69,7 +69,7 @@ class Problem(HortusError):
 def length_between(minimum: int, maximum: int) -> Reason:
     """Return the reason for a text that is too short or too long, in characters.
 
-    Both bounds are always there: the front-end prints a raw placeholder for a missing one (contract, 1.7).
+    Both bounds are always there: the front-end prints a raw placeholder for a missing one (http-api 1.7).
     """
     return {"mustHaveLengthBetween": {"min": minimum, "max": maximum}}
 
@@ -185,7 +185,7 @@ def gone(detail: str) -> Problem:
 
 
 def kit_rpc(error: str, detail: str | None, *, status: int = 502, **members: Any) -> Problem:
-    """A kit that did not do what it was asked; `error` is a name of the contract (4.11), or one of ours."""
+    """A kit that did not do what it was asked; `error` is a name of http-api 4.11."""
     return Problem(
         status,
         kind="/probs/kit-rpc",

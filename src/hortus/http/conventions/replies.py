@@ -1,4 +1,4 @@
-"""Values as the contract writes them (1.3): camelCase keys, null rather than absent, times in UTC with a Z."""
+"""Values as http-api 1.3 has them: camelCase keys, null rather than absent, times in UTC with a Z."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class StreamedReply(Response):
 
 
 def attachment(filename: str) -> str:
-    """Return the Content-Disposition of a file to be saved; usual names without quotes (contract, 4.9)."""
+    """Return the Content-Disposition of a file to be saved; usual names without quotes (http-api 4.9)."""
     if _TOKEN.fullmatch(filename):
         return f"attachment; filename={filename}"
     return disposition(filename)

@@ -1,4 +1,4 @@
-"""People as the API shows them (contract, 4.1)."""
+"""People as the API shows them (http-api 4.1)."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def invalid_account(error: InvalidAccount, renamed: Mapping[str, str] | None = N
         name = (renamed or {}).get(broken.field, broken.field)
         reasons.setdefault(name, []).append(_reason(broken))
         if broken.field == "username" and broken.rule is Rule.LENGTH:
-            # The display name is filled from the user name, so it breaks the same rule (contract, 4.2).
+            # The display name is filled from the user name, so it breaks the same rule (http-api 4.2).
             reasons["displayName"] = [_reason(broken)]
     return invalid_parameters(reasons, str(error))
 

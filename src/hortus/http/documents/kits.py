@@ -1,4 +1,4 @@
-"""Kits and what belongs to them as the API shows them (contract, 4.1)."""
+"""Kits and what belongs to them as the API shows them (http-api 4.1)."""
 
 from __future__ import annotations
 

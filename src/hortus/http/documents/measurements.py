@@ -1,4 +1,4 @@
-"""Measurements as the API and the live feed show them (contract, 4.1)."""
+"""Measurements as the API and the live feed show them (http-api 4.1)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RawMeasurement(ApiObject):
 
 
 def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return an aggregate as the contract writes it (4.1), from its row."""
+    """Return an aggregate as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],
@@ -53,7 +53,7 @@ def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def reading_object(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a reading as the contract writes it (4.1), from its row."""
+    """Return a reading as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

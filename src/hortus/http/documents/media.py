@@ -1,4 +1,4 @@
-"""Media as the API and the live feed show them (contract, 4.1)."""
+"""Media as the API and the live feed show them (http-api 4.1)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Media(ApiObject):
 
 
 def media_object(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a medium as the contract writes it (4.1), from its row."""
+    """Return a medium as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

@@ -12,7 +12,7 @@ from hortus.base.errors import UsageError
 class LiveLimits:
     """Per process.
 
-    `subscriptions` are those of one connection (contract, 5); `waiting_values` is how many wait for a slow
+    `subscriptions` are those of one connection (http-api 5); `waiting_values` is how many wait for a slow
     reader before only the newest of each series are kept; `values_per_look` is how many new values of one kit
     are read at a time, the newest first.
     """

@@ -1,4 +1,4 @@
-"""The cookie by which the existing front-end is known on the live feed (contract, 9.4 W1).
+"""The cookie by which the existing front-end is known on the live feed (http-api 5).
 
 A browser cannot add a header to the upgrade to a WebSocket, and that front-end sends nothing of its own. So
 logging in and refreshing, which it does every five minutes, set a cookie for the address of the feed alone:

@@ -21,7 +21,7 @@ class ErrorCode(IntEnum):
     UNAVAILABLE = -32000  # the database does not answer; try again
     TOO_MANY_REQUESTS = -32005
     TOO_MANY_SUBSCRIPTIONS = -32006
-    NOT_AUTHORIZED = 1  # as the contract has it (5.1)
+    NOT_AUTHORIZED = 1  # as http-api 5.1 has it
     INVALID_TOKEN = 2
 
 

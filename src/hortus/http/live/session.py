@@ -1,4 +1,4 @@
-"""One connection of the live feed: its requests, its subscriptions, and what is sent to it (contract, 5)."""
+"""One connection of the live feed: its requests, its subscriptions, and what is sent to it (http-api 5)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 SUBSCRIBE_RAW = "subscribe_raw_measurements"
-"""Also the name of the notifications: the front-end compares it (contract, 5.2)."""
+"""Also the name of the notifications: the front-end compares it (http-api 5.2)."""
 
 _SUBSCRIPTION_BITS = 53  # what a number in JavaScript holds exactly
 _RETRY_SECONDS = 5
@@ -117,7 +117,7 @@ class LiveSession:
         self._methods: dict[str, Callable[[Request], Awaitable[None]]] = {
             SUBSCRIBE_RAW: self._subscribe_raw,
             "unsubscribe_raw_measurements": self._unsubscribe,
-            # What the front-end sends, as the first message of its next connection (contract, 5.4).
+            # What the front-end sends, as the first message of its next connection (http-api 5.4).
             "unsubscribe_subscribe_raw_measurements": self._unsubscribe,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
@@ -182,7 +182,7 @@ class LiveSession:
             ) from error
 
     async def _subscribe_raw(self, request: Request) -> None:
-        """Answer the contract's method (5.1): the last value of each series, and then whatever is newer."""
+        """Answer the method of http-api 5.1: the last value of each series, and then whatever is newer."""
         serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
         subscription = Subscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
         await self._begin(request, subscription)

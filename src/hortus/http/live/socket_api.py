@@ -1,4 +1,4 @@
-"""`/ws`: who connects, whether there is room, and the conversation (contract, 5; 9.4)."""
+"""`/ws`: who connects, whether there is room, and the conversation (http-api 5)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class LiveSocket:
             seat.give_back()
 
     async def _who_connects(self, websocket: WebSocket) -> Principal:
-        """Return whom the header or else a cookie names. What is not valid names nobody (contract, 2.3).
+        """Return whom the header or else a cookie names. What is not valid names nobody (http-api 2.3).
 
         Raises Problem if that cannot be found out now.
         """

@@ -119,7 +119,7 @@ class Topic:
 
 
 def _raw_measurement(row: asyncpg.Record, serial: str) -> dict[str, Any]:
-    """Return a reading under the contract's names (5.2), which are irregular."""
+    """Return a reading under the names of http-api 5.2, which are irregular."""
     return {
         "id": str(row["id"]),
         "kitSerial": serial,

@@ -1,4 +1,4 @@
-"""What a request gets that went wrong: a small page, or below /api a problem document (contract, 1.7)."""
+"""What a request gets that went wrong: a small page, or below /api a problem document (http-api 1.7)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Problems:
         """Answer with this status; `detail` replaces the usual words if it says more than the status."""
         standard_phrase = HTTPStatus(status).phrase
         if path == "/api" or path.startswith("/api/"):
-            # No charset parameter: the front-end compares the content type for equality (contract, 1.2).
+            # No charset parameter: the front-end compares the content type for equality (http-api 1.2).
             problem = {"type": "about:blank", "title": standard_phrase, "status": status}
             headers["Content-Type"] = "application/problem+json"
             return Response(orjson.dumps(problem), status_code=status, headers=headers)

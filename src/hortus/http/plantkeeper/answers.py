@@ -28,7 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Document = TypeVar("Document", bound=JsonBody)
 
 MOST_BODY_BYTES = 100 * 1024
-"""As the original (contract PlantKeeper, 4)."""
+"""As the original (plantkeeper 4)."""
 
 NO_ACCESS = "You do not have access to this route"
 """The original's words for a missing or wrong token."""

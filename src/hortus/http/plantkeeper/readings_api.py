@@ -1,4 +1,4 @@
-"""`PATCH /sensors/{id}`: how PlantKeeper's gateway brings a reading (contract PlantKeeper, 4.4 and 6).
+"""`PATCH /sensors/{id}`: how PlantKeeper's gateway brings a reading (plantkeeper 4.4 and 6).
 
 The original takes it from anybody, with any column. Here the three values are taken, from
 

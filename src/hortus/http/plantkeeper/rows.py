@@ -1,4 +1,4 @@
-"""The rows of this API, in its names and types (contract PlantKeeper, 4.1). Pure."""
+"""The rows of this API, in its names and types (plantkeeper 4.1). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sensors: boards as PlantKeeper's clients see them (contract PlantKeeper, 4.3)."""
+"""Sensors: boards as PlantKeeper's clients see them (plantkeeper 4.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging in, and accounts (contract PlantKeeper, 4.3 and 4.5)."""
+"""Logging in, and accounts (plantkeeper 4.3 and 4.5)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _INVALID_TEXT = 1007
 
 
 class LiveWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol with small buffers, a ping at the start (contract, 5), and an end that is one."""
+    """Uvicorn's protocol with small buffers, a ping at the start (http-api 5), and an end that is one."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin with small buffers, so that a reader who is slow is known to be."""

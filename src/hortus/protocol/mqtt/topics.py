@@ -1,7 +1,7 @@
 """Who may do what on which MQTT topic, and which filter matches which topic. Pure.
 
-The topics of the kit contract are `kit/{serial}/{channel}`; names are matched exactly, case-sensitive. A kit
-writes and reads its own channels only, and only in the direction that the contract gives them (promise P5).
+The topics of kits (kit-mqtt 2) are `kit/{serial}/{channel}`; names are matched exactly, case-sensitive. A kit
+writes and reads its own channels only, and only in the direction that kit-mqtt 1.3 gives them (P5).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MAX_SERIAL_LENGTH = 20
 
 
 class Channel(Enum):
-    """What follows `kit/{serial}/` in a topic of the contract."""
+    """What follows `kit/{serial}/` in a topic of a kit."""
 
     MEASUREMENT_RAW = "measurement/raw"
     MEASUREMENT_AGGREGATE = "measurement/aggregate"
@@ -33,7 +33,7 @@ _CHANNELS = {channel.value: channel for channel in Channel}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitTopic:
-    """A topic of the kit contract."""
+    """A topic of a kit (kit-mqtt 2)."""
 
     serial: str
     channel: Channel
@@ -43,7 +43,7 @@ class KitTopic:
 
 
 def parse_kit_topic(topic: str) -> KitTopic | None:
-    """Return the parts of a topic of the contract, or None if the topic is not one."""
+    """Return the parts of a kit's topic, or None if the topic is not one."""
     prefix, _, rest = topic.partition("/")
     serial, _, suffix = rest.partition("/")
     channel = _CHANNELS.get(suffix)

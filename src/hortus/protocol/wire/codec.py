@@ -1,4 +1,4 @@
-"""Decode and encode the seven messages of the kit protocol (docs/protocol-wire.md).
+"""Decode and encode the seven messages of the kit protocol (kit-mqtt 3, docs/protocol/codec.md).
 
 Every `decode_...` gives a value or raises WireError, for any bytes, within the time and memory that `limits`
 allows. Every `encode_...` gives bytes that decode to an equal value, or raises WireError. Fields are set in

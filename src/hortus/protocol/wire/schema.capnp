@@ -1,4 +1,4 @@
-# Messages between kits and the back end, as docs/protocol-wire.md describes them.
+# Messages between kits and the server: kit-mqtt 3. How they are read and written: docs/protocol/codec.md.
 # Ordinals, types and nesting are fixed by the kits in the field.
 @0xfab5802082af6f74;
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 
-# A kit's media message may be 64 MiB (kit contract, 1.4); the rest is its topic and packet header.
+# A kit's media message may be 64 MiB (kit-mqtt 1.4); the rest is its topic and packet header.
 MAX_PACKET_BYTES = 64 * MEBIBYTE + 64 * 1024
 
 NEVER_EXPIRES = 0xFFFF_FFFF

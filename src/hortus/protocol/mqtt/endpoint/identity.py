@@ -11,7 +11,7 @@ from hortus.base.intake import Source
 
 
 class IdentityKind(StrEnum):
-    """A kit is held to the topics of its contract; a server account is not."""
+    """A kit is held to its own topics (kit-mqtt 1.3); a server account is not."""
 
     KIT = "kit"
     SERVER = "server"

@@ -32,7 +32,7 @@ class EndpointLimits:
     """A CONNECT of a kit takes 70 bytes; the rest is room for a will and properties."""
 
     max_packet_bytes: int = 64 * _MIB + 1024
-    """The contract allows media of 64 MiB; the rest is framing, topic and properties. Of a larger message that
+    """Media may have 64 MiB (kit-mqtt 8); the rest is framing, topic and properties. Of a larger message that
     is published all the same, only the beginning is kept, in quarantine."""
 
     kept_head_bytes: int = KEPT_HEAD_BYTES

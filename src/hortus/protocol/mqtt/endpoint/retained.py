@@ -20,7 +20,7 @@ class RetainedMessages:
     def keep(self, message: OutboundMessage) -> None:
         """Keep this message for later subscribers; an empty payload removes the one that is kept.
 
-        Topics under `kit/` keep nothing: the contract retains no message there, and a kit takes a retained
+        Topics under `kit/` keep nothing: kit-mqtt 2 retains no message there, and a kit takes a retained
         answer of an earlier boot for the answer to its own request.
         """
         if message.topic.startswith("kit/"):

@@ -17,8 +17,8 @@ class Route(Enum):
 
     STORE = "offer to the intake; acknowledge and deliver when it is settled"
     DELIVER = "acknowledge and deliver at once"
-    FORBIDDEN = "a topic of the contract that this kit must not publish on"
-    OUTSIDE = "a kit on a topic outside the contract"
+    FORBIDDEN = "a topic of the kit protocol that this kit must not publish on"
+    OUTSIDE = "a kit on a topic outside the kit protocol"
 
 
 def route_of(identity: Identity, topic: str) -> Route:
