@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +14,7 @@ from hortus.domain.kits.broker_verifier import broker_verifier
 from hortus.flow.broker.document import KitAccount, ServiceAccount, dynamic_security_document
 from hortus.flow.broker.roles import CONTROL_ROLE, SERVER_ROLE
 from hortus.protocol.mqtt.client import BrokerAddress
-from programs import answers, free_port
+from programs import answers, free_port, system_program
 from waiting import PATIENCE_SECONDS
 
 SHIPPED = Path(__file__).parents[1] / "deploy/mosquitto/mosquitto.conf"
@@ -66,8 +65,7 @@ class Mosquitto:
         self.security_file.write_text(json.dumps(dynamic_security_document(accounts, SERVICES)))
 
     def start(self) -> Mosquitto:
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-        assert program, "these tests need mosquitto"
+        program = system_program("mosquitto")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([program, "-c", str(self.configuration)], stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS

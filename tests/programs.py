@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import socket
 
 # Below the ports that the kernel gives to outgoing connections: it could give away one of those
@@ -13,6 +14,13 @@ _PORTS = range(15_000, 32_000)
 _OURS = re.compile(r"HORTUS_|MQTT_|KAFKA_|AWS_|DATABASE_URL|LOG_LEVEL|TOKEN_SIGNER_KEY")
 
 _chance = random.SystemRandom()
+
+
+def system_program(name: str) -> str:
+    """Return the path of a program, also of one that only root has on the PATH."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin")
+    assert found, f"{name} is missing. `make test-tools` installs it, or says which command does."
+    return found
 
 
 def free_port() -> int:

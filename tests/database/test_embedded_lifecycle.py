@@ -20,7 +20,7 @@ OWNER_PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 import asyncpg
-from hortus.database.embedded import EmbeddedPostgres
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]), owner_password="owner", superuser_password="superuser")

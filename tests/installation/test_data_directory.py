@@ -28,10 +28,10 @@ from waiting import PATIENCE_SECONDS
 HOLD = """
 import sys
 from pathlib import Path
-from hortus.database.url import DatabaseUrl
-from hortus.errors import HortusError
-from hortus.installation.data_directory import DataDirectory
-from hortus.installation.run_info import RunInfo
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import HortusError
+from hortus.base.installation.data_directory import DataDirectory
+from hortus.base.installation.run_info import RunInfo
 try:
     directory = DataDirectory.open(Path(sys.argv[1]))
 except HortusError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from programs import free_port
+from programs import free_port, system_program
 from waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -105,11 +104,11 @@ class KafkaNode:
         self._process = self._java(classes, "kafka.Kafka", str(self.configuration))
 
     def _java(self, classes: str, *arguments: str) -> subprocess.Popen[bytes]:
-        java = shutil.which("java")
-        assert java, "java is missing. Install it: apt-get install openjdk-17-jre-headless maven"
         options = [*self._options, "-XX:+UseSerialGC"]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen([java, *options, "-cp", classes, *arguments], stdout=log, stderr=log)
+            return subprocess.Popen(
+                [system_program("java"), *options, "-cp", classes, *arguments], stdout=log, stderr=log
+            )
 
     @property
     def running(self) -> bool:

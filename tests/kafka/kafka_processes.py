@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 import programs
-from programs import answers, free_port
+from programs import answers, free_port, system_program
 from waiting import PATIENCE_SECONDS
 
 
@@ -59,13 +58,11 @@ class OpenMosquitto:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self.port = free_port()
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-        assert program, "mosquitto is missing. Install it: apt-get install mosquitto mosquitto-clients"
         configuration = folder / "mosquitto.conf"
         configuration.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 1000000\nuser root\n"
         )
-        self._process = Process([program, "-c", str(configuration)], {}, folder / "log")
+        self._process = Process([system_program("mosquitto"), "-c", str(configuration)], {}, folder / "log")
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(self.port):
             assert time.monotonic() < deadline, self._process.log()

@@ -27,6 +27,7 @@ from endpoint_harness import (
 
 from hortus.protocol.mqtt.endpoint import EndpointLimits, Listener, MqttEndpoint
 from hortus.protocol.mqtt.packets import Connect, Publish, encode
+from programs import system_program
 from waiting import PATIENCE_SECONDS, until
 
 VERSIONS = ["mqttv31", "mqttv311", "mqttv5"]
@@ -212,7 +213,7 @@ async def test_tls_is_spoken_where_a_certificate_is_given(tmp_path: Path) -> Non
 
 
 async def test_the_packets_of_the_codec_are_understood_by_mosquitto(unused_tcp_port: int) -> None:
-    command = ["mosquitto", "-p", str(unused_tcp_port)]
+    command = [system_program("mosquitto"), "-p", str(unused_tcp_port)]
     broker = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
         for level in (3, 4, 5):

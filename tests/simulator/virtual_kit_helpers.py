@@ -38,6 +38,7 @@ from hortus.protocol.wire.messages import (
 )
 from hortus.protocol.wire.rpc_codec import decode_server_rpc_request, encode_server_rpc_response
 from hortus.simulator.devices import DEVICES
+from programs import system_program
 from waiting import until
 
 SERIAL = "k-3b4c-6d7f-8g9h"
@@ -106,7 +107,11 @@ async def mosquitto(directory: Path, port: int) -> AsyncIterator[None]:
     path = directory / "mosquitto.conf"
     path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     process = await asyncio.create_subprocess_exec(
-        "mosquitto", "-c", path, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        system_program("mosquitto"),
+        "-c",
+        path,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         await until(lambda: _listens(port), "mosquitto listens")
