@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import psutil
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.protocol.mqtt.endpoint import Identity, IdentityKind, Listener, MqttEndpoint
 from hortus.protocol.mqtt.packets import Connect, Publish, encode
 
@@ -31,21 +31,23 @@ class InstantIntake:
 
     def __init__(self, batch_seconds: float) -> None:
         self._batch_seconds = batch_seconds
-        self._source: Source | None = None
+        self._source: MessageSource | None = None
         self._handles: list[int] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """It is never saturated."""
         callback()
 
-    def offer(self, source: Source, handle: int, _topic: str, _payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, _topic: str, _payload: bytes) -> None:
         """Take a message; the first of a batch sets the time for all."""
         if not self._handles:
             self._source = source
             asyncio.get_running_loop().call_later(self._batch_seconds, self._settle)
         self._handles.append(handle)
 
-    def offer_head(self, _source: Source, _handle: int, topic: str, _head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, _source: MessageSource, _handle: int, topic: str, _head: bytes, payload_bytes: int
+    ) -> None:
         """There are none."""
         raise AssertionError(f"{topic}: {payload_bytes} bytes")
 

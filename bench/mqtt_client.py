@@ -26,7 +26,7 @@ from pathlib import Path
 
 import uvloop
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.protocol.mqtt.client import BrokerAddress, ClientLimits, IngestClient
 from hortus.protocol.mqtt.packets import Subscription
 
@@ -52,7 +52,7 @@ class BatchingIntake:
         """Call back at once: this intake is never saturated."""
         callback()
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:  # noqa: ARG002
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:  # noqa: ARG002
         """Take one message over."""
         self._handles.append(handle)
         self._left -= 1
@@ -60,11 +60,13 @@ class BatchingIntake:
             asyncio.get_running_loop().call_soon(self._settle, source, self._handles)
             self._handles = []
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:  # noqa: ARG002
+    def offer_head(
+        self, _source: MessageSource, _handle: int, topic: str, _head: bytes, _payload_bytes: int
+    ) -> None:
         """There are none."""
         raise AssertionError(topic)
 
-    def _settle(self, source: Source, handles: Sequence[int]) -> None:
+    def _settle(self, source: MessageSource, handles: Sequence[int]) -> None:
         source.settle(handles)
         if not self._left:
             self.done.set()

@@ -20,7 +20,7 @@ from hortus.domain.alerts.judged_quantities import LookingBack, judged_quantitie
 from hortus.domain.alerts.judging import Reading, judge_all
 from hortus.domain.alerts.lost_messages import forget_lost_messages
 from hortus.domain.alerts.message_ends import note_message_end
-from hortus.domain.alerts.outcomes import Outcome, write_eventful
+from hortus.domain.alerts.outcomes import JudgementOutcome, write_eventful
 from hortus.domain.alerts.silence import SilenceWatch
 from hortus.domain.alerts.withdrawal import withdraw_unjudged
 from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
@@ -109,7 +109,7 @@ async def test_a_plant_that_is_deleted_while_it_is_judged_holds_nobody_up(garden
     state, events = judge_all(
         quantity.state, quantity.rule, [Reading(at=datetime.now(UTC), value=10)], datetime.now(UTC)
     )
-    outcome = Outcome(quantity, garden.thermometer.id, state, events)
+    outcome = JudgementOutcome(quantity, garden.thermometer.id, state, events)
     await garden.run("DELETE FROM peripherals WHERE id = :id", id=garden.thermometer.id)
     await write_eventful(garden.engine, garden.access, outcome, datetime.now(UTC))
     await garden.run("DELETE FROM plants")

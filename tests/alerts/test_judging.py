@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from hortus.domain.alerts.judging import (
     LATE_AFTER,
+    AlertRule,
     Event,
     EventKind,
+    QuantityState,
     Reading,
-    Rule,
     Side,
-    State,
     judge,
     judge_all,
     message_accepted,
@@ -26,11 +26,11 @@ from hortus.domain.alerts.judging import (
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OPENED, DUE, OVER = EventKind.OPENED, EventKind.MESSAGE_DUE, EventKind.OVER
 
-RULE = Rule(minimum=40, maximum=60, hysteresis=2)
-SLOW = Rule(minimum=40, maximum=60, hysteresis=2, hold=timedelta(minutes=5))
+RULE = AlertRule(minimum=40, maximum=60, hysteresis=2)
+SLOW = AlertRule(minimum=40, maximum=60, hysteresis=2, hold=timedelta(minutes=5))
 
 RULES = st.builds(
-    Rule,
+    AlertRule,
     minimum=st.none() | st.floats(0, 50),
     maximum=st.none() | st.floats(50, 100),
     hysteresis=st.floats(0, 20),
@@ -44,9 +44,11 @@ def at(minutes: float, value: float) -> Reading:
     return Reading(at=START + timedelta(minutes=minutes), value=value)
 
 
-def run(rule: Rule, *readings: Reading, state: State | None = None) -> tuple[State, list[Event]]:
+def run(
+    rule: AlertRule, *readings: Reading, state: QuantityState | None = None
+) -> tuple[QuantityState, list[Event]]:
     """Judge each reading at its own time, as a job does that keeps up."""
-    state, events = state or State(), []
+    state, events = state or QuantityState(), []
     for reading in readings:
         state, more = judge(state, rule, reading, reading.at)
         events += more
@@ -74,8 +76,8 @@ def test_beyond_a_bound_an_alert_opens_and_a_message_is_due(value: float, side: 
 
 
 def test_an_absent_bound_is_no_bound() -> None:
-    assert run(Rule(minimum=40), at(0, 1e9))[1] == []
-    assert run(Rule(maximum=60), at(0, -1e9))[1] == []
+    assert run(AlertRule(minimum=40), at(0, 1e9))[1] == []
+    assert run(AlertRule(maximum=60), at(0, -1e9))[1] == []
 
 
 def test_it_must_be_out_of_range_for_a_while_without_a_break() -> None:
@@ -135,9 +137,9 @@ def test_a_new_alert_within_the_pause_opens_without_a_message() -> None:
 
 
 def test_who_has_seen_an_alert_is_not_reminded_but_told_of_the_next() -> None:
-    rule = Rule(minimum=40, pause=timedelta(minutes=1))
+    rule = AlertRule(minimum=40, pause=timedelta(minutes=1))
     state, _ = run(rule, at(0, 30))
-    seen = State(judged_until=state.judged_until, open=Side.LOW, seen=True)
+    seen = QuantityState(judged_until=state.judged_until, open=Side.LOW, seen=True)
     state, events = run(rule, at(10, 30), state=seen)
     assert events == []
     _, events = run(rule, at(11, 50), at(12, 30), state=state)
@@ -153,15 +155,15 @@ def test_late_data_changes_nothing() -> None:
 def test_a_backlog_of_days_alarms_for_its_last_hour_only() -> None:
     now = START + timedelta(days=3)
     old = [Reading(at=START + timedelta(hours=hour), value=10) for hour in range(60)]
-    state, events = judge_all(State(), RULE, old, now)
-    assert (state, events) == (State(), ())
-    _, events = judge_all(State(), RULE, [*old, Reading(at=now - LATE_AFTER, value=10)], now)
+    state, events = judge_all(QuantityState(), RULE, old, now)
+    assert (state, events) == (QuantityState(), ())
+    _, events = judge_all(QuantityState(), RULE, [*old, Reading(at=now - LATE_AFTER, value=10)], now)
     assert [event.kind for event in events] == [OPENED, DUE]
 
 
 @given(RULES, st.lists(VALUES, max_size=60))
-def test_there_is_never_more_than_one_open_alert(rule: Rule, values: list[float]) -> None:
-    state, open_alerts = State(), 0
+def test_there_is_never_more_than_one_open_alert(rule: AlertRule, values: list[float]) -> None:
+    state, open_alerts = QuantityState(), 0
     for minute, value in enumerate(values):
         state, events = run(rule, at(minute, value), state=state)
         for event in events:
@@ -174,7 +176,7 @@ def test_there_is_never_more_than_one_open_alert(rule: Rule, values: list[float]
 def test_inside_the_band_of_hysteresis_nothing_opens_and_nothing_ends(
     values: list[float], side: Side | None
 ) -> None:
-    state = State(open=side, message_waiting=True)
+    state = QuantityState(open=side, message_waiting=True)
     state, events = run(RULE, *(at(minute, value) for minute, value in enumerate(values)), state=state)
     assert events == []
     assert state.open is side
@@ -182,32 +184,32 @@ def test_inside_the_band_of_hysteresis_nothing_opens_and_nothing_ends(
 
 @given(RULES, st.lists(st.tuples(st.integers(0, 3000), VALUES), max_size=40), st.randoms())
 def test_a_batch_gives_the_same_in_whatever_order_it_comes(
-    rule: Rule, pairs: list[tuple[int, float]], random: object
+    rule: AlertRule, pairs: list[tuple[int, float]], random: object
 ) -> None:
     now = START + timedelta(seconds=3000)
     readings = [Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in pairs]
     shuffled = sorted(readings, key=lambda _: random.random())  # type: ignore[attr-defined]
-    assert judge_all(State(), rule, shuffled, now) == judge_all(State(), rule, readings, now)
+    assert judge_all(QuantityState(), rule, shuffled, now) == judge_all(QuantityState(), rule, readings, now)
 
 
 @given(RULES, st.lists(st.tuples(st.integers(0, 3000), VALUES), max_size=40), st.integers(0, 40))
 def test_batches_one_after_the_other_give_the_same_as_one(
-    rule: Rule, pairs: list[tuple[int, float]], cut: int
+    rule: AlertRule, pairs: list[tuple[int, float]], cut: int
 ) -> None:
     now = START + timedelta(seconds=3000)
     readings = sorted(
         (Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in dict(pairs).items()),
         key=lambda each: each.at,
     )
-    whole = judge_all(State(), rule, readings, now)
-    state, first = judge_all(State(), rule, readings[:cut], now)
+    whole = judge_all(QuantityState(), rule, readings, now)
+    state, first = judge_all(QuantityState(), rule, readings[:cut], now)
     state, second = judge_all(state, rule, readings[cut:], now)
     assert (state, first + second) == whole
 
 
 @given(RULES, st.lists(VALUES, max_size=60))
-def test_an_alert_opens_and_ends_only_after_it_held(rule: Rule, values: list[float]) -> None:
-    state = State()
+def test_an_alert_opens_and_ends_only_after_it_held(rule: AlertRule, values: list[float]) -> None:
+    state = QuantityState()
     readings = [at(minute, value) for minute, value in enumerate(values)]
     for index, reading in enumerate(readings):
         state, events = run(rule, reading, state=state)
@@ -224,9 +226,9 @@ def test_an_alert_opens_and_ends_only_after_it_held(rule: Rule, values: list[flo
 
 @given(RULES, st.lists(VALUES, max_size=60), st.integers(1, 5))
 def test_between_two_accepted_messages_lies_the_pause(
-    rule: Rule, values: list[float], minutes_to_accept: int
+    rule: AlertRule, values: list[float], minutes_to_accept: int
 ) -> None:
-    state, accepted_at, asked_at = State(), None, None
+    state, accepted_at, asked_at = QuantityState(), None, None
     for minute, value in enumerate(values):
         reading = at(minute, value)
         if asked_at is not None and reading.at - asked_at >= timedelta(minutes=minutes_to_accept):

@@ -19,7 +19,7 @@ from hortus.domain.kits.control_rules import (
     INPUT_VARIABLES,
     MOST_FAULTS,
     OUTPUT_VARIABLES,
-    Device,
+    ControlledPeripheral,
     broken_rules,
     is_time_of_day,
     misshapen_rules,
@@ -79,8 +79,8 @@ EXAMPLE: dict[str, Any] = {
         ],
     }
 }
-HEATER = Device(commands=frozenset({"heat"}))
-DEVICES = {"Climate": Device(commands=frozenset()), "Heater": HEATER, "Night heater": HEATER}
+HEATER = ControlledPeripheral(commands=frozenset({"heat"}))
+DEVICES = {"Climate": ControlledPeripheral(commands=frozenset()), "Heater": HEATER, "Night heater": HEATER}
 KNOWN_TYPES = frozenset({1, 2, 3})
 
 CLIMATE = ("fuzzyControl", "input", "Climate", "1")
@@ -229,7 +229,7 @@ def test_a_night_needs_two_rules() -> None:
     [
         ({"Heater": HEATER, "Night heater": HEATER}, KNOWN_TYPES, "fuzzyControl.input.Climate"),
         (
-            {**DEVICES, "Heater": Device(commands=frozenset({"cool"}))},
+            {**DEVICES, "Heater": ControlledPeripheral(commands=frozenset({"cool"}))},
             KNOWN_TYPES,
             "fuzzyControl.output.Heater.heat",
         ),
@@ -238,7 +238,7 @@ def test_a_night_needs_two_rules() -> None:
     ],
 )
 def test_rules_need_the_peripherals_that_they_name(
-    devices: dict[str, Device], known_types: frozenset[int], place: str
+    devices: dict[str, ControlledPeripheral], known_types: frozenset[int], place: str
 ) -> None:
     [fault] = unusable_rules(EXAMPLE, devices, known_types)
     assert fault.place == place

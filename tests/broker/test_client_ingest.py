@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.protocol.mqtt.client import ClientLimits, IngestClient
 from hortus.protocol.mqtt.packets import Subscription
 from mosquitto_process import Mosquitto
@@ -31,13 +31,13 @@ class HoldingIntake:
         self.settle_at_once = settle_at_once
         self.payloads: list[bytes] = []
         self.topics: set[str] = set()
-        self.open: list[tuple[Source, int]] = []
+        self.open: list[tuple[MessageSource, int]] = []
         self.relief: list[Callable[[], None]] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         self.relief.append(callback)
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         self.payloads.append(payload)
         self.topics.add(topic)
         if self.settle_at_once:
@@ -45,7 +45,9 @@ class HoldingIntake:
         else:
             self.open.append((source, handle))
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         raise AssertionError(f"{topic}: {payload_bytes} bytes")
 
     def settle_all(self) -> None:

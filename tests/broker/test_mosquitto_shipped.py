@@ -27,7 +27,7 @@ from hortus.protocol.mqtt.packets import (
     Subscription,
     encode,
 )
-from hortus.protocol.mqtt.topics import Channel
+from hortus.protocol.mqtt.topics import TopicChannel
 from mosquitto_process import Mosquitto
 from waiting import until
 
@@ -107,10 +107,10 @@ async def test_a_kit_publishes_on_its_topics_and_on_no_others(mosquitto: Mosquit
     mosquitto.start()
     kit = Kit(mosquitto)
     assert await kit.connect("k-one", "one") == 0
-    may = {Channel.MEASUREMENT_RAW, Channel.MEASUREMENT_AGGREGATE, Channel.MEDIA}
-    may |= {Channel.SERVER_RPC_REQUEST, Channel.KIT_RPC_RESPONSE}
+    may = {TopicChannel.MEASUREMENT_RAW, TopicChannel.MEASUREMENT_AGGREGATE, TopicChannel.MEDIA}
+    may |= {TopicChannel.SERVER_RPC_REQUEST, TopicChannel.KIT_RPC_RESPONSE}
     accepted = {0x00, 0x10}  # 0x10: nobody subscribed
-    for channel in Channel:
+    for channel in TopicChannel:
         answer = await kit.publish(f"kit/k-one/{channel.value}")
         assert (answer in accepted) == (channel in may), channel
         assert await kit.publish(f"kit/k-two/{channel.value}") == 0x87
@@ -122,8 +122,8 @@ async def test_a_kit_publishes_on_its_topics_and_on_no_others(mosquitto: Mosquit
 async def test_a_kit_reads_its_two_topics_and_no_others(mosquitto: Mosquitto) -> None:
     kit = Kit(mosquitto)
     assert await kit.connect("k-one", "one") == 0
-    for channel in Channel:
-        may = channel in {Channel.SERVER_RPC_RESPONSE, Channel.KIT_RPC_REQUEST}
+    for channel in TopicChannel:
+        may = channel in {TopicChannel.SERVER_RPC_RESPONSE, TopicChannel.KIT_RPC_REQUEST}
         assert (await kit.subscribe(f"kit/k-one/{channel.value}") == 1) == may
         assert await kit.subscribe(f"kit/k-two/{channel.value}") == 0x87
         assert await kit.subscribe(f"kit/+/{channel.value}") == 0x87

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from gateway_harness import ARDUINO, reading, send
 
-from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import InvalidGatewaySettings
 from hortus.flow.gateway.limits import LOCAL_NETWORKS, AdmissionRules, Rate
 from hortus.flow.gateway.readings import RefusedRequest
@@ -163,7 +163,7 @@ def refusal(call: Any, *arguments: Any) -> tuple[int, str] | None:
 
 
 def test_only_addresses_of_the_allowed_networks_are_served() -> None:
-    admission = Admission(AdmissionRules(), {})
+    admission = BoardAdmission(AdmissionRules(), {})
     for address in ("127.0.0.1", "192.168.1.7", "10.1.2.3", "::1", "fe80::1%eth0", "::ffff:192.168.1.7"):
         assert refusal(admission.admit_address, address) is None
     for address in ("8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8"):
@@ -172,7 +172,7 @@ def test_only_addresses_of_the_allowed_networks_are_served() -> None:
 
 def test_a_board_may_send_five_times_at_once_and_then_every_two_seconds() -> None:
     now = 0.0
-    admission = Admission(AdmissionRules(), {}, clock=lambda: now)
+    admission = BoardAdmission(AdmissionRules(), {}, clock=lambda: now)
     assert [refusal(admission.admit_sensor, 1) for _ in range(6)] == [None] * 5 + [(429, "sensor-too-fast")]
     assert refusal(admission.admit_sensor, 2) is None
     now = 2.0
@@ -182,7 +182,7 @@ def test_a_board_may_send_five_times_at_once_and_then_every_two_seconds() -> Non
 
 
 def test_a_pinned_board_is_set_aside_when_it_comes_from_elsewhere() -> None:
-    admission = Admission(AdmissionRules(pin_addresses=True), {1: "192.168.1.7"})
+    admission = BoardAdmission(AdmissionRules(pin_addresses=True), {1: "192.168.1.7"})
     assert admission.why_set_aside(1, "192.168.1.7") is None
     assert admission.why_set_aside(2, "192.168.1.8") is None
     assert admission.why_set_aside(2, "192.168.1.8") is None

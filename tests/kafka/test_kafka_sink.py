@@ -13,7 +13,7 @@ from kafka_world import QUICK, Topics, sinking, until_committed, until_rows
 
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
-from hortus.flow.ingest.messages import SetAside
+from hortus.flow.ingest.messages import QuarantineVerdict
 from hortus.flow.kafka.records import dead_letter, record_of
 from hortus.flow.kafka.topics import TopicNames
 from hortus.protocol.reasons import Reason
@@ -77,7 +77,7 @@ async def test_a_poison_record_is_quarantined_and_the_rest_passes(topics: Topics
 
 
 async def test_dead_letters_end_in_quarantine_as_they_came(topics: Topics, world: World) -> None:
-    verdict = SetAside(Reason.UNDECODABLE, "It is not a message.")
+    verdict = QuarantineVerdict(Reason.UNDECODABLE, "It is not a message.")
     record = dead_letter(topics.names, world.topic(), b"rubbish", 1_780_000_000_000, verdict)
     topics.produce(record.topic, [record.value], key=record.key, headers=record.headers)
     async with sinking(topics, world.url, stream_topics=(topics.names.aggregate, topics.names.dead_letter)):
@@ -92,7 +92,7 @@ async def test_dead_letters_end_in_quarantine_as_they_came(topics: Topics, world
 async def test_the_beginning_of_a_message_ends_in_quarantine_with_the_size_of_the_whole(
     topics: Topics, world: World
 ) -> None:
-    verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, "Too large.")
+    verdict = QuarantineVerdict(Reason.PAYLOAD_TOO_LARGE, "Too large.")
     record = dead_letter(
         topics.names, world.topic("media"), b"head", now_ms(), verdict, whole_bytes=200_000_000
     )

@@ -25,7 +25,7 @@ from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.delivery import DeliveryLimits, MessageDelivery
 from hortus.domain.messages.mail import MailDelivery
 from hortus.domain.messages.mail_account import MailAccount, Security, mail_account
-from hortus.domain.messages.outcome import Letter, NotDelivered
+from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
 from hortus.domain.messages.queue import (
     NewMessage,
     NothingToRetry,
@@ -37,7 +37,7 @@ from hortus.domain.messages.queue import (
 from hortus.domain.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
 from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.services import ServicePolicy
-from hortus.domain.messages.tables import Kind, Transport
+from hortus.domain.messages.tables import MessageKind, Transport
 from mail_server import MailServer, mail_server, text_of
 from waiting import until
 
@@ -77,7 +77,7 @@ async def queue(engine: AsyncEngine, user_id: int, **changes: Any) -> None:
     values: dict[str, Any] = {
         "user_id": user_id,
         "recipient": "flora@example.org",
-        "kind": Kind.ALERT,
+        "kind": MessageKind.ALERT,
         "subject": "Monty needs attention!",
         "body": "Dry.\n",
     }
@@ -208,7 +208,7 @@ async def test_a_refusal_for_good_is_given_up_kept_and_can_be_sent_again(
 
 async def test_what_waited_too_long_is_given_up_and_a_reset_is_not_even_kept(engine: AsyncEngine) -> None:
     user_id = await add_person(engine)
-    await queue(engine, user_id, kind=Kind.PASSWORD_RESET)
+    await queue(engine, user_id, kind=MessageKind.PASSWORD_RESET)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE messages SET give_up_at = now()"))
     async with delivering(engine, MessageAccess(seal=SEAL)):
@@ -322,9 +322,9 @@ async def refused(account: MailAccount, **changes: str) -> NotDelivered:
     return caught.value
 
 
-def letter(**changes: str) -> Letter:
+def letter(**changes: str) -> OutgoingMessage:
     values = {"message_id": "1", "recipient": "flora@example.org", "subject": "Hello", "body": "Hello.\n"}
-    return Letter(**(values | changes))
+    return OutgoingMessage(**(values | changes))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.protocol.mqtt.endpoint import (
     EndpointLimits,
     Identity,
@@ -43,9 +43,9 @@ class FakeIntake:
     def __init__(self, *, settles_at_once: bool = True) -> None:
         self.settles_at_once = settles_at_once
         self.saturated = False
-        self.offered: list[tuple[Source, int, str, bytes]] = []
+        self.offered: list[tuple[MessageSource, int, str, bytes]] = []
         self.heads: list[tuple[str, bytes, int]] = []
-        self.open: list[tuple[Source, int]] = []
+        self.open: list[tuple[MessageSource, int]] = []
         self.waiting: list[Callable[[], None]] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
@@ -57,15 +57,17 @@ class FakeIntake:
         for callback in callbacks:
             callback()
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         self.offered.append((source, handle, topic, payload))
         self._take(source, handle)
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         self.heads.append((topic, head, payload_bytes))
         self._take(source, handle)
 
-    def _take(self, source: Source, handle: int) -> None:
+    def _take(self, source: MessageSource, handle: int) -> None:
         if self.settles_at_once:
             source.settle([handle])
         else:
@@ -95,7 +97,7 @@ class FakeQuarantine:
         payload: bytes,
         payload_bytes: int,
         reason: str,
-        source: Source,
+        source: MessageSource,
         handle: int,
     ) -> None:
         self.kept.append((identity.name, topic, payload, reason))

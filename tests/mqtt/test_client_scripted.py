@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.protocol.mqtt.client import (
     BrokerAddress,
     BrokerUnreachableError,
@@ -108,16 +108,18 @@ class Intake:
     saturated = False
 
     def __init__(self) -> None:
-        self.open: list[tuple[Source, int, bytes]] = []
+        self.open: list[tuple[MessageSource, int, bytes]] = []
         self.sizes: list[int] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         raise AssertionError("this intake is never saturated")
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         self.open.append((source, handle, payload))
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         self.sizes.append(payload_bytes)
         self.open.append((source, handle, head))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hortus.protocol.mqtt.topics import (
-    Channel,
     KitTopic,
     SharedFilter,
+    TopicChannel,
     filter_matches,
     is_valid_filter,
     is_valid_topic,
@@ -20,8 +20,8 @@ from hortus.protocol.mqtt.topics import (
 SERIAL = "k-3b4c-6d7f-8g9h"
 
 
-@pytest.mark.parametrize("channel", Channel)
-def test_every_topic_of_the_contract_is_recognised(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", TopicChannel)
+def test_every_topic_of_the_contract_is_recognised(channel: TopicChannel) -> None:
     topic = KitTopic(serial=SERIAL, channel=channel)
     assert parse_kit_topic(str(topic)) == topic
 
@@ -48,7 +48,9 @@ def test_other_topics_are_not_of_the_contract(topic: str) -> None:
 
 
 def test_a_kit_publishes_on_its_own_topics_in_its_own_direction_only() -> None:
-    allowed = {channel.value for channel in Channel if kit_may_publish(SERIAL, f"kit/{SERIAL}/{channel.value}")}
+    allowed = {
+        channel.value for channel in TopicChannel if kit_may_publish(SERIAL, f"kit/{SERIAL}/{channel.value}")
+    }
     assert allowed == {
         "measurement/raw",
         "measurement/aggregate",
@@ -62,7 +64,7 @@ def test_a_kit_publishes_on_its_own_topics_in_its_own_direction_only() -> None:
 
 def test_a_kit_subscribes_to_exactly_its_two_readable_topics() -> None:
     allowed = {
-        channel.value for channel in Channel if kit_may_subscribe(SERIAL, f"kit/{SERIAL}/{channel.value}")
+        channel.value for channel in TopicChannel if kit_may_subscribe(SERIAL, f"kit/{SERIAL}/{channel.value}")
     }
     assert allowed == {"server-rpc/response", "kit-rpc/request"}
     for refused in (

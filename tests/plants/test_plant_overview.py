@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.plants.links import (
     AlreadyLinked,
-    Link,
-    Source,
+    MeasuringSource,
+    PlantLink,
     delete_link,
     end_link,
     link_plant,
@@ -59,7 +59,7 @@ def conditions(of: PlantOverview) -> dict[int, Condition | None]:
     return {state.quantity_type_id: state.condition for state in of.states}
 
 
-async def links_of(connection: AsyncConnection, plant_id: int) -> Sequence[Link]:
+async def links_of(connection: AsyncConnection, plant_id: int) -> Sequence[PlantLink]:
     return (await links_of_plants(connection, [plant_id]))[plant_id]
 
 
@@ -71,7 +71,7 @@ async def test_a_plant_is_judged_by_what_its_kit_measured_last(world: World) -> 
         before = await overview(connection, plant_id)
         assert (before.condition, set(conditions(before).values())) == (Condition.NO_DATA, {None})
         now = datetime.now(UTC)
-        await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now, now=now)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now, now=now)
         silent = await overview(connection, plant_id)
         # Its kit has a thermometer and measures the humidity of the air, but neither soil nor light.
         assert conditions(silent) == {
@@ -111,11 +111,13 @@ async def test_a_series_that_is_linked_by_itself_goes_before_those_of_a_whole_ki
     now = datetime.now(UTC)
     async with world.engine.begin() as connection:
         plant_id = await make_plant(connection)
-        kit = Source(kit_id=world.kit.id)
+        kit = MeasuringSource(kit_id=world.kit.id)
         await link_plant(connection, plant_id, kit, since=now, now=now)
         # By name: both thermometers are fresh, and "Climate" comes first.
         assert (await overview(connection, plant_id)).measured[TEMPERATURE].peripheral_name == "Climate"
-        single = Source(kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE)
+        single = MeasuringSource(
+            kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE
+        )
         await link_plant(connection, plant_id, single, since=now, now=now)
         found = await overview(connection, plant_id)
         assert found.measured[TEMPERATURE].peripheral_name == "Temperature"
@@ -128,7 +130,7 @@ async def test_a_silent_thermometer_makes_room_for_one_that_measures(world: Worl
     now = datetime.now(UTC)
     async with world.engine.begin() as connection:
         plant_id = await make_plant(connection)
-        await link_plant(connection, plant_id, Source(kit_id=world.kit.id), since=now, now=now)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=world.kit.id), since=now, now=now)
         old = await overview(connection, plant_id)
         assert conditions(old)[TEMPERATURE] is Condition.NO_DATA
         reading = old.measured[TEMPERATURE].reading
@@ -141,7 +143,7 @@ async def test_a_silent_thermometer_makes_room_for_one_that_measures(world: Worl
 
 async def test_links_do_not_overlap_and_the_past_stays(world: World) -> None:
     now = datetime.now(UTC)
-    kit = Source(kit_id=world.kit.id)
+    kit = MeasuringSource(kit_id=world.kit.id)
     async with world.engine.begin() as connection:
         plant_id = await make_plant(connection)
         await link_plant(connection, plant_id, kit, since=now - 3 * HOUR, now=now)
@@ -152,7 +154,7 @@ async def test_links_do_not_overlap_and_the_past_stays(world: World) -> None:
         with pytest.raises(AlreadyLinked):
             await link_plant(connection, plant_id, kit, since=now - 2 * HOUR, now=now)
         second = await link_plant(connection, plant_id, kit, since=now - HOUR, now=now)
-        other = Source(kit_id=world.kits[1][0].id)
+        other = MeasuringSource(kit_id=world.kits[1][0].id)
         await link_plant(connection, plant_id, other, since=now, now=now)
         assert [(link.since, link.until) for link in await links_of(connection, plant_id)] == [
             (now - 3 * HOUR, now - HOUR),
@@ -174,15 +176,23 @@ async def test_links_that_make_no_sense_are_refused_in_words(world: World) -> No
     async with world.engine.begin() as connection:
         plant_id = await make_plant(connection)
         for source, since, words in (
-            (Source(kit_id=kit_id), now + HOUR, "now or in the past"),
-            (Source(kit_id=kit_id, peripheral_name="Temperature"), now, "Give both"),
-            (Source(kit_id=kit_id, quantity_type_id=1), now, "Give both"),
-            (Source(kit_id=kit_id, peripheral_name="Nothing", quantity_type_id=1), now, "no peripheral"),
-            (Source(kit_id=kit_id, peripheral_name="Climate", quantity_type_id=999), now, "quantity type 999"),
+            (MeasuringSource(kit_id=kit_id), now + HOUR, "now or in the past"),
+            (MeasuringSource(kit_id=kit_id, peripheral_name="Temperature"), now, "Give both"),
+            (MeasuringSource(kit_id=kit_id, quantity_type_id=1), now, "Give both"),
+            (
+                MeasuringSource(kit_id=kit_id, peripheral_name="Nothing", quantity_type_id=1),
+                now,
+                "no peripheral",
+            ),
+            (
+                MeasuringSource(kit_id=kit_id, peripheral_name="Climate", quantity_type_id=999),
+                now,
+                "quantity type 999",
+            ),
         ):
             with pytest.raises(InvalidPlant, match=words):
                 await link_plant(connection, plant_id, source, since=since, now=now)
-        await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now - HOUR, now=now)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now - HOUR, now=now)
         (link,) = await links_of(connection, plant_id)
         for until, words in ((now - HOUR, "after it began"), (now + HOUR, "now or in the past")):
             with pytest.raises(InvalidPlant, match=words):

@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.kits.authenticator import KitAuthenticator
@@ -31,7 +31,7 @@ from hortus.http.api.app import create_api
 from hortus.http.server.server import bind, serving
 from hortus.protocol.mqtt.endpoint import EndpointLimits, Identity, Listener, MqttEndpoint
 from hortus.simulator.kit import VirtualKit
-from hortus.simulator.link import LinkSettings
+from hortus.simulator.kit_connection import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from hortus.simulator.rpc_faults import RpcFaultPlan, parse_rpc_faults
 from waiting import until
@@ -62,11 +62,13 @@ class SettlingIntake:
     def when_relieved(self, callback: Callable[[], None]) -> None:
         raise AssertionError("never saturated")
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         self.messages.append((topic, payload))
         source.settle([handle])
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         source.settle([handle])
 
     def set_aside(
@@ -76,7 +78,7 @@ class SettlingIntake:
         payload: bytes,
         payload_bytes: int,
         reason: str,
-        source: Source,
+        source: MessageSource,
         handle: int,
     ) -> None:
         source.settle([handle])

@@ -10,7 +10,7 @@ import pytest
 from rpc_world import RpcWorld, rpc_world
 
 from hortus.domain.kits.store import CreatedKit
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.codec import encode_kit_rpc_response
 from hortus.protocol.wire.messages import (
     KitResult,
@@ -142,7 +142,7 @@ class Puppet:
         self.kit = kit
 
     def say(self, payload: bytes, serial: str | None = None) -> None:
-        topic = KitTopic(serial=serial or self.kit.serial, channel=Channel.KIT_RPC_RESPONSE)
+        topic = KitTopic(serial=serial or self.kit.serial, channel=TopicChannel.KIT_RPC_RESPONSE)
         self._world.rpc.answers.answer_arrived(str(topic), payload)
 
     async def asked(self) -> int:

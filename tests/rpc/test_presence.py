@@ -11,7 +11,7 @@ import pytest
 from rpc_world import RpcWorld, running_kit
 
 from hortus.domain.kits.store import NewPeripheral
-from hortus.domain.presence.judgement import Facts, Judgement, Listening, State, judge
+from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 from hortus.domain.presence.keeper import PresenceKeeper, watch_presence
 from hortus.domain.presence.listening import keep_listening
 from hortus.domain.presence.store import PRESENCE_CHANNEL
@@ -25,30 +25,36 @@ def ago(**duration: float) -> datetime:
     return NOW - timedelta(**duration)
 
 
-def said(facts: Facts, listening: Listening | None = ALWAYS, now: datetime = NOW) -> State:
+def said(facts: Facts, listening: Listening | None = ALWAYS, now: datetime = NOW) -> PresenceState:
     return judge(facts, listening, now).state
 
 
 @pytest.mark.parametrize(
     ("silence_seconds", "state"),
-    [(0, State.ONLINE), (149, State.ONLINE), (150, State.LATE), (299, State.LATE), (300, State.OFFLINE)],
+    [
+        (0, PresenceState.ONLINE),
+        (149, PresenceState.ONLINE),
+        (150, PresenceState.LATE),
+        (299, PresenceState.LATE),
+        (300, PresenceState.OFFLINE),
+    ],
 )
-def test_silence_is_judged_against_the_kits_own_interval(silence_seconds: float, state: State) -> None:
+def test_silence_is_judged_against_the_kits_own_interval(silence_seconds: float, state: PresenceState) -> None:
     assert said(Facts(last_contact_at=ago(seconds=silence_seconds), reporting_seconds=60)) is state
 
 
 def test_a_kit_that_measures_once_an_hour_is_not_late_after_an_hour() -> None:
-    assert said(Facts(last_contact_at=ago(hours=1), reporting_seconds=3600)) is State.ONLINE
-    assert said(Facts(last_contact_at=ago(hours=5), reporting_seconds=3600)) is State.OFFLINE
+    assert said(Facts(last_contact_at=ago(hours=1), reporting_seconds=3600)) is PresenceState.ONLINE
+    assert said(Facts(last_contact_at=ago(hours=5), reporting_seconds=3600)) is PresenceState.OFFLINE
 
 
 def test_a_kit_that_measures_nothing_has_an_hour_before_it_is_late() -> None:
-    assert said(Facts(last_contact_at=ago(minutes=59))) is State.ONLINE
-    assert said(Facts(last_contact_at=ago(minutes=62))) is State.LATE
+    assert said(Facts(last_contact_at=ago(minutes=59))) is PresenceState.ONLINE
+    assert said(Facts(last_contact_at=ago(minutes=62))) is PresenceState.LATE
 
 
 def test_a_kit_that_was_never_heard_is_not_called_offline() -> None:
-    assert judge(Facts(), ALWAYS, NOW) == Judgement(state=State.NEVER, since=None, last_contact_at=None)
+    assert judge(Facts(), ALWAYS, NOW) == Judgement(state=PresenceState.NEVER, since=None, last_contact_at=None)
 
 
 def test_a_kit_whose_connection_ended_is_offline_since_then() -> None:
@@ -59,7 +65,7 @@ def test_a_kit_whose_connection_ended_is_offline_since_then() -> None:
         reporting_seconds=60,
     )
     assert judge(facts, ALWAYS, NOW) == Judgement(
-        state=State.OFFLINE, since=ago(seconds=5), last_contact_at=ago(seconds=9)
+        state=PresenceState.OFFLINE, since=ago(seconds=5), last_contact_at=ago(seconds=9)
     )
 
 
@@ -70,25 +76,25 @@ def test_a_kit_that_is_heard_after_its_connection_ended_is_connected_elsewhere()
         connection_changed_at=ago(seconds=9),
         reporting_seconds=60,
     )
-    assert said(facts) is State.ONLINE
+    assert said(facts) is PresenceState.ONLINE
 
 
 def test_a_connected_kit_that_sends_nothing_is_late_and_never_offline() -> None:
     facts = Facts(
         last_contact_at=ago(hours=9), is_connected=True, connection_changed_at=ago(days=1), reporting_seconds=60
     )
-    assert said(facts) is State.LATE
+    assert said(facts) is PresenceState.LATE
 
 
 def test_a_connected_kit_that_measures_nothing_is_online() -> None:
     facts = Facts(last_contact_at=ago(hours=9), is_connected=True, connection_changed_at=ago(hours=9))
-    assert said(facts) is State.ONLINE
+    assert said(facts) is PresenceState.ONLINE
 
 
 def test_a_board_is_judged_by_what_was_set_for_it() -> None:
-    assert said(Facts(last_contact_at=ago(seconds=400), silent_after_seconds=900)) is State.ONLINE
-    assert said(Facts(last_contact_at=ago(seconds=500), silent_after_seconds=900)) is State.LATE
-    assert said(Facts(last_contact_at=ago(seconds=901), silent_after_seconds=900)) is State.OFFLINE
+    assert said(Facts(last_contact_at=ago(seconds=400), silent_after_seconds=900)) is PresenceState.ONLINE
+    assert said(Facts(last_contact_at=ago(seconds=500), silent_after_seconds=900)) is PresenceState.LATE
+    assert said(Facts(last_contact_at=ago(seconds=901), silent_after_seconds=900)) is PresenceState.OFFLINE
 
 
 def test_after_our_own_outage_nobody_is_accused_until_kits_had_time_to_return() -> None:
@@ -100,14 +106,19 @@ def test_after_our_own_outage_nobody_is_accused_until_kits_had_time_to_return() 
         assert listening.previous_until is not None
         return Facts(last_contact_at=listening.previous_until - timedelta(seconds=10), reporting_seconds=60)
 
-    for seconds_ago, state in ((0, State.ONLINE), (200, State.ONLINE), (290, State.LATE), (500, State.OFFLINE)):
+    for seconds_ago, state in (
+        (0, PresenceState.ONLINE),
+        (200, PresenceState.ONLINE),
+        (290, PresenceState.LATE),
+        (500, PresenceState.OFFLINE),
+    ):
         listening = restarted(seconds_ago)
         assert said(heard_shortly_before(listening), listening) is state
 
 
 def test_a_kit_that_was_offline_before_our_outage_stays_offline_after_it() -> None:
     listening = Listening(since=NOW, until=NOW, previous_until=ago(hours=3))
-    assert said(Facts(last_contact_at=ago(days=2), reporting_seconds=60), listening) is State.OFFLINE
+    assert said(Facts(last_contact_at=ago(days=2), reporting_seconds=60), listening) is PresenceState.OFFLINE
 
 
 def test_while_nobody_listens_nothing_changes() -> None:
@@ -118,7 +129,7 @@ def test_while_nobody_listens_nothing_changes() -> None:
         connection_changed_at=ago(days=1),
         reporting_seconds=60,
     )
-    assert said(facts, listening) is State.ONLINE
+    assert said(facts, listening) is PresenceState.ONLINE
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from hortus.base.database.engine import CONNECTION_FAILURES, open_engine
 from hortus.base.database.partitions import Month
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.series.charts import Span
-from hortus.domain.series.rollups import Backlog, roll_up, roll_up_some, touch_history
+from hortus.domain.series.rollups import HoursToRollUp, roll_up, roll_up_some, touch_history
 from waiting import PATIENCE_SECONDS
 
 HOUR_MS = 3_600_000
@@ -103,7 +103,7 @@ async def test_any_order_of_batches_and_jobs_gives_the_plain_aggregate(
                     await asyncio.gather(nursery.store(third, step), roll_up(first, before))
                     stored += step
                 elif step == 3:
-                    backlog = Backlog(kit_id=nursery.kit.id, start=span.start, end=before)
+                    backlog = HoursToRollUp(kit_id=nursery.kit.id, start=span.start, end=before)
                     await asyncio.gather(
                         roll_up(first, before), *(roll_up_some(each, backlog, 30) for each in (second, third))
                     )

@@ -16,9 +16,16 @@ from hortus.base.errors import OperationalError
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.codec import decode_raw_measurement
 from hortus.protocol.wire.errors import WireError
-from hortus.simulator.faults import USUAL_CHANCES, ClockError, Fault, FaultDice, UnknownFaultError, parse_faults
+from hortus.simulator.faults import (
+    USUAL_CHANCES,
+    ClockError,
+    FaultDice,
+    SimulatedFault,
+    UnknownFaultError,
+    parse_faults,
+)
 from hortus.simulator.kit import VirtualKit
-from hortus.simulator.link import LinkSettings
+from hortus.simulator.kit_connection import LinkSettings
 from hortus.simulator.options import KitCredentials, SimulatorOptions, SimulatorOptionsError
 from hortus.simulator.report import FileRecorder, KitCounts, ReadingKind, SentReading
 from waiting import until
@@ -163,12 +170,12 @@ def test_faults_are_read_from_a_list_with_chances() -> None:
     assert parse_faults("").chances == {}
     assert parse_faults("all").chances == USUAL_CHANCES
     assert parse_faults("late, drift:0.5").chances == {
-        Fault.LATE: USUAL_CHANCES[Fault.LATE],
-        Fault.DRIFT: 0.5,
+        SimulatedFault.LATE: USUAL_CHANCES[SimulatedFault.LATE],
+        SimulatedFault.DRIFT: 0.5,
     }
     assert parse_faults("all:0.1,garbage:0").chances == {
-        **dict.fromkeys(Fault, 0.1),
-        Fault.GARBAGE: 0.0,
+        **dict.fromkeys(SimulatedFault, 0.1),
+        SimulatedFault.GARBAGE: 0.0,
     }
 
 
@@ -180,7 +187,7 @@ def test_faults_that_are_not_understood_are_refused_in_words(text: str) -> None:
 
 def test_the_same_seed_brings_the_same_faults() -> None:
     dice = [FaultDice(parse_faults("all:0.5"), "seed") for _ in range(2)]
-    throws = [[one.strike(fault) for fault in Fault for _ in range(20)] for one in dice]
+    throws = [[one.strike(fault) for fault in SimulatedFault for _ in range(20)] for one in dice]
     assert throws[0] == throws[1]
 
 

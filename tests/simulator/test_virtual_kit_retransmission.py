@@ -21,7 +21,7 @@ from hortus.protocol.mqtt.packets import (
 )
 from hortus.protocol.wire.codec import decode_aggregate_measurement
 from hortus.simulator.kit import VirtualKit
-from hortus.simulator.link import LinkSettings
+from hortus.simulator.kit_connection import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from waiting import until
 

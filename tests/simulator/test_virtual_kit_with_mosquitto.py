@@ -39,7 +39,7 @@ from hortus.protocol.wire.rpc_codec import (
 )
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.kit import VirtualKit
-from hortus.simulator.link import LinkSettings
+from hortus.simulator.kit_connection import LinkSettings
 from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from programs import free_port
 from waiting import until

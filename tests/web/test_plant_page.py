@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 from web_helpers import PASSWORD, MadeKit, add_readings, client_of, log_in, make_kit, make_member, make_user
 
 from hortus.domain.alerts.tables import AlertRow
-from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.photos import prepare_photo, put_photo
 from hortus.domain.plants.store import create_plant
 from hortus.http.pages.requests import local_path
@@ -53,7 +53,7 @@ async def garden(engine) -> Garden:
 
 async def link(connection, plant_id, kit):
     now = datetime.now(UTC)
-    source = Source(kit_id=kit.id)
+    source = MeasuringSource(kit_id=kit.id)
     await link_plant(connection, plant_id, source, since=now - timedelta(days=1), now=now)
 
 

@@ -18,7 +18,7 @@ from web_helpers import (
     site_of,
 )
 
-from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
@@ -38,7 +38,9 @@ async def test_a_link_in_a_message_leads_by_log_in_to_the_button(engine, databas
         ada = await make_user(connection, "ada")
         await make_member(connection, ada, kit)
         plant_id = await create_plant(connection, ada.id, name="Monty " + "x" * 60, species_id=1)
-        await link_plant(connection, plant_id, Source(kit_id=kit.id), since=now - timedelta(hours=1), now=now)
+        await link_plant(
+            connection, plant_id, MeasuringSource(kit_id=kit.id), since=now - timedelta(hours=1), now=now
+        )
         await connection.execute(_ALERT, {"plant_id": plant_id, "kit_id": kit.id})
     await add_readings(database_url, kit, [(now, 16.25)])
     await page.set_viewport_size({"width": 375, "height": 812})

@@ -17,7 +17,7 @@ from web_helpers import (
 
 from hortus.domain.accounts.store import User
 from hortus.domain.kits.store import add_standard_configuration
-from hortus.domain.presence.judgement import State
+from hortus.domain.presence.judgement import PresenceState
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages.status_store import KITS_PER_PAGE, StatusReader
 
@@ -139,7 +139,7 @@ async def test_a_kit_that_fell_silent_shows_what_it_said_last(engine, database_u
         await connection.execute(text("UPDATE kit_last_seen SET datetime_last_seen = :at"), {"at": long_ago})
     page = await reader(engine).read(ADMIN, 1)
     assert _values(page) == [4.0]
-    assert page.kits[0].presence.state is State.OFFLINE
+    assert page.kits[0].presence.state is PresenceState.OFFLINE
 
 
 async def test_one_peripheral_name_in_two_configurations_is_one_series(engine, database_url):

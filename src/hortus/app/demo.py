@@ -23,7 +23,7 @@ from hortus.domain.accounts.tables import UserRow
 from hortus.domain.definitions.store import quantity_type_ids_by_key
 from hortus.domain.kits.store import KitStore
 from hortus.domain.kits.tables import KitMembershipRow, KitRow
-from hortus.domain.plants.links import Source, link_plant
+from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.state import Range
 from hortus.domain.plants.store import create_plant, set_plant_range
 from hortus.domain.series.rollups import touch_history
@@ -130,7 +130,7 @@ async def _plant_in(connection: AsyncConnection, layout: KitLayout, kit_id: int,
     """Let the kit measure a plant, since its history begins."""
     now = datetime.now(UTC)
     plant_id = await create_plant(connection, user_id, name=layout.name, remark=layout.description)
-    await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now - SEASON, now=now)
+    await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now - SEASON, now=now)
     quantity_types = await quantity_type_ids_by_key(connection)
     for key, each in _RANGES.items():
         await set_plant_range(connection, plant_id, quantity_types[key], each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.installation.data_directory import DataDirectory
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.domain.kits.authenticator import KitAuthenticator
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.protocol.mqtt.endpoint import (
@@ -47,7 +47,7 @@ def kit_endpoint(
         payload: bytes,
         payload_bytes: int,
         reason: str,
-        source: Source,
+        source: MessageSource,
         handle: int,
     ) -> None:
         pipeline.set_aside(

@@ -14,7 +14,7 @@ KEPT_HEAD_BYTES = 4 * 1024
 """How much is kept of the payload of a message that is too large: enough to see what it was."""
 
 
-class Source(Protocol):
+class MessageSource(Protocol):
     """The side of a transport that is told what became of its messages."""
 
     def settle(self, handles: Sequence[int]) -> None:
@@ -35,10 +35,12 @@ class Intake(Protocol):
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once, from the event loop, when reading may go on."""
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message. `handle` is opaque here and unique among this source's open messages."""
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         """Take over what is left of a message that was too large to be taken in.
 
         `head` are the first bytes of its payload, which had `payload_bytes`. They are set aside, and settled

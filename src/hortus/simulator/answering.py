@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.messages import (
     KitResult,
     KitRpcRequest,
@@ -16,7 +16,7 @@ from hortus.protocol.wire.messages import (
 from hortus.protocol.wire.rpc_codec import decode_kit_rpc_request, encode_kit_rpc_response
 from hortus.simulator.answers import CommandDesk, PictureWanted
 from hortus.simulator.camera import Cameras
-from hortus.simulator.link import Link
+from hortus.simulator.kit_connection import KitConnection
 from hortus.simulator.pictures import MEDIA_TYPE
 from hortus.simulator.report import KitCounts
 from hortus.simulator.rpc_faults import LATE_SECONDS, RpcFault, RpcFaultDice
@@ -34,7 +34,7 @@ class Answering:
     def __init__(
         self,
         serial: str,
-        link: Link,
+        link: KitConnection,
         *,
         desk: CommandDesk,
         cameras: Cameras,
@@ -53,7 +53,7 @@ class Answering:
         self._settle_chamber = settle_chamber
         self._uptime_seconds = uptime_seconds
         self._speed = speed
-        self._topic = str(KitTopic(serial=serial, channel=Channel.KIT_RPC_RESPONSE))
+        self._topic = str(KitTopic(serial=serial, channel=TopicChannel.KIT_RPC_RESPONSE))
         self._questions: asyncio.Queue[KitRpcRequest] = asyncio.Queue(_MOST_WAITING)
         self._unanswered = 0
 

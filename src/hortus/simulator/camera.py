@@ -11,13 +11,13 @@ import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.codec import encode_media
 from hortus.protocol.wire.messages import Media
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.configuration import FittedPeripheral, ScheduledPicture
 from hortus.simulator.kit_clock import KitClock
-from hortus.simulator.link import Link
+from hortus.simulator.kit_connection import KitConnection
 from hortus.simulator.pictures import MEDIA_TYPE, Scene, draw
 from hortus.simulator.report import KitCounts
 
@@ -31,14 +31,14 @@ class Cameras:
     def __init__(
         self,
         serial: str,
-        link: Link,
+        link: KitConnection,
         *,
         clock: KitClock,
         counts: KitCounts,
         chamber_state: Callable[[], ChamberState],
         seconds: float,
     ) -> None:
-        self._topic = str(KitTopic(serial=serial, channel=Channel.MEDIA))
+        self._topic = str(KitTopic(serial=serial, channel=TopicChannel.MEDIA))
         self._link = link
         self._clock = clock
         self._counts = counts

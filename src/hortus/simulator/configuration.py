@@ -11,7 +11,7 @@ from typing import Any
 
 from hortus.base.errors import OperationalError
 from hortus.simulator.devices import Device, device_with_symbol
-from hortus.simulator.sensors import Channel
+from hortus.simulator.sensors import SensorOutput
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ class UnusableConfigurationError(OperationalError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class FittedQuantity:
     """One quantity of a fitted sensor; `quantity_type` is the server's id of it."""
 
-    channel: Channel
+    channel: SensorOutput
     quantity_type: int
 
 
@@ -46,7 +46,7 @@ class FittedPeripheral:
     id: int
     name: str
     device: Device
-    measured: tuple[Measured, ...]
+    measured: tuple[FittedQuantity, ...]
     measurement_seconds: float
     aggregate_seconds: float
     schedule: tuple[ScheduledPicture, ...] = ()
@@ -100,14 +100,16 @@ def _fit(entry: Any, quantity_types: Mapping[tuple[str, str], int]) -> FittedPer
         return None
 
 
-def _measured(name: str, device: Device, quantity_types: Mapping[tuple[str, str], int]) -> tuple[Measured, ...]:
+def _measured(
+    name: str, device: Device, quantity_types: Mapping[tuple[str, str], int]
+) -> tuple[FittedQuantity, ...]:
     measured = []
     for channel in device.channels:
         quantity_type = quantity_types.get((channel.physical_quantity, channel.physical_unit))
         if quantity_type is None:
             logger.warning("the server knows no %s for peripheral “%s”", channel.physical_quantity, name)
         else:
-            measured.append(Measured(channel=channel, quantity_type=quantity_type))
+            measured.append(FittedQuantity(channel=channel, quantity_type=quantity_type))
     return tuple(measured)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from hortus.base.errors import UsageError
 from hortus.simulator import sensors
 from hortus.simulator.climate import Fittings
-from hortus.simulator.sensors import Channel
+from hortus.simulator.sensors import SensorOutput
 
 
 class CommandError(UsageError):
@@ -35,7 +35,7 @@ class Device:
     definition_name: str
     symbol_location: str
     symbol: str
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[SensorOutput, ...] = ()
     commands: Mapping[str, str] | None = None
     pictures: tuple[str, ...] = ()
 

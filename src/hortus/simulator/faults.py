@@ -24,7 +24,7 @@ from hortus.base.errors import UsageError
 _LONGEST_DRIFT_SECONDS = 6 * 3600.0
 
 
-class Fault(StrEnum):
+class SimulatedFault(StrEnum):
     """The faults by name."""
 
     DROPOUTS = "dropouts"
@@ -36,14 +36,14 @@ class Fault(StrEnum):
 
 
 # Per reading. Rare enough that most readings get through, frequent enough that an hour shows each.
-USUAL_CHANCES: Mapping[Fault, float] = MappingProxyType(
+USUAL_CHANCES: Mapping[SimulatedFault, float] = MappingProxyType(
     {
-        Fault.DROPOUTS: 0.005,
-        Fault.RECONNECTS: 0.005,
-        Fault.DUPLICATES: 0.02,
-        Fault.LATE: 0.002,
-        Fault.DRIFT: 0.002,
-        Fault.GARBAGE: 0.02,
+        SimulatedFault.DROPOUTS: 0.005,
+        SimulatedFault.RECONNECTS: 0.005,
+        SimulatedFault.DUPLICATES: 0.02,
+        SimulatedFault.LATE: 0.002,
+        SimulatedFault.DRIFT: 0.002,
+        SimulatedFault.GARBAGE: 0.02,
     }
 )
 
@@ -56,7 +56,7 @@ class UnknownFaultError(UsageError):
 class FaultPlan:
     """Which faults happen, and with which chance per reading (0 to 1)."""
 
-    chances: Mapping[Fault, float] = field(default_factory=dict)
+    chances: Mapping[SimulatedFault, float] = field(default_factory=dict)
 
 
 def parse_faults(text: str) -> FaultPlan:
@@ -64,7 +64,7 @@ def parse_faults(text: str) -> FaultPlan:
 
     A chance per reading may follow each name. Raises UnknownFaultError.
     """
-    chances: dict[Fault, float] = {}
+    chances: dict[SimulatedFault, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, chance_text = part.partition(":")
         chance = chance_of(chance_text) if colon else None
@@ -73,14 +73,14 @@ def parse_faults(text: str) -> FaultPlan:
     return FaultPlan(chances=chances)
 
 
-def _faults_named(name: str) -> list[Fault]:
+def _faults_named(name: str) -> list[SimulatedFault]:
     if name == "all":
-        return list(Fault)
+        return list(SimulatedFault)
     try:
-        return [Fault(name)]
+        return [SimulatedFault(name)]
     except ValueError:
         raise UnknownFaultError(
-            f"There is no fault “{name}”; choose from {', '.join(Fault)}, or all."
+            f"There is no fault “{name}”; choose from {', '.join(SimulatedFault)}, or all."
         ) from None
 
 
@@ -102,7 +102,7 @@ class FaultDice:
         self._chances = plan.chances
         self._randomness = random.Random(seed)  # noqa: S311 - chance, no secret
 
-    def strike(self, fault: Fault) -> bool:
+    def strike(self, fault: SimulatedFault) -> bool:
         """Whether this fault happens now."""
         chance = self._chances.get(fault, 0.0)
         return chance > 0 and self._randomness.random() < chance

@@ -17,7 +17,7 @@ from hortus.simulator.aggregates import Aggregate
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.devices import device_defined_as
 from hortus.simulator.layouts import KitLayout, LayoutPeripheral
-from hortus.simulator.sensors import Channel
+from hortus.simulator.sensors import SensorOutput
 
 
 class RawReading(NamedTuple):
@@ -89,7 +89,7 @@ class _Sensor:
     """One measuring peripheral and its open window."""
 
     def __init__(
-        self, peripheral: LayoutPeripheral, channels: tuple[Channel, ...], window_start: datetime
+        self, peripheral: LayoutPeripheral, channels: tuple[SensorOutput, ...], window_start: datetime
     ) -> None:
         self._name = peripheral.name
         self._channels = [(channel, Aggregate()) for channel in channels]

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import (
     ActiveConfigurationCall,
@@ -28,7 +28,7 @@ from hortus.simulator.configuration import FittedPeripheral, UnusableConfigurati
 from hortus.simulator.devices import fittings_of
 from hortus.simulator.faults import FaultDice
 from hortus.simulator.kit_clock import KitClock, wall_clock
-from hortus.simulator.link import Link
+from hortus.simulator.kit_connection import KitConnection
 from hortus.simulator.live_chamber import LiveChamber, made_up_climate
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 from hortus.simulator.questions import Questions
@@ -64,12 +64,12 @@ class VirtualKit:
         self._randomness = random.Random(f"{options.seed} {self.serial} noise")  # noqa: S311 - no secret
         self._desk = CommandDesk()
         self._chamber = self._new_chamber(credentials)
-        self._link = Link(
+        self._link = KitConnection(
             host=options.host,
             port=options.port,
             username=credentials.serial,
             password=credentials.password,
-            topics=(self._topic(Channel.SERVER_RPC_RESPONSE), self._topic(Channel.KIT_RPC_REQUEST)),
+            topics=(self._topic(TopicChannel.SERVER_RPC_RESPONSE), self._topic(TopicChannel.KIT_RPC_REQUEST)),
             settings=options.link,
             on_message=self._receive,
             on_taken_over=self._taken_over,
@@ -105,7 +105,7 @@ class VirtualKit:
         )
         self._questions = Questions(
             ask=lambda payload: self._link.publish(
-                self._topic(Channel.SERVER_RPC_REQUEST), payload, qos=_RPC_QOS
+                self._topic(TopicChannel.SERVER_RPC_REQUEST), payload, qos=_RPC_QOS
             ),
             timeout_seconds=options.boot.answer_timeout_seconds,
         )
@@ -241,9 +241,9 @@ class VirtualKit:
 
     def _receive(self, topic: str, payload: bytes) -> None:
         try:
-            if topic == self._topic(Channel.SERVER_RPC_RESPONSE):
+            if topic == self._topic(TopicChannel.SERVER_RPC_RESPONSE):
                 self._questions.take_answer(payload)
-            elif topic == self._topic(Channel.KIT_RPC_REQUEST):
+            elif topic == self._topic(TopicChannel.KIT_RPC_REQUEST):
                 self._answering.take(payload)
         except WireError as error:
             logger.warning("kit %s: dropped a message on %s: %s", self.serial, topic, error)
@@ -251,7 +251,7 @@ class VirtualKit:
     def _taken_over(self, reading: SentReading) -> None:
         self._sender.taken_over(reading)
 
-    def _topic(self, channel: Channel) -> str:
+    def _topic(self, channel: TopicChannel) -> str:
         return str(KitTopic(serial=self.serial, channel=channel))
 
     def _new_chamber(self, credentials: KitCredentials) -> LiveChamber:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hortus.base.errors import UsageError
 from hortus.simulator.climate import Climate
 from hortus.simulator.faults import FaultPlan
-from hortus.simulator.link import LinkSettings
+from hortus.simulator.kit_connection import LinkSettings
 from hortus.simulator.report import Recorder
 from hortus.simulator.rpc_faults import RpcFaultPlan
 

@@ -42,7 +42,7 @@ class _Message:
     was_sent: bool = False
 
 
-class Outbox:
+class KitOutbox:
     """The unfinished messages of one kit.
 
     Methods that return bytes return what is to be written to the connection now; times are of a monotonic

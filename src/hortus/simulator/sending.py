@@ -7,13 +7,13 @@ import uuid
 from collections import deque
 from dataclasses import dataclass, replace
 
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.codec import encode_aggregate_measurement, encode_raw_measurement
 from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 from hortus.simulator.aggregates import Aggregate
-from hortus.simulator.faults import Fault, FaultDice
+from hortus.simulator.faults import FaultDice, SimulatedFault
 from hortus.simulator.kit_clock import KitClock
-from hortus.simulator.link import Link
+from hortus.simulator.kit_connection import KitConnection
 from hortus.simulator.report import KitCounts, ReadingKind, Recorder, SentReading
 
 AGGREGATE_QOS = 2
@@ -42,7 +42,7 @@ class ReadingSender:
     def __init__(
         self,
         serial: str,
-        link: Link,
+        link: KitConnection,
         *,
         clock: KitClock,
         dice: FaultDice,
@@ -59,8 +59,8 @@ class ReadingSender:
         self._recorder = recorder
         self._raw_qos = raw_qos
         self._speed = speed
-        self._raw_topic = str(KitTopic(serial=serial, channel=Channel.MEASUREMENT_RAW))
-        self._aggregate_topic = str(KitTopic(serial=serial, channel=Channel.MEASUREMENT_AGGREGATE))
+        self._raw_topic = str(KitTopic(serial=serial, channel=TopicChannel.MEASUREMENT_RAW))
+        self._aggregate_topic = str(KitTopic(serial=serial, channel=TopicChannel.MEASUREMENT_AGGREGATE))
         self._held_back: deque[_Outgoing] = deque()
         self._release: asyncio.TimerHandle | None = None
 
@@ -76,7 +76,7 @@ class ReadingSender:
         reading = self._reading(ReadingKind.RAW, message.id, message.datetime_ms)
         payload = encode_raw_measurement(message)
         self._send(_Outgoing(topic=self._raw_topic, payload=payload, qos=self._raw_qos, reading=reading))
-        if self._dice.strike(Fault.GARBAGE):
+        if self._dice.strike(SimulatedFault.GARBAGE):
             self._send_garbage(message, payload)
 
     def send_aggregate(
@@ -129,10 +129,10 @@ class ReadingSender:
         return SentReading(serial=self._serial, kind=kind, id=reading_id, datetime_ms=datetime_ms)
 
     def _send(self, outgoing: _Outgoing) -> None:
-        if self._dice.strike(Fault.DRIFT):
+        if self._dice.strike(SimulatedFault.DRIFT):
             self._clock.put_wrong(self._dice.clock_error())
             self._counts.clock_faults += 1
-        if self._release is None and self._dice.strike(Fault.LATE):
+        if self._release is None and self._dice.strike(SimulatedFault.LATE):
             self._counts.late_batches += 1
             delay_seconds = self._dice.hold_back_seconds() / self._speed
             self._release = asyncio.get_running_loop().call_later(delay_seconds, self.release_held_back)
@@ -145,9 +145,9 @@ class ReadingSender:
 
     def _hand_over(self, outgoing: _Outgoing) -> None:
         self._count(outgoing, self._publish(outgoing, outgoing.reading))
-        if self._dice.strike(Fault.DUPLICATES):
+        if self._dice.strike(SimulatedFault.DUPLICATES):
             self._counts.duplicates += self._publish(outgoing, outgoing.reading)
-        if self._link.connected and self._dice.strike(Fault.RECONNECTS):
+        if self._link.connected and self._dice.strike(SimulatedFault.RECONNECTS):
             self._counts.cuts += 1
             self._link.cut()
 

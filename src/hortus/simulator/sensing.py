@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hortus.simulator.aggregates import Aggregate
 from hortus.simulator.chamber import ChamberState
 from hortus.simulator.configuration import FittedPeripheral
-from hortus.simulator.faults import Fault, FaultDice
+from hortus.simulator.faults import FaultDice, SimulatedFault
 from hortus.simulator.kit_clock import KitClock
 from hortus.simulator.report import KitCounts
 from hortus.simulator.sending import ReadingSender
@@ -83,7 +83,7 @@ class WorkingSensor:
 
     def _silent(self) -> bool:
         now = self._loop.time()
-        if now >= self._silent_until_seconds and self._dice.strike(Fault.DROPOUTS):
+        if now >= self._silent_until_seconds and self._dice.strike(SimulatedFault.DROPOUTS):
             self._counts.dropouts += 1
             self._silent_until_seconds = now + self._dice.silence_seconds(self._measurement_seconds)
         return now < self._silent_until_seconds

@@ -11,7 +11,7 @@ from hortus.simulator.chamber import ChamberState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class SensorOutput:
     """One quantity that a sensor reports.
 
     `noise` is the standard deviation of one reading in the quantity's unit, `noise_fraction` the part of it
@@ -42,8 +42,8 @@ def _temperature(
     noise: float,
     resolution: float,
     true_value: Callable[[ChamberState], float] = attrgetter("temperature_celsius"),
-) -> Channel:
-    return Channel(
+) -> SensorOutput:
+    return SensorOutput(
         physical_quantity="Temperature",
         physical_unit="Degrees Celsius",
         true_value=true_value,
@@ -54,8 +54,8 @@ def _temperature(
     )
 
 
-def _humidity(*, noise: float, resolution: float) -> Channel:
-    return Channel(
+def _humidity(*, noise: float, resolution: float) -> SensorOutput:
+    return SensorOutput(
         physical_quantity="Humidity",
         physical_unit="Percent",
         true_value=attrgetter("humidity_percent"),
@@ -66,7 +66,7 @@ def _humidity(*, noise: float, resolution: float) -> Channel:
     )
 
 
-_VIRTUAL_PRESSURE = Channel(
+_VIRTUAL_PRESSURE = SensorOutput(
     physical_quantity="Pressure",
     physical_unit="Hectopascal",
     true_value=attrgetter("pressure_hpa"),
@@ -87,7 +87,7 @@ VIRTUAL_BAROMETER = (
 AM2302 = (_temperature(noise=0.1, resolution=0.1), _humidity(noise=0.5, resolution=0.1))
 # MH-Z19: whole ppm, measuring range to 5,000.
 MH_Z19 = (
-    Channel(
+    SensorOutput(
         physical_quantity="Concentration",
         physical_unit="Parts per million",
         true_value=attrgetter("carbon_dioxide_ppm"),
@@ -100,7 +100,7 @@ MH_Z19 = (
 )
 # BH1750: 16 bit counts of 1/1.2 lux.
 BH1750 = (
-    Channel(
+    SensorOutput(
         physical_quantity="Light intensity",
         physical_unit="Lux",
         true_value=attrgetter("light_lux"),

@@ -27,7 +27,7 @@ from hortus.flow.export.formats import Format, export
 from hortus.flow.export.parquet import require_parquet
 from hortus.flow.export.reading import Piece
 from hortus.flow.export.selection import Data, Selection
-from hortus.flow.export.source import Source, failures_in_words, open_source
+from hortus.flow.export.source import ExportedKit, failures_in_words, open_source
 from hortus.flow.migrations.revision import require_current
 from hortus.http.conventions.parameters import LARGEST_ID, parse_time
 from hortus.http.documents.kits import kit_object
@@ -159,7 +159,7 @@ async def _find_kit(engine: AsyncEngine, serial: str) -> dict[str, Any]:
 
 
 async def _pieces(
-    engine: AsyncEngine, source: Source, kit: dict[str, Any], wanted: _Wanted, made_at: datetime
+    engine: AsyncEngine, source: ExportedKit, kit: dict[str, Any], wanted: _Wanted, made_at: datetime
 ) -> AsyncIterator[Piece]:
     selection = wanted.selection
     if wanted.form is not FileFormat.ZIP:

@@ -26,7 +26,7 @@ from hortus.domain.kits.store import (
     kit_id_of,
     list_kits,
 )
-from hortus.domain.presence.judgement import State
+from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.store import read_presences
 from hortus.flow.broker.account_changes import account_changes
 from hortus.flow.commands.store import Command, list_commands
@@ -127,7 +127,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
         table = Table(Column("Serial", no_wrap=True), "Name", "Peripherals", "Is", "Last seen")
         for kit in kits:
             state = presences[kit.id].judgement.state
-            is_there = "never seen" if state is State.NEVER else str(state)
+            is_there = "never seen" if state is PresenceState.NEVER else str(state)
             table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, _ago(kit.last_seen))
         console.print(table if kits else "No kits yet. `hortus kit create --name NAME` makes one.")
 

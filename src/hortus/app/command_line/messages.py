@@ -16,7 +16,7 @@ from hortus.base.settings import read_settings
 from hortus.domain.accounts.rules import is_email_address
 from hortus.domain.messages.mail import MailDelivery
 from hortus.domain.messages.mail_account import mail_account
-from hortus.domain.messages.outcome import Letter
+from hortus.domain.messages.outcome import OutgoingMessage
 from hortus.domain.messages.queue import list_messages, retry
 from hortus.domain.messages.tables import MessageState
 
@@ -90,7 +90,7 @@ def test(
         raise UsageError("No mail server is set. Set HORTUS_SMTP_URL and HORTUS_MAIL_FROM.")
     if not is_email_address(address):
         raise UsageError("That is no mail address; it looks like name@example.org.")
-    letter = Letter(
+    letter = OutgoingMessage(
         message_id=str(uuid4()),
         recipient=address,
         subject="Test message",

@@ -16,7 +16,7 @@ from hortus.app.command_line.terminal import DataDirOption, JsonOption, console,
 from hortus.base.errors import UsageError
 from hortus.base.settings import read_settings
 from hortus.domain.definitions.queries import list_quantity_types
-from hortus.domain.plants.links import Link, links_of_plants
+from hortus.domain.plants.links import PlantLink, links_of_plants
 from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.species_store import Species, find_species, list_all_species
 from hortus.domain.plants.state import Condition, QuantityState, Range
@@ -42,7 +42,7 @@ _WORDS_AND_STYLES = {
 def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
     """List all plants with the worst of their quantities."""
 
-    async def work() -> list[tuple[PlantOverview, Sequence[Link]]]:
+    async def work() -> list[tuple[PlantOverview, Sequence[PlantLink]]]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             return await _look_at(connection, await list_all_plants(connection))
 
@@ -68,7 +68,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
 def show_command(plant_id: Identifier, as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
     """Show a plant: each quantity, its range, and what was measured last."""
 
-    async def work() -> tuple[PlantOverview, Sequence[Link], dict[int, str]]:
+    async def work() -> tuple[PlantOverview, Sequence[PlantLink], dict[int, str]]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             plant = await find_plant(connection, plant_id)
             if plant is None:
@@ -148,7 +148,7 @@ def show_species_command(
 
 async def _look_at(
     connection: AsyncConnection, plants: Sequence[Plant]
-) -> list[tuple[PlantOverview, Sequence[Link]]]:
+) -> list[tuple[PlantOverview, Sequence[PlantLink]]]:
     links = await links_of_plants(connection, [plant.id for plant in plants])
     freshness = timedelta(seconds=read_settings().plant_fresh_seconds)
     found = await overviews(connection, plants, links, now=datetime.now(UTC), freshness=freshness)
@@ -183,7 +183,7 @@ def _range(range_: Range | None) -> str:
     return f"{least} … {most}".strip()
 
 
-def _plant_document(overview: PlantOverview, links: Sequence[Link]) -> dict[str, Any]:
+def _plant_document(overview: PlantOverview, links: Sequence[PlantLink]) -> dict[str, Any]:
     plant = overview.plant
     return {
         "id": plant.id,

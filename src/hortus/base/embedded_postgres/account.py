@@ -39,7 +39,7 @@ class CannotRunPostgres(OperationalError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class SystemUser:
     """A user and group that PostgreSQL runs as; `switch` says that it is another one than ours."""
 
     user_id: int
@@ -69,25 +69,25 @@ def binaries() -> Path:
     )
 
 
-async def choose_account(data_directory: Path) -> Account:
+async def choose_account(data_directory: Path) -> SystemUser:
     """Return who shall run PostgreSQL on `data_directory`, making a system user if we are root and have none.
 
     The owner of existing data stays its owner, so that a container's volume keeps working.
     """
     if os.geteuid() != 0:
-        return Account(user_id=os.geteuid(), group_id=os.getegid(), switch=False)
+        return SystemUser(user_id=os.geteuid(), group_id=os.getegid(), switch=False)
     if data_directory.exists() and (status := data_directory.stat()).st_uid != 0:
-        return Account(user_id=status.st_uid, group_id=status.st_gid, switch=True)
+        return SystemUser(user_id=status.st_uid, group_id=status.st_gid, switch=True)
     user = _find_user(USER_NAME) or await _make_user() or _find_user("postgres")
     if user is None:
         raise CannotRunPostgres(
             f"PostgreSQL does not run as root, and the system user {USER_NAME!r} for it could not be made. "
             f"Make it with `useradd --system {USER_NAME}`, or run Hortus as an ordinary user."
         )
-    return Account(user_id=user.pw_uid, group_id=user.pw_gid, switch=True)
+    return SystemUser(user_id=user.pw_uid, group_id=user.pw_gid, switch=True)
 
 
-def give_to(account: Account, directory: Path) -> None:
+def give_to(account: SystemUser, directory: Path) -> None:
     """As root, make the account the owner of `directory` and of everything in it, following no links."""
     if account.owner is None or directory.stat().st_uid == account.user_id:
         return
@@ -98,7 +98,7 @@ def give_to(account: Account, directory: Path) -> None:
     os.lchown(directory, *account.owner)
 
 
-async def launcher(account: Account) -> list[str]:
+async def launcher(account: SystemUser) -> list[str]:
     """Return the beginning of a command that runs one of PostgreSQL's programs as `account`.
 
     The program is interrupted (a fast shutdown for PostgreSQL) when the thread that started it ends, however
@@ -130,7 +130,7 @@ async def launcher(account: Account) -> list[str]:
     )
 
 
-async def initdb_launcher(account: Account) -> list[str]:
+async def initdb_launcher(account: SystemUser) -> list[str]:
     """Return the beginning of a command that runs initdb, which insists on a user with a name.
 
     In a container with a made-up user id, a user namespace lends initdb the id of a user that has one.

@@ -14,7 +14,7 @@ from pathlib import Path
 from hortus.base.embedded_postgres.account import (
     ENVIRONMENT,
     POSTGRES_MAJOR,
-    Account,
+    SystemUser,
     binaries,
     give_to,
     initdb_launcher,
@@ -58,7 +58,7 @@ def check_version(data_directory: Path) -> bool:
     return True
 
 
-async def create_cluster(data_directory: Path, account: Account, superuser_password: str) -> None:
+async def create_cluster(data_directory: Path, account: SystemUser, superuser_password: str) -> None:
     """Make a new, empty PostgreSQL in `data_directory`: all of it, durably, or nothing.
 
     UTF-8 throughout, sorted by code point: independent of the libraries of the machine, so an index never
@@ -78,7 +78,7 @@ async def create_cluster(data_directory: Path, account: Account, superuser_passw
         raise not_usable(data_directory, error) from error
 
 
-def configure_cluster(data_directory: Path, account: Account) -> None:
+def configure_cluster(data_directory: Path, account: SystemUser) -> None:
     """Write the settings of this version of Hortus, so that an upgrade of Hortus takes effect."""
     contents = {
         "postgresql.conf": configuration(measure_box(data_directory)),
@@ -97,7 +97,7 @@ def configure_cluster(data_directory: Path, account: Account) -> None:
 
 
 @contextmanager
-def handed_over(data_directory: Path, account: Account) -> Iterator[tuple[str, tuple[int, ...]]]:
+def handed_over(data_directory: Path, account: SystemUser) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name of the directory for a program run as `account`, and the descriptors to pass to it.
 
     Another user may have no right to pass the directories above it; see embedded_account.
@@ -112,7 +112,7 @@ def handed_over(data_directory: Path, account: Account) -> Iterator[tuple[str, t
         os.close(descriptor)
 
 
-async def _run_initdb(directory: Path, account: Account, superuser_password: str) -> None:
+async def _run_initdb(directory: Path, account: SystemUser, superuser_password: str) -> None:
     start = await initdb_launcher(account)
     # In memory, so that no copy of the password is left on the disk whatever happens.
     password_file = os.memfd_create("password")

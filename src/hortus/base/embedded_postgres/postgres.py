@@ -18,8 +18,8 @@ from pathlib import Path
 from hortus.base.database.url import DatabaseUrl, Host
 from hortus.base.embedded_postgres.account import (
     ENVIRONMENT,
-    Account,
     CannotRunPostgres,
+    SystemUser,
     binaries,
     choose_account,
     give_to,
@@ -172,7 +172,7 @@ class EmbeddedPostgres:
         hosts = (Host(name=HOST, port=self._port),)
         return DatabaseUrl(hosts=hosts, database=database, user=user, password=self._passwords[user])
 
-    async def _prepare_files(self, account: Account, report: Callable[[str], None]) -> None:
+    async def _prepare_files(self, account: SystemUser, report: Callable[[str], None]) -> None:
         try:
             await end_leftovers(self._data, report)
             if not check_version(self._data):
@@ -183,7 +183,7 @@ class EmbeddedPostgres:
         except OSError as error:
             raise not_usable(self._data, error) from error
 
-    async def _launch(self, account: Account, report: Callable[[str], None]) -> None:
+    async def _launch(self, account: SystemUser, report: Callable[[str], None]) -> None:
         # A restart keeps its port, even if it must wait for it: everybody else knows the old one.
         ports = iter([self._port] * _PORT_ATTEMPTS) if self._port else candidate_ports(self._port_memory)
         for attempt in range(_PORT_ATTEMPTS):
@@ -200,7 +200,7 @@ class EmbeddedPostgres:
                 remember_port(self._port_memory, port)
                 return
 
-    async def _spawn(self, account: Account, port: int) -> None:
+    async def _spawn(self, account: SystemUser, port: int) -> None:
         start = await launcher(account)
         settings = [f"port={port}", *FIXED_SETTINGS]
         log = self._log.open()

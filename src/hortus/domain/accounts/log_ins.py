@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.database.access_changes import announce_user_access
 from hortus.domain.accounts.store import User, find_user
 from hortus.domain.accounts.tables import RefreshTokenRow
-from hortus.domain.accounts.tokens import REFRESH_LIFETIME, Fault, InvalidToken, RefreshClaims
+from hortus.domain.accounts.tokens import REFRESH_LIFETIME, InvalidToken, RefreshClaims, TokenFault
 
 MOST_PER_USER = 100
 """Programs that log in for each task instead of keeping their token would fill the table; the log-ins unused
@@ -74,7 +74,7 @@ async def use_log_in(connection: AsyncConnection, claims: RefreshClaims, now: da
     )
     user = await find_user(connection, claims.user_id)
     if stamp is None or user is None or not hmac.compare_digest(stamp, user.password_stamp):
-        raise InvalidToken(Fault.EXPIRED)
+        raise InvalidToken(TokenFault.EXPIRED)
     return user
 
 

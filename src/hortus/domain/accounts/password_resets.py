@@ -13,7 +13,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.profiles import find_profile_by_address
 from hortus.domain.accounts.rules import is_email_address
 from hortus.domain.accounts.store import find_user, set_password
-from hortus.domain.accounts.tokens import Fault, InvalidToken, Tokens
+from hortus.domain.accounts.tokens import InvalidToken, TokenFault, Tokens
 
 
 class ResetMailer(Protocol):
@@ -73,6 +73,6 @@ async def redeem_password_reset(
     claims = tokens.read_password_reset(token)
     user = await find_user(connection, claims.user_id)
     if user is None or user.password_stamp != claims.password_stamp:
-        raise InvalidToken(Fault.EXPIRED)
+        raise InvalidToken(TokenFault.EXPIRED)
     await set_password(connection, passwords, user.username, new_password)
     await end_all_log_ins(connection, user.id)

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.domain.accounts.rules import (
     MOST_EMAIL_CHARACTERS,
     MOST_USERNAME_CHARACTERS,
-    BrokenRule,
+    AccountRule,
+    BrokenAccountRule,
     InvalidAccount,
-    Rule,
     is_email_address,
 )
 from hortus.domain.accounts.tables import UserRow
@@ -92,7 +92,7 @@ async def suggest_profiles(connection: AsyncConnection, part: str, most: int) ->
 async def change_profile(connection: AsyncConnection, user_id: int, change: ProfileChange) -> None:
     """Change what is given. The caller commits. Raises InvalidAccount with everything that is wrong."""
     values: dict[str, object] = {}
-    broken: list[BrokenRule] = []
+    broken: list[BrokenAccountRule] = []
     if change.display_name is not None:
         values["display_name"] = change.display_name
         broken += _broken_by_display_name(change.display_name)
@@ -111,7 +111,7 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
             await connection.execute(update(UserRow).where(UserRow.id == user_id).values(values))
     except IntegrityError as error:
         message = "The e-mail address belongs to another account."
-        taken = BrokenRule(field="emailAddress", rule=Rule.TAKEN, message=message)
+        taken = BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message)
         raise InvalidAccount((taken,)) from error
 
 
@@ -120,23 +120,23 @@ async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> 
     return profile_in(row) if row else None
 
 
-def _broken_by_display_name(name: str) -> list[BrokenRule]:
+def _broken_by_display_name(name: str) -> list[BrokenAccountRule]:
     if 1 <= len(name) <= MOST_DISPLAY_NAME_CHARACTERS:
         return []
     message = f"A display name has 1 to {MOST_DISPLAY_NAME_CHARACTERS} characters."
     return [_length(field="displayName", message=message, maximum=MOST_DISPLAY_NAME_CHARACTERS)]
 
 
-def _broken_by_email_address(address: str) -> list[BrokenRule]:
+def _broken_by_email_address(address: str) -> list[BrokenAccountRule]:
     broken = []
     if not is_email_address(address):
         message = "The e-mail address is not one; it looks like name@example.org."
-        broken.append(BrokenRule(field="emailAddress", rule=Rule.EMAIL_ADDRESS, message=message))
+        broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.EMAIL_ADDRESS, message=message))
     if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
         message = f"An e-mail address has at most {MOST_EMAIL_CHARACTERS} characters."
         broken.append(_length(field="emailAddress", message=message, maximum=MOST_EMAIL_CHARACTERS))
     return broken
 
 
-def _length(*, field: str, message: str, maximum: int) -> BrokenRule:
-    return BrokenRule(field=field, rule=Rule.LENGTH, message=message, minimum=1, maximum=maximum)
+def _length(*, field: str, message: str, maximum: int) -> BrokenAccountRule:
+    return BrokenAccountRule(field=field, rule=AccountRule.LENGTH, message=message, minimum=1, maximum=maximum)

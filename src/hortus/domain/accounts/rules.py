@@ -14,7 +14,7 @@ MOST_USERNAME_CHARACTERS = 40
 MOST_EMAIL_CHARACTERS = 255
 
 
-class Rule(StrEnum):
+class AccountRule(StrEnum):
     """Why a value is refused, under the names of http-api 1.7."""
 
     EMAIL_ADDRESS = "mustBeEmailAddress"
@@ -24,11 +24,11 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRule:
+class BrokenAccountRule:
     """One thing wrong with one field; `minimum` and `maximum` are set for LENGTH, in characters."""
 
     field: str
-    rule: Rule
+    rule: AccountRule
     message: str
     minimum: int | None = None
     maximum: int | None = None
@@ -37,12 +37,12 @@ class BrokenRule:
 class InvalidAccount(UsageError):
     """An account cannot be made or changed like this; `broken_rules` has all reasons at once."""
 
-    def __init__(self, broken_rules: tuple[BrokenRule, ...]) -> None:
+    def __init__(self, broken_rules: tuple[BrokenAccountRule, ...]) -> None:
         super().__init__(" ".join(broken.message for broken in broken_rules))
         self.broken_rules = broken_rules
 
 
-def broken_rules(username: str, email_address: str, password: str) -> tuple[BrokenRule, ...]:
+def broken_rules(username: str, email_address: str, password: str) -> tuple[BrokenAccountRule, ...]:
     """Return everything that is wrong with a new account, but for values that others have taken."""
     return (
         *_broken_by_username(username),
@@ -51,24 +51,24 @@ def broken_rules(username: str, email_address: str, password: str) -> tuple[Brok
     )
 
 
-def broken_by_password(password: str) -> tuple[BrokenRule, ...]:
+def broken_by_password(password: str) -> tuple[BrokenAccountRule, ...]:
     """Return what is wrong with a new password: http-api 2.4 demands nothing of it but that there is one."""
     length = len(password.encode("utf-8", "surrogatepass"))
     if 1 <= length <= MOST_PASSWORD_BYTES:
         return ()
     message = f"A password has at least one character and at most {MOST_PASSWORD_BYTES} bytes."
-    return (BrokenRule(field="password", rule=Rule.OTHER, message=message),)
+    return (BrokenAccountRule(field="password", rule=AccountRule.OTHER, message=message),)
 
 
-def _broken_by_username(username: str) -> tuple[BrokenRule, ...]:
-    broken: list[BrokenRule] = []
+def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
+    broken: list[BrokenAccountRule] = []
     # Lower case can be longer than what was typed, and both are stored.
     longest = max(len(username), len(username.lower()))
     if not 1 <= longest <= MOST_USERNAME_CHARACTERS:
         broken.append(
-            BrokenRule(
+            BrokenAccountRule(
                 field="username",
-                rule=Rule.LENGTH,
+                rule=AccountRule.LENGTH,
                 message=f"A user name has 1 to {MOST_USERNAME_CHARACTERS} characters.",
                 minimum=1,
                 maximum=MOST_USERNAME_CHARACTERS,
@@ -77,20 +77,20 @@ def _broken_by_username(username: str) -> tuple[BrokenRule, ...]:
     ends_well = not username.startswith("-") and not username.endswith("-")
     if not ends_well or not all(character.isalnum() or character == "-" for character in username):
         message = "A user name consists of letters, digits and -, and neither begins nor ends with -."
-        broken.append(BrokenRule(field="username", rule=Rule.OTHER, message=message))
+        broken.append(BrokenAccountRule(field="username", rule=AccountRule.OTHER, message=message))
     return tuple(broken)
 
 
-def _broken_by_email_address(address: str) -> tuple[BrokenRule, ...]:
-    broken: list[BrokenRule] = []
+def _broken_by_email_address(address: str) -> tuple[BrokenAccountRule, ...]:
+    broken: list[BrokenAccountRule] = []
     if not is_email_address(address):
         message = "The e-mail address is not one; it looks like name@example.org."
-        broken.append(BrokenRule(field="emailAddress", rule=Rule.EMAIL_ADDRESS, message=message))
+        broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.EMAIL_ADDRESS, message=message))
     if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
         broken.append(
-            BrokenRule(
+            BrokenAccountRule(
                 field="emailAddress",
-                rule=Rule.LENGTH,
+                rule=AccountRule.LENGTH,
                 message=f"An e-mail address has at most {MOST_EMAIL_CHARACTERS} characters.",
                 minimum=1,
                 maximum=MOST_EMAIL_CHARACTERS,

@@ -13,9 +13,9 @@ from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
-    BrokenRule,
+    AccountRule,
+    BrokenAccountRule,
     InvalidAccount,
-    Rule,
     broken_by_password,
     broken_rules,
 )
@@ -149,7 +149,9 @@ def password_stamp(password_hash: str) -> str:
     return hashlib.sha256(password_hash.encode()).hexdigest()[:16]
 
 
-async def _taken(connection: AsyncConnection, username: str, email_address: str) -> tuple[BrokenRule, ...]:
+async def _taken(
+    connection: AsyncConnection, username: str, email_address: str
+) -> tuple[BrokenAccountRule, ...]:
     rows = await connection.execute(
         select(UserRow.username, UserRow.email_address).where(
             (UserRow.username == username) | (UserRow.email_address == email_address)
@@ -163,8 +165,8 @@ async def _taken(connection: AsyncConnection, username: str, email_address: str)
     broken = []
     if username in taken_names:
         message = f"The user name {username} is taken."
-        broken.append(BrokenRule(field="username", rule=Rule.TAKEN, message=message))
+        broken.append(BrokenAccountRule(field="username", rule=AccountRule.TAKEN, message=message))
     if email_address in taken_addresses:
         message = f"The e-mail address {email_address} belongs to another account."
-        broken.append(BrokenRule(field="emailAddress", rule=Rule.TAKEN, message=message))
+        broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message))
     return tuple(broken)

@@ -45,7 +45,7 @@ _MOST_CHARACTERS = 2000
 _MOST_REMEMBERED = 4096
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What a token is for; one kind is never accepted for another."""
 
     REFRESH = "Refresh"
@@ -56,7 +56,7 @@ class Kind(StrEnum):
     ARCHIVE = "Archive"
 
 
-class Fault(StrEnum):
+class TokenFault(StrEnum):
     """Why a token is not accepted, under the names of http-api 1.7."""
 
     EXPIRED = "expired"
@@ -66,8 +66,10 @@ class Fault(StrEnum):
 class InvalidToken(UsageError):
     """A token that is not, or no longer, worth anything."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__("The token is expired or revoked." if fault is Fault.EXPIRED else "That is no token.")
+    def __init__(self, fault: TokenFault) -> None:
+        super().__init__(
+            "The token is expired or revoked." if fault is TokenFault.EXPIRED else "That is no token."
+        )
         self.fault = fault
 
 
@@ -124,30 +126,30 @@ class Tokens:
 
     def access(self, user_id: int) -> str:
         """Return a token to send with requests."""
-        return self._sign(Kind.ACCESS, ACCESS_LIFETIME, {"user_id": user_id})
+        return self._sign(TokenKind.ACCESS, ACCESS_LIFETIME, {"user_id": user_id})
 
     def refresh(self, user_id: int, token_id: UUID) -> str:
         """Return a token that makes access tokens for as long as its row exists."""
-        return self._sign(Kind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+        return self._sign(TokenKind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
     def live(self, user_id: int, token_id: UUID) -> str:
         """Return a token that opens the live feed, for as long as the row of this log-in exists."""
-        return self._sign(Kind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
+        return self._sign(TokenKind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
     def session(self, user_id: int, token_id: UUID, claims: Mapping[str, object]) -> str:
         """Return a token to send with requests while its row exists. Clients may read `claims` in it."""
         state = {"user_id": user_id, "token_id": str(token_id)}
-        return self._sign(Kind.SESSION, SESSION_LIFETIME, state, claims)
+        return self._sign(TokenKind.SESSION, SESSION_LIFETIME, state, claims)
 
     def password_reset(self, user_id: int, password_stamp: str) -> str:
         """Return a token that lets whoever holds it replace the password with this stamp."""
         state = {"user_id": user_id, "password_stamp": password_stamp}
-        return self._sign(Kind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
+        return self._sign(TokenKind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
 
     def archive(self, kit_serial: str, user_id: int | None, token_id: UUID) -> str:
         """Return a token that is good for one download of the kit's archive."""
         state = {"kit_serial": kit_serial, "user_id": user_id, "token_id": str(token_id)}
-        return self._sign(Kind.ARCHIVE, ARCHIVE_LIFETIME, state)
+        return self._sign(TokenKind.ARCHIVE, ARCHIVE_LIFETIME, state)
 
     def read_access(self, token: str) -> int:
         """Return the user's id. Raises InvalidToken."""
@@ -161,31 +163,31 @@ class Tokens:
             claims = self._verified[digest] = self._verify(token)
             if len(self._verified) > _MOST_REMEMBERED:
                 self._verified.popitem(last=False)
-        user_id = _user_id(self._state(claims, Kind.ACCESS))
+        user_id = _user_id(self._state(claims, TokenKind.ACCESS))
         now = self._clock()
         seconds = claims["exp"] + LEEWAY.total_seconds() - now.timestamp()
         return AccessClaims(user_id=user_id, accepted_until=now + timedelta(seconds=seconds))
 
     def read_refresh(self, token: str) -> RefreshClaims:
         """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
-        return self._log_in_claims(token, Kind.REFRESH)
+        return self._log_in_claims(token, TokenKind.REFRESH)
 
     def read_live(self, token: str) -> RefreshClaims:
         """Return what a token for the live feed says; the row tells if it was revoked. Raises InvalidToken."""
-        return self._log_in_claims(token, Kind.LIVE)
+        return self._log_in_claims(token, TokenKind.LIVE)
 
     def read_session(self, token: str) -> RefreshClaims:
         """Return what a session token says; its row tells whether it was revoked. Raises InvalidToken."""
-        return self._log_in_claims(token, Kind.SESSION)
+        return self._log_in_claims(token, TokenKind.SESSION)
 
     def read_password_reset(self, token: str) -> PasswordResetClaims:
         """Return what a reset token says. Raises InvalidToken."""
-        state = self._read(token, Kind.PASSWORD_RESET)
+        state = self._read(token, TokenKind.PASSWORD_RESET)
         return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
 
     def read_archive(self, token: str) -> ArchiveClaims:
         """Return what a download token says; whether it was used is not known here. Raises InvalidToken."""
-        state = self._read(token, Kind.ARCHIVE)
+        state = self._read(token, TokenKind.ARCHIVE)
         return ArchiveClaims(
             kit_serial=str(state.get("kit_serial")),
             user_id=None if state.get("user_id") is None else _user_id(state),
@@ -196,7 +198,7 @@ class Tokens:
 
     def _sign(
         self,
-        kind: Kind,
+        kind: TokenKind,
         lifetime: timedelta,
         state: Mapping[str, object],
         more_claims: Mapping[str, object] | None = None,
@@ -205,37 +207,37 @@ class Tokens:
         claims = {**(more_claims or {}), "exp": expires_at, "token_type": kind.value, "state": dict(state)}
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def _log_in_claims(self, token: str, kind: Kind) -> RefreshClaims:
+    def _log_in_claims(self, token: str, kind: TokenKind) -> RefreshClaims:
         state = self._read(token, kind)
         return RefreshClaims(user_id=_user_id(state), token_id=_token_id(state))
 
-    def _read(self, token: str, kind: Kind) -> Mapping[str, Any]:
+    def _read(self, token: str, kind: TokenKind) -> Mapping[str, Any]:
         return self._state(self._verify(token), kind)
 
     def _verify(self, token: str) -> Mapping[str, Any]:
         if len(token) > _MOST_CHARACTERS:
-            raise InvalidToken(Fault.MALFORMED)
+            raise InvalidToken(TokenFault.MALFORMED)
         # The moment of expiry is compared with our clock, not with the library's.
         options: jwt.types.Options = {"verify_exp": False, "require": ["exp"]}
         try:
             claims: Mapping[str, Any] = jwt.decode(token, self._key, algorithms=[_ALGORITHM], options=options)
         except (jwt.InvalidTokenError, ValueError) as error:
-            raise InvalidToken(Fault.MALFORMED) from error
+            raise InvalidToken(TokenFault.MALFORMED) from error
         return claims
 
-    def _state(self, claims: Mapping[str, Any], kind: Kind) -> Mapping[str, Any]:
+    def _state(self, claims: Mapping[str, Any], kind: TokenKind) -> Mapping[str, Any]:
         expires_at, state = claims["exp"], claims.get("state")
         if claims.get("token_type") != kind or not isinstance(expires_at, int) or not isinstance(state, dict):
-            raise InvalidToken(Fault.MALFORMED)
+            raise InvalidToken(TokenFault.MALFORMED)
         if expires_at + LEEWAY.total_seconds() < self._clock().timestamp():
-            raise InvalidToken(Fault.EXPIRED)
+            raise InvalidToken(TokenFault.EXPIRED)
         return state
 
 
 def _user_id(state: Mapping[str, Any]) -> int:
     user_id = state.get("user_id")
     if not isinstance(user_id, int) or not 0 < user_id <= _LARGEST_ID:
-        raise InvalidToken(Fault.MALFORMED)
+        raise InvalidToken(TokenFault.MALFORMED)
     return user_id
 
 
@@ -243,4 +245,4 @@ def _token_id(state: Mapping[str, Any]) -> UUID:
     try:
         return UUID(str(state.get("token_id")))
     except ValueError as error:
-        raise InvalidToken(Fault.MALFORMED) from error
+        raise InvalidToken(TokenFault.MALFORMED) from error

@@ -28,7 +28,7 @@ from hortus.domain.alerts.judged_quantities import (
 )
 from hortus.domain.alerts.judging import judge_all
 from hortus.domain.alerts.lost_messages import forget_lost_messages
-from hortus.domain.alerts.outcomes import Outcome, write_eventful, write_quiet
+from hortus.domain.alerts.outcomes import JudgementOutcome, write_eventful, write_quiet
 from hortus.domain.alerts.silence import SilenceWatch
 from hortus.domain.alerts.withdrawal import withdraw_unjudged
 from hortus.domain.messages.access import MessageAccess
@@ -204,14 +204,14 @@ async def judge_kits(
         if chosen is not None:
             peripheral_id, new = chosen
             state, events = judge_all(quantity.state, quantity.rule, new, now)
-            outcomes.append(Outcome(quantity, peripheral_id, state, events))
+            outcomes.append(JudgementOutcome(quantity, peripheral_id, state, events))
     await write_quiet(connection, [outcome for outcome in outcomes if not outcome.events])
     for outcome in _eventful(outcomes):
         await write_eventful(engine, access, outcome, now)
     return readings.read_until
 
 
-def _eventful(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def _eventful(outcomes: Iterable[JudgementOutcome]) -> list[JudgementOutcome]:
     """Return the outcomes of which people are to be told, in the order of the plants: locks are taken so."""
     found = [outcome for outcome in outcomes if outcome.events]
     return sorted(found, key=lambda each: (each.quantity.plant_id, each.quantity.quantity_type_id))

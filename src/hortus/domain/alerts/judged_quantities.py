@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import asyncpg
 
-from hortus.domain.alerts.judging import LATE_AFTER, Reading, Rule, Side, State
+from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, QuantityState, Reading, Side
 from hortus.domain.alerts.plant_settings import rule_for
 
 _LOOK_BACK_EVERY = timedelta(minutes=1)
@@ -96,7 +96,7 @@ SELECT DISTINCT kit_id FROM plant_links
 WHERE linked_from <= now() AND (linked_until IS NULL OR linked_until > now())
 """
 
-_STATELESS = State()
+_STATELESS = QuantityState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class JudgedQuantity:
 
     plant_id: int
     quantity_type_id: int
-    rule: Rule
-    state: State
+    rule: AlertRule
+    state: QuantityState
     alert_id: int | None
     judged_by: int | None
     linked_from: datetime
@@ -282,7 +282,7 @@ def _is_fresh(judged_until: datetime | None, now: datetime) -> bool:
 def _quantity(row: asyncpg.Record) -> JudgedQuantity:
     state = _STATELESS
     if row["judged_until"] is not None:
-        state = State(
+        state = QuantityState(
             judged_until=row["judged_until"],
             out=_SIDES[row["out"]],
             out_since=row["out_since"],
@@ -317,7 +317,7 @@ _SIDES = {None: None, "low": Side.LOW, "high": Side.HIGH}
 @lru_cache(maxsize=4096)
 def _rule(
     minimum: float | None, maximum: float | None, hysteresis_percent: float, hold: int, pause: int
-) -> Rule:
+) -> AlertRule:
     """Return the rule; thousands of plants share a few."""
     return rule_for(
         minimum, maximum, hysteresis_percent=hysteresis_percent, hold_seconds=hold, pause_seconds=pause

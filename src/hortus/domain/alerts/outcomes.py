@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.alerts.announcements import announce
 from hortus.domain.alerts.judged_quantities import JudgedQuantity
-from hortus.domain.alerts.judging import Event, EventKind, State, nobody_reached
+from hortus.domain.alerts.judging import Event, EventKind, QuantityState, nobody_reached
 from hortus.domain.alerts.recipients import told_of_plant
 from hortus.domain.alerts.wording import RangeAlert, needs_attention, well_again
 from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.queue import put_in
-from hortus.domain.messages.tables import Kind
+from hortus.domain.messages.tables import MessageKind
 
 # What people and deliveries set meanwhile stays: `message_waiting` only ever becomes true here, and
 # `quiet_until` later.
@@ -83,16 +83,16 @@ _WAITS = text("UPDATE alerts SET message_waiting = true WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JudgementOutcome:
     """What judging made of one quantity: its new state, what happened, and by what it was judged."""
 
     quantity: JudgedQuantity
     peripheral_id: int
-    state: State
+    state: QuantityState
     events: tuple[Event, ...]
 
 
-async def write_quiet(connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> None:
+async def write_quiet(connection: asyncpg.Connection, outcomes: Sequence[JudgementOutcome]) -> None:
     """Write the states of quantities of which nothing is to be told."""
     if outcomes:
         await connection.execute(_WRITE_STATES, *_columns(outcomes), False)
@@ -102,13 +102,17 @@ class _SubjectGone(Exception):
     """The plant, or what measures it, was deleted since it was read."""
 
 
-async def write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
+async def write_eventful(
+    engine: AsyncEngine, access: MessageAccess, outcome: JudgementOutcome, now: datetime
+) -> None:
     """Write the state of a quantity, and what happened to its alert, with the messages that tell of it."""
     with contextlib.suppress(_SubjectGone):
         await _write_eventful(engine, access, outcome, now)
 
 
-async def _write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: Outcome, now: datetime) -> None:
+async def _write_eventful(
+    engine: AsyncEngine, access: MessageAccess, outcome: JudgementOutcome, now: datetime
+) -> None:
     async with engine.begin() as connection:
         current = await _current(connection, outcome)
         if current is None:
@@ -117,7 +121,7 @@ async def _write_eventful(engine: AsyncEngine, access: MessageAccess, outcome: O
         await connection.exec_driver_sql(_WRITE_STATES, (*_columns([written]), True))
 
 
-async def _current(connection: AsyncConnection, outcome: Outcome) -> Outcome | None:
+async def _current(connection: AsyncConnection, outcome: JudgementOutcome) -> JudgementOutcome | None:
     """Lock the quantity's state; return None if another process has judged it since it was read."""
     quantity = outcome.quantity
     if await connection.scalar(_LOCK_PLANT, {"plant_id": quantity.plant_id}) is None:
@@ -137,7 +141,7 @@ class _Telling:
     """The events of one outcome, one after the other, in one transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, access: MessageAccess, outcome: Outcome, now: datetime
+        self, connection: AsyncConnection, access: MessageAccess, outcome: JudgementOutcome, now: datetime
     ) -> None:
         self._connection = connection
         self._access = access
@@ -145,7 +149,7 @@ class _Telling:
         self._now = now
         self._alert_id = outcome.quantity.alert_id
 
-    async def tell(self) -> Outcome:
+    async def tell(self) -> JudgementOutcome:
         """Do what the events ask for, and return the outcome to be written."""
         for event in self._outcome.events:
             if event.kind is EventKind.OPENED:
@@ -187,7 +191,7 @@ class _Telling:
             for person in await told_of_plant(self._connection, about.plant_id, kit_id):
                 if person.preferences.when_over:
                     messages = person.messages(
-                        Kind.ALERT,
+                        MessageKind.ALERT,
                         said.subject,
                         said.body,
                         mail=self._access.mail is not None,
@@ -202,7 +206,7 @@ class _Telling:
             message
             for person in await told_of_plant(self._connection, about.plant_id, kit_id)
             for message in person.messages(
-                Kind.ALERT,
+                MessageKind.ALERT,
                 said.subject,
                 said.body,
                 mail=self._access.mail is not None,
@@ -249,7 +253,7 @@ class _Telling:
         }
 
 
-def _columns(outcomes: Sequence[Outcome]) -> tuple[list[Any], ...]:
+def _columns(outcomes: Sequence[JudgementOutcome]) -> tuple[list[Any], ...]:
     states = [outcome.state for outcome in outcomes]
     return (
         [outcome.quantity.plant_id for outcome in outcomes],

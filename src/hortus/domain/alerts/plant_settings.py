@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.alerts.judging import Rule
+from hortus.domain.alerts.judging import AlertRule
 from hortus.domain.alerts.tables import PlantAlertSettingsRow
 
 MOST_HYSTERESIS_PERCENT = 50.0
@@ -34,13 +34,13 @@ def rule_for(
     hysteresis_percent: float,
     hold_seconds: int,
     pause_seconds: int,
-) -> Rule:
+) -> AlertRule:
     """Return the rule for a quantity with this range."""
     if minimum is not None and maximum is not None:
         width = maximum - minimum
     else:
         width = abs(minimum if minimum is not None else maximum or 0.0)
-    return Rule(
+    return AlertRule(
         minimum=minimum,
         maximum=maximum,
         hysteresis=width * hysteresis_percent / 100,

@@ -21,7 +21,7 @@ from hortus.domain.alerts.recipients import told_of_kit
 from hortus.domain.alerts.wording import SilentKit, Text, heard_again, is_silent
 from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.queue import put_in
-from hortus.domain.messages.tables import Kind
+from hortus.domain.messages.tables import MessageKind
 from hortus.domain.presence.judgement import ALIVE
 
 LEAST_SILENCE_SECONDS = 900
@@ -183,7 +183,7 @@ class SilenceWatch:
             for person in await told_of_kit(connection, kit_id)
             if alert_id is not None or person.preferences.when_over
             for message in person.messages(
-                Kind.ALERT,
+                MessageKind.ALERT,
                 said.subject,
                 said.body,
                 mail=self._access.mail is not None,

@@ -40,7 +40,7 @@ _QUANTITY_TYPE = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class RuleFault:
     """One thing that is wrong, where it is, and what is expected there."""
 
     place: str
@@ -51,7 +51,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class ControlledPeripheral:
     """What rules may refer to of a peripheral: the commands that it takes."""
 
     commands: frozenset[str]
@@ -62,7 +62,7 @@ def is_time_of_day(value: object) -> bool:
     return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
 
 
-def oversized_rules(control_rules: object) -> tuple[Fault, ...]:
+def oversized_rules(control_rules: object) -> tuple[RuleFault, ...]:
     """Return how control rules are larger than any that are worth to be looked at."""
     if len(orjson.dumps(control_rules)) > MOST_BYTES:
         return (_fault("controlRules", f"at most {MOST_BYTES} bytes of JSON are expected"),)
@@ -74,12 +74,12 @@ def oversized_rules(control_rules: object) -> tuple[Fault, ...]:
     return (_fault("controlRules", f"at most {MOST_LEVELS} levels are expected"),)
 
 
-def misshapen_rules(control_rules: object) -> tuple[Fault, ...]:
+def misshapen_rules(control_rules: object) -> tuple[RuleFault, ...]:
     """Return what is wrong with each part of control rules by itself."""
     return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
 
 
-def broken_rules(control_rules: object) -> tuple[Fault, ...]:
+def broken_rules(control_rules: object) -> tuple[RuleFault, ...]:
     """Return what is wrong with control rules, whatever the peripherals are."""
     misshapen = misshapen_rules(control_rules)
     if misshapen:
@@ -90,8 +90,8 @@ def broken_rules(control_rules: object) -> tuple[Fault, ...]:
 
 
 def unusable_rules(
-    control_rules: object, devices: Mapping[str, Device], quantity_type_ids: frozenset[int]
-) -> tuple[Fault, ...]:
+    control_rules: object, devices: Mapping[str, ControlledPeripheral], quantity_type_ids: frozenset[int]
+) -> tuple[RuleFault, ...]:
     """Return what keeps a configuration with these peripherals, by name, from using the rules."""
     broken = broken_rules(control_rules)
     if broken:
@@ -109,7 +109,7 @@ def _parts(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _document_faults(control_rules: object) -> Iterator[Fault]:
+def _document_faults(control_rules: object) -> Iterator[RuleFault]:
     if not isinstance(control_rules, dict):
         yield _fault("controlRules", "an object is expected; {} means no control")
         return
@@ -130,7 +130,7 @@ def _document_faults(control_rules: object) -> Iterator[Fault]:
         yield from _rule_faults(rule, f"{place}.rules[{index}]")
 
 
-def _input_faults(inputs: dict[str, Any]) -> Iterator[Fault]:
+def _input_faults(inputs: dict[str, Any]) -> Iterator[RuleFault]:
     for name, quantities in inputs.items():
         place = f"fuzzyControl.input.{name}"
         if not isinstance(quantities, dict):
@@ -140,7 +140,7 @@ def _input_faults(inputs: dict[str, Any]) -> Iterator[Fault]:
             yield from _one_input_faults(key, settings, f"{place}.{key}")
 
 
-def _one_input_faults(key: str, settings: object, place: str) -> Iterator[Fault]:
+def _one_input_faults(key: str, settings: object, place: str) -> Iterator[RuleFault]:
     if not _QUANTITY_TYPE.fullmatch(key):
         yield _fault(place, "the key must be the id of a quantity type")
     if not isinstance(settings, dict):
@@ -155,7 +155,7 @@ def _one_input_faults(key: str, settings: object, place: str) -> Iterator[Fault]
     yield from _times_faults(settings.get("setpoints"), f"{place}.setpoints", numbers_only=True)
 
 
-def _output_faults(outputs: dict[str, Any]) -> Iterator[Fault]:
+def _output_faults(outputs: dict[str, Any]) -> Iterator[RuleFault]:
     for name, commands in outputs.items():
         place = f"fuzzyControl.output.{name}"
         if not isinstance(commands, dict):
@@ -165,7 +165,7 @@ def _output_faults(outputs: dict[str, Any]) -> Iterator[Fault]:
             yield from _one_output_faults(settings, f"{place}.{command}")
 
 
-def _one_output_faults(settings: object, place: str) -> Iterator[Fault]:
+def _one_output_faults(settings: object, place: str) -> Iterator[RuleFault]:
     if not isinstance(settings, dict) or settings.get("type") not in ("continuous", "scheduled"):
         yield _fault(place, "an object whose type is continuous or scheduled is expected")
         return
@@ -181,7 +181,7 @@ def _one_output_faults(settings: object, place: str) -> Iterator[Fault]:
         yield from _schedules_faults(details, place)
 
 
-def _schedules_faults(details: dict[str, Any], place: str) -> Iterator[Fault]:
+def _schedules_faults(details: dict[str, Any], place: str) -> Iterator[RuleFault]:
     yield from _flag_faults(details, "interpolated", place)
     schedules = details.get("schedules")
     if not isinstance(schedules, list) or not schedules:
@@ -197,7 +197,7 @@ def _schedules_faults(details: dict[str, Any], place: str) -> Iterator[Fault]:
 
 def _times_faults(
     entries: object, place: str, *, numbers_only: bool, null_allowed: bool = False
-) -> Iterator[Fault]:
+) -> Iterator[RuleFault]:
     if not isinstance(entries, list) or not entries:
         yield _fault(place, "a list of at least one time and value is expected")
         return
@@ -216,7 +216,7 @@ def _times_faults(
         before = time
 
 
-def _rule_faults(rule: object, place: str) -> Iterator[Fault]:
+def _rule_faults(rule: object, place: str) -> Iterator[RuleFault]:
     if not isinstance(rule, dict):
         yield _fault(place, "an object is expected")
         return
@@ -244,7 +244,7 @@ def _rule_faults(rule: object, place: str) -> Iterator[Fault]:
         )
 
 
-def _condition_faults(condition: dict[str, Any], place: str) -> Iterator[Fault]:
+def _condition_faults(condition: dict[str, Any], place: str) -> Iterator[RuleFault]:
     if not isinstance(condition.get("peripheral"), str) or not _is_integer(condition.get("quantityType")):
         yield _fault(place, "the name of a peripheral and the id of a quantity type are expected")
     yield from _word_faults(condition, "fuzzyVariable", INPUT_VARIABLES, place)
@@ -255,24 +255,24 @@ def _condition_faults(condition: dict[str, Any], place: str) -> Iterator[Fault]:
             yield from _flag_faults(condition, name, place)
 
 
-def _implication_faults(implication: dict[str, Any], place: str) -> Iterator[Fault]:
+def _implication_faults(implication: dict[str, Any], place: str) -> Iterator[RuleFault]:
     yield from _target_faults(implication, place)
     yield from _word_faults(implication, "fuzzyVariable", OUTPUT_VARIABLES, place)
 
 
-def _rule_schedule_faults(choice: dict[str, Any], place: str) -> Iterator[Fault]:
+def _rule_schedule_faults(choice: dict[str, Any], place: str) -> Iterator[RuleFault]:
     yield from _target_faults(choice, place)
     number = choice.get("schedule")
     if not _is_integer(number) or int(str(number)) < 1:
         yield _fault(f"{place}.schedule", "the number of a schedule is expected; the first is 1")
 
 
-def _target_faults(part: dict[str, Any], place: str) -> Iterator[Fault]:
+def _target_faults(part: dict[str, Any], place: str) -> Iterator[RuleFault]:
     if not isinstance(part.get("peripheral"), str) or not isinstance(part.get("command"), str):
         yield _fault(place, "the name of a peripheral and a command are expected")
 
 
-def _reference_faults(control: dict[str, Any]) -> Iterator[Fault]:
+def _reference_faults(control: dict[str, Any]) -> Iterator[RuleFault]:
     """Tell what refers to no input or output, of rules that have the right shape."""
     inputs, outputs = control["input"], control["output"]
     for number, rule in enumerate(control["rules"]):
@@ -290,7 +290,7 @@ def _reference_faults(control: dict[str, Any]) -> Iterator[Fault]:
             yield from _choice_faults(choice, _output(choice, outputs), f"{place}.schedules[{index}]")
 
 
-def _choice_faults(choice: dict[str, Any], output: dict[str, Any], place: str) -> Iterator[Fault]:
+def _choice_faults(choice: dict[str, Any], output: dict[str, Any], place: str) -> Iterator[RuleFault]:
     if output.get("type") != "scheduled":
         yield _fault(place, "the peripheral and command must be among the outputs, and scheduled there")
         return
@@ -305,8 +305,8 @@ def _output(part: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _device_faults(
-    control: dict[str, Any], devices: Mapping[str, Device], quantity_type_ids: frozenset[int]
-) -> Iterator[Fault]:
+    control: dict[str, Any], devices: Mapping[str, ControlledPeripheral], quantity_type_ids: frozenset[int]
+) -> Iterator[RuleFault]:
     for name, quantities in control["input"].items():
         place = f"fuzzyControl.input.{name}"
         if name not in devices:
@@ -324,12 +324,14 @@ def _device_faults(
                 yield _fault(f"{place}.{command}", "the peripheral has no such command")
 
 
-def _flag_faults(settings: dict[str, Any], name: str, place: str) -> Iterator[Fault]:
+def _flag_faults(settings: dict[str, Any], name: str, place: str) -> Iterator[RuleFault]:
     if not isinstance(settings.get(name), bool):
         yield _fault(f"{place}.{name}", "true or false is expected")
 
 
-def _word_faults(settings: dict[str, Any], name: str, words: tuple[str, ...], place: str) -> Iterator[Fault]:
+def _word_faults(
+    settings: dict[str, Any], name: str, words: tuple[str, ...], place: str
+) -> Iterator[RuleFault]:
     if settings.get(name) not in words:
         yield _fault(f"{place}.{name}", f"one of {', '.join(words)} is expected")
 
@@ -347,5 +349,5 @@ def _with_seconds(time: str) -> str:
     return time if len(time) == len("HH:MM:SS") else f"{time}:00"
 
 
-def _fault(place: str, message: str) -> Fault:
-    return Fault(place=place, message=message)
+def _fault(place: str, message: str) -> RuleFault:
+    return RuleFault(place=place, message=message)

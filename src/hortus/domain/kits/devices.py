@@ -17,7 +17,7 @@ from jsonschema.exceptions import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from hortus.domain.kits.control_rules import Device, is_time_of_day
+from hortus.domain.kits.control_rules import ControlledPeripheral, is_time_of_day
 
 MOST_NAME_CHARACTERS = 40
 
@@ -56,9 +56,9 @@ class Definition:
         return frozenset(properties) if isinstance(properties, dict) else frozenset()
 
     @property
-    def device(self) -> Device:
+    def device(self) -> ControlledPeripheral:
         """What control rules may refer to of a peripheral of this definition."""
-        return Device(commands=self.commands)
+        return ControlledPeripheral(commands=self.commands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
     return faults
 
 
-def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, Device]:
+def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, ControlledPeripheral]:
     """Return what control rules may refer to."""
     return {device.name: device.definition.device for device in devices}
 

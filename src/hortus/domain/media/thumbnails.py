@@ -61,7 +61,7 @@ UPDATE media SET thumbnail_attempts = $2, thumbnail_note = $3, thumbnail_retry_a
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ThumbnailResult:
     """A thumbnail, or why there is none."""
 
     thumbnail: bytes | None
@@ -136,17 +136,17 @@ async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: st
     return bool(await connection.fetchval(_FINISH, medium_id, thumbnail, note and note_of(note)))
 
 
-async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> Outcome:
+async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> ThumbnailResult:
     if not media_type.startswith("image/") or media_type.startswith("image/svg"):
-        return Outcome(None, f"A thumbnail is made of pictures, not of {media_type}.")
+        return ThumbnailResult(None, f"A thumbnail is made of pictures, not of {media_type}.")
     try:
         stream = await objects.get(key)
     except ObjectMissing:
-        return Outcome(None, "The content is missing.")
+        return ThumbnailResult(None, "The content is missing.")
     return await _ask_thumbnailer(stream)
 
 
-async def _ask_thumbnailer(stream: ObjectStream) -> Outcome:
+async def _ask_thumbnailer(stream: ObjectStream) -> ThumbnailResult:
     """Give the picture to a process that may do nothing else, and see what comes of it."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-m", "hortus.domain.media.thumbnailer"),
@@ -159,16 +159,16 @@ async def _ask_thumbnailer(stream: ObjectStream) -> Outcome:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             thumbnail, said = await _converse(process, stream)
     except TimeoutError:
-        return Outcome(None, f"Making a thumbnail took longer than {_PATIENCE_SECONDS:.0f} s.")
+        return ThumbnailResult(None, f"Making a thumbnail took longer than {_PATIENCE_SECONDS:.0f} s.")
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
     if process.returncode == 0 and thumbnail:
-        return Outcome(thumbnail)
+        return ThumbnailResult(thumbnail)
     if process.returncode == UNSUITABLE:
-        return Outcome(None, said.decode(errors="replace").strip())
-    return Outcome(None, "Making a thumbnail took more memory or time than it may.")
+        return ThumbnailResult(None, said.decode(errors="replace").strip())
+    return ThumbnailResult(None, "Making a thumbnail took more memory or time than it may.")
 
 
 async def _converse(process: asyncio.subprocess.Process, stream: ObjectStream) -> tuple[bytes, bytes]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hortus.base.settings import Settings
-from hortus.domain.messages.delivery import Carrier, Delivery
+from hortus.domain.messages.delivery import Carrier, DeliveryAttempt
 from hortus.domain.messages.mail import MailDelivery
 from hortus.domain.messages.mail_account import MailAccount, mail_account
-from hortus.domain.messages.outcome import Letter
+from hortus.domain.messages.outcome import OutgoingMessage
 from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.services import ServiceDelivery, ServicePolicy, service_policy
 from hortus.domain.messages.tables import Transport
@@ -31,11 +31,11 @@ class MessageAccess:
             carriers[Transport.MAIL] = self._by_mail
         return carriers
 
-    def _by_mail(self, letter: Letter, _url: str | None) -> Delivery:
+    def _by_mail(self, letter: OutgoingMessage, _url: str | None) -> DeliveryAttempt:
         assert self.mail is not None, "there is no carrier without it"
         return MailDelivery(self.mail, letter)
 
-    def _by_service(self, letter: Letter, url: str | None) -> Delivery:
+    def _by_service(self, letter: OutgoingMessage, url: str | None) -> DeliveryAttempt:
         assert url is not None, "a message to a service has one"
         return ServiceDelivery(self.services, url, letter)
 

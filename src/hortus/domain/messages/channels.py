@@ -16,7 +16,7 @@ from hortus.base.quotas import DEFAULT_QUOTAS
 from hortus.domain.accounts.room import require_room
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.messages.queue import NewMessage
-from hortus.domain.messages.tables import Kind, NotificationChannelRow, NotificationPreferenceRow
+from hortus.domain.messages.tables import MessageKind, NotificationChannelRow, NotificationPreferenceRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Reachable:
 
     def messages(
         self,
-        kind: Kind,
+        kind: MessageKind,
         subject: str,
         body: str,
         *,

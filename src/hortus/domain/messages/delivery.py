@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.engine import CONNECTION_FAILURES
-from hortus.domain.messages.outcome import Letter, NotDelivered
+from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
 from hortus.domain.messages.queue import (
     TakenMessage,
     forget_old,
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
 
-class Delivery(Protocol):
+class DeliveryAttempt(Protocol):
     """One attempt to hand a message over."""
 
     def deliver(self) -> None:
@@ -47,7 +47,7 @@ class Delivery(Protocol):
         """End `deliver` early, if that is possible."""
 
 
-Carrier = Callable[[Letter, str | None], Delivery]
+Carrier = Callable[[OutgoingMessage, str | None], DeliveryAttempt]
 """Makes an attempt out of a letter and, for services, the URL."""
 
 Ended = Callable[[AsyncConnection, UUID, bool], Awaitable[None]]
@@ -129,8 +129,8 @@ class MessageDelivery:
         working = _in_thread(delivery.deliver, slots.release)
         await self._note(message, await self._outcome(working, delivery))
 
-    def _delivery(self, message: TakenMessage, carrier: Carrier) -> Delivery:
-        letter = Letter(
+    def _delivery(self, message: TakenMessage, carrier: Carrier) -> DeliveryAttempt:
+        letter = OutgoingMessage(
             message_id=str(message.id),
             recipient=message.recipient,
             subject=message.subject,
@@ -138,7 +138,7 @@ class MessageDelivery:
         )
         return carrier(letter, self._seal.open(message.sealed_url) if message.sealed_url else None)
 
-    async def _outcome(self, working: asyncio.Future[None], delivery: Delivery) -> NotDelivered | None:
+    async def _outcome(self, working: asyncio.Future[None], delivery: DeliveryAttempt) -> NotDelivered | None:
         """Wait for the end of an attempt, but not for ever; None means that the message was taken."""
         try:
             done, _ = await asyncio.wait([working], timeout=self._limits.attempt_seconds)

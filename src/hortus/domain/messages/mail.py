@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.utils import localtime
 
 from hortus.domain.messages.mail_account import MailAccount, Security
-from hortus.domain.messages.outcome import Letter, NotDelivered, one_line
+from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage, one_line
 from hortus.domain.messages.tables import MOST_SUBJECT_CHARACTERS
 
 _SILENCE_SECONDS = 15.0
@@ -28,7 +28,7 @@ _NOBODYS = re.compile(r"@(.+\.)?invalid", re.IGNORECASE)
 class MailDelivery:
     """One mail on its way. `deliver` blocks; `abort`, from another thread, ends it soon."""
 
-    def __init__(self, account: MailAccount, letter: Letter) -> None:
+    def __init__(self, account: MailAccount, letter: OutgoingMessage) -> None:
         self._account = account
         self._letter = letter
         self._connection: smtplib.SMTP | None = None
@@ -86,7 +86,7 @@ class MailDelivery:
             connection.quit()
 
 
-def compose(account: MailAccount, letter: Letter) -> EmailMessage:
+def compose(account: MailAccount, letter: OutgoingMessage) -> EmailMessage:
     """Return the mail. Raises ValueError or MessageError if the recipient's address is none."""
     mail = EmailMessage()
     mail["From"] = Address(account.sender_name, addr_spec=account.sender)

@@ -9,7 +9,7 @@ from hortus.domain.messages.tables import MOST_FAILURE_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class OutgoingMessage:
     """What is delivered. `message_id` stays the same in every attempt."""
 
     message_id: str

@@ -23,7 +23,7 @@ from hortus.domain.messages.outcome import one_line
 from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.tables import (
     MOST_SUBJECT_CHARACTERS,
-    Kind,
+    MessageKind,
     MessageRow,
     MessageState,
     Transport,
@@ -31,7 +31,7 @@ from hortus.domain.messages.tables import (
 
 KEPT_DAYS = 30
 
-GIVE_UP_SECONDS = {Kind.ALERT: 24 * 3600, Kind.TEST: 15 * 60, Kind.PASSWORD_RESET: 30 * 60}
+GIVE_UP_SECONDS = {MessageKind.ALERT: 24 * 3600, MessageKind.TEST: 15 * 60, MessageKind.PASSWORD_RESET: 30 * 60}
 """For how long delivery is tried. A reset's token expires then; see hortus.domain.accounts.tokens."""
 
 # As hortus.http.access.permissions has it: members, administrators, and everybody if it is public.
@@ -109,7 +109,7 @@ class NewMessage:
     channel_id: int | None = None
     alert_id: int | None = None
     kit_id: int | None = None
-    kind: Kind
+    kind: MessageKind
     subject: str
     body: str = field(repr=False)
 
@@ -203,7 +203,7 @@ async def note_failed(
         "failure": failure,
         "finished_at": func.now(),
     }
-    if message.kind == Kind.PASSWORD_RESET:
+    if message.kind == MessageKind.PASSWORD_RESET:
         values["sealed_body"] = None
     given_up = await connection.execute(
         update(MessageRow).where(MessageRow.id == message.id, MessageRow.lease == message.lease).values(values)
@@ -234,7 +234,7 @@ async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
             state=MessageState.WAITING.value,
             finished_at=None,
             next_attempt_at=func.now(),
-            give_up_at=_in_seconds(GIVE_UP_SECONDS[Kind.ALERT]),
+            give_up_at=_in_seconds(GIVE_UP_SECONDS[MessageKind.ALERT]),
         )
     )
     if message_id is not None:
@@ -282,7 +282,7 @@ async def list_messages(
     return (await connection.execute(statement)).mappings().all()
 
 
-async def count_recent(connection: AsyncConnection, user_id: int, kind: Kind, since: datetime) -> int:
+async def count_recent(connection: AsyncConnection, user_id: int, kind: MessageKind, since: datetime) -> int:
     """Return how many messages of this kind a person was sent since then."""
     return int(
         await connection.scalar(

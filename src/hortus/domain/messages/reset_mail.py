@@ -16,7 +16,7 @@ from hortus.domain.accounts.tables import UserRow
 from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME
 from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.queue import NewMessage, count_recent, put_in
-from hortus.domain.messages.tables import Kind
+from hortus.domain.messages.tables import MessageKind
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ class QueuedResetMailer:
             if user_id is None:
                 return
             since = datetime.now(UTC) - timedelta(hours=1)
-            if await count_recent(connection, user_id, Kind.PASSWORD_RESET, since) >= MOST_PER_HOUR:
+            if await count_recent(connection, user_id, MessageKind.PASSWORD_RESET, since) >= MOST_PER_HOUR:
                 log.warning("user %s: no further mail that resets the password within this hour", username)
                 return
             message = NewMessage(
                 user_id=user_id,
                 recipient=email_address,
-                kind=Kind.PASSWORD_RESET,
+                kind=MessageKind.PASSWORD_RESET,
                 subject="Choose a new password",
                 body=self._body(username, token),
             )

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings
-from hortus.domain.messages.outcome import Letter, NotDelivered
+from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
 
 ALWAYS_ALLOWED = frozenset(
     {"discord", "gchat", "ntfys", "pbul", "pover", "prowl", "psafers", "slack", "spush", "tgram", "threema"}
@@ -111,7 +111,7 @@ def service_policy(settings: Settings) -> ServicePolicy:
 class ServiceDelivery:
     """One message on its way to a service. `deliver` blocks, for some tens of seconds at most."""
 
-    def __init__(self, policy: ServicePolicy, url: str, letter: Letter) -> None:
+    def __init__(self, policy: ServicePolicy, url: str, letter: OutgoingMessage) -> None:
         self._policy = policy
         self._url = url
         self._letter = letter

@@ -22,7 +22,7 @@ class Transport(StrEnum):
     SERVICE = "service"
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What a message is about."""
 
     ALERT = "alert"

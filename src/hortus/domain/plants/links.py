@@ -17,7 +17,7 @@ from hortus.domain.kits.tables import KitMembershipRow, KitRow, PeripheralRow
 from hortus.domain.plants.rules import (
     MOST_LINKS_PER_PLANT,
     MOST_PLANTS_PER_KIT,
-    BrokenRule,
+    BrokenPlantRule,
     InvalidPlant,
     TooMany,
 )
@@ -35,7 +35,7 @@ class AlreadyLinked(UsageError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class MeasuringSource:
     """What measures: a whole kit, or one series of it (peripheral name and quantity type)."""
 
     kit_id: int
@@ -44,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class PlantLink:
     """That something measured a plant. `until` is exclusive; None: it does so now.
 
     `kit` has what decides whether a caller may see the kit: `privacy_public_dashboard`, and the caller's
@@ -53,7 +53,7 @@ class Link:
 
     id: int
     plant_id: int
-    source: Source
+    source: MeasuringSource
     serial: str
     kit_name: str | None
     since: datetime
@@ -67,26 +67,26 @@ async def links_of_plants(
     caller_id: int | None = None,
     *,
     current_only: bool = False,
-) -> dict[int, list[Link]]:
+) -> dict[int, list[PlantLink]]:
     """Return the links of these plants by plant, the oldest first, with what the caller is to each kit."""
     statement = _LINKS.where(PlantLinkRow.plant_id.in_(list(plant_ids)))
     if current_only:
         statement = statement.where(PlantLinkRow.linked_until.is_(None))
-    links: dict[int, list[Link]] = {plant_id: [] for plant_id in plant_ids}
+    links: dict[int, list[PlantLink]] = {plant_id: [] for plant_id in plant_ids}
     for row in (await connection.execute(statement, {"caller_id": caller_id})).mappings():
         links[row["plant_id"]].append(_link(row))
     return links
 
 
 async def link_plant(
-    connection: AsyncConnection, plant_id: int, source: Source, *, since: datetime, now: datetime
+    connection: AsyncConnection, plant_id: int, source: MeasuringSource, *, since: datetime, now: datetime
 ) -> int:
     """Let a kit or series measure the plant from that moment on; return the link's id.
 
     The caller has locked the plant, and commits. Raises AlreadyLinked, InvalidPlant or TooMany.
     """
     if since > now + _CLOCK_TOLERANCE:
-        raise InvalidPlant(BrokenRule(field="from", message="A link begins now or in the past."))
+        raise InvalidPlant(BrokenPlantRule(field="from", message="A link begins now or in the past."))
     await _require_series(connection, source)
     await _require_few(connection, plant_id, source.kit_id)
     overlapping = select(PlantLinkRow.id).where(
@@ -111,16 +111,16 @@ async def link_plant(
     return link_id
 
 
-async def end_link(connection: AsyncConnection, link: Link, *, until: datetime, now: datetime) -> None:
+async def end_link(connection: AsyncConnection, link: PlantLink, *, until: datetime, now: datetime) -> None:
     """End a link at that moment. The caller has locked the plant, and commits. Raises InvalidPlant."""
     if until > now + _CLOCK_TOLERANCE:
-        raise InvalidPlant(BrokenRule(field="until", message="A link ends now or in the past."))
+        raise InvalidPlant(BrokenPlantRule(field="until", message="A link ends now or in the past."))
     if until <= link.since:
         message = "A link ends after it began. Delete it if it was a mistake."
-        raise InvalidPlant(BrokenRule(field="until", message=message))
+        raise InvalidPlant(BrokenPlantRule(field="until", message=message))
     if link.until is not None and until > link.until:
         message = "A link that has ended cannot go on. Make a new one."
-        raise InvalidPlant(BrokenRule(field="until", message=message))
+        raise InvalidPlant(BrokenPlantRule(field="until", message=message))
     await connection.execute(update(PlantLinkRow).where(PlantLinkRow.id == link.id).values(linked_until=until))
 
 
@@ -151,11 +151,11 @@ async def _end_all(connection: AsyncConnection, condition: ColumnElement[bool], 
     await connection.execute(update(PlantLinkRow).where(current).values(linked_until=now))
 
 
-async def _require_series(connection: AsyncConnection, source: Source) -> None:
+async def _require_series(connection: AsyncConnection, source: MeasuringSource) -> None:
     if (source.peripheral_name is None) != (source.quantity_type_id is None):
         missing = "quantityTypeId" if source.quantity_type_id is None else "peripheralName"
         message = "Give both peripheralName and quantityTypeId for one series, or neither for the whole kit."
-        raise InvalidPlant(BrokenRule(field=missing, message=message))
+        raise InvalidPlant(BrokenPlantRule(field=missing, message=message))
     if source.quantity_type_id is None:
         return
     await require_quantity_types(connection, "quantityTypeId", [source.quantity_type_id])
@@ -165,7 +165,7 @@ async def _require_series(connection: AsyncConnection, source: Source) -> None:
     )
     if await connection.scalar(peripheral.limit(1)) is None:
         message = f"The kit has no peripheral named {source.peripheral_name!r}."
-        raise InvalidPlant(BrokenRule(field="peripheralName", message=message))
+        raise InvalidPlant(BrokenPlantRule(field="peripheralName", message=message))
 
 
 async def _require_few(connection: AsyncConnection, plant_id: int, kit_id: int) -> None:
@@ -178,7 +178,7 @@ async def _require_few(connection: AsyncConnection, plant_id: int, kit_id: int) 
         raise TooMany(MOST_PLANTS_PER_KIT, "plants linked to this kit")
 
 
-def _is_from(source: Source) -> ColumnElement[bool]:
+def _is_from(source: MeasuringSource) -> ColumnElement[bool]:
     return and_(
         PlantLinkRow.kit_id == source.kit_id,
         PlantLinkRow.peripheral_name.is_not_distinct_from(source.peripheral_name),
@@ -206,13 +206,13 @@ _LINKS: Select[*tuple[Any, ...]] = (
 )
 
 
-def _link(row: RowMapping) -> Link:
-    source = Source(
+def _link(row: RowMapping) -> PlantLink:
+    source = MeasuringSource(
         kit_id=row["kit_id"],
         peripheral_name=row["peripheral_name"],
         quantity_type_id=row["quantity_type_id"],
     )
-    return Link(
+    return PlantLink(
         id=row["id"],
         plant_id=row["plant_id"],
         source=source,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.plants.links import Link
+from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.state import Reading
 
 _RECENTLY = timedelta(hours=3)
@@ -51,7 +51,7 @@ _LATEST = text(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredSeries:
     """A series that measures a quantity of a plant, and what it measured last, however long ago."""
 
     kit_id: int
@@ -62,23 +62,23 @@ class Measured:
 
 
 async def measured_by(
-    connection: AsyncConnection, links: Iterable[Link], *, now: datetime, freshness: timedelta
-) -> dict[int, dict[int, Measured]]:
+    connection: AsyncConnection, links: Iterable[PlantLink], *, now: datetime, freshness: timedelta
+) -> dict[int, dict[int, MeasuredSeries]]:
     """Return by plant and quantity type what measures it through its present links."""
     current = [link for link in links if link.until is None]
     of_kits = await latest_of_kits(connection, {link.source.kit_id for link in current}, now)
-    candidates: dict[tuple[int, int], list[tuple[bool, Measured]]] = {}
+    candidates: dict[tuple[int, int], list[tuple[bool, MeasuredSeries]]] = {}
     for link in current:
         for each in _series_of_link(link, of_kits.get(link.source.kit_id, ())):
             whole_kit = link.source.quantity_type_id is None
             candidates.setdefault((link.plant_id, each.quantity_type_id), []).append((whole_kit, each))
 
-    def rank(candidate: tuple[bool, Measured]) -> tuple[bool, bool, str, str]:
+    def rank(candidate: tuple[bool, MeasuredSeries]) -> tuple[bool, bool, str, str]:
         whole_kit, each = candidate
         is_stale = each.reading is None or now - each.reading.at > freshness
         return whole_kit, is_stale, each.serial, each.peripheral_name
 
-    chosen: dict[int, dict[int, Measured]] = {}
+    chosen: dict[int, dict[int, MeasuredSeries]] = {}
     for (plant_id, quantity_type_id), series in candidates.items():
         chosen.setdefault(plant_id, {})[quantity_type_id] = min(series, key=rank)[1]
     return chosen
@@ -108,7 +108,7 @@ async def latest_of_kits(
     return found
 
 
-def _series_of_link(link: Link, of_kit: Sequence[LatestOfSeries]) -> list[Measured]:
+def _series_of_link(link: PlantLink, of_kit: Sequence[LatestOfSeries]) -> list[MeasuredSeries]:
     """Return the series that a link means. A series that is linked by itself is there although it is silent."""
     source = link.source
     if source.peripheral_name is None or source.quantity_type_id is None:
@@ -128,7 +128,7 @@ def _series_of_link(link: Link, of_kit: Sequence[LatestOfSeries]) -> list[Measur
             )
         ]
     return [
-        Measured(
+        MeasuredSeries(
             kit_id=source.kit_id,
             serial=link.serial,
             peripheral_name=each.peripheral_name,

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.plants.links import Link
-from hortus.domain.plants.measured import Measured, measured_by
+from hortus.domain.plants.links import PlantLink
+from hortus.domain.plants.measured import MeasuredSeries, measured_by
 from hortus.domain.plants.species_store import ranges_of_species
 from hortus.domain.plants.state import (
     DEFAULT_FRESHNESS,
@@ -33,14 +33,14 @@ class PlantOverview:
     plant: Plant
     condition: Condition
     states: Sequence[QuantityState]
-    measured: Mapping[int, Measured]
+    measured: Mapping[int, MeasuredSeries]
     own_ranges: Mapping[int, Range]
 
 
 async def overviews(
     connection: AsyncConnection,
     plants: Sequence[Plant],
-    links: Mapping[int, Sequence[Link]],
+    links: Mapping[int, Sequence[PlantLink]],
     *,
     now: datetime,
     freshness: timedelta = DEFAULT_FRESHNESS,
@@ -73,7 +73,7 @@ def _overview(
     plant: Plant,
     of_species: Mapping[int, Range],
     own: Mapping[int, Range],
-    measured: Mapping[int, Measured],
+    measured: Mapping[int, MeasuredSeries],
     now: datetime,
     freshness: timedelta,
 ) -> PlantOverview:

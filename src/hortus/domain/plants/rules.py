@@ -21,7 +21,7 @@ MOST_PLANTS_PER_KIT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRule:
+class BrokenPlantRule:
     """One thing wrong with one field; `lengths` is set if it is a text of a wrong length, in characters."""
 
     field: str
@@ -32,7 +32,7 @@ class BrokenRule:
 class InvalidPlant(UsageError):
     """A species, plant or link cannot be made or changed like this; `broken_rules` has all reasons at once."""
 
-    def __init__(self, *broken_rules: BrokenRule) -> None:
+    def __init__(self, *broken_rules: BrokenPlantRule) -> None:
         super().__init__(" ".join(broken.message for broken in broken_rules))
         self.broken_rules = broken_rules
 
@@ -71,29 +71,29 @@ def require_valid_range(own: Range) -> None:
         raise InvalidPlant(broken)
 
 
-def broken_by_range(field: str, each: Range) -> BrokenRule | None:
+def broken_by_range(field: str, each: Range) -> BrokenPlantRule | None:
     """Return what is wrong with the bounds of a range."""
     bounds = [bound for bound in (each.minimum, each.maximum) if bound is not None]
     if not all(map(math.isfinite, bounds)):
-        return BrokenRule(field=field, message="A bound is a finite number.")
+        return BrokenPlantRule(field=field, message="A bound is a finite number.")
     if len(bounds) == 2 and bounds[0] > bounds[1]:
         message = f"The minimum, {bounds[0]:g}, is above the maximum, {bounds[1]:g}."
-        return BrokenRule(field=field, message=message)
+        return BrokenPlantRule(field=field, message=message)
     return None
 
 
-def _broken_by_length(field: str, text: str | None, least: int, most: int) -> list[BrokenRule]:
+def _broken_by_length(field: str, text: str | None, least: int, most: int) -> list[BrokenPlantRule]:
     if text is None or least <= len(text) <= most:
         return []
     message = f"The {field} has {least} to {most} characters; this one has {len(text)}."
-    return [BrokenRule(field=field, message=message, lengths=(least, most))]
+    return [BrokenPlantRule(field=field, message=message, lengths=(least, most))]
 
 
-def _broken_by_ranges(ranges: Mapping[int, Range]) -> list[BrokenRule]:
+def _broken_by_ranges(ranges: Mapping[int, Range]) -> list[BrokenPlantRule]:
     if len(ranges) > MOST_RANGES:
-        return [BrokenRule(field="ranges", message=f"A species has at most {MOST_RANGES} ranges.")]
+        return [BrokenPlantRule(field="ranges", message=f"A species has at most {MOST_RANGES} ranges.")]
     broken = [found for each in ranges.values() if (found := broken_by_range("ranges", each))]
     if any(each.is_open for each in ranges.values()):
         message = "A range has a minimum, a maximum, or both."
-        broken.append(BrokenRule(field="ranges", message=message))
+        broken.append(BrokenPlantRule(field="ranges", message=message))
     return broken

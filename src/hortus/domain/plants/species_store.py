@@ -15,7 +15,7 @@ from hortus.base.errors import UsageError
 from hortus.base.quotas import DEFAULT_QUOTAS
 from hortus.domain.accounts.room import require_room
 from hortus.domain.definitions.tables import QuantityTypeRow
-from hortus.domain.plants.rules import BrokenRule, InvalidPlant, require_valid
+from hortus.domain.plants.rules import BrokenPlantRule, InvalidPlant, require_valid
 from hortus.domain.plants.state import Range
 from hortus.domain.plants.tables import SpeciesRangeRow, SpeciesRow
 
@@ -165,7 +165,7 @@ async def require_quantity_types(connection: AsyncConnection, field: str, wanted
     missing -= set(found)
     if missing:
         listed = ", ".join(map(str, sorted(missing)))
-        raise InvalidPlant(BrokenRule(field=field, message=f"There is no quantity type {listed}."))
+        raise InvalidPlant(BrokenPlantRule(field=field, message=f"There is no quantity type {listed}."))
 
 
 _SPECIES: Select[*tuple[Any, ...]] = select(SpeciesRow.__table__).order_by(SpeciesRow.id)

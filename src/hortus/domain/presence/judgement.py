@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 
-class State(StrEnum):
+class PresenceState(StrEnum):
     """What is said of a kit."""
 
     ONLINE = "online"
@@ -56,7 +56,7 @@ class Listening:
 class Judgement:
     """What is said of a kit, and since when it is so, as far as that is known."""
 
-    state: State
+    state: PresenceState
     since: datetime | None
     last_contact_at: datetime | None
 
@@ -66,20 +66,22 @@ def judge(facts: Facts, listening: Listening | None, now: datetime) -> Judgement
     contact = facts.last_contact_at
     connected = _connected(facts, listening, now)
     if contact is None:
-        state = State.ONLINE if connected else State.NEVER
+        state = PresenceState.ONLINE if connected else PresenceState.NEVER
         return Judgement(
             state=state, since=facts.connection_changed_at if connected else None, last_contact_at=None
         )
     if connected is False:
-        return Judgement(state=State.OFFLINE, since=facts.connection_changed_at, last_contact_at=contact)
+        return Judgement(
+            state=PresenceState.OFFLINE, since=facts.connection_changed_at, last_contact_at=contact
+        )
     late_after, offline_after = _patience(facts)
     silence = _silence(contact, listening, now)
     if silence < late_after or (connected and facts.reporting_seconds is None):
         since = facts.connection_changed_at if connected else None
-        return Judgement(state=State.ONLINE, since=since, last_contact_at=contact)
+        return Judgement(state=PresenceState.ONLINE, since=since, last_contact_at=contact)
     if silence < offline_after or connected:
-        return Judgement(state=State.LATE, since=contact + late_after, last_contact_at=contact)
-    return Judgement(state=State.OFFLINE, since=contact, last_contact_at=contact)
+        return Judgement(state=PresenceState.LATE, since=contact + late_after, last_contact_at=contact)
+    return Judgement(state=PresenceState.OFFLINE, since=contact, last_contact_at=contact)
 
 
 def _connected(facts: Facts, listening: Listening | None, now: datetime) -> bool | None:

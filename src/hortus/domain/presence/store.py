@@ -10,25 +10,25 @@ from typing import Any
 from sqlalchemy import ARRAY, Integer, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.presence.judgement import Facts, Judgement, Listening, State, judge
+from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 
 PRESENCE_CHANNEL = "hortus_presence"
 """Announces `<serial> <state>` when what is said of a kit has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KitPresence:
+class PresenceRecord:
     """A kit and what is said of it; `announced` is what listeners were told last."""
 
     kit_id: int
     serial: str
     judgement: Judgement
-    announced: State
+    announced: PresenceState
 
 
 async def read_presences(
     connection: AsyncConnection, now: datetime, kit_ids: Collection[int]
-) -> dict[int, KitPresence]:
+) -> dict[int, PresenceRecord]:
     """Return what is said of these kits, by their ids."""
     listening = await _read_listening(connection)
     rows = await connection.execute(_FACTS, {"kit_ids": list(kit_ids)})
@@ -38,7 +38,7 @@ async def read_presences(
 async def read_presence(connection: AsyncConnection, now: datetime, kit_id: int) -> Judgement:
     """Return what is said of a kit; of one that is not there, that it was never seen."""
     found = (await read_presences(connection, now, [kit_id])).get(kit_id)
-    return found.judgement if found else Judgement(state=State.NEVER, since=None, last_contact_at=None)
+    return found.judgement if found else Judgement(state=PresenceState.NEVER, since=None, last_contact_at=None)
 
 
 async def next_kits(connection: AsyncConnection, after: int, most: int) -> Sequence[int]:
@@ -87,7 +87,7 @@ async def _read_listening(connection: AsyncConnection) -> Listening | None:
     return Listening(**row) if row else None
 
 
-def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) -> KitPresence:
+def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) -> PresenceRecord:
     facts = Facts(
         last_contact_at=row["last_contact_at"],
         is_connected=row["is_connected"],
@@ -95,11 +95,11 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
         reporting_seconds=row["reporting_seconds"],
         silent_after_seconds=row["silent_after_seconds"],
     )
-    return KitPresence(
+    return PresenceRecord(
         kit_id=row["kit_id"],
         serial=row["serial"],
         judgement=judge(facts, listening, now),
-        announced=State(row["announced_state"] or State.NEVER),
+        announced=PresenceState(row["announced_state"] or PresenceState.NEVER),
     )
 
 

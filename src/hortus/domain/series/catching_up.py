@@ -16,7 +16,7 @@ from sqlalchemy import DateTime, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import OperationalError
-from hortus.domain.series.rollups import Backlog, roll_up_some
+from hortus.domain.series.rollups import HoursToRollUp, roll_up_some
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class CatchingUp:
         self._connect = connect
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def catch_up(self, backlog: Backlog) -> None:
+    async def catch_up(self, backlog: HoursToRollUp) -> None:
         """Roll up all hours of this backlog. Raises StillRollingUp, and what a failing database raises."""
         deadline = asyncio.get_running_loop().time() + _LONGEST_SECONDS
         try:
@@ -73,7 +73,7 @@ class CatchingUp:
         finally:
             self._turns.release()
 
-    async def _catch_up_until(self, deadline: float, backlog: Backlog) -> None:
+    async def _catch_up_until(self, deadline: float, backlog: HoursToRollUp) -> None:
         loop = asyncio.get_running_loop()
         connection = await self._connect()
         # Even a rollback would wait for ever for a database that hangs.
@@ -97,7 +97,7 @@ class CatchingUp:
                 )
 
 
-async def is_far_behind(connection: AsyncConnection, backlog: Backlog) -> bool:
+async def is_far_behind(connection: AsyncConnection, backlog: HoursToRollUp) -> bool:
     """Return whether so many hours of this backlog wait that a request should roll them up first."""
     parameters = {
         "kit_id": backlog.kit_id,

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from hortus.domain.series.charts import (
     Buckets,
-    Source,
+    ChartSource,
     Span,
     finest_of_readings,
     finest_rolled_up,
@@ -33,7 +33,7 @@ class Points:
     Of single readings (`width_seconds` is None) there are only times and values, the latter as `mean`.
     """
 
-    source: Source
+    source: ChartSource
     width_seconds: int | None
     span: Span
     time_ms: list[int]
@@ -91,7 +91,7 @@ async def _series_of_kit(connection: AsyncConnection, series: Series) -> int:
 
 async def _readings(connection: AsyncConnection, series: Series, span: Span, most: int) -> Points:
     row = (await connection.execute(_READINGS, {**_parameters(series, span), "most": most})).one()
-    return Points(source=Source.RAW, width_seconds=None, span=span, time_ms=row.time_ms, mean=row.value)
+    return Points(source=ChartSource.RAW, width_seconds=None, span=span, time_ms=row.time_ms, mean=row.value)
 
 
 async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buckets: Buckets) -> Points:
@@ -255,9 +255,9 @@ def _statement(tables: str, select: str, **further: TypeEngine[Any]) -> TextClau
 
 
 _BUCKETS = {
-    Source.RAW: _statement(_PIECES_OF_READINGS, _IN_BUCKETS, width=Interval()),
-    Source.HOUR: _statement(_HOURS, _IN_BUCKETS, width=Interval()),
-    Source.DAY: _statement(_DAYS, _IN_BUCKETS, width=Interval()),
+    ChartSource.RAW: _statement(_PIECES_OF_READINGS, _IN_BUCKETS, width=Interval()),
+    ChartSource.HOUR: _statement(_HOURS, _IN_BUCKETS, width=Interval()),
+    ChartSource.DAY: _statement(_DAYS, _IN_BUCKETS, width=Interval()),
 }
 _COUNT = _statement(_HOURS, _COUNTED, inner_start=_MOMENT, inner_end=_MOMENT)
 _READINGS = _statement(_READINGS_IN_SPAN, _SINGLE, most=Integer())

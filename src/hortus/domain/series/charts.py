@@ -27,7 +27,7 @@ _MOST_READ = 500_000
 _ENOUGH = 1 / 3
 
 
-class Source(StrEnum):
+class ChartSource(StrEnum):
     """Where the figures of buckets come from."""
 
     RAW = "raw"
@@ -63,7 +63,7 @@ class Span:
 class Buckets:
     """Buckets of equal width, aligned to the epoch (UTC)."""
 
-    source: Source
+    source: ChartSource
     width_seconds: int
 
 
@@ -71,11 +71,11 @@ def finest_rolled_up(span: Span, points: int) -> Buckets:
     """Return the narrowest buckets of whole hours that are at most so many, from the cheapest source."""
     for width in (each for each in _WIDTHS_SECONDS if each >= _HOUR):
         if _buckets(span, width) <= points:
-            return Buckets(Source.DAY if width == _DAY else Source.HOUR, width)
+            return Buckets(ChartSource.DAY if width == _DAY else ChartSource.HOUR, width)
     days = 2
     while _buckets(span, days * _DAY) > points and days * _DAY < span.seconds + _DAY:
         days += 1
-    return Buckets(Source.DAY, days * _DAY)
+    return Buckets(ChartSource.DAY, days * _DAY)
 
 
 def may_be_read_raw(span: Span, points: int) -> bool:
@@ -92,7 +92,7 @@ def finest_of_readings(span: Span, points: int, readings: int, series_of_kit: in
         return None
     for width in (each for each in _WIDTHS_SECONDS if each < _HOUR):
         if _buckets(span, width) <= points:
-            return Buckets(Source.RAW, width)
+            return Buckets(ChartSource.RAW, width)
     return None
 
 

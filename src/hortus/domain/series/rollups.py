@@ -53,7 +53,7 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
     done = 0
     for row in await connection.fetch(_KITS_DUE, before, timeout=_LONGEST_SECONDS):
         try:
-            backlog = Backlog(kit_id=row["kit_id"], start=_BEFORE_ALL, end=before)
+            backlog = HoursToRollUp(kit_id=row["kit_id"], start=_BEFORE_ALL, end=before)
             while hours := await _roll_up_hours(connection, backlog, _HOURS_AT_ONCE):
                 done += hours
         except asyncpg.PostgresError:
@@ -65,7 +65,7 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class HoursToRollUp:
     """Hours of one kit that a request waits for: touched ones that begin in this span (its end excluded)."""
 
     kit_id: int
@@ -73,7 +73,7 @@ class Backlog:
     end: datetime
 
 
-async def roll_up_some(connection: asyncpg.Connection, backlog: Backlog, lock_seconds: float) -> int:
+async def roll_up_some(connection: asyncpg.Connection, backlog: HoursToRollUp, lock_seconds: float) -> int:
     """Roll up the newest hours of a backlog, few enough to take about a second; return how many.
 
     0 means that there are none left, or that somebody is deleting what they belong to. A kit that another
@@ -93,7 +93,7 @@ class _KitIsChanging(Exception):
 
 
 async def _roll_up_hours(
-    connection: asyncpg.Connection, backlog: Backlog, most: int, lock_seconds: float | None = None
+    connection: asyncpg.Connection, backlog: HoursToRollUp, most: int, lock_seconds: float | None = None
 ) -> int:
     """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now.
 

@@ -11,7 +11,7 @@ from hortus.flow.broker.control import BrokerCommandError, ControlClient
 from hortus.flow.broker.roles import (
     DEFAULT_ACCESS,
     SERVICE_ROLES,
-    Permission,
+    BrokerPermission,
     kit_permissions,
     kit_role_name,
     role_document,
@@ -150,7 +150,7 @@ class BrokerAccounts:
             corrected.append("default access")
         return tuple(corrected)
 
-    async def _set_role(self, role_name: str, permissions: frozenset[Permission]) -> None:
+    async def _set_role(self, role_name: str, permissions: frozenset[BrokerPermission]) -> None:
         role = role_document(role_name, permissions)
         try:
             await self._control.execute("createRole", **role)

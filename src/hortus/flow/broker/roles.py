@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hortus.protocol.mqtt.topics import KIT_READS, KIT_WRITES, Channel, KitTopic
+from hortus.protocol.mqtt.topics import KIT_READS, KIT_WRITES, KitTopic, TopicChannel
 
 SERVER_ROLE = "hortus-server"
 CONTROL_ROLE = "hortus-control"
@@ -35,7 +35,7 @@ DEFAULT_ACCESS: Mapping[str, bool] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Permission:
+class BrokerPermission:
     """One rule of a role. `kind` is the plugin's `acltype`; rules here only ever allow."""
 
     kind: str
@@ -56,7 +56,7 @@ def serial_of_role(role_name: str) -> str | None:
     return role_name.removeprefix(_KIT_ROLE_PREFIX) if role_name.startswith(_KIT_ROLE_PREFIX) else None
 
 
-def kit_permissions(serial: str) -> frozenset[Permission]:
+def kit_permissions(serial: str) -> frozenset[BrokerPermission]:
     """Return what a kit may do: write and read its own topics, each in its one direction (kit-mqtt 1.3)."""
     writes = {_permission("publishClientSend", serial, channel) for channel in KIT_WRITES}
     reads = {
@@ -67,7 +67,7 @@ def kit_permissions(serial: str) -> frozenset[Permission]:
     return frozenset(writes | reads)
 
 
-def server_permissions() -> frozenset[Permission]:
+def server_permissions() -> frozenset[BrokerPermission]:
     """Return what ingest and API may do: read what kits write, alone or shared, and answer and ask kits.
 
     And see the two figures of the broker that tell whether readings wait or are lost.
@@ -77,44 +77,45 @@ def server_permissions() -> frozenset[Permission]:
     subscribes = {_permission("subscribePattern", "+", channel) for channel in KIT_WRITES}
     # The plugin compares a shared subscription with the rule as it stands, with `$share` and group.
     shares = {
-        Permission(kind="subscribePattern", topic=f"$share/+/{permission.topic}") for permission in subscribes
+        BrokerPermission(kind="subscribePattern", topic=f"$share/+/{permission.topic}")
+        for permission in subscribes
     }
     figures = {
-        Permission(kind=kind, topic=topic)
+        BrokerPermission(kind=kind, topic=topic)
         for topic in BROKER_FIGURES
         for kind in ("publishClientReceive", "subscribeLiteral")
     }
     return frozenset(sends | receives | subscribes | shares | figures)
 
 
-def control_permissions() -> frozenset[Permission]:
+def control_permissions() -> frozenset[BrokerPermission]:
     """Return what the synchroniser of accounts may do: speak to the plugin and nothing else."""
     return frozenset(
         {
-            Permission(kind="publishClientSend", topic=CONTROL_TOPIC),
-            Permission(kind="publishClientReceive", topic=CONTROL_RESPONSE_TOPIC),
-            Permission(kind="subscribeLiteral", topic=CONTROL_RESPONSE_TOPIC),
+            BrokerPermission(kind="publishClientSend", topic=CONTROL_TOPIC),
+            BrokerPermission(kind="publishClientReceive", topic=CONTROL_RESPONSE_TOPIC),
+            BrokerPermission(kind="subscribeLiteral", topic=CONTROL_RESPONSE_TOPIC),
         }
     )
 
 
-def role_document(role_name: str, permissions: Iterable[Permission]) -> dict[str, Any]:
+def role_document(role_name: str, permissions: Iterable[BrokerPermission]) -> dict[str, Any]:
     """Return a role as the control API and the document have it."""
     return {"rolename": role_name, "acls": [permission.as_command() for permission in sorted(permissions)]}
 
 
-def rules_equal(acls: Iterable[Mapping[str, Any]], permissions: frozenset[Permission]) -> bool:
+def rules_equal(acls: Iterable[Mapping[str, Any]], permissions: frozenset[BrokerPermission]) -> bool:
     """Tell whether the rules of a role, as the broker lists them, are exactly these permissions."""
     listed = [(acl.get("acltype"), acl.get("topic"), acl.get("allow")) for acl in acls]
     wanted = {(permission.kind, permission.topic, True) for permission in permissions}
     return len(listed) == len(wanted) and set(listed) == wanted
 
 
-def _permission(kind: str, serial: str, channel: Channel) -> Permission:
-    return Permission(kind=kind, topic=str(KitTopic(serial=serial, channel=channel)))
+def _permission(kind: str, serial: str, channel: TopicChannel) -> BrokerPermission:
+    return BrokerPermission(kind=kind, topic=str(KitTopic(serial=serial, channel=channel)))
 
 
-SERVICE_ROLES: Mapping[str, frozenset[Permission]] = {
+SERVICE_ROLES: Mapping[str, frozenset[BrokerPermission]] = {
     SERVER_ROLE: server_permissions(),
     CONTROL_ROLE: control_permissions(),
 }

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.flow.commands.outcome import Outcome, malformed, outcome_of
+from hortus.flow.commands.outcome import CommandOutcome, malformed, outcome_of
 from hortus.flow.commands.sending import Reception, await_answer, finish, is_asked, note_late_answer
-from hortus.protocol.mqtt.topics import Channel, parse_kit_topic
+from hortus.protocol.mqtt.topics import TopicChannel, parse_kit_topic
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import KitResult
 from hortus.protocol.wire.rpc_codec import decode_kit_rpc_response
@@ -54,7 +54,7 @@ class AnswerDesk:
     def answer_arrived(self, topic: str, payload: bytes) -> None:
         """Note a message on a kit's `kit-rpc/response`."""
         kit_topic = parse_kit_topic(topic)
-        if kit_topic is None or kit_topic.channel is not Channel.KIT_RPC_RESPONSE:
+        if kit_topic is None or kit_topic.channel is not TopicChannel.KIT_RPC_RESPONSE:
             return
         serial = kit_topic.serial
         self._on_contact(serial)
@@ -131,7 +131,7 @@ class AnswerDesk:
                     await note_late_answer(connection, command_id, outcome)
         self._count(serial, awaited.reception, outcome if awaited.method is not None else None)
 
-    def _count(self, serial: str, reception: Reception, outcome: Outcome | None) -> None:
+    def _count(self, serial: str, reception: Reception, outcome: CommandOutcome | None) -> None:
         if outcome is None:
             self._ignore(serial, reception)
             return

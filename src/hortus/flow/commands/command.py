@@ -25,7 +25,7 @@ class Method(StrEnum):
     PERIPHERAL_COMMAND = "peripheralCommand"
 
 
-class State(StrEnum):
+class CommandState(StrEnum):
     """Where a command is."""
 
     WAITING = "waiting"
@@ -35,7 +35,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-UNFINISHED = frozenset({State.WAITING, State.SENT})
+UNFINISHED = frozenset({CommandState.WAITING, CommandState.SENT})
 
 
 class UnsuitableCommand(UsageError):

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.base.errors import HortusError, OperationalError
 from hortus.flow.commands.sending import Claimed, claim, fail_unsent, give_back
 from hortus.flow.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.messages import KitRpcRequest
 from hortus.protocol.wire.rpc_codec import encode_kit_rpc_request
 
@@ -149,7 +149,7 @@ class CommandDispatcher:
             self._under_way.release()
 
     async def _publish(self, claimed: Claimed, begun: float) -> None:
-        topic = KitTopic(serial=claimed.serial, channel=Channel.KIT_RPC_REQUEST)
+        topic = KitTopic(serial=claimed.serial, channel=TopicChannel.KIT_RPC_REQUEST)
         payload = encode_kit_rpc_request(KitRpcRequest(id=claimed.id, call=claimed.question.call))
         try:
             if time.monotonic() - begun > _LONGEST_DELAY_SECONDS:

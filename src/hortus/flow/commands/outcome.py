@@ -37,7 +37,7 @@ _KIT_ERROR = b"Error: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CommandOutcome:
     """How a command ended. `error` is None if it succeeded; only then there is `data`."""
 
     error: str | None = None
@@ -55,41 +55,47 @@ class Outcome:
         return beginning.replace("\0", "�")[:MOST_TEXT_CHARACTERS]
 
 
-def outcome_of(method: Method, result: KitResult) -> Outcome:
+def outcome_of(method: Method, result: KitResult) -> CommandOutcome:
     """Return what this answer to this question means."""
     match result:
         case OtherError():
-            return Outcome(error="RpcError(Other)", explanation="The kit could not do it and does not say why.")
+            return CommandOutcome(
+                error="RpcError(Other)", explanation="The kit could not do it and does not say why."
+            )
         case MethodNotFoundError():
-            return Outcome(error="RpcError(MethodNotFound)", explanation="The kit does not know this request.")
+            return CommandOutcome(
+                error="RpcError(MethodNotFound)", explanation="The kit does not know this request."
+            )
         case RateLimitError(wait_ms=wait_ms):
-            return Outcome(
+            return CommandOutcome(
                 error=f"RpcError(RateLimit({wait_ms}ms))",
                 explanation=f"The kit was asked too often; it wants a pause of {wait_ms / 1000:.0f} s.",
             )
         case VersionResult(version=version) if method is Method.VERSION:
-            return Outcome(media_type=JSON, data=orjson.dumps(version))
+            return CommandOutcome(media_type=JSON, data=orjson.dumps(version))
         case UptimeResult(uptime_seconds=seconds) if method is Method.UPTIME:
-            return Outcome(media_type=JSON, data=orjson.dumps(seconds))
+            return CommandOutcome(media_type=JSON, data=orjson.dumps(seconds))
         case PeripheralCommandResult() if method is Method.PERIPHERAL_COMMAND:
             return _outcome_of_command(result)
-    return Outcome(error=INVALID_RESPONSE, explanation="The kit answered something else than it was asked.")
+    return CommandOutcome(
+        error=INVALID_RESPONSE, explanation="The kit answered something else than it was asked."
+    )
 
 
-def malformed() -> Outcome:
+def malformed() -> CommandOutcome:
     """Return the outcome of an answer that cannot be read although its id can."""
-    return Outcome(error=MALFORMED_RESPONSE, explanation="The kit's answer cannot be read.")
+    return CommandOutcome(error=MALFORMED_RESPONSE, explanation="The kit's answer cannot be read.")
 
 
-def timed_out(seconds: int) -> Outcome:
+def timed_out(seconds: int) -> CommandOutcome:
     """Return the outcome of a command that was sent and not answered."""
-    return Outcome(
+    return CommandOutcome(
         error=TIMED_OUT,
         explanation=f"The kit has not answered within {seconds} s. It may still carry the command out.",
     )
 
 
-def _outcome_of_command(result: PeripheralCommandResult) -> Outcome:
+def _outcome_of_command(result: PeripheralCommandResult) -> CommandOutcome:
     try:
         orjson.loads(result.metadata)
     except orjson.JSONDecodeError:
@@ -97,8 +103,8 @@ def _outcome_of_command(result: PeripheralCommandResult) -> Outcome:
     if result.media_type == TEXT and result.data.startswith(_KIT_ERROR):
         message = result.data[len(_KIT_ERROR) :][: 4 * MOST_TEXT_CHARACTERS].decode("utf-8", "replace")
         message = message.replace("\0", "�").strip()[:MOST_TEXT_CHARACTERS]
-        return Outcome(
+        return CommandOutcome(
             error=COMMAND_FAILED,
             explanation=f"The kit reports: {message}" if message else "The device does not take this command.",
         )
-    return Outcome(media_type=result.media_type, data=result.data)
+    return CommandOutcome(media_type=result.media_type, data=result.data)

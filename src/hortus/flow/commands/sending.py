@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.flow.commands.command import Method, Question
-from hortus.flow.commands.outcome import KIT_OFFLINE, TIMED_OUT, Outcome
+from hortus.flow.commands.outcome import KIT_OFFLINE, TIMED_OUT, CommandOutcome
 from hortus.flow.commands.store import COMMANDS_CHANNEL, RESULT_PART_BYTES
 
 RESULTS_PER_KIT = 5
@@ -102,7 +102,7 @@ async def await_answer(connection: AsyncConnection, serial: str, command_id: int
     return Awaited(reception=Reception.REPEATED)
 
 
-async def finish(connection: AsyncConnection, command_id: int, outcome: Outcome) -> None:
+async def finish(connection: AsyncConnection, command_id: int, outcome: CommandOutcome) -> None:
     """Note what came of a command, and that the kit is free."""
     parameters = {
         "command_id": command_id,
@@ -122,13 +122,13 @@ async def finish(connection: AsyncConnection, command_id: int, outcome: Outcome)
     await connection.execute(_FORGET_SURPLUS, {"command_id": command_id, "most": RESULTS_PER_KIT})
 
 
-async def note_late_answer(connection: AsyncConnection, command_id: int, outcome: Outcome) -> None:
+async def note_late_answer(connection: AsyncConnection, command_id: int, outcome: CommandOutcome) -> None:
     """Note in the ledger what came too late, without its content, and that the kit is free."""
     await connection.execute(_NOTE_LATE, {"command_id": command_id, **_result_columns(outcome)})
     await connection.execute(_NOTIFY, {"payload": "queued"})
 
 
-def _result_columns(outcome: Outcome) -> dict[str, object]:
+def _result_columns(outcome: CommandOutcome) -> dict[str, object]:
     return {
         "media_type": outcome.media_type,
         "result_bytes": len(outcome.data) if outcome.media_type is not None else None,

@@ -15,7 +15,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import OperationalError, UsageError
-from hortus.flow.commands.command import Method, Question, State
+from hortus.flow.commands.command import CommandState, Method, Question
 from hortus.flow.commands.outcome import NOT_SENT, TIMED_OUT
 from hortus.flow.commands.suitability import require_suitable
 
@@ -63,7 +63,7 @@ class Command:
     kit_id: int
     question: Question
     asked_by: str | None
-    state: State
+    state: CommandState
     error: str | None
     explanation: str | None
     requested_at: datetime
@@ -177,7 +177,7 @@ def _command(row: RowMapping) -> Command:
         peripheral=values.pop("peripheral"),
         command_json=values.pop("command_json"),
     )
-    return Command(question=question, **values | {"state": State(values["state"])})
+    return Command(question=question, **values | {"state": CommandState(values["state"])})
 
 
 _NOTIFY = text(f"SELECT pg_notify('{COMMANDS_CHANNEL}', :payload)")

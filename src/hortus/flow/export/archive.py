@@ -30,7 +30,7 @@ from hortus.flow.export.columns import (
 )
 from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.flow.export.selection import Data, Selection
-from hortus.flow.export.source import Source, failures_in_words
+from hortus.flow.export.source import ExportedKit, failures_in_words
 
 _ALL = 2**31 - 1
 _FILE_MODE = 0o100644
@@ -97,7 +97,7 @@ async def read_contents(
     )
 
 
-async def archive(source: Source, contents: ArchiveContents) -> AsyncIterator[bytes]:
+async def archive(source: ExportedKit, contents: ArchiveContents) -> AsyncIterator[bytes]:
     """Yield the zip. Raises ExportFailed if it cannot be finished."""
     # Loaded when it is needed: it brings a library for encrypted archives along.
     from stream_zip import ZIP_64, async_stream_zip
@@ -123,7 +123,7 @@ async def archive(source: Source, contents: ArchiveContents) -> AsyncIterator[by
 _Pieces = Callable[[], AsyncIterator[Piece]]
 
 
-def _files(source: Source, contents: ArchiveContents) -> list[tuple[str, _Pieces]]:
+def _files(source: ExportedKit, contents: ArchiveContents) -> list[tuple[str, _Pieces]]:
     selection = Selection(
         data=Data.RAW,
         start=contents.start,

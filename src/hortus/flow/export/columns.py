@@ -30,7 +30,7 @@ USUAL_VALUE_NAMES = ("count", "average", "minimum", "maximum")
 _AS_FORMULA = "=+-@\t\r\n'"
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """What a column holds."""
 
     TIME = "time"
@@ -46,28 +46,30 @@ class Column:
 
     name: str
     expression: str
-    kind: Kind
+    kind: ColumnKind
 
 
 def _time(name: str, column: str) -> Column:
     return Column(
-        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", Kind.TIME
+        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", ColumnKind.TIME
     )
 
 
 def _seconds(name: str, column: str) -> Column:
-    return Column(name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""", Kind.TIME)
+    return Column(
+        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""", ColumnKind.TIME
+    )
 
 
-_PERIPHERAL = Column("peripheral", "m.peripheral_id", Kind.INTEGER)
-_PERIPHERAL_NAME = Column("peripheralName", "p.name", Kind.TEXT)
-_CONFIGURATION = Column("kitConfiguration", "m.kit_configuration_id", Kind.INTEGER)
-_QUANTITY_TYPE = Column("quantityType", "m.quantity_type_id", Kind.INTEGER)
-_QUANTITY = Column("physicalQuantity", "q.physical_quantity", Kind.TEXT)
-_UNIT = Column("physicalUnit", "q.physical_unit", Kind.TEXT)
-_VALUE = Column("value", "m.value", Kind.NUMBER)
+_PERIPHERAL = Column("peripheral", "m.peripheral_id", ColumnKind.INTEGER)
+_PERIPHERAL_NAME = Column("peripheralName", "p.name", ColumnKind.TEXT)
+_CONFIGURATION = Column("kitConfiguration", "m.kit_configuration_id", ColumnKind.INTEGER)
+_QUANTITY_TYPE = Column("quantityType", "m.quantity_type_id", ColumnKind.INTEGER)
+_QUANTITY = Column("physicalQuantity", "q.physical_quantity", ColumnKind.TEXT)
+_UNIT = Column("physicalUnit", "q.physical_unit", ColumnKind.TEXT)
+_VALUE = Column("value", "m.value", ColumnKind.NUMBER)
 _RECEIVED_AT = _time("receivedAt", "received_at")
-_ID = Column("id", "m.id", Kind.TEXT)
+_ID = Column("id", "m.id", ColumnKind.TEXT)
 
 _NAMED = (_PERIPHERAL, _PERIPHERAL_NAME, _CONFIGURATION, _QUANTITY_TYPE, _QUANTITY, _UNIT)
 
@@ -78,7 +80,7 @@ AGGREGATE_BEFORE_VALUES = (
     *_NAMED,
 )
 AGGREGATE_AFTER_VALUES = (_RECEIVED_AT, _ID)
-VALUES_AS_OBJECT = Column("values", "m.values", Kind.JSON)
+VALUES_AS_OBJECT = Column("values", "m.values", ColumnKind.JSON)
 
 # The archive tells names in files of their own. Form and order of its aggregates: http-api 4.9.
 ARCHIVED_RAW = (
@@ -101,10 +103,10 @@ ARCHIVED_MEDIA = (
     _PERIPHERAL,
     _CONFIGURATION,
     _ID,
-    Column("name", "m.name", Kind.TEXT),
-    Column("type", "m.type", Kind.TEXT),
-    Column("sizeBytes", "m.size", Kind.INTEGER),
-    Column("metadata", "m.metadata", Kind.JSON),
+    Column("name", "m.name", ColumnKind.TEXT),
+    Column("type", "m.type", ColumnKind.TEXT),
+    Column("sizeBytes", "m.size", ColumnKind.INTEGER),
+    Column("metadata", "m.metadata", ColumnKind.JSON),
     _RECEIVED_AT,
 )
 
@@ -142,10 +144,10 @@ def with_values(
         while shown in taken:
             shown = f"values.{shown}"
         taken.add(shown)
-        columns.append(Column(shown, f"m.values ->> {where.argument(name)}::text", Kind.NUMBER))
+        columns.append(Column(shown, f"m.values ->> {where.argument(name)}::text", ColumnKind.NUMBER))
     if values.others:
         expression = f"nullif(m.values - {where.argument(values.names)}::text[], '{{}}')"
-        columns.append(Column(OTHER_VALUES, expression, Kind.JSON))
+        columns.append(Column(OTHER_VALUES, expression, ColumnKind.JSON))
     return (*before, *columns, *after)
 
 
@@ -192,7 +194,7 @@ def _query(expressions: str, columns: Sequence[Column], data: Data, where: Where
 
 
 def _csv_expression(column: Column) -> str:
-    if column.kind is not Kind.TEXT or column is _ID:
+    if column.kind is not ColumnKind.TEXT or column is _ID:
         return column.expression
     # The same as `safe_text`: ascii() is the number of the first character.
     first = ", ".join(str(ord(character)) for character in _AS_FORMULA)

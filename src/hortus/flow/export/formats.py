@@ -16,7 +16,7 @@ from hortus.flow.export.columns import (
 from hortus.flow.export.parquet import parquet_of_aggregates, parquet_of_readings
 from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.flow.export.selection import Data, Selection
-from hortus.flow.export.source import Source, failures_in_words
+from hortus.flow.export.source import ExportedKit, failures_in_words
 
 # Where a row is one JSON text, CSV must leave it as it is: JSON never has these characters in the clear.
 _NOTHING_QUOTED = {"quote": "\x01", "delimiter": "\x02"}
@@ -37,14 +37,14 @@ MEDIA_TYPES = {
 }
 
 
-async def export(source: Source, selection: Selection, form: Format) -> AsyncIterator[Piece]:
+async def export(source: ExportedKit, selection: Selection, form: Format) -> AsyncIterator[Piece]:
     """Yield the file piece by piece. Raises ExportFailed if it cannot be finished."""
     with failures_in_words():
         async for piece in ahead(_WRITERS[form, selection.data](source, selection)):
             yield piece
 
 
-async def _ndjson(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+async def _ndjson(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
     columns: tuple[Column, ...] = RAW
     if selection.data is Data.AGGREGATE:
         columns = (*AGGREGATE_BEFORE_VALUES, VALUES_AS_OBJECT, *AGGREGATE_AFTER_VALUES)
@@ -53,11 +53,11 @@ async def _ndjson(source: Source, selection: Selection) -> AsyncIterator[Piece]:
         yield Piece(*await source.copy(query, where, **_NOTHING_QUOTED))
 
 
-def _csv_of_aggregates(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+def _csv_of_aggregates(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
     return csv_of_aggregates(source, selection, AGGREGATE_BEFORE_VALUES, AGGREGATE_AFTER_VALUES)
 
 
-def _csv_of_readings(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+def _csv_of_readings(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
     return csv_of_rows(source, selection, RAW)
 
 

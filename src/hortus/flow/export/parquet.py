@@ -18,13 +18,13 @@ from hortus.flow.export.columns import (
     AGGREGATE_BEFORE_VALUES,
     RAW,
     Column,
-    Kind,
+    ColumnKind,
     plain_query,
     with_values,
 )
 from hortus.flow.export.reading import Piece, aggregates_of_stretch, find_value_names
 from hortus.flow.export.selection import Selection, Where
-from hortus.flow.export.source import Source
+from hortus.flow.export.source import ExportedKit
 
 ROW_GROUP_ROWS = 60_000
 
@@ -43,7 +43,7 @@ def require_parquet() -> None:
     _pyarrow()
 
 
-async def parquet_of_readings(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+async def parquet_of_readings(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
     """Yield a Parquet file of readings. Raises ParquetNotInstalled."""
     file = _ParquetFile(RAW)
     async for where in source.stretches(selection):
@@ -52,7 +52,7 @@ async def parquet_of_readings(source: Source, selection: Selection) -> AsyncIter
     yield await asyncio.to_thread(file.end)
 
 
-async def parquet_of_aggregates(source: Source, selection: Selection) -> AsyncIterator[Piece]:
+async def parquet_of_aggregates(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
     """Yield a Parquet file of aggregates. Raises ParquetNotInstalled."""
     values = await find_value_names(source, selection)
     around = (AGGREGATE_BEFORE_VALUES, AGGREGATE_AFTER_VALUES)
@@ -69,11 +69,11 @@ class _ParquetFile:
     def __init__(self, columns: Sequence[Column]) -> None:
         arrow = _pyarrow()
         types = {
-            Kind.TIME: arrow.timestamp("us", tz="UTC"),
-            Kind.TEXT: arrow.string(),
-            Kind.INTEGER: arrow.int32(),
-            Kind.NUMBER: arrow.float64(),
-            Kind.JSON: arrow.string(),
+            ColumnKind.TIME: arrow.timestamp("us", tz="UTC"),
+            ColumnKind.TEXT: arrow.string(),
+            ColumnKind.INTEGER: arrow.int32(),
+            ColumnKind.NUMBER: arrow.float64(),
+            ColumnKind.JSON: arrow.string(),
         }
         self._schema = arrow.schema([(column.name, types[column.kind]) for column in columns])
         self._written = _Outlet()

@@ -15,7 +15,7 @@ from hortus.flow.export.columns import (
     with_values,
 )
 from hortus.flow.export.selection import Data, Selection, Where
-from hortus.flow.export.source import Source
+from hortus.flow.export.source import ExportedKit
 
 Query = Callable[[Sequence[Column], Data, Where], str]
 """Makes the query for these columns of a stretch."""
@@ -29,7 +29,7 @@ class Piece:
     rows: int
 
 
-async def find_value_names(source: Source, selection: Selection) -> ValueNames:
+async def find_value_names(source: ExportedKit, selection: Selection) -> ValueNames:
     """Return what the selected aggregates call their values."""
     found: set[str] = set()
     async for where in source.stretches(selection):
@@ -39,7 +39,9 @@ async def find_value_names(source: Source, selection: Selection) -> ValueNames:
     return ValueNames.of(found)
 
 
-async def csv_of_rows(source: Source, selection: Selection, columns: Sequence[Column]) -> AsyncIterator[Piece]:
+async def csv_of_rows(
+    source: ExportedKit, selection: Selection, columns: Sequence[Column]
+) -> AsyncIterator[Piece]:
     """Yield a CSV file of readings or media."""
     yield Piece(csv_header(columns), 0)
     async for where in source.stretches(selection):
@@ -47,7 +49,7 @@ async def csv_of_rows(source: Source, selection: Selection, columns: Sequence[Co
 
 
 async def csv_of_aggregates(
-    source: Source, selection: Selection, before: Sequence[Column], after: Sequence[Column]
+    source: ExportedKit, selection: Selection, before: Sequence[Column], after: Sequence[Column]
 ) -> AsyncIterator[Piece]:
     """Yield a CSV file of aggregates: `before`, a column for each name of a value, `after`."""
     values = await find_value_names(source, selection)
@@ -57,7 +59,7 @@ async def csv_of_aggregates(
 
 
 async def aggregates_of_stretch(
-    source: Source,
+    source: ExportedKit,
     where: Where,
     values: ValueNames,
     before: Sequence[Column],

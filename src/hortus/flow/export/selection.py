@@ -17,7 +17,7 @@ class Data(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ExportTable:
     """Where rows are: their table, and the time that they are ordered by (and by id, where times are equal)."""
 
     table: str
@@ -25,9 +25,9 @@ class Place:
 
 
 PLACES = {
-    Data.RAW: Place("raw_measurements", "datetime"),
-    Data.AGGREGATE: Place("aggregate_measurements", "datetime_start"),
-    Data.MEDIA: Place("media", "datetime"),
+    Data.RAW: ExportTable("raw_measurements", "datetime"),
+    Data.AGGREGATE: ExportTable("aggregate_measurements", "datetime_start"),
+    Data.MEDIA: ExportTable("media", "datetime"),
 }
 
 

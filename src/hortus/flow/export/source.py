@@ -69,7 +69,7 @@ class SomethingDeleted(ExportFailed):
         super().__init__("Readings were deleted while they were being read. Start again for what is left.")
 
 
-class Source:
+class ExportedKit:
     """A kit whose rows are being read."""
 
     def __init__(
@@ -165,7 +165,7 @@ class Source:
 
 
 @asynccontextmanager
-async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[Source | None]:
+async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[ExportedKit | None]:
     """Yield the kit's rows as they are now, on a connection of their own; None if the kit is gone.
 
     Raises what a bare connection raises when the database cannot be reached. At the end a statement under way
@@ -174,7 +174,7 @@ async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[Source | N
     connection = await connect()
     try:
         row = await connection.fetchrow(_OPEN, kit_id, timeout=ANSWER_SECONDS)
-        yield Source(connection, kit_id, *row) if row else None
+        yield ExportedKit(connection, kit_id, *row) if row else None
     finally:
         connection.terminate()
 

@@ -13,7 +13,7 @@ from hortus.flow.gateway.readings import RefusedRequest
 _REMEMBERED = 20_000
 
 
-class Admission:
+class BoardAdmission:
     """Judges by address, board and rate. `pinned` maps boards to the addresses they were first heard from."""
 
     def __init__(

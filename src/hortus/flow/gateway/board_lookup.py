@@ -23,14 +23,14 @@ _QUANTITIES = {key: quantity for quantity, key in QUANTITY_TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ValueDestination:
     """The peripheral and the quantity type that a value is stored under."""
 
     peripheral_id: int
     quantity_type_id: int
 
 
-UNKNOWN_PERIPHERAL = Place(peripheral_id=0, quantity_type_id=0)
+UNKNOWN_PERIPHERAL = ValueDestination(peripheral_id=0, quantity_type_id=0)
 """No peripheral has this id: the checks that all readings pass set such a value aside and say so (P3)."""
 
 
@@ -40,7 +40,7 @@ class KnownBoard:
 
     kit_id: int
     serial: str
-    places: dict[Quantity, Place]
+    places: dict[Quantity, ValueDestination]
 
 
 async def find_boards(
@@ -89,6 +89,6 @@ async def find_boards(
         board = boards.setdefault(row.sensor_id, KnownBoard(kit_id=row.kit_id, serial=row.serial, places={}))
         quantity = _QUANTITIES.get((row.physical_quantity, row.physical_unit))
         if quantity is not None:
-            place = Place(peripheral_id=row.peripheral_id, quantity_type_id=row.quantity_type_id)
+            place = ValueDestination(peripheral_id=row.peripheral_id, quantity_type_id=row.quantity_type_id)
             board.places.setdefault(quantity, place)
     return boards

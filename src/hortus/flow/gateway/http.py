@@ -23,7 +23,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"  # as Prometheus' format is c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class BoardRequest:
     """A complete request. `address` is the sender's IP address; the path has no query."""
 
     method: str
@@ -68,7 +68,7 @@ class Desk(Protocol):
     def closed(self, connection: BoardConnection) -> None:
         """A connection is gone."""
 
-    def answer(self, request: Request) -> Awaitable[Answer]:
+    def answer(self, request: BoardRequest) -> Awaitable[Answer]:
         """Return the answer to a request."""
 
     def refused(self, reason: str) -> None:
@@ -166,7 +166,7 @@ class BoardConnection(asyncio.Protocol):
         self._is_complete = True
         self._deadline.cancel()
         self._desk.request_ended(self)
-        request = Request(
+        request = BoardRequest(
             method=self._parser.get_method().decode("latin-1"),
             path=self._target.partition(b"?")[0].decode("latin-1"),
             content_type=self._content_type,
@@ -177,7 +177,7 @@ class BoardConnection(asyncio.Protocol):
 
     # Answering
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: BoardRequest) -> None:
         answer = await self._desk.answer(request)
         self._transport.write(answer.encode())
         self._transport.close()

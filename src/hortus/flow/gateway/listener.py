@@ -9,10 +9,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.health import GatewayHealth
-from hortus.flow.gateway.http import Answer, BoardConnection, Request
+from hortus.flow.gateway.http import Answer, BoardConnection, BoardRequest
 from hortus.flow.gateway.limits import ListenerLimits
 from hortus.flow.gateway.metrics import metrics_text
 from hortus.flow.gateway.readings import RefusedRequest, read_sensor_data
@@ -31,7 +31,7 @@ class GatewayListener:
     def __init__(
         self,
         spool: Spool,
-        admission: Admission,
+        admission: BoardAdmission,
         health: GatewayHealth,
         *,
         limits: ListenerLimits | None = None,
@@ -88,7 +88,7 @@ class GatewayListener:
         """Count a request that is refused."""
         self._spool.count(f"rejected:{reason}")
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: BoardRequest) -> Answer:
         """Return the answer to a request; never an internal error."""
         try:
             self._admission.admit_address(request.address)
@@ -102,7 +102,7 @@ class GatewayListener:
 
     # Routes
 
-    async def _route(self, request: Request) -> Answer:
+    async def _route(self, request: BoardRequest) -> Answer:
         match request.path, request.method:
             case "/sensor-data", "POST":
                 return await self._take(request)
@@ -117,7 +117,7 @@ class GatewayListener:
             case _:
                 raise RefusedRequest(404, "wrong-path", "There is nothing at this address")
 
-    async def _take(self, request: Request) -> Answer:
+    async def _take(self, request: BoardRequest) -> Answer:
         received_at_ms = int(self._clock() * 1000)
         reading, unknown_keys = read_sensor_data(request.content_type, request.body)
         self._admission.admit_sensor(reading.sensor_id)

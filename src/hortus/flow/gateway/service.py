@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.forwarding import BatchForwarder, Forwarder
 from hortus.flow.gateway.health import GatewayHealth
@@ -76,7 +76,7 @@ async def running_gateway(
     limits = limits or GatewayLimits()
     async with Spool(spool_directory, limits.spool) as spool:
         forwarder = make_forwarder(spool)
-        admission = Admission(limits.admission, await _pinned(spool, limits.admission))
+        admission = BoardAdmission(limits.admission, await _pinned(spool, limits.admission))
         health = GatewayHealth(spool, forwarder.state)
         server = GatewayListener(spool, admission, health, limits=limits.listener)
         async with asyncio.TaskGroup() as group:

@@ -15,7 +15,7 @@ from hortus.domain.kits.registry import KitRegistry, KnownKit
 from hortus.flow.ingest.medium import ArrivedMedium
 from hortus.flow.ingest.messages import (
     InboundMessage,
-    SetAside,
+    QuarantineVerdict,
     Stream,
     read_message,
     serial_and_stream,
@@ -40,7 +40,7 @@ class ReadMessage:
     message: InboundMessage
     serial: str
     stream: Stream
-    content: RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside
+    content: RawMeasurement | AggregateMeasurement | ArrivedMedium | QuarantineVerdict
 
 
 @dataclass(slots=True)
@@ -106,13 +106,13 @@ class MediumToStore:
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
+class QuarantinedMessage:
     """A message to be set aside, for the row and for the ledger."""
 
     message: InboundMessage
     kit_id: int
     stream: Stream
-    verdict: SetAside
+    verdict: QuarantineVerdict
 
     @property
     def ledger_key(self) -> LedgerKey:
@@ -128,7 +128,7 @@ class ResolvedBatch:
     raw: RawColumns = field(default_factory=RawColumns)
     aggregate: AggregateColumns = field(default_factory=AggregateColumns)
     media: list[MediumToStore] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
+    quarantined: list[QuarantinedMessage] = field(default_factory=list)
     received: Counter[LedgerKey] = field(default_factory=Counter)
     peripheral_ids: set[int] = field(default_factory=set)
     last_seen_ms: dict[int, int] = field(default_factory=dict)
@@ -193,7 +193,7 @@ def knowledge_in_memory(batch: list[ReadMessage], registry: KitRegistry) -> tupl
                 kits[serial] = kit
             elif serial:
                 serials.add(serial)
-        if isinstance(content, SetAside):
+        if isinstance(content, QuarantineVerdict):
             continue
         if kit is None or content.peripheral not in kit.configuration_by_peripheral:
             serials.add(serial)
@@ -213,8 +213,8 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
         kit_id = kit.kit_id if kit is not None else NO_KIT
         hour_ms = message.received_at_ms - message.received_at_ms % HOUR_MS
         resolved.received[(kit_id, hour_ms, stream)] += 1
-        if isinstance(content, SetAside):
-            resolved.quarantined.append(Quarantined(message, kit_id, stream, content))
+        if isinstance(content, QuarantineVerdict):
+            resolved.quarantined.append(QuarantinedMessage(message, kit_id, stream, content))
             continue
         configuration_id = kit.configuration_by_peripheral.get(content.peripheral) if kit is not None else None
         if (
@@ -223,7 +223,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
         ):
             verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
-            resolved.quarantined.append(Quarantined(message, kit_id, stream, verdict))
+            resolved.quarantined.append(QuarantinedMessage(message, kit_id, stream, verdict))
             continue
         resolved.peripheral_ids.add(content.peripheral)
         if isinstance(content, ArrivedMedium):
@@ -288,14 +288,16 @@ def _unresolved(
     kit: KnownKit | None,
     content: RawMeasurement | AggregateMeasurement | ArrivedMedium,
     foreign_peripherals: set[int],
-) -> SetAside:
+) -> QuarantineVerdict:
     if kit is None:
-        return SetAside(Reason.UNKNOWN_KIT, f"No kit here has the serial {serial}.")
+        return QuarantineVerdict(Reason.UNKNOWN_KIT, f"No kit here has the serial {serial}.")
     if content.peripheral not in kit.configuration_by_peripheral:
         if content.peripheral in foreign_peripherals:
-            return SetAside(
+            return QuarantineVerdict(
                 Reason.FOREIGN_PERIPHERAL, f"Peripheral {content.peripheral} belongs to another kit."
             )
-        return SetAside(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {content.peripheral}.")
+        return QuarantineVerdict(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {content.peripheral}.")
     assert not isinstance(content, ArrivedMedium)
-    return SetAside(Reason.UNKNOWN_QUANTITY_TYPE, f"There is no quantity type {content.quantity_type}.")
+    return QuarantineVerdict(
+        Reason.UNKNOWN_QUANTITY_TYPE, f"There is no quantity type {content.quantity_type}."
+    )

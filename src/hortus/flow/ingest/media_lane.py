@@ -26,7 +26,7 @@ from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.flow.ingest.batch import (
     Knowledge,
-    Quarantined,
+    QuarantinedMessage,
     ReadMessage,
     ResolvedBatch,
     knowledge_in_memory,
@@ -35,7 +35,7 @@ from hortus.flow.ingest.batch import (
 )
 from hortus.flow.ingest.database_link import Connect, DatabaseLink
 from hortus.flow.ingest.media_objects import put_object, verdict_on
-from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, SetAside, Stream
+from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, QuarantineVerdict, Stream
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.store import (
@@ -185,11 +185,11 @@ class MediaLane:
                     self._waiting.append(read.message)
                     return
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                if isinstance(read.content, SetAside):
+                if isinstance(read.content, QuarantineVerdict):
                     await link.failed(error)
                     continue
                 log.error("the database refused a medium on %s: %s", read.message.topic, error)
-                read = _set_aside(read, SetAside(Reason.REFUSED_BY_DATABASE, str(error)))
+                read = _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error)))
             except CONNECTION_FAILURES as error:
                 may_be_stored = True
                 self._metrics.failed_attempts += 1
@@ -256,11 +256,13 @@ class MediaLane:
         return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
 
 
-def _set_aside(read: ReadMessage, verdict: SetAside) -> ReadMessage:
+def _set_aside(read: ReadMessage, verdict: QuarantineVerdict) -> ReadMessage:
     return ReadMessage(read.message, read.serial, read.stream, verdict)
 
 
-def _quarantining(resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: SetAside) -> ResolvedBatch:
+def _quarantining(
+    resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: QuarantineVerdict
+) -> ResolvedBatch:
     """Return the batch of this one message, with the message set aside."""
-    quarantined = [Quarantined(read.message, kit_id, Stream.MEDIA, verdict)]
+    quarantined = [QuarantinedMessage(read.message, kit_id, Stream.MEDIA, verdict)]
     return ResolvedBatch(quarantined=quarantined, received=resolved.received)

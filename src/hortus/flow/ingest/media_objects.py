@@ -8,17 +8,19 @@ from uuid import UUID
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
 from hortus.flow.ingest.batch import MediumToStore
-from hortus.flow.ingest.messages import SetAside
+from hortus.flow.ingest.messages import QuarantineVerdict
 from hortus.flow.ingest.store import KnownMedium
 from hortus.protocol.reasons import Reason
 
 
-def verdict_on(to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> SetAside | None:
+def verdict_on(to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> QuarantineVerdict | None:
     """Return why a medium cannot be stored although its message is right."""
     medium = known.get(to_store.medium.id)
     if medium is None or medium.kit_id in {None, to_store.kit_id}:
         return None
-    return SetAside(Reason.MEDIA_ID_TAKEN, f"The id {to_store.medium.id} is that of a medium of another kit.")
+    return QuarantineVerdict(
+        Reason.MEDIA_ID_TAKEN, f"The id {to_store.medium.id} is that of a medium of another kit."
+    )
 
 
 async def put_object(objects: MediaObjects, to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> None:

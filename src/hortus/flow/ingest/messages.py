@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.flow.ingest.medium import ArrivedMedium, read_medium
-from hortus.protocol.mqtt.topics import Channel, parse_kit_topic
+from hortus.protocol.mqtt.topics import TopicChannel, parse_kit_topic
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.codec import (
     decode_aggregate_measurement,
@@ -36,9 +36,9 @@ class Stream(StrEnum):
 
 
 _STREAMS = {
-    Channel.MEASUREMENT_RAW: Stream.RAW,
-    Channel.MEASUREMENT_AGGREGATE: Stream.AGGREGATE,
-    Channel.MEDIA: Stream.MEDIA,
+    TopicChannel.MEASUREMENT_RAW: Stream.RAW,
+    TopicChannel.MEASUREMENT_AGGREGATE: Stream.AGGREGATE,
+    TopicChannel.MEDIA: Stream.MEDIA,
 }
 
 
@@ -51,12 +51,12 @@ class InboundMessage:
     was too large: how many bytes that had. Then there is a verdict, too.
     """
 
-    source: Source
+    source: MessageSource
     handle: int
     topic: str
     payload: bytes
     received_at_ms: int
-    verdict: SetAside | None = None
+    verdict: QuarantineVerdict | None = None
     serial: str | None = None
     content: RawMeasurement | AggregateMeasurement | None = None
     whole_bytes: int | None = None
@@ -70,7 +70,7 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class QuarantineVerdict:
     """Why a message is quarantined. `detail` tells a person more than the reason's own explanation.
 
     `refused_already`: the transport could tell the sender no, so the message is counted and not kept.
@@ -91,7 +91,7 @@ class ReadingIntake(Protocol):
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once, from the event loop, when more may be offered."""
 
-    def offer_reading(self, source: Source, handle: int, serial: str, reading: RawMeasurement) -> None:
+    def offer_reading(self, source: MessageSource, handle: int, serial: str, reading: RawMeasurement) -> None:
         """Take over one reading of the kit with this serial."""
 
 
@@ -102,7 +102,7 @@ class NobodyWaits:
         """Do nothing."""
 
 
-_MEDIA_TOPIC_END = f"/{Channel.MEDIA.value}"
+_MEDIA_TOPIC_END = f"/{TopicChannel.MEDIA.value}"
 
 
 def is_medium(topic: str) -> bool:
@@ -121,7 +121,7 @@ def serial_and_stream(topic: str) -> tuple[str, Stream]:
 
 def read_message(
     stream: Stream, message: InboundMessage, clock_tolerance_ms: int
-) -> RawMeasurement | AggregateMeasurement | ArrivedMedium | SetAside:
+) -> RawMeasurement | AggregateMeasurement | ArrivedMedium | QuarantineVerdict:
     """Return the reading or medium in this message, or why it cannot be stored."""
     if message.verdict is not None:
         return message.verdict
@@ -153,8 +153,10 @@ def read_message(
                 return medium
             return wrong_clock(medium.datetime_ms, message.received_at_ms)
     except WireError as error:
-        return SetAside(error.reason, str(error))
-    return SetAside(Reason.TOPIC_OUTSIDE_CONTRACT, f"Nothing is stored from the topic {message.topic}.")
+        return QuarantineVerdict(error.reason, str(error))
+    return QuarantineVerdict(
+        Reason.TOPIC_OUTSIDE_CONTRACT, f"Nothing is stored from the topic {message.topic}."
+    )
 
 
 def about_head(whole_bytes: int, kept_bytes: int) -> str:
@@ -165,20 +167,20 @@ def about_head(whole_bytes: int, kept_bytes: int) -> str:
     )
 
 
-def wrong_clock(device_time_ms: int, received_at_ms: int) -> SetAside:
+def wrong_clock(device_time_ms: int, received_at_ms: int) -> QuarantineVerdict:
     """Return the verdict on a device time that is too far ahead or was never set."""
     ahead_ms = device_time_ms - received_at_ms
     if ahead_ms > 0:
-        return SetAside(
+        return QuarantineVerdict(
             Reason.TIME_IN_FUTURE, f"The kit's clock is {_duration(ahead_ms)} ahead of the server's."
         )
-    return SetAside(
+    return QuarantineVerdict(
         Reason.TIME_TOO_OLD,
         f"The kit's clock is {_duration(-ahead_ms)} behind the server's, so it was probably never set.",
     )
 
 
-def _wrong_window(aggregate: AggregateMeasurement, received_at_ms: int) -> SetAside:
+def _wrong_window(aggregate: AggregateMeasurement, received_at_ms: int) -> QuarantineVerdict:
     if aggregate.datetime_start_ms < EARLIEST_DEVICE_TIME_MS:
         return wrong_clock(aggregate.datetime_start_ms, received_at_ms)
     return wrong_clock(aggregate.datetime_end_ms, received_at_ms)

@@ -21,7 +21,7 @@ import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.flow.ingest.batch import (
     Knowledge,
@@ -37,7 +37,7 @@ from hortus.flow.ingest.messages import (
     DEFAULT_CLOCK_TOLERANCE_MS,
     InboundMessage,
     NobodyWaits,
-    SetAside,
+    QuarantineVerdict,
     about_head,
     is_medium,
     serial_and_stream,
@@ -45,7 +45,7 @@ from hortus.flow.ingest.messages import (
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
-from hortus.protocol.mqtt.topics import Channel, KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import RawMeasurement
 
@@ -133,16 +133,18 @@ class IngestPipeline:
         """Call back once when there is room again."""
         self._open.when_relieved(callback)
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message."""
         self.take(InboundMessage(source, handle, topic, payload, self._now_ms()))
 
-    def offer_reading(self, source: Source, handle: int, serial: str, reading: RawMeasurement) -> None:
+    def offer_reading(self, source: MessageSource, handle: int, serial: str, reading: RawMeasurement) -> None:
         """Take over one reading that is a value already."""
-        topic = str(KitTopic(serial=serial, channel=Channel.MEASUREMENT_RAW))
+        topic = str(KitTopic(serial=serial, channel=TopicChannel.MEASUREMENT_RAW))
         self.take(InboundMessage(source, handle, topic, b"", self._now_ms(), content=reading))
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         """Take over the head of a message that was too large."""
         serial, _ = serial_and_stream(topic)
         reason = Reason.PAYLOAD_TOO_LARGE
@@ -150,7 +152,7 @@ class IngestPipeline:
 
     def set_aside(
         self,
-        source: Source,
+        source: MessageSource,
         handle: int,
         topic: str,
         payload: bytes,
@@ -166,7 +168,7 @@ class IngestPipeline:
         is_head = payload_bytes > len(payload)
         detail = about_head(payload_bytes, len(payload)) if is_head else reason.explanation
         message = InboundMessage(
-            source, handle, topic, payload, self._now_ms(), SetAside(reason, detail), serial
+            source, handle, topic, payload, self._now_ms(), QuarantineVerdict(reason, detail), serial
         )
         if is_head:
             message.whole_bytes = payload_bytes
@@ -174,7 +176,7 @@ class IngestPipeline:
 
     def count_refused(self, topic: str, *, serial: str, reason: Reason) -> None:
         """Note in the ledger that a transport refused a message of this kit and told it so."""
-        verdict = SetAside(reason, reason.explanation, refused_already=True)
+        verdict = QuarantineVerdict(reason, reason.explanation, refused_already=True)
         self.take(InboundMessage(NobodyWaits(), 0, topic, b"", self._now_ms(), verdict, serial))
 
     def take(self, message: InboundMessage) -> None:
@@ -183,7 +185,9 @@ class IngestPipeline:
             if self._media is not None:
                 self._media.take(message)
                 return
-            message.verdict = SetAside(Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation)
+            message.verdict = QuarantineVerdict(
+                Reason.MEDIA_STORAGE_PENDING, Reason.MEDIA_STORAGE_PENDING.explanation
+            )
         self._waiting.append(message)
         self._open.add(len(message.payload))
         if not self._arrived.is_set():
@@ -300,11 +304,11 @@ class IngestPipeline:
             return
         message = batch[0].message
         log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = SetAside(Reason.REFUSED_BY_DATABASE, str(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
-        by_source: dict[Source, list[int]] = {}
+        by_source: dict[MessageSource, list[int]] = {}
         size = 0
         for read in batch:
             message = read.message
@@ -376,11 +380,13 @@ class MediaIntake:
         """Call back once when there is room again."""
         self._pressure.when_relieved(callback)
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message."""
         self._pipeline.offer(source, handle, topic, payload)
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         """Take over the head of a message that was too large."""
         self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
 

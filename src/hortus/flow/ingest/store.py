@@ -21,7 +21,7 @@ from hortus.flow.ingest.batch import (
     AggregateColumns,
     LedgerKey,
     MediumToStore,
-    Quarantined,
+    QuarantinedMessage,
     RawColumns,
     ResolvedBatch,
     from_milliseconds,
@@ -327,7 +327,7 @@ def _count_aggregate(columns: AggregateColumns) -> Counter[LedgerKey]:
 
 
 async def _quarantine(
-    connection: asyncpg.Connection, quarantined: list[Quarantined], outcome: StoredBatch
+    connection: asyncpg.Connection, quarantined: list[QuarantinedMessage], outcome: StoredBatch
 ) -> None:
     kept = [entry for entry in quarantined if not entry.verdict.refused_already]
     outcome.quarantined.update(entry.ledger_key for entry in kept)
@@ -348,7 +348,9 @@ async def _quarantine(
     await _make_room(connection, kept, outcome)
 
 
-async def _make_room(connection: asyncpg.Connection, kept: list[Quarantined], outcome: StoredBatch) -> None:
+async def _make_room(
+    connection: asyncpg.Connection, kept: list[QuarantinedMessage], outcome: StoredBatch
+) -> None:
     """Throw away the oldest messages of kits whose quarantine is full, and note how many."""
     newest = {entry.kit_id: entry.ledger_key for entry in kept}
     for row in await connection.fetch(_QUARANTINE_USE, list(newest)):
@@ -395,7 +397,7 @@ async def _add_to_ledger(connection: asyncpg.Connection, batch: ResolvedBatch, o
 
 
 def _count_reasons(
-    quarantined: list[Quarantined], purged: Counter[LedgerKey]
+    quarantined: list[QuarantinedMessage], purged: Counter[LedgerKey]
 ) -> Counter[tuple[LedgerKey, str, str]]:
     counts = Counter(
         (

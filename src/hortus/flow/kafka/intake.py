@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from hortus.base.intake import KEPT_HEAD_BYTES, Source
-from hortus.flow.ingest.messages import SetAside, about_head, serial_and_stream
+from hortus.base.intake import KEPT_HEAD_BYTES, MessageSource
+from hortus.flow.ingest.messages import QuarantineVerdict, about_head, serial_and_stream
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection
@@ -71,7 +71,7 @@ class KafkaIntakeLimits:
 class _OpenMessage:
     """A message that Kafka does not have for certain yet."""
 
-    source: Source
+    source: MessageSource
     handle: int
     topic: str
     payload: bytes
@@ -144,16 +144,18 @@ class KafkaIntake:
         """Call back once when there is room again."""
         self._account.when_relieved(callback)
 
-    def offer(self, source: Source, handle: int, topic: str, payload: bytes) -> None:
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
         """Take over one message: a reading goes to its stream, what is none to the dead letters."""
         received_at_ms = int(self._clock() * 1000)
         record = record_of(self._names, topic, payload, received_at_ms)
         self._take(_OpenMessage(source, handle, topic, payload, received_at_ms, record))
 
-    def offer_head(self, source: Source, handle: int, topic: str, head: bytes, payload_bytes: int) -> None:
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
         """Take over the head of a message that was too large, as a dead letter."""
         received_at_ms = int(self._clock() * 1000)
-        verdict = SetAside(Reason.PAYLOAD_TOO_LARGE, about_head(payload_bytes, len(head)))
+        verdict = QuarantineVerdict(Reason.PAYLOAD_TOO_LARGE, about_head(payload_bytes, len(head)))
         record = dead_letter(self._names, topic, head, received_at_ms, verdict, whole_bytes=payload_bytes)
         self._take(_OpenMessage(source, handle, topic, head, received_at_ms, record, is_cut=True))
 
@@ -296,14 +298,14 @@ class KafkaIntake:
             message.topic,
             head,
             message.received_at_ms,
-            SetAside(Reason.PAYLOAD_TOO_LARGE, detail),
+            QuarantineVerdict(Reason.PAYLOAD_TOO_LARGE, detail),
             whole_bytes=whole_bytes if is_head else None,
         )
         message.is_cut = True
         self._send(message)
 
     def _settle(self, messages: Iterable[_OpenMessage]) -> None:
-        by_source: dict[Source, list[int]] = {}
+        by_source: dict[MessageSource, list[int]] = {}
         count = size = 0
         for message in messages:
             if message not in self._open:  # it was sent twice

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from hortus.flow.ingest.messages import SetAside, Stream, serial_and_stream
+from hortus.flow.ingest.messages import QuarantineVerdict, Stream, serial_and_stream
 from hortus.flow.kafka.serial_splice import put_serial, take_serial
 from hortus.flow.kafka.topics import TopicNames
-from hortus.protocol.mqtt.topics import Channel
+from hortus.protocol.mqtt.topics import TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.codec import (
     decode_aggregate_measurement,
@@ -38,9 +38,9 @@ PAYLOAD_BYTES = "payload_bytes"
 """Marks a dead letter that holds only the beginning of a message: how many bytes it had, in decimal digits."""
 
 _CHANNELS = {
-    Stream.RAW: Channel.MEASUREMENT_RAW.value,
-    Stream.AGGREGATE: Channel.MEASUREMENT_AGGREGATE.value,
-    Stream.MEDIA: Channel.MEDIA.value,
+    Stream.RAW: TopicChannel.MEASUREMENT_RAW.value,
+    Stream.AGGREGATE: TopicChannel.MEASUREMENT_AGGREGATE.value,
+    Stream.MEDIA: TopicChannel.MEDIA.value,
 }
 _REASONS = {str(reason): reason for reason in Reason}
 _LATEST_MS = 253_402_300_799_999  # the last moment that a datetime can hold
@@ -69,7 +69,7 @@ class ArrivedMessage(NamedTuple):
     received_at_ms: int
     serial: str
     content: RawMeasurement | AggregateMeasurement | None
-    verdict: SetAside | None
+    verdict: QuarantineVerdict | None
     whole_bytes: int | None = None
 
 
@@ -89,10 +89,10 @@ def record_of(names: TopicNames, topic: str, payload: bytes, received_at_ms: int
         else:
             detail = f"Nothing is stored from the topic {topic}."
             return dead_letter(
-                names, topic, payload, received_at_ms, SetAside(Reason.TOPIC_OUTSIDE_CONTRACT, detail)
+                names, topic, payload, received_at_ms, QuarantineVerdict(Reason.TOPIC_OUTSIDE_CONTRACT, detail)
             )
     except WireError as error:
-        return dead_letter(names, topic, payload, received_at_ms, SetAside(error.reason, str(error)))
+        return dead_letter(names, topic, payload, received_at_ms, QuarantineVerdict(error.reason, str(error)))
     return OutgoingRecord(kafka_topic, serial.encode(), value, [(RECEIVED_AT, b"%d" % received_at_ms)])
 
 
@@ -101,7 +101,7 @@ def dead_letter(
     topic: str,
     payload: bytes,
     received_at_ms: int,
-    verdict: SetAside,
+    verdict: QuarantineVerdict,
     *,
     whole_bytes: int | None = None,
 ) -> OutgoingRecord:
@@ -165,7 +165,7 @@ def _read_value(stream: Stream, value: bytes) -> tuple[str, bytes, RawMeasuremen
 def _of_dead_letter(key: bytes | None, payload: bytes, headers: Headers, received_at_ms: int) -> ArrivedMessage:
     reason = _REASONS.get(_text(headers.get(REASON)), Reason.UNDECODABLE)
     detail = _text(headers.get(DETAIL)) or reason.explanation
-    topic, verdict = _text(headers.get(MQTT_TOPIC)), SetAside(reason, detail)
+    topic, verdict = _text(headers.get(MQTT_TOPIC)), QuarantineVerdict(reason, detail)
     whole_bytes = _whole_bytes(headers, len(payload))
     return ArrivedMessage(topic, payload, received_at_ms, _text(key), None, verdict, whole_bytes)
 

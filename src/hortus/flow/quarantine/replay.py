@@ -21,7 +21,7 @@ from hortus.flow.ingest.batch import (
     HOUR_MS,
     Knowledge,
     LedgerKey,
-    Quarantined,
+    QuarantinedMessage,
     ReadMessage,
     ResolvedBatch,
     from_milliseconds,
@@ -32,7 +32,7 @@ from hortus.flow.ingest.media_objects import put_object, verdict_on
 from hortus.flow.ingest.messages import (
     InboundMessage,
     NobodyWaits,
-    SetAside,
+    QuarantineVerdict,
     Stream,
     read_message,
     serial_and_stream,
@@ -180,7 +180,7 @@ async def _put_media(
             continue
         resolved.media.remove(each)
         message = messages[id(each.medium)]
-        resolved.quarantined.append(Quarantined(message, each.kit_id, Stream.MEDIA, verdict))
+        resolved.quarantined.append(QuarantinedMessage(message, each.kit_id, Stream.MEDIA, verdict))
 
 
 def _read(
@@ -192,13 +192,15 @@ def _read(
     serial, stream = serial_and_stream(row["topic"])
     if row["payload_bytes"] > len(row["payload"]):
         # The message was too large and this is its beginning: it stays what it is.
-        message.verdict = SetAside(_REASONS.get(row["reason"], Reason.PAYLOAD_TOO_LARGE), row["detail"])
+        message.verdict = QuarantineVerdict(
+            _REASONS.get(row["reason"], Reason.PAYLOAD_TOO_LARGE), row["detail"]
+        )
     elif row["reason"] == Reason.TOPIC_NOT_ALLOWED:
         # The topic names somebody else: replaying would store one kit's message as another's (P5).
-        message.verdict = SetAside(Reason.TOPIC_NOT_ALLOWED, Reason.TOPIC_NOT_ALLOWED.explanation)
+        message.verdict = QuarantineVerdict(Reason.TOPIC_NOT_ALLOWED, Reason.TOPIC_NOT_ALLOWED.explanation)
     elif stream is Stream.MEDIA and not stores_media:
         reason = Reason.MEDIA_STORAGE_PENDING
-        message.verdict = SetAside(reason, reason.explanation)
+        message.verdict = QuarantineVerdict(reason, reason.explanation)
     content = read_message(stream, message, clock_tolerance_ms)
     message.received_at_ms = received_at_ms
     return ReadMessage(message, serial, stream, content)

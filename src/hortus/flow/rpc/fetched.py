@@ -36,7 +36,7 @@ async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | No
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigurationState:
+class FetchedState:
     """What a kit runs and what it should run. `faults` say why the active one cannot be given to it.
 
     `running_id` is None if nothing is known: the kit was never given a configuration, and sends no readings.
@@ -78,11 +78,11 @@ class ConfigurationState:
         )
 
 
-async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> ConfigurationState:
+async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> FetchedState:
     """Return what a kit was given last, what it runs, and what it would be given now."""
     known = (await connection.execute(_KNOWN, {"kit_id": kit_id})).one()
     active = await active_configuration(connection, serial)
-    return ConfigurationState(
+    return FetchedState(
         active_id=active.id if active else None,
         running_id=known.running_id,
         fetched_id=known.fetched_id,

@@ -20,7 +20,7 @@ from hortus.base.errors import OperationalError
 from hortus.flow.rpc.pacing import Pacing
 from hortus.flow.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
 from hortus.flow.rpc.starts import GivenConfiguration, StartNotes
-from hortus.protocol.mqtt.topics import Channel, KitTopic, parse_kit_topic
+from hortus.protocol.mqtt.topics import KitTopic, TopicChannel, parse_kit_topic
 from hortus.protocol.wire.codec import decode_server_rpc_request, encode_server_rpc_response
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.limits import SERVER_RPC_REQUEST
@@ -88,7 +88,7 @@ class ServerRpcResponder:
     def request_arrived(self, topic: str, payload: bytes) -> None:
         """Note a message on a kit's `server-rpc/request`."""
         kit_topic = parse_kit_topic(topic)
-        if kit_topic is None or kit_topic.channel is not Channel.SERVER_RPC_REQUEST:
+        if kit_topic is None or kit_topic.channel is not TopicChannel.SERVER_RPC_REQUEST:
             return
         serial, loop = kit_topic.serial, asyncio.get_running_loop()
         self._on_contact(serial)
@@ -130,7 +130,7 @@ class ServerRpcResponder:
                 log.exception("the question of kit %s is not answered because of a fault", serial)
 
     async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
-        topic = str(KitTopic(serial=serial, channel=Channel.SERVER_RPC_RESPONSE))
+        topic = str(KitTopic(serial=serial, channel=TopicChannel.SERVER_RPC_RESPONSE))
         answer = await self._find_answer(serial, request.call)
         payload = _encoded(serial, request.id, answer.result)
         try:

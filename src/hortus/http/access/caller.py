@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from hortus.domain.accounts.api_keys import ALL_SCOPES, KEY_PREFIX, Scope, find_key_holder
 from hortus.domain.accounts.log_ins import log_in_holds
-from hortus.domain.accounts.tokens import Fault, InvalidToken
+from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
 from hortus.http.access.services import Services, services_of
 from hortus.http.conventions.json_body import limit_anonymous_body
@@ -120,7 +120,7 @@ async def _caller_in_session(token: str, services: Services) -> Caller | None:
     try:
         claims = services.tokens.read_session(token)
     except InvalidToken as error:
-        return Caller(fault="expired") if error.fault is Fault.EXPIRED else None
+        return Caller(fault="expired") if error.fault is TokenFault.EXPIRED else None
     async with services.reading() as connection:
         holds = await log_in_holds(connection, claims)
     return Caller(user_id=claims.user_id) if holds else Caller(fault="expired")

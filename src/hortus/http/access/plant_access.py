@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.accounts.store import User, find_user
-from hortus.domain.plants.links import Link, links_of_plants
+from hortus.domain.plants.links import PlantLink, links_of_plants
 from hortus.domain.plants.species_store import Species, find_species
 from hortus.domain.plants.store import Plant, find_plant
 from hortus.http.access.caller import Caller
@@ -29,7 +29,7 @@ class PlantAccess:
     caller: Caller
     permissions: frozenset[Permission]
     is_owner: bool
-    links: tuple[Link, ...]
+    links: tuple[PlantLink, ...]
 
     @property
     def may_edit(self) -> bool:
@@ -75,7 +75,7 @@ async def access_to_plants(
     return [access for access in accesses if access is not None]
 
 
-def _access(caller: Caller, user: User | None, plant: Plant, links: Sequence[Link]) -> PlantAccess | None:
+def _access(caller: Caller, user: User | None, plant: Plant, links: Sequence[PlantLink]) -> PlantAccess | None:
     is_owner = user is not None and (user.is_admin or plant.owner_id == user.id)
     permissions = permissions_of(Role.CONFIGURER, is_public=False) if is_owner else frozenset()
     is_public = False
@@ -95,7 +95,7 @@ def _access(caller: Caller, user: User | None, plant: Plant, links: Sequence[Lin
     )
 
 
-def _may_see(caller: Caller, link: Link) -> bool:
+def _may_see(caller: Caller, link: PlantLink) -> bool:
     is_public = link.kit["privacy_public_dashboard"]
     permissions = permissions_of(role_in(link.kit), is_public=is_public)
     return Permission.VIEW in within_scopes(permissions, caller.scopes, is_public=is_public)

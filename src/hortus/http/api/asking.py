@@ -12,9 +12,9 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from hortus.base.times import format_optional_time, format_time
-from hortus.domain.presence.judgement import State as Presence
+from hortus.domain.presence.judgement import PresenceState as Presence
 from hortus.domain.presence.store import read_presence
-from hortus.flow.commands.command import UNFINISHED, Method, Question, State, UnsuitableCommand
+from hortus.flow.commands.command import UNFINISHED, CommandState, Method, Question, UnsuitableCommand
 from hortus.flow.commands.outcome import KIT_OFFLINE, NOT_SENT, TIMED_OUT
 from hortus.flow.commands.store import (
     RESULT_PART_BYTES,
@@ -103,7 +103,7 @@ def refusals_as_problems() -> Iterator[None]:
 
 async def require_success(services: Services, command: Command, *, timeout_status: int = 502) -> None:
     """Raise the Problem that says why a command did not succeed."""
-    if command.state is State.CANCELLED:
+    if command.state is CommandState.CANCELLED:
         raise conflict("The command was taken back before it was sent.")
     if command.state in UNFINISHED:
         raise conflict("The command has not ended yet.")
@@ -180,7 +180,7 @@ async def _ended(
                     raise Problem(404)
                 if command.state not in UNFINISHED:
                     return command
-                if command.state is State.WAITING and await request.is_disconnected():
+                if command.state is CommandState.WAITING and await request.is_disconnected():
                     await cancel(connection, command_id)
         except DatabaseNotAnswering:
             # The kit may well do it meanwhile, and the database be back before it has.

@@ -18,7 +18,7 @@ from hortus.flow.export.formats import MEDIA_TYPES, Format, export
 from hortus.flow.export.parquet import ParquetNotInstalled, require_parquet
 from hortus.flow.export.reading import Piece
 from hortus.flow.export.selection import Data, Selection
-from hortus.flow.export.source import Source, open_source
+from hortus.flow.export.source import ExportedKit, open_source
 from hortus.flow.export.store import use_archive_token
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
@@ -162,7 +162,7 @@ def _require_installed(form: Format) -> None:
 
 
 @asynccontextmanager
-async def opened(services: Services, kit_id: int) -> AsyncIterator[Source]:
+async def opened(services: Services, kit_id: int) -> AsyncIterator[ExportedKit]:
     """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit was deleted meanwhile."""
     stack = AsyncExitStack()
     try:

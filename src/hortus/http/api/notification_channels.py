@@ -23,7 +23,7 @@ from hortus.domain.messages.channels import (
 )
 from hortus.domain.messages.queue import list_messages, put_in
 from hortus.domain.messages.services import MOST_URL_CHARACTERS, InvalidService
-from hortus.domain.messages.tables import MOST_CHANNEL_NAME_CHARACTERS, Kind
+from hortus.domain.messages.tables import MOST_CHANNEL_NAME_CHARACTERS, MessageKind
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.accounts import current_profile
@@ -247,7 +247,7 @@ async def send_test(services: UsedServices, caller: CurrentCaller) -> Response:
         person = (await find_reachable(connection, [profile.id])).get(profile.id)
         messages = (
             person.messages(
-                Kind.TEST,
+                MessageKind.TEST,
                 "Test message",
                 f"Hello {profile.display_name},\n\nthis is the test message that you asked for.\n",
                 mail=services.messages.mail is not None,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 from starlette.responses import Response
 
-from hortus.domain.plants.links import Link, Source, delete_link, end_link, link_plant
+from hortus.domain.plants.links import MeasuringSource, PlantLink, delete_link, end_link, link_plant
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.plant_access import PlantAccess
 from hortus.http.access.services import UsedServices
@@ -66,7 +66,7 @@ async def add_link(
     with refusals_as_problems():
         async with services.writing() as connection:
             await editable_plant(connection, caller, plant_id)
-            source = Source(
+            source = MeasuringSource(
                 kit_id=await configurable_kit(connection, caller, body.kit_serial),
                 peripheral_name=body.peripheral_name,
                 quantity_type_id=body.quantity_type_id,
@@ -117,7 +117,7 @@ async def remove_link(
     return JsonReply(document)
 
 
-def _link_in(access: PlantAccess, link_id: int) -> Link:
+def _link_in(access: PlantAccess, link_id: int) -> PlantLink:
     for link in access.links:
         if link.id == link_id:
             return link

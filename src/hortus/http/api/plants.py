@@ -15,7 +15,7 @@ from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.profiles import find_profile_by_name
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.store import find_user
-from hortus.domain.plants.links import AlreadyLinked, Source, link_plant
+from hortus.domain.plants.links import AlreadyLinked, MeasuringSource, link_plant
 from hortus.domain.plants.overview import overviews
 from hortus.domain.plants.rules import (
     MOST_NAME_CHARACTERS,
@@ -189,7 +189,7 @@ async def make_plant(
             )
             if body.kit_serial is not None:
                 kit_id = await configurable_kit(connection, caller, body.kit_serial)
-                await link_plant(connection, plant_id, Source(kit_id=kit_id), since=now, now=now)
+                await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now, now=now)
             document = await plant_document(services, connection, caller, plant_id)
     return JsonReply(document, status_code=201)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from hortus.base.times import format_optional_time
-from hortus.domain.presence.judgement import State
+from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.store import read_presence
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
@@ -24,7 +24,7 @@ router = APIRouter(tags=["Kits"])
 class KitPresence(ApiObject):
     """Whether a kit is there. `since` is when that began, as far as it is known."""
 
-    state: State
+    state: PresenceState
     since: datetime | None
     last_contact: datetime | None
 

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from hortus.base.times import format_time
 from hortus.domain.series.catching_up import StillRollingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, chart
-from hortus.domain.series.charts import EARLIEST, EPOCH, Source, Span, finest_rolled_up
+from hortus.domain.series.charts import EARLIEST, EPOCH, ChartSource, Span, finest_rolled_up
 from hortus.domain.series.freshness import Freshness
 from hortus.domain.series.listing import ListedSeries, list_series
-from hortus.domain.series.rollups import Backlog
+from hortus.domain.series.rollups import HoursToRollUp
 from hortus.domain.series.store import (
     Series,
     SeriesQuantity,
@@ -99,7 +99,7 @@ class SeriesPoints(ApiObject):
     id: int
     peripheral_name: str
     quantity_type: SeriesQuantityType
-    source: Source
+    source: ChartSource
     bucket_seconds: int | None
     start: Annotated[datetime, Field(alias="from")]
     to: datetime
@@ -121,7 +121,7 @@ async def list_series_of_kit(services: UsedServices, caller: CurrentCaller, seri
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
-        backlog = Backlog(kit_id=access.kit_id, start=EARLIEST, end=_this_hour(now))
+        backlog = HoursToRollUp(kit_id=access.kit_id, start=EARLIEST, end=_this_hour(now))
         is_behind = await is_far_behind(connection, backlog)
     if is_behind:
         await _catch_up(services, backlog)
@@ -164,7 +164,7 @@ async def chart_series(
         if series is None:
             raise not_found()
         whole = span.widened(finest_rolled_up(span, points).width_seconds)
-        backlog = Backlog(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
+        backlog = HoursToRollUp(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
         is_behind = await is_far_behind(connection, backlog)
     if is_behind:
         await _catch_up(services, backlog)
@@ -178,7 +178,7 @@ def _this_hour(now: datetime) -> datetime:
     return now - (now - EPOCH) % timedelta(hours=1)
 
 
-async def _catch_up(services: Services, backlog: Backlog) -> None:
+async def _catch_up(services: Services, backlog: HoursToRollUp) -> None:
     """Roll up what the answer needs. Raises Problem 503 if that takes too long, DatabaseNotAnswering."""
     try:
         with database_failures_translated():

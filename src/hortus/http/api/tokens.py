@@ -38,7 +38,7 @@ from hortus.domain.accounts.password_resets import (
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.rules import InvalidAccount
 from hortus.domain.accounts.store import User, authenticate, find_user, set_password
-from hortus.domain.accounts.tokens import Fault, InvalidToken
+from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.services import Services, UsedServices
@@ -193,7 +193,7 @@ async def log_out(
         try:
             claims = services.tokens.read_refresh(body.refresh_token)
         except InvalidToken as error:
-            if error.fault is Fault.EXPIRED:
+            if error.fault is TokenFault.EXPIRED:
                 return _logged_out(request)
             raise
     async with services.writing() as connection:

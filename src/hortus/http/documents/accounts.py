@@ -11,7 +11,7 @@ from hortus.base.times import format_optional_time, format_time
 from hortus.domain.accounts.api_keys import ApiKey, Scope
 from hortus.domain.accounts.log_ins import LogIn
 from hortus.domain.accounts.profiles import Profile
-from hortus.domain.accounts.rules import BrokenRule, InvalidAccount, Rule
+from hortus.domain.accounts.rules import AccountRule, BrokenAccountRule, InvalidAccount
 from hortus.http.conventions.problems import Problem, Reason, invalid_parameters, length_between
 from hortus.http.conventions.replies import ApiObject
 
@@ -122,13 +122,13 @@ def invalid_account(error: InvalidAccount, renamed: Mapping[str, str] | None = N
     for broken in error.broken_rules:
         name = (renamed or {}).get(broken.field, broken.field)
         reasons.setdefault(name, []).append(_reason(broken))
-        if broken.field == "username" and broken.rule is Rule.LENGTH:
+        if broken.field == "username" and broken.rule is AccountRule.LENGTH:
             # The display name is filled from the user name, so it breaks the same rule (http-api 4.2).
             reasons["displayName"] = [_reason(broken)]
     return invalid_parameters(reasons, str(error))
 
 
-def _reason(broken: BrokenRule) -> Reason:
-    if broken.rule is Rule.LENGTH:
+def _reason(broken: BrokenAccountRule) -> Reason:
+    if broken.rule is AccountRule.LENGTH:
         return length_between(broken.minimum or 0, broken.maximum or 0)
     return str(broken.rule)

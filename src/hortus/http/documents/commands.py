@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from hortus.base.times import format_optional_time, format_time
-from hortus.flow.commands.command import Method, State
+from hortus.flow.commands.command import CommandState, Method
 from hortus.flow.commands.store import Command
 from hortus.http.conventions.replies import ApiObject
 
@@ -21,7 +21,7 @@ class KitCommand(ApiObject):
     peripheral: str | None
     command: Any
     asked_by: str | None
-    state: State
+    state: CommandState
     error: str | None
     explanation: str | None
     requested_at: datetime

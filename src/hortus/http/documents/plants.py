@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hortus.base.times import format_optional_time, format_time
-from hortus.domain.plants.links import Link
+from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.overview import PlantOverview
 from hortus.domain.plants.rules import InvalidPlant
 from hortus.domain.plants.species_store import Species
@@ -140,7 +140,7 @@ def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) ->
     }
 
 
-def link_object(link: Link) -> dict[str, Any]:
+def link_object(link: PlantLink) -> dict[str, Any]:
     """Return the link."""
     return {
         "id": link.id,

@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from hortus.domain.accounts.api_keys import KEY_PREFIX, find_key_holder
-from hortus.domain.accounts.tokens import Fault, InvalidToken
+from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
 from hortus.http.access.services import Services
 from hortus.http.conventions.documentation import problems
@@ -122,7 +122,7 @@ async def principal_of(services: Services, credential: str) -> Principal:
     async with services.reading() as connection:
         holder = await find_key_holder(connection, credential, services.clock())
     if holder is None:
-        raise InvalidToken(Fault.EXPIRED)
+        raise InvalidToken(TokenFault.EXPIRED)
     return Principal(user_id=holder.user_id, key_id=holder.key_id)
 
 

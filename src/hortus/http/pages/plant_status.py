@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import RowMapping
 
-from hortus.domain.plants.links import Link
+from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.state import Condition, Range, Reading
 from hortus.domain.plants.store import Plant
 
@@ -53,7 +53,7 @@ class PlantStatus:
     plant: Plant
     condition: Condition
     quantities: tuple[PlantQuantity, ...]
-    links: tuple[Link, ...]
+    links: tuple[PlantLink, ...]
     alerts: tuple[PlantAlert, ...]
 
 

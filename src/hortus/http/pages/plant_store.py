@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.alerts.store import alerts_of_plant, concerning
 from hortus.domain.definitions.queries import quantity_types_by_id
-from hortus.domain.plants.measured import Measured
+from hortus.domain.plants.measured import MeasuredSeries
 from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.state import QuantityState, Range
 from hortus.domain.plants.store import find_plants
@@ -148,7 +148,7 @@ async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> t
     return tuple(quantity(state) for state in overview.states if state.quantity_type_id in types)
 
 
-def _source(measured: Measured | None) -> str:
+def _source(measured: MeasuredSeries | None) -> str:
     return "" if measured is None else f"{measured.peripheral_name}, {measured.serial}"
 
 

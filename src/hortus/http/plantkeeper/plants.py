@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.store import find_user
 from hortus.domain.definitions.store import quantity_type_ids_by_key
-from hortus.domain.plants.links import Source, link_plant, links_of_plants, unlink_plant
+from hortus.domain.plants.links import MeasuringSource, link_plant, links_of_plants, unlink_plant
 from hortus.domain.plants.species_store import Species, find_many_species
 from hortus.domain.plants.state import Range, ranges_of_plant
 from hortus.domain.plants.store import (
@@ -147,7 +147,7 @@ async def link_to_sensor(connection: AsyncConnection, plant_id: int, sensor: Sen
         raise SensorTaken(sensor.id)
     if plant_id not in plants:
         await unlink_sensors(connection, plant_id, now)
-        await link_plant(connection, plant_id, Source(kit_id=sensor.kit_id), since=now, now=now)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=sensor.kit_id), since=now, now=now)
 
 
 async def unlink_sensors(connection: AsyncConnection, plant_id: int, now: datetime) -> None:

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hortus.flow.gateway.admission import Admission
+from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.board_intake import BoardIntake
 from hortus.flow.gateway.gateways import TOKEN_PREFIX, gateway_with_token, local_gateway
 from hortus.flow.gateway.limits import AdmissionRules
@@ -75,7 +75,7 @@ class ReadingsApi:
         self._services = parts.services
         self._boards = BoardIntake(parts.services.parts.engine, parts.intake) if parts.intake else None
         rules = AdmissionRules(networks=parts.open_networks)
-        self._admission = Admission(rules, {}) if parts.open_networks else None
+        self._admission = BoardAdmission(rules, {}) if parts.open_networks else None
 
     def routes(self) -> list[Route]:
         """Return the routes."""

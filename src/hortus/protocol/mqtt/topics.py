@@ -12,7 +12,7 @@ from enum import Enum
 MAX_SERIAL_LENGTH = 20
 
 
-class Channel(Enum):
+class TopicChannel(Enum):
     """What follows `kit/{serial}/` in a topic of a kit."""
 
     MEASUREMENT_RAW = "measurement/raw"
@@ -24,11 +24,13 @@ class Channel(Enum):
     KIT_RPC_RESPONSE = "kit-rpc/response"
 
 
-DATA_CHANNELS = frozenset({Channel.MEASUREMENT_RAW, Channel.MEASUREMENT_AGGREGATE, Channel.MEDIA})
-KIT_WRITES = DATA_CHANNELS | {Channel.SERVER_RPC_REQUEST, Channel.KIT_RPC_RESPONSE}
-KIT_READS = frozenset({Channel.SERVER_RPC_RESPONSE, Channel.KIT_RPC_REQUEST})
+DATA_CHANNELS = frozenset(
+    {TopicChannel.MEASUREMENT_RAW, TopicChannel.MEASUREMENT_AGGREGATE, TopicChannel.MEDIA}
+)
+KIT_WRITES = DATA_CHANNELS | {TopicChannel.SERVER_RPC_REQUEST, TopicChannel.KIT_RPC_RESPONSE}
+KIT_READS = frozenset({TopicChannel.SERVER_RPC_RESPONSE, TopicChannel.KIT_RPC_REQUEST})
 
-_CHANNELS = {channel.value: channel for channel in Channel}
+_CHANNELS = {channel.value: channel for channel in TopicChannel}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class KitTopic:
     """A topic of a kit (kit-mqtt 2)."""
 
     serial: str
-    channel: Channel
+    channel: TopicChannel
 
     def __str__(self) -> str:
         return f"kit/{self.serial}/{self.channel.value}"

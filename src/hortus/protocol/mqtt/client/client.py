@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hortus.base.errors import OperationalError
-from hortus.protocol.mqtt.client.connection import Connection
+from hortus.protocol.mqtt.client.connection import BrokerConnection
 from hortus.protocol.mqtt.client.limits import ClientLimits
 from hortus.protocol.mqtt.packets import (
     Connack,
@@ -85,7 +85,7 @@ class MqttClient:
         self._subscriptions: list[Subscription] = []
         self._callbacks: list[tuple[str, Callback]] = []
         self._callback_by_topic: dict[str, Callback | None] = {}
-        self._connection: Connection | None = None
+        self._connection: BrokerConnection | None = None
         self._connections = 0
         self._messages_at_last_chunk = 0
         self._ready_since: float | None = None
@@ -241,12 +241,12 @@ class MqttClient:
             connection.fail("The connection was given up.")
             self._forget_connection()
 
-    def _new_connection(self) -> Connection:
+    def _new_connection(self) -> BrokerConnection:
         # A broker drops what is larger for us without a word.
         connect = self._connect_packet(self._limits.max_packet_bytes)
-        return Connection(connect, self._limits, self._receive, self._chunk_read)
+        return BrokerConnection(connect, self._limits, self._receive, self._chunk_read)
 
-    async def _open_connection(self, connection: Connection) -> Connack:
+    async def _open_connection(self, connection: BrokerConnection) -> Connack:
         address = self._address
         loop = asyncio.get_running_loop()
         try:
@@ -307,7 +307,7 @@ class MqttClient:
             )
         raise BrokerRefusedError(f"The broker {self._address} refused the connection ({reason}).")
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: BrokerConnection) -> None:
         subscribed = asyncio.ensure_future(connection.subscribed.wait())
         try:
             await self._wait_for_any(subscribed, connection.ended)

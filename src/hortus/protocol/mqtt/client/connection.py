@@ -51,7 +51,7 @@ class PublishRefusedError(OperationalError):
     """The broker did not accept a message of ours."""
 
 
-class Connection(asyncio.Protocol):
+class BrokerConnection(asyncio.Protocol):
     """Speaks MQTT 5 over one transport.
 
     `accepted` becomes the broker's CONNACK, whatever it says; `subscribed` is set when every subscription

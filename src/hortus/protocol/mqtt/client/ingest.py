@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hortus.base.intake import Intake
 from hortus.protocol.mqtt.client.client import BrokerAddress, MqttClient
-from hortus.protocol.mqtt.client.connection import Connection
+from hortus.protocol.mqtt.client.connection import BrokerConnection
 from hortus.protocol.mqtt.client.limits import ClientLimits
 from hortus.protocol.mqtt.packets import (
     OversizedPublish,
@@ -145,9 +145,9 @@ class IngestClient(MqttClient):
         if self._connection is not None:
             self._connection.fail("The broker used a packet identifier that is still open.")
 
-    def _new_connection(self) -> Connection:
+    def _new_connection(self) -> BrokerConnection:
         connect = self._connect_packet(None)
-        return Connection(
+        return BrokerConnection(
             connect, self._limits, self._receive, self._chunk_read, on_oversized=self._receive_oversized
         )
 

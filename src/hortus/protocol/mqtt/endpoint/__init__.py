@@ -17,7 +17,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
     IdentityKind,
     OnPresence,
     OnRefused,
-    SetAside,
+    OnSetAside,
 )
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.routes import TOPIC_NOT_ALLOWED, TOPIC_OUTSIDE_CONTRACT
@@ -35,5 +35,5 @@ __all__ = [
     "MqttEndpoint",
     "OnPresence",
     "OnRefused",
-    "SetAside",
+    "OnSetAside",
 ]

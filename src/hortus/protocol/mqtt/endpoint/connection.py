@@ -14,10 +14,10 @@ from hortus.protocol.mqtt.endpoint.gate import PublisherGate
 from hortus.protocol.mqtt.endpoint.identity import Identity, OnRefused
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
-from hortus.protocol.mqtt.endpoint.link import Link, Pause
 from hortus.protocol.mqtt.endpoint.login import Terms, acceptance, refusal, refusal_of_version
 from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import Session
+from hortus.protocol.mqtt.endpoint.socket_connection import Pause, SocketConnection
 from hortus.protocol.mqtt.endpoint.upload_watch import UploadWatch
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 from hortus.protocol.mqtt.packets import (
@@ -65,13 +65,13 @@ class EndpointParts:
     gate: PublisherGate
     uploads: Uploads
     inbox: Inbox
-    directory: Directory[Connection]
-    begin_login: Callable[[Connection, Connect], asyncio.Task[None]]
-    farewell: Callable[[Connection, Session, Will | None], None]
+    directory: Directory[EndpointConnection]
+    begin_login: Callable[[EndpointConnection, Connect], asyncio.Task[None]]
+    farewell: Callable[[EndpointConnection, Session, Will | None], None]
     on_refused: OnRefused
 
 
-class Connection(Link):
+class EndpointConnection(SocketConnection):
     """One client. It is strange until `accept`, which gives it an identity and a session."""
 
     def __init__(self, parts: EndpointParts) -> None:

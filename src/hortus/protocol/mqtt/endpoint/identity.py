@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from hortus.base.intake import Source
+from hortus.base.intake import MessageSource
 
 
 class IdentityKind(StrEnum):
@@ -35,7 +35,7 @@ class Authenticator(Protocol):
         """
 
 
-class SetAside(Protocol):
+class OnSetAside(Protocol):
     """Takes a message that its sender was not allowed to publish but cannot be refused (MQTT 3.1.1, QoS 0).
 
     Keeps it in quarantine under `reason`, then settles `handle` at `source` as an intake does. If
@@ -49,7 +49,7 @@ class SetAside(Protocol):
         payload: bytes,
         payload_bytes: int,
         reason: str,
-        source: Source,
+        source: MessageSource,
         handle: int,
         /,
     ) -> None:

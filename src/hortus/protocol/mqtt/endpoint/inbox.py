@@ -11,14 +11,14 @@ from hortus.base.intake import Intake
 from hortus.protocol.mqtt.endpoint.broker import Broker
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.gate import GateReason, PublisherGate
-from hortus.protocol.mqtt.endpoint.identity import Identity, SetAside
+from hortus.protocol.mqtt.endpoint.identity import Identity, OnSetAside
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.outbound import MESSAGE_OVERHEAD_BYTES
 from hortus.protocol.mqtt.endpoint.sessions import Session
 from hortus.protocol.mqtt.packets import Publish
 
 
-class Sender(Protocol):
+class PublisherConnection(Protocol):
     """The connection that a message came over."""
 
     session: Session | None
@@ -28,7 +28,7 @@ class Sender(Protocol):
 
 
 class _OpenMessage(NamedTuple):
-    sender: Sender | None
+    sender: PublisherConnection | None
     publish: Publish
     size: int
     is_delivered: bool
@@ -41,7 +41,7 @@ class Inbox:
         self,
         *,
         intake: Intake,
-        set_aside: SetAside,
+        set_aside: OnSetAside,
         broker: Broker,
         gate: PublisherGate,
         limits: EndpointLimits,
@@ -63,7 +63,7 @@ class Inbox:
         """The number of messages that wait to be settled."""
         return len(self._open)
 
-    def offer(self, sender: Sender | None, publish: Publish, *, has_place: bool = False) -> None:
+    def offer(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool = False) -> None:
         """Hand a reading or medium to the intake. One that has a place among the uploads is bounded there."""
         size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
@@ -72,14 +72,14 @@ class Inbox:
         self._counters.messages_offered += 1
         self._intake.offer(self, handle, publish.topic, publish.payload)
 
-    def offer_head(self, sender: Sender, head: Publish, payload_bytes: int) -> None:
+    def offer_head(self, sender: PublisherConnection, head: Publish, payload_bytes: int) -> None:
         """Hand the beginning of a message that is too large to the intake; nobody else gets it."""
         handle = self._open_aside(sender, head, has_place=False)
         self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
 
     def set_aside(
         self,
-        sender: Sender | None,
+        sender: PublisherConnection | None,
         identity: Identity,
         publish: Publish,
         reason: str,
@@ -93,7 +93,7 @@ class Inbox:
         size = len(payload) if payload_bytes is None else payload_bytes
         self._set_aside(identity, topic, payload, size, reason, self, handle)
 
-    def _open_aside(self, sender: Sender | None, publish: Publish, *, has_place: bool) -> int:
+    def _open_aside(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool) -> int:
         """Note a message that goes to quarantine and to no subscriber; return its handle."""
         size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)

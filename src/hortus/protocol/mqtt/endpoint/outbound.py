@@ -38,7 +38,7 @@ class OutboundMessage(NamedTuple):
         return len(self.payload) + MESSAGE_OVERHEAD_BYTES
 
 
-class Link(Protocol):
+class SubscriberConnection(Protocol):
     """The connection of a subscriber, as far as its queue needs it."""
 
     protocol_level: int
@@ -83,7 +83,7 @@ class Outbound:
         self._inflight: dict[int, OutboundMessage | None] = {}
         self._held_bytes = 0
         self._last_packet_id = 0
-        self._link: Link | None = None
+        self._link: SubscriberConnection | None = None
         self._window = limits.max_inflight_messages
         self._max_packet_bytes: int | None = None
 
@@ -92,7 +92,7 @@ class Outbound:
         """The number of messages in the queue and in flight."""
         return len(self._queue) + len(self._inflight)
 
-    def attach(self, link: Link, *, receive_maximum: int, max_packet_bytes: int | None) -> None:
+    def attach(self, link: SubscriberConnection, *, receive_maximum: int, max_packet_bytes: int | None) -> None:
         """Go on over a new connection: what is in flight is sent again first, in its order (section 4.4)."""
         self._link = link
         self._window = min(receive_maximum, self._limits.max_inflight_messages)

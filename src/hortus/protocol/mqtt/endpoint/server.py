@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hortus.base.errors import OperationalError
 from hortus.base.intake import Intake
 from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
-from hortus.protocol.mqtt.endpoint.connection import Connection, EndpointParts
+from hortus.protocol.mqtt.endpoint.connection import EndpointConnection, EndpointParts
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.directory import Directory
 from hortus.protocol.mqtt.endpoint.gate import PublisherGate
@@ -24,14 +24,14 @@ from hortus.protocol.mqtt.endpoint.identity import (
     IdentityKind,
     OnPresence,
     OnRefused,
-    SetAside,
+    OnSetAside,
 )
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
-from hortus.protocol.mqtt.endpoint.link import Pause
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
 from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import DelayedWill, Session
+from hortus.protocol.mqtt.endpoint.socket_connection import Pause
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 from hortus.protocol.mqtt.packets import (
     NO_PROPERTIES,
@@ -70,7 +70,7 @@ class MqttEndpoint:
         *,
         authenticator: Authenticator,
         intake: Intake,
-        set_aside: SetAside,
+        set_aside: OnSetAside,
         listeners: Sequence[Listener] = (Listener(),),
         limits: EndpointLimits | None = None,
         on_presence: OnPresence = lambda _serial, _is_connected: None,
@@ -85,7 +85,7 @@ class MqttEndpoint:
         self._inbox = Inbox(
             intake=intake, set_aside=set_aside, broker=self._broker, gate=gate, limits=limits, counters=counters
         )
-        self._directory: Directory[Connection] = Directory(
+        self._directory: Directory[EndpointConnection] = Directory(
             limits=limits, counters=counters, on_presence=on_presence
         )
         self._parts = EndpointParts(
@@ -194,7 +194,7 @@ class MqttEndpoint:
     async def _listen(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> asyncio.Server:
         try:
             return await loop.create_server(
-                lambda: Connection(self._parts),
+                lambda: EndpointConnection(self._parts),
                 listener.host,
                 listener.port,
                 ssl=listener.tls,
@@ -220,10 +220,10 @@ class MqttEndpoint:
 
     # Logging in
 
-    def _begin_login(self, connection: Connection, connect: Connect) -> asyncio.Task[None]:
+    def _begin_login(self, connection: EndpointConnection, connect: Connect) -> asyncio.Task[None]:
         return asyncio.create_task(self._log_in(connection, connect))
 
-    async def _log_in(self, connection: Connection, connect: Connect) -> None:
+    async def _log_in(self, connection: EndpointConnection, connect: Connect) -> None:
         problem = reason_to_refuse(connect)
         if problem is not None:
             connection.refuse_login(problem)
@@ -245,7 +245,7 @@ class MqttEndpoint:
         async with asyncio.timeout(self._limits.authentication_timeout_seconds), self._authentications:
             return await self._authenticator.authenticate(connect.username or "", connect.password or b"")
 
-    async def _refuse_password(self, connection: Connection, connect: Connect) -> None:
+    async def _refuse_password(self, connection: EndpointConnection, connect: Connect) -> None:
         self.counters.failed_logins += 1
         delay_seconds = self._failed_logins.delay_after_failure(connection.peer_address, _loop_time())
         logger.info("Wrong user name or password from %s (user %r).", connection.peer_address, connect.username)
@@ -260,7 +260,7 @@ class MqttEndpoint:
 
     # Leaving
 
-    def _farewell(self, connection: Connection, session: Session, will: Will | None) -> None:
+    def _farewell(self, connection: EndpointConnection, session: Session, will: Will | None) -> None:
         """End or keep the session of a connection that is gone, and see to its will."""
         if session.connection is not connection:
             # Taken over by a newer connection of the same client: only the will is left to be done.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
-from hortus.protocol.mqtt.endpoint.link import Link, Pause
+from hortus.protocol.mqtt.endpoint.socket_connection import Pause, SocketConnection
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 
 # Below this a packet under way is not worth a place.
@@ -16,7 +16,7 @@ class UploadWatch:
     """Pauses its connection while there is no place for the packet that the peer has begun."""
 
     def __init__(
-        self, link: Link, uploads: Uploads, *, limits: EndpointLimits, clock: Callable[[], float]
+        self, link: SocketConnection, uploads: Uploads, *, limits: EndpointLimits, clock: Callable[[], float]
     ) -> None:
         self._link = link
         self._uploads = uploads

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from hortus.protocol.mqtt.packets.primitives import (
-    Cursor,
+    FieldReader,
     decode_topic_name,
     malformed,
     protocol_error,
 )
 from hortus.protocol.mqtt.packets.properties import (
     NO_PROPERTIES,
-    Place,
     Properties,
+    PropertyPlace,
     decode_properties,
 )
 from hortus.protocol.mqtt.packets.reasons import MqttProtocolError, ProtocolVersionError, ReasonCode
@@ -55,7 +55,7 @@ def decode_packet(first_byte: int, body: bytes, protocol_level: int) -> Packet:
     if decoder is None:
         raise _no_such_packet(first_byte >> 4)
     _check_flags(first_byte, protocol_level)
-    cursor = Cursor(body)
+    cursor = FieldReader(body)
     packet: Packet = decoder(cursor, protocol_level)
     cursor.expect_end()
     return packet
@@ -80,17 +80,17 @@ def _check_flags(first_byte: int, protocol_level: int) -> None:
         raise malformed(f"The reserved flags of {PacketType(first_byte >> 4).name} are wrong.")
 
 
-def _properties(cursor: Cursor, protocol_level: int, place: Place) -> Properties:
+def _properties(cursor: FieldReader, protocol_level: int, place: PropertyPlace) -> Properties:
     return decode_properties(cursor, place) if protocol_level == MQTT_5 else NO_PROPERTIES
 
 
-def _decode_connect(cursor: Cursor, _protocol_level: int) -> Connect:
+def _decode_connect(cursor: FieldReader, _protocol_level: int) -> Connect:
     level = _decode_protocol_level(cursor)
     flags = cursor.byte()
     if flags & 0x01 and level != MQTT_3_1:
         raise malformed("The reserved flag of CONNECT is set.")
     keep_alive_seconds = cursor.uint16()
-    properties = _properties(cursor, level, Place.CONNECT)
+    properties = _properties(cursor, level, PropertyPlace.CONNECT)
     if properties.authentication_data is not None and properties.authentication_method is None:
         raise protocol_error("CONNECT has authentication data without an authentication method.")
     client_id = cursor.text()
@@ -110,7 +110,7 @@ def _decode_connect(cursor: Cursor, _protocol_level: int) -> Connect:
     )
 
 
-def _decode_protocol_level(cursor: Cursor) -> int:
+def _decode_protocol_level(cursor: FieldReader) -> int:
     name = cursor.binary()
     if name not in {b"MQTT", b"MQIsdp"}:
         raise MqttProtocolError(
@@ -123,7 +123,7 @@ def _decode_protocol_level(cursor: Cursor) -> int:
     return level
 
 
-def _decode_will(cursor: Cursor, flags: int, level: int) -> Will | None:
+def _decode_will(cursor: FieldReader, flags: int, level: int) -> Will | None:
     qos = flags >> 3 & 0x03
     retain = bool(flags & 0x20)
     if not flags & 0x04:
@@ -132,14 +132,14 @@ def _decode_will(cursor: Cursor, flags: int, level: int) -> Will | None:
         return None
     if qos == 3:
         raise malformed("The will asks for QoS 3, which does not exist.")
-    properties = _properties(cursor, level, Place.WILL)
+    properties = _properties(cursor, level, PropertyPlace.WILL)
     topic = decode_topic_name(cursor.binary())
     if not topic:
         raise MqttProtocolError(ReasonCode.TOPIC_NAME_INVALID, "The will has no topic.")
     return Will(topic=topic, payload=cursor.binary(), qos=qos, retain=retain, properties=properties)
 
 
-def _decode_connack(cursor: Cursor, protocol_level: int) -> Connack:
+def _decode_connack(cursor: FieldReader, protocol_level: int) -> Connack:
     flags = cursor.byte()
     if flags > 1 and protocol_level != MQTT_3_1:
         raise malformed("The reserved flags of CONNACK are set.")
@@ -148,14 +148,16 @@ def _decode_connack(cursor: Cursor, protocol_level: int) -> Connack:
         session_present=bool(flags & 1),
         reason_code=reason_code,
         # A server that does not know MQTT 5 refuses with the two bytes of 3.1.1.
-        properties=_properties(cursor, protocol_level, Place.CONNACK) if cursor.remaining else NO_PROPERTIES,
+        properties=_properties(cursor, protocol_level, PropertyPlace.CONNACK)
+        if cursor.remaining
+        else NO_PROPERTIES,
     )
 
 
 def _acknowledgement_decoder(
-    make: type[Puback | Pubrec | Pubrel | Pubcomp], place: Place
-) -> Callable[[Cursor, int], Packet]:
-    def decode_acknowledgement(cursor: Cursor, protocol_level: int) -> Packet:
+    make: type[Puback | Pubrec | Pubrel | Pubcomp], place: PropertyPlace
+) -> Callable[[FieldReader, int], Packet]:
+    def decode_acknowledgement(cursor: FieldReader, protocol_level: int) -> Packet:
         packet_id = cursor.packet_id()
         if protocol_level != MQTT_5 or not cursor.remaining:
             return make(packet_id=packet_id)
@@ -166,9 +168,9 @@ def _acknowledgement_decoder(
     return decode_acknowledgement
 
 
-def _decode_subscribe(cursor: Cursor, protocol_level: int) -> Subscribe:
+def _decode_subscribe(cursor: FieldReader, protocol_level: int) -> Subscribe:
     packet_id = cursor.packet_id()
-    properties = _properties(cursor, protocol_level, Place.SUBSCRIBE)
+    properties = _properties(cursor, protocol_level, PropertyPlace.SUBSCRIBE)
     subscriptions = []
     while cursor.remaining:
         subscriptions.append(_decode_subscription(cursor.text(), cursor.byte(), protocol_level))
@@ -199,15 +201,15 @@ def _decode_subscription(topic_filter: str, options: int, protocol_level: int) -
     )
 
 
-def _decode_suback(cursor: Cursor, protocol_level: int) -> Suback:
+def _decode_suback(cursor: FieldReader, protocol_level: int) -> Suback:
     packet_id = cursor.packet_id()
-    properties = _properties(cursor, protocol_level, Place.SUBACK)
+    properties = _properties(cursor, protocol_level, PropertyPlace.SUBACK)
     return Suback(packet_id=packet_id, reason_codes=tuple(cursor.rest()), properties=properties)
 
 
-def _decode_unsubscribe(cursor: Cursor, protocol_level: int) -> Unsubscribe:
+def _decode_unsubscribe(cursor: FieldReader, protocol_level: int) -> Unsubscribe:
     packet_id = cursor.packet_id()
-    properties = _properties(cursor, protocol_level, Place.UNSUBSCRIBE)
+    properties = _properties(cursor, protocol_level, PropertyPlace.UNSUBSCRIBE)
     topic_filters = []
     while cursor.remaining:
         topic_filters.append(cursor.text())
@@ -216,29 +218,29 @@ def _decode_unsubscribe(cursor: Cursor, protocol_level: int) -> Unsubscribe:
     return Unsubscribe(packet_id=packet_id, topic_filters=tuple(topic_filters), properties=properties)
 
 
-def _decode_unsuback(cursor: Cursor, protocol_level: int) -> Unsuback:
+def _decode_unsuback(cursor: FieldReader, protocol_level: int) -> Unsuback:
     packet_id = cursor.packet_id()
     if protocol_level != MQTT_5:
         return Unsuback(packet_id=packet_id)
-    properties = decode_properties(cursor, Place.UNSUBACK)
+    properties = decode_properties(cursor, PropertyPlace.UNSUBACK)
     return Unsuback(packet_id=packet_id, reason_codes=tuple(cursor.rest()), properties=properties)
 
 
-def _decode_disconnect(cursor: Cursor, protocol_level: int) -> Disconnect:
+def _decode_disconnect(cursor: FieldReader, protocol_level: int) -> Disconnect:
     if protocol_level != MQTT_5 or not cursor.remaining:
         return Disconnect()
     reason_code = cursor.byte()
-    properties = decode_properties(cursor, Place.DISCONNECT) if cursor.remaining else NO_PROPERTIES
+    properties = decode_properties(cursor, PropertyPlace.DISCONNECT) if cursor.remaining else NO_PROPERTIES
     return Disconnect(reason_code=reason_code, properties=properties)
 
 
-_DECODERS: dict[int, Callable[[Cursor, int], Any]] = {
+_DECODERS: dict[int, Callable[[FieldReader, int], Any]] = {
     PacketType.CONNECT: _decode_connect,
     PacketType.CONNACK: _decode_connack,
-    PacketType.PUBACK: _acknowledgement_decoder(Puback, Place.PUBACK),
-    PacketType.PUBREC: _acknowledgement_decoder(Pubrec, Place.PUBREC),
-    PacketType.PUBREL: _acknowledgement_decoder(Pubrel, Place.PUBREL),
-    PacketType.PUBCOMP: _acknowledgement_decoder(Pubcomp, Place.PUBCOMP),
+    PacketType.PUBACK: _acknowledgement_decoder(Puback, PropertyPlace.PUBACK),
+    PacketType.PUBREC: _acknowledgement_decoder(Pubrec, PropertyPlace.PUBREC),
+    PacketType.PUBREL: _acknowledgement_decoder(Pubrel, PropertyPlace.PUBREL),
+    PacketType.PUBCOMP: _acknowledgement_decoder(Pubcomp, PropertyPlace.PUBCOMP),
     PacketType.SUBSCRIBE: _decode_subscribe,
     PacketType.SUBACK: _decode_suback,
     PacketType.UNSUBSCRIBE: _decode_unsubscribe,

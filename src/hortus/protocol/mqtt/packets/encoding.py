@@ -14,7 +14,7 @@ from hortus.protocol.mqtt.packets.primitives import (
     encode_variable_integer,
     protocol_error,
 )
-from hortus.protocol.mqtt.packets.properties import NO_PROPERTIES, Place, encode_properties
+from hortus.protocol.mqtt.packets.properties import NO_PROPERTIES, PropertyPlace, encode_properties
 from hortus.protocol.mqtt.packets.reasons import MqttProtocolError, ReasonCode
 from hortus.protocol.mqtt.packets.values import (
     MQTT_3_1,
@@ -86,7 +86,7 @@ def _encode_publish(packet: Publish, protocol_level: int) -> bytes:
     if qos:
         head += encode_packet_id(packet_id)
     if protocol_level == MQTT_5:
-        head += encode_properties(properties, Place.PUBLISH)
+        head += encode_properties(properties, PropertyPlace.PUBLISH)
     first = 0x30 | duplicate << 3 | qos << 1 | retain
     return b"".join((bytes((first,)), encode_variable_integer(len(head) + len(payload)), head, payload))
 
@@ -108,7 +108,7 @@ def _encode_connect(packet: Connect, _protocol_level: int) -> bytes:
     body = encode_text("MQIsdp" if level == MQTT_3_1 else "MQTT") + bytes((level, flags))
     body += encode_uint16(packet.keep_alive_seconds)
     if level == MQTT_5:
-        body += encode_properties(packet.properties, Place.CONNECT)
+        body += encode_properties(packet.properties, PropertyPlace.CONNECT)
     body += encode_text(packet.client_id)
     if will is not None:
         body += _encode_will(will, level)
@@ -122,19 +122,19 @@ def _encode_connect(packet: Connect, _protocol_level: int) -> bytes:
 
 
 def _encode_will(will: Will, level: int) -> bytes:
-    properties = encode_properties(will.properties, Place.WILL) if level == MQTT_5 else b""
+    properties = encode_properties(will.properties, PropertyPlace.WILL) if level == MQTT_5 else b""
     return properties + encode_text(will.topic) + encode_binary(will.payload)
 
 
 def _encode_connack(packet: Connack, protocol_level: int) -> bytes:
     body = bytes((packet.session_present, packet.reason_code))
     if protocol_level == MQTT_5:
-        body += encode_properties(packet.properties, Place.CONNACK)
+        body += encode_properties(packet.properties, PropertyPlace.CONNACK)
     return _frame(PacketType.CONNACK, body)
 
 
 def _acknowledgement_encoder(
-    packet_type: PacketType, place: Place, flags: int = 0
+    packet_type: PacketType, place: PropertyPlace, flags: int = 0
 ) -> Callable[[Any, int], bytes]:
     def encode_acknowledgement(packet: Puback | Pubrec | Pubrel | Pubcomp, protocol_level: int) -> bytes:
         body = encode_packet_id(packet.packet_id)
@@ -157,7 +157,7 @@ def _encode_subscribe(packet: Subscribe, protocol_level: int) -> bytes:
         raise protocol_error("A SUBSCRIBE without a topic filter cannot be sent.")
     body = encode_packet_id(packet.packet_id)
     if protocol_level == MQTT_5:
-        body += encode_properties(packet.properties, Place.SUBSCRIBE)
+        body += encode_properties(packet.properties, PropertyPlace.SUBSCRIBE)
     for subscription in packet.subscriptions:
         options = subscription.qos
         if protocol_level == MQTT_5:
@@ -170,7 +170,7 @@ def _encode_subscribe(packet: Subscribe, protocol_level: int) -> bytes:
 def _encode_suback(packet: Suback, protocol_level: int) -> bytes:
     body = encode_packet_id(packet.packet_id)
     if protocol_level == MQTT_5:
-        body += encode_properties(packet.properties, Place.SUBACK)
+        body += encode_properties(packet.properties, PropertyPlace.SUBACK)
     return _frame(PacketType.SUBACK, body + bytes(packet.reason_codes))
 
 
@@ -179,7 +179,7 @@ def _encode_unsubscribe(packet: Unsubscribe, protocol_level: int) -> bytes:
         raise protocol_error("An UNSUBSCRIBE without a topic filter cannot be sent.")
     body = encode_packet_id(packet.packet_id)
     if protocol_level == MQTT_5:
-        body += encode_properties(packet.properties, Place.UNSUBSCRIBE)
+        body += encode_properties(packet.properties, PropertyPlace.UNSUBSCRIBE)
     body += b"".join(encode_text(topic_filter) for topic_filter in packet.topic_filters)
     return _frame(PacketType.UNSUBSCRIBE, body, 2)
 
@@ -187,7 +187,7 @@ def _encode_unsubscribe(packet: Unsubscribe, protocol_level: int) -> bytes:
 def _encode_unsuback(packet: Unsuback, protocol_level: int) -> bytes:
     body = encode_packet_id(packet.packet_id)
     if protocol_level == MQTT_5:
-        body += encode_properties(packet.properties, Place.UNSUBACK) + bytes(packet.reason_codes)
+        body += encode_properties(packet.properties, PropertyPlace.UNSUBACK) + bytes(packet.reason_codes)
     return _frame(PacketType.UNSUBACK, body)
 
 
@@ -196,17 +196,17 @@ def _encode_disconnect(packet: Disconnect, protocol_level: int) -> bytes:
     if protocol_level == MQTT_5:
         body = _optional_reason(packet.reason_code, packet.properties is not NO_PROPERTIES)
         if packet.properties is not NO_PROPERTIES:
-            body += encode_properties(packet.properties, Place.DISCONNECT)
+            body += encode_properties(packet.properties, PropertyPlace.DISCONNECT)
     return _frame(PacketType.DISCONNECT, body)
 
 
 _ENCODERS: dict[type[Any], Callable[[Any, int], bytes]] = {
     Connect: _encode_connect,
     Connack: _encode_connack,
-    Puback: _acknowledgement_encoder(PacketType.PUBACK, Place.PUBACK),
-    Pubrec: _acknowledgement_encoder(PacketType.PUBREC, Place.PUBREC),
-    Pubrel: _acknowledgement_encoder(PacketType.PUBREL, Place.PUBREL, flags=2),
-    Pubcomp: _acknowledgement_encoder(PacketType.PUBCOMP, Place.PUBCOMP),
+    Puback: _acknowledgement_encoder(PacketType.PUBACK, PropertyPlace.PUBACK),
+    Pubrec: _acknowledgement_encoder(PacketType.PUBREC, PropertyPlace.PUBREC),
+    Pubrel: _acknowledgement_encoder(PacketType.PUBREL, PropertyPlace.PUBREL, flags=2),
+    Pubcomp: _acknowledgement_encoder(PacketType.PUBCOMP, PropertyPlace.PUBCOMP),
     Subscribe: _encode_subscribe,
     Suback: _encode_suback,
     Unsubscribe: _encode_unsubscribe,

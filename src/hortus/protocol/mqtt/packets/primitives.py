@@ -40,7 +40,7 @@ def decode_topic_name(raw: bytes) -> str:
     return topic
 
 
-class Cursor:
+class FieldReader:
     """Reads the fields of one packet body in order; every read past its end is a malformed packet."""
 
     __slots__ = ("_body", "_position")

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from hortus.protocol.mqtt.packets.primitives import (
-    Cursor,
+    FieldReader,
     encode_binary,
     encode_text,
     encode_uint16,
@@ -53,7 +53,7 @@ class Properties:
 NO_PROPERTIES = Properties()
 
 
-class Place(Enum):
+class PropertyPlace(Enum):
     """Where properties can stand: a packet, or the will inside CONNECT."""
 
     CONNECT = "CONNECT"
@@ -75,7 +75,7 @@ class Place(Enum):
 class _Kind:
     """How a property's value becomes bytes and back, and which values it may have."""
 
-    read: Callable[[Cursor], Any]
+    read: Callable[[FieldReader], Any]
     write: Callable[[Any], bytes]
     lowest: int = 0
     highest: int | None = None
@@ -87,11 +87,11 @@ class _Rule:
 
     field: str
     kind: _Kind
-    places: frozenset[Place]
-    repeats_in: frozenset[Place] = frozenset()
+    places: frozenset[PropertyPlace]
+    repeats_in: frozenset[PropertyPlace] = frozenset()
 
 
-def _read_pair(cursor: Cursor) -> tuple[str, str]:
+def _read_pair(cursor: FieldReader) -> tuple[str, str]:
     return cursor.text(), cursor.text()
 
 
@@ -107,28 +107,31 @@ def _write_uint32(value: int) -> bytes:
     return value.to_bytes(4, "big")
 
 
-_FLAG = _Kind(read=Cursor.byte, write=_write_byte, highest=1)
-_UINT16 = _Kind(read=Cursor.uint16, write=encode_uint16)
-_UINT16_NOT_ZERO = _Kind(read=Cursor.uint16, write=encode_uint16, lowest=1)
-_UINT32 = _Kind(read=Cursor.uint32, write=_write_uint32)
-_UINT32_NOT_ZERO = _Kind(read=Cursor.uint32, write=_write_uint32, lowest=1)
-_VARIABLE = _Kind(read=Cursor.variable_integer, write=encode_variable_integer, lowest=1)
-_TEXT = _Kind(read=Cursor.text, write=encode_text)
-_BINARY = _Kind(read=Cursor.binary, write=encode_binary)
+_FLAG = _Kind(read=FieldReader.byte, write=_write_byte, highest=1)
+_UINT16 = _Kind(read=FieldReader.uint16, write=encode_uint16)
+_UINT16_NOT_ZERO = _Kind(read=FieldReader.uint16, write=encode_uint16, lowest=1)
+_UINT32 = _Kind(read=FieldReader.uint32, write=_write_uint32)
+_UINT32_NOT_ZERO = _Kind(read=FieldReader.uint32, write=_write_uint32, lowest=1)
+_VARIABLE = _Kind(read=FieldReader.variable_integer, write=encode_variable_integer, lowest=1)
+_TEXT = _Kind(read=FieldReader.text, write=encode_text)
+_BINARY = _Kind(read=FieldReader.binary, write=encode_binary)
 _PAIR = _Kind(read=_read_pair, write=_write_pair)
 
-_CONNECT, _CONNACK = frozenset({Place.CONNECT}), frozenset({Place.CONNACK})
+_CONNECT, _CONNACK = frozenset({PropertyPlace.CONNECT}), frozenset({PropertyPlace.CONNACK})
 _CONNECT_CONNACK = _CONNECT | _CONNACK
-_PUBLISH, _WILL = frozenset({Place.PUBLISH}), frozenset({Place.WILL})
+_PUBLISH, _WILL = frozenset({PropertyPlace.PUBLISH}), frozenset({PropertyPlace.WILL})
 _MESSAGE = _PUBLISH | _WILL
-_SUBSCRIBE = frozenset({Place.SUBSCRIBE})
-_DISCONNECT = frozenset({Place.DISCONNECT})
-_ANYWHERE = frozenset(Place)
-_ANSWERS = _ANYWHERE - _CONNECT - _MESSAGE - _SUBSCRIBE - frozenset({Place.UNSUBSCRIBE})
+_SUBSCRIBE = frozenset({PropertyPlace.SUBSCRIBE})
+_DISCONNECT = frozenset({PropertyPlace.DISCONNECT})
+_ANYWHERE = frozenset(PropertyPlace)
+_ANSWERS = _ANYWHERE - _CONNECT - _MESSAGE - _SUBSCRIBE - frozenset({PropertyPlace.UNSUBSCRIBE})
 
 
 def _rule(
-    field: str, kind: _Kind, places: frozenset[Place], repeats_in: frozenset[Place] = frozenset()
+    field: str,
+    kind: _Kind,
+    places: frozenset[PropertyPlace],
+    repeats_in: frozenset[PropertyPlace] = frozenset(),
 ) -> _Rule:
     return _Rule(field=field, kind=kind, places=places, repeats_in=repeats_in)
 
@@ -166,7 +169,7 @@ _RULES: dict[int, _Rule] = {
 _LISTS = frozenset({"subscription_identifiers", "user_properties"})
 
 
-def decode_properties(cursor: Cursor, place: Place) -> Properties:
+def decode_properties(cursor: FieldReader, place: PropertyPlace) -> Properties:
     """Read the property length and the properties that follow it.
 
     Raises MqttProtocolError for an unknown property, one that does not belong here, one given twice, or one
@@ -175,7 +178,7 @@ def decode_properties(cursor: Cursor, place: Place) -> Properties:
     length = cursor.variable_integer()
     if not length:
         return NO_PROPERTIES
-    section = Cursor(cursor.take(length))
+    section = FieldReader(cursor.take(length))
     found: dict[str, Any] = {}
     while section.remaining:
         identifier = section.variable_integer()
@@ -195,7 +198,7 @@ def decode_properties(cursor: Cursor, place: Place) -> Properties:
     return Properties(**found)
 
 
-def encode_properties(properties: Properties, place: Place) -> bytes:
+def encode_properties(properties: Properties, place: PropertyPlace) -> bytes:
     """Return the property length and the properties, in the order of their identifiers."""
     if properties is NO_PROPERTIES or properties == NO_PROPERTIES:
         return b"\0"

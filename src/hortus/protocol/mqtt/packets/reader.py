@@ -7,12 +7,12 @@ from io import BytesIO
 from hortus.protocol.mqtt.packets.decoding import decode_packet
 from hortus.protocol.mqtt.packets.oversized import OversizedPacket
 from hortus.protocol.mqtt.packets.primitives import (
-    Cursor,
+    FieldReader,
     decode_topic_name,
     malformed,
     protocol_error,
 )
-from hortus.protocol.mqtt.packets.properties import NO_PROPERTIES, Place, decode_properties
+from hortus.protocol.mqtt.packets.properties import NO_PROPERTIES, PropertyPlace, decode_properties
 from hortus.protocol.mqtt.packets.reasons import MqttProtocolError, PacketTooLargeError, ReasonCode
 from hortus.protocol.mqtt.packets.values import (
     MQTT_3_1_1,
@@ -242,8 +242,8 @@ class PacketReader:
             if payload_at < end and not data[payload_at]:
                 payload_at += 1
             else:
-                cursor = Cursor(data[payload_at:end])
-                properties = decode_properties(cursor, Place.PUBLISH)
+                cursor = FieldReader(data[payload_at:end])
+                properties = decode_properties(cursor, PropertyPlace.PUBLISH)
                 payload_at = end - cursor.remaining
         if not topic and properties.topic_alias is None:
             raise MqttProtocolError(ReasonCode.TOPIC_NAME_INVALID, "A message was published without a topic.")

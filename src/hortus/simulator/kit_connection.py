@@ -36,7 +36,7 @@ from hortus.protocol.mqtt.packets import (
     encode_pubcomp,
     encode_pubrec,
 )
-from hortus.simulator.outbox import Outbox
+from hortus.simulator.outbox import KitOutbox
 from hortus.simulator.report import SentReading
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class LinkSettings:
     queue_messages: int = 10_000
 
 
-class Link:
+class KitConnection:
     """Keeps one kit connected. `on_message` gets topic and payload of what the server publishes to it."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Link:
         self._settings = settings
         self._on_message = on_message
         self._connection: _Connection | None = None
-        self.outbox = Outbox(
+        self.outbox = KitOutbox(
             window=settings.window,
             capacity=settings.queue_messages,
             retry_seconds=settings.retry_seconds,
@@ -188,7 +188,7 @@ class Link:
 class _Connection(asyncio.Protocol):
     """One TCP connection, from CONNECT to its end."""
 
-    def __init__(self, link: Link, settings: LinkSettings) -> None:
+    def __init__(self, link: KitConnection, settings: LinkSettings) -> None:
         self._link = link
         self._settings = settings
         self._loop = asyncio.get_running_loop()

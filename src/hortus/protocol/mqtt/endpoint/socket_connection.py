@@ -23,7 +23,7 @@ class Pause(IntFlag):
     STOPPING = 16
 
 
-class Link(asyncio.Protocol):
+class SocketConnection(asyncio.Protocol):
     """One TCP or TLS connection."""
 
     def __init__(self, limits: EndpointLimits, loop: asyncio.AbstractEventLoop) -> None:
