@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hortus.domain.alerts.judging import (
     LATE_AFTER,
     AlertRule,
+    AlertState,
     Event,
     EventKind,
-    QuantityState,
     Reading,
     Side,
     judge,
@@ -44,11 +44,9 @@ def at(minutes: float, value: float) -> Reading:
     return Reading(at=START + timedelta(minutes=minutes), value=value)
 
 
-def run(
-    rule: AlertRule, *readings: Reading, state: QuantityState | None = None
-) -> tuple[QuantityState, list[Event]]:
+def run(rule: AlertRule, *readings: Reading, state: AlertState | None = None) -> tuple[AlertState, list[Event]]:
     """Judge each reading at its own time, as a job does that keeps up."""
-    state, events = state or QuantityState(), []
+    state, events = state or AlertState(), []
     for reading in readings:
         state, more = judge(state, rule, reading, reading.at)
         events += more
@@ -139,7 +137,7 @@ def test_a_new_alert_within_the_pause_opens_without_a_message() -> None:
 def test_who_has_seen_an_alert_is_not_reminded_but_told_of_the_next() -> None:
     rule = AlertRule(minimum=40, pause=timedelta(minutes=1))
     state, _ = run(rule, at(0, 30))
-    seen = QuantityState(judged_until=state.judged_until, open=Side.LOW, seen=True)
+    seen = AlertState(judged_until=state.judged_until, open=Side.LOW, seen=True)
     state, events = run(rule, at(10, 30), state=seen)
     assert events == []
     _, events = run(rule, at(11, 50), at(12, 30), state=state)
@@ -155,15 +153,15 @@ def test_late_data_changes_nothing() -> None:
 def test_a_backlog_of_days_alarms_for_its_last_hour_only() -> None:
     now = START + timedelta(days=3)
     old = [Reading(at=START + timedelta(hours=hour), value=10) for hour in range(60)]
-    state, events = judge_all(QuantityState(), RULE, old, now)
-    assert (state, events) == (QuantityState(), ())
-    _, events = judge_all(QuantityState(), RULE, [*old, Reading(at=now - LATE_AFTER, value=10)], now)
+    state, events = judge_all(AlertState(), RULE, old, now)
+    assert (state, events) == (AlertState(), ())
+    _, events = judge_all(AlertState(), RULE, [*old, Reading(at=now - LATE_AFTER, value=10)], now)
     assert [event.kind for event in events] == [OPENED, DUE]
 
 
 @given(RULES, st.lists(VALUES, max_size=60))
 def test_there_is_never_more_than_one_open_alert(rule: AlertRule, values: list[float]) -> None:
-    state, open_alerts = QuantityState(), 0
+    state, open_alerts = AlertState(), 0
     for minute, value in enumerate(values):
         state, events = run(rule, at(minute, value), state=state)
         for event in events:
@@ -176,7 +174,7 @@ def test_there_is_never_more_than_one_open_alert(rule: AlertRule, values: list[f
 def test_inside_the_band_of_hysteresis_nothing_opens_and_nothing_ends(
     values: list[float], side: Side | None
 ) -> None:
-    state = QuantityState(open=side, message_waiting=True)
+    state = AlertState(open=side, message_waiting=True)
     state, events = run(RULE, *(at(minute, value) for minute, value in enumerate(values)), state=state)
     assert events == []
     assert state.open is side
@@ -189,7 +187,7 @@ def test_a_batch_gives_the_same_in_whatever_order_it_comes(
     now = START + timedelta(seconds=3000)
     readings = [Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in pairs]
     shuffled = sorted(readings, key=lambda _: random.random())  # type: ignore[attr-defined]
-    assert judge_all(QuantityState(), rule, shuffled, now) == judge_all(QuantityState(), rule, readings, now)
+    assert judge_all(AlertState(), rule, shuffled, now) == judge_all(AlertState(), rule, readings, now)
 
 
 @given(RULES, st.lists(st.tuples(st.integers(0, 3000), VALUES), max_size=40), st.integers(0, 40))
@@ -201,15 +199,15 @@ def test_batches_one_after_the_other_give_the_same_as_one(
         (Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in dict(pairs).items()),
         key=lambda each: each.at,
     )
-    whole = judge_all(QuantityState(), rule, readings, now)
-    state, first = judge_all(QuantityState(), rule, readings[:cut], now)
+    whole = judge_all(AlertState(), rule, readings, now)
+    state, first = judge_all(AlertState(), rule, readings[:cut], now)
     state, second = judge_all(state, rule, readings[cut:], now)
     assert (state, first + second) == whole
 
 
 @given(RULES, st.lists(VALUES, max_size=60))
 def test_an_alert_opens_and_ends_only_after_it_held(rule: AlertRule, values: list[float]) -> None:
-    state = QuantityState()
+    state = AlertState()
     readings = [at(minute, value) for minute, value in enumerate(values)]
     for index, reading in enumerate(readings):
         state, events = run(rule, reading, state=state)
@@ -228,7 +226,7 @@ def test_an_alert_opens_and_ends_only_after_it_held(rule: AlertRule, values: lis
 def test_between_two_accepted_messages_lies_the_pause(
     rule: AlertRule, values: list[float], minutes_to_accept: int
 ) -> None:
-    state, accepted_at, asked_at = QuantityState(), None, None
+    state, accepted_at, asked_at = AlertState(), None, None
     for minute, value in enumerate(values):
         reading = at(minute, value)
         if asked_at is not None and reading.at - asked_at >= timedelta(minutes=minutes_to_accept):

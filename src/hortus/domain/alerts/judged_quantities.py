@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import asyncpg
 
-from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, QuantityState, Reading, Side
+from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, AlertState, Reading, Side
 from hortus.domain.alerts.plant_settings import rule_for
 
 _LOOK_BACK_EVERY = timedelta(minutes=1)
@@ -96,7 +96,7 @@ SELECT DISTINCT kit_id FROM plant_links
 WHERE linked_from <= now() AND (linked_until IS NULL OR linked_until > now())
 """
 
-_STATELESS = QuantityState()
+_STATELESS = AlertState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class JudgedQuantity:
     plant_id: int
     quantity_type_id: int
     rule: AlertRule
-    state: QuantityState
+    state: AlertState
     alert_id: int | None
     judged_by: int | None
     linked_from: datetime
@@ -282,7 +282,7 @@ def _is_fresh(judged_until: datetime | None, now: datetime) -> bool:
 def _quantity(row: asyncpg.Record) -> JudgedQuantity:
     state = _STATELESS
     if row["judged_until"] is not None:
-        state = QuantityState(
+        state = AlertState(
             judged_until=row["judged_until"],
             out=_SIDES[row["out"]],
             out_since=row["out_since"],

@@ -81,7 +81,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuantityState:
+class AlertState:
     """What is known of one quantity of one plant after the readings so far.
 
     `out` is the side of a run of readings out of range that is not an open alert (yet), `out_since` its first;
@@ -119,8 +119,8 @@ class Event:
 
 
 def judge(
-    state: QuantityState, rule: AlertRule, reading: Reading, now: datetime
-) -> tuple[QuantityState, tuple[Event, ...]]:
+    state: AlertState, rule: AlertRule, reading: Reading, now: datetime
+) -> tuple[AlertState, tuple[Event, ...]]:
     """Return the state after one more reading, and what is to be done, in this order.
 
     `now` is when the reading is judged: it decides whether it is too old, and whether the pause is over.
@@ -150,8 +150,8 @@ def judge(
 
 
 def judge_all(
-    state: QuantityState, rule: AlertRule, readings: Iterable[Reading], now: datetime
-) -> tuple[QuantityState, tuple[Event, ...]]:
+    state: AlertState, rule: AlertRule, readings: Iterable[Reading], now: datetime
+) -> tuple[AlertState, tuple[Event, ...]]:
     """Judge readings in the order of their times, in whatever order they are given."""
     events: list[Event] = []
     for reading in sorted(readings, key=lambda each: (each.at, each.value)):
@@ -160,22 +160,22 @@ def judge_all(
     return state, tuple(events)
 
 
-def message_accepted(state: QuantityState, rule: AlertRule, at: datetime) -> QuantityState:
+def message_accepted(state: AlertState, rule: AlertRule, at: datetime) -> AlertState:
     """Return the state after a message was accepted for delivery: the pause begins."""
     return replace(state, message_waiting=False, quiet_until=at + rule.pause)
 
 
-def message_given_up(state: QuantityState, at: datetime) -> QuantityState:
+def message_given_up(state: AlertState, at: datetime) -> AlertState:
     """Return the state after no message could be delivered."""
     return replace(state, message_waiting=False, quiet_until=at + AGAIN_AFTER_GIVING_UP)
 
 
-def nobody_reached(state: QuantityState, at: datetime) -> QuantityState:
+def nobody_reached(state: AlertState, at: datetime) -> AlertState:
     """Return the state after there was nobody who could be told."""
     return replace(state, message_waiting=False, quiet_until=at + AGAIN_IF_NOBODY_REACHED)
 
 
-def _follow_run(state: QuantityState, rule: AlertRule, reading: Reading) -> QuantityState:
+def _follow_run(state: AlertState, rule: AlertRule, reading: Reading) -> AlertState:
     """Begin, continue or end the runs of readings that are out, or back."""
     side = rule.side_of(reading.value)
     back_since = None
@@ -187,7 +187,7 @@ def _follow_run(state: QuantityState, rule: AlertRule, reading: Reading) -> Quan
     return replace(state, out=side, out_since=out_since, back_since=back_since)
 
 
-def _message_is_due(state: QuantityState, rule: AlertRule, reading: Reading, now: datetime) -> bool:
+def _message_is_due(state: AlertState, rule: AlertRule, reading: Reading, now: datetime) -> bool:
     if state.open is None or state.seen or state.message_waiting:
         return False
     # While it is on its way back, a reminder would be wrong by the time it is read.

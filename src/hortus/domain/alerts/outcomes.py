@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.alerts.announcements import announce
 from hortus.domain.alerts.judged_quantities import JudgedQuantity
-from hortus.domain.alerts.judging import Event, EventKind, QuantityState, nobody_reached
+from hortus.domain.alerts.judging import AlertState, Event, EventKind, nobody_reached
 from hortus.domain.alerts.recipients import told_of_plant
 from hortus.domain.alerts.wording import RangeAlert, needs_attention, well_again
 from hortus.domain.messages.access import MessageAccess
@@ -88,7 +88,7 @@ class JudgementOutcome:
 
     quantity: JudgedQuantity
     peripheral_id: int
-    state: QuantityState
+    state: AlertState
     events: tuple[Event, ...]
 
 

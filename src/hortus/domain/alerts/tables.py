@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -19,20 +17,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base, CreatedAt, Timestamp
-
-
-class AlertKind(StrEnum):
-    """What an alert is about: a quantity of a plant out of its range, or a kit that is not heard any more."""
-
-    RANGE = "range"
-    SILENCE = "silence"
-
-
-class AlertEnding(StrEnum):
-    """Why an alert is over: what was wrong is right again, or nothing judges it any more."""
-
-    RECOVERED = "recovered"
-    WITHDRAWN = "withdrawn"
 
 
 class AlertRow(Base):

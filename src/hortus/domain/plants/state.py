@@ -118,8 +118,3 @@ def worst(conditions: Iterable[Condition | None]) -> Condition:
     """
     judged = [each for each in conditions if each is not None]
     return max(judged, key=lambda each: _SEVERITY[each], default=Condition.NO_DATA)
-
-
-def severity(condition: Condition) -> int:
-    """Return how bad a condition is, for sorting: 0 ok, 1 no data, 2 low or high."""
-    return _SEVERITY[condition]

@@ -87,14 +87,6 @@ def malformed() -> CommandOutcome:
     return CommandOutcome(error=MALFORMED_RESPONSE, explanation="The kit's answer cannot be read.")
 
 
-def timed_out(seconds: int) -> CommandOutcome:
-    """Return the outcome of a command that was sent and not answered."""
-    return CommandOutcome(
-        error=TIMED_OUT,
-        explanation=f"The kit has not answered within {seconds} s. It may still carry the command out.",
-    )
-
-
 def _outcome_of_command(result: PeripheralCommandResult) -> CommandOutcome:
     try:
         orjson.loads(result.metadata)

@@ -59,11 +59,6 @@ class RawColumns:
     kit_configuration_id: list[int] = field(default_factory=list)
     quantity_type_id: list[int] = field(default_factory=list)
 
-    @property
-    def device_time(self) -> list[datetime]:
-        """The device times as moments, each once; for what is rarely asked."""
-        return [from_milliseconds(moment) for moment in set(self.device_time_ms)]
-
 
 @dataclass(slots=True)
 class AggregateColumns:

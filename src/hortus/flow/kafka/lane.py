@@ -46,11 +46,6 @@ class Lane:
         self._opened.append(offset)
         return True
 
-    @property
-    def next_offset(self) -> int | None:
-        """The offset after the newest record taken in."""
-        return self._next
-
     # Source: what the intake calls
 
     def settle(self, handles: Sequence[int]) -> None:

@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from hortus.base.errors import OperationalError
@@ -63,7 +62,7 @@ class MqttClient:
     """Keeps one connection to a broker. `run` works until `stop`; everything else may be called meanwhile.
 
     State for metrics: `connected`, `messages`, `reconnects` (connections after the first),
-    `last_message_at`, `last_failure` (the sentence that was logged, None while connected).
+    `last_failure` (the sentence that was logged, None while connected).
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class MqttClient:
     ) -> None:
         self.messages = 0
         self.reconnects = 0
-        self.last_message_at: datetime | None = None
         self.last_failure: str | None = None
         self._address = address
         self._client_id = client_id
@@ -87,7 +85,6 @@ class MqttClient:
         self._callback_by_topic: dict[str, Callback | None] = {}
         self._connection: BrokerConnection | None = None
         self._connections = 0
-        self._messages_at_last_chunk = 0
         self._ready_since: float | None = None
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -173,9 +170,6 @@ class MqttClient:
 
     def _chunk_read(self) -> None:
         """All messages of one piece of network data have been received."""
-        if self.messages != self._messages_at_last_chunk:
-            self._messages_at_last_chunk = self.messages
-            self.last_message_at = datetime.now(UTC)
 
     def _connection_begins(self) -> None:
         """A new connection is about to be made."""

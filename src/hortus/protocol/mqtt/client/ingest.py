@@ -152,7 +152,6 @@ class IngestClient(MqttClient):
         )
 
     def _chunk_read(self) -> None:
-        super()._chunk_read()
         self._regulate()
 
     def _connection_ready(self) -> None:
