@@ -73,7 +73,7 @@ class AlertRow(Base):
 
 
 class AlertStateRow(Base):
-    """What judging knows of one quantity of one plant; see hortus.domain.alerts.judging.State.
+    """What judging knows of one quantity of one plant; see hortus.domain.alerts.judging.AlertState.
 
     Written with every reading, so without indexes on what changes and with room on the page: updates stay in
     place. `peripheral_id` is what it was judged by.
