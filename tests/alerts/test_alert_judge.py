@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import asyncpg
 import pytest
+from alert_garden import ATTENTION, ago, judging, opened, settle
 
-from garden import Garden, open_garden
-from hortus.base.database.engine import connector
+from garden import Garden
 from hortus.base.database.url import DatabaseUrl
-from hortus.domain.alerts.judge import AlertJudge, JudgeLimits, judge_kits
+from hortus.domain.alerts.judge import judge_kits
 from hortus.domain.alerts.judged_quantities import LookingBack, judged_quantities, new_readings
 from hortus.domain.alerts.judging import Reading, judge_all
 from hortus.domain.alerts.lost_messages import forget_lost_messages
-from hortus.domain.alerts.message_ends import note_message_end
 from hortus.domain.alerts.outcomes import JudgementOutcome, write_eventful
 from hortus.domain.alerts.silence import SilenceWatch
 from hortus.domain.alerts.withdrawal import withdraw_unjudged
 from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
-from hortus.domain.messages.queue import give_up_late, take_due
-from hortus.domain.messages.tables import Transport
 from waiting import until
-
-QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
-ATTENTION = ("flora@example.org", "Monty needs attention!")
-
-
-@pytest.fixture
-async def garden(module_database_url: str) -> AsyncIterator[Garden]:
-    async with open_garden(module_database_url) as made:
-        yield made
-
-
-def ago(**duration: float) -> datetime:
-    return datetime.now(UTC) - timedelta(**duration)
-
-
-async def settle(garden: Garden, *, accepted: bool) -> None:
-    """Let all messages that wait end, as delivery does."""
-    async with garden.engine.begin() as connection:
-        rows = await connection.exec_driver_sql(
-            "UPDATE messages SET state = $1, finished_at = now() WHERE state = 'waiting' RETURNING id",
-            ("accepted" if accepted else "given-up",),
-        )
-        for message_id in rows.scalars().all():
-            await note_message_end(connection, UUID(str(message_id)), accepted)
 
 
 async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(garden: Garden) -> None:
@@ -352,205 +322,6 @@ async def test_an_alert_that_nothing_judges_any_more_is_withdrawn(garden: Garden
     assert await garden.value("SELECT ending FROM alerts") == "withdrawn"
 
 
-@asynccontextmanager
-async def judging(garden: Garden) -> AsyncIterator[asyncio.Task[None]]:
-    connect = connector(DatabaseUrl.parse(garden.url), "hortus alerts")
-    task = asyncio.create_task(AlertJudge(connect, garden.engine, garden.access, limits=QUICK).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def opened(garden: Garden) -> bool:
-    return await garden.alerts() != []
-
-
-async def test_what_was_stored_while_nobody_judged_and_what_comes_then_is_judged(garden: Garden) -> None:
-    await garden.measure(10, at=ago(minutes=2))
-    async with judging(garden):
-        await until(lambda: opened(garden))
-        await garden.measure(20, at=ago(minutes=1))
-
-        async def over() -> bool:
-            return await garden.alerts() == [("low", False)]
-
-        await until(over)
-
-
-async def test_of_two_judges_one_stands_by_and_takes_over(garden: Garden) -> None:
-    async with judging(garden), judging(garden):
-
-        async def one_listens() -> bool:
-            return await holders(garden) == 1
-
-        await until(one_listens)
-        await garden.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        await garden.measure(10)
-        await until(lambda: opened(garden))
-    assert await garden.messages() == [ATTENTION]
-
-
-async def holders(garden: Garden) -> int:
-    return int(
-        await garden.value(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-    )
-
-
-async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(garden: Garden) -> None:
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await garden.measure(20)
-    await watch.look(start + timedelta(minutes=14))
-    assert await garden.alerts() == []
-    for minutes in (16, 17, 18):
-        await watch.look(start + timedelta(minutes=minutes))
-    assert await garden.alerts() == [("silent", True)]
-    assert await garden.messages() == [("flora@example.org", "Roof is silent")]
-    [body] = await garden.bodies()
-    assert body.startswith("Nothing is heard of Roof any more.\n")
-    assert f"The kit: {garden.kit.serial}\n" in body
-    await settle(garden, accepted=True)
-    await watch.look(start + timedelta(hours=12, minutes=30))
-    assert len(await garden.messages()) == 2  # a reminder
-    back_at = start + timedelta(hours=12, minutes=31)
-    await garden.run("UPDATE kit_last_seen SET datetime_last_seen = :at", at=back_at)
-    await watch.look(back_at)
-    assert await garden.alerts() == [("silent", False)]
-
-
-async def test_after_our_own_start_kits_have_time_to_be_heard(garden: Garden) -> None:
-    await garden.measure(20)
-    start = datetime.now(UTC) + timedelta(hours=5)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await watch.look(start + timedelta(minutes=14))
-    assert await garden.alerts() == []
-    await watch.look(start + timedelta(minutes=16))
-    assert await garden.alerts() == [("silent", True)]
-
-
-async def test_while_nobody_of_us_listens_no_kit_is_silent(garden: Garden) -> None:
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await garden.measure(20)
-    minutes = [timedelta(minutes=each) for each in range(60)]
-    listening = "INSERT INTO presence_listening (listening_since, listening_until) VALUES (:since, :until)"
-    await garden.run(listening, since=start, until=start)
-    await watch.look(start + minutes[30])  # nobody has listened since
-    changed = "UPDATE presence_listening SET listening_since = :since, listening_until = :until"
-    await garden.run(changed, since=start + minutes[30], until=start + minutes[44])
-    await watch.look(start + minutes[44])  # somebody listens again, not yet for long
-    assert await garden.alerts() == []
-    await garden.run(changed, since=start + minutes[30], until=start + minutes[46])
-    await watch.look(start + minutes[46])
-    assert await garden.alerts() == [("silent", True)]
-
-
-async def test_a_kit_that_never_spoke_is_not_silent_and_a_slow_one_has_its_time(garden: Garden) -> None:
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await watch.look(start + timedelta(days=1))
-    assert await garden.alerts() == []
-    await garden.measure(20)
-    configuration = '{"intervals": {"measurementInterval": 3600}}'
-    await garden.run("UPDATE peripherals SET configuration = CAST(:value AS json)", value=configuration)
-    await watch.look(start + timedelta(hours=2, minutes=59))
-    assert await garden.alerts() == []
-    await watch.look(start + timedelta(hours=3, minutes=1))
-    assert await garden.alerts() == [("silent", True)]
-
-
-@pytest.mark.parametrize("interval", ["1e308", "-1e308", "true", '"soon"', "null"])
-async def test_whatever_interval_a_person_wrote_silence_is_judged(garden: Garden, interval: str) -> None:
-    await garden.measure(20)
-    configuration = '{"intervals": {"measurementInterval": %s}}' % interval  # noqa: UP031  (braces)
-    await garden.run("UPDATE peripherals SET configuration = CAST(:value AS json)", value=configuration)
-    start = datetime.now(UTC)
-    await SilenceWatch(garden.engine, garden.access, since=start).look(start + timedelta(days=91))
-    assert await garden.alerts() == [("silent", True)]
-
-
-async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
-    await garden.run(
-        "INSERT INTO boards (kit_id, sensor_id, silent_after_seconds, last_contact_at) "
-        "VALUES (:kit, 1, 60, now())",
-        kit=garden.kit.id,
-    )
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await watch.look(start + timedelta(seconds=50))
-    assert await garden.alerts() == []
-    await asyncio.gather(
-        *(
-            SilenceWatch(garden.engine, garden.access, since=start).look(start + timedelta(seconds=70))
-            for _ in range(2)
-        )
-    )
-    assert await garden.alerts() == [("silent", True)]
-    assert len(await garden.messages()) == 1
-
-
-async def test_readings_that_nothing_judges_hold_up_no_other_kit(
-    garden: Garden, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hortus.domain.alerts.judged_quantities.MOST_READINGS_PER_KIT", 3)
-    chatty = await garden.value(
-        "SELECT id FROM peripherals WHERE kit_id = :kit AND id <> :id LIMIT 1",
-        kit=garden.kit.id,
-        id=garden.thermometer.id,
-    )
-    for minutes in range(20, 0, -1):
-        await garden.measure(5, at=ago(minutes=minutes), thermometer=replace(garden.thermometer, id=chatty))
-    await garden.measure(10, at=ago(seconds=10))
-    async with judging(garden):
-        await until(lambda: opened(garden))
-
-
-async def test_a_kit_that_cannot_be_judged_holds_up_no_other_kit(
-    garden: Garden, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with garden.engine.begin() as connection:
-        other = await KitStore().create(connection, NewKit(name="Cellar"))
-        thermometer, *_ = await add_standard_configuration(connection, other.id)
-    ill = await garden.value(
-        "INSERT INTO plants (owner_id, name) VALUES (:flora, 'Ill') RETURNING id", flora=garden.flora
-    )
-    await garden.run("INSERT INTO plant_ranges VALUES (:plant, 1, 18, 27)", plant=ill)
-    await garden.run(
-        "INSERT INTO plant_links (plant_id, kit_id, linked_from) VALUES (:plant, :kit, :since)",
-        plant=ill,
-        kit=other.id,
-        since=ago(days=10),
-    )
-    await garden.connection.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22008'; END $$;"
-        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON alert_states "
-        f"FOR EACH ROW WHEN (NEW.plant_id = {ill}) EXECUTE FUNCTION refuse()"
-    )
-
-    async def said_so() -> bool:
-        return f"the kit with id {other.id} cannot be judged" in caplog.text
-
-    try:
-        await garden.measure(10, at=ago(minutes=2), thermometer=thermometer)
-        await garden.measure(10, at=ago(minutes=2))
-        async with judging(garden) as task:
-            await until(lambda: opened(garden))
-            await until(said_so)  # the kits are judged in the order of their ids: the ill one comes last
-            assert not task.done()
-        assert await garden.messages() == [ATTENTION]
-    finally:
-        await garden.connection.execute("DROP TRIGGER refuse ON alert_states; DROP FUNCTION refuse")
-
-
 async def test_a_service_that_is_deleted_with_its_messages_leaves_nobody_untold(garden: Garden) -> None:
     await garden.measure(10, at=ago(minutes=2))
     await garden.judge()
@@ -573,29 +344,3 @@ async def test_a_message_that_waits_is_not_asked_for_again(garden: Garden) -> No
     await garden.measure(10, at=ago(minutes=1))
     await garden.judge()
     assert await garden.messages() == [ATTENTION]
-
-
-async def test_a_member_without_full_access_who_owns_a_plant_there_is_told_of_silence(garden: Garden) -> None:
-    await garden.run("UPDATE kit_memberships SET access_super = false, access_configure = false")
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await garden.measure(20)
-    await watch.look(start + timedelta(minutes=16))
-    assert await garden.messages() == [("flora@example.org", "Roof is silent")]
-
-
-async def test_who_leaves_a_kit_is_told_nothing_that_waited_about_it(garden: Garden) -> None:
-    start = datetime.now(UTC)
-    watch = SilenceWatch(garden.engine, garden.access, since=start)
-    await garden.measure(10)
-    await garden.judge()
-    await watch.look(start + timedelta(minutes=16))
-    assert len(await garden.messages()) == 2
-    await garden.run("DELETE FROM kit_memberships")
-    async with garden.engine.begin() as connection:
-        assert await take_due(connection, Transport.MAIL, 60) is None
-        for message_id in await give_up_late(connection):
-            await note_message_end(connection, message_id, False)
-    assert await garden.bodies() == []
-    assert await garden.value("SELECT count(*) FROM messages WHERE state = 'given-up'") == 2
-    assert await garden.value("SELECT count(*) FROM alerts WHERE NOT message_waiting") == 2

@@ -6,97 +6,13 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
-from api_client import Installation, Person, assert_invalid, assert_problem
+from api_client import Installation, assert_invalid, assert_problem
+from workbench import BAROMETER, CAMERA, HEATER, INTERVALS, LOGGER, REAL_CAMERA, Workbench, rules
 
 from hortus.domain.kits import configurations
-from hortus.domain.kits.store import CreatedKit
 
-INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
-BAROMETER, HEATER, CAMERA, LOGGER, REAL_CAMERA = 3, 4, 5, 6, 13
 NAME_LENGTH = {"mustHaveLengthBetween": {"min": 1, "max": 40}}
-
-
-def rules(climate: str = "Climate", heater: str = "Heater", command: str = "heat", quantity: int = 1) -> Any:
-    time = {"activeFrom": "00:00:00", "activeTo": "23:59:59"}
-    return {
-        "fuzzyControl": {
-            "input": {
-                climate: {
-                    str(quantity): {
-                        "nominalRange": 1.0,
-                        "nominalDeltaRange": 0.5,
-                        "deltaMeasurements": 3,
-                        "interpolated": True,
-                        "setpoints": [{"time": "00:00:00", "value": 19}, {"time": "07:00:00", "value": 24.5}],
-                    }
-                }
-            },
-            "output": {heater: {command: {"type": "continuous", "continuous": {"minimal": 0, "maximal": 10}}}},
-            "rules": [
-                {
-                    "condition": [
-                        {
-                            "peripheral": climate,
-                            "quantityType": quantity,
-                            "fuzzyVariable": "largeNegative",
-                            "negation": False,
-                            "delta": False,
-                        }
-                    ],
-                    "implication": [{"peripheral": heater, "command": command, "fuzzyVariable": "maximal"}],
-                    "schedules": [],
-                    **time,
-                }
-            ],
-        }
-    }
-
-
-class Workbench:
-    """A kit, its owner, and short ways to work on its configurations."""
-
-    def __init__(self, api: Installation, kit: CreatedKit, owner: Person) -> None:
-        self.api, self.kit, self.owner = api, kit, owner
-
-    @classmethod
-    async def of(cls, api: Installation) -> Workbench:
-        kit = await api.kit()
-        return cls(api, kit, await api.member(kit, access_configure=True))
-
-    async def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        content = {} if body is None else {"json": body}
-        return await self.api.client.request(
-            method, path, params=query or None, headers=self.owner.headers, **content
-        )
-
-    async def configuration(self, description: str | None = None) -> dict[str, Any]:
-        made = await self.request(
-            "POST", f"/kits/{self.kit.serial}/configurations", {"description": description}
-        )
-        assert made.status_code == 200
-        document: dict[str, Any] = made.json()
-        return document
-
-    async def add(self, configuration_id: int, definition: int, name: str, settings: Any) -> httpx.Response:
-        body = {"peripheralDefinitionId": definition, "name": name, "configuration": settings}
-        return await self.request("POST", f"/kit-configurations/{configuration_id}/peripherals", body)
-
-    async def change(self, configuration_id: int, **body: Any) -> httpx.Response:
-        return await self.request("PATCH", f"/kit-configurations/{configuration_id}", body)
-
-    async def listed(self) -> list[dict[str, Any]]:
-        response = await self.request("GET", f"/kits/{self.kit.serial}/configurations")
-        assert response.status_code == 200
-        documents: list[dict[str, Any]] = response.json()
-        return documents
-
-    async def runnable(self) -> int:
-        configuration_id: int = (await self.configuration("Basil"))["id"]
-        assert (await self.add(configuration_id, BAROMETER, "Climate", INTERVALS)).status_code == 200
-        assert (await self.add(configuration_id, HEATER, "Heater", None)).status_code == 200
-        return configuration_id
 
 
 async def test_a_new_configuration_is_empty_and_inactive(api: Installation) -> None:
@@ -259,104 +175,6 @@ async def test_one_configuration_at_a_time_is_active_and_once_active_it_stays_as
     assert (same.status_code, same.json()) == (200, emptied.json())
     off = await bench.change(second, active=False)
     assert off.json()["active"] is False
-
-
-async def test_rules_are_stored_as_they_are_and_checked_against_peripherals_on_activation(
-    api: Installation,
-) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = await bench.runnable()
-    # The front-end writes the rules before it renames the peripheral that they name.
-    written = await bench.change(configuration_id, controlRules=rules(climate="Air"))
-    assert (written.status_code, written.json()["controlRules"]) == (200, rules(climate="Air"))
-    refused = await bench.change(configuration_id, active=True)
-    assert "fuzzyControl.input.Air" in refused.json()["detail"]
-    assert_invalid(refused, controlRules=["other"])
-    climate = (await bench.listed())[0]["peripherals"][0]
-    await bench.request("PATCH", f"/peripherals/{climate['id']}", {**climate, "name": "Air"})
-    assert (await bench.change(configuration_id, active=True)).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "unusable", [rules(heater="Oven"), rules(command="cool"), rules(quantity=999), rules(heater="Climate")]
-)
-async def test_rules_that_no_peripheral_can_follow_do_not_become_active(
-    api: Installation, unusable: Any
-) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = await bench.runnable()
-    refused = await bench.change(configuration_id, controlRules=unusable, active=True)
-    assert_invalid(refused, controlRules=["other"])
-    assert (await bench.listed())[0]["controlRules"] == {}
-
-
-async def test_the_front_end_deletes_an_input_while_a_rule_refers_to_it(api: Installation) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = await bench.runnable()
-    written = rules()
-    await bench.change(configuration_id, controlRules=written)
-    written["fuzzyControl"]["input"] = {}
-    deleted = await bench.change(configuration_id, controlRules=written)
-    assert (deleted.status_code, deleted.json()["controlRules"]) == (200, written)
-    # A kit would crash on it, so it does not get there. The front-end shows the rule without the condition, and
-    # writes it so as soon as anything else is edited.
-    refused = await bench.change(configuration_id, active=True)
-    assert "rules[0].condition[0]" in refused.json()["detail"]
-    assert_invalid(refused, controlRules=["other"])
-    written["fuzzyControl"]["rules"][0]["condition"] = []
-    assert (await bench.change(configuration_id, controlRules=written)).status_code == 200
-    assert (await bench.change(configuration_id, active=True)).status_code == 200
-
-
-@pytest.mark.parametrize("broken", [[], "x", 1, {"fuzzyControl": {}}, {"fuzzyControl": None}])
-async def test_broken_rules_are_refused(api: Installation, broken: Any) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = (await bench.configuration())["id"]
-    refused = await bench.change(configuration_id, controlRules=broken)
-    assert refused.json()["detail"]
-    assert_invalid(refused, controlRules=["other"])
-
-
-def nested(levels: int) -> Any:
-    return [] if levels == 1 else [nested(levels - 1)]
-
-
-@pytest.mark.parametrize(
-    ("oversized", "why"),
-    [
-        ({**rules(), "remark": "x" * 131_072}, "131072 bytes"),
-        (
-            {"fuzzyControl": {"input": {}, "output": {}, "rules": [{}] * 24_000 + ["x" * 90_000]}},
-            "131072 bytes",
-        ),
-        ({**rules(), "remark": nested(20)}, "20 levels"),
-    ],
-)
-async def test_rules_that_are_too_large_are_not_looked_at(api: Installation, oversized: Any, why: str) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = await bench.runnable()
-    refused = await bench.change(configuration_id, controlRules=oversized)
-    assert why in refused.json()["detail"]
-    assert_invalid(refused, controlRules=["other"])
-    # As they may be in a database from before they were bounded.
-    await api.run(
-        "UPDATE kit_configurations SET control_rules = CAST(:rules AS json) WHERE id = :id",
-        rules=json.dumps(oversized),
-        id=configuration_id,
-    )
-    refused = await bench.change(configuration_id, active=True)
-    assert why in refused.json()["detail"]
-    assert_invalid(refused, controlRules=["other"])
-
-
-async def test_rules_that_are_large_but_useful_are_taken(api: Installation) -> None:
-    bench = await Workbench.of(api)
-    configuration_id = await bench.runnable()
-    many = rules()
-    many["fuzzyControl"]["rules"] *= 250
-    many["remark"] = nested(19)
-    assert len(json.dumps(many)) > 60_000
-    assert (await bench.change(configuration_id, controlRules=many, active=True)).status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"gpioAddress": -1, **INTERVALS}, {"remark": "x" * 65_536, **INTERVALS}])

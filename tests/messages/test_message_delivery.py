@@ -7,110 +7,27 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from delivery_world import SEAL, add_person, delivering, no_longer_waiting, queue, sealed_bodies, states
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.database.engine import open_engine
-from hortus.base.database.url import DatabaseUrl
-from hortus.base.errors import UsageError
-from hortus.base.settings import read_settings
-from hortus.domain.accounts.tables import UserRow
 from hortus.domain.kits.members import add_member
 from hortus.domain.kits.store import KitStore, NewKit
 from hortus.domain.messages.access import MessageAccess
-from hortus.domain.messages.delivery import DeliveryLimits, MessageDelivery
-from hortus.domain.messages.mail import MailDelivery
-from hortus.domain.messages.mail_account import MailAccount, Security, mail_account
-from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
+from hortus.domain.messages.delivery import DeliveryLimits
 from hortus.domain.messages.queue import (
-    NewMessage,
     NothingToRetry,
     list_messages,
-    put_in,
     retry,
     take_due,
 )
 from hortus.domain.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
-from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.services import ServicePolicy
 from hortus.domain.messages.tables import MessageKind, Transport
-from mail_server import MailServer, mail_server, text_of
+from mail_server import MailServer, text_of
 from waiting import until
-
-SEAL = Seal(b"the key of an installation, for tests")
-QUICK = DeliveryLimits(
-    attempt_seconds=30, first_pause_seconds=0.02, longest_pause_seconds=0.05, poll_seconds=0.02
-)
-
-
-@pytest.fixture
-async def engine(migrated_database_url: str) -> AsyncIterator[AsyncEngine]:
-    async with open_engine(DatabaseUrl.parse(migrated_database_url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[MailServer]:
-    async with mail_server(tmp_path) as running:
-        yield running
-
-
-async def add_person(engine: AsyncEngine, name: str = "flora") -> int:
-    async with engine.begin() as connection:
-        statement = insert(UserRow).values(
-            username=name,
-            display_name=name,
-            password_hash="none",
-            email_address=f"{name}@example.org",
-            gravatar_alternative=name,
-        )
-        user_id = await connection.scalar(statement.returning(UserRow.id))
-    assert user_id is not None
-    return user_id
-
-
-async def queue(engine: AsyncEngine, user_id: int, **changes: Any) -> None:
-    values: dict[str, Any] = {
-        "user_id": user_id,
-        "recipient": "flora@example.org",
-        "kind": MessageKind.ALERT,
-        "subject": "Monty needs attention!",
-        "body": "Dry.\n",
-    }
-    async with engine.begin() as connection:
-        await put_in(connection, SEAL, [NewMessage(**(values | changes))])
-
-
-@asynccontextmanager
-async def delivering(
-    engine: AsyncEngine, access: MessageAccess, limits: DeliveryLimits = QUICK
-) -> AsyncIterator[None]:
-    task = asyncio.create_task(MessageDelivery(engine, SEAL, access.carriers(), limits=limits).run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def states(engine: AsyncEngine) -> list[tuple[str, str | None]]:
-    async with engine.connect() as connection:
-        rows = await list_messages(connection, most=100)
-    return [(row["state"], row["failure"]) for row in reversed(rows)]
-
-
-async def no_longer_waiting(engine: AsyncEngine) -> bool:
-    return all(state != "waiting" for state, _ in await states(engine))
-
-
-async def sealed_bodies(engine: AsyncEngine) -> int:
-    async with engine.connect() as connection:
-        return int(await connection.scalar(text("SELECT count(sealed_body) FROM messages")) or 0)
 
 
 async def test_a_mail_arrives_over_starttls_with_exactly_what_was_said(
@@ -269,100 +186,6 @@ async def test_a_message_whose_sender_died_is_sent_after_its_lease_under_the_sam
     async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
         await until(lambda: len(server.mails) == 1)
     assert server.mails[0]["Message-ID"] == f"<{taken.id}@garden.example>"
-
-
-@pytest.mark.parametrize("security", [Security.TLS, Security.NONE])
-async def test_mail_can_be_sent_over_tls_from_the_first_byte_or_in_the_clear(
-    tmp_path: Path, security: Security
-) -> None:
-    async with mail_server(tmp_path, security=security) as server:
-        await asyncio.to_thread(MailDelivery(server.account(), letter()).deliver)
-        assert len(server.mails) == 1
-
-
-async def test_nothing_is_said_to_a_server_without_tls_where_tls_is_demanded(tmp_path: Path) -> None:
-    async with mail_server(tmp_path, security=Security.NONE) as server:
-        account = server.account(security=Security.STARTTLS)
-        assert "STARTTLS" in str(await refused(account))
-        assert (server.attempts, server.mails) == (0, [])
-
-
-async def test_a_server_whose_certificate_is_not_trusted_gets_nothing(server: MailServer) -> None:
-    failure = await refused(server.account(ca_file=None))
-    assert (failure.permanent, str(failure)) == (
-        False,
-        "The mail server's TLS is not to be trusted: CERTIFICATE_VERIFY_FAILED",
-    )
-    assert server.attempts == 0
-
-
-async def test_a_wrong_password_is_named_as_such_and_not_shown(server: MailServer) -> None:
-    failure = await refused(server.account(password="wrong secret"))
-    assert str(failure) == "The mail server refuses our user name and password: 535."
-    assert not failure.permanent
-
-
-async def test_a_server_that_is_away_is_a_failure_for_now(server: MailServer) -> None:
-    failure = await refused(server.account(port=1))
-    assert (failure.permanent, str(failure)) == (
-        False,
-        "The mail server cannot be reached: Connection refused.",
-    )
-
-
-async def test_an_address_that_is_none_is_given_up_at_once(server: MailServer) -> None:
-    failure = await refused(server.account(), recipient="flora@exa mple\r\nBcc: x@example.org")
-    assert (failure.permanent, str(failure)) == (True, "This address cannot be written into a mail.")
-    assert server.attempts == 0
-
-
-async def refused(account: MailAccount, **changes: str) -> NotDelivered:
-    with pytest.raises(NotDelivered) as caught:
-        await asyncio.to_thread(MailDelivery(account, letter(**changes)).deliver)
-    return caught.value
-
-
-def letter(**changes: str) -> OutgoingMessage:
-    values = {"message_id": "1", "recipient": "flora@example.org", "subject": "Hello", "body": "Hello.\n"}
-    return OutgoingMessage(**(values | changes))
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("http://user:secret@example.org", "smtps://"),
-        ("smtp://user:secret@", "smtps://"),
-        ("smtp://user:secret@example.org:port", "smtps://"),
-        ("smtp://user:secret@example.org/path", "smtps://"),
-        ("smtp://secret@example.org", "needs both"),
-        ("smtp+plain://user:secret@mail.example.org", "in the clear"),
-    ],
-)
-def test_an_unusable_mail_server_is_named_without_its_password(
-    monkeypatch: pytest.MonkeyPatch, url: str, said: str
-) -> None:
-    monkeypatch.setenv("HORTUS_SMTP_URL", url)
-    monkeypatch.setenv("HORTUS_MAIL_FROM", "hortus@garden.example")
-    with pytest.raises(UsageError) as caught:
-        mail_account(read_settings())
-    assert said in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_mail_account_is_read_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HORTUS_SMTP_URL", "smtps://user%40example.org:p%2Fw@mail.example.org")
-    with pytest.raises(UsageError, match="HORTUS_MAIL_FROM"):
-        mail_account(read_settings())
-    monkeypatch.setenv("HORTUS_MAIL_FROM", "The garden <hortus@garden.example>")
-    assert mail_account(read_settings()) == MailAccount(
-        host="mail.example.org",
-        port=465,
-        security=Security.TLS,
-        username="user@example.org",
-        password="p/w",
-        sender="hortus@garden.example",
-        sender_name="The garden",
-    )
 
 
 async def test_a_reset_mail_carries_the_token_and_leaves_nothing_behind(
