@@ -18,6 +18,7 @@ from hortus.http.access import services as parts
 from hortus.http.access.services import ApiParts, open_reading_engine
 from hortus.http.api.app import create_api
 from hortus.http.server.server import bind
+from waiting import until
 
 
 @pytest.fixture
@@ -56,8 +57,7 @@ async def test_a_reset_that_cannot_be_looked_up_is_one_line_in_the_log(
     async with serve(**unreachable, reset_mailer=NeverUsed()) as api:
         asked = await api.client.post("/password-resets", json={"emailAddress": "flora@example.org"})
         assert asked.status_code == 202
-        while not (errors := [each for each in caplog.records if each.levelno >= logging.ERROR]):
-            await asyncio.sleep(0.01)
+        errors = await until(lambda: [each for each in caplog.records if each.levelno >= logging.ERROR])
     assert [each.getMessage() for each in errors] == [
         "a mail that resets a password was not sent: The database does not answer at the moment."
     ]
@@ -115,8 +115,7 @@ async def test_what_is_deleted_while_a_request_waits_is_not_found(api: Installat
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        while not await api.scalar(blocked):
-            await asyncio.sleep(0.01)
+        await until(lambda: api.scalar(blocked))
         await connection.commit()
         assert_problem(await waiting, 404)
 

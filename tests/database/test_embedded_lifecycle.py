@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.cluster import OtherPostgresVersion
 from hortus.base.embedded_postgres.leftovers import postgres_processes
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
+from waiting import until
 
 OWNER_PROGRAM = """
 import asyncio, sys
@@ -49,8 +49,7 @@ async def query(url: DatabaseUrl, statement: str) -> object:
 
 
 async def until_gone(directory: Path) -> None:
-    while postgres_processes(directory / "data"):
-        await asyncio.sleep(0.02)
+    await until(lambda: not postgres_processes(directory / "data"))
 
 
 @pytest.fixture

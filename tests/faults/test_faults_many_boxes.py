@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from fault_many_boxes import INGESTERS, ManyBoxes
 from fault_proxy import AtCommit
 from fault_run import NO_REPETITION, Fault, Plan, Run, loaded
 
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.slow
 
@@ -98,8 +99,9 @@ class Faults:
         async def strike(run: Run) -> float:
             before = self.boxes.proxy.strikes
             self.boxes.proxy.strike_at_next_commit(how)
-            while self.boxes.proxy.strikes == before:
-                await run.flow(0.01)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while self.boxes.proxy.strikes == before:
+                    await run.flow(0.01)
             return time.monotonic()
 
         return strike

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -17,6 +18,7 @@ from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.flow.ingest.media_lane import MediaLimits
 from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
+from waiting import PATIENCE_SECONDS
 
 
 async def test_a_medium_is_stored_with_its_row_and_counted(media: MediaWorld) -> None:
@@ -182,12 +184,14 @@ async def test_while_the_store_is_away_media_wait_unacknowledged_and_readings_fl
     async with storing_media(world, tmp_path, objects=objects) as media:
         fields = [media.fields() for _ in range(20)]
         handles = [media.offer(media.medium(**each)) for each in fields]
-        while objects.refused < 4:
-            await media.world.send(media.world.raw())  # of the same kit
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while objects.refused < 4:
+                await media.world.send(media.world.raw())  # of the same kit
         reading = media.handle = media.handle + 1
         media.pipeline.offer(media.source, reading, world.topic(), world.raw())
-        while reading not in media.source.settled:
-            await media.world.send(media.world.raw())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while reading not in media.source.settled:
+                await media.world.send(media.world.raw())
         assert not set(handles) & set(media.source.settled)
         assert await world.count("media") == 0
         objects.is_away = False

@@ -149,9 +149,10 @@ async def test_paho_publishes_and_subscribes(version: str, qos: int) -> None:
             await until(lambda: len(setup.intake.offered) == min(50, 20 if qos else 50))
             assert qos == 0 or not any(each.is_published() for each in published)
             # 20 in flight, then the next when they are acknowledged.
-            while len(setup.intake.offered) < 50 or setup.intake.open:
-                setup.intake.settle_all()
-                await asyncio.sleep(0.005)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while len(setup.intake.offered) < 50 or setup.intake.open:
+                    setup.intake.settle_all()
+                    await asyncio.sleep(0.005)
             await until(lambda: all(each.is_published() for each in published))
             await until(lambda: len(received) == 50)
             assert received == [(RAW, bytes([number]), qos) for number in range(50)]

@@ -23,7 +23,7 @@ from hortus.protocol.mqtt.packets import (
     ReasonCode,
     encode,
 )
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 MEDIA = f"kit/{KIT}/media"
 MIB = 1024 * 1024
@@ -121,9 +121,10 @@ async def test_uploads_wait_for_their_turn_and_all_arrive() -> None:
         highest = 0
         for kit in kits:
             kit.send_without_waiting(encode(Publish(MEDIA, b"x" * 700_000, 1, 1), 4))
-        while len(setup.intake.offered) < 6:
-            highest = max(highest, uploads.granted_bytes)
-            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(setup.intake.offered) < 6:
+                highest = max(highest, uploads.granted_bytes)
+                await asyncio.sleep(0)
         for kit in kits:
             assert await kit.next() == Puback(packet_id=1)
         assert 0 < highest <= MIB
@@ -245,9 +246,10 @@ async def test_a_publisher_that_never_reads_its_acknowledgements_is_cut_off() ->
         kit.pause_reading()
         await until(lambda: setup.counters.connections == 1)
         stream = encode(Pingreq(), 4) * 50_000
-        while setup.counters.connections:
-            kit.send_without_waiting(stream)
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while setup.counters.connections:
+                kit.send_without_waiting(stream)
+                await asyncio.sleep(0.005)
 
 
 async def test_subscriptions_of_a_client_are_bounded() -> None:
