@@ -50,3 +50,8 @@ def environment(**settings: str) -> dict[str, str]:
     """This process's environment with these settings of Hortus and no others, for wide and plain output."""
     kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
     return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **settings}
+
+
+def browser_environment() -> dict[str, str | float | bool]:
+    """This process's environment for Chromium, which makes a socket in TMPDIR, where a long path fails."""
+    return {**os.environ, "TMPDIR": "/tmp"}

@@ -14,6 +14,8 @@ from api_client import Installation
 from playwright.async_api import async_playwright
 
 import hortus.http.conventions
+from programs import browser_environment
+from waiting import PATIENCE_SECONDS
 
 STATIC = Path(hortus.http.conventions.__file__).parent / "static"
 CHROMIUM = shutil.which("chromium")
@@ -35,8 +37,11 @@ async def test_every_operation_is_shown_without_asking_another_server(api: Insta
     asked: list[str] = []
     complaints: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, env=browser_environment()
+        )
         page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -12,6 +12,7 @@ from web_helpers import CHROMIUM, PATIENCE_MS
 
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
+from programs import browser_environment
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -60,7 +61,9 @@ async def own_engine(migrated_database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, env=browser_environment()
+        )
         yield browser
         await browser.close()
 
