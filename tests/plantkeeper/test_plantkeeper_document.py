@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as with_seed
 from hypothesis.errors import Unsatisfiable
-from plantkeeper_world import MONSTERA, TOKEN_KEY, serve_plantkeeper
+from plantkeeper_world import MONSTERA, TOKEN_KEY, assert_error, serve_plantkeeper
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -90,10 +92,22 @@ def test_who_may_call_is_described() -> None:
     assert paths["/sensors/{id}"]["patch"]["security"] == [bearer, basic, {}]
 
 
+async def test_a_failure_that_nobody_foresaw_has_the_shape_of_the_others() -> None:
+    transport = httpx.ASGITransport(api_without_database())
+    async with httpx.AsyncClient(transport=transport, base_url="http://keeper") as client:
+        answer = await client.get("/general-plants")
+    assert_error(answer, 500, "Internal server error")
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
 def described_paths() -> dict[str, Any]:
-    services = Services(ApiParts(engine=_NoEngine(), connect=no_connection, token_key=TOKEN_KEY))
-    paths: dict[str, Any] = create_plantkeeper_api(PlantKeeperParts(services=services)).openapi()["paths"]
+    paths: dict[str, Any] = api_without_database().openapi()["paths"]
     return paths
+
+
+def api_without_database() -> FastAPI:
+    services = Services(ApiParts(engine=_NoEngine(), connect=no_connection, token_key=TOKEN_KEY))
+    return create_plantkeeper_api(PlantKeeperParts(services=services))
 
 
 class _NoEngine:
