@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -66,6 +67,27 @@ async def test_every_answer_to_anything_is_described(serve: Any, identified: boo
         }
         headers = person.headers if identified else {}
         await asyncio.to_thread(try_everything, document, api.base_url, headers, known)
+
+
+async def test_every_reference_in_the_document_leads_somewhere(serve: Any) -> None:
+    async with serve() as api:
+        document = (await api.client.get("/openapi.json")).json()
+    references = set(references_in(document))
+    assert len(references) > 30
+    for reference in references:
+        place = document
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
+
+
+def references_in(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from references_in(part)
 
 
 def try_everything(document: Any, base_url: str, headers: dict[str, str], known: dict[str, Any]) -> None:

@@ -7,13 +7,9 @@ from datetime import UTC, datetime
 
 def format_time(moment: datetime) -> str:
     """Return RFC 3339 in UTC ending in Z, with no fraction, or 3 or 6 digits of it as needed."""
-    utc = moment.astimezone(UTC)
-    text = utc.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
-    if utc.microsecond % 1000:
-        return f"{text}.{utc.microsecond:06d}Z"
-    if utc.microsecond:
-        return f"{text}.{utc.microsecond // 1000:03d}Z"
-    return f"{text}Z"
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    digits = "microseconds" if utc.microsecond % 1000 else "milliseconds" if utc.microsecond else "seconds"
+    return f"{utc.isoformat(timespec=digits)}Z"
 
 
 def format_optional_time(moment: datetime | None) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from sqlalchemy import select
@@ -30,7 +30,7 @@ from hortus.flow.export.selection import Data, Selection
 from hortus.flow.export.source import ExportedKit, failures_in_words, open_source
 from hortus.flow.migrations.revision import require_current
 from hortus.http.conventions.parameters import LARGEST_ID, parse_time
-from hortus.http.documents.kits import kit_object
+from hortus.http.documents.kits import Kit, kit_object
 
 STANDARD_OUTPUT = Path("-")
 
@@ -145,7 +145,7 @@ async def _write(engine: AsyncEngine, url: DatabaseUrl, wanted: _Wanted) -> None
     messages.print(f"Wrote {path}: {what}{path.stat().st_size:,} bytes.", markup=False, soft_wrap=True)
 
 
-async def _find_kit(engine: AsyncEngine, serial: str) -> dict[str, Any]:
+async def _find_kit(engine: AsyncEngine, serial: str) -> Kit:
     statement = (
         select(*KIT_COLUMNS)
         .outerjoin(KitLastSeenRow, KitLastSeenRow.kit_id == KitRow.id)
@@ -159,7 +159,7 @@ async def _find_kit(engine: AsyncEngine, serial: str) -> dict[str, Any]:
 
 
 async def _pieces(
-    engine: AsyncEngine, source: ExportedKit, kit: dict[str, Any], wanted: _Wanted, made_at: datetime
+    engine: AsyncEngine, source: ExportedKit, kit: Kit, wanted: _Wanted, made_at: datetime
 ) -> AsyncIterator[Piece]:
     selection = wanted.selection
     if wanted.form is not FileFormat.ZIP:

@@ -6,9 +6,40 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
+from typing_extensions import TypedDict
 
 
-def configuration_object(row: RowMapping) -> dict[str, Any]:
+class Peripheral(TypedDict):
+    """A device of a configuration, and how it is set up."""
+
+    id: int
+    kitId: int
+    kitConfigurationId: int
+    peripheralDefinitionId: int
+    name: str
+    configuration: Any
+
+
+class KitConfiguration(TypedDict):
+    """A configuration. Once it was active, only its description can be changed, and whether it is active."""
+
+    id: int
+    kitId: int
+    description: str | None
+    controllerSymbolLocation: str
+    controllerSymbol: str
+    controlRules: Any
+    active: bool
+    neverUsed: bool
+
+
+class KitConfigurationWithPeripherals(KitConfiguration):
+    """A configuration and its peripherals."""
+
+    peripherals: list[Peripheral]
+
+
+def configuration_object(row: RowMapping) -> KitConfiguration:
     """Return the configuration in a row of its table."""
     return {
         "id": row["id"],
@@ -22,12 +53,14 @@ def configuration_object(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def configuration_with_peripherals(row: RowMapping, peripherals: Iterable[RowMapping]) -> dict[str, Any]:
+def configuration_with_peripherals(
+    row: RowMapping, peripherals: Iterable[RowMapping]
+) -> KitConfigurationWithPeripherals:
     """Return the configuration with its peripherals."""
-    return configuration_object(row) | {"peripherals": [peripheral_object(each) for each in peripherals]}
+    return {**configuration_object(row), "peripherals": [peripheral_object(each) for each in peripherals]}
 
 
-def peripheral_object(row: RowMapping) -> dict[str, Any]:
+def peripheral_object(row: RowMapping) -> Peripheral:
     """Return the peripheral in a row of its table."""
     return {
         "id": row["id"],

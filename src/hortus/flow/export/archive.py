@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.definitions.queries import list_definitions, list_quantity_types
 from hortus.domain.kits.configurations import configurations_of_kit
-from hortus.domain.kits.documents import configuration_with_peripherals
+from hortus.domain.kits.documents import KitConfigurationWithPeripherals, configuration_with_peripherals
 from hortus.flow.export.columns import (
     ARCHIVED_AGGREGATE_BEFORE_VALUES,
     ARCHIVED_MEDIA,
@@ -43,8 +43,8 @@ _COMPRESSION_LEVEL = 1
 class ArchiveContents:
     """What is in an archive beside the readings. `start` and `end` are its limits, None for none."""
 
-    kit: dict[str, Any]
-    configurations: list[dict[str, Any]]
+    kit: Mapping[str, Any]
+    configurations: list[KitConfigurationWithPeripherals]
     definitions: list[RowMapping]
     quantity_types: list[RowMapping]
     configuration_id: int | None
@@ -70,7 +70,7 @@ def archive_name(serial: str, made_at: datetime) -> str:
 
 async def read_contents(
     connection: AsyncConnection,
-    kit: dict[str, Any],
+    kit: Mapping[str, Any],
     *,
     configuration_id: int | None,
     start: datetime | None,

@@ -94,10 +94,8 @@ async def sign_up(
     return empty_reply(201)
 
 
-@router.get(
-    "/users/{username}", response_model=User, responses=problems(404), summary="A person as others see them"
-)
-async def show_user(services: UsedServices, caller: CurrentCaller, username: Username) -> Response:
+@router.get("/users/{username}", responses=problems(404), summary="A person as others see them")
+async def show_user(services: UsedServices, caller: CurrentCaller, username: Username) -> JsonReply[User]:
     """Everybody may see everybody; nobody sees the e-mail address of others."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
@@ -108,7 +106,6 @@ async def show_user(services: UsedServices, caller: CurrentCaller, username: Use
 
 @router.patch(
     "/users/{username}",
-    response_model=User,
     responses=HIDDEN | problems(403) | WITH_BODY,
     openapi_extra=request_body(ProfileBody, {"displayName": "Flora Green"}),
     summary="Change one's profile",
@@ -118,7 +115,7 @@ async def change_user(
     body: Annotated[ProfileBody, Depends(json_body(ProfileBody))],
     caller: CurrentCaller,
     username: Username,
-) -> Response:
+) -> JsonReply[User]:
     """Only the person themself may do so, logged in."""
     user_id = caller.require_person()
     change = ProfileChange(**body.model_dump())
@@ -139,11 +136,12 @@ async def change_user(
 
 @router.get(
     "/users/{username}/kit-memberships",
-    response_model=list[KitMembership],
     responses=problems(404),
     summary="The kits that a person shares",
 )
-async def list_memberships(services: UsedServices, caller: CurrentCaller, username: Username) -> Response:
+async def list_memberships(
+    services: UsedServices, caller: CurrentCaller, username: Username
+) -> JsonReply[list[KitMembership]]:
     """Only those kits that the caller may see."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
@@ -155,8 +153,8 @@ async def list_memberships(services: UsedServices, caller: CurrentCaller, userna
     return JsonReply([membership_object(row, user) for row in visible])
 
 
-@router.get("/me", response_model=FullUser, responses=problems(401, 403), summary="Who is logged in")
-async def show_me(services: UsedServices, caller: CurrentCaller) -> Response:
+@router.get("/me", responses=problems(401, 403), summary="Who is logged in")
+async def show_me(services: UsedServices, caller: CurrentCaller) -> JsonReply[FullUser]:
     """The person whose token or API key it is."""
     return JsonReply(full_user_object(await current_profile(services, caller.require_scope(Scope.READ))))
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, TypeVar
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
-from starlette.responses import Response
 
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.alerts.plant_settings import (
@@ -64,13 +63,12 @@ class AlertSettingsBody(JsonBody):
 
 @router.get(
     "/alerts",
-    response_model=list[Alert],
     responses=problems(401, 403) | next_page("X-Next", "/alerts?state=all&before=100"),
     summary="Alerts of one's plants and kits",
 )
 async def show_alerts(
     services: UsedServices, caller: CurrentCaller, state: _State = "open", before: IdInQuery = None
-) -> Response:
+) -> JsonReply[list[Alert]]:
     """The newest first: of kits that the caller is a member of, and of their plants in public ones."""
     user_id = caller.require_scope(Scope.READ)
     async with services.reading() as connection:
@@ -82,7 +80,6 @@ async def show_alerts(
 
 @router.get(
     "/plants/{plantId}/alerts",
-    response_model=list[Alert],
     responses=HIDDEN | problems(403) | next_page("X-Next", "/plants/1/alerts?state=all&before=100"),
     summary="Alerts of a plant",
 )
@@ -92,7 +89,7 @@ async def show_alerts_of_plant(
     plant_id: PlantId,
     state: _State = "open",
     before: IdInQuery = None,
-) -> Response:
+) -> JsonReply[list[Alert]]:
     """The newest first, by what kits measured that the caller may see."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
@@ -110,7 +107,6 @@ async def show_alerts_of_plant(
 
 @router.post(
     "/alerts/{alertId}/seen",
-    response_model=Alert,
     responses=GUARDED,
     summary="Note that an alert was seen",
 )
@@ -118,7 +114,7 @@ async def see_alert(
     services: UsedServices,
     caller: CurrentCaller,
     alert_id: Annotated[Identifier, Path(alias="alertId")],
-) -> Response:
+) -> JsonReply[Alert]:
     """Nobody is reminded of it any more. It stays open until it is over; seeing it twice changes nothing."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     async with services.writing() as connection:
@@ -130,11 +126,12 @@ async def see_alert(
 
 @router.get(
     "/plants/{plantId}/alert-settings",
-    response_model=AlertSettings,
     responses=HIDDEN | problems(403),
     summary="How a plant's alerts work",
 )
-async def show_settings(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
+async def show_settings(
+    services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+) -> JsonReply[AlertSettings]:
     """The defaults, where nothing was set."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
@@ -144,7 +141,6 @@ async def show_settings(services: UsedServices, caller: CurrentCaller, plant_id:
 
 @router.patch(
     "/plants/{plantId}/alert-settings",
-    response_model=AlertSettings,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(AlertSettingsBody, {"holdSeconds": 600, "pauseSeconds": 86400}),
     summary="Change how a plant's alerts work",
@@ -154,7 +150,7 @@ async def change_settings(
     body: Annotated[AlertSettingsBody, Depends(json_body(AlertSettingsBody))],
     caller: CurrentCaller,
     plant_id: PlantId,
-) -> Response:
+) -> JsonReply[AlertSettings]:
     """Holds from the next reading on. Switching alerts off ends those that are open."""
     async with services.writing() as connection:
         access = await access_to_plant(connection, caller, plant_id)
@@ -172,7 +168,7 @@ async def change_settings(
     return JsonReply(settings_object(settings))
 
 
-def _page(rows: Sequence[RowMapping], path: str, state: str) -> Response:
+def _page(rows: Sequence[RowMapping], path: str, state: str) -> JsonReply[list[Alert]]:
     page = rows[:PAGE_SIZE]
     more = {"state": state, "before": page[-1]["id"]} if len(rows) > PAGE_SIZE else None
     return JsonReply([alert_object(row) for row in page], headers=x_next(path, more) if more else None)

@@ -85,7 +85,6 @@ _WHATEVER: Responses = {
 @router.post(
     "/kits/{kitSerial}/commands",
     status_code=202,
-    response_model=KitCommand,
     responses=GUARDED | WITH_BODY | problems(409) | _ACCEPTED,
     openapi_extra=request_body(
         NewCommandBody, {"method": "peripheralCommand", "peripheral": "Heater", "command": {"heat": 5}}
@@ -97,7 +96,7 @@ async def make_command(
     body: Annotated[NewCommandBody, Depends(json_body(NewCommandBody))],
     caller: CurrentCaller,
     serial: KitSerial,
-) -> Response:
+) -> JsonReply[KitCommand]:
     """A kit does one thing at a time; at most ten commands wait for it."""
     with refusals_as_problems():
         question = _question(body)
@@ -119,7 +118,6 @@ async def make_command(
 
 @router.get(
     "/kits/{kitSerial}/commands",
-    response_model=list[KitCommand],
     responses=GUARDED | next_page("Link", '</kits/k-3467-bcdf-ghjk/commands?before=1184>; rel="next"'),
     summary="What a kit was told, by whom, and what came of it",
 )
@@ -128,7 +126,7 @@ async def list_commands_of_kit(
     caller: CurrentCaller,
     serial: KitSerial,
     before: Annotated[_Id | None, Query()] = None,
-) -> Response:
+) -> JsonReply[list[KitCommand]]:
     """Newest first, 50 at a time. For those who may configure the kit. Lines are kept for a year."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -143,13 +141,12 @@ async def list_commands_of_kit(
 
 @router.get(
     "/kits/{kitSerial}/commands/{commandId}",
-    response_model=KitCommand,
     responses=GUARDED,
     summary="A command and what came of it",
 )
 async def show_command(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
-) -> Response:
+) -> JsonReply[KitCommand]:
     """For those who may send such a command, and those who may configure the kit."""
     async with services.reading() as connection:
         access, command = await _command_of_kit(connection, caller, serial, command_id)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter
-from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time
 from hortus.flow.rpc.fetched import configuration_state
@@ -15,34 +13,33 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
-from hortus.http.conventions.replies import ApiObject, JsonReply
+from hortus.http.conventions.replies import JsonReply, TimeText
 
 router = APIRouter(tags=["Configurations"])
 
 
-class ConfigurationState(ApiObject):
+class ConfigurationState(TypedDict):
     """Whether a kit runs what it should, by what it was given last and by what its readings are of.
 
     `advice` tells a person what to do, if there is anything to do.
     """
 
-    active_configuration_id: int | None
-    running_configuration_id: int | None
-    fetched_configuration_id: int | None
-    fetched_at: datetime | None
-    is_current: bool
+    activeConfigurationId: int | None
+    runningConfigurationId: int | None
+    fetchedConfigurationId: int | None
+    fetchedAt: TimeText | None
+    isCurrent: bool
     advice: str | None
 
 
 @router.get(
     "/kits/{kitSerial}/configuration-state",
-    response_model=ConfigurationState,
     responses=HIDDEN | problems(403),
     summary="Whether a kit runs its active configuration",
 )
 async def show_configuration_state(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
-) -> Response:
+) -> JsonReply[ConfigurationState]:
     """Kits ask for their configuration when they start, and at no other time; nothing can be sent to them."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)

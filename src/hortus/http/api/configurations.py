@@ -25,7 +25,12 @@ from hortus.domain.kits.configurations import (
 )
 from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
 from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
-from hortus.domain.kits.documents import configuration_object, configuration_with_peripherals
+from hortus.domain.kits.documents import (
+    KitConfiguration,
+    KitConfigurationWithPeripherals,
+    configuration_object,
+    configuration_with_peripherals,
+)
 from hortus.domain.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
@@ -46,7 +51,6 @@ from hortus.http.conventions.problems import (
 )
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES
-from hortus.http.documents.kits import KitConfiguration, KitConfigurationWithPeripherals
 
 router = APIRouter(tags=["Configurations"])
 
@@ -75,11 +79,12 @@ class ConfigurationChangeBody(JsonBody):
 
 @router.get(
     "/kits/{kitSerial}/configurations",
-    response_model=list[KitConfigurationWithPeripherals],
     responses=HIDDEN | problems(403),
     summary="A kit's configurations",
 )
-async def list_configurations(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def list_configurations(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[list[KitConfigurationWithPeripherals]]:
     """All of them, with their peripherals; at most one is active."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -92,7 +97,6 @@ async def list_configurations(services: UsedServices, caller: CurrentCaller, ser
 
 @router.post(
     "/kits/{kitSerial}/configurations",
-    response_model=KitConfiguration,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(NewConfigurationBody, {"description": "Basil, week 1"}, required=False),
     summary="Make or copy a configuration",
@@ -103,7 +107,7 @@ async def make_configuration(
     caller: CurrentCaller,
     serial: KitSerial,
     source: IdInQuery = None,
-) -> Response:
+) -> JsonReply[KitConfiguration]:
     """Send either a body, or `source`: the id of a configuration of a kit that the caller may see."""
     async with services.reading() as connection:
         # First of all: whoever may not make one is told so, whatever they send (http-api 2.3).
@@ -128,7 +132,6 @@ async def make_configuration(
 
 @router.patch(
     "/kit-configurations/{kitConfigurationId}",
-    response_model=KitConfiguration,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(ConfigurationChangeBody, {"description": "Basil, week 2", "active": True}),
     summary="Change or activate a configuration",
@@ -138,7 +141,7 @@ async def patch_configuration(
     body: Annotated[ConfigurationChangeBody, Depends(json_body(ConfigurationChangeBody))],
     caller: CurrentCaller,
     configuration_id: ConfigurationId,
-) -> Response:
+) -> JsonReply[KitConfiguration]:
     """Control rules that a kit could not run are refused with an explanation.
 
     What rules refer to, inputs, outputs and peripherals, must be there when the configuration becomes active.

@@ -7,19 +7,20 @@ so (`ETag`).
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, NotRequired
 
 import orjson
 from fastapi import APIRouter, Query, Request
-from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.domain.definitions.queries import list_definitions, list_quantity_types
 from hortus.http.access.services import UsedServices
 from hortus.http.conventions.documentation import next_page
 from hortus.http.conventions.paging import x_next
 from hortus.http.conventions.parameters import Boolean, IdInQuery
-from hortus.http.conventions.replies import ApiObject, JsonReply
+from hortus.http.conventions.replies import JsonReply
 
 router = APIRouter(tags=["Definitions"])
 
@@ -28,16 +29,16 @@ PAGE_SIZE = 500
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "As the `If-None-Match` says."}}
 
 
-class QuantityType(ApiObject):
+class QuantityType(TypedDict):
     """A physical quantity in a unit."""
 
     id: int
-    physical_quantity: str
-    physical_unit: str
-    physical_unit_symbol: str | None
+    physicalQuantity: str
+    physicalUnit: str
+    physicalUnitSymbol: str | None
 
 
-class PeripheralDefinition(ApiObject):
+class PeripheralDefinition(TypedDict):
     """A kind of peripheral. The schemas are JSON Schemas of its configuration and its commands."""
 
     id: int
@@ -45,11 +46,11 @@ class PeripheralDefinition(ApiObject):
     description: str | None
     brand: str | None
     model: str | None
-    symbol_location: str
+    symbolLocation: str
     symbol: str
-    configuration_schema: Any
-    command_schema: Any | None
-    expected_quantity_types: list[int] | SkipJsonSchema[None] = None
+    configurationSchema: Any
+    commandSchema: Any | None
+    expectedQuantityTypes: NotRequired[list[int]]
 
 
 @router.get(
@@ -62,7 +63,7 @@ async def show_quantity_types(request: Request, services: UsedServices, after: I
     """In the order of their ids."""
     async with services.reading() as connection:
         rows = await list_quantity_types(connection, after, PAGE_SIZE + 1)
-    page = [
+    page: list[QuantityType] = [
         {
             "id": row["id"],
             "physicalQuantity": row["physical_quantity"],
@@ -91,9 +92,9 @@ async def show_definitions(
     """In the order of their ids; `expectedQuantityTypes` is there only if it is asked for."""
     async with services.reading() as connection:
         rows, expected = await list_definitions(connection, after, PAGE_SIZE + 1)
-    page = []
+    page: list[PeripheralDefinition] = []
     for row in rows[:PAGE_SIZE]:
-        definition = {
+        definition: PeripheralDefinition = {
             "id": row["id"],
             "name": row["name"],
             "description": row["description"],
@@ -112,7 +113,7 @@ async def show_definitions(
     return _unless_known(request, page, more)
 
 
-def _unless_known(request: Request, page: list[dict[str, Any]], headers: dict[str, str]) -> Response:
+def _unless_known(request: Request, page: Sequence[object], headers: dict[str, str]) -> Response:
     digest = hashlib.sha256(orjson.dumps([page, headers])).hexdigest()[:32]
     headers = {**headers, "ETag": f'W/"{digest}"', "Cache-Control": "public, no-cache"}
     if digest in request.headers.get("if-none-match", ""):

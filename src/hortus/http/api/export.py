@@ -50,11 +50,12 @@ _USED = "This link has been used, or is too old. Ask for a new one."
 
 @router.post(
     "/kits/{kitSerial}/archive",
-    response_model=str,
     responses=HIDDEN | problems(403),
     summary="Get a link to a kit's archive",
 )
-async def make_archive_token(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def make_archive_token(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[str]:
     """A token for `GET /kits/{kitSerial}/archive`, good for one download that begins within 90 seconds."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)

@@ -101,7 +101,6 @@ class KitChangeBody(JsonBody):
 
 @router.get(
     "/kits",
-    response_model=list[Kit],
     responses=next_page("X-Next", "/kits?lastSeenSince=2026-11-22T12%3A24%3A18Z&after=100"),
     summary="Kits on the map",
 )
@@ -109,7 +108,7 @@ async def list_kits(
     services: UsedServices,
     last_seen_since: Annotated[TimeInQuery, Query(alias="lastSeenSince")] = None,
     after: IdInQuery = None,
-) -> Response:
+) -> JsonReply[list[Kit]]:
     """Kits that are public and shown on the map, in the order of their ids."""
     async with services.reading() as connection:
         rows = await list_kits_on_map(
@@ -123,12 +122,11 @@ async def list_kits(
 @router.post(
     "/kits",
     status_code=201,
-    response_model=CreatedKit,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewKitBody, _EXAMPLE),
     summary="Make a kit",
 )
-async def create_kit(request: Request, services: UsedServices, caller: CurrentCaller) -> Response:
+async def create_kit(request: Request, services: UsedServices, caller: CurrentCaller) -> JsonReply[CreatedKit]:
     """The caller becomes its first member. The password is shown this once only."""
     profile = await current_profile(services, caller.require_scope(Scope.MANAGE))
     # Only now: whoever may not make kits is told so, whatever they send (http-api 2.3).
@@ -159,8 +157,8 @@ async def create_kit(request: Request, services: UsedServices, caller: CurrentCa
     return JsonReply({"kitSerial": kit.serial, "password": kit.password}, status_code=201)
 
 
-@router.get("/kits/{kitSerial}", response_model=Kit, responses=HIDDEN | problems(403), summary="A kit")
-async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+@router.get("/kits/{kitSerial}", responses=HIDDEN | problems(403), summary="A kit")
+async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> JsonReply[Kit]:
     """Without a valid token, 401 for private and for absent kits alike; with one, 404 for both."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -170,7 +168,6 @@ async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSer
 
 @router.patch(
     "/kits/{kitSerial}",
-    response_model=Kit,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(KitChangeBody, _EXAMPLE),
     summary="Change what is said about a kit",
@@ -180,7 +177,7 @@ async def change_kit(
     body: Annotated[KitChangeBody, Depends(json_body(KitChangeBody))],
     caller: CurrentCaller,
     serial: KitSerial,
-) -> Response:
+) -> JsonReply[Kit]:
     """Absent keys leave values as they are."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -203,11 +200,12 @@ async def delete_kit(services: UsedServices, caller: CurrentCaller, serial: KitS
 
 @router.post(
     "/kits/{kitSerial}/password",
-    response_model=str,
     responses=GUARDED,
     summary="Give a kit a new password",
 )
-async def reset_kit_password(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def reset_kit_password(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[str]:
     """The new password, shown this once only. The old one ends, and so does the kit's connection."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
-from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_time
 from hortus.domain.ledger.store import LedgerCounts, LedgerLine, hour_of, read_ledger_between
@@ -19,7 +18,7 @@ from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import GUARDED
 from hortus.http.conventions.parameters import TimeInQuery
 from hortus.http.conventions.problems import bad_request
-from hortus.http.conventions.replies import ApiObject, JsonReply
+from hortus.http.conventions.replies import JsonReply, TimeText
 from hortus.http.server.database_access import snapshot
 from hortus.protocol.reasons import explanation_of
 
@@ -30,7 +29,7 @@ _HOUR = timedelta(hours=1)
 _USUAL_HOURS = 24
 
 
-class LedgerReason(ApiObject):
+class LedgerReason(TypedDict):
     """Why messages were set aside or refused, and how many. Of those `purged`, no copy is kept any more."""
 
     outcome: str
@@ -39,7 +38,7 @@ class LedgerReason(ApiObject):
     count: int
 
 
-class LedgerSum(ApiObject):
+class LedgerSum(TypedDict):
     """How many messages arrived, and how each of them ended: `received` is the sum of the other four."""
 
     received: int
@@ -53,22 +52,22 @@ class LedgerSum(ApiObject):
 class LedgerHour(LedgerSum):
     """Messages of one stream (`raw`, `aggregate`, `media`, `other`) that arrived within one hour."""
 
-    hour: datetime
+    hour: TimeText
     stream: str
 
 
-class Ledger(LedgerSum):
+_Span = TypedDict("_Span", {"from": TimeText, "to": TimeText})
+
+
+class Ledger(LedgerSum, _Span):
     """The hours from `from` up to, not including, `to`, oldest first; and their sum."""
 
-    from_: Annotated[datetime, Field(alias="from")]
-    to: datetime
-    adds_up: bool
+    addsUp: bool
     hours: list[LedgerHour]
 
 
 @router.get(
     "/kits/{kitSerial}/ledger",
-    response_model=Ledger,
     responses=GUARDED,
     summary="What became of a kit's messages",
 )
@@ -78,7 +77,7 @@ async def show_ledger(
     serial: KitSerial,
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
-) -> Response:
+) -> JsonReply[Ledger]:
     """Whole hours, by arrival: those that `from` and `to` lie in are included. Without them, the last 24."""
     since, before = _hours(start, end, services.clock())
     async with services.reading() as connection:
@@ -112,11 +111,11 @@ def _hours(start: datetime | None, end: datetime | None, now: datetime) -> tuple
     return since, before
 
 
-def _line(line: LedgerLine) -> dict[str, Any]:
+def _line(line: LedgerLine) -> LedgerHour:
     return {"hour": format_time(line.hour), "stream": line.stream, **_counts(line.counts)}
 
 
-def _counts(counts: LedgerCounts) -> dict[str, Any]:
+def _counts(counts: LedgerCounts) -> LedgerSum:
     return {
         "received": counts.received,
         "stored": counts.stored,

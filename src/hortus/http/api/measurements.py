@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator, Field
 from sqlalchemy.engine import RowMapping
-from starlette.responses import Response
 
 from hortus.domain.measurements.store import Order, Wanted, page_of_aggregates, page_of_readings
 from hortus.http.access.caller import CurrentCaller
@@ -67,7 +66,6 @@ WantedMeasurements = Annotated[Wanted, Depends(wanted_measurements)]
 
 @router.get(
     "/kits/{kitSerial}/aggregate-measurements",
-    response_model=list[AggregateMeasurement],
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/aggregate-measurements?cursor=…&peripheral=7>; rel="next"'),
@@ -79,7 +77,7 @@ async def list_aggregates(
     serial: KitSerial,
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
-) -> Response:
+) -> JsonReply[list[AggregateMeasurement]]:
     """Newest first, 50 at a time, unless asked for otherwise. `from` and `to` are about when they start."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -93,7 +91,6 @@ async def list_aggregates(
 
 @router.get(
     "/kits/{kitSerial}/raw-measurements",
-    response_model=list[RawMeasurement],
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/raw-measurements?cursor=…&peripheral=7>; rel="next"'),
@@ -105,7 +102,7 @@ async def list_readings(
     serial: KitSerial,
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
-) -> Response:
+) -> JsonReply[list[RawMeasurement]]:
     """Newest first, 50 at a time, unless asked for otherwise. `from` is included, `to` is not."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)

@@ -29,7 +29,6 @@ MOST_AT_ONCE = 500
 
 @router.get(
     "/kits/{kitSerial}/media",
-    response_model=list[Media],
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/media?cursor=…&configuration=5>; rel="next"'),
@@ -45,7 +44,7 @@ async def list_media(
     until: Annotated[TimeInQuery, Query(alias="to")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = PAGE_SIZE,
     cursor: Annotated[str | None, Query()] = None,
-) -> Response:
+) -> JsonReply[list[Media]]:
     """Newest first, `limit` at a time. `from` and `to` are the first and the last moment."""
     position = None if cursor is None else Cursor.parse(cursor)
     async with services.reading() as connection:

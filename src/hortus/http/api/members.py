@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy.engine import RowMapping
@@ -59,11 +59,12 @@ class MemberChangeBody(JsonBody):
 
 @router.get(
     "/kits/{kitSerial}/members",
-    response_model=list[KitMembership],
     responses=HIDDEN | problems(403),
     summary="A kit's members",
 )
-async def list_members(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def list_members(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[list[KitMembership]]:
     """In the order of their joining."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -74,7 +75,6 @@ async def list_members(services: UsedServices, caller: CurrentCaller, serial: Ki
 
 @router.post(
     "/kits/{kitSerial}/members",
-    response_model=KitMembership,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(
         NewMemberBody, {"username": "flora", "accessConfigure": False, "accessSuper": False}
@@ -86,7 +86,7 @@ async def create_member(
     body: Annotated[NewMemberBody, Depends(json_body(NewMemberBody))],
     caller: CurrentCaller,
     serial: KitSerial,
-) -> Response:
+) -> JsonReply[KitMembership]:
     """Somebody who is a member already stays as they are."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -108,13 +108,12 @@ async def create_member(
 
 @router.get(
     "/kits/{kitSerial}/member-suggestions",
-    response_model=list[User],
     responses=GUARDED,
     summary="People who might become members",
 )
 async def suggest_members(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, username: Annotated[str, Query()]
-) -> Response:
+) -> JsonReply[list[User]]:
     """At most 20 people whose user name contains the text, present members included."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -125,7 +124,6 @@ async def suggest_members(
 
 @router.patch(
     "/kit-memberships/{kitMembershipId}",
-    response_model=ChangedMembership,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(MemberChangeBody, {"accessConfigure": True, "accessSuper": False}),
     summary="Change what a member may do",
@@ -135,7 +133,7 @@ async def change_membership(
     body: Annotated[MemberChangeBody, Depends(json_body(MemberChangeBody))],
     caller: CurrentCaller,
     membership_id: MembershipId,
-) -> Response:
+) -> JsonReply[ChangedMembership]:
     """The last member with super access keeps it."""
     async with services.writing() as connection:
         access, membership = await _membership_and_kit(connection, caller, membership_id)
@@ -211,5 +209,5 @@ def _permission_for(access_super: bool) -> Permission:
     return Permission.EDIT_SUPER_MEMBERS if access_super else Permission.EDIT_MEMBERS
 
 
-def _membership(row: RowMapping, caller: Caller) -> dict[str, Any]:
+def _membership(row: RowMapping, caller: Caller) -> KitMembership:
     return membership_object(row, user_object(profile_in(row), caller.user_id))

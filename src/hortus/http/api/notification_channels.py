@@ -85,11 +85,10 @@ class ChannelChangeBody(JsonBody):
 
 @router.get(
     "/me/notification-preferences",
-    response_model=NotificationPreferences,
     responses=problems(401, 403),
     summary="What one wants to be told",
 )
-async def show_preferences(services: UsedServices, caller: CurrentCaller) -> Response:
+async def show_preferences(services: UsedServices, caller: CurrentCaller) -> JsonReply[NotificationPreferences]:
     """And whether by mail."""
     user_id = caller.require_person()
     async with services.reading() as connection:
@@ -99,7 +98,6 @@ async def show_preferences(services: UsedServices, caller: CurrentCaller) -> Res
 
 @router.patch(
     "/me/notification-preferences",
-    response_model=NotificationPreferences,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(PreferencesBody, {"byMail": True, "ofSharedKits": True}),
     summary="Change what one wants to be told",
@@ -108,7 +106,7 @@ async def change_preferences(
     services: UsedServices,
     body: Annotated[PreferencesBody, Depends(json_body(PreferencesBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[NotificationPreferences]:
     """Holds from the next message on."""
     profile = await current_profile(services, caller.require_person())
     async with services.writing() as connection:
@@ -125,11 +123,10 @@ async def change_preferences(
 
 @router.get(
     "/me/notification-channels",
-    response_model=list[NotificationChannel],
     responses=problems(401, 403),
     summary="One's services for messages",
 )
-async def show_channels(services: UsedServices, caller: CurrentCaller) -> Response:
+async def show_channels(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[NotificationChannel]]:
     """In the order of their making, without their URLs. Mail is not among them; see the preferences."""
     user_id = caller.require_person()
     async with services.reading() as connection:
@@ -140,7 +137,6 @@ async def show_channels(services: UsedServices, caller: CurrentCaller) -> Respon
 @router.post(
     "/me/notification-channels",
     status_code=201,
-    response_model=NotificationChannel,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewChannelBody, {"name": "My telephone", "url": "ntfys://my-secret-topic"}),
     summary="Be told through a service",
@@ -149,7 +145,7 @@ async def create_channel(
     services: UsedServices,
     body: Annotated[NewChannelBody, Depends(json_body(NewChannelBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[NotificationChannel]:
     """The URL says where and with which secret, in Apprise's form; it is kept encrypted and never shown."""
     profile = await current_profile(services, caller.require_person())
     _require_valid_name(body.name)
@@ -173,7 +169,6 @@ async def create_channel(
 
 @router.patch(
     "/me/notification-channels/{channelId}",
-    response_model=NotificationChannel,
     responses=problems(401, 403, 404) | WITH_BODY,
     openapi_extra=request_body(ChannelChangeBody, {"enabled": False}),
     summary="Change a service",
@@ -183,7 +178,7 @@ async def patch_channel(
     body: Annotated[ChannelChangeBody, Depends(json_body(ChannelChangeBody))],
     caller: CurrentCaller,
     channel_id: _ChannelId,
-) -> Response:
+) -> JsonReply[NotificationChannel]:
     """Rename it, give it another URL, or switch it on or off."""
     user_id = caller.require_person()
     values: dict[str, object] = {}
@@ -220,11 +215,10 @@ async def remove_channel(services: UsedServices, caller: CurrentCaller, channel_
 
 @router.get(
     "/me/messages",
-    response_model=list[Message],
     responses=problems(401, 403),
     summary="What became of the messages to oneself",
 )
-async def show_messages(services: UsedServices, caller: CurrentCaller) -> Response:
+async def show_messages(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[Message]]:
     """The newest hundred, newest first, without what they said."""
     user_id = caller.require_person()
     async with services.reading() as connection:
@@ -235,11 +229,10 @@ async def show_messages(services: UsedServices, caller: CurrentCaller) -> Respon
 @router.post(
     "/me/test-message",
     status_code=202,
-    response_model=list[Message],
     responses=problems(401, 403),
     summary="Send oneself a test message",
 )
-async def send_test(services: UsedServices, caller: CurrentCaller) -> Response:
+async def send_test(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[Message]]:
     """By all enabled ways. `GET /me/messages` tells what became of it; it may take a minute."""
     profile = await current_profile(services, caller.require_person())
     services.limits.test_messages.take(str(profile.id))

@@ -26,7 +26,7 @@ from hortus.domain.kits.devices import (
     crash_by_definition,
     fault_of_configuration,
 )
-from hortus.domain.kits.documents import peripheral_object
+from hortus.domain.kits.documents import Peripheral, peripheral_object
 from hortus.domain.kits.figures import fault_of_figures
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import access_to_kit_of_id
@@ -50,7 +50,6 @@ from hortus.http.conventions.problems import (
 )
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import NAME
-from hortus.http.documents.kits import Peripheral
 
 router = APIRouter(tags=["Configurations"])
 
@@ -81,7 +80,6 @@ class PeripheralChangeBody(JsonBody):
 
 @router.post(
     "/kit-configurations/{kitConfigurationId}/peripherals",
-    response_model=Peripheral,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(NewPeripheralBody, _EXAMPLE),
     summary="Add a peripheral",
@@ -91,7 +89,7 @@ async def create_peripheral(
     body: Annotated[NewPeripheralBody, Depends(json_body(NewPeripheralBody))],
     caller: CurrentCaller,
     configuration_id: ConfigurationId,
-) -> Response:
+) -> JsonReply[Peripheral]:
     """Only to a configuration that was never active. Names are unique within it."""
     try:
         async with services.writing() as connection:
@@ -114,7 +112,6 @@ async def create_peripheral(
 
 @router.patch(
     "/peripherals/{peripheralId}",
-    response_model=Peripheral,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(PeripheralChangeBody, {"name": "Air, below the lamp"}),
     summary="Change a peripheral",
@@ -124,7 +121,7 @@ async def patch_peripheral(
     body: Annotated[PeripheralChangeBody, Depends(json_body(PeripheralChangeBody))],
     caller: CurrentCaller,
     peripheral_id: PeripheralId,
-) -> Response:
+) -> JsonReply[Peripheral]:
     """Only in a configuration that was never active."""
     try:
         async with services.writing() as connection:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
-from starlette.responses import Response
 
 from hortus.domain.plants.links import MeasuringSource, PlantLink, delete_link, end_link, link_plant
 from hortus.http.access.caller import CurrentCaller
@@ -50,7 +49,6 @@ class LinkEndBody(JsonBody):
 @router.post(
     "/plants/{plantId}/links",
     status_code=201,
-    response_model=PlantObject,
     responses=GUARDED | problems(409) | WITH_BODY,
     openapi_extra=request_body(NewLinkBody, {"kitSerial": "k-3467-bcdf-ghjk"}),
     summary="Let a kit or series measure a plant",
@@ -60,7 +58,7 @@ async def add_link(
     body: Annotated[NewLinkBody, Depends(json_body(NewLinkBody))],
     caller: CurrentCaller,
     plant_id: PlantId,
-) -> Response:
+) -> JsonReply[PlantObject]:
     """Needs the permission `editConfiguration` for the kit. Links of the same do not overlap."""
     now = services.clock()
     with refusals_as_problems():
@@ -78,7 +76,6 @@ async def add_link(
 
 @router.patch(
     "/plants/{plantId}/links/{linkId}",
-    response_model=PlantObject,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(LinkEndBody, {"until": "2026-11-22T12:00:00Z"}),
     summary="End a link",
@@ -89,7 +86,7 @@ async def finish_link(
     caller: CurrentCaller,
     plant_id: PlantId,
     link_id: LinkId,
-) -> Response:
+) -> JsonReply[PlantObject]:
     """It stays as the plant's history."""
     now = services.clock()
     with refusals_as_problems():
@@ -102,13 +99,12 @@ async def finish_link(
 
 @router.delete(
     "/plants/{plantId}/links/{linkId}",
-    response_model=PlantObject,
     responses=GUARDED,
     summary="Delete a link that was a mistake",
 )
 async def remove_link(
     services: UsedServices, caller: CurrentCaller, plant_id: PlantId, link_id: LinkId
-) -> Response:
+) -> JsonReply[PlantObject]:
     """As if it had never been. To say that a plant has moved, end the link instead."""
     async with services.writing() as connection:
         link = _link_in(await editable_plant(connection, caller, plant_id), link_id)

@@ -58,14 +58,13 @@ async def show_photo(
 
 @router.put(
     "/plants/{plantId}/photo",
-    response_model=PlantObject,
     responses=GUARDED | WITH_BODY,
     openapi_extra=_UPLOAD,
     summary="Give a plant a photo",
 )
 async def upload_photo(
     request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
-) -> Response:
+) -> JsonReply[PlantObject]:
     """JPEG, PNG or WebP, up to 10 MiB. It is made small; where and when it was taken is not kept."""
     async with services.reading() as connection:
         (await access_to_plant(connection, caller, plant_id)).require_edit()
@@ -86,11 +85,12 @@ async def upload_photo(
 
 @router.delete(
     "/plants/{plantId}/photo",
-    response_model=PlantObject,
     responses=GUARDED,
     summary="Delete a plant's photo",
 )
-async def remove_photo(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
+async def remove_photo(
+    services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+) -> JsonReply[PlantObject]:
     """404 if there is none."""
     async with services.writing() as connection:
         await editable_plant(connection, caller, plant_id)

@@ -110,11 +110,12 @@ class OwnRangeBody(JsonBody):
 
 @router.get(
     "/plants",
-    response_model=list[PlantObject],
     responses=problems(401, 403) | next_page("X-Next", "/plants?after=100"),
     summary="The caller's plants, and those of their kits",
 )
-async def show_plants(services: UsedServices, caller: CurrentCaller, after: IdInQuery = None) -> Response:
+async def show_plants(
+    services: UsedServices, caller: CurrentCaller, after: IdInQuery = None
+) -> JsonReply[list[PlantObject]]:
     """Plants that the caller owns or that a kit measures of which they are a member, and how each does."""
     user_id = caller.require_scope(Scope.READ)
     async with services.reading() as connection:
@@ -124,13 +125,12 @@ async def show_plants(services: UsedServices, caller: CurrentCaller, after: IdIn
 
 @router.get(
     "/users/{username}/plants",
-    response_model=list[PlantObject],
     responses=problems(404) | next_page("X-Next", "/users/flora/plants?after=100"),
     summary="A person's plants",
 )
 async def show_plants_of_user(
     services: UsedServices, caller: CurrentCaller, username: str, after: IdInQuery = None
-) -> Response:
+) -> JsonReply[list[PlantObject]]:
     """Only those plants of the person that the caller may see; a page may have fewer than others."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
@@ -142,13 +142,12 @@ async def show_plants_of_user(
 
 @router.get(
     "/kits/{kitSerial}/plants",
-    response_model=list[PlantObject],
     responses=GUARDED | next_page("X-Next", "/kits/k-3467-bcdf-ghjk/plants?after=100"),
     summary="The plants that a kit measures",
 )
 async def show_plants_of_kit(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, after: IdInQuery = None
-) -> Response:
+) -> JsonReply[list[PlantObject]]:
     """Those that are linked to it now."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -160,7 +159,6 @@ async def show_plants_of_kit(
 @router.post(
     "/plants",
     status_code=201,
-    response_model=PlantObject,
     responses=GUARDED | problems(409) | WITH_BODY,
     openapi_extra=request_body(NewPlantBody, _EXAMPLE),
     summary="Make a plant",
@@ -169,7 +167,7 @@ async def make_plant(
     services: UsedServices,
     body: Annotated[NewPlantBody, Depends(json_body(NewPlantBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[PlantObject]:
     """It is the caller's. Linking it to a kit needs the permission `editConfiguration` for the kit."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     now = services.clock()
@@ -194,8 +192,10 @@ async def make_plant(
     return JsonReply(document, status_code=201)
 
 
-@router.get("/plants/{plantId}", response_model=PlantObject, responses=GUARDED, summary="A plant")
-async def show_plant(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
+@router.get("/plants/{plantId}", responses=GUARDED, summary="A plant")
+async def show_plant(
+    services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+) -> JsonReply[PlantObject]:
     """What it is, what measures it, and how it does by what was measured last."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
@@ -206,7 +206,6 @@ async def show_plant(services: UsedServices, caller: CurrentCaller, plant_id: Pl
 
 @router.patch(
     "/plants/{plantId}",
-    response_model=PlantObject,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(PlantChangeBody, {"name": "Monty", "speciesId": 1}),
     summary="Change a plant",
@@ -216,7 +215,7 @@ async def edit_plant(
     body: Annotated[PlantChangeBody, Depends(json_body(PlantChangeBody))],
     caller: CurrentCaller,
     plant_id: PlantId,
-) -> Response:
+) -> JsonReply[PlantObject]:
     """Absent keys leave values as they are."""
     values: dict[str, Any] = {
         name: value
@@ -244,7 +243,6 @@ async def remove_plant(services: UsedServices, caller: CurrentCaller, plant_id: 
 
 @router.put(
     "/plants/{plantId}/ranges/{quantityTypeId}",
-    response_model=PlantObject,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(OwnRangeBody, {"minimum": 20.0, "maximum": 30.0}),
     summary="Give a plant a range of its own",
@@ -255,7 +253,7 @@ async def put_range(
     caller: CurrentCaller,
     plant_id: PlantId,
     quantity_type_id: Annotated[Identifier, Path(alias="quantityTypeId")],
-) -> Response:
+) -> JsonReply[PlantObject]:
     """It replaces the range of the plant's species."""
     with refusals_as_problems():
         async with services.writing() as connection:
@@ -268,7 +266,6 @@ async def put_range(
 
 @router.delete(
     "/plants/{plantId}/ranges/{quantityTypeId}",
-    response_model=PlantObject,
     responses=GUARDED,
     summary="Let the range of the species hold again",
 )
@@ -277,7 +274,7 @@ async def delete_range(
     caller: CurrentCaller,
     plant_id: PlantId,
     quantity_type_id: Annotated[Identifier, Path(alias="quantityTypeId")],
-) -> Response:
+) -> JsonReply[PlantObject]:
     """404 if the plant has no range of its own for this quantity."""
     async with services.writing() as connection:
         await editable_plant(connection, caller, plant_id)
@@ -309,7 +306,7 @@ async def configurable_kit(connection: AsyncConnection, caller: Caller, serial: 
 
 async def plant_document(
     services: Services, connection: AsyncConnection, caller: Caller, plant_id: int
-) -> dict[str, Any]:
+) -> PlantObject:
     """Return the plant as it is now, after a change."""
     access = await access_to_plant(connection, caller, plant_id)
     (document,) = await _documents(services, connection, [access])
@@ -331,7 +328,7 @@ def refusals_as_problems() -> Iterator[None]:
 
 async def _page(
     services: Services, connection: AsyncConnection, caller: Caller, found: Sequence[Plant], path: str
-) -> Response:
+) -> JsonReply[list[PlantObject]]:
     page = found[:PAGE_SIZE]
     accesses = await access_to_plants(connection, caller, page)
     visible = [access for access in accesses if Permission.VIEW in access.permissions]
@@ -341,7 +338,7 @@ async def _page(
 
 async def _documents(
     services: Services, connection: AsyncConnection, accesses: Sequence[PlantAccess]
-) -> list[dict[str, Any]]:
+) -> list[PlantObject]:
     now = services.clock()
     found = await overviews(
         connection,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter
-from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time
 from hortus.domain.presence.judgement import PresenceState
@@ -16,26 +14,27 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
-from hortus.http.conventions.replies import ApiObject, JsonReply
+from hortus.http.conventions.replies import JsonReply, TimeText
 
 router = APIRouter(tags=["Kits"])
 
 
-class KitPresence(ApiObject):
+class KitPresence(TypedDict):
     """Whether a kit is there. `since` is when that began, as far as it is known."""
 
     state: PresenceState
-    since: datetime | None
-    last_contact: datetime | None
+    since: TimeText | None
+    lastContact: TimeText | None
 
 
 @router.get(
     "/kits/{kitSerial}/presence",
-    response_model=KitPresence,
     responses=HIDDEN | problems(403),
     summary="Whether a kit is there",
 )
-async def kit_presence(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def kit_presence(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[KitPresence]:
     """Judged against the kit's own reporting interval; silence counts only while this server listened."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)

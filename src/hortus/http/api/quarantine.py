@@ -66,7 +66,6 @@ _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sa
 
 @router.get(
     "/kits/{kitSerial}/quarantine",
-    response_model=list[Quarantined],
     responses=GUARDED
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/quarantine?cursor=812&reason=time-in-future>; rel="next"'),
     summary="Messages of a kit that were set aside",
@@ -79,7 +78,7 @@ async def list_set_aside(
     cursor: Annotated[
         Annotated[int, BeforeValidator(integer_text), Field(ge=0, le=2**63 - 1)] | None, Query()
     ] = None,
-) -> Response:
+) -> JsonReply[list[Quarantined]]:
     """Newest first, 50 at a time, without their bytes."""
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
@@ -95,13 +94,12 @@ async def list_set_aside(
 
 @router.get(
     "/kits/{kitSerial}/quarantine/{messageId}",
-    response_model=QuarantinedInFull,
     responses=GUARDED,
     summary="A message that was set aside",
 )
 async def show_set_aside(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, message_id: MessageNumber
-) -> Response:
+) -> JsonReply[QuarantinedInFull]:
     """With its bytes, and what they say as far as they can be read."""
     message = await _message(services, caller, serial, message_id)
     return JsonReply(quarantined_in_full(message))
@@ -127,7 +125,6 @@ async def download_payload(
 
 @router.post(
     "/kits/{kitSerial}/quarantine/replay",
-    response_model=Replayed,
     responses=GUARDED,
     summary="Try to store messages once more",
 )
@@ -137,7 +134,7 @@ async def replay_set_aside(
     caller: CurrentCaller,
     serial: KitSerial,
     reason: _ReasonInQuery = None,
-) -> Response:
+) -> JsonReply[Replayed]:
     """All of the kit's messages in quarantine, or those set aside for one reason, in their order of arrival."""
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
@@ -147,7 +144,6 @@ async def replay_set_aside(
 
 @router.post(
     "/kits/{kitSerial}/quarantine/{messageId}/replay",
-    response_model=Replayed,
     responses=GUARDED,
     summary="Try to store a message once more",
 )
@@ -157,7 +153,7 @@ async def replay_one(
     caller: CurrentCaller,
     serial: KitSerial,
     message_id: MessageNumber,
-) -> Response:
+) -> JsonReply[Replayed]:
     """What is still wrong stays in quarantine, with its present reason."""
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)

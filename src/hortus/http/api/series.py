@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field
-from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_time
 from hortus.domain.series.catching_up import StillRollingUp, is_far_behind
@@ -31,7 +31,7 @@ from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
 from hortus.http.conventions.parameters import Identifier, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.problems import not_found, unavailable
-from hortus.http.conventions.replies import ApiObject, JsonReply
+from hortus.http.conventions.replies import JsonReply, TimeText
 from hortus.http.server.database_access import database_failures_translated
 
 router = APIRouter(tags=["Series"])
@@ -48,7 +48,7 @@ PointsInQuery = Annotated[
 ]
 
 
-class SeriesQuantityType(ApiObject):
+class SeriesQuantityType(TypedDict):
     """What is measured, and in which unit; `symbol` is how people write the unit."""
 
     id: int
@@ -57,7 +57,7 @@ class SeriesQuantityType(ApiObject):
     symbol: str | None
 
 
-class SeriesObject(ApiObject):
+class SeriesObject(TypedDict):
     """A quantity that a kit's peripheral of this name measures, across all configurations of the kit.
 
     `peripheralId` is that of the peripheral with this name in the active configuration. `lastTime` is the
@@ -65,18 +65,18 @@ class SeriesObject(ApiObject):
     """
 
     id: int
-    peripheral_name: str
-    peripheral_id: int | None
-    in_active_configuration: bool
-    quantity_type: SeriesQuantityType
-    last_value: float | None
-    last_time: datetime | None
-    age_seconds: float | None
-    measurement_interval_seconds: float
+    peripheralName: str
+    peripheralId: int | None
+    inActiveConfiguration: bool
+    quantityType: SeriesQuantityType
+    lastValue: float | None
+    lastTime: TimeText | None
+    ageSeconds: float | None
+    measurementIntervalSeconds: float
     freshness: Freshness
 
 
-class SeriesColumns(ApiObject):
+class SeriesColumns(TypedDict):
     """Arrays of equal length, in the order of `time` (milliseconds since the epoch; of a bucket its start).
 
     A bucket without readings is left out. For single readings, `mean` holds their values, and the other
@@ -90,29 +90,31 @@ class SeriesColumns(ApiObject):
     count: list[int] | None
 
 
-class SeriesPoints(ApiObject):
+_Span = TypedDict("_Span", {"from": TimeText, "to": TimeText})
+
+
+class SeriesPoints(_Span, TypedDict):
     """Points of a chart. `bucketSeconds` is null if they are single readings.
 
     `from` and `to` are what the points cover: whole buckets, so maybe a little more than was asked for.
     """
 
     id: int
-    peripheral_name: str
-    quantity_type: SeriesQuantityType
+    peripheralName: str
+    quantityType: SeriesQuantityType
     source: ChartSource
-    bucket_seconds: int | None
-    start: Annotated[datetime, Field(alias="from")]
-    to: datetime
+    bucketSeconds: int | None
     columns: SeriesColumns
 
 
 @router.get(
     "/kits/{kitSerial}/series",
-    response_model=list[SeriesObject],
     responses=HIDDEN | problems(403),
     summary="A kit's series",
 )
-async def list_series_of_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
+async def list_series_of_kit(
+    services: UsedServices, caller: CurrentCaller, serial: KitSerial
+) -> JsonReply[list[SeriesObject]]:
     """What the kit measured and is to measure, with the last values and how fresh they are.
 
     503 with `Retry-After` if many readings are to be summed up first.
@@ -135,7 +137,6 @@ async def list_series_of_kit(services: UsedServices, caller: CurrentCaller, seri
 
 @router.get(
     "/kits/{kitSerial}/series/{seriesId}",
-    response_model=SeriesPoints,
     responses=HIDDEN | problems(403),
     summary="The points of a chart",
 )
@@ -147,7 +148,7 @@ async def chart_series(
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
     points: PointsInQuery = _DEFAULT_POINTS,
-) -> Response:
+) -> JsonReply[SeriesPoints]:
     """The readings themselves if they are few enough, else figures of buckets of equal width.
 
     `from` is included, `to` is not. Without `to`, until now; without `from`, the 24 hours before `to`.
@@ -187,7 +188,7 @@ async def _catch_up(services: Services, backlog: HoursToRollUp) -> None:
         raise unavailable(str(error), _RETRY_SECONDS) from error
 
 
-def _series_object(series: ListedSeries, now: datetime) -> dict[str, Any]:
+def _series_object(series: ListedSeries, now: datetime) -> SeriesObject:
     return {
         "id": series.id,
         "peripheralName": series.peripheral_name,
@@ -202,7 +203,7 @@ def _series_object(series: ListedSeries, now: datetime) -> dict[str, Any]:
     }
 
 
-def _points_object(series: Series, points: Points) -> dict[str, Any]:
+def _points_object(series: Series, points: Points) -> SeriesPoints:
     return {
         "id": series.id,
         "peripheralName": series.peripheral_name,
@@ -221,7 +222,7 @@ def _points_object(series: Series, points: Points) -> dict[str, Any]:
     }
 
 
-def _quantity_type_object(quantity_type: SeriesQuantity) -> dict[str, Any]:
+def _quantity_type_object(quantity_type: SeriesQuantity) -> SeriesQuantityType:
     return {
         "id": quantity_type.id,
         "quantity": quantity_type.physical_quantity,

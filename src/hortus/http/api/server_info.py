@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
 
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
@@ -17,21 +16,20 @@ from hortus.http.conventions.replies import JsonReply
 router = APIRouter()
 
 
-@router.get("/time", response_model=str, summary="The server's time", tags=["Server"])
-async def server_time(services: UsedServices) -> Response:
+@router.get("/time", summary="The server's time", tags=["Server"])
+async def server_time(services: UsedServices) -> JsonReply[str]:
     """RFC 3339 in UTC, with `+00:00` and microseconds."""
     return JsonReply(services.clock().isoformat(timespec="microseconds"))
 
 
 @router.get(
     "/permissions",
-    response_model=list[Permission],
     summary="What the caller may do with a kit",
     tags=["Kits"],
 )
 async def list_permissions(
     services: UsedServices, caller: CurrentCaller, kit_serial: Annotated[str, Query(alias="kitSerial")]
-) -> Response:
+) -> JsonReply[list[Permission]]:
     """The permissions that hold. For a kit that is not there, or must not be known of, there are none."""
     try:
         async with services.reading() as connection:

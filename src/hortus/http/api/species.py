@@ -92,11 +92,12 @@ class SpeciesChangeBody(JsonBody):
 
 @router.get(
     "/species",
-    response_model=list[SpeciesObject],
     responses=next_page("X-Next", "/species?after=100"),
     summary="Species: built-in ones, and one's own",
 )
-async def show_all_species(services: UsedServices, caller: CurrentCaller, after: IdInQuery = None) -> Response:
+async def show_all_species(
+    services: UsedServices, caller: CurrentCaller, after: IdInQuery = None
+) -> JsonReply[list[SpeciesObject]]:
     """In the order of their ids. Without logging in: those that ship with Hortus."""
     user_id = caller.user_id if Scope.READ in caller.scopes else None
     async with services.reading() as connection:
@@ -109,7 +110,6 @@ async def show_all_species(services: UsedServices, caller: CurrentCaller, after:
 @router.post(
     "/species",
     status_code=201,
-    response_model=SpeciesObject,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewSpeciesBody, _EXAMPLE),
     summary="Describe a species",
@@ -118,7 +118,7 @@ async def describe_species(
     services: UsedServices,
     body: Annotated[NewSpeciesBody, Depends(json_body(NewSpeciesBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[SpeciesObject]:
     """It is the caller's own: seen and used by them alone."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     species = NewSpecies(
@@ -138,8 +138,10 @@ async def describe_species(
     return JsonReply(species_object(made), status_code=201)
 
 
-@router.get("/species/{speciesId}", response_model=SpeciesObject, responses=GUARDED, summary="A species")
-async def show_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
+@router.get("/species/{speciesId}", responses=GUARDED, summary="A species")
+async def show_species(
+    services: UsedServices, caller: CurrentCaller, species_id: SpeciesId
+) -> JsonReply[SpeciesObject]:
     """Built-in, or the caller's own."""
     async with services.reading() as connection:
         species = await visible_species(connection, caller, species_id)
@@ -152,7 +154,6 @@ async def show_species(services: UsedServices, caller: CurrentCaller, species_id
 
 @router.patch(
     "/species/{speciesId}",
-    response_model=SpeciesObject,
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(SpeciesChangeBody, _EXAMPLE),
     summary="Change a species of one's own",
@@ -162,7 +163,7 @@ async def edit_species(
     body: Annotated[SpeciesChangeBody, Depends(json_body(SpeciesChangeBody))],
     caller: CurrentCaller,
     species_id: SpeciesId,
-) -> Response:
+) -> JsonReply[SpeciesObject]:
     """All plants of the species are judged by the new ranges at once. Built-in ones cannot be changed."""
     values: dict[str, Any] = {
         name: value

@@ -141,14 +141,13 @@ class NewKeyBody(JsonBody):
 
 @router.post(
     "/me/auth",
-    response_model=TokenPair,
     responses=WITH_BODY,
     openapi_extra=request_body(LogInBody, _PAIR_EXAMPLE),
     summary="Log in",
 )
 async def log_in(
     request: Request, services: UsedServices, body: Annotated[LogInBody, Depends(json_body(LogInBody))]
-) -> Response:
+) -> JsonReply[TokenPair]:
     """Whichever of the two is wrong, the answer is the same, and takes the same time."""
     user = await _authenticated(request, services, body.username, body.password)
     if user is None:
@@ -160,14 +159,13 @@ async def log_in(
 
 @router.post(
     "/me/refresh",
-    response_model=str,
     responses=WITH_BODY,
     openapi_extra=request_body(RefreshBody, {"refreshToken": "ey…"}),
     summary="Get a new access token",
 )
 async def refresh(
     request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
-) -> Response:
+) -> JsonReply[str]:
     """The refresh token stays the same."""
     with _token_named("refreshToken"):
         claims = services.tokens.read_refresh(body.refresh_token)
@@ -203,11 +201,10 @@ async def log_out(
 
 @router.get(
     "/me/log-ins",
-    response_model=list[LogInObject],
     responses=problems(401, 403),
     summary="Where one is logged in",
 )
-async def show_log_ins(services: UsedServices, caller: CurrentCaller) -> Response:
+async def show_log_ins(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[LogInObject]]:
     """The most recently used first."""
     user_id = caller.require_person()
     async with services.reading() as connection:
@@ -245,7 +242,6 @@ async def end_one_log_in(
 
 @router.post(
     "/me/password",
-    response_model=TokenPair,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(
         PasswordBody, {"currentPassword": "It all adds up.", "newPassword": "Not any more."}
@@ -257,7 +253,7 @@ async def change_password(
     services: UsedServices,
     body: Annotated[PasswordBody, Depends(json_body(PasswordBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[TokenPair]:
     """End all log-ins, and answer with a new one. API keys stay valid."""
     profile = await current_profile(services, caller.require_person())
     if await _authenticated(request, services, profile.username, body.current_password) is None:
@@ -321,11 +317,10 @@ async def redeem_reset(
 
 @router.get(
     "/me/api-keys",
-    response_model=list[ApiKeyObject],
     responses=problems(401, 403),
     summary="One's API keys",
 )
-async def show_keys(services: UsedServices, caller: CurrentCaller) -> Response:
+async def show_keys(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[ApiKeyObject]]:
     """In the order of their making, without their secrets."""
     user_id = caller.require_person()
     async with services.reading() as connection:
@@ -336,7 +331,6 @@ async def show_keys(services: UsedServices, caller: CurrentCaller) -> Response:
 @router.post(
     "/me/api-keys",
     status_code=201,
-    response_model=NewApiKeyObject,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewKeyBody, {"name": "Notebook", "scopes": ["read"]}),
     summary="Make an API key",
@@ -345,7 +339,7 @@ async def create_key(
     services: UsedServices,
     body: Annotated[NewKeyBody, Depends(json_body(NewKeyBody))],
     caller: CurrentCaller,
-) -> Response:
+) -> JsonReply[NewApiKeyObject]:
     """The key itself is shown this once only; send it as the bearer token."""
     profile = await current_profile(services, caller.require_person())
     now = services.clock()
@@ -409,8 +403,8 @@ async def _authenticated(request: Request, services: Services, username: str, pa
     return user
 
 
-def _token_pair(request: Request, services: Services, user: User, token_id: UUID) -> Response:
-    response = JsonReply(
+def _token_pair(request: Request, services: Services, user: User, token_id: UUID) -> JsonReply[TokenPair]:
+    response = JsonReply[TokenPair](
         {
             "refreshToken": services.tokens.refresh(user.id, token_id),
             "accessToken": services.tokens.access(user.id),

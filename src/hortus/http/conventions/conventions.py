@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -31,11 +32,16 @@ _NOT_PREFLIGHT = [
 ]
 
 
-class Conventions:
-    """Answers OPTIONS anywhere, HEAD as GET without the body, and what nobody foresaw with a problem."""
+def _internal_error() -> Response:
+    return Problem(500).response()
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Conventions:
+    """Answers OPTIONS anywhere, HEAD as GET without a body, unforeseen failures with `unexpected_fault`."""
+
+    def __init__(self, app: ASGIApp, unexpected_fault: Callable[[], Response] = _internal_error) -> None:
         self._app = app
+        self._unexpected_fault = unexpected_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the headers of CORS added to its response."""
@@ -61,11 +67,11 @@ class Conventions:
 
         try:
             await self._app(scope, receive, completing_send)
-        except Exception:  # whatever an endpoint failed with, its caller gets a problem that they can read
+        except Exception:  # whatever an endpoint failed with, its caller gets an answer that they can read
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])
-            await Problem(500).response()(scope, receive, completing_send)
+            await self._unexpected_fault()(scope, receive, completing_send)
 
 
 async def answer_unrouted(request: Request, error: Exception) -> Response:

@@ -117,22 +117,31 @@ def next_page(header: str, example: str) -> Responses:
     }
 
 
-def request_body(model: type[JsonBody], example: object, *, required: bool = True) -> dict[str, Any]:
+def request_body(model: type[JsonBody], example: object = None, *, required: bool = True) -> dict[str, Any]:
     """Return the documentation of a request's body."""
-    schema = model.model_json_schema(mode="validation")
+    schema = model.model_json_schema(mode="validation", ref_template="#/components/schemas/{model}")
     schema.pop("description", None)
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": required, "content": content}}
+    content = {"schema": schema} if example is None else {"schema": schema, "example": example}
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """Return the OpenAPI document as FastAPI makes it, with what bodies refer to among the components."""
+    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=routes)
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"] = _without_definitions(operation["requestBody"], schemas)
+    return schema
 
 
 def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document, made once."""
+    """Return the OpenAPI document of an API that answers problems, made once."""
     if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=endpoints
-        )
-        components = schema.setdefault("components", {})
-        schemas = components.setdefault("schemas", {})
+        schema = describe(app, endpoints)
+        components = schema["components"]
+        schemas = components["schemas"]
         # FastAPI's own form of a validation error is never sent.
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
@@ -153,3 +162,13 @@ def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
                     responses.setdefault(str(status), response)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _without_definitions(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the body without `$defs`, which are added to the schemas. The body itself belongs to a route."""
+    contents = {}
+    for media_type, content in body["content"].items():
+        schema = dict(content["schema"])
+        schemas |= schema.pop("$defs", {})
+        contents[media_type] = {**content, "schema": schema}
+    return {**body, "content": contents}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.accounts.api_keys import ApiKey, Scope
@@ -13,53 +12,53 @@ from hortus.domain.accounts.log_ins import LogIn
 from hortus.domain.accounts.profiles import Profile
 from hortus.domain.accounts.rules import AccountRule, BrokenAccountRule, InvalidAccount
 from hortus.http.conventions.problems import Problem, Reason, invalid_parameters, length_between
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText, UuidText
 
 
-class User(ApiObject):
+class User(TypedDict):
     """A person as everybody may see them."""
 
     username: str
-    display_name: str
+    displayName: str
     gravatar: str
 
 
-class FullUser(ApiObject):
+class FullUser(TypedDict):
     """A person as they see themselves."""
 
     id: int
     username: str
-    display_name: str
-    email_address: str
-    use_email_address_for_gravatar: bool
-    gravatar_alternative: str
+    displayName: str
+    emailAddress: str
+    useEmailAddressForGravatar: bool
+    gravatarAlternative: str
 
 
-class TokenPair(ApiObject):
+class TokenPair(TypedDict):
     """A log-in."""
 
-    refresh_token: str
-    access_token: str
+    refreshToken: str
+    accessToken: str
 
 
-class LogInObject(ApiObject):
+class LogInObject(TypedDict):
     """Where a person is logged in."""
 
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    expires_at: datetime
+    id: UuidText
+    createdAt: TimeText
+    lastUsedAt: TimeText
+    expiresAt: TimeText
 
 
-class ApiKeyObject(ApiObject):
+class ApiKeyObject(TypedDict):
     """A key, without its secret."""
 
     id: int
     name: str
     scopes: list[Scope]
-    created_at: datetime
-    last_used_at: datetime | None
-    expires_at: datetime
+    createdAt: TimeText
+    lastUsedAt: TimeText | None
+    expiresAt: TimeText
 
 
 class NewApiKeyObject(ApiKeyObject):
@@ -68,7 +67,7 @@ class NewApiKeyObject(ApiKeyObject):
     key: str
 
 
-def user_object(profile: Profile, viewer_id: int | None) -> dict[str, Any]:
+def user_object(profile: Profile, viewer_id: int | None) -> User:
     """Return the person as the viewer may see them.
 
     The front-end makes a picture from the MD5 of `gravatar`. Only the person themself gets the e-mail address
@@ -82,7 +81,7 @@ def user_object(profile: Profile, viewer_id: int | None) -> dict[str, Any]:
     }
 
 
-def full_user_object(profile: Profile) -> dict[str, Any]:
+def full_user_object(profile: Profile) -> FullUser:
     """Return the person as they see themselves."""
     return {
         "id": profile.id,
@@ -94,7 +93,7 @@ def full_user_object(profile: Profile) -> dict[str, Any]:
     }
 
 
-def log_in_object(log_in: LogIn) -> dict[str, Any]:
+def log_in_object(log_in: LogIn) -> LogInObject:
     """Return the log-in."""
     return {
         "id": str(log_in.id),
@@ -104,12 +103,12 @@ def log_in_object(log_in: LogIn) -> dict[str, Any]:
     }
 
 
-def api_key_object(key: ApiKey) -> dict[str, Any]:
+def api_key_object(key: ApiKey) -> ApiKeyObject:
     """Return the key."""
     return {
         "id": key.id,
         "name": key.name,
-        "scopes": [str(scope) for scope in key.scopes],
+        "scopes": list(key.scopes),
         "createdAt": format_time(key.created_at),
         "lastUsedAt": format_optional_time(key.last_used_at),
         "expiresAt": format_time(key.expires_at),

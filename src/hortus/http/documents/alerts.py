@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.alerts.plant_settings import PlantAlertSettings
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText
 
 
-class AlertPlant(ApiObject):
+class AlertPlant(TypedDict):
     """The plant that an alert is about."""
 
     id: int
     name: str
 
 
-class AlertKit(ApiObject):
+class AlertKit(TypedDict):
     """The kit that measured it, or that is silent."""
 
     serial: str
     name: str | None
 
 
-class AlertQuantity(ApiObject):
+class AlertQuantity(TypedDict):
     """The quantity that is out of its range."""
 
     id: int
-    physical_quantity: str
-    physical_unit: str
-    physical_unit_symbol: str | None
+    physicalQuantity: str
+    physicalUnit: str
+    physicalUnitSymbol: str | None
 
 
-class Alert(ApiObject):
+class Alert(TypedDict):
     """Something that a person should look after: a quantity out of its range, or a kit that is silent.
 
     `value` and range are those when it opened. `beganAt`: since when it was out of range, or last heard.
@@ -48,36 +48,36 @@ class Alert(ApiObject):
     state: Literal["open", "over"]
     plant: AlertPlant | None
     kit: AlertKit
-    quantity_type: AlertQuantity | None
+    quantityType: AlertQuantity | None
     value: float | None
     minimum: float | None
     maximum: float | None
-    began_at: datetime
-    opened_at: datetime
-    seen_at: datetime | None
-    over_at: datetime | None
+    beganAt: TimeText
+    openedAt: TimeText
+    seenAt: TimeText | None
+    overAt: TimeText | None
     ending: Annotated[
         Literal["recovered", "withdrawn"] | None,
         Field(description="`withdrawn`: nothing judges it any more."),
     ]
-    message_accepted_at: Annotated[
-        datetime | None, Field(description="When a message about it was last accepted for delivery.")
+    messageAcceptedAt: Annotated[
+        TimeText | None, Field(description="When a message about it was last accepted for delivery.")
     ]
 
 
-class AlertSettings(ApiObject):
+class AlertSettings(TypedDict):
     """How a plant's alerts work."""
 
     enabled: bool
-    hysteresis_percent: Annotated[
+    hysteresisPercent: Annotated[
         float,
         Field(description="How far inside a value must be to be back, of the range's width or its only bound."),
     ]
-    hold_seconds: Annotated[int, Field(description="For how long it must be out, or back, to count.")]
-    pause_seconds: Annotated[int, Field(description="Between two messages about the same quantity.")]
+    holdSeconds: Annotated[int, Field(description="For how long it must be out, or back, to count.")]
+    pauseSeconds: Annotated[int, Field(description="Between two messages about the same quantity.")]
 
 
-def alert_object(row: RowMapping) -> dict[str, Any]:
+def alert_object(row: RowMapping) -> Alert:
     """Return the JSON form."""
     return {
         "id": row["id"],
@@ -99,7 +99,7 @@ def alert_object(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def settings_object(settings: PlantAlertSettings) -> dict[str, Any]:
+def settings_object(settings: PlantAlertSettings) -> AlertSettings:
     """Return the JSON form."""
     return {
         "enabled": settings.enabled,
@@ -109,7 +109,7 @@ def settings_object(settings: PlantAlertSettings) -> dict[str, Any]:
     }
 
 
-def _quantity(row: RowMapping) -> dict[str, Any] | None:
+def _quantity(row: RowMapping) -> AlertQuantity | None:
     if row["quantity_type_id"] is None:
         return None
     return {

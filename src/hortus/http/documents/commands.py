@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import orjson
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.flow.commands.command import CommandState, Method
 from hortus.flow.commands.store import Command
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText
 
 
-class KitCommand(ApiObject):
+class KitCommand(TypedDict):
     """A command and what came of it; `resultSize` is in bytes. `explanation` is for people."""
 
     id: int
     method: Method
     peripheral: str | None
     command: Any
-    asked_by: str | None
+    askedBy: str | None
     state: CommandState
     error: str | None
     explanation: str | None
-    requested_at: datetime
-    sent_at: datetime | None
-    finished_at: datetime | None
-    duration_seconds: float | None
-    late_answer_at: datetime | None
-    result_type: str | None
-    result_size: int | None
-    result_text: str | None
-    has_result: bool
+    requestedAt: TimeText
+    sentAt: TimeText | None
+    finishedAt: TimeText | None
+    durationSeconds: float | None
+    lateAnswerAt: TimeText | None
+    resultType: str | None
+    resultSize: int | None
+    resultText: str | None
+    hasResult: bool
 
 
-def command_object(command: Command) -> dict[str, Any]:
+def command_object(command: Command) -> KitCommand:
     """Return a command as the API shows it."""
     question = command.question
     seconds = None

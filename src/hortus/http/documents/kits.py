@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from sqlalchemy.engine import RowMapping
+from typing_extensions import TypedDict
 
 from hortus.base.database.prepared import Row
 from hortus.base.times import format_optional_time, format_time
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText
 from hortus.http.documents.accounts import User
 
 
-class Kit(ApiObject):
+class Kit(TypedDict):
     """A kit. Coordinates are in degrees; `lastSeen` is when a message of it last arrived."""
 
     id: int
@@ -22,71 +20,41 @@ class Kit(ApiObject):
     description: str | None
     latitude: float | None
     longitude: float | None
-    privacy_public_dashboard: bool
-    privacy_show_on_map: bool
-    last_seen: datetime | None
+    privacyPublicDashboard: bool
+    privacyShowOnMap: bool
+    lastSeen: TimeText | None
 
 
-class CreatedKit(ApiObject):
+class CreatedKit(TypedDict):
     """A new kit. Its password is shown this once only."""
 
-    kit_serial: str
+    kitSerial: str
     password: str
 
 
-class KitMembership(ApiObject):
+class KitMembership(TypedDict):
     """What a person may do with a kit."""
 
     id: int
     user: User
     kit: Kit
-    datetime_linked: datetime
-    access_super: bool
-    access_configure: bool
+    datetimeLinked: TimeText
+    accessSuper: bool
+    accessConfigure: bool
 
 
-class ChangedMembership(ApiObject):
+class ChangedMembership(TypedDict):
     """A membership with the ids of its user and its kit, instead of themselves."""
 
     id: int
     user: int
     kit: int
-    datetime_linked: datetime
-    access_super: bool
-    access_configure: bool
+    datetimeLinked: TimeText
+    accessSuper: bool
+    accessConfigure: bool
 
 
-class Peripheral(ApiObject):
-    """A device of a configuration, and how it is set up."""
-
-    id: int
-    kit_id: int
-    kit_configuration_id: int
-    peripheral_definition_id: int
-    name: str
-    configuration: Any
-
-
-class KitConfiguration(ApiObject):
-    """A configuration. Once it was active, only its description can be changed, and whether it is active."""
-
-    id: int
-    kit_id: int
-    description: str | None
-    controller_symbol_location: str
-    controller_symbol: str
-    control_rules: Any
-    active: bool
-    never_used: bool
-
-
-class KitConfigurationWithPeripherals(KitConfiguration):
-    """A configuration and its peripherals."""
-
-    peripherals: list[Peripheral]
-
-
-def kit_object(row: Row) -> dict[str, Any]:
+def kit_object(row: Row) -> Kit:
     """Return the kit in a row of KIT_COLUMNS."""
     latitude, longitude = row["latitude"], row["longitude"]
     return {
@@ -102,7 +70,7 @@ def kit_object(row: Row) -> dict[str, Any]:
     }
 
 
-def membership_object(row: RowMapping, user: dict[str, Any]) -> dict[str, Any]:
+def membership_object(row: RowMapping, user: User) -> KitMembership:
     """Return the membership in a row of the members store; `user` is the person as the caller may see them."""
     return {
         "id": row["membership_id"],

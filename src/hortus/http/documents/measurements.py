@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import datetime as clock
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
+
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_time
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText, UuidText
 
 
-class AggregateMeasurement(ApiObject):
+class AggregateMeasurement(TypedDict):
     """Figures that a kit computed over a time: `count`, `average`, `minimum`, `maximum`, maybe others."""
 
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    quantity_type_id: int
-    datetime_start: clock.datetime
-    datetime_end: clock.datetime
+    id: UuidText
+    peripheralId: int
+    kitId: int
+    kitConfigurationId: int
+    quantityTypeId: int
+    datetimeStart: TimeText
+    datetimeEnd: TimeText
     values: dict[str, float]
 
 
-class RawMeasurement(ApiObject):
+class RawMeasurement(TypedDict):
     """One reading. `datetime` is the kit's clock, `receivedAt` that of this installation."""
 
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    quantity_type_id: int
-    datetime: clock.datetime
-    received_at: clock.datetime
+    id: UuidText
+    peripheralId: int
+    kitId: int
+    kitConfigurationId: int
+    quantityTypeId: int
+    datetime: TimeText
+    receivedAt: TimeText
     value: float
 
 
-def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+def aggregate_object(row: Mapping[Any, Any]) -> AggregateMeasurement:
     """Return an aggregate as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),
@@ -52,7 +52,7 @@ def aggregate_object(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def reading_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+def reading_object(row: Mapping[Any, Any]) -> RawMeasurement:
     """Return a reading as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),

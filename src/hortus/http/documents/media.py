@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from uuid import UUID
+
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_time
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText, UuidText
 
 
-class Media(ApiObject):
+class Media(TypedDict):
     """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it.
 
     `hasThumbnail` is false also while a thumbnail is still to be made.
     """
 
-    id: UUID
-    peripheral_id: int
-    kit_id: int
-    kit_configuration_id: int
-    datetime: datetime
+    id: UuidText
+    peripheralId: int
+    kitId: int
+    kitConfigurationId: int
+    datetime: TimeText
     name: str
     type: str
     metadata: Any
     size: int
-    has_thumbnail: bool
+    hasThumbnail: bool
 
 
-def media_object(row: Mapping[Any, Any]) -> dict[str, Any]:
+def media_object(row: Mapping[Any, Any]) -> Media:
     """Return a medium as http-api 4.1 has it, from its row."""
     return {
         "id": str(row["id"]),

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Annotated, Literal
 
 from pydantic import Field
 from sqlalchemy.engine import RowMapping
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.messages.channels import Preferences
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText, UuidText
 
 
-class NotificationPreferences(ApiObject):
+class NotificationPreferences(TypedDict):
     """What a person wants to be told. `mailAvailable`: whether this server sends mail at all."""
 
-    by_mail: bool
-    of_shared_kits: Annotated[bool, Field(description="Also of kits and plants that others own.")]
-    when_over: Annotated[bool, Field(description="Also when what was wrong is over.")]
-    when_silent: Annotated[bool, Field(description="Also when a kit is not heard any more.")]
-    mail_available: bool
+    byMail: bool
+    ofSharedKits: Annotated[bool, Field(description="Also of kits and plants that others own.")]
+    whenOver: Annotated[bool, Field(description="Also when what was wrong is over.")]
+    whenSilent: Annotated[bool, Field(description="Also when a kit is not heard any more.")]
+    mailAvailable: bool
 
 
-class NotificationChannel(ApiObject):
+class NotificationChannel(TypedDict):
     """A service. Its URL is never shown again."""
 
     id: int
     name: str
     service: Annotated[str, Field(description="The scheme of its URL, such as `tgram` or `ntfys`.")]
     enabled: bool
-    created_at: datetime
+    createdAt: TimeText
 
 
-class Message(ApiObject):
+class Message(TypedDict):
     """A message. `accepted`: the next server took it; whether somebody reads it, nobody can know."""
 
-    id: UUID
+    id: UuidText
     kind: Literal["alert", "reset", "test"]
     transport: Literal["mail", "service"]
-    channel_id: int | None
+    channelId: int | None
     recipient: str
     subject: str
     state: Literal["waiting", "accepted", "given-up"]
     attempts: int
     failure: Annotated[str | None, Field(description="What went wrong in the last attempt.")]
-    created_at: datetime
-    finished_at: datetime | None
+    createdAt: TimeText
+    finishedAt: TimeText | None
 
 
-def preferences_object(preferences: Preferences, *, mail_available: bool) -> dict[str, Any]:
+def preferences_object(preferences: Preferences, *, mail_available: bool) -> NotificationPreferences:
     """Return the JSON form."""
     return {
         "byMail": preferences.by_mail,
@@ -61,7 +60,7 @@ def preferences_object(preferences: Preferences, *, mail_available: bool) -> dic
     }
 
 
-def channel_object(row: RowMapping) -> dict[str, Any]:
+def channel_object(row: RowMapping) -> NotificationChannel:
     """Return the JSON form."""
     return {
         "id": row["id"],
@@ -72,7 +71,7 @@ def channel_object(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def message_object(row: RowMapping) -> dict[str, Any]:
+def message_object(row: RowMapping) -> Message:
     """Return the JSON form."""
     return {
         "id": str(row["id"]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.plants.links import PlantLink
@@ -14,6 +15,7 @@ from hortus.domain.plants.overview import PlantOverview
 from hortus.domain.plants.rules import InvalidPlant
 from hortus.domain.plants.species_store import Species
 from hortus.domain.plants.state import Condition, QuantityState, Range
+from hortus.domain.plants.store import Plant
 from hortus.http.access.plant_access import PlantAccess
 from hortus.http.conventions.problems import (
     OTHER,
@@ -22,68 +24,70 @@ from hortus.http.conventions.problems import (
     invalid_parameters,
     length_between,
 )
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText
 
 
-class RangeObject(ApiObject):
+class RangeObject(TypedDict):
     """In which values a quantity is right, in its unit. Both bounds belong to the range; null is no bound."""
 
-    quantity_type_id: int
+    quantityTypeId: int
     minimum: float | None
     maximum: float | None
 
 
-class SpeciesObject(ApiObject):
+class SpeciesObject(TypedDict):
     """A kind of plant and what it needs. Built-in ones are the same everywhere and cannot be changed."""
 
     id: int
     name: str
     description: str
     image: str | None
-    is_built_in: bool
+    isBuiltIn: bool
     ranges: list[RangeObject]
-    created_at: datetime
-    updated_at: datetime
+    createdAt: TimeText
+    updatedAt: TimeText
 
 
-class SpeciesName(ApiObject):
+class SpeciesName(TypedDict):
     """Which species a plant is of."""
 
     id: int
     name: str
 
 
-class QuantityObject(ApiObject):
+class QuantityObject(TypedDict):
     """One quantity of a plant: what was measured last, by what, and whether it is right.
 
     `condition` is null if it is not judged: there is no range, or nothing measures it. `value` is the latest
     one, however old; `noData` says that it is too old to count.
     """
 
-    quantity_type_id: int
+    quantityTypeId: int
     condition: Condition | None
     value: float | None
-    datetime: datetime | None
-    age_seconds: float | None
+    datetime: TimeText | None
+    ageSeconds: float | None
     minimum: float | None
     maximum: float | None
-    kit_serial: str | None
-    peripheral_name: str | None
+    kitSerial: str | None
+    peripheralName: str | None
 
 
-class LinkObject(ApiObject):
+_Since = TypedDict("_Since", {"from": TimeText})
+
+
+class LinkObject(_Since, TypedDict):
     """What measured a plant, from when until when. Without peripheral and quantity type: the whole kit."""
 
     id: int
-    kit_serial: str
-    kit_name: str | None
-    peripheral_name: str | None
-    quantity_type_id: int | None
-    since: Annotated[datetime, Field(alias="from")]
-    until: datetime | None
+    kitSerial: str
+    kitName: str | None
+    peripheralName: str | None
+    quantityTypeId: int | None
+    until: TimeText | None
 
 
-class PlantObject(ApiObject):
+class PlantObject(TypedDict):
     """A plant. `condition` is the worst of its quantities'; `ranges` are its own, instead of its species'.
 
     `links` and `quantities` tell of kits that the caller may see, and of no others.
@@ -100,12 +104,12 @@ class PlantObject(ApiObject):
     quantities: list[QuantityObject]
     ranges: list[RangeObject]
     links: list[LinkObject]
-    may_edit: bool
-    created_at: datetime
-    updated_at: datetime
+    mayEdit: bool
+    createdAt: TimeText
+    updatedAt: TimeText
 
 
-def species_object(species: Species) -> dict[str, Any]:
+def species_object(species: Species) -> SpeciesObject:
     """Return the species."""
     return {
         "id": species.id,
@@ -119,7 +123,7 @@ def species_object(species: Species) -> dict[str, Any]:
     }
 
 
-def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) -> dict[str, Any]:
+def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) -> PlantObject:
     """Return the plant as the caller may see it."""
     plant = access.plant
     return {
@@ -129,8 +133,8 @@ def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) ->
         "image": plant.image,
         "photo": photo_address(plant.id, plant.photo_digest),
         "owner": plant.owner_username,
-        "species": plant.species_id and {"id": plant.species_id, "name": plant.species_name},
-        "condition": str(overview.condition),
+        "species": _species_name(plant),
+        "condition": overview.condition,
         "quantities": [_quantity_object(overview, state, now) for state in overview.states],
         "ranges": _range_objects(overview.own_ranges),
         "links": [link_object(link) for link in access.links],
@@ -140,7 +144,7 @@ def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) ->
     }
 
 
-def link_object(link: PlantLink) -> dict[str, Any]:
+def link_object(link: PlantLink) -> LinkObject:
     """Return the link."""
     return {
         "id": link.id,
@@ -167,24 +171,30 @@ def invalid_plant(error: InvalidPlant) -> Problem:
     return invalid_parameters(reasons, str(error))
 
 
-def _quantity_object(overview: PlantOverview, state: QuantityState, now: datetime) -> dict[str, Any]:
+def _species_name(plant: Plant) -> SpeciesName | None:
+    if plant.species_id is None or plant.species_name is None:
+        return None
+    return {"id": plant.species_id, "name": plant.species_name}
+
+
+def _quantity_object(overview: PlantOverview, state: QuantityState, now: datetime) -> QuantityObject:
     measured = overview.measured.get(state.quantity_type_id)
     range_ = state.range or Range()
     reading = state.reading
     return {
         "quantityTypeId": state.quantity_type_id,
         "condition": state.condition,
-        "value": reading and reading.value,
-        "datetime": reading and format_time(reading.at),
-        "ageSeconds": reading and max(0.0, (now - reading.at) / timedelta(seconds=1)),
+        "value": None if reading is None else reading.value,
+        "datetime": None if reading is None else format_time(reading.at),
+        "ageSeconds": None if reading is None else max(0.0, (now - reading.at) / timedelta(seconds=1)),
         "minimum": range_.minimum,
         "maximum": range_.maximum,
-        "kitSerial": measured and measured.serial,
-        "peripheralName": measured and measured.peripheral_name,
+        "kitSerial": None if measured is None else measured.serial,
+        "peripheralName": None if measured is None else measured.peripheral_name,
     }
 
 
-def _range_objects(ranges: Mapping[int, Range]) -> list[dict[str, Any]]:
+def _range_objects(ranges: Mapping[int, Range]) -> list[RangeObject]:
     return [
         {"quantityTypeId": key, "minimum": each.minimum, "maximum": each.maximum}
         for key, each in sorted(ranges.items())

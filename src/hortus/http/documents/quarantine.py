@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from typing_extensions import TypedDict
+
 from hortus.base.times import format_time
 from hortus.flow.ingest.messages import Stream, serial_and_stream
 from hortus.flow.quarantine.replay import ReplayResult
 from hortus.flow.quarantine.store import QuarantinedMessage
-from hortus.http.conventions.replies import ApiObject
+from hortus.http.conventions.replies import TimeText
 from hortus.protocol.reasons import explanation_of
 from hortus.protocol.wire.codec import (
     decode_aggregate_measurement,
@@ -26,11 +28,11 @@ SHOWN_BYTES = 64 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Quarantined(ApiObject):
+class Quarantined(TypedDict):
     """A message that was set aside. `explanation` says what the reason means, `detail` what is wrong here."""
 
     id: int
-    received_at: datetime
+    receivedAt: TimeText
     stream: str
     reason: str
     explanation: str
@@ -45,21 +47,21 @@ class QuarantinedInFull(Quarantined):
     Of a message that was too large only the beginning is kept: `keptSize` is less than `size`.
     """
 
-    kept_size: int
+    keptSize: int
     payload: str
-    payload_is_whole: bool
+    payloadIsWhole: bool
     decoded: dict[str, Any] | None
 
 
-class Replayed(ApiObject):
+class Replayed(TypedDict):
     """What became of messages that were tried once more."""
 
     stored: int
     duplicate: int
-    still_quarantined: int
+    stillQuarantined: int
 
 
-def quarantined_object(message: QuarantinedMessage) -> dict[str, Any]:
+def quarantined_object(message: QuarantinedMessage) -> Quarantined:
     """Return the message as lists show it."""
     return {
         "id": message.id,
@@ -73,10 +75,11 @@ def quarantined_object(message: QuarantinedMessage) -> dict[str, Any]:
     }
 
 
-def quarantined_in_full(message: QuarantinedMessage) -> dict[str, Any]:
+def quarantined_in_full(message: QuarantinedMessage) -> QuarantinedInFull:
     """Return the message with its bytes."""
     is_kept_whole = len(message.payload) == message.payload_bytes
-    return quarantined_object(message) | {
+    return {
+        **quarantined_object(message),
         "keptSize": len(message.payload),
         "payload": base64.b64encode(message.payload[:SHOWN_BYTES]).decode(),
         "payloadIsWhole": is_kept_whole and len(message.payload) <= SHOWN_BYTES,
@@ -84,7 +87,7 @@ def quarantined_in_full(message: QuarantinedMessage) -> dict[str, Any]:
     }
 
 
-def replayed_object(result: ReplayResult) -> dict[str, Any]:
+def replayed_object(result: ReplayResult) -> Replayed:
     """Return what became of the messages."""
     return {
         "stored": result.stored,

@@ -1,34 +1,25 @@
-"""Answers in the shape that PlantKeeper's clients read: rows as JSON, and errors as NestJS writes them.
+"""How this API refuses: errors as NestJS writes them.
 
 {"message": "Sensor 7 does not exist.", "error": "Not Found", "statusCode": 404}
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
-import orjson
+from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from hortus.base.errors import HortusError, OperationalError, UsageError
-from hortus.http.conventions.json_body import JsonBody, parse_body, read_json
-from hortus.http.conventions.parameters import LARGEST_ID
+from hortus.http.conventions.documentation import Responses
 from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply
-
-log = logging.getLogger(__name__)
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-Document = TypeVar("Document", bound=JsonBody)
-
-MOST_BODY_BYTES = 100 * 1024
-"""As the original (plantkeeper 4)."""
 
 NO_ACCESS = "You do not have access to this route"
 """The original's words for a missing or wrong token."""
@@ -37,6 +28,27 @@ _RETRY_SECONDS = 5
 _ROLLED_BACK = "40"  # a class of SQLSTATE
 _LOCK_NOT_AVAILABLE = "55P03"
 _FOREIGN_KEY_VIOLATION = "23503"
+
+_WHEN = {
+    400: "The body is not JSON.",
+    401: "No valid token was sent, or user and password do not fit together.",
+    403: "The caller may know of this, but not do it.",
+    404: "It does not exist, or the caller may not know of it.",
+    409: "Plants are of this species.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "A value cannot be.",
+    429: "Too many requests.",
+    503: "The database does not answer, or the reading could not be stored in time. Try again.",
+}
+
+
+class Error(TypedDict):
+    """What is wrong, in the shape of NestJS."""
+
+    message: str
+    error: str
+    statusCode: int
 
 
 class Refused(HortusError):
@@ -53,66 +65,44 @@ def not_found(what: str) -> Refused:
     return Refused(404, f"{what} does not exist, or is not yours.")
 
 
-def answering(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with every failure answered in this API's shape."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except Exception as error:  # noqa: BLE001  (the edge: whatever it is, the client gets its shape)
-            return _answer_to(request, error)
-
-    return answer
+def refusals(*statuses: int) -> Responses:
+    """Return the documentation of responses that refuse a request."""
+    return {
+        status: {"model": Error, "description": f"{HTTPStatus(status).phrase}. {_WHEN[status]}"}
+        for status in statuses
+    }
 
 
-def json_reply(content: Any, status_code: int = 200) -> Response:
-    """Return rows as JSON."""
-    return JsonReply(content, status_code=status_code)
+ALWAYS = refusals(429, 503)
+LOGGED_IN = refusals(401, 403)
+WITH_ID = refusals(404, 422)
+WITH_BODY = refusals(400, 413, 415, 422)
 
 
-def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JsonReply[Error]:
     """Return an error in NestJS's shape."""
-    document = {"message": message, "error": HTTPStatus(status).phrase, "statusCode": status}
     if status == 401:
         headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
-    return Response(orjson.dumps(document), status_code=status, headers=headers, media_type="application/json")
+    document: Error = {"message": message, "error": HTTPStatus(status).phrase, "statusCode": status}
+    return JsonReply(document, status_code=status, headers=headers)
 
 
-def unrouted(request: Request) -> Response:
-    """Answer a path or method that nobody answers, in the original's words."""
-    return error_reply(404, f"Cannot {request.method} {request.url.path}")
+def unexpected_fault() -> Response:
+    """Return the answer to a request that failed for a reason that nobody foresaw."""
+    return error_reply(500, "Internal server error")
 
 
-def format_time(moment: datetime | None) -> str | None:
-    """Return a time as JavaScript writes it: UTC, three digits of a second, Z."""
-    if moment is None:
-        return None
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+def refuse_in_this_shape(app: FastAPI) -> None:
+    """Let the application answer whatever its endpoints raise in NestJS's shape."""
+    for kind in (HortusError, DBAPIError, HTTPException):
+        app.add_exception_handler(kind, _answer)
 
 
-def id_in_path(request: Request, what: str) -> int:
-    """Return the id in the path. Raises Refused: 422 for no whole number, 404 for one that no row can have."""
-    text = request.path_params["id"]
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise Refused(422, "The id in the path must be a whole number.")
-    if len(digits) > 10 or not 1 <= int(text) <= LARGEST_ID:
-        raise not_found(f"{what} {text[:20]}")
-    return int(text)
-
-
-async def body_of(request: Request, model: type[Document]) -> Document:
-    """Return the body. Raises Problem, or Refused 422 if it names an id: rows get theirs from the server."""
-    document = await read_json(request, MOST_BODY_BYTES)
-    if isinstance(document, dict) and document.get("id") is not None and request.method == "POST":
-        raise Refused(422, "Leave id out: new rows get theirs from the server, and POST changes none.")
-    return parse_body(model, document)
-
-
-def _answer_to(request: Request, error: Exception) -> Response:
-    state = _sqlstate(error)
+async def _answer(request: Request, error: Exception) -> Response:
     match error:
+        case HTTPException():
+            # Nothing else raises it than a path or method that nobody answers; these are the original's words.
+            return error_reply(404, f"Cannot {request.method} {request.url.path}")
         case Refused():
             return error_reply(error.status, str(error), error.headers)
         case Problem():
@@ -121,12 +111,12 @@ def _answer_to(request: Request, error: Exception) -> Response:
             return error_reply(422, str(error))
         case OperationalError():
             return error_reply(503, str(error), {"Retry-After": str(_RETRY_SECONDS)})
-        case DBAPIError() if state.startswith(_ROLLED_BACK) or state == _LOCK_NOT_AVAILABLE:
-            return error_reply(503, "Somebody else changed the same at the same moment.", {"Retry-After": "1"})
-        case DBAPIError() if state == _FOREIGN_KEY_VIOLATION:
-            return error_reply(404, "What this belongs to was deleted meanwhile.")
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_reply(500, "Internal server error")
+    state = _sqlstate(error)
+    if state.startswith(_ROLLED_BACK) or state == _LOCK_NOT_AVAILABLE:
+        return error_reply(503, "Somebody else changed the same at the same moment.", {"Retry-After": "1"})
+    if state == _FOREIGN_KEY_VIOLATION:
+        return error_reply(404, "What this belongs to was deleted meanwhile.")
+    raise error
 
 
 def _answer_to_problem(problem: Problem) -> Response:
@@ -137,5 +127,5 @@ def _answer_to_problem(problem: Problem) -> Response:
     return error_reply(status, message, problem.headers)
 
 
-def _sqlstate(error: Exception) -> str:
+def _sqlstate(error: Any) -> str:
     return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")

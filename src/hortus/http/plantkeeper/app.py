@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from functools import cache
 
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+
+import hortus.http.plantkeeper.general_plants_api
+import hortus.http.plantkeeper.plants_api
+import hortus.http.plantkeeper.readings_api
+import hortus.http.plantkeeper.sensors_api
+import hortus.http.plantkeeper.users_api
+from hortus import __version__
 from hortus.http.conventions.conventions import Conventions
+from hortus.http.conventions.documentation import describe
 from hortus.http.conventions.documentation_page import documentation_routes
-from hortus.http.plantkeeper.answers import unrouted
-from hortus.http.plantkeeper.documentation import document
-from hortus.http.plantkeeper.general_plants_api import GeneralPlantsApi
+from hortus.http.plantkeeper.answers import refuse_in_this_shape, unexpected_fault
 from hortus.http.plantkeeper.parts import PlantKeeperParts
-from hortus.http.plantkeeper.plants_api import PlantsApi
-from hortus.http.plantkeeper.readings_api import ReadingsApi
-from hortus.http.plantkeeper.sensors_api import SensorsApi
-from hortus.http.plantkeeper.users_api import UsersApi
+from hortus.http.plantkeeper.readings_api import Readings
+
+_DESCRIPTION = """\
+What PlantKeeper's clients read and write, on the kits and plants of this installation: users, sensors (boards),
+plants and general plants (species). Log in with `POST /auth/login`; what it answers is good for a day. The API
+of Hortus itself is described at `/api/docs`.
+"""
+
+# The first that fits answers: literal paths below `/users` go before `/users/{id}`.
+_ROUTERS = (
+    hortus.http.plantkeeper.sensors_api.router,
+    hortus.http.plantkeeper.plants_api.router,
+    hortus.http.plantkeeper.users_api.router,
+    hortus.http.plantkeeper.general_plants_api.router,
+    hortus.http.plantkeeper.readings_api.router,
+)
 
 
-def create_plantkeeper_api(parts: PlantKeeperParts) -> ASGIApp:
+def create_plantkeeper_api(parts: PlantKeeperParts) -> FastAPI:
     """Return the API. It holds no connection until the first request."""
-    routes: list[BaseRoute] = [Route("/", _hello, methods=["GET"]), *documentation_routes(document)]
-    # Literal paths below `/users` go before `/users/{id}`.
-    for part in (
-        SensorsApi(parts),
-        PlantsApi(parts),
-        UsersApi(parts),
-        GeneralPlantsApi(parts),
-        ReadingsApi(parts),
-    ):
-        routes += part.routes()
-    routes.append(Route("/{path:path}", _Unrouted()))
-    return Conventions(Router(routes, redirect_slashes=False))
+    app = FastAPI(
+        title="Hortus for PlantKeeper's clients",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = parts.services
+    app.state.readings = Readings(parts)
+    app.add_api_route(
+        "/", _hello, response_class=PlainTextResponse, tags=["Server"], summary="Is it up?", methods=["GET"]
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.openapi = cache(lambda: describe(app, app.routes))  # type: ignore[method-assign]
+    app.router.routes += documentation_routes(app.openapi)
+    refuse_in_this_shape(app)
+    app.add_middleware(Conventions, unexpected_fault=unexpected_fault)
+    return app
 
 
-async def _hello(_request: Request) -> Response:
-    """Answer what clients of the original wait for to know that it is up."""
+async def _hello() -> PlainTextResponse:
+    """What clients of the original wait for to know that it is up: `Hello World!`."""
     return PlainTextResponse("Hello World!")
-
-
-class _Unrouted:
-    """Answers whatever no route takes, with whatever method."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await unrouted(Request(scope, receive))(scope, receive, send)

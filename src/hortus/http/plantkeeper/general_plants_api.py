@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.store import find_user
@@ -26,20 +25,22 @@ from hortus.domain.plants.state import Range
 from hortus.flow.gateway.readings import Quantity
 from hortus.http.access.caller import Caller
 from hortus.http.access.plant_access import visible_species
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
+from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES, NAME
 from hortus.http.plantkeeper.answers import (
+    ALWAYS,
+    LOGGED_IN,
     NO_ACCESS,
+    WITH_BODY,
+    WITH_ID,
     Refused,
-    answering,
-    body_of,
-    error_reply,
-    id_in_path,
-    json_reply,
     not_found,
+    refusals,
 )
-from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     Ranges,
@@ -47,7 +48,22 @@ from hortus.http.plantkeeper.plants import (
     plants_visible_to,
     ranges_of_general_plants,
 )
-from hortus.http.plantkeeper.rows import general_plant_row, plant_row
+from hortus.http.plantkeeper.requests import (
+    WITHOUT_LOGGING_IN,
+    Anybody,
+    Configurer,
+    GeneralPlantId,
+    LoggedIn,
+    body_of,
+)
+from hortus.http.plantkeeper.rows import (
+    GeneralPlantRow,
+    GeneralPlantWithPlantsRow,
+    general_plant_row,
+    plant_row,
+)
+
+router = APIRouter(tags=["General plants"], responses=ALWAYS)
 
 _MOST_SPECIES = 10_000
 
@@ -82,116 +98,140 @@ class GeneralPlantChangeBody(JsonBody):
     image: str | None = None
 
 
-class GeneralPlantsApi:
-    """Everything below `/general-plants`."""
+@router.get(
+    "/general-plants",
+    responses=refusals(401),
+    openapi_extra=WITHOUT_LOGGING_IN,
+    summary="Built-in species, and one's own",
+)
+async def list_general_plants(
+    services: UsedServices, caller: Anybody
+) -> JsonReply[list[GeneralPlantWithPlantsRow]]:
+    """Each with the plants that the caller may see."""
+    user_id = caller.user_id if Scope.READ in caller.scopes else None
+    async with services.reading() as connection:
+        found = await list_species(connection, user_id, most=_MOST_SPECIES)
+        return JsonReply(await _rows(services, connection, caller, found))
 
-    def __init__(self, parts: PlantKeeperParts) -> None:
-        self._parts = parts
-        self._services = parts.services
 
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/general-plants", answering(self.describe), methods=["POST"]),
-            Route("/general-plants", answering(self.list_all), methods=["GET"]),
-            Route("/general-plants/{id}", answering(self.show), methods=["GET"]),
-            Route("/general-plants/{id}", answering(self.change), methods=["PATCH"]),
-            Route("/general-plants/{id}", answering(self.delete), methods=["DELETE"]),
-        ]
+@router.get(
+    "/general-plants/{id}",
+    responses=refusals(401) | WITH_ID,
+    openapi_extra=WITHOUT_LOGGING_IN,
+    summary="A species",
+)
+async def show_general_plant(
+    services: UsedServices, caller: Anybody, species_id: GeneralPlantId
+) -> JsonReply[GeneralPlantWithPlantsRow]:
+    """Built-in, or the caller's own."""
+    async with services.reading() as connection:
+        species = await _visible(connection, caller, species_id)
+        (row,) = await _rows(services, connection, caller, [species])
+    return JsonReply(row)
 
-    async def list_all(self, request: Request) -> Response:
-        """Answer the built-in species, and the caller's own; each with the plants that the caller may see."""
-        caller = await self._parts.caller_or_nobody(request)
-        user_id = caller.user_id if Scope.READ in caller.scopes else None
-        async with self._services.reading() as connection:
-            found = await list_species(connection, user_id, most=_MOST_SPECIES)
-            rows = await self._rows(connection, caller, found)
-        return json_reply(rows)
 
-    async def show(self, request: Request) -> Response:
-        """Answer one of them."""
-        caller = await self._parts.caller_or_nobody(request)
-        species_id = id_in_path(request, "General plant")
-        async with self._services.reading() as connection:
-            species = await _visible(connection, caller, species_id)
-            (row,) = await self._rows(connection, caller, [species])
-        return json_reply(row)
+@router.post(
+    "/general-plants",
+    status_code=201,
+    responses=LOGGED_IN | WITH_BODY,
+    openapi_extra=request_body(NewGeneralPlantBody),
+    summary="Describe a species",
+)
+async def describe(
+    services: UsedServices,
+    caller: Configurer,
+    wanted: Annotated[NewGeneralPlantBody, Depends(body_of(NewGeneralPlantBody))],
+) -> JsonReply[GeneralPlantRow]:
+    """It is the caller's own."""
+    user_id = caller.require_user()
+    async with services.writing() as connection:
+        if await find_user(connection, user_id) is None:
+            raise Refused(401, NO_ACCESS)
+        ranges = await as_species_ranges(connection, _ranges(wanted, {}))
+        species_id = await create_species(
+            connection,
+            user_id,
+            NewSpecies(
+                name=wanted.type,
+                description=wanted.description,
+                image=wanted.image or None,
+                ranges=ranges,
+            ),
+            services.parts.quotas.species_per_person,
+        )
+        row = await _row(connection, species_id)
+    return JsonReply(row, status_code=201)
 
-    async def describe(self, request: Request) -> Response:
-        """Describe a species of the caller's own, and answer its row."""
-        caller = await self._parts.caller(request)
-        user_id = caller.require_scope(Scope.CONFIGURE)
-        wanted = await body_of(request, NewGeneralPlantBody)
-        async with self._services.writing() as connection:
-            if await find_user(connection, user_id) is None:
-                raise Refused(401, NO_ACCESS)
-            ranges = await as_species_ranges(connection, _ranges(wanted, {}))
-            species_id = await create_species(
-                connection,
-                user_id,
-                NewSpecies(
-                    name=wanted.type,
-                    description=wanted.description,
-                    image=wanted.image or None,
-                    ranges=ranges,
-                ),
-                self._services.parts.quotas.species_per_person,
-            )
-            row = await self._row(connection, species_id)
-        return json_reply(row, 201)
 
-    async def change(self, request: Request) -> Response:
-        """Change a species of the caller's own. Ranges of what this API does not know stay."""
-        caller = await self._parts.caller(request)
-        species_id = id_in_path(request, "General plant")
-        wanted = await body_of(request, GeneralPlantChangeBody)
-        values: dict[str, Any] = {
-            column: value
-            for column, value in (("name", wanted.type), ("description", wanted.description))
-            if value is not None
+@router.patch(
+    "/general-plants/{id}",
+    responses=LOGGED_IN | WITH_ID | WITH_BODY,
+    openapi_extra=request_body(GeneralPlantChangeBody),
+    summary="Change a species of one's own",
+)
+async def change(
+    services: UsedServices,
+    caller: LoggedIn,
+    species_id: GeneralPlantId,
+    wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
+) -> JsonReply[GeneralPlantRow]:
+    """Ranges of what this API does not know stay."""
+    values: dict[str, Any] = {
+        column: value
+        for column, value in (("name", wanted.type), ("description", wanted.description))
+        if value is not None
+    }
+    if "image" in wanted.model_fields_set:
+        values["image"] = wanted.image or None
+    async with services.writing() as connection:
+        species = await _own(connection, caller, species_id)
+        known = await ranges_of_general_plants(connection, [species])
+        changed = await as_species_ranges(connection, _ranges(wanted, known[species_id]))
+        await change_species(connection, species_id, values, {**species.ranges, **changed})
+        row = await _row(connection, species_id)
+    return JsonReply(row)
+
+
+@router.delete(
+    "/general-plants/{id}",
+    response_class=Response,
+    responses=LOGGED_IN | WITH_ID | refusals(409),
+    summary="Delete a species of one's own",
+)
+async def delete(services: UsedServices, caller: LoggedIn, species_id: GeneralPlantId) -> Response:
+    """Plants of it stand in the way, and are not deleted with it."""
+    try:
+        async with services.writing() as connection:
+            await _own(connection, caller, species_id)
+            await delete_species(connection, species_id)
+    except SpeciesInUse as error:
+        raise Refused(409, str(error)) from error
+    return empty_reply()
+
+
+async def _rows(
+    services: Services, connection: AsyncConnection, caller: Caller, found: list[Species]
+) -> list[GeneralPlantWithPlantsRow]:
+    plants: dict[int | None, list[LinkedPlant]] = {}
+    if caller.user_id is not None and Scope.READ in caller.scopes:
+        for plant in await plants_visible_to(connection, caller, services.clock()):
+            plants.setdefault(plant.plant.species_id, []).append(plant)
+    ranges = await ranges_of_general_plants(connection, found)
+    return [
+        {
+            **general_plant_row(species, ranges[species.id]),
+            "plants": [plant_row(plant) for plant in plants.get(species.id, ())],
         }
-        if "image" in wanted.model_fields_set:
-            values["image"] = wanted.image or None
-        async with self._services.writing() as connection:
-            species = await _own(connection, caller, species_id)
-            known = await ranges_of_general_plants(connection, [species])
-            changed = await as_species_ranges(connection, _ranges(wanted, known[species_id]))
-            await change_species(connection, species_id, values, {**species.ranges, **changed})
-            row = await self._row(connection, species_id)
-        return json_reply(row)
+        for species in found
+    ]
 
-    async def delete(self, request: Request) -> Response:
-        """Delete a species of the caller's own. Plants of it stand in the way, and are not deleted with it."""
-        caller = await self._parts.caller(request)
-        species_id = id_in_path(request, "General plant")
-        try:
-            async with self._services.writing() as connection:
-                await _own(connection, caller, species_id)
-                await delete_species(connection, species_id)
-        except SpeciesInUse as error:
-            return error_reply(409, str(error))
-        return Response()
 
-    async def _rows(
-        self, connection: AsyncConnection, caller: Caller, found: list[Species]
-    ) -> list[dict[str, Any]]:
-        plants: dict[int | None, list[LinkedPlant]] = {}
-        if caller.user_id is not None and Scope.READ in caller.scopes:
-            for plant in await plants_visible_to(connection, caller, self._services.clock()):
-                plants.setdefault(plant.plant.species_id, []).append(plant)
-        ranges = await ranges_of_general_plants(connection, found)
-        return [
-            general_plant_row(species, ranges[species.id])
-            | {"plants": [plant_row(plant) for plant in plants.get(species.id, ())]}
-            for species in found
-        ]
-
-    async def _row(self, connection: AsyncConnection, species_id: int) -> dict[str, Any]:
-        species = await find_species(connection, species_id)
-        if species is None:
-            raise not_found(f"General plant {species_id}")
-        ranges = await ranges_of_general_plants(connection, [species])
-        return general_plant_row(species, ranges[species_id])
+async def _row(connection: AsyncConnection, species_id: int) -> GeneralPlantRow:
+    species = await find_species(connection, species_id)
+    if species is None:
+        raise not_found(f"General plant {species_id}")
+    ranges = await ranges_of_general_plants(connection, [species])
+    return general_plant_row(species, ranges[species_id])
 
 
 async def _visible(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:

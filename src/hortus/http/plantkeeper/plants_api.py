@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.store import find_user
 from hortus.domain.plants.store import change_plant, create_plant, delete_plant, lock_plant
 from hortus.http.access.caller import Caller
 from hortus.http.access.permissions import Permission
 from hortus.http.access.plant_access import PlantAccess, access_to_plant, visible_species
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem
+from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES, NAME
 from hortus.http.plantkeeper.answers import (
+    ALWAYS,
+    LOGGED_IN,
     NO_ACCESS,
+    WITH_BODY,
+    WITH_ID,
     Refused,
-    answering,
-    body_of,
-    id_in_path,
-    json_reply,
     not_found,
 )
-from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     link_to_sensor,
@@ -37,9 +37,17 @@ from hortus.http.plantkeeper.plants import (
     plants_visible_to,
     unlink_sensors,
 )
-from hortus.http.plantkeeper.rows import plant_row, plant_with_species_row
+from hortus.http.plantkeeper.requests import Configurer, LoggedIn, PlantId, Reader, body_of
+from hortus.http.plantkeeper.rows import (
+    PlantRow,
+    PlantWithGeneralPlantRow,
+    plant_row,
+    plant_with_general_plant_row,
+)
 from hortus.http.plantkeeper.sensors import Sensor, find_sensor
 from hortus.http.plantkeeper.sensors_api import OwnerBody, visible_kit
+
+router = APIRouter(tags=["Plants"], responses=ALWAYS | LOGGED_IN)
 
 
 class ReferenceBody(JsonBody):
@@ -84,161 +92,184 @@ class NewPlantBody(PlantChangeBody):
     user_id: IdInBody | None = None
 
 
-class PlantsApi:
-    """Everything below `/plants`, and `/users/plants`."""
+@router.get("/users/plants", summary="One's own plants")
+async def list_own_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlantRow]]:
+    """Each with its sensor."""
+    return JsonReply([plant_row(plant) for plant in await _own(services, caller)])
 
-    def __init__(self, parts: PlantKeeperParts) -> None:
-        self._parts = parts
-        self._services = parts.services
 
-    def routes(self) -> list[Route]:
-        """Return the routes. Literal paths go before those with ids."""
-        return [
-            Route("/users/plants", answering(self.list_own), methods=["GET"]),
-            Route("/users/plants", answering(self.make), methods=["POST"]),
-            Route("/users/plants/linkedGeneralPlant", answering(self.list_own_with_species), methods=["GET"]),
-            Route("/plants", answering(self.make), methods=["POST"]),
-            Route("/plants", answering(self.list_visible), methods=["GET"]),
-            Route("/plants/{id}", answering(self.show), methods=["GET"]),
-            Route("/plants/{id}", answering(self.change), methods=["PATCH"]),
-            Route("/plants/{id}", answering(self.delete), methods=["DELETE"]),
-            Route("/plants/{id}/linkedGeneralPlant", answering(self.show_with_species), methods=["GET"]),
-        ]
+@router.get("/users/plants/linkedGeneralPlant", summary="One's own plants with bounds")
+async def list_own_plants_with_general_plants(
+    services: UsedServices, caller: Reader
+) -> JsonReply[list[PlantWithGeneralPlantRow]]:
+    """With values and bounds: what a dashboard needs."""
+    return JsonReply([plant_with_general_plant_row(plant) for plant in await _own(services, caller)])
 
-    async def list_own(self, request: Request) -> Response:
-        """Answer the caller's plants, each with its sensor."""
-        return json_reply([plant_row(plant) for plant in await self._own(request)])
 
-    async def list_own_with_species(self, request: Request) -> Response:
-        """Answer the caller's plants with values and bounds: what a dashboard needs."""
-        return json_reply([plant_with_species_row(plant) for plant in await self._own(request)])
+@router.get("/plants", summary="Plants that one may see")
+async def list_visible_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlantRow]]:
+    """Those that the caller may see through their kits as well."""
+    async with services.reading() as connection:
+        plants = await plants_visible_to(connection, caller, services.clock())
+    return JsonReply([plant_row(plant) for plant in plants])
 
-    async def list_visible(self, request: Request) -> Response:
-        """Answer the plants that the caller may see through their kits as well."""
-        caller = await self._parts.caller(request)
-        caller.require_scope(Scope.READ)
-        async with self._services.reading() as connection:
-            plants = await plants_visible_to(connection, caller, self._services.clock())
-        return json_reply([plant_row(plant) for plant in plants])
 
-    async def make(self, request: Request) -> Response:
-        """Make a plant of the caller's, and answer its row."""
-        caller = await self._parts.caller(request)
-        user_id = caller.require_scope(Scope.CONFIGURE)
-        wanted = await body_of(request, NewPlantBody)
-        owner_id = wanted.user.id if wanted.user else wanted.user_id
-        if owner_id not in {None, user_id}:
-            raise Refused(403, "You can make plants for yourself only.")
-        async with self._services.writing() as connection:
-            if await find_user(connection, user_id) is None:
-                raise Refused(401, NO_ACCESS)
-            if wanted.wanted_species_id is None:
-                raise Refused(422, 'Say which general plant it is: "generalPlant": {"id": 1}.')
-            await self._require_species(connection, caller, wanted.wanted_species_id)
-            plant_id = await create_plant(
-                connection,
-                user_id,
-                name=wanted.name,
-                remark=wanted.remark,
-                image=wanted.image or None,
-                species_id=wanted.wanted_species_id,
-                most=self._services.parts.quotas.plants_per_person,
-            )
-            await self._link(connection, caller, plant_id, wanted)
-            made = await self._linked(connection, caller, plant_id)
-        return json_reply(plant_row(made), 201)
+@router.post(
+    "/users/plants",
+    status_code=201,
+    responses=WITH_BODY,
+    openapi_extra=request_body(NewPlantBody),
+    summary="Make a plant",
+)
+@router.post(
+    "/plants",
+    status_code=201,
+    responses=WITH_BODY,
+    openapi_extra=request_body(NewPlantBody),
+    summary="Make a plant",
+)
+async def make_plant(
+    services: UsedServices,
+    caller: Configurer,
+    wanted: Annotated[NewPlantBody, Depends(body_of(NewPlantBody))],
+) -> JsonReply[PlantRow]:
+    """The caller owns it."""
+    user_id = caller.require_user()
+    owner_id = wanted.user.id if wanted.user else wanted.user_id
+    if owner_id not in {None, user_id}:
+        raise Refused(403, "You can make plants for yourself only.")
+    async with services.writing() as connection:
+        if await find_user(connection, user_id) is None:
+            raise Refused(401, NO_ACCESS)
+        if wanted.wanted_species_id is None:
+            raise Refused(422, 'Say which general plant it is: "generalPlant": {"id": 1}.')
+        await _require_species(connection, caller, wanted.wanted_species_id)
+        plant_id = await create_plant(
+            connection,
+            user_id,
+            name=wanted.name,
+            remark=wanted.remark,
+            image=wanted.image or None,
+            species_id=wanted.wanted_species_id,
+            most=services.parts.quotas.plants_per_person,
+        )
+        await _link(services, connection, caller, plant_id, wanted)
+        made = await _linked(services, connection, caller, plant_id)
+    return JsonReply(plant_row(made), status_code=201)
 
-    async def show(self, request: Request) -> Response:
-        """Answer a plant with its sensor."""
-        return json_reply(plant_row(await self._visible(request)))
 
-    async def show_with_species(self, request: Request) -> Response:
-        """Answer a plant with values and bounds."""
-        return json_reply(plant_with_species_row(await self._visible(request)))
+@router.get("/plants/{id}", responses=WITH_ID, summary="A plant")
+async def show_plant(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> JsonReply[PlantRow]:
+    """With its sensor."""
+    return JsonReply(plant_row(await _visible(services, caller, plant_id)))
 
-    async def change(self, request: Request) -> Response:
-        """Change a plant, and answer its row."""
-        caller = await self._parts.caller(request)
-        plant_id = id_in_path(request, "Plant")
-        wanted = await body_of(request, PlantChangeBody)
-        values: dict[str, Any] = {
-            name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None
-        }
-        if "image" in wanted.model_fields_set:
-            values["image"] = wanted.image or None
-        async with self._services.writing() as connection:
-            access = await self._editable(connection, caller, plant_id)
-            if wanted.wanted_species_id not in {None, access.plant.species_id}:
-                await self._require_species(connection, caller, wanted.wanted_species_id)
-                values["species_id"] = wanted.wanted_species_id
-            await change_plant(connection, plant_id, values)
-            await self._link(connection, caller, plant_id, wanted)
-            changed = await self._linked(connection, caller, plant_id)
-        return json_reply(plant_row(changed))
 
-    async def delete(self, request: Request) -> Response:
-        """Delete a plant of the caller's. What its sensor measured stays."""
-        caller = await self._parts.caller(request)
-        plant_id = id_in_path(request, "Plant")
-        async with self._services.writing() as connection:
-            (await self._editable(connection, caller, plant_id)).require_owner()
-            await delete_plant(connection, plant_id)
-        return Response()
+@router.get("/plants/{id}/linkedGeneralPlant", responses=WITH_ID, summary="A plant with bounds")
+async def show_plant_with_general_plant(
+    services: UsedServices, caller: LoggedIn, plant_id: PlantId
+) -> JsonReply[PlantWithGeneralPlantRow]:
+    """With its values."""
+    return JsonReply(plant_with_general_plant_row(await _visible(services, caller, plant_id)))
 
-    async def _own(self, request: Request) -> list[LinkedPlant]:
-        caller = await self._parts.caller(request)
-        user_id = caller.require_scope(Scope.READ)
-        async with self._services.reading() as connection:
-            return await plants_of_user(connection, caller, user_id, self._services.clock())
 
-    async def _visible(self, request: Request) -> LinkedPlant:
-        caller = await self._parts.caller(request)
-        plant_id = id_in_path(request, "Plant")
-        async with self._services.reading() as connection:
-            access = await _access(connection, caller, plant_id)
-            access.require_view()
-            (plant,) = await linked_plants(connection, [access], self._services.clock())
-        return plant
+@router.patch(
+    "/plants/{id}",
+    responses=WITH_ID | WITH_BODY,
+    openapi_extra=request_body(PlantChangeBody),
+    summary="Change a plant",
+)
+async def change(
+    services: UsedServices,
+    caller: LoggedIn,
+    plant_id: PlantId,
+    wanted: Annotated[PlantChangeBody, Depends(body_of(PlantChangeBody))],
+) -> JsonReply[PlantRow]:
+    """Absent keys leave values as they are."""
+    values: dict[str, Any] = {
+        name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None
+    }
+    if "image" in wanted.model_fields_set:
+        values["image"] = wanted.image or None
+    async with services.writing() as connection:
+        access = await _editable(connection, caller, plant_id)
+        if wanted.wanted_species_id not in {None, access.plant.species_id}:
+            await _require_species(connection, caller, wanted.wanted_species_id)
+            values["species_id"] = wanted.wanted_species_id
+        await change_plant(connection, plant_id, values)
+        await _link(services, connection, caller, plant_id, wanted)
+        changed = await _linked(services, connection, caller, plant_id)
+    return JsonReply(plant_row(changed))
 
-    async def _editable(self, connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:
+
+@router.delete(
+    "/plants/{id}", response_class=Response, responses=WITH_ID, summary="Delete a plant of one's own"
+)
+async def delete(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> Response:
+    """What its sensor measured stays."""
+    async with services.writing() as connection:
+        (await _editable(connection, caller, plant_id)).require_owner()
+        await delete_plant(connection, plant_id)
+    return empty_reply()
+
+
+async def _own(services: Services, caller: Caller) -> list[LinkedPlant]:
+    async with services.reading() as connection:
+        return await plants_of_user(connection, caller, caller.require_user(), services.clock())
+
+
+async def _visible(services: Services, caller: Caller, plant_id: int) -> LinkedPlant:
+    async with services.reading() as connection:
         access = await _access(connection, caller, plant_id)
-        access.require_edit()
-        if not await lock_plant(connection, plant_id):
-            raise not_found(f"Plant {plant_id}")
-        return access
+        access.require_view()
+        (plant,) = await linked_plants(connection, [access], services.clock())
+    return plant
 
-    async def _linked(self, connection: AsyncConnection, caller: Caller, plant_id: int) -> LinkedPlant:
-        access = await _access(connection, caller, plant_id)
-        (plant,) = await linked_plants(connection, [access], self._services.clock())
-        return plant
 
-    async def _link(
-        self, connection: AsyncConnection, caller: Caller, plant_id: int, wanted: PlantChangeBody
-    ) -> None:
-        now = self._services.clock()
-        if wanted.wanted_sensor_id is not None:
-            sensor = await self._linkable_sensor(connection, caller, wanted.wanted_sensor_id)
-            await link_to_sensor(connection, plant_id, sensor, now)
-        elif wanted.says_sensor:
-            await unlink_sensors(connection, plant_id, now)
+async def _editable(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:
+    access = await _access(connection, caller, plant_id)
+    access.require_edit()
+    if not await lock_plant(connection, plant_id):
+        raise not_found(f"Plant {plant_id}")
+    return access
 
-    async def _linkable_sensor(self, connection: AsyncConnection, caller: Caller, sensor_id: int) -> Sensor:
-        missing = Refused(422, f"There is no sensor {sensor_id} that you may use.")
-        sensor = await find_sensor(connection, sensor_id, self._services.clock())
-        if sensor is None:
-            raise missing
-        try:
-            access = await visible_kit(connection, caller, sensor)
-        except Refused as error:
-            raise missing from error
-        access.require(Permission.EDIT_CONFIGURATION)
-        return sensor
 
-    async def _require_species(
-        self, connection: AsyncConnection, caller: Caller, species_id: int | None
-    ) -> None:
-        if species_id is None or await visible_species(connection, caller, species_id) is None:
-            raise Refused(422, f"There is no general plant {species_id} that you may use.")
+async def _linked(
+    services: Services, connection: AsyncConnection, caller: Caller, plant_id: int
+) -> LinkedPlant:
+    access = await _access(connection, caller, plant_id)
+    (plant,) = await linked_plants(connection, [access], services.clock())
+    return plant
+
+
+async def _link(
+    services: Services, connection: AsyncConnection, caller: Caller, plant_id: int, wanted: PlantChangeBody
+) -> None:
+    now = services.clock()
+    if wanted.wanted_sensor_id is not None:
+        sensor = await _linkable_sensor(services, connection, caller, wanted.wanted_sensor_id)
+        await link_to_sensor(connection, plant_id, sensor, now)
+    elif wanted.says_sensor:
+        await unlink_sensors(connection, plant_id, now)
+
+
+async def _linkable_sensor(
+    services: Services, connection: AsyncConnection, caller: Caller, sensor_id: int
+) -> Sensor:
+    missing = Refused(422, f"There is no sensor {sensor_id} that you may use.")
+    sensor = await find_sensor(connection, sensor_id, services.clock())
+    if sensor is None:
+        raise missing
+    try:
+        access = await visible_kit(connection, caller, sensor)
+    except Refused as error:
+        raise missing from error
+    access.require(Permission.EDIT_CONFIGURATION)
+    return sensor
+
+
+async def _require_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
+    if species_id is None or await visible_species(connection, caller, species_id) is None:
+        raise Refused(422, f"There is no general plant {species_id} that you may use.")
 
 
 async def _access(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:

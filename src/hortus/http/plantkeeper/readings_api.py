@@ -15,16 +15,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import math
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Annotated, Any, cast
 from uuid import uuid4
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from fastapi import APIRouter, Depends, Request
+from fastapi.security.http import HTTPBase
+from pydantic import BeforeValidator, Field
 
 from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.board_intake import BoardIntake
@@ -32,31 +31,70 @@ from hortus.flow.gateway.gateways import TOKEN_PREFIX, gateway_with_token, local
 from hortus.flow.gateway.limits import AdmissionRules
 from hortus.flow.gateway.readings import (
     MOST_BODY_BYTES,
-    Quantity,
     ReceivedReading,
     RefusedRequest,
     SensorReading,
 )
 from hortus.http.access.addresses import network_of
-from hortus.http.access.caller import Caller
+from hortus.http.access.caller import Caller, find_caller
 from hortus.http.access.permissions import Permission
-from hortus.http.conventions.json_body import read_json
+from hortus.http.access.services import UsedServices
+from hortus.http.conventions.documentation import request_body
+from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
+from hortus.http.conventions.replies import JsonReply
 from hortus.http.plantkeeper.answers import (
+    ALWAYS,
+    LOGGED_IN,
     NO_ACCESS,
+    WITH_BODY,
+    WITH_ID,
     Refused,
-    answering,
-    id_in_path,
-    json_reply,
     not_found,
 )
 from hortus.http.plantkeeper.parts import PlantKeeperParts
-from hortus.http.plantkeeper.rows import anonymous_sensor_row, sensor_row
+from hortus.http.plantkeeper.requests import (
+    WITHOUT_LOGGING_IN,
+    DocumentedBearer,
+    SensorId,
+    body_of,
+    parse_id,
+    require_login,
+)
+from hortus.http.plantkeeper.rows import SensorRow, anonymous_sensor_row, sensor_row
 from hortus.http.plantkeeper.sensors import Sensor, find_sensor
 from hortus.http.plantkeeper.sensors_api import visible_kit
 
+router = APIRouter(tags=["Sensors"], responses=ALWAYS)
+
 _STORE_SECONDS = 30.0
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
+
+_BASIC = HTTPBase(
+    scheme="basic",
+    scheme_name="basic",
+    description="The token of a gateway as the password, for readings only.",
+    auto_error=False,
+)
+
+
+def _number(value: Any) -> Any:
+    """Return the number in a text; the original takes them as text, too."""
+    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+Whole = Annotated[float, Field(ge=SMALLEST_ID, le=LARGEST_ID), BeforeValidator(_number)]
+"""What the original keeps as an integer; fractions are taken and kept."""
+
+
+class Reading(JsonBody):
+    """What a board measured. Null is no value: nothing is stored, and the value before stays the last one."""
+
+    id: Annotated[Number | None, Field(description="That of the path, if it is there at all.")] = None
+    humidity: Whole | None = None
+    light: Whole | None = None
+    temperature: Number | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,52 +104,44 @@ class Sender:
     caller: Caller | None = None
     gateway_id: int | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether they said who they are."""
+        return self.caller is not None or self.gateway_id is not None
 
-class ReadingsApi:
-    """The route by which readings come."""
+
+class Readings:
+    """From whom readings are taken, and how they are stored."""
 
     def __init__(self, parts: PlantKeeperParts) -> None:
-        self._parts = parts
         self._services = parts.services
         self._boards = BoardIntake(parts.services.parts.engine, parts.intake) if parts.intake else None
         rules = AdmissionRules(networks=parts.open_networks)
         self._admission = BoardAdmission(rules, {}) if parts.open_networks else None
 
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [Route("/sensors/{id}", answering(self.take), methods=["PATCH"])]
-
-    async def take(self, request: Request) -> Response:
-        """Store the values and answer the sensor with them."""
-        sender = await self._sender(request)
-        sensor_id = id_in_path(request, "Sensor")
-        reading = read_values(sensor_id, await read_json(request, MOST_BODY_BYTES))
-        gateway_id = await self._gateway_for(sender, sensor_id)
-        if any(True for _ in reading.values()):
-            # Only a gateway makes a board its own: a person who tries something out, or a sender that nobody
-            # knows, must not lock out the gateway that comes later.
-            claim = sender.gateway_id is not None
-            await self._store(gateway_id, reading, network_of(request), claim=claim)
-        async with self._services.reading() as connection:
-            sensor = await find_sensor(connection, sensor_id, self._services.clock())
-        if sensor is None:
-            raise not_found(f"Sensor {sensor_id}")
-        is_known = sender.caller is not None or sender.gateway_id is not None
-        return json_reply(sensor_row(sensor) if is_known else anonymous_sensor_row(sensor))
-
-    async def _sender(self, request: Request) -> Sender:
+    async def sender_of(self, request: Request) -> Sender:
+        """Return who sends this request. Raises Refused 401 or 429, or Problem 429."""
         authorization = request.headers.get("authorization")
         if authorization is None:
             self._admit_anonymous(request)
             return Sender()
         token = _gateway_token(authorization)
         if token is None:
-            return Sender(caller=await self._parts.caller(request))
+            return Sender(caller=require_login(await find_caller(request, self._services, authorization)))
         async with self._services.reading() as connection:
             gateway_id = await gateway_with_token(connection, token)
         if gateway_id is None:
             raise self._unknown_sender(request)
         return Sender(gateway_id=gateway_id)
+
+    async def take(self, sender: Sender, reading: SensorReading, address: str) -> None:
+        """Store the values, until they are durable. Raises Refused, or Problem 403."""
+        gateway_id = await self._gateway_for(sender, reading.sensor_id)
+        if any(True for _ in reading.values()):
+            # Only a gateway makes a board its own: a person who tries something out, or a sender that nobody
+            # knows, must not lock out the gateway that comes later.
+            claim = sender.gateway_id is not None
+            await self._store(gateway_id, reading, address, claim=claim)
 
     def _admit_anonymous(self, request: Request) -> None:
         """Raise Refused unless readings are taken from this address without credentials."""
@@ -120,7 +150,7 @@ class ReadingsApi:
             raise self._unknown_sender(request)
         try:
             self._admission.admit_address(address)
-            self._admission.admit_sensor(id_in_path(request, "Sensor"))
+            self._admission.admit_sensor(parse_id(request.path_params["id"], "Sensor"))
         except RefusedRequest as refused:
             if refused.status == 403:
                 raise self._unknown_sender(request) from refused
@@ -161,37 +191,48 @@ class ReadingsApi:
             raise Refused(503, words, {"Retry-After": "5"}) from error
 
 
-def read_values(sensor_id: int, document: Any) -> SensorReading:
-    """Return the values in a body; None for those that are null or absent. Other keys mean nothing here.
+async def _readings(request: Request) -> Readings:
+    return cast("Readings", request.app.state.readings)
 
-    Numbers may be written as text, as the original takes them. Raises Refused 422.
-    """
-    if not isinstance(document, dict):
-        raise Refused(422, "The body must be a JSON object.")
-    named = document.get("id")
-    if named is not None and _number(named) != sensor_id:
+
+UsedReadings = Annotated[Readings, Depends(_readings)]
+
+
+async def _sender(
+    request: Request,
+    readings: UsedReadings,
+    _bearer: DocumentedBearer,
+    _basic: Annotated[object, Depends(_BASIC)],
+) -> Sender:
+    return await readings.sender_of(request)
+
+
+@router.patch(
+    "/sensors/{id}",
+    responses=LOGGED_IN | WITH_ID | WITH_BODY,
+    openapi_extra=request_body(Reading) | WITHOUT_LOGGING_IN,
+    summary="Store a reading",
+)
+async def take_reading(
+    request: Request,
+    services: UsedServices,
+    readings: UsedReadings,
+    sender: Annotated[Sender, Depends(_sender)],
+    sensor_id: SensorId,
+    body: Annotated[Reading, Depends(body_of(Reading, MOST_BODY_BYTES))],
+) -> JsonReply[SensorRow]:
+    """The answer comes when it is durable. Other keys than the three values change nothing."""
+    if body.id not in {None, sensor_id}:
         raise Refused(422, f"The id in the body is not the {sensor_id} in the path. Leave it out.")
-    values = {str(quantity): _value(quantity, document.get(quantity)) for quantity in Quantity}
-    return SensorReading(sensor_id=sensor_id, **values)
-
-
-def _value(quantity: Quantity, value: Any) -> float | None:
-    if value is None:
-        return None  # a failed measurement: nothing is stored, and the value before stays the last one
-    number = _number(value)
-    if number is None:
-        raise Refused(422, f"The value of {quantity} must be a number.")
-    if quantity is not Quantity.TEMPERATURE and not SMALLEST_ID <= round(number) <= LARGEST_ID:
-        raise Refused(422, f"The value of {quantity} is out of range: {number:g}.")
-    return number
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+    reading = SensorReading(
+        sensor_id=sensor_id, humidity=body.humidity, light=body.light, temperature=body.temperature
+    )
+    await readings.take(sender, reading, network_of(request))
+    async with services.reading() as connection:
+        sensor = await find_sensor(connection, sensor_id, services.clock())
+    if sensor is None:
+        raise not_found(f"Sensor {sensor_id}")
+    return JsonReply(sensor_row(sensor) if sender.is_known else anonymous_sensor_row(sensor))
 
 
 def _gateway_token(authorization: str) -> str | None:

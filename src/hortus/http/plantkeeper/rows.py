@@ -3,25 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from hortus.domain.plants.species_store import Species
 from hortus.domain.plants.state import Range
 from hortus.flow.gateway.readings import Quantity
+from hortus.http.conventions.replies import TimeText
 from hortus.http.plantkeeper.accounts import Account
-from hortus.http.plantkeeper.answers import format_time
 from hortus.http.plantkeeper.plants import LinkedPlant, Ranges
 from hortus.http.plantkeeper.sensors import Sensor
 
-ADMIN, USER = "Admin", "User"
+
+class UserRow(TypedDict):
+    """A person."""
+
+    username: str
+    email: str
+    role: Literal["Admin", "User"]
+    id: int
+    createdAt: TimeText
+    updatedAt: TimeText
 
 
-def user_row(account: Account) -> dict[str, Any]:
+class SensorRow(TypedDict):
+    """A board. Values are what it measured last; humidity is the moisture of the soil."""
+
+    id: int
+    userId: int | None
+    name: str
+    remark: str
+    humidity: int | None
+    light: int | None
+    temperature: float | None
+    createdAt: TimeText
+    updatedAt: TimeText
+    lastAlert: TimeText | None
+
+
+class PlantRow(TypedDict):
+    """A plant with its sensor."""
+
+    id: int
+    image: str | None
+    name: str
+    remark: str
+    generalPlantId: int | None
+    userId: int | None
+    sensorId: int | None
+    createdAt: TimeText
+    updatedAt: TimeText
+    sensor: SensorRow | None
+
+
+class UserWithRelationsRow(UserRow, TypedDict):
+    """A person with what they own."""
+
+    sensors: list[SensorRow]
+    plants: list[PlantRow]
+
+
+class GeneralPlantRow(TypedDict):
+    """A species."""
+
+    id: int
+    image: str | None
+    type: str
+    humidityMin: int | None
+    humidityMax: int | None
+    lightMin: int | None
+    lightMax: int | None
+    temperatureMin: float | None
+    temperatureMax: float | None
+    description: str
+    createdAt: TimeText
+    updatedAt: TimeText
+
+
+class GeneralPlantWithPlantsRow(GeneralPlantRow, TypedDict):
+    """A species with the plants of it that one may see."""
+
+    plants: list[PlantRow]
+
+
+class SensorWithPlantRow(TypedDict):
+    """A board and a plant at it."""
+
+    sensorId: int
+    sensorName: str
+    sensorRemark: str
+    sensorHumidity: int | None
+    sensorLight: int | None
+    sensorTemperature: float | None
+    plantId: int | None
+    plantName: str | None
+
+
+class PlantWithGeneralPlantRow(TypedDict):
+    """A plant with its values and the bounds that it is judged by: its own go before its species'."""
+
+    plantId: int
+    plantName: str
+    plantRemark: str
+    plantImage: str | None
+    plantSensorId: int | None
+    sensorHumidity: int | None
+    sensorLight: int | None
+    sensorTemperature: float | None
+    sensorName: str | None
+    generalPlantId: int | None
+    generalPlantImage: str | None
+    generalPlantType: str | None
+    generalPlantHumidityMin: int | None
+    generalPlantHumidityMax: int | None
+    generalPlantLightMin: int | None
+    generalPlantLightMax: int | None
+    generalPlantTemperatureMin: float | None
+    generalPlantTemperatureMax: float | None
+    generalPlantDescription: str | None
+
+
+def user_row(account: Account) -> UserRow:
     """Return the account, without any relation."""
     return {
         "username": account.username,
         "email": account.email_address,
-        "role": ADMIN if account.is_admin else USER,
+        "role": "Admin" if account.is_admin else "User",
         "id": account.id,
         "createdAt": format_time(account.created_at),
         "updatedAt": format_time(account.updated_at),
@@ -30,7 +139,7 @@ def user_row(account: Account) -> dict[str, Any]:
 
 def user_with_relations_row(
     account: Account, sensors: Iterable[Sensor], plants: Iterable[LinkedPlant]
-) -> dict[str, Any]:
+) -> UserWithRelationsRow:
     """Return the account with what it owns."""
     return {
         **user_row(account),
@@ -39,26 +148,29 @@ def user_with_relations_row(
     }
 
 
-def sensor_row(sensor: Sensor) -> dict[str, Any]:
+def sensor_row(sensor: Sensor) -> SensorRow:
     """Return the sensor."""
+    values = sensor.values
     return {
         "id": sensor.id,
         "userId": sensor.owner_id,
         "name": sensor.name,
         "remark": sensor.remark,
-        **_values(sensor),
+        "humidity": _whole(values.get(Quantity.HUMIDITY)),
+        "light": _whole(values.get(Quantity.LIGHT)),
+        "temperature": values.get(Quantity.TEMPERATURE),
         "createdAt": format_time(sensor.created_at),
         "updatedAt": format_time(sensor.updated_at),
-        "lastAlert": format_time(sensor.last_alert),
+        "lastAlert": None if sensor.last_alert is None else format_time(sensor.last_alert),
     }
 
 
-def anonymous_sensor_row(sensor: Sensor) -> dict[str, Any]:
+def anonymous_sensor_row(sensor: Sensor) -> SensorRow:
     """Return the sensor without whose it is and what they call it, for a sender that did not say who it is."""
-    return sensor_row(sensor) | {"userId": None, "name": "", "remark": "", "lastAlert": None}
+    return {**sensor_row(sensor), "userId": None, "name": "", "remark": "", "lastAlert": None}
 
 
-def plant_row(linked: LinkedPlant) -> dict[str, Any]:
+def plant_row(linked: LinkedPlant) -> PlantRow:
     """Return the plant with its sensor."""
     plant, sensor = linked.plant, linked.sensor
     return {
@@ -68,83 +180,89 @@ def plant_row(linked: LinkedPlant) -> dict[str, Any]:
         "remark": plant.remark,
         "generalPlantId": plant.species_id,
         "userId": plant.owner_id,
-        "sensorId": sensor and sensor.id,
+        "sensorId": None if sensor is None else sensor.id,
         "createdAt": format_time(plant.created_at),
         "updatedAt": format_time(plant.updated_at),
-        "sensor": sensor and sensor_row(sensor),
+        "sensor": None if sensor is None else sensor_row(sensor),
     }
 
 
-def general_plant_row(species: Species, ranges: Ranges) -> dict[str, Any]:
+def general_plant_row(species: Species, ranges: Ranges) -> GeneralPlantRow:
     """Return the species, without its plants."""
+    humidity, light, temperature = _ranges(ranges)
     return {
         "id": species.id,
         "image": species.image,
         "type": species.name,
-        **_bounds(ranges),
+        "humidityMin": _whole(humidity.minimum),
+        "humidityMax": _whole(humidity.maximum),
+        "lightMin": _whole(light.minimum),
+        "lightMax": _whole(light.maximum),
+        "temperatureMin": temperature.minimum,
+        "temperatureMax": temperature.maximum,
         "description": species.description,
         "createdAt": format_time(species.created_at),
         "updatedAt": format_time(species.updated_at),
     }
 
 
-def sensor_with_plant_row(sensor: Sensor, linked: LinkedPlant | None) -> dict[str, Any]:
+def sensor_with_plant_row(sensor: Sensor, linked: LinkedPlant | None) -> SensorWithPlantRow:
     """Return a row of the view of sensors and their plants."""
+    values = sensor.values
     return {
         "sensorId": sensor.id,
         "sensorName": sensor.name,
         "sensorRemark": sensor.remark,
-        **_sensor_values(sensor),
-        "plantId": linked and linked.plant.id,
-        "plantName": linked and linked.plant.name,
+        "sensorHumidity": _whole(values.get(Quantity.HUMIDITY)),
+        "sensorLight": _whole(values.get(Quantity.LIGHT)),
+        "sensorTemperature": values.get(Quantity.TEMPERATURE),
+        "plantId": None if linked is None else linked.plant.id,
+        "plantName": None if linked is None else linked.plant.name,
     }
 
 
-def plant_with_species_row(linked: LinkedPlant) -> dict[str, Any]:
-    """Return a row of the view of plants, their sensors and their general plants.
-
-    The bounds are those that the plant is judged by: its own go before its species'.
-    """
+def plant_with_general_plant_row(linked: LinkedPlant) -> PlantWithGeneralPlantRow:
+    """Return a row of the view of plants, their sensors and their general plants."""
     plant, sensor, species = linked.plant, linked.sensor, linked.species
-    bounds = {f"generalPlant{key[0].upper()}{key[1:]}": bound for key, bound in _bounds(linked.ranges).items()}
+    values: Mapping[Quantity, float] = {} if sensor is None else sensor.values
+    humidity, light, temperature = _ranges(linked.ranges)
     return {
         "plantId": plant.id,
         "plantName": plant.name,
         "plantRemark": plant.remark,
         "plantImage": _image(linked),
-        "plantSensorId": sensor and sensor.id,
-        **_sensor_values(sensor),
-        "sensorName": sensor and sensor.name,
+        "plantSensorId": None if sensor is None else sensor.id,
+        "sensorHumidity": _whole(values.get(Quantity.HUMIDITY)),
+        "sensorLight": _whole(values.get(Quantity.LIGHT)),
+        "sensorTemperature": values.get(Quantity.TEMPERATURE),
+        "sensorName": None if sensor is None else sensor.name,
         "generalPlantId": plant.species_id,
-        "generalPlantImage": species and species.image,
-        "generalPlantType": species and species.name,
-        **bounds,
-        "generalPlantDescription": species and species.description,
+        "generalPlantImage": None if species is None else species.image,
+        "generalPlantType": None if species is None else species.name,
+        "generalPlantHumidityMin": _whole(humidity.minimum),
+        "generalPlantHumidityMax": _whole(humidity.maximum),
+        "generalPlantLightMin": _whole(light.minimum),
+        "generalPlantLightMax": _whole(light.maximum),
+        "generalPlantTemperatureMin": temperature.minimum,
+        "generalPlantTemperatureMax": temperature.maximum,
+        "generalPlantDescription": None if species is None else species.description,
     }
 
 
-def _values(sensor: Sensor | None) -> dict[str, float | None]:
-    values: Mapping[Quantity, float] = sensor.values if sensor else {}
-    temperature = values.get(Quantity.TEMPERATURE)
-    return {
-        "humidity": _whole(values.get(Quantity.HUMIDITY)),
-        "light": _whole(values.get(Quantity.LIGHT)),
-        "temperature": temperature,
-    }
+def format_time(moment: datetime) -> str:
+    """Return a time as JavaScript writes it: UTC, three digits of a second, Z."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
-def _sensor_values(sensor: Sensor | None) -> dict[str, float | None]:
-    return {f"sensor{key.capitalize()}": value for key, value in _values(sensor).items()}
-
-
-def _bounds(ranges: Ranges) -> dict[str, float | None]:
-    bounds: dict[str, float | None] = {}
-    for quantity in (Quantity.HUMIDITY, Quantity.LIGHT, Quantity.TEMPERATURE):
-        each = ranges.get(quantity, Range())
-        whole = quantity is not Quantity.TEMPERATURE
-        bounds[f"{quantity}Min"] = _whole(each.minimum) if whole else each.minimum
-        bounds[f"{quantity}Max"] = _whole(each.maximum) if whole else each.maximum
-    return bounds
+def _ranges(ranges: Ranges) -> tuple[Range, Range, Range]:
+    """Return the ranges of humidity, light and temperature."""
+    unbounded = Range()
+    return (
+        ranges.get(Quantity.HUMIDITY, unbounded),
+        ranges.get(Quantity.LIGHT, unbounded),
+        ranges.get(Quantity.TEMPERATURE, unbounded),
+    )
 
 
 def _whole(value: float | None) -> int | None:

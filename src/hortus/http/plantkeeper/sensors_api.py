@@ -1,35 +1,41 @@
-"""Sensors: boards as PlantKeeper's clients see them (plantkeeper 4.3)."""
+"""Sensors: boards as PlantKeeper's clients see them (plantkeeper 4.3), but for their readings."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
+from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.store import find_user
 from hortus.http.access.caller import Caller
 from hortus.http.access.kit_access import KitAccess, access_to_kit_of_id
 from hortus.http.access.permissions import Permission
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem
+from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES
 from hortus.http.plantkeeper.answers import (
+    ALWAYS,
+    LOGGED_IN,
     NO_ACCESS,
+    WITH_BODY,
+    WITH_ID,
     Refused,
-    answering,
-    body_of,
-    id_in_path,
-    json_reply,
     not_found,
 )
-from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_sensor, plants_visible_to
-from hortus.http.plantkeeper.rows import sensor_row, sensor_with_plant_row
+from hortus.http.plantkeeper.requests import LoggedIn, Manager, Reader, SensorId, body_of
+from hortus.http.plantkeeper.rows import (
+    SensorRow,
+    SensorWithPlantRow,
+    sensor_row,
+    sensor_with_plant_row,
+)
 from hortus.http.plantkeeper.sensors import (
     Sensor,
     find_sensor,
@@ -38,6 +44,8 @@ from hortus.http.plantkeeper.sensors import (
     register_sensor,
     retire_sensor,
 )
+
+router = APIRouter(tags=["Sensors"], responses=ALWAYS | LOGGED_IN)
 
 
 class OwnerBody(JsonBody):
@@ -60,137 +68,119 @@ class NewSensorBody(JsonBody):
         return self.user.id if self.user else self.user_id
 
 
-class SensorsApi:
-    """Everything below `/sensors`, and `/users/sensors`, but for readings."""
+@router.get("/users/sensors", summary="One's own boards")
+async def list_own_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[SensorRow]]:
+    """Those that the caller has full access to."""
+    async with services.reading() as connection:
+        sensors = await list_sensors_of(connection, caller.require_user(), services.clock(), owned_only=True)
+    return JsonReply([sensor_row(sensor) for sensor in sensors])
 
-    def __init__(self, parts: PlantKeeperParts) -> None:
-        self._parts = parts
-        self._services = parts.services
 
-    def routes(self) -> list[Route]:
-        """Return the routes. Literal paths go before those with ids."""
-        return [
-            Route("/users/sensors", answering(self.list_own), methods=["GET"]),
-            Route("/users/sensors", answering(self.register), methods=["POST"]),
-            Route("/users/sensors/linkedPlant", answering(self.list_own_with_plants), methods=["GET"]),
-            Route("/sensors", answering(self.register), methods=["POST"]),
-            Route("/sensors", answering(self.list_visible), methods=["GET"]),
-            Route("/sensors/{id}", answering(self.show), methods=["GET"]),
-            Route("/sensors/{id}", answering(self.retire), methods=["DELETE"]),
-            Route("/sensors/{id}/linkedPlants", answering(self.show_with_plant), methods=["GET"]),
-        ]
+@router.get("/users/sensors/linkedPlant", summary="One's own boards with their plants")
+async def list_own_sensors_with_plants(
+    services: UsedServices, caller: Reader
+) -> JsonReply[list[SensorWithPlantRow]]:
+    """A sensor with several plants has several rows."""
+    now = services.clock()
+    async with services.reading() as connection:
+        sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
+        plants = await plants_visible_to(connection, caller, now)
+    by_sensor: dict[int | None, list[LinkedPlant]] = {}
+    for plant in plants:
+        by_sensor.setdefault(plant.sensor.id if plant.sensor else None, []).append(plant)
+    return JsonReply(
+        [row for sensor in sensors for row in _rows_with_plants(sensor, by_sensor.get(sensor.id, []))]
+    )
 
-    async def list_own(self, request: Request) -> Response:
-        """Answer the sensors that the caller has full access to."""
-        return json_reply([sensor_row(sensor) for sensor in await self._own(request)])
 
-    async def list_own_with_plants(self, request: Request) -> Response:
-        """Answer the same with their plants; a sensor with several plants has several rows."""
-        caller = await self._reader(request)
-        now = self._services.clock()
-        async with self._services.reading() as connection:
-            sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
-            plants = await plants_visible_to(connection, caller, now)
-        by_sensor: dict[int | None, list[LinkedPlant]] = {}
-        for plant in plants:
-            by_sensor.setdefault(plant.sensor.id if plant.sensor else None, []).append(plant)
-        return json_reply(
-            [row for sensor in sensors for row in _rows_with_plants(sensor, by_sensor.get(sensor.id, []))]
+@router.get("/sensors", summary="Boards that one shares")
+async def list_visible_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[SensorRow]]:
+    """All boards, for administrators."""
+    now = services.clock()
+    async with services.reading() as connection:
+        user = await find_user(connection, caller.require_user())
+        if user is None:
+            raise Refused(401, NO_ACCESS)
+        sensors = (
+            await list_sensors(connection, now)
+            if user.is_admin
+            else await list_sensors_of(connection, user.id, now, owned_only=False)
         )
-
-    async def list_visible(self, request: Request) -> Response:
-        """Answer the sensors that the caller shares; all of them to administrators."""
-        caller = await self._reader(request)
-        now = self._services.clock()
-        async with self._services.reading() as connection:
-            user = await find_user(connection, caller.require_user())
-            if user is None:
-                raise Refused(401, NO_ACCESS)
-            sensors = (
-                await list_sensors(connection, now)
-                if user.is_admin
-                else await list_sensors_of(connection, user.id, now, owned_only=False)
-            )
-        return json_reply([sensor_row(sensor) for sensor in sensors])
-
-    async def register(self, request: Request) -> Response:
-        """Register a board for the caller, and answer its row: its id is typed into the board."""
-        caller = await self._parts.caller(request)
-        user_id = caller.require_scope(Scope.MANAGE)
-        wanted = await body_of(request, NewSensorBody)
-        now = self._services.clock()
-        async with self._services.writing() as connection:
-            user = await find_user(connection, user_id)
-            if user is None:
-                raise Refused(401, NO_ACCESS)
-            owner_id = wanted.owner_id or user_id
-            if owner_id != user_id and not user.is_admin:
-                raise Refused(403, "You can register sensors for yourself only.")
-            if owner_id != user_id and await find_user(connection, owner_id) is None:
-                raise Refused(422, f"There is no user {owner_id}.")
-            sensor_id = await register_sensor(
-                connection,
-                owner_id,
-                name=wanted.name,
-                remark=wanted.remark,
-                now=now,
-                quotas=self._services.parts.quotas,
-            )
-            sensor = await find_sensor(connection, sensor_id, now)
-        assert sensor is not None
-        return json_reply(sensor_row(sensor), 201)
-
-    async def show(self, request: Request) -> Response:
-        """Answer a sensor that the caller shares."""
-        caller = await self._parts.caller(request)
-        async with self._services.reading() as connection:
-            sensor = await permitted_sensor(connection, self._parts, caller, request, Permission.VIEW)
-        return json_reply(sensor_row(sensor))
-
-    async def show_with_plant(self, request: Request) -> Response:
-        """Answer the same with its plant."""
-        caller = await self._parts.caller(request)
-        async with self._services.reading() as connection:
-            sensor = await permitted_sensor(connection, self._parts, caller, request, Permission.VIEW)
-            plants = await plants_of_sensor(connection, caller, sensor, self._services.clock())
-        return json_reply(_rows_with_plants(sensor, plants)[0])
-
-    async def retire(self, request: Request) -> Response:
-        """End a board: its number is no longer taken, and its plants are unlinked. Its readings stay."""
-        caller = await self._parts.caller(request)
-        async with self._services.writing() as connection:
-            sensor = await permitted_sensor(connection, self._parts, caller, request, Permission.DELETE)
-            await retire_sensor(connection, sensor, self._services.clock())
-        return Response()
-
-    async def _own(self, request: Request) -> list[Sensor]:
-        caller = await self._reader(request)
-        async with self._services.reading() as connection:
-            return await list_sensors_of(
-                connection, caller.require_user(), self._services.clock(), owned_only=True
-            )
-
-    async def _reader(self, request: Request) -> Caller:
-        caller = await self._parts.caller(request)
-        caller.require_scope(Scope.READ)
-        return caller
+    return JsonReply([sensor_row(sensor) for sensor in sensors])
 
 
-async def permitted_sensor(
-    connection: AsyncConnection,
-    parts: PlantKeeperParts,
-    caller: Caller,
-    request: Request,
-    permission: Permission,
-) -> Sensor:
-    """Return the sensor in the path. Raises Refused 404, or Problem 403 if the caller may not do this."""
-    sensor_id = id_in_path(request, "Sensor")
-    sensor = await find_sensor(connection, sensor_id, parts.services.clock())
-    if sensor is None:
-        raise not_found(f"Sensor {sensor_id}")
-    access = await visible_kit(connection, caller, sensor)
-    access.require(permission)
-    return sensor
+@router.post(
+    "/users/sensors",
+    status_code=201,
+    responses=WITH_BODY,
+    openapi_extra=request_body(NewSensorBody),
+    summary="Register a board",
+)
+@router.post(
+    "/sensors",
+    status_code=201,
+    responses=WITH_BODY,
+    openapi_extra=request_body(NewSensorBody),
+    summary="Register a board",
+)
+async def register(
+    services: UsedServices,
+    caller: Manager,
+    wanted: Annotated[NewSensorBody, Depends(body_of(NewSensorBody))],
+) -> JsonReply[SensorRow]:
+    """The id in the row is typed into the board."""
+    user_id = caller.require_user()
+    now = services.clock()
+    async with services.writing() as connection:
+        user = await find_user(connection, user_id)
+        if user is None:
+            raise Refused(401, NO_ACCESS)
+        owner_id = wanted.owner_id or user_id
+        if owner_id != user_id and not user.is_admin:
+            raise Refused(403, "You can register sensors for yourself only.")
+        if owner_id != user_id and await find_user(connection, owner_id) is None:
+            raise Refused(422, f"There is no user {owner_id}.")
+        sensor_id = await register_sensor(
+            connection,
+            owner_id,
+            name=wanted.name,
+            remark=wanted.remark,
+            now=now,
+            quotas=services.parts.quotas,
+        )
+        sensor = await find_sensor(connection, sensor_id, now)
+    assert sensor is not None
+    return JsonReply(sensor_row(sensor), status_code=201)
+
+
+@router.get("/sensors/{id}", responses=WITH_ID, summary="A board")
+async def show_sensor(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> JsonReply[SensorRow]:
+    """One that the caller shares."""
+    async with services.reading() as connection:
+        sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
+    return JsonReply(sensor_row(sensor))
+
+
+@router.get("/sensors/{id}/linkedPlants", responses=WITH_ID, summary="A board with its plant")
+async def show_sensor_with_plant(
+    services: UsedServices, caller: LoggedIn, sensor_id: SensorId
+) -> JsonReply[SensorWithPlantRow]:
+    """One that the caller shares."""
+    async with services.reading() as connection:
+        sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
+        plants = await plants_of_sensor(connection, caller, sensor, services.clock())
+    return JsonReply(_rows_with_plants(sensor, plants)[0])
+
+
+@router.delete(
+    "/sensors/{id}", response_class=Response, responses=WITH_ID, summary="End a board; its readings stay"
+)
+async def retire(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> Response:
+    """Its number is no longer taken, and its plants are unlinked."""
+    async with services.writing() as connection:
+        sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.DELETE)
+        await retire_sensor(connection, sensor, services.clock())
+    return empty_reply()
 
 
 async def visible_kit(connection: AsyncConnection, caller: Caller, sensor: Sensor) -> KitAccess:
@@ -201,7 +191,19 @@ async def visible_kit(connection: AsyncConnection, caller: Caller, sensor: Senso
         raise not_found(f"Sensor {sensor.id}") from error
 
 
-def _rows_with_plants(sensor: Sensor, plants: list[LinkedPlant]) -> list[dict[str, Any]]:
+async def _permitted_sensor(
+    connection: AsyncConnection, services: Services, caller: Caller, sensor_id: int, permission: Permission
+) -> Sensor:
+    """Return a sensor. Raises Refused 404, or Problem 403 if the caller may not do this."""
+    sensor = await find_sensor(connection, sensor_id, services.clock())
+    if sensor is None:
+        raise not_found(f"Sensor {sensor_id}")
+    access = await visible_kit(connection, caller, sensor)
+    access.require(permission)
+    return sensor
+
+
+def _rows_with_plants(sensor: Sensor, plants: list[LinkedPlant]) -> list[SensorWithPlantRow]:
     if not plants:
         return [sensor_with_plant_row(sensor, None)]
     return [sensor_with_plant_row(sensor, plant) for plant in plants]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated, Any
+from typing import Annotated
 
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import TypedDict
 
 from hortus.domain.accounts.log_ins import end_all_log_ins, start_log_in
 from hortus.domain.accounts.passwords import Passwords
@@ -17,23 +17,46 @@ from hortus.domain.accounts.store import User, authenticate, create_user, set_pa
 from hortus.domain.accounts.tokens import SESSION_LIFETIME
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller
+from hortus.http.access.services import Services, UsedServices
+from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
+from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import ANY_TEXT
 from hortus.http.plantkeeper.accounts import Account, delete_account, find_account, list_accounts
 from hortus.http.plantkeeper.answers import (
+    ALWAYS,
+    LOGGED_IN,
     NO_ACCESS,
+    WITH_BODY,
+    WITH_ID,
     Refused,
-    answering,
-    body_of,
-    id_in_path,
-    json_reply,
     not_found,
+    refusals,
 )
-from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_user, plants_visible_to
-from hortus.http.plantkeeper.rows import user_row, user_with_relations_row
+from hortus.http.plantkeeper.requests import (
+    LoggedIn,
+    LoggedInByAnyHeader,
+    Person,
+    UserId,
+    body_of,
+)
+from hortus.http.plantkeeper.rows import (
+    UserRow,
+    UserWithRelationsRow,
+    user_row,
+    user_with_relations_row,
+)
 from hortus.http.plantkeeper.sensors import Sensor, list_sensors, list_sensors_of
 from hortus.http.server.database_access import database_failures_translated
+
+router = APIRouter(tags=["Users"], responses=ALWAYS)
+
+
+class Token(TypedDict):
+    """A token for a day."""
+
+    access_token: str
 
 
 class LogInBody(JsonBody):
@@ -60,163 +83,191 @@ class UserChangeBody(JsonBody):
     current_password: Annotated[str | None, ANY_TEXT] = None
 
 
-class UsersApi:
-    """Everything below `/auth` and `/users` that is about people."""
+@router.post(
+    "/auth/login",
+    status_code=201,
+    responses=refusals(401) | WITH_BODY,
+    openapi_extra=request_body(LogInBody),
+    summary="Log in",
+)
+async def log_in(
+    request: Request, services: UsedServices, wanted: Annotated[LogInBody, Depends(body_of(LogInBody))]
+) -> JsonReply[Token]:
+    """Log-out and another password end the token before its day."""
+    async with services.reading() as connection:
+        profile = await find_profile_by_address(connection, wanted.email.replace("\0", ""))
+    # Counted by user name, as other ways to log in are; an address that nobody has counts as itself.
+    username = profile.username if profile else wanted.email
+    user = await _authenticated(request, services, username, wanted.password)
+    if user is None or profile is None:
+        raise Refused(401, "Unauthorized")
+    async with services.writing() as connection:
+        token_id = await start_log_in(connection, user, services.clock(), SESSION_LIFETIME)
+        account = await find_account(connection, user.id)
+    if account is None:
+        raise Refused(401, "Unauthorized")
+    row = user_row(account)
+    # What PlantKeeper's clients read in the token.
+    claims = {"sub": str(user.id), "email": row["email"], "username": row["username"], "role": row["role"]}
+    return JsonReply({"access_token": services.tokens.session(user.id, token_id, claims)}, status_code=201)
 
-    def __init__(self, parts: PlantKeeperParts) -> None:
-        self._parts = parts
-        self._services = parts.services
 
-    def routes(self) -> list[Route]:
-        """Return the routes. Literal paths go before `/users/{id}`."""
-        return [
-            Route("/auth/login", answering(self.log_in), methods=["POST"]),
-            Route("/profile", answering(self.show_me), methods=["GET"]),
-            Route("/users", answering(self.sign_up), methods=["POST"]),
-            Route("/users", answering(self.list_users), methods=["GET"]),
-            Route("/users/me", answering(self.show_me), methods=["GET"]),
-            Route("/users/me", answering(self.change_me), methods=["PATCH"]),
-            Route("/users/{id}", answering(self.show_user), methods=["GET"]),
-            Route("/users/{id}", answering(self.delete_user), methods=["DELETE"]),
-        ]
+async def _require_open_sign_up(services: UsedServices) -> None:
+    if not services.parts.sign_up_open:
+        raise Refused(403, "Nobody can sign up here themselves. Ask the operator for an account.")
 
-    async def log_in(self, request: Request) -> Response:
-        """Answer a token for a day; log-out and another password end it before."""
-        wanted = await body_of(request, LogInBody)
-        services = self._services
-        async with services.reading() as connection:
-            profile = await find_profile_by_address(connection, wanted.email.replace("\0", ""))
-        # Counted by user name, as other ways to log in are; an address that nobody has counts as itself.
-        username = profile.username if profile else wanted.email
-        user = await self._authenticated(request, username, wanted.password)
-        if user is None or profile is None:
-            raise Refused(401, "Unauthorized")
-        async with services.writing() as connection:
-            token_id = await start_log_in(connection, user, services.clock(), SESSION_LIFETIME)
-            account = await find_account(connection, user.id)
-        if account is None:
-            raise Refused(401, "Unauthorized")
-        row = user_row(account)
-        # What PlantKeeper's clients read in the token.
-        claims = {"sub": str(user.id)} | {key: row[key] for key in ("email", "username", "role")}
-        return json_reply({"access_token": services.tokens.session(user.id, token_id, claims)}, 201)
 
-    async def sign_up(self, request: Request) -> Response:
-        """Make an account, where the installation allows everybody to do so."""
-        if not self._services.parts.sign_up_open:
-            raise Refused(403, "Nobody can sign up here themselves. Ask the operator for an account.")
-        wanted = await body_of(request, NewUserBody)
-        self._services.limits.sign_ups.take(network_of(request))
-        async with self._services.writing() as connection:
-            user = await create_user(
-                connection,
-                self._services.passwords,
-                username=wanted.username,
-                email_address=wanted.email,
-                password=wanted.password,
-            )
-            account = await find_account(connection, user.id)
-        assert account is not None
-        return json_reply(user_row(account), 201)
-
-    async def list_users(self, request: Request) -> Response:
-        """Answer everybody, to administrators; those may send an API key in the header `token` too."""
-        caller = await self._parts.caller(request, with_token_header=True)
-        async with self._services.reading() as connection:
-            if not (await self._account_of(connection, caller)).is_admin:
-                raise Refused(403, "Only administrators may see all users.")
-            accounts = await list_accounts(connection)
-            sensors = await list_sensors(connection, self._services.clock())
-            plants = await plants_visible_to(connection, caller, self._services.clock())
-        sensors_of: defaultdict[int | None, list[Sensor]] = defaultdict(list)
-        for sensor in sensors:
-            sensors_of[sensor.owner_id].append(sensor)
-        plants_of: defaultdict[int | None, list[LinkedPlant]] = defaultdict(list)
-        for linked in plants:
-            plants_of[linked.plant.owner_id].append(linked)
-        return json_reply(
-            [
-                user_with_relations_row(account, sensors_of[account.id], plants_of[account.id])
-                for account in accounts
-            ]
+@router.post(
+    "/users",
+    status_code=201,
+    dependencies=[Depends(_require_open_sign_up)],
+    responses=refusals(403) | WITH_BODY,
+    openapi_extra=request_body(NewUserBody),
+    summary="Sign up, where the operator lets everybody do so",
+)
+async def sign_up(
+    request: Request, services: UsedServices, wanted: Annotated[NewUserBody, Depends(body_of(NewUserBody))]
+) -> JsonReply[UserRow]:
+    """Make an account."""
+    services.limits.sign_ups.take(network_of(request))
+    async with services.writing() as connection:
+        user = await create_user(
+            connection,
+            services.passwords,
+            username=wanted.username,
+            email_address=wanted.email,
+            password=wanted.password,
         )
+        account = await find_account(connection, user.id)
+    assert account is not None
+    return JsonReply(user_row(account), status_code=201)
 
-    async def show_me(self, request: Request) -> Response:
-        """Answer the caller's own row, with sensors and plants."""
-        caller = await self._parts.caller(request)
-        async with self._services.reading() as connection:
-            account = await self._account_of(connection, caller)
-            return json_reply(await self._with_relations(connection, caller, account))
 
-    async def change_me(self, request: Request) -> Response:
-        """Change address or password. The role cannot be changed here, and nobody changes their user name."""
-        caller = await self._parts.caller(request)
-        user_id = caller.require_person()
-        wanted = await body_of(request, UserChangeBody)
-        async with self._services.reading() as connection:
-            account = await self._account_of(connection, caller)
-        if wanted.username is not None and wanted.username.lower() != account.username:
-            raise Refused(422, "A user name cannot be changed.")
+@router.get("/users", responses=LOGGED_IN, summary="Everybody, for administrators")
+async def list_users(
+    services: UsedServices, caller: LoggedInByAnyHeader
+) -> JsonReply[list[UserWithRelationsRow]]:
+    """Administrators may send an API key in the header `token`, too."""
+    now = services.clock()
+    async with services.reading() as connection:
+        if not (await _account_of(connection, caller)).is_admin:
+            raise Refused(403, "Only administrators may see all users.")
+        accounts = await list_accounts(connection)
+        sensors = await list_sensors(connection, now)
+        plants = await plants_visible_to(connection, caller, now)
+    sensors_of: defaultdict[int | None, list[Sensor]] = defaultdict(list)
+    for sensor in sensors:
+        sensors_of[sensor.owner_id].append(sensor)
+    plants_of: defaultdict[int | None, list[LinkedPlant]] = defaultdict(list)
+    for linked in plants:
+        plants_of[linked.plant.owner_id].append(linked)
+    return JsonReply(
+        [
+            user_with_relations_row(account, sensors_of[account.id], plants_of[account.id])
+            for account in accounts
+        ]
+    )
+
+
+@router.get("/profile", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
+@router.get("/users/me", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
+async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelationsRow]:
+    """The caller's own row."""
+    async with services.reading() as connection:
+        account = await _account_of(connection, caller)
+        return JsonReply(await _with_relations(services, connection, caller, account))
+
+
+@router.patch(
+    "/users/me",
+    responses=LOGGED_IN | WITH_BODY,
+    openapi_extra=request_body(UserChangeBody),
+    summary="Change address or password",
+)
+async def change_me(
+    request: Request,
+    services: UsedServices,
+    caller: Person,
+    wanted: Annotated[UserChangeBody, Depends(body_of(UserChangeBody))],
+) -> JsonReply[UserWithRelationsRow]:
+    """A new password needs the present one. Neither role nor user name can be changed here."""
+    async with services.reading() as connection:
+        account = await _account_of(connection, caller)
+    if wanted.username is not None and wanted.username.lower() != account.username:
+        raise Refused(422, "A user name cannot be changed.")
+    if wanted.password is not None:
+        await _require_password(request, services, account, wanted.current_password)
+    async with services.writing() as connection:
+        await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
         if wanted.password is not None:
-            await self._require_password(request, account, wanted.current_password)
-        async with self._services.writing() as connection:
-            await change_profile(connection, user_id, ProfileChange(email_address=wanted.email))
-            if wanted.password is not None:
-                await _set_password(connection, self._services.passwords, account, wanted.password)
-            changed = await self._account_of(connection, caller)
-            return json_reply(await self._with_relations(connection, caller, changed))
+            await _set_password(connection, services.passwords, account, wanted.password)
+        changed = await _account_of(connection, caller)
+        return JsonReply(await _with_relations(services, connection, caller, changed))
 
-    async def show_user(self, request: Request) -> Response:
-        """Answer the row of the caller, or of anybody to administrators."""
-        caller = await self._parts.caller(request)
-        user_id = id_in_path(request, "User")
-        async with self._services.reading() as connection:
-            account = await self._reachable(connection, caller, user_id)
-            return json_reply(await self._with_relations(connection, caller, account))
 
-    async def delete_user(self, request: Request) -> Response:
-        """Delete the caller's account, or anybody's for administrators. Kits and their readings stay."""
-        caller = await self._parts.caller(request)
-        caller.require_person()
-        user_id = id_in_path(request, "User")
-        async with self._services.writing() as connection:
-            await self._reachable(connection, caller, user_id)
-            await delete_account(connection, user_id)
-        return Response()
+@router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Oneself; anybody for administrators")
+async def show_user(
+    services: UsedServices, caller: LoggedIn, user_id: UserId
+) -> JsonReply[UserWithRelationsRow]:
+    """With sensors and plants."""
+    async with services.reading() as connection:
+        account = await _reachable(connection, caller, user_id)
+        return JsonReply(await _with_relations(services, connection, caller, account))
 
-    async def _authenticated(self, request: Request, username: str, password: str) -> User | None:
-        services, network = self._services, network_of(request)
-        services.limits.begin_log_in(network, username)
-        with database_failures_translated():
-            user = await authenticate(services.parts.engine, services.passwords, username, password)
-        if user is not None:
-            services.limits.log_in_succeeded(network, username)
-        return user
 
-    async def _require_password(self, request: Request, account: Account, password: str | None) -> None:
-        if password is None or await self._authenticated(request, account.username, password) is None:
-            raise Refused(422, "To change the password, send the present one as currentPassword.")
+@router.delete(
+    "/users/{id}",
+    response_class=Response,
+    responses=LOGGED_IN | WITH_ID,
+    summary="Delete an account; its kits and readings stay",
+)
+async def delete_user(services: UsedServices, caller: Person, user_id: UserId) -> Response:
+    """The caller's own, or anybody's for administrators."""
+    async with services.writing() as connection:
+        await _reachable(connection, caller, user_id)
+        await delete_account(connection, user_id)
+    return empty_reply()
 
-    async def _account_of(self, connection: AsyncConnection, caller: Caller) -> Account:
-        account = await find_account(connection, caller.require_user())
-        if account is None:
-            raise Refused(401, NO_ACCESS)
-        return account
 
-    async def _reachable(self, connection: AsyncConnection, caller: Caller, user_id: int) -> Account:
-        own = await self._account_of(connection, caller)
-        account = await find_account(connection, user_id)
-        if account is None or not (own.is_admin or own.id == user_id):
-            raise not_found(f"User {user_id}")
-        return account
+async def _authenticated(request: Request, services: Services, username: str, password: str) -> User | None:
+    network = network_of(request)
+    services.limits.begin_log_in(network, username)
+    with database_failures_translated():
+        user = await authenticate(services.parts.engine, services.passwords, username, password)
+    if user is not None:
+        services.limits.log_in_succeeded(network, username)
+    return user
 
-    async def _with_relations(
-        self, connection: AsyncConnection, caller: Caller, account: Account
-    ) -> dict[str, Any]:
-        now = self._services.clock()
-        sensors = await list_sensors_of(connection, account.id, now, owned_only=True)
-        plants = await plants_of_user(connection, caller, account.id, now)
-        return user_with_relations_row(account, sensors, plants)
+
+async def _require_password(
+    request: Request, services: Services, account: Account, password: str | None
+) -> None:
+    if password is None or await _authenticated(request, services, account.username, password) is None:
+        raise Refused(422, "To change the password, send the present one as currentPassword.")
+
+
+async def _account_of(connection: AsyncConnection, caller: Caller) -> Account:
+    account = await find_account(connection, caller.require_user())
+    if account is None:
+        raise Refused(401, NO_ACCESS)
+    return account
+
+
+async def _reachable(connection: AsyncConnection, caller: Caller, user_id: int) -> Account:
+    own = await _account_of(connection, caller)
+    account = await find_account(connection, user_id)
+    if account is None or not (own.is_admin or own.id == user_id):
+        raise not_found(f"User {user_id}")
+    return account
+
+
+async def _with_relations(
+    services: Services, connection: AsyncConnection, caller: Caller, account: Account
+) -> UserWithRelationsRow:
+    now = services.clock()
+    sensors = await list_sensors_of(connection, account.id, now, owned_only=True)
+    plants = await plants_of_user(connection, caller, account.id, now)
+    return user_with_relations_row(account, sensors, plants)
 
 
 async def _set_password(

@@ -1,0 +1,129 @@
+"""What endpoints of this API take from a request: who calls, the id in the path, the body.
+
+The order of an endpoint's arguments is the order in which a request is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
+from pydantic import WithJsonSchema
+
+from hortus.domain.accounts.api_keys import Scope
+from hortus.http.access.caller import Caller, find_caller
+from hortus.http.access.services import UsedServices
+from hortus.http.conventions.json_body import JsonBody, parse_body, read_json
+from hortus.http.conventions.parameters import LARGEST_ID
+from hortus.http.plantkeeper.answers import NO_ACCESS, Refused, not_found
+
+Document = TypeVar("Document", bound=JsonBody)
+
+MOST_BODY_BYTES = 100 * 1024
+"""As the original (plantkeeper 4)."""
+
+_TOKEN_HEADER = "token"  # noqa: S105  (the name of a header)
+
+_BEARER = HTTPBearer(
+    scheme_name="bearer",
+    description="The `access_token` of `POST /auth/login`, an API key, or, for readings only, the token of a "
+    "gateway.",
+    auto_error=False,
+)
+DocumentedBearer = Annotated[object, Depends(_BEARER)]
+"""For the documentation only; `find_caller` reads the header."""
+
+WITHOUT_LOGGING_IN: dict[str, Any] = {"security": [{}]}
+"""Documents that an endpoint for those who logged in answers others, too."""
+
+_IdText = Annotated[
+    str, Path(alias="id"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
+]
+
+
+async def _anybody(request: Request, services: UsedServices, _documented: DocumentedBearer) -> Caller:
+    """Return who sends this request, logged in or not. Raises Problem 429."""
+    return await find_caller(request, services, request.headers.get("authorization"))
+
+
+async def _user(request: Request, services: UsedServices, _documented: DocumentedBearer) -> Caller:
+    """Return who sends this request, if they logged in. Raises Refused 401, or Problem 429."""
+    return require_login(await find_caller(request, services, request.headers.get("authorization")))
+
+
+async def _user_by_any_header(
+    request: Request, services: UsedServices, _documented: DocumentedBearer
+) -> Caller:
+    """Return the same. Where the original takes a secret in the header `token`, ours takes an API key there."""
+    key = request.headers.get(_TOKEN_HEADER)
+    authorization = f"Bearer {key}" if key else request.headers.get("authorization")
+    return require_login(await find_caller(request, services, authorization))
+
+
+def require_login(caller: Caller) -> Caller:
+    """Return the caller, if they logged in. Raises Refused 401."""
+    if caller.user_id is None:
+        raise Refused(401, NO_ACCESS)
+    return caller
+
+
+Anybody = Annotated[Caller, Depends(_anybody)]
+LoggedIn = Annotated[Caller, Depends(_user)]
+LoggedInByAnyHeader = Annotated[Caller, Depends(_user_by_any_header)]
+
+
+def _allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    async def check(caller: LoggedIn) -> Caller:
+        caller.require_scope(scope)
+        return caller
+
+    return check
+
+
+async def _person(caller: LoggedIn) -> Caller:
+    """Return the caller. Raises Problem 403 for API keys."""
+    caller.require_person()
+    return caller
+
+
+Person = Annotated[Caller, Depends(_person)]
+Reader = Annotated[Caller, Depends(_allowed(Scope.READ))]
+Configurer = Annotated[Caller, Depends(_allowed(Scope.CONFIGURE))]
+Manager = Annotated[Caller, Depends(_allowed(Scope.MANAGE))]
+
+
+def parse_id(text: str, what: str) -> int:
+    """Return an id. Raises Refused: 422 for no whole number, 404 for one that no row can have."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise Refused(422, "The id in the path must be a whole number.")
+    if len(digits) > 10 or not 1 <= int(text) <= LARGEST_ID:
+        raise not_found(f"{what} {text[:20]}")
+    return int(text)
+
+
+def _id_of(what: str) -> Callable[..., Awaitable[int]]:
+    async def read(text: _IdText) -> int:
+        return parse_id(text, what)
+
+    return read
+
+
+UserId = Annotated[int, Depends(_id_of("User"))]
+SensorId = Annotated[int, Depends(_id_of("Sensor"))]
+PlantId = Annotated[int, Depends(_id_of("Plant"))]
+GeneralPlantId = Annotated[int, Depends(_id_of("General plant"))]
+
+
+def body_of(model: type[Document], most_bytes: int = MOST_BODY_BYTES) -> Callable[..., Awaitable[Document]]:
+    """Return a dependency that gives the request's body as this model."""
+
+    async def read(request: Request) -> Document:
+        document: Any = await read_json(request, most_bytes)
+        if isinstance(document, dict) and document.get("id") is not None and request.method == "POST":
+            raise Refused(422, "Leave id out: new rows get theirs from the server, and POST changes none.")
+        return parse_body(model, document)
+
+    return read
