@@ -212,7 +212,7 @@ class IngestPipeline:
     async def stop(self, timeout_seconds: float) -> bool:
         """Finish the accepted messages within the timeout. Return whether all of them were settled.
 
-        Transports must have stopped offering. Unsettled messages were not acknowledged: senders keep them.
+        Transports must have stopped offering. An unsettled message was not acknowledged: its sender keeps it.
         """
         self._stopping = True
         self._arrived.set()
