@@ -36,7 +36,7 @@ class TooManyWaiting(UsageError):
     """The kit's queue of waiting commands is full."""
 
     def __init__(self) -> None:
-        super().__init__(f"{MOST_WAITING} commands are already waiting for this kit. Try again later.")
+        super().__init__(f"{MOST_WAITING} commands wait for this kit already. Try again when it has done some.")
 
 
 class IsBoard(UsageError):
