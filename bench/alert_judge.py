@@ -1,7 +1,7 @@
-"""Judges what is stored in the database of DATABASE_URL, and does nothing else: for measuring that alone.
+"""Runs only the alert judge on the database at DATABASE_URL, to measure it in isolation.
 
-What is stored within 50 ms is judged together. The measurement stores as much at a time as arrives within the
-two seconds for which `hortus jobs` gathers; the work is the same, without the waiting.
+Readings stored within 50 ms are judged together. The measurement stores as much at a time as arrives in the
+two seconds for which `hortus jobs` collects; the work is the same, without the waiting.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The reference for requests per second: our HTTP server with an application that answers a constant.
+"""The reference for requests per second: our HTTP server with an application that returns a constant.
 
-Started by rig/http.py with the port to listen at; says "ready" when it does.
+Started by rig/http.py with the port to listen on; prints "ready" when it is listening.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(
 
 
 async def constant(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer every request with the same."""
+    """Send the same response to every request."""
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": _BODY})
 

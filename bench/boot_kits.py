@@ -1,7 +1,7 @@
-"""Virtual kits that all boot at the same moment, in a process of their own; driven by figures/boot_storm.py.
+"""Virtual kits that all boot at the same time, in a separate process; driven by figures/boot_storm.py.
 
-Reads one line of JSON (port, kits), then, on the line `go`, lets all connect. Prints as JSON how many seconds
-after that each had its configuration.
+Reads one line of JSON (port, kits), then, on the line `go`, connects all of them. Prints as JSON how many
+seconds after that each had its configuration.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _POLL_SECONDS = 0.01
 
 
 async def boot(port: int, credentials: list[KitCredentials]) -> list[float]:
-    """Let the kits boot; return when each had its configuration, in seconds."""
+    """Boot the kits; return when each had its configuration, in seconds."""
     options = SimulatorOptions(
         port=port,
         stagger_seconds=0.0,
-        # The kits' own time-out; who was not answered asks again at once, and is late.
+        # The kits' own timeout; a kit that gets no answer asks again immediately, and is late.
         boot=BootTimes(answer_timeout_seconds=15.0, ask_again_seconds=0.1),
     )
     fleet = Fleet(credentials, options)

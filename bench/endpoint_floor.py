@@ -1,7 +1,7 @@
-"""QoS 1 publishes per second that the built-in endpoint acknowledges when nothing is stored.
+"""Measures the QoS 1 publishes per second that the built-in endpoint acknowledges when nothing is stored.
 
-The reference for "stored and acknowledged": what the endpoint with a database reaches is a share of this. The
-endpoint runs in a process of its own; the load comes from this one, over many connections with a window each.
+The reference for "stored and acknowledged": the endpoint with a database reaches a fraction of this. The
+endpoint runs in its own process; the load comes from this one, over many connections with a window each.
 
     python bench/endpoint_floor.py [--messages N] [--connections N] [--window N] [--batch-ms N]
     python bench/endpoint_floor.py --port 1883 --pid PID     the same load against another broker
@@ -25,7 +25,7 @@ from hortus.protocol.mqtt.packets import Connect, Publish, encode
 
 
 class InstantIntake:
-    """Settles what it is offered after `batch_seconds` (0: in the same turn of the loop); stores nothing."""
+    """Settles messages after `batch_seconds` (0: in the same iteration of the event loop); stores nothing."""
 
     saturated = False
 
@@ -35,11 +35,11 @@ class InstantIntake:
         self._handles: list[int] = []
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """It is never saturated."""
+        """Do nothing: this intake is never saturated."""
         callback()
 
     def offer(self, source: MessageSource, handle: int, _topic: str, _payload: bytes) -> None:
-        """Take a message; the first of a batch sets the time for all."""
+        """Accept a message; the first of a batch starts the timer for all."""
         if not self._handles:
             self._source = source
             asyncio.get_running_loop().call_later(self._batch_seconds, self._settle)
@@ -48,7 +48,7 @@ class InstantIntake:
     def offer_head(
         self, _source: MessageSource, _handle: int, topic: str, _head: bytes, payload_bytes: int
     ) -> None:
-        """There are none."""
+        """Do nothing: no messages are too large here."""
         raise AssertionError(f"{topic}: {payload_bytes} bytes")
 
     def _settle(self) -> None:
@@ -58,10 +58,10 @@ class InstantIntake:
 
 
 class Everyone:
-    """Lets every kit in."""
+    """Accepts every log-in."""
 
     async def authenticate(self, username: str, _password: bytes) -> Identity:
-        """Return the kit that the user name says."""
+        """Return the kit with this user name."""
         return Identity(kind=IdentityKind.KIT, name=username)
 
 
@@ -98,7 +98,7 @@ def serve(pipe: multiprocessing.connection.Connection, loop_name: str, batch_sec
 
 
 class Load(asyncio.Protocol):
-    """One kit: keeps `window` messages in flight and counts the four bytes of each acknowledgement."""
+    """One kit: keeps `window` messages in flight, and counts acknowledgements of four bytes each."""
 
     def __init__(self, serial: str, messages: int, window: int, done: asyncio.Future[None]) -> None:
         self._serial = serial
@@ -114,14 +114,13 @@ class Load(asyncio.Protocol):
         self._is_connected = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Log in."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         connect = Connect(client_id="", username=self._serial, password=b"x", keep_alive_seconds=0)
         transport.write(encode(connect, 4))
 
     def data_received(self, data: bytes) -> None:
-        """Count acknowledgements (CONNACK has four bytes too) and fill the window again."""
+        """Count acknowledgements (CONNACK has four bytes too) and refill the window."""
         count = len(data)
         if not self._is_connected:
             self._is_connected = True

@@ -1,7 +1,7 @@
-"""Damage kit messages at random and decode them: `python bench/fuzz_wire.py --seconds 60 [--seed N]`.
+"""Corrupts kit messages at random and decodes them: `python bench/fuzz_wire.py --seconds 60 [--seed N]`.
 
-Every payload must give a value or a WireError, and the short cut for raw measurements must agree with the
-library. The payload being tried is kept in the file --last, because a crash of the process cannot be caught.
+Every payload must yield a value or a WireError, and the fast path for raw measurements must agree with the
+library. The current payload is kept in the file --last, because a crash of the process cannot be caught.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def damaged(chance: random.Random, payload: bytes) -> bytes:
         return chance.randbytes(chance.randrange(200))
     data = bytearray(payload)
     for _ in range(chance.randint(1, 4)):
-        # The first bytes hold the segment table and the pointers, where damage matters most.
+        # The first bytes hold the segment table and the pointers, where corruption matters most.
         position = min(chance.randrange(len(data) + 1), chance.choice([12, 60, len(data)]))
         match chance.randrange(5):
             case 0 | 1:

@@ -1,8 +1,8 @@
-"""Keep-alive connections that ask the same again and again, each as soon as it has its answer.
+"""Keep-alive connections that repeat the same request, each as soon as it has the response.
 
-A program of its own, so that the load does not run in the process that is measured; started by rig/http.py.
-Reads one line of JSON (the fields of `HttpOrder`) from standard input, asks, and writes one line of JSON (the
-fields of `HttpOutcome`).
+A separate program, so that the load does not run in the process that is measured; started by rig/http.py.
+Reads one line of JSON (the fields of `HttpOrder`) from standard input, sends the requests, and writes one line
+of JSON (the fields of `HttpOutcome`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOrder:
-    """What to ask, over how many connections, and for how long. The warm-up does not count."""
+    """The request, the number of connections, and the duration. The warm-up does not count."""
 
     port: int
     path: str
@@ -36,7 +36,7 @@ class HttpOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOutcome:
-    """What was answered with status 200, in milliseconds each; and the load's own processor time."""
+    """The response times in milliseconds, all of status 200, and the load's own CPU time."""
 
     requests: int
     seconds: float
@@ -48,12 +48,12 @@ class HttpOutcome:
 
     @property
     def rate(self) -> float:
-        """Return answers per second."""
+        """Return the responses per second."""
         return self.requests / self.seconds
 
 
 class Asker(asyncio.Protocol):
-    """One connection. Fails with an assertion at the first answer that is not 200."""
+    """One connection. Fails with an assertion at the first response that is not 200."""
 
     def __init__(self, request: bytes) -> None:
         self._request = request
@@ -64,12 +64,12 @@ class Asker(asyncio.Protocol):
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own classes do not say so
+        """Send the first request."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's classes do not inherit from it
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of an answer; ask again when it is whole."""
+        """Process a part of a response; send the next request when it is complete."""
         self._received += data
         head, end, rest = self._received.partition(b"\r\n\r\n")
         if not end:
@@ -84,7 +84,7 @@ class Asker(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """A server that ends connections is not measured."""
+        """Fail: a server that closes connections cannot be measured."""
         self._fail("The server ended a connection.")
 
     def _ask(self) -> None:
@@ -98,7 +98,7 @@ class Asker(asyncio.Protocol):
 
 
 async def ask(order: HttpOrder) -> HttpOutcome:
-    """Ask for as long as ordered. Raises AssertionError if anything but 200 is answered."""
+    """Send requests for the ordered duration. Raises AssertionError if a response is not 200."""
     lines = [f"GET {order.path} HTTP/1.1", f"Host: 127.0.0.1:{order.port}", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in order.headers.items()]
     request = "\r\n".join([*lines, "", ""]).encode()

@@ -1,7 +1,7 @@
 """Measures the topology with Kafka: `python bench/kafka.py [--quick]`.
 
 Mosquitto, Kafka (one node, heap 384 MB), PostgreSQL, the load and the processes under measurement share this
-machine. Kafka is fetched if it is not there (scripts/fetch-kafka). Exit code 1 if a figure misses its reach.
+machine. Kafka is downloaded if missing (scripts/fetch-kafka). Exit code 1 if a figure misses its target.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FROM pg_partition_tree('raw_measurements') WHERE isleaf
 
 
 async def measure(folder: Path, readings: int, backlog: int) -> list[Result]:
-    """Measure everything, and print each figure as soon as it is known."""
+    """Measure everything, and print each figure as soon as it is available."""
     print(describe(), flush=True)
     async with installation(folder / "data") as stand, kafka(folder) as stream:
         reference = await measure_received(folder, stand, readings)
         print(f"  mosquitto_sub: {reference.describe()}", flush=True)
-        await measure_ingest(folder, stand, stream, readings // 5)  # Kafka's compiler warms up
+        await measure_ingest(folder, stand, stream, readings // 5)  # warms up Kafka's JIT compiler
         rate, cpu = await measure_ingest(folder, stand, stream, readings)
         results = [
             Result(

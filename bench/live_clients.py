@@ -1,7 +1,7 @@
-"""Clients of the live feed in a process of their own: who subscribe, and note when each value arrives.
+"""Clients of the live feed in a separate process, which subscribe and record when each value arrives.
 
-Reads an order as a line of JSON, says `ready` when all have subscribed, and prints the outcome when each has
-all values (or was told that some were skipped).
+Reads an order as a line of JSON, prints `ready` when all have subscribed, and prints the outcome when each has
+all values (or a notice that some were skipped).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 ARRIVED = struct.Struct("<Id")
-"""A value, which is the number of its reading, and when it arrived (epoch, seconds)."""
+"""A value, which is the number of its reading, and when it arrived (epoch seconds)."""
 
 _CONNECTING_AT_ONCE = 20
 _TOO_MANY_REQUESTS = -32005
@@ -27,7 +27,7 @@ _TOO_MANY_REQUESTS = -32005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientsOrder:
-    """How many clients hear which kit, where, and how many readings they wait for."""
+    """The number of clients, the server and kit they subscribe to, and the readings they wait for."""
 
     url: str
     serial: str
@@ -38,7 +38,7 @@ class ClientsOrder:
 
 @dataclass(slots=True, kw_only=True)
 class ClientsOutcome:
-    """What arrived at all clients together."""
+    """The values received by all clients together."""
 
     told: int = 0
     skipped: int = 0
@@ -46,7 +46,7 @@ class ClientsOutcome:
 
 
 async def subscribe(socket: ClientConnection, serial: str) -> None:
-    """Subscribe, waiting as told while the server finds that too many come from one address."""
+    """Subscribe, backing off as requested while the server limits clients from one address."""
     request = {"jsonrpc": "2.0", "id": 0, "method": "subscribe_raw_measurements", "params": [serial]}
     while True:
         await socket.send(json.dumps(request))

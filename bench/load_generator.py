@@ -1,7 +1,7 @@
 """Fifty kits that publish QoS 1 readings as fast as they are acknowledged, or at a steady rate.
 
-A program of its own, so that the load does not run in the process that is measured; started by run.py. Reads
-one line of JSON (the fields of `Order`) from standard input, makes and encodes all readings, connects, writes
+A separate program, so that the load does not run in the process that is measured; started by run.py. Reads one
+line of JSON (the fields of `Order`) from standard input, generates and encodes all readings, connects, writes
 "ready", waits for another line, sends, and writes one line of JSON (the fields of `Outcome`).
 """
 
@@ -29,20 +29,20 @@ _CONNACK_BYTES = 4
 _PUBACK_BYTES = 4
 _ACCEPTED = b"\x20\x02\x00\x00"
 _HIGHEST_PACKET_ID = 65_535
-# Of the steady load: how often it looks what is due.
+# The interval at which a steady load checks which readings are due.
 _TICK_SECONDS = 0.001
-# Only for the times that the readings carry: about the pace at which they will be sent.
+# Only used for the readings' timestamps: roughly the rate at which they will be sent.
 _ASSUMED_RATE = 20_000
 
 SENT = struct.Struct("<16sd")
-"""A record of the file `sent_log`: a reading's id, and when it was written to the socket (epoch, seconds)."""
+"""A record of the file `sent_log`: a reading's id, and when it was written to the socket (epoch seconds)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to send. `rate` is in readings per second over all kits, 0 for as fast as acknowledged.
+    """The load to send. `rate` is in readings per second over all kits; 0 is as fast as acknowledged.
 
-    `window` readings of a kit may be unacknowledged; `chunk` of them go out in one write.
+    Up to `window` readings of a kit may be unacknowledged; `chunk` of them are sent in one write.
     """
 
     port: int
@@ -56,7 +56,7 @@ class Order:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """When the first reading was sent and the last acknowledged (epoch, seconds), and what sending cost."""
+    """When the first reading was sent and the last acknowledged (epoch seconds), and the cost of sending."""
 
     started_at: float
     acknowledged_at: float
@@ -65,7 +65,7 @@ class Outcome:
 
 
 class KitConnection(asyncio.Protocol):
-    """One kit. Its packets are encoded; it sends pieces of them and counts acknowledgements."""
+    """One kit. It sends pieces of its encoded packets and counts acknowledgements."""
 
     def __init__(self, pieces: list[bytes], order: Order, done: asyncio.Semaphore) -> None:
         self.acknowledged_bytes = 0
@@ -81,11 +81,10 @@ class KitConnection(asyncio.Protocol):
         self._answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def log_in(self, serial: str, password: str) -> None:
-        """Introduce this kit; `accepted` is the answer."""
+        """Send this kit's CONNECT; `accepted` is the answer."""
         connect = Connect(
             client_id="",
             protocol_level=MQTT_3_1_1,
@@ -97,11 +96,11 @@ class KitConnection(asyncio.Protocol):
         self._write(encode(connect, MQTT_3_1_1))
 
     def expect(self, readings: int) -> None:
-        """Be done when so many readings are acknowledged."""
+        """Set the number of acknowledgements after which this kit is done."""
         self._expected_bytes = readings * _PUBACK_BYTES
 
     def data_received(self, data: bytes) -> None:
-        """Count acknowledgements by their bytes; nothing else comes back."""
+        """Count acknowledgements by their bytes; nothing else is received."""
         if not self.accepted.done():
             self._answer += data
             if len(self._answer) == _CONNACK_BYTES:
@@ -117,13 +116,13 @@ class KitConnection(asyncio.Protocol):
             self.fill_window()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the program if readings are still unacknowledged: the measurement is void."""
+        """Exit the program if readings are still unacknowledged: the measurement is void."""
         if self.acknowledged_bytes < self._expected_bytes:
             print(f"A kit was cut off: {exc}", file=sys.stderr)
             os._exit(1)
 
     def fill_window(self) -> None:
-        """Send as much as may be unacknowledged."""
+        """Send as many readings as the window allows."""
         open_from = self.acknowledged_bytes // self._piece_bytes
         while self._sent_pieces - open_from < self._window_pieces:
             piece = next(self._pieces, None)
@@ -133,7 +132,7 @@ class KitConnection(asyncio.Protocol):
             self._sent_pieces += 1
 
     def send_next(self) -> None:
-        """Send the next piece."""
+        """Send the next piece of the packets."""
         self._write(next(self._pieces))
 
     def _write(self, data: bytes) -> None:
@@ -202,7 +201,7 @@ async def run(order: Order) -> None:
         chunk = 1 if order.rate else order.chunk
         all_pieces.append([b"".join(packets[at : at + chunk]) for at in range(0, readings, chunk)])
         all_ids.append(ids if order.rate else [])
-    # Only now: nobody who listens waits long for a kit to introduce itself.
+    # Connect only now: servers do not wait long for a CONNECT.
     connections = []
     for kit, readings, pieces in zip(kits, per_kit, all_pieces, strict=True):
         connection = KitConnection(pieces, order, done)
@@ -227,7 +226,7 @@ async def run(order: Order) -> None:
         cpu_seconds=time.process_time() - cpu_before,
     )
     print(json.dumps(asdict(outcome)), flush=True)
-    # It stays until it is ended: the time of a child that ended would be taken for that of a receiver.
+    # Stay alive until stopped: the CPU time of a terminated child would be attributed to a receiver.
     await loop.run_in_executor(None, sys.stdin.readline)
 
 

@@ -1,10 +1,10 @@
-"""What it costs to receive and acknowledge a message over MQTT: our client, gmqtt and mosquitto_sub.
+"""Measures the cost of receiving and acknowledging a message over MQTT: our client, gmqtt and mosquitto_sub.
 
     .venv/bin/python bench/mqtt_client.py [--messages 100000] [--runs 3]
 
 One Mosquitto, one load (mosquitto_pub, QoS 1, 60-byte payloads), one receiver at a time, subscribed at QoS 1.
-Ours and gmqtt acknowledge in batches of 500, as an ingester does after a commit. CPU is that of the receiver
-alone, user and system, from its subscription to its last acknowledgement (mosquitto_sub: its whole life).
+Our client and gmqtt acknowledge in batches of 500, like an ingester after a commit. CPU is that of the receiver
+alone, user and system, from its subscription to its last acknowledgement (mosquitto_sub: its whole lifetime).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from hortus.protocol.mqtt.packets import Subscription
 TOPIC = "kit/k-bench/measurement/raw"
 BATCH = 500
 PAYLOAD_BYTES = 60
-# mosquitto_pub ends too early when its packet identifiers come round (65,535), so it is started several times.
+# mosquitto_pub exits early when its packet identifiers wrap around (65,535), so it is started several times.
 MESSAGES_PER_PUBLISHER = 50_000
 RECEIVE_MAXIMUM = 4000
 
 
 class BatchingIntake:
-    """Settles every `BATCH` messages in the next turn of the loop, as if a commit had just ended."""
+    """Settles every `BATCH` messages in the next iteration of the event loop, as if after a commit."""
 
     saturated = False
 
@@ -53,7 +53,7 @@ class BatchingIntake:
         callback()
 
     def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:  # noqa: ARG002
-        """Take one message over."""
+        """Accept one message."""
         self._handles.append(handle)
         self._left -= 1
         if len(self._handles) == BATCH or not self._left:
@@ -63,7 +63,7 @@ class BatchingIntake:
     def offer_head(
         self, _source: MessageSource, _handle: int, topic: str, _head: bytes, _payload_bytes: int
     ) -> None:
-        """There are none."""
+        """Do nothing: no messages are too large here."""
         raise AssertionError(topic)
 
     def _settle(self, source: MessageSource, handles: Sequence[int]) -> None:
@@ -115,7 +115,7 @@ async def receive_with_gmqtt(port: int, count: int) -> float:
                 future.set_result(None)
         await committed
         if not left:
-            # The acknowledgements are sent when the handlers have returned; waiting for them costs no CPU.
+            # Acknowledgements are sent after the handlers have returned; waiting for them costs no CPU.
             asyncio.get_running_loop().call_later(0.2, done.set)
             left = -1
         return 0
@@ -136,7 +136,7 @@ async def receive_with_gmqtt(port: int, count: int) -> float:
 
 
 def receive(name: str, port: int, count: int) -> None:
-    """Run one receiver; prints "ready" and, at the end, the CPU seconds it used."""
+    """Run one receiver; print "ready" and, at the end, the CPU seconds it used."""
     receiver = {"ours": receive_with_ours, "gmqtt": receive_with_gmqtt}[name]
     print(json.dumps(uvloop.run(receiver(port, count))))
 
@@ -179,7 +179,7 @@ def measure(name: str, port: int, count: int) -> tuple[float, float]:
     if name == "mosquitto_sub":
         arguments = ["-h", "127.0.0.1", "-p", str(port), "-t", TOPIC, "-q", "1", "-V", "5", "-C", str(count)]
         process = subprocess.Popen(["mosquitto_sub", *arguments], stdout=subprocess.DEVNULL)
-        time.sleep(0.5)  # it does not say when it has subscribed
+        time.sleep(0.5)  # it does not report when it has subscribed
     else:
         command = [sys.executable, __file__, "--receive", name, str(port), str(count)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)

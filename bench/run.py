@@ -1,8 +1,8 @@
 """Measures what docs/performance.md claims: `python bench/run.py [--quick] [--only NAME]`.
 
-Every service that is needed is started on free loopback ports and ended again; nothing but the mosquitto and
-mosquitto_sub programs has to be installed. Each figure is printed as soon as it is known, and all as a table
-at the end. Exit code 1 if a figure misses what it should reach.
+All services needed are started on free loopback ports and stopped again; only the mosquitto and mosquitto_sub
+programs have to be installed. Each figure is printed as soon as it is available, and all as a table at the end.
+Exit code 1 if a figure misses its target.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from rig.machine import describe
 from rig.processes import BenchError
 from rig.result import markdown
 
-# Of the Python connector that this replaces, on such a machine.
+# The rate of the Python connector that this replaces, on such a machine.
 REPLACED_RATE = "100–150/s"
 
 
 async def run(names: list[str], size: Size, folder: Path) -> int:
     task = asyncio.current_task()
     assert task is not None
-    # Ctrl-C cancels already; a kill shall end what was started as well.
+    # Ctrl-C already cancels; SIGTERM must also stop the services that were started.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     bench = Bench(folder, size)
     failures = []
@@ -63,7 +63,7 @@ def main() -> int:
     size = QUICK if options.quick else FULL
     changes = {name: value for name in ("rounds", "rows") if (value := getattr(options, name)) is not None}
     with tempfile.TemporaryDirectory(prefix="hortus-bench-", dir=options.directory) as folder:
-        # PostgreSQL runs as another user if we are root, and has to get through.
+        # PostgreSQL runs as another user if we are root, and needs access to the folder.
         Path(folder).chmod(0o755)
         try:
             return uvloop.run(run(options.only or list(FIGURES), replace(size, **changes), Path(folder)))

@@ -1,4 +1,4 @@
-"""Microseconds per decode and encode of the wire codec: `python bench/wire_codec.py`.
+"""Measures the wire codec in microseconds per decode and encode: `python bench/wire_codec.py`.
 
 The best of five rounds for each path, on the vectors of kit-mqtt 3.4.
 """

@@ -1,4 +1,4 @@
-"""What CI makes of pytest's reports; used by .ci/run. Ends with 1 and a sentence where the answer is no."""
+"""Evaluates pytest's reports for CI; used by .ci/run. Exits with 1 and a sentence if the answer is no."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-# More than that is no accident of a busy machine.
+# More failures than this are not explained by a busy machine.
 MOST_REPEATED = 12
 NEVER_REPEATED = "tests.faults"
-# How the reason begins for which an ordinary user may skip a test. Root runs these as well.
+# The prefix of the only reason for which an ordinary user may skip a test. Root runs these tests as well.
 ONLY_FOR_ROOT = "only root can "
 
 
@@ -24,7 +24,7 @@ def failed_tests(report: ElementTree.Element) -> list[str]:
 
 
 def may_repeat(report: ElementTree.Element) -> str | None:
-    """Return why what failed is not to be run once more, or None."""
+    """Return why the failed tests must not be repeated, or None."""
     failed = failed_tests(report)
     if not failed:
         return "The tests ended without a test that failed; see above."
@@ -38,7 +38,7 @@ def may_repeat(report: ElementTree.Element) -> str | None:
 
 
 def none_skipped(report: ElementTree.Element) -> str | None:
-    """Return what is wrong with how many ran, or None."""
+    """Return a complaint if no test ran or some were skipped, or None."""
     if report.find(".//testcase") is None:
         return "No test ran."
     reasons = {skipped.get("message", "") for skipped in report.iter("skipped")}
@@ -53,7 +53,7 @@ QUESTIONS = {"may-repeat": may_repeat, "none-skipped": none_skipped}
 
 
 def main() -> None:
-    """Answer the question that is named, of the report whose path follows."""
+    """Run the check named by the first argument on the report whose path follows."""
     question, path = sys.argv[1:]
     report = ElementTree.parse(Path(path)).getroot()  # noqa: S314  (pytest wrote it a moment ago)
     complaint = QUESTIONS[question](report)

@@ -26,11 +26,11 @@ PATIENCE_SECONDS = 90.0
 
 
 class NotReleasable(Exception):
-    """Why this cannot be released as it is."""
+    """The reason why this cannot be released."""
 
 
 def package_version(root: Path) -> str:
-    """Return the version that the package says it has."""
+    """Return the version in the package's `__init__.py`."""
     text = (root / SOURCE / "__init__.py").read_text("utf-8")
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     if found is None:
@@ -39,7 +39,7 @@ def package_version(root: Path) -> str:
 
 
 def changelog_version(root: Path) -> str:
-    """Return the newest version that the changelog describes."""
+    """Return the newest version in the changelog."""
     found = re.search(
         r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (root / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
     )
@@ -49,7 +49,7 @@ def changelog_version(root: Path) -> str:
 
 
 def require_same_version(root: Path) -> str:
-    """Return the version of package and changelog."""
+    """Return the common version of package and changelog. Raises NotReleasable if they differ."""
     package, changelog = package_version(root), changelog_version(root)
     if package != changelog:
         raise NotReleasable(
@@ -60,7 +60,7 @@ def require_same_version(root: Path) -> str:
 
 
 def require_clean(root: Path) -> None:
-    """Raise unless git has everything that is in the folder."""
+    """Raise NotReleasable unless everything in the folder is committed."""
     changed = _git(root, "status", "--porcelain")
     if changed:
         raise NotReleasable(f"These files are not committed. Commit or remove them first:\n{changed}")
@@ -73,7 +73,7 @@ def tracked_files(root: Path) -> set[str]:
 
 
 def require_complete(archive: Path, wanted: set[str]) -> None:
-    """Raise unless a wheel or sdist has all these files of the package."""
+    """Raise NotReleasable unless a wheel or sdist contains all these files of the package."""
     missing = wanted - _packaged_files(archive)
     if missing:
         raise NotReleasable(f"{archive.name} lacks {', '.join(sorted(missing))}.")
@@ -88,7 +88,7 @@ def _packaged_files(archive: Path) -> set[str]:
 
 
 def build() -> tuple[Path, Path]:
-    """Return the wheel and the sdist. The wheel is built from the sdist, as others would do it."""
+    """Build and return the wheel and the sdist. The wheel is built from the sdist, as others would do."""
     _run(
         UV,
         "build",
@@ -106,21 +106,21 @@ def build() -> tuple[Path, Path]:
 
 
 def install(archive: Path, environment: Path) -> Path:
-    """Install into a new environment with what the index has today, and return the command."""
+    """Install into a new environment with the current packages of the index; return the path of the command."""
     _run(UV, "venv", "--quiet", "--python", sys.executable, environment)
     _run(UV, "pip", "install", "--quiet", "--python", environment / "bin/python", archive)
     return environment / "bin/hortus"
 
 
 def require_prints_version(hortus: Path, version: str) -> None:
-    """Raise unless the command runs and is of this version."""
+    """Raise NotReleasable unless the command runs and reports this version."""
     printed = _run(hortus, "--version", cwd=hortus.parent)
     if version not in printed.split():
         raise NotReleasable(f"`hortus --version` printed {printed.strip()!r} instead of {version}.")
 
 
 def require_starts(hortus: Path, data_dir: Path) -> None:
-    """Raise unless `hortus up` gets ready and ends well when it is asked to."""
+    """Raise NotReleasable unless `hortus up` becomes ready and exits cleanly on request."""
     log = data_dir.with_suffix(".log")
     arguments = [
         "up",
@@ -146,7 +146,7 @@ def require_starts(hortus: Path, data_dir: Path) -> None:
 
 
 def _end(up: subprocess.Popen[bytes]) -> int | None:
-    """Return the exit code, or None of a process that had to be killed."""
+    """Stop the process; return its exit code, or None if it had to be killed."""
     up.terminate()
     try:
         return up.wait(PATIENCE_SECONDS)
@@ -173,7 +173,7 @@ def _is_ready(data_dir: Path) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without anything that would lead back into the repository."""
+    """Return this process's environment without variables that point into the repository."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
@@ -189,7 +189,7 @@ def _run(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 def release() -> tuple[Path, Path]:
-    """Return the wheel and the sdist, after both were tried."""
+    """Build and check a release; return the wheel and the sdist."""
     version = require_same_version(ROOT)
     require_clean(ROOT)
     archives = wheel, sdist = build()
@@ -197,7 +197,7 @@ def release() -> tuple[Path, Path]:
         require_complete(archive, tracked_files(ROOT))
     with tempfile.TemporaryDirectory(prefix="hortus-release-") as name:
         place = Path(name)
-        place.chmod(0o755)  # started by root, the database runs as another user
+        place.chmod(0o755)  # if started as root, the database runs as another user
         for archive, environment in (wheel, place / "wheel"), (sdist, place / "sdist"):
             require_prints_version(install(archive, environment), version)
         require_starts(place / "wheel/bin/hortus", place / "data")
@@ -205,7 +205,7 @@ def release() -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """Say what was built, or why not."""
+    """Print what was built, or why the release failed."""
     try:
         archives = release()
     except NotReleasable as reason:

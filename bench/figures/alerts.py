@@ -1,8 +1,8 @@
-"""Processor time for judging plants, each measured once a minute; minutes follow each other without a pause.
+"""CPU time for judging plants, each measured once a minute; minutes follow each other without a pause.
 
-A minute's readings are stored in thirty portions, as many as the judge gathers in two seconds of a real minute.
-One plant in two hundred goes out of its range for a minute and comes back: its alert is opened and ended. The
-database's share is the difference to storing the same without anybody who judges.
+A minute's readings are stored in thirty portions, each as many as the judge collects in two seconds of a real
+minute. One plant in two hundred leaves its range for a minute and returns: its alert is opened and ended. The
+database's share is the difference from storing the same readings without a judge running.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ WITH stored AS (
 SELECT array_agg(kit_id) FROM stored
 """
 
-# One of each portion tells of all, cheaply: they are judged together, those that make an alert last.
+# One plant per portion is a cheap indicator for all: they are judged together, those causing an alert last.
 _WITNESSES = """
 SELECT p.id % $1 AS portion, max(l.plant_id) AS plant_id
 FROM peripherals AS p JOIN plant_links AS l ON l.kit_id = p.kit_id WHERE p.id % $2 <> 0 GROUP BY 1
@@ -75,7 +75,7 @@ _MOST_KITS_NAMED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """Seconds of processor time for a minute's readings of so many plants."""
+    """CPU seconds for a minute's readings of the given number of plants."""
 
     plants: int
     judge_seconds: float
@@ -84,7 +84,7 @@ class Judging:
 
 
 async def alerts(bench: Bench) -> None:
-    """Processor time for judging 10,000 plants, each measured once a minute."""
+    """CPU time for judging 10,000 plants, each measured once a minute."""
     async with installation(bench.data_dir("alerts")) as stand:
         found = await measure_alerts(
             bench.folder, stand, plants=bench.size.plants, minutes=bench.size.plant_minutes
@@ -103,7 +103,7 @@ async def alerts(bench: Bench) -> None:
 
 
 async def measure_alerts(folder: Path, stand: Installation, *, plants: int, minutes: int) -> Judging:
-    """Store some minutes of readings with nobody who judges, then with somebody, and compare."""
+    """Store some minutes of readings without a judge, then with one, and compare."""
     await ensure_partitions(stand.connection, months_ahead(datetime.now(UTC)))
     await stand.connection.execute(_MAKE, plants)
     await stand.connection.execute("ANALYZE")
@@ -116,7 +116,7 @@ async def measure_alerts(folder: Path, stand: Installation, *, plants: int, minu
     environment = {"DATABASE_URL": stand.url.sqlalchemy()}
     script = Path(__file__).parents[1] / "alert_judge.py"
     async with running([sys.executable, script], log=folder / "judge.log", environment=environment) as process:
-        # The first look takes in what was stored so far, and makes the states.
+        # The first pass processes the readings stored so far, and creates the states.
         await _all_judged(stand, moments[minutes - 1], plants)
         started, before = cpu_seconds(process.pid), tree_cpu_seconds(stand.postgres_process_id)
         for minute in range(minutes, 2 * minutes):

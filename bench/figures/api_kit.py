@@ -1,4 +1,4 @@
-"""Requests per second for one kit, as its page asks: with a token, over connections that stay open."""
+"""Requests per second for one kit, as sent by its page: with a token, over persistent connections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WARM_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRate:
-    """What was answered, and processor time in µs per request."""
+    """The responses, and CPU time in µs per request."""
 
     asked: HttpOutcome
     server_cpu: float
@@ -35,7 +35,7 @@ class AskedRate:
     machine: MachineUse
 
     def describe(self) -> str:
-        """Return one line for a person."""
+        """Return a one-line summary."""
         load_cpu = self.asked.load_cpu_seconds / self.asked.requests * 1e6
         return (
             f"{self.asked.rate:,.0f}/s, p50 {self.asked.p50_ms:.1f} ms, p99 {self.asked.p99_ms:.1f} ms; "
@@ -69,14 +69,14 @@ async def api_kit(bench: Bench) -> None:
 
 
 async def measure_bare_server(folder: Path, seconds: float) -> AskedRate:
-    """Ask our HTTP server with an application that answers a constant."""
+    """Measure our HTTP server with an application that returns a constant."""
     async with bare_server(folder) as (port, process_id):
         order = _order(port, "/", {}, seconds)
         return await _measured(folder, order, process_id, None)
 
 
 async def measure_api_kit(folder: Path, data_dir: Path, seconds: float) -> AskedRate:
-    """Ask `hortus up` for a private kit, as the person who made it."""
+    """Request a private kit from `hortus up` as its owner."""
     async with one_box(folder, data_dir) as box:
         serial, token = await _owned_kit(box, data_dir)
         order = _order(box.http_port, f"/api/kits/{serial}", {"Authorization": f"Bearer {token}"}, seconds)
@@ -103,7 +103,7 @@ async def _measured(folder: Path, order: HttpOrder, server: int, database: int |
     asked = await ask_over_http(folder, order)
     server_seconds = cpu_seconds(server) - server_before
     database_seconds = (tree_cpu_seconds(database) if database else 0.0) - database_before
-    # The warm-up is asked as well, so the share of a request is taken over both.
+    # CPU time includes the warm-up, so requests are counted for both.
     requests = asked.requests * (order.seconds + order.warm_up_seconds) / order.seconds
     return AskedRate(
         asked=asked,
@@ -116,7 +116,7 @@ async def _measured(folder: Path, order: HttpOrder, server: int, database: int |
 
 
 async def _owned_kit(box: OneBox, data_dir: Path) -> tuple[str, str]:
-    """Make an account and a private kit of its own; return the kit's serial and an access token."""
+    """Create an account with a private kit; return the kit's serial and an access token."""
     token = await access_token(box, data_dir, is_admin=False)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{box.http_port}/api") as client:
         made = await client.post(

@@ -1,4 +1,4 @@
-"""How fast a kit's archive is made, and whether the memory for it depends on how much there is."""
+"""How fast a kit's archive is generated, and whether its memory use depends on the amount of data."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from rig.processes import (
 from rig.result import Result
 
 REACH_ARCHIVE_RATE = 150_000
-# "Flat": what a download may add to the memory from its first to its last quarter.
+# "Flat": the factor by which memory may grow from the first to the last quarter of a download.
 REACH_ARCHIVE_GROWTH = 1.1
 
 _SPAN = timedelta(days=365)
 _SAMPLE_SECONDS = 0.1
 
-# A kit's series in turn. The hash stands for a random UUID, which takes PostgreSQL five times as long to make.
+# A kit's series in turn. The hash stands in for a random UUID, which takes PostgreSQL five times as long.
 _READINGS = """
 INSERT INTO raw_measurements
     (datetime, received_at, value, id, kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
@@ -77,7 +77,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded:
-    """One download of an archive. Processor time in µs per row."""
+    """One download of an archive. CPU time in µs per row."""
 
     rows: int
     seconds: float
@@ -94,7 +94,7 @@ class Downloaded:
         return self.rows / self.seconds
 
     def describe(self) -> str:
-        """Return one line for a person."""
+        """Return a one-line summary."""
         quarters = ", ".join(f"{each / 1e6:.0f}" for each in self.memory.quarters())
         return (
             f"{self.rate:,.0f} rows/s, {self.size_bytes / 1e6:.0f} MB in {self.seconds:.1f} s; memory "
@@ -104,7 +104,7 @@ class Downloaded:
 
 
 async def archive(bench: Bench) -> None:
-    """A kit's archive over the API, to a file, and what it takes in memory."""
+    """Downloading a kit's archive over the API to a file, and the memory it takes."""
     data_dir = bench.data_dir("archive")
     rows = bench.size.archive_rows
     copied, ours = [], []
@@ -140,7 +140,7 @@ async def archive(bench: Bench) -> None:
 
 
 async def fill_one_kit(stand: Installation, rows: int) -> str:
-    """Spread so many readings of the first kit over the last year, and return its serial."""
+    """Insert readings of the first kit spread over the last year, and return its serial."""
     serial = stand.kits[0].serial
     end = datetime.now(UTC)
     start = end - _SPAN
@@ -157,7 +157,7 @@ async def fill_one_kit(stand: Installation, rows: int) -> str:
 
 
 async def measure_bare_copy(stand: Installation, serial: str, rows: int) -> float:
-    """Return the rows per second at which PostgreSQL hands the same rows over, to nobody."""
+    """Return the rows per second at which PostgreSQL outputs the same rows when they are discarded."""
     connection: asyncpg.Connection = await connector(stand.url, "copying")()
 
     async def forget(_part: bytes) -> None:
@@ -175,7 +175,7 @@ async def measure_bare_copy(stand: Installation, serial: str, rows: int) -> floa
 
 
 async def measure_archive(folder: Path, data_dir: Path, serial: str, rows: int) -> Downloaded:
-    """Download the kit's archive from `hortus up` and check that everything is in it."""
+    """Download the kit's archive from `hortus up` and check that it is complete."""
     path = folder / "archive.zip"
     async with one_box(folder, data_dir) as box:
         async with _client(box, data_dir) as client:
@@ -206,7 +206,7 @@ async def measure_archive(folder: Path, data_dir: Path, serial: str, rows: int) 
 
 @asynccontextmanager
 async def _client(box: OneBox, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client that may see everything."""
+    """Yield an HTTP client of an administrator."""
     headers = {"Authorization": f"Bearer {await access_token(box, data_dir, is_admin=True)}"}
     base_url = f"http://127.0.0.1:{box.http_port}/api"
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=120) as client:

@@ -1,4 +1,4 @@
-"""After a power cut: all kits connect and ask for their configurations in the same moment."""
+"""After a power cut: all kits connect and ask for their configurations at the same time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ REACH_STORM_SECONDS = 10
 _PROGRAM = Path(__file__).parents[1] / "boot_kits.py"
 _LONGEST_SECONDS = 120.0
 
-# Kits like the first one, with its password and a configuration like its own. To make each by itself would
-# take longer than the measurement, for the sake of passwords that nobody attacks.
+# Kits like the first one, with its password and a configuration like its own. Creating each individually would
+# take longer than the measurement, only to hash passwords that need no protection.
 _MORE_KITS = """
 WITH made AS (
     INSERT INTO kits (serial, password_hash, broker_password, name)
@@ -44,7 +44,7 @@ SELECT serial FROM made
 
 
 async def boot_storm(bench: Bench) -> None:
-    """Many kits that boot at once, until all have their configurations."""
+    """Many kits boot at once: the time until all have their configurations."""
     kits = bench.size.storm_kits
     async with installation(bench.data_dir("boot_storm")) as stand:
         seconds = await measure_boot_storm(bench.folder, stand, kits=kits)
@@ -59,7 +59,7 @@ async def boot_storm(bench: Bench) -> None:
 
 
 async def measure_boot_storm(folder: Path, stand: Installation, *, kits: int) -> list[float]:
-    """Return how many seconds after the word each kit had its configuration, the fastest first."""
+    """Return how many seconds after the start signal each kit had its configuration, fastest first."""
     first = stand.kits[0]
     rows = await stand.connection.fetch(_MORE_KITS, first.serial, kits)
     swarm = [Kit(serial=row["serial"], password=first.password, series=[]) for row in rows]

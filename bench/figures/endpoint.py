@@ -1,4 +1,4 @@
-"""What the built-in endpoint acknowledges per second: with every reading stored first, and with none."""
+"""Readings acknowledged by the built-in endpoint per second, with every reading stored first and with none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REACH_ENDPOINT_RATE = 6_000
 
 
 async def endpoint(bench: Bench) -> None:
-    """What `hortus up` stores and acknowledges, and what its endpoint could do if it stored nothing."""
+    """The rate at which `hortus up` stores and acknowledges, and that of its endpoint without storing."""
     data_dir = bench.data_dir("endpoint")
     async with installation(data_dir) as stand:
         kits = stand.kits
@@ -40,7 +40,7 @@ async def endpoint(bench: Bench) -> None:
 
 
 async def measure_endpoint(folder: Path, data_dir: Path, kits: list[Kit], readings: int) -> Throughput:
-    """Publish to `hortus up`, which acknowledges after the commit. The data directory must not be in use."""
+    """Publish to `hortus up`, which acknowledges after the commit. Its data directory must not be in use."""
     before = await rows_in(data_dir)
     async with (
         one_box(folder, data_dir) as box,
@@ -56,7 +56,7 @@ async def measure_endpoint(folder: Path, data_dir: Path, kits: list[Kit], readin
 
 
 async def measure_endpoint_alone(folder: Path, kits: list[Kit], readings: int) -> Throughput:
-    """Publish to an endpoint that acknowledges at once and stores nothing."""
+    """Publish to an endpoint that acknowledges immediately and stores nothing."""
     async with endpoint_without_storing() as (port, process_id), load(folder, port, kits, readings) as ready:
         meter = Meter(receiver=process_id)
         outcome = await ready.send()

@@ -1,8 +1,8 @@
-"""A year of readings, so that the rate with a full table can be set against that with an empty one.
+"""The ingest rate with a year of readings in the table, compared with that of an empty table.
 
-Filled month by month, in order of time with all kits interleaved, as they would have come in. Past months are
-built without a log and indexed at the end; the current month, where new readings go, is inserted into the
-living index, so that its pages are as full as they would be.
+The table is filled month by month, in order of time with all kits interleaved, as if they had arrived. Past
+months are built without a log and indexed at the end; the current month, where new readings go, is inserted
+with its index in place, so that the index pages are filled realistically.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from rig.result import Result
 REACH_FULL_SHARE = 0.8
 
 BYTES_PER_ROW = 150
-"""Row and index, with some room."""
+"""Row and index, with a margin."""
 
 _SPAN = timedelta(days=365)
 
-# Peripherals and quantity types repeat in the pattern of a kit's series. The hash stands for a random UUID,
-# which takes PostgreSQL five times as long to make.
+# Peripherals and quantity types repeat in the pattern of a kit's series. The hash stands in for a random UUID,
+# which takes PostgreSQL five times as long to generate.
 _READINGS = """
 SELECT timestamptz 'epoch' + make_interval(secs => $1::float8 + number * $2::float8) AS datetime,
        timestamptz 'epoch' + make_interval(secs => $1::float8 + number * $2::float8 + 0.05) AS received_at,
@@ -57,7 +57,7 @@ _COLUMNS = "datetime, received_at, value, id, kit_id, peripheral_id, kit_configu
 
 
 async def full_table(bench: Bench) -> None:
-    """The rate with many stored rows against that with an empty table."""
+    """The ingest rate with many stored rows, compared with that of an empty table."""
     async with installation(bench.data_dir("full_table")) as stand:
         empty, full = [], []
         for _ in range(bench.size.rounds):
@@ -85,7 +85,7 @@ async def full_table(bench: Bench) -> None:
 
 
 async def fill(stand: Installation, rows: int, path: Path, report: Callable[[str], None]) -> None:
-    """Spread so many readings over the last year. Raises BenchError if the disk is too small for it."""
+    """Insert readings spread over the last year. Raises BenchError if the disk is too small."""
     free_bytes = shutil.disk_usage(path).free
     if free_bytes < 2 * rows * BYTES_PER_ROW:
         raise BenchError(

@@ -1,8 +1,8 @@
-"""What the gateway takes while its target is dead, and how it recovers: `python bench/run.py --only gateway`.
+"""The gateway's rate while its target is down, and its recovery: `python bench/run.py --only gateway`.
 
-A real gateway process with synced commits; boards as new connections over loopback, as the firmware makes them.
-The hour of 500 boards at one reading per 10 s is compressed: its 180,000 readings come as fast as they are
-answered. The target is a small server here that answers as another Hortus does, and is not there at first.
+A real gateway process with synced commits; boards open a new loopback connection each time, like the firmware.
+The hour of 500 boards at one reading per 10 s is compressed: its 180,000 readings arrive as fast as they are
+answered. The target is a small server here that responds like another Hortus, and is down at first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rig.processes import MEBIBYTE, free_port
 from rig.result import Result
 
 REACH_GATEWAY_RATE = 1_500
-# The board gives up after 2 s; a tenth of it is what D2 asks for.
+# The board gives up after 2 s; D2 requires a tenth of that.
 REACH_GATEWAY_P99_MS = 200
 REACH_GATEWAY_GROWTH_MIB = 50
 REACH_DRAIN_SECONDS = 300
@@ -37,7 +37,7 @@ CONNECTIONS = 50
 
 
 class Target:
-    """Another Hortus, as far as a gateway can tell: takes everything and notes the order."""
+    """Another Hortus, as far as a gateway can see: accepts everything and records the order."""
 
     def __init__(self) -> None:
         self.newest: dict[int, float] = {}
@@ -46,13 +46,13 @@ class Target:
         self._progress = asyncio.Event()
 
     async def has_taken(self, readings: int) -> None:
-        """Return when so many readings have arrived."""
+        """Return when this many readings have arrived."""
         while self.taken < readings:
             self._progress.clear()
             await self._progress.wait()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the deliveries of one connection."""
+        """Respond to the deliveries of one connection."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -69,7 +69,7 @@ class Target:
 
 
 async def gateway(bench: Bench) -> None:
-    """An hour of 500 boards at one reading per 10 s each with the target dead, compressed."""
+    """An hour of 500 boards at one reading per 10 s each with the target down, compressed."""
     directory = bench.data_dir("gateway")
     directory.mkdir()
     found = await measure_gateway(directory, bench.size.gateway_readings, bench.size.gateway_readings // 6)
@@ -114,7 +114,7 @@ async def gateway(bench: Bench) -> None:
 
 
 async def post(port: int, sensor_id: int, number: int) -> float:
-    """Send one reading over a connection of its own, and return after how many ms it was answered."""
+    """Send one reading over a new connection, and return the response time in ms."""
     body = b'{"id":%d,"temperature":21.4,"humidity":55,"light":%d}' % (sensor_id, number)
     head = b"POST /sensor-data HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     began = time.perf_counter()
@@ -127,12 +127,12 @@ async def post(port: int, sensor_id: int, number: int) -> float:
 
 
 async def post_many(port: int, readings: int, first: int = 0) -> tuple[float, list[float]]:
-    """Send readings over so many connections at once; return the rate per second and all times."""
+    """Send readings over concurrent connections; return the rate per second and all response times."""
     numbers: Iterator[int] = iter(range(first, first + readings))
     times: list[float] = []
 
     async def board() -> None:
-        # One at a time per board: the numbers of a board must be sent in their order.
+        # One at a time per board: the numbers of a board must be sent in order.
         times.extend([await post(port, number % BOARDS + 1, number) for number in numbers])
 
     began = time.perf_counter()
@@ -141,7 +141,7 @@ async def post_many(port: int, readings: int, first: int = 0) -> tuple[float, li
 
 
 async def post_at(port: int, per_second: float, seconds: float, first: int) -> list[float]:
-    """Send readings at a fixed rate, whatever the answers take."""
+    """Send readings at a fixed rate, regardless of the response times."""
     pending = []
     began = time.perf_counter()
     for number in range(int(per_second * seconds)):
@@ -151,7 +151,7 @@ async def post_at(port: int, per_second: float, seconds: float, first: int) -> l
 
 
 async def spool_alone(directory: Path, readings: int) -> float:
-    """Return how many readings per second the spool takes without HTTP, from so many writers at once."""
+    """Return the readings per second that the spool stores from concurrent writers without HTTP."""
     numbers = iter(range(readings))
     async with Spool(directory) as spool:
 
@@ -171,7 +171,7 @@ def percentile(times: list[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOutcome:
-    """What was found. Rates are per second; memory is resident, in MiB."""
+    """The results. Rates are per second; memory is resident, in MiB."""
 
     accepted_rate: float
     spool_rate: float
@@ -188,7 +188,7 @@ class GatewayOutcome:
 
 
 async def measure_gateway(directory: Path, hour_readings: int, speed_readings: int) -> GatewayOutcome:
-    """Run a gateway whose target is dead at first, and measure it."""
+    """Run a gateway whose target is down at first, and measure it."""
     alone = await spool_alone(directory / "alone", speed_readings)
     port, target_port = free_port(), free_port()
     settings = {

@@ -1,4 +1,4 @@
-"""From MQTT to Kafka: what `hortus ingest --to kafka` has acknowledged per second."""
+"""From MQTT to Kafka: the readings that `hortus ingest --to kafka` gets acknowledged per second."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def measure_ingest(
 
 async def _until_in_kafka(stream: Stream, consumer: Consumer, readings: int) -> float:
     async with asyncio.timeout(_TIMEOUT_SECONDS):
-        while (found := await asyncio.to_thread(stream.records, consumer)) < readings:  # noqa: ASYNC110 - of another process
+        while (found := await asyncio.to_thread(stream.records, consumer)) < readings:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     if found != readings:
         raise BenchError(f"Sent {readings} readings and Kafka has {found}.")

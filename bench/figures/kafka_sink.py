@@ -1,4 +1,4 @@
-"""From Kafka to PostgreSQL: what `hortus sink` stores of a backlog per second."""
+"""From Kafka to PostgreSQL: the rate at which `hortus sink` stores a backlog."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SELECT kit.serial, peripheral.id AS peripheral_id FROM kit JOIN peripheral ON pe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What sinks did with a backlog. CPU in µs per reading."""
+    """The result of storing a backlog. CPU in µs per reading."""
 
     rate: float
     sink_cpu: float
@@ -53,7 +53,7 @@ class Stored:
 
 
 async def measure_sinks(folder: Path, stand: Installation, stream: Stream, readings: int, sinks: int) -> Stored:
-    """Let so many sinks store the backlog; counted from the moment when all of them are at work."""
+    """Measure this many sinks that store the backlog, from the moment all of them are working."""
     await stand.empty()
     environment = stream.environment | {
         "DATABASE_URL": stand.url.libpq(),
@@ -107,7 +107,7 @@ def _processor_seconds(
 
 
 async def make_many_kits(stand: Installation, count: int) -> list[Kit]:
-    """Make so many kits with one sensor each, by the shortest way."""
+    """Create this many kits with one sensor each, directly in the database."""
     async with stand.connection.transaction():
         rows = await stand.connection.fetch(_MANY_KITS, count)
     return [Kit(serial=row["serial"], password="", series=[(row["peripheral_id"], 1)]) for row in rows]

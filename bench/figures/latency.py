@@ -1,11 +1,11 @@
-"""From the write of a PUBLISH to the moment at which another client of the database learns of the commit.
+"""The latency from writing a PUBLISH to another database client being notified of the commit.
 
-A commit's own time stamp is taken before its log is on the disk, and the broker's PUBACK says nothing of the
-database. So a listener of its own notes when it is told of a commit (channel `hortus_stored`, sent after the
-commit is durable and visible). That is what a live page sees, and the latest of all candidates. Which
-readings belong to which notification: every transaction that stores readings sends exactly one, and
-PostgreSQL delivers them in the order of commits; `track_commit_timestamp`, switched on for this measurement,
-tells that order.
+A commit's own timestamp is taken before its log is on the disk, and the broker's PUBACK says nothing about the
+database. So a separate listener records when it is notified of a commit (channel `hortus_stored`, sent after
+the commit is durable and visible). That is what a live page sees, and the latest of all candidates. Readings
+are matched to notifications as follows: every transaction that stores readings sends exactly one, and
+PostgreSQL delivers them in commit order; `track_commit_timestamp`, enabled for this measurement, gives that
+order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rig.result import Result
 
 REACH_P50_MS, REACH_P99_MS = 30, 250
 
-# The first readings find an ingester that has to look up the kits and prepare its statements.
+# For the first readings, the ingester still has to look up the kits and prepare its statements.
 _WARM_UP_SECONDS = 2.0
 
 _TRANSACTIONS = """
@@ -58,7 +58,7 @@ class Latency:
 
 async def latency(bench: Bench) -> None:
     """From publish to commit at 2,000 readings per second."""
-    # Shows the order of commits; the only setting that is not as shipped, in this figure alone.
+    # Records the order of commits; the only setting that differs from the shipped ones, in this figure alone.
     settings = {"track_commit_timestamp": "on"}
     async with installation(bench.data_dir("latency"), server_settings=settings) as stand:
         found = await measure_latency(bench.folder, stand, rate=2000, seconds=bench.size.latency_seconds)
@@ -76,7 +76,7 @@ async def latency(bench: Bench) -> None:
 
 
 async def measure_latency(folder: Path, stand: Installation, *, rate: float, seconds: float) -> Latency:
-    """Publish steadily, and see when each reading's commit is known."""
+    """Publish at a steady rate, and record when each reading's commit is announced."""
     readings = int(rate * seconds)
     sent_log = folder / "sent.log"
     told_at: list[float] = []
@@ -113,6 +113,6 @@ async def measure_latency(folder: Path, stand: Installation, *, rate: float, sec
 
 
 async def _rows(stand: Installation, statement: str, since: float) -> list[Any]:
-    # The ingester's clock is in whole milliseconds.
+    # The ingester's timestamps are in whole milliseconds.
     rows: list[Any] = await stand.connection.fetch(statement, since - 0.001)
     return rows

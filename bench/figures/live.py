@@ -1,4 +1,4 @@
-"""From a commit to the clients of the live feed: one kit that many people look at."""
+"""The latency from a commit to the clients of the live feed, with many users viewing one kit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FINISH_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFigures:
-    """Milliseconds from a commit to a client, over all values and clients; processor time is the server's."""
+    """Milliseconds from a commit to a client, over all values and clients; CPU time is the server's."""
 
     values: int
     skipped: int
@@ -48,18 +48,18 @@ class LiveFigures:
 
 @dataclass(eq=False)
 class CommitTimes:
-    """A transport that notes when each reading was committed (its handle is the reading's number)."""
+    """A transport that records when each reading was committed (its handle is the reading's number)."""
 
     committed_at: dict[int, float] = field(default_factory=dict)
 
     def settle(self, handles: Sequence[int]) -> None:
-        """Note the moment: right after the commit."""
+        """Record the time, right after the commit."""
         now = time.time()
         self.committed_at.update(dict.fromkeys(handles, now))
 
 
 async def live(bench: Bench) -> None:
-    """From the commit of a reading to everybody who looks at its kit: 10 readings per second."""
+    """From the commit of a reading to all clients viewing its kit: 10 readings per second."""
     size, rate = bench.size, 10.0
     async with installation(bench.data_dir("live")) as stand:
         found = await measure_live(
@@ -88,7 +88,7 @@ async def live(bench: Bench) -> None:
 async def measure_live(
     folder: Path, stand: Installation, *, clients: int, rate: float, readings: int
 ) -> LiveFigures:
-    """Store readings of one kit at this rate, and see when each client has each."""
+    """Store readings of one kit at this rate, and record when each client receives each."""
     kit = stand.kits[0]
     await stand.connection.execute(
         "UPDATE kits SET privacy_public_dashboard = true WHERE serial = $1", kit.serial
@@ -128,7 +128,7 @@ async def measure_live(
 
 
 async def _store(stand: Installation, kit: Kit, rate: float, readings: int) -> CommitTimes:
-    """Store readings as an ingester does, evenly, and return when each was committed."""
+    """Store readings like an ingester does, evenly spaced, and return when each was committed."""
     pipeline = IngestPipeline(connector(stand.url, "measuring ingest"), KitRegistry())
     working = asyncio.create_task(pipeline.run())
     times = CommitTimes()

@@ -1,7 +1,7 @@
-"""What a picture of the largest size costs `hortus up`: memory, and the patience of other kits' readings.
+"""The cost of media of the maximum size for `hortus up`: its memory, and the latency of other kits' readings.
 
-One kit publishes media of the given size, one after the other, while another publishes small readings steadily
-and notes how long each waits for its acknowledgement, which comes after the commit.
+One kit publishes media of the given size, one after the other, while another steadily publishes small readings
+and measures how long each waits for its acknowledgement, which is sent after the commit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rig.result import Result
 
 REACH_MEDIA_SHARE = 2.0
 REACH_MEDIA_P99_MS = 250
-# What a medium's message has beside its content: packing adds at most one byte in 2,048 and the texts a few.
+# The overhead of a media message: packing adds at most one byte in 2,048, and the texts a few.
 MEDIUM_FRAME_BYTES = 256 * 1024
 
 _PAUSE_SECONDS = 0.01
@@ -39,7 +39,7 @@ _ANSWER_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaCost:
-    """Growth of the process's memory, and milliseconds from publish to acknowledgement of readings."""
+    """The growth of the process's memory, and milliseconds from publish to acknowledgement of readings."""
 
     payload_bytes: int
     growth_bytes: int
@@ -49,7 +49,7 @@ class MediaCost:
 
 
 async def media(bench: Bench) -> None:
-    """What media of 64 MiB cost `hortus up`, and the readings of another kit meanwhile."""
+    """The cost of media of 64 MiB for `hortus up`, and the latency of another kit's readings meanwhile."""
     data_dir = bench.data_dir("media")
     async with installation(data_dir) as stand:
         kits = stand.kits
@@ -87,8 +87,8 @@ async def media(bench: Bench) -> None:
 async def measure_media(
     folder: Path, data_dir: Path, kits: list[Kit], *, content_bytes: int, rounds: int, quiet_seconds: float
 ) -> MediaCost:
-    """Upload so many media of this size; the three latencies are median, 99th percentile and longest."""
-    # Made ahead: copying 64 MiB in this process would delay what it measures.
+    """Upload media of this size; the three latencies are median, 99th percentile and maximum."""
+    # Built in advance: copying 64 MiB in this process would delay the measurement.
     packets = [
         await asyncio.to_thread(_medium, kits[0], content_bytes, number) for number in range(1, rounds + 1)
     ]
@@ -109,7 +109,7 @@ async def measure_media(
 
 
 def _medium(kit: Kit, content_bytes: int, number: int) -> bytes:
-    # As a compressed picture: hardly any zeros. The message itself has a few hundred bytes more.
+    # Like a compressed picture: hardly any zeros. The message itself has a few hundred bytes more.
     payload = encode_media(
         Media(
             id=uuid.uuid4().bytes,
@@ -125,7 +125,7 @@ def _medium(kit: Kit, content_bytes: int, number: int) -> bytes:
 
 
 def _upload(port: int, kit: Kit, packets: list[bytes]) -> list[float]:
-    """Publish media one after the other, in a thread; return how long each took to be acknowledged."""
+    """Publish media one after the other (runs in a thread); return the seconds until each acknowledgement."""
     seconds = []
     with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS) as connection:
         connection.sendall(_connect(kit))
@@ -157,7 +157,7 @@ class _Readings:
         self._writer = writer
 
     async def reading(self, kit: Kit, number: int) -> float:
-        """Publish a reading and return after how many milliseconds it was acknowledged."""
+        """Publish a reading and return the milliseconds until its acknowledgement."""
         peripheral, quantity_type = kit.series[number % len(kit.series)]
         payload = encode_raw_measurement(
             RawMeasurement(

@@ -1,4 +1,4 @@
-"""How much memory the ingester needs, whether nothing or a million readings wait at the broker."""
+"""The memory use of the ingester, with no readings and with a million readings waiting at the broker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rig.processes import MEBIBYTE, peak_resident_bytes
 from rig.result import Result
 
 REACH_MEMORY_MB = 150
-# "Flat": what a million waiting readings may add to the memory.
+# "Flat": the factor by which memory may grow with a million waiting readings.
 REACH_MEMORY_GROWTH = 1.25
 
 _STEADY_RATE = 2000
@@ -25,7 +25,7 @@ _STEADY_SECONDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Peaks of resident memory. `drain_rate`: stored per second while the waiting readings were fetched."""
+    """Peaks of resident memory. `drain_rate`: readings stored per second while the queue was drained."""
 
     nothing_waits_bytes: int
     many_wait_bytes: int
@@ -34,7 +34,7 @@ class Memory:
 
 
 async def memory(bench: Bench) -> None:
-    """What the ingester needs while nothing waits, and while much does."""
+    """The memory use of the ingester without and with a large queue at the broker."""
     async with installation(bench.data_dir("memory")) as stand:
         await stand.empty()
         found = await measure_memory(bench.folder, stand, bench.size.waiting)
@@ -52,7 +52,7 @@ async def memory(bench: Bench) -> None:
 
 
 async def measure_memory(folder: Path, stand: Installation, waiting: int) -> Memory:
-    """Measure one ingester that keeps up, and one that comes back to so many readings."""
+    """Measure one ingester that keeps up, and one that reconnects to this many waiting readings."""
     async with mosquitto(folder / "broker", stand.kits) as broker:
         readings = _STEADY_RATE * _STEADY_SECONDS
         before = await stand.counts()
@@ -64,7 +64,7 @@ async def measure_memory(folder: Path, stand: Installation, waiting: int) -> Mem
             await wait_until_stored(stand, before.all + readings, process_id)
             nothing_waits_bytes = peak_resident_bytes(process_id)
         await check_all_stored(stand, before, readings, steady.started_at)
-        # The ingester is gone, its session stays: from here on readings wait in it.
+        # The ingester has ended but its session remains: from now on readings queue in it.
         before = await stand.counts()
         async with load(folder, broker.port, stand.kits, waiting) as ready:
             await ready.send()

@@ -1,4 +1,4 @@
-"""What asking a kit over HTTP adds to a bare round trip with the same kit over the same broker."""
+"""The latency that a request to a kit over HTTP adds to a bare round trip with it over the same broker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CONNECT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTrips:
-    """Milliseconds over all round trips but the first few."""
+    """Milliseconds over all round trips except the first few."""
 
     p50_ms: float
     p99_ms: float
@@ -45,7 +45,7 @@ class RoundTrips:
 
 
 async def rpc(bench: Bench) -> None:
-    """What asking a kit over HTTP adds to the bare round trip with it over the broker."""
+    """The latency that a request to a kit over HTTP adds to the bare round trip over the broker."""
     async with installation(bench.data_dir("rpc")) as stand:
         bare, asked = await measure_rpc(bench.folder, stand, trips=bench.size.rpc_trips)
     added_p50, added_p99 = asked.p50_ms - bare.p50_ms, asked.p99_ms - bare.p50_ms
@@ -61,7 +61,7 @@ async def rpc(bench: Bench) -> None:
 
 
 async def measure_rpc(folder: Path, stand: Installation, *, trips: int) -> tuple[RoundTrips, RoundTrips]:
-    """Ask one virtual kit for its version, one question after the other: bare, then over HTTP."""
+    """Ask one virtual kit for its version, one request at a time: bare, then over HTTP."""
     kit = stand.kits[0]
     headers = {"Authorization": f"Bearer {await _administrator(folder, stand)}"}
     async with mosquitto(folder / "broker", stand.kits) as broker, virtual_kits(folder, broker, [kit]):
@@ -81,7 +81,7 @@ async def measure_rpc(folder: Path, stand: Installation, *, trips: int) -> tuple
 
 
 async def _bare(broker: Mosquitto, kit: Kit, trips: int) -> RoundTrips:
-    """Ask the kit without anything of ours between but the MQTT client and the codec."""
+    """Ask the kit using only the MQTT client and the codec."""
     address = BrokerAddress(host="127.0.0.1", port=broker.port, username=USERNAME, password=PASSWORD)
     client = MqttClient(address, client_id="bare-round-trips")
     answers: asyncio.Queue[int] = asyncio.Queue()
@@ -93,8 +93,8 @@ async def _bare(broker: Mosquitto, kit: Kit, trips: int) -> RoundTrips:
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await client.wait_until_ready()
-            # Until the kit has connected, of which nobody could tell us.
-            while not await client.publish(*_question(kit, 0)):  # noqa: ASYNC110 - as said
+            # Until the kit has connected, of which there is no notification.
+            while not await client.publish(*_question(kit, 0)):  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.05)
             await answers.get()
         found = []
@@ -117,7 +117,7 @@ def _question(kit: Kit, number: int) -> tuple[str, bytes]:
 
 
 async def _first_answer(http: httpx.AsyncClient, address: str) -> None:
-    """Wait until the worker has said that it can send."""
+    """Wait until the worker has announced that it can send."""
     async with asyncio.timeout(_CONNECT_SECONDS):
         while True:
             with contextlib.suppress(httpx.TransportError):

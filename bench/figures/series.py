@@ -1,4 +1,4 @@
-"""Charts and pages of measurements over HTTP, from `hortus up` with many stored rows."""
+"""Response times of charts and pages of measurements over HTTP, from `hortus up` with many stored rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ JOIN peripherals p ON p.id = $1
 ORDER BY n
 """
 
-# One aggregate a minute of each of the kit's series, back from now.
+# One aggregate per minute of each of the kit's series, going back from now.
 _AGGREGATES = """
 INSERT INTO aggregate_measurements
     (datetime_start, datetime_end, received_at, id,
@@ -63,7 +63,7 @@ JOIN peripherals p ON p.id = s.peripheral_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How long one person waited for each of many answers, in milliseconds, one request at a time."""
+    """Response times in milliseconds of many requests, sent one at a time."""
 
     p50_ms: float
     p95_ms: float
@@ -71,7 +71,7 @@ class Asked:
     points: int
 
     def describe(self) -> str:
-        """Return one line for a person."""
+        """Return a one-line summary."""
         return f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, longest {self.most_ms:.1f} ms"
 
 
@@ -129,7 +129,7 @@ async def aggregates_pages(bench: Bench) -> None:
 async def fill_series(stand: Installation, rows: int, folder: Path, report: Callable[[str], None]) -> str:
     """Fill a table, add a kit with a year of readings, and roll that kit up; return its serial.
 
-    Its first series has a reading each minute, the others one each ten minutes.
+    Its first series has a reading every minute, the others one every ten minutes.
     """
     await fill(stand, rows, folder, report)
     async with open_engine(stand.url) as engine, engine.begin() as transaction:
@@ -146,8 +146,8 @@ async def fill_series(stand: Installation, rows: int, folder: Path, report: Call
                 *(peripheral_id, quantity_type_id, start, timedelta(minutes=every), _MINUTES // every),
                 timeout=1200,
             )
-        # Of this kit only: rollups of all others would take longer than everything else, and their rows are
-        # met by no look-up of this one.
+        # Only this kit: rolling up all others would take longer than everything else, and no query for this
+        # kit reads their rows.
         await touch_history(connection, kit.id)
         began = time.perf_counter()
         hours = await roll_up(connection, datetime.now(UTC) - timedelta(hours=1))
@@ -165,7 +165,7 @@ async def fill_series(stand: Installation, rows: int, folder: Path, report: Call
 
 
 async def fill_aggregates(stand: Installation, rows: int) -> tuple[str, int, int]:
-    """Give the first kit so many aggregates; return its serial, and a peripheral and quantity type of it."""
+    """Insert aggregates for the first kit; return its serial, and one of its peripherals and quantity types."""
     kit = stand.kits[0]
     each = rows // len(kit.series)
     peripheral_ids, quantity_type_ids = zip(*kit.series, strict=True)
@@ -191,14 +191,14 @@ async def fill_aggregates(stand: Installation, rows: int) -> tuple[str, int, int
 
 
 async def measure_chart(folder: Path, data_dir: Path, serial: str, span: timedelta, points: int) -> Asked:
-    """Ask for the chart of the kit's minute readings over this span, each time another one."""
+    """Request charts of the kit's minute readings, each over a different interval of this length."""
     async with _asker(folder, data_dir) as client:
         listed = (await client.get(f"/kits/{serial}/series")).raise_for_status().json()
         series = next(each for each in listed if each["peripheralName"] == "Temperature")
         latest = datetime.now(UTC) - timedelta(hours=2)
         addresses = []
         for number in range(_WARM_UP + _REQUESTS):
-            # A year is all there is; of a day there are many.
+            # A year spans all of the data; a day can be chosen from many.
             latitude = max(timedelta(hours=2), _YEAR - span - timedelta(days=7))
             end = latest - latitude * (number % 50) / 50
             addresses.append(
@@ -211,7 +211,7 @@ async def measure_chart(folder: Path, data_dir: Path, serial: str, span: timedel
 async def measure_pages(
     folder: Path, data_dir: Path, serial: str, peripheral: int, quantity_type: int, page: int
 ) -> tuple[Asked, Asked, int]:
-    """Ask for the first page of a series' aggregates, and for a later one; return the latter's number too."""
+    """Request the first page of a series' aggregates and a later one; also return the latter's number."""
     address = f"/kits/{serial}/aggregate-measurements?peripheral={peripheral}&quantityType={quantity_type}"
     async with _asker(folder, data_dir) as client:
         later = address
@@ -244,7 +244,7 @@ async def _ask(client: httpx.AsyncClient, addresses: list[str]) -> Asked:
 
 @asynccontextmanager
 async def _asker(folder: Path, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Run `hortus up` on the data directory, and yield a client of an administrator."""
+    """Run `hortus up` on the data directory, and yield an HTTP client of an administrator."""
     async with one_box(folder, data_dir) as box:
         token = await access_token(box, data_dir, is_admin=True)
         async with httpx.AsyncClient(

@@ -1,4 +1,4 @@
-"""How long `hortus up` takes to be ready on an existing data directory."""
+"""How long `hortus up` takes to become ready on an existing data directory."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ async def start(bench: Bench) -> None:
 
 
 async def measure_starts(folder: Path, data_dir: Path, times: int) -> list[float]:
-    """Start and stop it so many times; return the seconds to ready, in order.
+    """Start and stop it the given number of times; return the seconds to ready, in order.
 
-    One start before does not count: it is the one after an installation, which compiles all modules.
+    One start before that does not count: like the first after an installation, it compiles all modules.
     """
     async with one_box(folder, data_dir):
         pass

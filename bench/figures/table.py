@@ -1,4 +1,4 @@
-"""What can be measured, by its name on the command line; in the order of a whole run."""
+"""All measurements, by their names on the command line, in the order of a complete run."""
 
 from __future__ import annotations
 

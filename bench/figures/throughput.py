@@ -1,4 +1,4 @@
-"""Stored and acknowledged per second, what that costs, and what mosquitto_sub receives under the same load."""
+"""Readings stored and acknowledged per second, their cost, and mosquitto_sub's rate under the same load."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIMEOUT_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """From the first reading sent until the last one stored (or received). CPU in µs per reading."""
+    """Measured from the first reading sent until the last one stored (or received). CPU in µs per reading."""
 
     rate: float
     published_rate: float
@@ -41,11 +41,11 @@ class Throughput:
 
     @property
     def load_share(self) -> float:
-        """Which part of all processor time of the measurement went into making the load."""
+        """The share of the measurement's CPU time that was used to generate the load."""
         return self.load_cpu / (self.receiver_cpu + self.broker_cpu + self.database_cpu + self.load_cpu)
 
     def describe(self) -> str:
-        """Return one line for a person."""
+        """Return a one-line summary."""
         return (
             f"{self.rate:,.0f}/s (published at {self.published_rate:,.0f}/s); µs of CPU per reading: "
             f"receiver {self.receiver_cpu:.1f}, broker {self.broker_cpu:.1f}, "
@@ -55,7 +55,7 @@ class Throughput:
 
 
 class Meter:
-    """Processor time of the parts from its making on. Parts: process ids; `database` is a tree of processes."""
+    """Meters the CPU time of the parts, by process id, since its creation; `database` is a process tree."""
 
     def __init__(
         self, *, receiver: int | None = None, broker: int | None = None, database: int | None = None
@@ -65,7 +65,7 @@ class Meter:
         self._start = Moment.now()
 
     def result(self, readings: int, ended_at: float, outcome: Outcome) -> Throughput:
-        """Return what so many readings took, that were done at `ended_at`."""
+        """Return the result for this many readings, the last of which was done at `ended_at`."""
         used = [after - before for after, before in zip(self._seconds(), self._before, strict=True)]
         ended_children, receiver_seconds, broker_seconds, database_seconds = used
         if self._ids[0] is None:
@@ -93,7 +93,7 @@ class Meter:
 
 
 async def throughput(bench: Bench) -> None:
-    """Stored and acknowledged per second, and the processor time for it."""
+    """Readings stored and acknowledged per second, and their CPU time."""
     async with installation(bench.data_dir("throughput")) as stand:
         references, ours = [], []
         for _ in range(bench.size.rounds):
@@ -126,7 +126,7 @@ async def throughput(bench: Bench) -> None:
 
 
 async def measure_stored(folder: Path, stand: Installation, readings: int) -> Throughput:
-    """Let one ingester store so many readings, through a broker of its own."""
+    """Measure one ingester that stores this many readings from its own broker."""
     async with (
         mosquitto(folder / "broker", stand.kits) as broker,
         ingester(folder, stand, broker) as process_id,
@@ -143,12 +143,12 @@ async def measure_stored(folder: Path, stand: Installation, readings: int) -> Th
 
 
 async def measure_received(folder: Path, stand: Installation, readings: int) -> Throughput:
-    """Let mosquitto_sub receive so many readings with the same subscription, and throw them away."""
+    """Measure mosquitto_sub receiving and discarding this many readings with the same subscription."""
     async with mosquitto(folder / "broker", stand.kits) as broker:
         command = broker.subscriber("reference")
         await keep_session(command)
         async with load(folder, broker.port, stand.kits, readings) as ready:
-            # It ends by itself at the last reading; its processor time is then that of the ended children.
+            # It exits after the last reading; its CPU time is then part of the terminated children's.
             meter = Meter(broker=broker.process_id)
             receiver = await asyncio.create_subprocess_exec(
                 *command, "-C", str(readings), stdout=asyncio.subprocess.DEVNULL
@@ -165,9 +165,9 @@ async def measure_received(folder: Path, stand: Installation, readings: int) -> 
 
 
 async def wait_until_stored(stand: Installation, messages: int, ingester_process_id: int) -> float:
-    """Return when so many messages were seen to have come to an end (epoch, seconds).
+    """Wait until this many messages have an outcome; return the time (epoch seconds).
 
-    Raises BenchError if the ingester ends before.
+    Raises BenchError if the ingester ends before that.
     """
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         while (await stand.counts()).all < messages:
@@ -178,7 +178,7 @@ async def wait_until_stored(stand: Installation, messages: int, ingester_process
 
 
 async def check_all_stored(stand: Installation, before: Counts, readings: int, since: float) -> None:
-    """Raise BenchError unless every reading sent since then is a row, once: a fast loss is no result."""
+    """Raise BenchError unless each reading sent since then was stored exactly once: losses do not count."""
     after = await stand.counts()
     rows = await stand.rows_since(since)
     if rows != readings or after.stored - before.stored != readings or after.all - before.all != readings:
@@ -188,5 +188,5 @@ async def check_all_stored(stand: Installation, before: Counts, readings: int, s
 
 
 def note(name: str, found: Throughput) -> None:
-    """Print what a round has found."""
+    """Print the result of a round."""
     print(f"  {name}: {found.describe()}", flush=True)

@@ -1,1 +1,1 @@
-"""What a measurement runs on: PostgreSQL, Mosquitto, Hortus's own processes, and the load."""
+"""The test rig of the measurements: PostgreSQL, Mosquitto, Hortus's own processes, and the load."""

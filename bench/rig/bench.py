@@ -1,4 +1,4 @@
-"""One run of the bench: how much it measures, where its files are, what it has found."""
+"""One run of the bench: its size, files and results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rig.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is measured. More is less noisy."""
+    """How much is measured. Larger sizes are less noisy."""
 
     rounds: int
     readings: int
@@ -76,7 +76,7 @@ QUICK = Size(
 
 @dataclass(slots=True)
 class Bench:
-    """One run: where its files are, how much it measures, what it found."""
+    """One run: its directory, size and results."""
 
     folder: Path
     size: Size
@@ -84,11 +84,11 @@ class Bench:
     charted_kit: str | None = None
 
     def data_dir(self, figure: str) -> Path:
-        """Return the data directory of a figure: each begins with a new one."""
+        """Return the data directory of a figure; each starts with a new one."""
         return self.folder / figure
 
     def found(self, result: Result) -> None:
-        """Keep a result and print it."""
+        """Record a result and print it."""
         self.results.append(result)
         met = {True: "met", False: "NOT MET", None: ""}[result.met]
         print(

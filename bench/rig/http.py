@@ -1,4 +1,4 @@
-"""Asking over HTTP: the load in a process of its own, and a server that does nothing but answer."""
+"""HTTP measurements: the load in a separate process, and a server that only returns a constant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARGIN_SECONDS = 30.0
 
 
 async def ask_over_http(folder: Path, order: HttpOrder) -> HttpOutcome:
-    """Run the load and return what it found. Raises BenchError if an answer was not 200."""
+    """Run the load and return its outcome. Raises BenchError if a response was not 200."""
     log = folder / "http_load.log"
     log.unlink(missing_ok=True)
     async with running([sys.executable, _BENCH / "http_load.py"], log=log, talks=True) as process:
@@ -31,7 +31,7 @@ async def ask_over_http(folder: Path, order: HttpOrder) -> HttpOutcome:
 
 @contextlib.asynccontextmanager
 async def bare_server(folder: Path) -> AsyncIterator[tuple[int, int]]:
-    """Run our HTTP server with an application that answers a constant; yield its port and process id."""
+    """Run our HTTP server with an application that returns a constant; yield its port and process id."""
     port, log = free_port(), folder / "bare_asgi.log"
     log.unlink(missing_ok=True)
     async with running([sys.executable, _BENCH / "bare_asgi.py", str(port)], log=log) as process:

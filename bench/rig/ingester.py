@@ -1,4 +1,4 @@
-"""`hortus ingest` as an operator runs it."""
+"""Runs `hortus ingest` as an operator would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rig.worker import connected_worker
 
 @contextlib.asynccontextmanager
 async def ingester(folder: Path, stand: Installation, broker: Mosquitto) -> AsyncIterator[int]:
-    """Run an ingester and yield its process id as soon as it is subscribed."""
+    """Run an ingester and yield its process id once it has subscribed."""
     environment = {
         "DATABASE_URL": stand.url.sqlalchemy(),
         "HORTUS_MQTT_CLIENT_ID": "measured-ingester",

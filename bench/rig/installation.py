@@ -1,4 +1,4 @@
-"""A database as shipped, with fifty kits in it."""
+"""A database with the shipped settings and fifty kits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(duplicate), 0)::
        coalesce(sum(quarantined + refused), 0)::bigint AS other
 FROM ingest_ledger
 """
-# Device times of a load are at most seconds old; the first condition spares older partitions.
+# Device times of a load are at most seconds old; the first condition excludes older partitions.
 _ROWS_SINCE = """
 SELECT count(*) FROM raw_measurements
 WHERE datetime >= to_timestamp($1) - interval '5 minutes' AND received_at >= to_timestamp($1 - 0.001)
@@ -41,7 +41,7 @@ WHERE datetime >= to_timestamp($1) - interval '5 minutes' AND received_at >= to_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """A kit with what its readings need. `series`: pairs of peripheral id and quantity type id."""
+    """A kit with the ids its readings need. `series`: pairs of peripheral id and quantity type id."""
 
     serial: str
     password: str
@@ -50,7 +50,7 @@ class Kit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the ledger says of all messages since it was emptied."""
+    """The ledger's counts of all messages since it was emptied."""
 
     stored: int
     duplicate: int
@@ -58,13 +58,13 @@ class Counts:
 
     @property
     def all(self) -> int:
-        """How many messages have come to an end."""
+        """The number of messages with any outcome."""
         return self.stored + self.duplicate + self.other
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A running database. `connection` is for looking on; it is not the ingester's."""
+    """A running database. `connection` is for observation; it is not the ingester's."""
 
     postgres: EmbeddedPostgres
     url: DatabaseUrl
@@ -73,27 +73,27 @@ class Installation:
 
     @property
     def postgres_process_id(self) -> int:
-        """The id of PostgreSQL's main process."""
+        """The process id of PostgreSQL's main process."""
         process_id = self.postgres.process_id
         if process_id is None:
             raise BenchError("PostgreSQL has ended; its log says why.")
         return process_id
 
     async def counts(self) -> Counts:
-        """Return what has become of all messages so far."""
+        """Return the outcomes of all messages so far."""
         return Counts(**dict(await self.connection.fetchrow(_LEDGER)))
 
     async def rows_since(self, moment: float) -> int:
-        """Return how many readings were taken in since then (epoch, seconds), from the table itself."""
+        """Return how many readings were received since then (epoch seconds), from the table itself."""
         return int(await self.connection.fetchval(_ROWS_SINCE, moment))
 
     async def empty(self) -> None:
-        """Forget all readings and counts, and start with a clean write-ahead log."""
+        """Delete all readings and counts, and start with a clean write-ahead log."""
         await self.connection.execute(_EMPTY)
         await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Write out what earlier work left to be written, so that it is not charged to the next."""
+        """Flush pending writes of earlier work, so that they are not attributed to the next measurement."""
         connection = await asyncpg.connect(**self.postgres.superuser_url.asyncpg_arguments())
         try:
             await connection.execute("CHECKPOINT")
@@ -105,9 +105,9 @@ class Installation:
 async def installation(
     path: Path, *, server_settings: dict[str, str] | None = None
 ) -> AsyncIterator[Installation]:
-    """Run a database in the data directory `path`, with its kits made if it is new.
+    """Run a database in the data directory `path`; if it is new, create the kits.
 
-    `server_settings` are put on top of the shipped ones, for what a measurement needs to see.
+    `server_settings` are added to the shipped ones, for measurements that need additional information.
     """
     with DataDirectory.open(path) as directory:
         postgres = embedded_postgres(directory)
@@ -131,7 +131,7 @@ async def installation(
 
 
 async def rows_in(path: Path) -> int:
-    """Return how many readings there are in a data directory that nobody uses now."""
+    """Return the number of readings in a data directory that is not in use."""
     async with open_database(path, None) as url:
         connection = await connector(url, "measuring")()
         try:

@@ -1,4 +1,4 @@
-"""The load: fifty kits in a process of their own (load_generator.py)."""
+"""The load: fifty kits in a separate process (load_generator.py)."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from rig.processes import BenchError, running
 
 _PROGRAM = Path(__file__).parents[1] / "load_generator.py"
 _PREPARE_SECONDS = 120.0
-# Of each kit: far more than a kit ever sends at once, so that the other side is never idle.
+# Per kit: far more than a kit ever sends at once, so that the receiver is never idle.
 _WINDOW = 100
 _CHUNK = 10
 
 
 class Load:
-    """Readings that are encoded and kits that are connected, waiting for the word."""
+    """A load generator with encoded readings and connected kits, waiting for the start signal."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
         self._log = log
 
     async def prepared(self) -> None:
-        """Return when all readings are encoded and all kits let in."""
+        """Return when all readings are encoded and all kits are connected."""
         await self._line(_PREPARE_SECONDS)
 
     async def send(self, timeout_seconds: float = 300.0) -> Outcome:
-        """Send everything, and return when the last reading was acknowledged to its kit."""
+        """Send everything, and return when the last reading has been acknowledged."""
         await self.begin()
         return await self.finished(timeout_seconds)
 
     async def begin(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"go\n")
         await self._process.stdin.drain()
 
     async def finished(self, timeout_seconds: float = 300.0) -> Outcome:
-        """Return when the last reading was acknowledged to its kit."""
+        """Return when the last reading has been acknowledged."""
         return Outcome(**json.loads(await self._line(timeout_seconds)))
 
     async def _line(self, timeout_seconds: float) -> bytes:
@@ -66,7 +66,7 @@ async def load(
     rate: float = 0,
     sent_log: Path | None = None,
 ) -> AsyncIterator[Load]:
-    """Prepare a load for the broker or endpoint at this port. `rate` 0: as fast as it acknowledges."""
+    """Prepare a load for the broker or endpoint at this port. `rate` 0: as fast as acknowledged."""
     order = Order(
         port=port,
         kits=[asdict(kit) for kit in kits],

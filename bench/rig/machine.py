@@ -1,4 +1,4 @@
-"""The machine as a whole: who else was busy while something was measured."""
+"""The load of the whole machine: how busy other processes were during a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Processor seconds since the machine's start, over all processors. `idle` includes waiting for disks."""
+    """CPU seconds since boot, over all processors. `idle` includes waiting for disks."""
 
     at: float
     busy_seconds: float
@@ -20,7 +20,7 @@ class Moment:
 
     @classmethod
     def now(cls) -> Moment:
-        """Look at the machine."""
+        """Read the current counters."""
         # user nice system idle iowait irq softirq steal: see proc(5).
         ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
         idle = ticks[3] + ticks[4]
@@ -29,7 +29,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class MachineUse:
-    """Shares of all processors' time between two moments."""
+    """Shares of the total CPU time between two moments."""
 
     own: float
     others: float
@@ -37,7 +37,7 @@ class MachineUse:
 
     @classmethod
     def between(cls, start: Moment, end: Moment, own_seconds: float) -> MachineUse:
-        """Return the shares, of which `own_seconds` are the measurement's own (load included)."""
+        """Return the shares; `own_seconds` is the measurement's own CPU time, including the load."""
         busy = end.busy_seconds - start.busy_seconds
         idle = end.idle_seconds - start.idle_seconds
         total = max(busy + idle, 1 / _TICKS_PER_SECOND)
@@ -48,7 +48,7 @@ class MachineUse:
 
 
 def describe() -> str:
-    """Return what is measured on, and how busy it is."""
+    """Return a description of the machine and its current load."""
     model = next(
         (
             line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""Mosquitto from the shipped configuration; only ports, paths and accounts are this machine's."""
+"""Runs Mosquitto with the shipped configuration; only ports, paths and accounts are local."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Mosquitto:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings with which a process of Hortus finds this broker."""
+        """The settings with which a Hortus process connects to this broker."""
         return {
             "MQTT_HOST": "127.0.0.1",
             "MQTT_PORT": str(self.port),
@@ -44,7 +44,7 @@ class Mosquitto:
         }
 
     def subscriber(self, client_id: str, *options: str) -> list[str]:
-        """Return the command of a mosquitto_sub with the subscription and the limits of an ingester."""
+        """Return a mosquitto_sub command with an ingester's subscription and limits."""
         filters = [argument for topic_filter in INGEST_FILTERS for argument in ("-t", topic_filter)]
         return [
             *(_program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.port)),
@@ -55,7 +55,7 @@ class Mosquitto:
 
 @contextlib.asynccontextmanager
 async def mosquitto(folder: Path, kits: Iterable[Kit]) -> AsyncIterator[Mosquitto]:
-    """Run a broker that knows these kits and the account of the ingesters, and no session of an earlier one."""
+    """Run a broker with accounts for these kits and the ingesters, and without any earlier sessions."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port = free_port()
@@ -70,7 +70,7 @@ async def mosquitto(folder: Path, kits: Iterable[Kit]) -> AsyncIterator[Mosquitt
 
 
 async def keep_session(command: Sequence[str]) -> None:
-    """Let the broker know the session of this subscriber, so that messages wait in it from now on."""
+    """Create this subscriber's persistent session at the broker, so that messages queue from now on."""
     process = await asyncio.create_subprocess_exec(*command, "-E", stdout=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(30):
@@ -90,7 +90,7 @@ def _adapted(shipped: str, folder: Path, port: int) -> str:
             lines.append(f"listener {port} 127.0.0.1")
         elif name not in _TLS_SETTINGS and line != "listener 8883":
             lines.append(line.replace("/var/lib/mosquitto/", f"{folder}/"))
-    # Started by root, Mosquitto would change to an account that may not write here.
+    # Started as root, Mosquitto would switch to an account that cannot write here.
     return "\n".join([*lines, "user root"]) + "\n"
 
 

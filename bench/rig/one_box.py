@@ -1,4 +1,4 @@
-"""`hortus up` as a person runs it, and the built-in endpoint with nothing behind it."""
+"""Runs `hortus up` as a user would, and the built-in endpoint without a database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rig.worker import HORTUS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneBox:
-    """A running one-box installation. `ready_seconds`: from its start until it said that it was ready."""
+    """A running one-box installation. `ready_seconds`: from its start until it reported to be ready."""
 
     http_port: int
     mqtt_port: int
@@ -57,7 +57,7 @@ async def one_box(folder: Path, data_dir: Path) -> AsyncIterator[OneBox]:
 
 @contextlib.asynccontextmanager
 async def endpoint_without_storing() -> AsyncIterator[tuple[int, int]]:
-    """Run the built-in endpoint with an intake that settles at once; yield its port and process id."""
+    """Run the built-in endpoint with an intake that settles immediately; yield its port and process id."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, "uvloop", 0.0))

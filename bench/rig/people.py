@@ -1,4 +1,4 @@
-"""People who ask the API of `hortus up`."""
+"""Users of the API of `hortus up`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rig.one_box import OneBox
 
 
 async def access_token(box: OneBox, data_dir: Path, *, is_admin: bool) -> str:
-    """Make an account, log in with it, and return its access token."""
+    """Create an account, log in, and return the access token."""
     username, password = f"asker-{secrets.token_hex(4)}", secrets.token_urlsafe()
     await create_user_from_command_line(
         data_dir, None, username=username, email=f"{username}@example.org", password=password, is_admin=is_admin

@@ -1,4 +1,4 @@
-"""Programs under measurement: started, metered through /proc, and always ended."""
+"""Programs under measurement: started, metered through /proc, and always stopped."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ MEBIBYTE = 1024 * 1024
 
 
 class BenchError(Exception):
-    """A measurement could not be made; the message says why."""
+    """A measurement failed; the message says why."""
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses now."""
+    """Return an unused port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], object], what: str, *, timeout_seconds: float = 30.0) -> None:
-    """Wait for a condition. Raises BenchError if it does not come true in time."""
+    """Wait for a condition. Raises BenchError if it does not become true in time."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            while not condition():  # noqa: ASYNC110 - of other processes, there is nobody to set an event
+            while not condition():  # noqa: ASYNC110 - about other processes, which cannot set an event
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError as error:
         raise BenchError(f"Waited {timeout_seconds:.0f} s in vain for {what}.") from error
 
 
 def is_running(process_id: int) -> bool:
-    """Tell whether a process of ours has not ended yet."""
+    """Return whether a child process is still running."""
     try:
         return _stat(process_id)[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -46,32 +46,32 @@ def is_running(process_id: int) -> bool:
 
 
 def cpu_seconds(process_id: int) -> float:
-    """Return the processor time (user and system) that a process and its ended children have taken."""
+    """Return the CPU seconds (user and system) of a process and its terminated children."""
     fields = _stat(process_id)
     return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
 
 
 def tree_cpu_seconds(process_id: int) -> float:
-    """Return the processor time of a process, its descendants and those of them that have ended."""
+    """Return the CPU seconds of a process and its descendants, including terminated ones."""
     total = 0.0
     for each in [process_id, *_descendants(process_id)]:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended in the meantime
             total += cpu_seconds(each)
     return total
 
 
 def resident_bytes(process_id: int) -> int:
-    """Return how much memory the process has in use now."""
+    """Return the process's resident memory in bytes."""
     return _status_bytes(process_id, "VmRSS")
 
 
 def peak_resident_bytes(process_id: int) -> int:
-    """Return the most memory that the process ever had in use."""
+    """Return the process's peak resident memory in bytes."""
     return _status_bytes(process_id, "VmHWM")
 
 
 def _stat(process_id: int) -> list[str]:
-    # The name, in parentheses, may hold spaces; the fields behind it are numbered from 3 in proc(5).
+    # The name, in parentheses, may contain spaces; the fields after it are numbered from 3 in proc(5).
     return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -104,9 +104,9 @@ async def running(
     environment: Mapping[str, str] | None = None,
     talks: bool = False,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program for the length of the context; then SIGTERM, and SIGKILL if that does not help.
+    """Run a program while the context is open; then send SIGTERM, and SIGKILL if that has no effect.
 
-    With `talks` its standard input and output are pipes; else its output goes to the log as well.
+    With `talks` its standard input and output are pipes; otherwise its output goes to the log as well.
     """
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
@@ -124,16 +124,16 @@ async def running(
 
 
 def _environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a program: with compiled modules kept, as they are once it is installed.
+    """Return the environment for a program, with bytecode caching enabled as in a real installation.
 
-    Without this, a shell that forbids Python to keep them would have each start compile all libraries.
+    Otherwise, in a shell that disables the cache, each start would compile all libraries.
     """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled"), **changes}
 
 
 async def stop(process: asyncio.subprocess.Process) -> int:
-    """End a program properly, or by force if it does not; return its exit code."""
+    """Terminate a program gracefully, or kill it if it does not end; return its exit code."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             break

@@ -1,4 +1,4 @@
-"""A figure with its reference and the verdict."""
+"""A measured figure with its target, reference and verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One line of the table. `met` is None for a line that only informs."""
+    """One row of the table. `met` is None for a row without a target."""
 
     figure: str
     value: str

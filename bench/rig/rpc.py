@@ -1,4 +1,4 @@
-"""`hortus rpc` as an operator runs it, and virtual kits in a process of their own."""
+"""Runs `hortus rpc` as an operator would, and virtual kits in a separate process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rig.worker import HORTUS, connected_worker
 
 @contextlib.asynccontextmanager
 async def rpc_worker(folder: Path, stand: Installation, broker: Mosquitto) -> AsyncIterator[int]:
-    """Run a worker and yield its process id as soon as it can send."""
+    """Run a worker and yield its process id once it can send."""
     environment = {
         "DATABASE_URL": stand.url.sqlalchemy(),
         "HORTUS_MQTT_CLIENT_ID": "measured-worker",
@@ -27,7 +27,7 @@ async def rpc_worker(folder: Path, stand: Installation, broker: Mosquitto) -> As
 
 @contextlib.asynccontextmanager
 async def virtual_kits(folder: Path, broker: Mosquitto, kits: Sequence[Kit]) -> AsyncIterator[None]:
-    """Run these kits with `hortus simulate` until the context ends; yields when they are connected."""
+    """Run these kits with `hortus simulate` while the context is open; yield when they are connected."""
     credentials, log = folder / "kits.json", folder / "simulate.log"
     credentials.write_text(json.dumps([{"serial": kit.serial, "password": kit.password} for kit in kits]))
     command = [

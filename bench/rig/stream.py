@@ -1,4 +1,4 @@
-"""Kafka with topics that are new for each measurement, and a backlog in them."""
+"""Runs Kafka with new topics for each measurement, and fills them with a backlog."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hortus.protocol.wire.messages import RawMeasurement
 from rig.installation import Kit
 from rig.processes import BenchError
 
-# The tests have a Kafka that can be started; a bench needs no other.
+# The tests can already start a Kafka; the bench uses the same code.
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "kafka"))
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 from kafka_cluster import KafkaCluster
@@ -32,7 +32,7 @@ _HEAP_MEBIBYTES = 384
 
 
 class Stream:
-    """A running Kafka, with topics that are new for each measurement."""
+    """A running Kafka with new topics for each measurement."""
 
     def __init__(self, cluster: KafkaCluster) -> None:
         self.cluster = cluster
@@ -41,7 +41,7 @@ class Stream:
         self.names = TopicNames()
 
     def new_topics(self) -> None:
-        """Go on with empty topics."""
+        """Switch to new, empty topics."""
         self._number += 1
         prefix = f"run-{self._number}"
         self.names = TopicNames(
@@ -55,12 +55,11 @@ class Stream:
 
     @property
     def process_id(self) -> int:
-        """The id of Kafka's process."""
         return self.cluster.nodes[0].process_id
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings with which a process of Hortus finds these topics."""
+        """The settings with which a Hortus process uses these topics."""
         return {
             "KAFKA_HOST": self.connection.bootstrap,
             "HORTUS_KAFKA_TOPIC_RAW": self.names.raw,
@@ -70,9 +69,9 @@ class Stream:
         }
 
     def consumer(self, *, reads: bool) -> Consumer:
-        """Return a consumer that reads all readings from their beginning, or one that only asks for numbers.
+        """Return a consumer that reads all readings from the beginning, or one that only queries offsets.
 
-        One that reads would let such a question wait behind its fetches.
+        In a consumer that reads, such a query would wait behind its fetches.
         """
         consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": "bench"})
         if reads:
@@ -80,14 +79,14 @@ class Stream:
         return consumer
 
     def records(self, consumer: Consumer) -> int:
-        """Return how many readings Kafka has."""
+        """Return the number of readings in Kafka."""
         places = [TopicPartition(self.names.raw, number) for number in range(PARTITIONS)]
         return sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
 
 
 @contextlib.asynccontextmanager
 async def kafka(folder: Path) -> AsyncIterator[Stream]:
-    """Run one node for the length of the context."""
+    """Run a single node while the context is open."""
     cluster = await asyncio.to_thread(
         KafkaCluster, folder / "kafka", heap_mebibytes=_HEAP_MEBIBYTES, quick_start=False
     )
@@ -98,7 +97,7 @@ async def kafka(folder: Path) -> AsyncIterator[Stream]:
 
 
 def fill(stream: Stream, kits: Sequence[Kit], readings: int) -> None:
-    """Write a backlog as the ingester does: one reading of each kit in turn."""
+    """Write a backlog like the ingester does: one reading of each kit in turn."""
     stream.new_topics()
     producer = Producer(
         {
@@ -134,7 +133,7 @@ def fill(stream: Stream, kits: Sequence[Kit], readings: int) -> None:
 
 
 def count_only(stream: Stream, readings: int) -> float:
-    """Return how many records per second a bare consumer counts."""
+    """Return the records per second that a bare consumer reads and counts."""
     consumer = stream.consumer(reads=True)
     counted, begun = 0, 0.0
     while counted < readings:

@@ -1,4 +1,4 @@
-"""`hortus web` as an operator runs it."""
+"""Runs `hortus web` as an operator would."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _START_SECONDS = 60.0
 
 
 def token_key_file(folder: Path) -> Path:
-    """Return the file with the key that signs tokens; it is made if it is not there."""
+    """Return the file with the key that signs tokens, creating it if needed."""
     path = folder / "token-signer.key"
     if not path.exists():
         path.write_text(secrets.token_urlsafe(48))
@@ -29,7 +29,7 @@ def token_key_file(folder: Path) -> Path:
 async def web(
     folder: Path, stand: Installation, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[int, int]]:
-    """Run it until the context ends; yield its port and process id when it is ready."""
+    """Run `hortus web` while the context is open; yield its port and process id when it is ready."""
     port, log = free_port(), folder / "web.log"
     environment = {
         "DATABASE_URL": stand.url.libpq(),

@@ -1,4 +1,4 @@
-"""Programs of Hortus that work for a broker, as an operator runs them."""
+"""Runs Hortus's worker programs against a broker, as an operator would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HORTUS = Path(sys.executable).parent / "hortus"
 async def connected_worker(
     folder: Path, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `hortus` with these arguments, and yield the process as soon as the broker has let it in."""
+    """Run `hortus` with these arguments, and yield the process once it is connected to the broker."""
     log = folder / f"{arguments[0]}.log"
     log.unlink(missing_ok=True)
     async with running([HORTUS, *arguments], log=log, environment=environment) as process:

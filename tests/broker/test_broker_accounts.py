@@ -232,7 +232,7 @@ async def test_a_full_comparison_puts_everything_right_and_says_what_it_cannot(
         missing=("k-missing",),
         conflicts=("k-conflict",),
     )
-    assert "give them new ones (hortus kit password)" in caplog.text
+    assert "set new ones (hortus kit password)" in caplog.text
     assert await can_publish(mosquitto, "k-one", "one")
     assert await can_publish(mosquitto, "k-wide", "wide")
     assert not await can_publish(mosquitto, "k-gone", "gone")

@@ -66,7 +66,7 @@ def test_the_file_is_for_its_owner_only_and_is_not_replaced_by_accident(tmp_path
     file = tmp_path / "dynamic-security.json"
     write_document({"a": 1}, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_document({"a": 2}, file)
     assert json.loads(file.read_text()) == {"a": 1}
     write_document({"a": 2}, file, overwrite=True)

@@ -1,1 +1,1 @@
-"""What moves data: from the wire to the store, between brokers, Kafka and boards, and out again."""
+"""The movement of data: from the wire to the store, between brokers, Kafka and boards, and out again."""

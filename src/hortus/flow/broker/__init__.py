@@ -1,5 +1,5 @@
-"""An external Mosquitto: accounts and topic rights of the kits, kept in step with the database.
+"""Keeps the kits' accounts and topic permissions at an external Mosquitto in sync with the database.
 
-Mosquitto's dynamic-security plugin holds the accounts. It is seeded with a document made from the database
-before the broker starts for the first time, and told of every change while it runs.
+The accounts live in Mosquitto's dynamic-security plugin. Its configuration is generated from the database
+before the broker starts for the first time; every later change is sent to the running broker.
 """

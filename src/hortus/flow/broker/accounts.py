@@ -1,4 +1,4 @@
-"""The kits' accounts at a running Mosquitto: set, delete, and compare with the database."""
+"""Sets and deletes the kits' accounts at a running Mosquitto and reconciles them with the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hortus.flow.broker.roles import (
     serial_of_role,
 )
 
-# How the plugin of Mosquitto 2.0 words what is no error here.
+# Messages of the Mosquitto 2.0 plugin that are not errors here.
 _CLIENT_EXISTS = "Client already exists"
 _ROLE_EXISTS = "Role already exists"
 _CLIENT_NOT_FOUND = "Client not found"
@@ -27,19 +27,19 @@ _ROLE_NOT_FOUND = "Role not found"
 
 
 class AccountConflictError(UsageError):
-    """A kit has the name of an account at the broker that is not a kit's."""
+    """A kit's serial is already the name of an account at the broker that does not belong to a kit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """What was found different between database and broker. All but the last two were put right.
+    """The differences found between database and broker. All but the last two have been corrected.
 
     deleted: accounts of kits that the database does not have.
-    corrected: kits whose rights differed.
+    corrected: kits whose permissions differed.
     service_roles: roles of services (or "default access") that were missing or differed.
-    missing: kits without an account. Their password is not known in plain text any more, so they need a new
-        password, or the broker a new seed.
-    conflicts: kits whose serial is the name of an account that is not a kit's; it was not touched.
+    missing: kits without an account. Their plain-text password is no longer known, so either they need a new
+        password or the broker a new seed.
+    conflicts: kits whose serial is the name of an account that does not belong to a kit; it was not changed.
     """
 
     deleted: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class Reconciliation:
 
 
 class BrokerAccounts:
-    """Changes accounts through the plugin. All methods may be repeated: the outcome is the same.
+    """Manages the kits' accounts through the plugin. All methods are idempotent.
 
-    Only accounts that carry the role of the kit they are named after are managed; others are never touched.
+    Only accounts that have the role of the kit they are named after are managed; others are never changed.
     All methods raise what `ControlClient.execute` raises.
     """
 
@@ -60,9 +60,9 @@ class BrokerAccounts:
         self._control = control
 
     async def set_kit(self, serial: str, password: str) -> None:
-        """Give a kit its account, rights and password. Its open connections with an old password are cut.
+        """Create or update a kit's account, permissions and password, and close its open connections.
 
-        Raises AccountConflictError if the name belongs to somebody else.
+        Raises AccountConflictError if the name belongs to an account that is not a kit's.
         """
         await self._set_role(kit_role_name(serial), kit_permissions(serial))
         role = [{"rolename": kit_role_name(serial)}]
@@ -78,11 +78,11 @@ class BrokerAccounts:
                 f"The broker has an account {serial} that is not a kit's; rename one of the two."
             )
         await self._control.execute("modifyClient", username=serial, roles=role, groups=[])
-        # This command cuts the account's connections; modifyClient with a password is not sure to.
+        # This command closes the account's connections; modifyClient with a password may not.
         await self._control.execute("setClientPassword", username=serial, password=password)
 
     async def delete_kit(self, serial: str) -> None:
-        """Remove a kit's account, cut its connections and remove its role. Others' accounts stay."""
+        """Delete a kit's account and role and close its connections. An account that is not a kit's stays."""
         if await self._is_managed(serial):
             await self._control.execute("deleteClient", username=serial)
         await self._delete_role(serial)
@@ -95,10 +95,10 @@ class BrokerAccounts:
     async def reconcile(
         self, accounts: Mapping[str, tuple[str, ...]], kits: Mapping[str, bool]
     ) -> Reconciliation:
-        """Make the broker's accounts those of the database.
+        """Make the broker's accounts match the database; return the differences.
 
-        `accounts` is what `list_accounts` returned *before* `kits` was read (serial, and whether a password
-        waits to be applied): so a kit that is created meanwhile is never taken for a surplus one.
+        `accounts` is what `list_accounts` returned *before* `kits` (serial, and whether a password is waiting
+        to be applied) was read, so a kit created in between is never mistaken for a surplus account.
         """
         managed = {name for name, roles in accounts.items() if kit_role_name(name) in roles}
         surplus = sorted(managed - kits.keys())
@@ -125,7 +125,7 @@ class BrokerAccounts:
     async def _correct_kit(
         self, serial: str, account_roles: tuple[str, ...], roles: Mapping[str, dict[str, Any]]
     ) -> bool:
-        """Put a kit's role and the list of its roles right; tell whether there was anything to do."""
+        """Correct a kit's role and the account's list of roles; return whether anything had to change."""
         role_name = kit_role_name(serial)
         rules_fit = rules_equal(roles.get(role_name, {}).get("acls", ()), kit_permissions(serial))
         if not rules_fit:

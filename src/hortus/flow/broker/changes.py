@@ -1,4 +1,4 @@
-"""Noting that a kit's account changed, so that the broker will be told (transactional outbox)."""
+"""The transactional outbox of account changes that are waiting to be applied to the broker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hortus.flow.broker.tables import AccountAction, BrokerAccountChangeRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChange:
-    """A change that waits for the broker. `encrypted_password` is there when `action` is SET."""
+    """A change waiting to be applied to the broker. `encrypted_password` is set when `action` is SET."""
 
     id: int
     serial: str
@@ -27,11 +27,11 @@ class AccountChange:
 
 
 class PasswordUnreadableError(UsageError):
-    """A noted password was encrypted with another secret."""
+    """A recorded password was encrypted with a different secret."""
 
 
 class PasswordCipher:
-    """Hides passwords that wait in the database for the broker, with a key derived from a secret setting."""
+    """Encrypts passwords while they wait in the database, with a key derived from a secret setting."""
 
     def __init__(self, secret: str) -> None:
         if not secret:
@@ -44,11 +44,10 @@ class PasswordCipher:
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
 
     def encrypt(self, password: str) -> bytes:
-        """Return the password so that only a holder of the secret can read it."""
         return self._fernet.encrypt(password.encode())
 
     def decrypt(self, encrypted_password: bytes) -> str:
-        """Return the password; raises PasswordUnreadableError if another secret was used."""
+        """Return the plain-text password. Raises PasswordUnreadableError if another secret was used."""
         try:
             return self._fernet.decrypt(encrypted_password).decode()
         except InvalidToken as error:
@@ -60,9 +59,10 @@ class PasswordCipher:
 async def note_password_set(
     connection: AsyncConnection | AsyncSession, cipher: PasswordCipher, serial: str, password: str
 ) -> None:
-    """Note that a kit is new or has a new password. Call it in the transaction that changes the kit.
+    """Record that a kit was created or given a new password.
 
-    After the statement that inserts or updates the kit's row: its lock keeps changes of one kit in order.
+    Call this in the transaction that changes the kit, after the statement that inserts or updates the kit's
+    row: the row lock keeps the changes of one kit in order.
     """
     await connection.execute(
         insert(BrokerAccountChangeRow).values(
@@ -74,14 +74,14 @@ async def note_password_set(
 
 
 async def note_kit_deleted(connection: AsyncConnection | AsyncSession, serial: str) -> None:
-    """Note that a kit is gone. Call it in the transaction that deletes the kit, after deleting."""
+    """Record that a kit was deleted. Call this in the transaction that deletes the kit, after the deletion."""
     await connection.execute(
         insert(BrokerAccountChangeRow).values(serial=serial, action=AccountAction.DELETE.value)
     )
 
 
 async def next_changes(connection: AsyncConnection, limit: int) -> Sequence[AccountChange]:
-    """Return the oldest changes that can still be applied."""
+    """Return the oldest changes that have not failed, in order."""
     row = BrokerAccountChangeRow
     found = await connection.execute(
         select(row.id, row.serial, row.action, row.encrypted_password)
@@ -98,12 +98,12 @@ async def next_changes(connection: AsyncConnection, limit: int) -> Sequence[Acco
 
 
 async def forget_change(connection: AsyncConnection, change: AccountChange) -> None:
-    """Delete an applied change, and what had failed for the same kit before it: that is settled with it."""
+    """Delete an applied change and all earlier failed changes of the same kit, which it supersedes."""
     row = BrokerAccountChangeRow
     await connection.execute(delete(row).where(row.serial == change.serial, row.id <= change.id))
 
 
 async def set_change_aside(connection: AsyncConnection, change: AccountChange, failure: str) -> None:
-    """Keep a change that can never be applied, with the reason."""
+    """Mark a change as one that can never be applied, and keep it with the reason."""
     row = BrokerAccountChangeRow
     await connection.execute(update(row).where(row.id == change.id).values(failure=failure))

@@ -1,4 +1,4 @@
-"""What the commands `hortus broker seed` and `hortus broker sync` do."""
+"""Implements the commands `hortus broker seed` and `hortus broker sync`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hortus.protocol.mqtt.client import BrokerAddress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """What was written. `without_password` are kits left out, because no password for the broker is stored."""
+    """The outcome of `seed`. `without_password`: kits left out because no password for the broker is stored."""
 
     kits: int
     without_password: tuple[str, ...]
@@ -34,7 +34,7 @@ class Seed:
 async def seed(
     engine: AsyncEngine, output: Path, services: Sequence[ServiceAccount], *, overwrite: bool = False
 ) -> Seed:
-    """Write a dynamic-security.json with all kits of the database and these service accounts.
+    """Write a dynamic-security.json with all kits in the database and the given service accounts.
 
     Raises what `dynamic_security_document` and `write_document` raise.
     """
@@ -52,7 +52,7 @@ async def seed(
 
 
 async def sync(engine: AsyncEngine, address: BrokerAddress, cipher: PasswordCipher) -> Reconciliation:
-    """Bring the running broker's accounts in step with the database once; return what was found.
+    """Reconcile the running broker's accounts with the database once; return the differences.
 
     Raises what `BrokerSynchroniser.sync_once` raises.
     """

@@ -1,4 +1,4 @@
-"""Commands to Mosquitto's dynamic-security plugin, over its control topic."""
+"""A client of Mosquitto's dynamic-security plugin that uses its control topic."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _ENTRIES_PER_PAGE = 500
 
 
 class BrokerCommandError(OperationalError):
-    """The plugin does not do what it was told. `error` is what it says itself."""
+    """The plugin rejected a command. `error` is its own message."""
 
     def __init__(self, command: str, error: str) -> None:
-        super().__init__(f"The broker does not carry out {command}: {error}.")
+        super().__init__(f"The broker rejected {command}: {error}.")
         self.error = error
 
 
 class ControlClient:
-    """Sends commands and waits for their answers; an asynchronous context manager.
+    """Sends commands and waits for the responses; an asynchronous context manager.
 
-    The account needs the rights of `roles.control_permissions` or the plugin's own role "admin".
+    The account needs the permissions of `roles.control_permissions` or the plugin's own role "admin".
     """
 
     def __init__(self, address: BrokerAddress, limits: ClientLimits | None = None) -> None:
@@ -49,7 +49,7 @@ class ControlClient:
 
     @property
     def reconnects(self) -> int:
-        """How often the connection had to be made anew; a broker may have forgotten things meanwhile."""
+        """The number of reconnects so far. The broker may have lost state at each."""
         return self._client.reconnects
 
     async def __aenter__(self) -> ControlClient:
@@ -67,7 +67,7 @@ class ControlClient:
             await self._running
 
     async def wait_until_ready(self, timeout_seconds: float) -> None:
-        """Wait for the connection; raises BrokerUnreachableError with the reason if there is none in time."""
+        """Wait until connected. Raises BrokerUnreachableError with the reason after the timeout."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._client.wait_until_ready()
@@ -77,10 +77,11 @@ class ControlClient:
             ) from error
 
     async def execute(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Have one command carried out; return its data.
+        """Execute one command and return the data of its response.
 
-        One command per message: the plugin writes its file after each, and the broker serves its clients only
-        between messages. Raises BrokerCommandError, BrokerUnreachableError or ConnectionLostError.
+        Each message carries one command: the plugin writes its file after every command, and the broker serves
+        its clients only between messages. Raises BrokerCommandError, BrokerUnreachableError or
+        ConnectionLostError.
         """
         key = secrets.token_hex(8)
         answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -119,7 +120,7 @@ class ControlClient:
             answer = answers["responses"][0]
             key = answer.get("correlationData")
         except (TypeError, LookupError, AttributeError):
-            log.warning("the broker's control topic carries something else than an answer; it is ignored")
+            log.warning("ignored a message on the broker's control topic that is not a response")
             return
         answered = self._waiting.get(key)
         if answered is not None and not answered.done():

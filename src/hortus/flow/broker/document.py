@@ -1,4 +1,4 @@
-"""A complete dynamic-security.json, to start a new broker with every kit that the database knows."""
+"""Builds a complete dynamic-security.json, so that a new broker starts with every kit in the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hortus.flow.broker.roles import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitAccount:
-    """A kit as the broker sees it. `verifier` is the column `kits.broker_password`."""
+    """A kit's account at the broker. `verifier` is the column `kits.broker_password`."""
 
     serial: str
     verifier: str = field(repr=False)
@@ -31,7 +31,7 @@ class KitAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccount:
-    """An account of a part of Hortus. `role` is SERVER_ROLE or CONTROL_ROLE."""
+    """The account of a Hortus process. `role` is SERVER_ROLE or CONTROL_ROLE."""
 
     username: str
     password: str = field(repr=False)
@@ -39,10 +39,10 @@ class ServiceAccount:
 
 
 def dynamic_security_document(kits: Iterable[KitAccount], services: Iterable[ServiceAccount]) -> dict[str, Any]:
-    """Return the whole configuration of the dynamic-security plugin.
+    """Return the complete configuration of the dynamic-security plugin.
 
     Raises BrokerVerifierError for a kit whose verifier is unreadable, UsageError for a service without a name
-    or password, or with a role that does not exist.
+    or password or with an unknown role.
     """
     clients = [_service_client(service) for service in services]
     roles = [role_document(name, permissions) for name, permissions in SERVICE_ROLES.items()]
@@ -53,14 +53,14 @@ def dynamic_security_document(kits: Iterable[KitAccount], services: Iterable[Ser
 
 
 def write_document(document: Mapping[str, Any], path: Path, *, overwrite: bool = False) -> None:
-    """Write the document so that only its owner can read it, whole or not at all.
+    """Write the document atomically, readable by its owner only.
 
-    Raises UsageError if the file is there and `overwrite` is not set, OperationalError if it cannot be written.
+    Raises UsageError if the file exists and `overwrite` is not set, OperationalError if it cannot be written.
     """
     if path.exists() and not overwrite:
         raise UsageError(
-            f"{path} is there already, and replacing it would undo what the broker has been told since; "
-            "move it away first if a new one is meant."
+            f"{path} already exists, and replacing it would undo all changes made at the broker since; "
+            "move it away first if you want a new one."
         )
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only

@@ -1,4 +1,4 @@
-"""Which kits have an account at the broker: all but boards, which never come near it."""
+"""Which kits have an account at the broker: all except boards, which never connect to it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from hortus.flow.gateway.tables import BoardRow
 
 
 def speaks_mqtt() -> ColumnElement[bool]:
-    """Return the condition on the kits table that a kit is not a board: those send over plain HTTP."""
+    """Return the condition on the kits table that a kit is not a board. Boards send over plain HTTP."""
     return ~exists().where(BoardRow.kit_id == KitRow.id)

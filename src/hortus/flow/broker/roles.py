@@ -1,8 +1,8 @@
-"""Who may do what at Mosquitto, in the terms of its dynamic-security plugin. Pure.
+"""Permissions at Mosquitto, as roles of its dynamic-security plugin. Pure.
 
-The plugin of Mosquitto 2.0.11 does not know patterns such as `%u` (observed: a rule with one matches
-nothing), so each kit has a role of its own with its topics written out. The role's name is also the mark by
-which accounts managed here are told from others: they are never touched.
+The plugin of Mosquitto 2.0.11 does not support patterns such as `%u` (observed: a rule with one matches
+nothing), so each kit has a role of its own with its topics written out. The role's name also marks the
+accounts that are managed here; others are never changed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CONTROL_ROLE = "hortus-control"
 CONTROL_TOPIC = "$CONTROL/dynamic-security/v1"
 CONTROL_RESPONSE_TOPIC = CONTROL_TOPIC + "/response"
 
-# How much waits at the broker and how much it has dropped: without these two, a loss would go unseen (P3, P9).
+# Messages queued at the broker and messages it has dropped: without these, a loss would go unnoticed (P3, P9).
 BROKER_FIGURES = ("$SYS/broker/store/messages/count", "$SYS/broker/publish/messages/dropped")
 
 _KIT_ROLE_PREFIX = "hortus-kit:"
 
-# Whatever no role allows is forbidden. To receive is denied too: it would be allowed by the plugin's default,
-# and a session that was stored with a wider subscription would go on getting messages.
+# Whatever no role allows is denied. Receiving is denied as well: the plugin allows it by default, and a stored
+# session with a wider subscription would keep receiving messages.
 DEFAULT_ACCESS: Mapping[str, bool] = {
     "publishClientSend": False,
     "publishClientReceive": False,
@@ -36,18 +36,17 @@ DEFAULT_ACCESS: Mapping[str, bool] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class BrokerPermission:
-    """One rule of a role. `kind` is the plugin's `acltype`; rules here only ever allow."""
+    """One rule of a role. `kind` is the plugin's `acltype`. All rules here allow; none deny."""
 
     kind: str
     topic: str
 
     def as_command(self) -> dict[str, Any]:
-        """Return the rule as the control API and the document have it."""
+        """Return the rule in the form that the control API and the document share."""
         return {"acltype": self.kind, "topic": self.topic, "priority": 0, "allow": True}
 
 
 def kit_role_name(serial: str) -> str:
-    """Return the name of the role of one kit."""
     return _KIT_ROLE_PREFIX + serial
 
 
@@ -57,7 +56,7 @@ def serial_of_role(role_name: str) -> str | None:
 
 
 def kit_permissions(serial: str) -> frozenset[BrokerPermission]:
-    """Return what a kit may do: write and read its own topics, each in its one direction (kit-mqtt 1.3)."""
+    """Return a kit's permissions: publish or receive on its own topics, one direction each (kit-mqtt 1.3)."""
     writes = {_permission("publishClientSend", serial, channel) for channel in KIT_WRITES}
     reads = {
         _permission(kind, serial, channel)
@@ -68,14 +67,15 @@ def kit_permissions(serial: str) -> frozenset[BrokerPermission]:
 
 
 def server_permissions() -> frozenset[BrokerPermission]:
-    """Return what ingest and API may do: read what kits write, alone or shared, and answer and ask kits.
+    """Return the permissions of ingest and API.
 
-    And see the two figures of the broker that tell whether readings wait or are lost.
+    They receive what kits publish, with plain or shared subscriptions, publish answers and commands to kits,
+    and read the two broker statistics that show whether readings are queued or lost.
     """
     sends = {_permission("publishClientSend", "+", channel) for channel in KIT_READS}
     receives = {_permission("publishClientReceive", "+", channel) for channel in KIT_WRITES}
     subscribes = {_permission("subscribePattern", "+", channel) for channel in KIT_WRITES}
-    # The plugin compares a shared subscription with the rule as it stands, with `$share` and group.
+    # The plugin compares a shared subscription with the rule literally, including `$share` and the group.
     shares = {
         BrokerPermission(kind="subscribePattern", topic=f"$share/+/{permission.topic}")
         for permission in subscribes
@@ -89,7 +89,7 @@ def server_permissions() -> frozenset[BrokerPermission]:
 
 
 def control_permissions() -> frozenset[BrokerPermission]:
-    """Return what the synchroniser of accounts may do: speak to the plugin and nothing else."""
+    """Return the permissions of the account synchroniser: to talk to the plugin and nothing else."""
     return frozenset(
         {
             BrokerPermission(kind="publishClientSend", topic=CONTROL_TOPIC),
@@ -100,12 +100,12 @@ def control_permissions() -> frozenset[BrokerPermission]:
 
 
 def role_document(role_name: str, permissions: Iterable[BrokerPermission]) -> dict[str, Any]:
-    """Return a role as the control API and the document have it."""
+    """Return a role in the form that the control API and the document share."""
     return {"rolename": role_name, "acls": [permission.as_command() for permission in sorted(permissions)]}
 
 
 def rules_equal(acls: Iterable[Mapping[str, Any]], permissions: frozenset[BrokerPermission]) -> bool:
-    """Tell whether the rules of a role, as the broker lists them, are exactly these permissions."""
+    """Return whether the rules of a role, as listed by the broker, are exactly these permissions."""
     listed = [(acl.get("acltype"), acl.get("topic"), acl.get("allow")) for acl in acls]
     wanted = {(permission.kind, permission.topic, True) for permission in permissions}
     return len(listed) == len(wanted) and set(listed) == wanted

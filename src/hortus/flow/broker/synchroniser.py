@@ -1,4 +1,4 @@
-"""Keeps the broker's accounts in step with the database, for as long as it runs."""
+"""The long-running task that keeps the broker's accounts in sync with the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hortus.protocol.mqtt.client import BrokerAddress, ClientLimits
 
 log = logging.getLogger(__name__)
 
-# Any number, as long as nothing else in the database uses it as an advisory lock: "hortus" and 1.
+# An arbitrary number that nothing else in the database uses as an advisory lock: "hortus" and 1.
 _LOCK_KEY = 0x686F_7274_7573_0001
 
 _CHANGES_AT_ONCE = 100
@@ -37,15 +37,15 @@ _MOST_NAMES_IN_A_LINE = 20
 
 
 class SynchroniserBusyError(OperationalError):
-    """Another process keeps the accounts in step already."""
+    """Another process is already synchronising the accounts."""
 
 
 class BrokerSynchroniser:
-    """Applies noted changes in their order, and compares everything at start and after each reconnect.
+    """Applies recorded changes in order, and reconciles everything at start and after each reconnect.
 
-    Any number may run; an advisory lock of the database lets one work while the others wait for it to go.
-    State for metrics: `active`, `applied`, `set_aside`, `last_reconciliation`, `last_failure` (a sentence,
-    None while all is well).
+    Any number may run; a database advisory lock lets one work while the others stand by.
+    State for metrics: `active`, `applied`, `set_aside`, `last_reconciliation`, `last_failure` (a sentence, or
+    None while everything works).
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class BrokerSynchroniser:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop`; go on for ever when broker or database are away."""
+        """Run until `stop`; keep retrying while the broker or the database is unreachable."""
         retry_seconds = self._poll_seconds
         while not self._stopping.is_set():
             try:
@@ -87,14 +87,14 @@ class BrokerSynchroniser:
             await self._wait_for_stop(retry_seconds)
 
     def stop(self) -> None:
-        """Let `run` end after the change that it is at."""
+        """Make `run` return after the current change."""
         self._stopping.set()
 
     async def sync_once(self) -> Reconciliation:
-        """Apply what waits, compare everything, and return what was found.
+        """Apply waiting changes, reconcile everything, and return the differences.
 
-        Raises SynchroniserBusyError if another process does it already, BrokerUnreachableError, or SQLAlchemy's
-        errors.
+        Raises SynchroniserBusyError if another process is already doing this, BrokerUnreachableError, or
+        SQLAlchemy's errors.
         """
         async with self._lock() as connection, self._control() as control:
             return await self._bring_in_step(connection, BrokerAccounts(control))
@@ -106,26 +106,26 @@ class BrokerSynchroniser:
                 reconnects = control.reconnects
                 await self._bring_in_step(connection, accounts)
                 self._report_recovery()
-                # A broker that comes back may have been given another file: compare everything again.
+                # A restarted broker may have been given another file: reconcile everything again.
                 while reconnects == control.reconnects and not self._stopping.is_set():
                     await self._apply_changes(connection, accounts)
                     await self._wait_for_stop(self._poll_seconds)
 
     @contextlib.asynccontextmanager
     async def _lock(self) -> AsyncIterator[AsyncConnection]:
-        """Hold the lock. Everything is done over the connection that holds it: both are lost together."""
+        """Hold the lock. All work uses the connection that holds it, so both are lost together."""
         async with self._engine.connect() as plain_connection:
             connection = await plain_connection.execution_options(isolation_level="AUTOCOMMIT")
             if not (await connection.execute(select(func.pg_try_advisory_lock(_LOCK_KEY)))).scalar():
                 raise SynchroniserBusyError(
-                    "Another process keeps the broker's accounts in step already; nothing is left to do here."
+                    "Another process is already keeping the broker's accounts in sync; nothing to do here."
                 )
             self.active = True
             try:
                 yield connection
             finally:
                 self.active = False
-                # The pool would keep the connection, and with it the lock.
+                # Returned to the pool, the connection would stay open and keep the lock.
                 await connection.invalidate()
 
     @contextlib.asynccontextmanager
@@ -158,8 +158,8 @@ class BrokerSynchroniser:
             else:
                 await accounts.set_kit(change.serial, self._cipher.decrypt(change.encrypted_password))
         except (AccountConflictError, BrokerCommandError, PasswordUnreadableError) as error:
-            # One impossible change must not hold up those of other kits (P4).
-            log.error("kit %s is not changed at the broker: %s", change.serial, error)
+            # A change that cannot be applied must not hold up those of other kits (P4).
+            log.error("the account of kit %s could not be changed at the broker: %s", change.serial, error)
             await set_change_aside(connection, change, str(error))
             self.set_aside += 1
             return
@@ -173,20 +173,20 @@ class BrokerSynchroniser:
                 await self._stopping.wait()
 
     def _report_failure(self, error: Exception) -> None:
-        # SQLAlchemy's message goes on over several lines with the statement; the first says what happened.
-        sentence = f"The broker's accounts are not kept in step: {str(error).splitlines()[0]}"
+        # SQLAlchemy's message continues over several lines with the statement; the first has the error.
+        sentence = f"The broker's accounts are not being kept in sync: {str(error).splitlines()[0]}"
         if sentence != self.last_failure:
             log.warning("%s Trying again.", sentence)
         self.last_failure = sentence
 
     def _report_recovery(self) -> None:
         if self.last_failure is not None:
-            log.info("the broker's accounts are in step again")
+            log.info("the broker's accounts are in sync again")
         self.last_failure = None
 
 
 async def _kits(connection: AsyncConnection) -> dict[str, bool]:
-    """Return the kits that have accounts, and whether a password waits for the broker. One snapshot."""
+    """Return the kits that have accounts, and whether a password is waiting to be applied. One snapshot."""
     waiting = exists().where(
         BrokerAccountChangeRow.serial == KitRow.serial, BrokerAccountChangeRow.failure.is_(None)
     )
@@ -196,21 +196,21 @@ async def _kits(connection: AsyncConnection) -> dict[str, bool]:
 
 def _report(found: Reconciliation) -> None:
     if found.deleted:
-        log.warning("the broker had accounts of kits that are no more; deleted: %s", _names(found.deleted))
+        log.warning("deleted accounts of kits that no longer exist: %s", _names(found.deleted))
     if found.corrected:
-        log.warning("the broker gave kits other rights than theirs; corrected: %s", _names(found.corrected))
+        log.warning("corrected wrong permissions of kits at the broker: %s", _names(found.corrected))
     if found.service_roles:
         log.info("set at the broker: %s", _names(found.service_roles))
     if found.missing:
         log.error(
-            "%d kits cannot log in: the broker has no account of them and their passwords are not known any "
-            "more; give them new ones (hortus kit password), or seed the broker anew: %s",
+            "%d kits cannot log in: the broker has no account for them and their passwords are no longer "
+            "known; set new ones (hortus kit password), or seed the broker again: %s",
             len(found.missing),
             _names(found.missing),
         )
     if found.conflicts:
         log.error(
-            "the broker has accounts with the names of kits that are not kits': %s", _names(found.conflicts)
+            "accounts at the broker have names of kits but do not belong to kits: %s", _names(found.conflicts)
         )
 
 

@@ -1,4 +1,4 @@
-"""Changes of accounts that the broker has not been told of yet."""
+"""The table of account changes that have not been applied to the broker yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.base.database.base import Base, CreatedAt
 
 
 class AccountAction(Enum):
-    """What happened to a kit. A new kit and a new password are the same to the broker: this password now."""
+    """The change of an account. A new kit and a new password are the same to the broker: set this password."""
 
     SET = "set"
     DELETE = "delete"
@@ -20,8 +20,8 @@ class AccountAction(Enum):
 class BrokerAccountChangeRow(Base):
     """One change, written in the same transaction as the change of the kit and deleted when applied.
 
-    `serial` is no foreign key: a deleted kit's change outlives it. `failure` says in words why a change could
-    not be applied and never will be; such a row is kept for people to see.
+    `serial` is not a foreign key: the change outlives a deleted kit. `failure` is a sentence that says why a
+    change could not be applied and never will be; such a row is kept for inspection.
     """
 
     __tablename__ = "broker_account_changes"

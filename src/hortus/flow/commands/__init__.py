@@ -1,1 +1,1 @@
-"""Commands to kits: asked by people, sent one at a time, and what came back."""
+"""Commands to kits: requested by users, sent one at a time per kit, and recorded with their outcome."""

@@ -1,4 +1,4 @@
-"""Taking the answers of kits: whichever process gets one completes the command, whoever sent it."""
+"""Receives the answers of kits: the process that gets an answer completes the command, whichever sent it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 4
 _MOST_OPEN = 1000
 _MOST_OPEN_BYTES = 160 * 1024 * 1024
-# A kit answers one question at a time; what it sends beyond that must not push out the answers of others.
+# A kit answers one question at a time; surplus answers must not crowd out those of other kits.
 _MOST_OPEN_OF_KIT = 4
-# Answers up to this size are looked into in any case, so that they can be told apart; and in the event loop.
+# Answers up to this size are always decoded, so that they can be classified, and in the event loop.
 _SMALL_BYTES = 64 * 1024
 _ATTEMPTS = 20
 _RETRY_SECONDS = 1.0
@@ -39,7 +39,7 @@ OnContact = Callable[[str], None]
 
 
 class AnswerDesk:
-    """Notes what kits answer. `receptions` counts answers by what they were; bounded in number and bytes."""
+    """Records the answers of kits. The queue is bounded in number and bytes; `receptions` counts by outcome."""
 
     def __init__(self, engine: AsyncEngine, *, on_contact: OnContact) -> None:
         self._engine = engine
@@ -52,7 +52,7 @@ class AnswerDesk:
         self.receptions: Counter[str] = Counter()
 
     def answer_arrived(self, topic: str, payload: bytes) -> None:
-        """Note a message on a kit's `kit-rpc/response`."""
+        """Accept a message on a kit's `kit-rpc/response`."""
         kit_topic = parse_kit_topic(topic)
         if kit_topic is None or kit_topic.channel is not TopicChannel.KIT_RPC_RESPONSE:
             return
@@ -71,11 +71,11 @@ class AnswerDesk:
 
     @property
     def open_answers(self) -> int:
-        """The number of answers that are not dealt with yet."""
+        """The number of answers still being processed."""
         return self._open_of_kit.total()
 
     async def run(self) -> None:
-        """Take answers until cancelled."""
+        """Process answers until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(_AT_ONCE):
                 group.create_task(self._take_for_ever())
@@ -96,14 +96,14 @@ class AnswerDesk:
             try:
                 await self._take(serial, payload)
             except _DATABASE_FAILURES as error:
-                log.warning("an answer of kit %s cannot be noted now: %s", serial, error)
+                log.warning("an answer from kit %s cannot be recorded now: %s", serial, error)
                 await asyncio.sleep(_RETRY_SECONDS)
-            except Exception:  # what one kit sends must not end the reception of all others
-                log.exception("an answer of kit %s was not taken because of a fault", serial)
+            except Exception:  # one kit's answer must not stop the processing of all others
+                log.exception("an answer from kit %s was not processed because of an internal error", serial)
                 break
             else:
                 return
-        # Whoever waited for it has given up meanwhile.
+        # The caller that was waiting for it has given up by now.
         self._ignore(serial, DROPPED)
 
     async def _take(self, serial: str, payload: bytes) -> None:
@@ -137,10 +137,10 @@ class AnswerDesk:
             return
         self.receptions[reception] += 1
         if reception is Reception.LATE:
-            log.info("kit %s answered too late; the ledger has it", serial)
+            log.info("kit %s answered too late; recorded in the command ledger", serial)
 
     def _ignore(self, serial: str, what: str) -> None:
-        """Count an answer that changes nothing; tell it once for each kit."""
+        """Count an answer that changes nothing; log it once per kit and kind."""
         self.receptions[what] += 1
         key = (serial, what)
         if key in self._told:
@@ -148,11 +148,11 @@ class AnswerDesk:
         self._told[key] = None
         if len(self._told) > _KITS_TOLD_OF:
             self._told.popitem(last=False)
-        log.warning("an answer of kit %s was ignored: %s (told once)", serial, what)
+        log.warning("ignored an answer from kit %s: %s (logged once)", serial, what)
 
 
 def _read(payload: bytes) -> tuple[int | None, KitResult | None]:
-    """Return the id and the result of an answer, each None if it cannot be read."""
+    """Return the id and the result of an answer; each is None if it cannot be decoded."""
     try:
         response = decode_kit_rpc_response(payload)
     except WireError as error:

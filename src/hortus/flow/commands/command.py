@@ -1,4 +1,4 @@
-"""A command to a kit: what can be asked, and in which states a command can be. Pure."""
+"""A command to a kit: its methods, arguments and states. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hortus.protocol.wire.messages import PeripheralCommandCall, UptimeCall, Ver
 
 
 class Method(StrEnum):
-    """What a kit can be asked.
+    """The requests that a kit supports.
 
-    The lock of kit-mqtt 4.3 is not among them, nor anything that the schema does not name: both end
-    the program of kit 1.0.0b8 (4.6). What cannot be written down here cannot be sent.
+    The lock of kit-mqtt 4.3 is not among them, nor anything that the schema does not name: both crash
+    the program of kit 1.0.0b8 (4.6). What this enum cannot express cannot be sent.
     """
 
     VERSION = "version"
@@ -26,8 +26,6 @@ class Method(StrEnum):
 
 
 class CommandState(StrEnum):
-    """Where a command is."""
-
     WAITING = "waiting"
     SENT = "sent"
     SUCCEEDED = "succeeded"
@@ -39,7 +37,7 @@ UNFINISHED = frozenset({CommandState.WAITING, CommandState.SENT})
 
 
 class UnsuitableCommand(UsageError):
-    """This kit cannot be asked this. `parameter` is what is wrong with it: `peripheral` or `command`."""
+    """The kit does not support this command. `parameter` names the offending one: `peripheral` or `command`."""
 
     def __init__(self, parameter: str, explanation: str) -> None:
         super().__init__(explanation)
@@ -48,7 +46,7 @@ class UnsuitableCommand(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a kit is to be asked. `command_json` is the command as it goes to the kit."""
+    """A request to a kit. `command_json` is the command exactly as it is sent."""
 
     method: Method
     peripheral: str | None = None
@@ -56,7 +54,7 @@ class Question:
 
     @classmethod
     def to_peripheral(cls, peripheral: str, command: Any) -> Question:
-        """Return the question that sends a command to a peripheral. Raises UnsuitableCommand."""
+        """Build the question that sends a command to a peripheral. Raises UnsuitableCommand."""
         command_json = orjson.dumps(command).decode()
         if len(command_json) > MAXIMUM_COMMAND_CHARACTERS:
             raise UnsuitableCommand(
@@ -70,7 +68,7 @@ class Question:
 
     @property
     def call(self) -> VersionCall | UptimeCall | PeripheralCommandCall:
-        """The question as it is on the wire."""
+        """The question in its wire form."""
         match self.method:
             case Method.VERSION:
                 return VersionCall()

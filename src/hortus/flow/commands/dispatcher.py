@@ -1,4 +1,4 @@
-"""Sending commands to kits: any number of these work on one database, each command is sent by one of them."""
+"""Sends commands to kits. Any number of dispatchers share one database; each command is sent by one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
 _MOST_UNDER_WAY = 50
-# A process that was stopped between claim and sending must not send what everybody has given up meanwhile.
+# A process that was suspended between claiming and sending must not send a command that has since timed out.
 _LONGEST_DELAY_SECONDS = 5.0
 
 _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
@@ -34,28 +34,28 @@ OnAbsent = Callable[[str], None]
 
 
 class NotSent(OperationalError):
-    """The message has certainly not left this process."""
+    """The message has definitely not left this process."""
 
 
 class KitTransport(Protocol):
-    """Publishes to kits at QoS 1, never retained, and never again after the message has expired."""
+    """Publishes to kits at QoS 1, never retained, and never resends a message after its expiry."""
 
     @property
     def connected(self) -> bool:
-        """Whether anything can be sent now."""
+        """Whether the transport can send at the moment."""
 
     async def send(self, topic: KitTopic, payload: bytes, *, expiry_seconds: int) -> bool:
-        """Publish to a kit; return False if it is certain that the kit is not there.
+        """Publish to a kit; return False if the kit is definitely not connected.
 
-        Raises NotSent if the message has certainly not left this process, or another OperationalError if that
-        is not certain.
+        Raises NotSent if the message has definitely not left this process, or another OperationalError if it
+        may have.
         """
 
 
 class CommandDispatcher:
-    """Claims commands and publishes them. Call `wake` when there may be something to do.
+    """Claims commands and publishes them. Call `wake` when there may be a command to send.
 
-    `on_absent` is told the serial of a kit that turned out not to be connected.
+    `on_absent` is called with the serial of each kit that turns out not to be connected.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class CommandDispatcher:
         kit_seconds: int,
     ) -> None:
         self._engine = engine
-        # A claim is one statement: it needs no transaction around it.
+        # A claim is a single statement and needs no explicit transaction.
         self._committing = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._transport = transport
         self._on_absent = on_absent
@@ -80,11 +80,11 @@ class CommandDispatcher:
         self.sent = 0
 
     def wake(self) -> None:
-        """Look at once whether something can be sent."""
+        """Look for commands to send without waiting for the next poll."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled. A database that is away is tried again for ever."""
+        """Send commands until cancelled; keep retrying while the database is unavailable."""
         told = False
         async with asyncio.TaskGroup() as group:
             while True:
@@ -94,7 +94,7 @@ class CommandDispatcher:
                     told = False
                 except _DATABASE_FAILURES as error:
                     if not told:
-                        log.warning("commands to kits have to wait: %s", error)
+                        log.warning("commands to kits are delayed: %s", error)
                         told = True
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
@@ -141,10 +141,10 @@ class CommandDispatcher:
         try:
             await self._publish(claimed, begun)
         except (HortusError, *_DATABASE_FAILURES) as error:
-            # Its deadline ends the command; nobody sends it again.
-            log.warning("what became of command %d could not be noted: %s", claimed.id, error)
-        except Exception:  # one command must not end the sending of all others; its deadline ends it as well
-            log.exception("command %d was not sent because of a fault", claimed.id)
+            # The command ends at its deadline; it is never sent again.
+            log.warning("the outcome of command %d could not be recorded: %s", claimed.id, error)
+        except Exception:  # one command must not stop the sending of all others; it ends at its deadline too
+            log.exception("command %d was not sent because of an internal error", claimed.id)
         finally:
             self._under_way.release()
 

@@ -1,4 +1,4 @@
-"""What an answer of a kit means (kit-mqtt 4.3, http-api 4.11). Pure."""
+"""Interprets a kit's answer as the outcome of a command (kit-mqtt 4.3, http-api 4.11). Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hortus.protocol.wire.messages import (
     VersionResult,
 )
 
-# Names that clients knew before; those below the line are ours (http-api 4.11).
+# Names that existing clients know; those below the line are our additions (http-api 4.11).
 TIMED_OUT = "TimedOut"
 MALFORMED_RESPONSE = "MalformedResponse"
 INVALID_RESPONSE = "InvalidResponse"
@@ -30,15 +30,15 @@ TEXT = "text/plain"
 JSON = "application/json"
 
 MOST_TEXT_CHARACTERS = 1000
-"""What the ledger keeps of a result that is text."""
+"""The length up to which the command ledger keeps a result that is text."""
 
-# Every exception in a kit's driver is answered so, without a mark of its own (kit-mqtt 4.3).
+# A kit reports every exception of a driver as a successful text with this prefix (kit-mqtt 4.3).
 _KIT_ERROR = b"Error: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOutcome:
-    """How a command ended. `error` is None if it succeeded; only then there is `data`."""
+    """How a command ended. `error` is None if it succeeded; `data` is set only then."""
 
     error: str | None = None
     explanation: str | None = None
@@ -47,16 +47,16 @@ class CommandOutcome:
 
     @property
     def text(self) -> str | None:
-        """The beginning of a result that is text, as the ledger keeps it."""
+        """The beginning of a text result, as kept in the ledger; None for other results."""
         if self.media_type not in {TEXT, JSON}:
             return None
-        # U+0000 cannot be stored; a character that was cut in two is no character.
+        # PostgreSQL cannot store U+0000, and a character cut in two is dropped.
         beginning = self.data[: 4 * MOST_TEXT_CHARACTERS].decode("utf-8", "replace")
         return beginning.replace("\0", "�")[:MOST_TEXT_CHARACTERS]
 
 
 def outcome_of(method: Method, result: KitResult) -> CommandOutcome:
-    """Return what this answer to this question means."""
+    """Return the outcome of a command with this method, given the kit's result."""
     match result:
         case OtherError():
             return CommandOutcome(
@@ -83,7 +83,7 @@ def outcome_of(method: Method, result: KitResult) -> CommandOutcome:
 
 
 def malformed() -> CommandOutcome:
-    """Return the outcome of an answer that cannot be read although its id can."""
+    """Return the outcome for an answer whose id can be decoded but whose content cannot."""
     return CommandOutcome(error=MALFORMED_RESPONSE, explanation="The kit's answer cannot be read.")
 
 

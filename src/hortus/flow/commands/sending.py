@@ -1,7 +1,7 @@
-"""Commands in the database, as workers see them: claimed, sent, answered.
+"""Database operations on commands for the workers that claim, send and complete them.
 
-Times are the database's, so workers need not agree on theirs. The rows say what every worker must know: one
-that dies leaves nothing behind but a deadline.
+All times come from the database clock, so the clocks of workers need not agree. The rows hold all shared
+state: a worker that dies leaves nothing behind but a deadline.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hortus.flow.commands.outcome import KIT_OFFLINE, TIMED_OUT, CommandOutcome
 from hortus.flow.commands.store import COMMANDS_CHANNEL, RESULT_PART_BYTES
 
 RESULTS_PER_KIT = 5
-"""A kit's older results go when it sends more: nobody can fill the disk with pictures that nobody fetches."""
+"""A kit's oldest results are deleted beyond this, so that pictures nobody fetches cannot fill the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A command that this process has to send now, and no other."""
+    """A command that this process, and no other, has to send now."""
 
     id: int
     kit_id: int
@@ -32,7 +32,7 @@ class Claimed:
 
 
 class Reception(StrEnum):
-    """What an answer was to us. Only the first two change anything."""
+    """How an answer relates to the commands in the database. Only the first two change anything."""
 
     EXPECTED = "expected"
     LATE = "late"
@@ -42,21 +42,21 @@ class Reception(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
-    """The command that an answer belongs to, its row locked; `method` is None if there is none to change."""
+    """The command that an answer belongs to, row locked; `method` is None if there is none to change."""
 
     reception: Reception
     method: Method | None = None
 
 
 async def claim(connection: AsyncConnection, kit_seconds: int) -> Claimed | None:
-    """Take the next command that may be sent; None if there is none. On a connection that commits by itself.
+    """Claim the next command that may be sent; return None if there is none. Needs an autocommit connection.
 
-    From then on the kit is occupied, whatever becomes of us. Never sent twice: a kit would do it twice.
+    From then on the kit is occupied, even if this process dies. Never sent twice: a kit would do it twice.
     """
     try:
         row = (await connection.execute(_CLAIM, {"kit_seconds": kit_seconds})).mappings().one_or_none()
     except IntegrityError:
-        # Another worker has occupied the kit in this very moment.
+        # Another worker has just occupied the kit.
         return None
     if row is None:
         return None
@@ -71,24 +71,24 @@ async def claim(connection: AsyncConnection, kit_seconds: int) -> Claimed | None
 
 
 async def give_back(connection: AsyncConnection, command_id: int) -> None:
-    """Let a command wait again that has certainly not left this process."""
+    """Return to the queue a command that has definitely not left this process."""
     await connection.execute(_GIVE_BACK, {"command_id": command_id})
 
 
 async def fail_unsent(connection: AsyncConnection, command_id: int, explanation: str) -> None:
-    """End a command that reached nobody, because the kit is not connected."""
+    """Fail a command that reached no kit because the kit is not connected."""
     parameters = {"command_id": command_id, "error": KIT_OFFLINE, "explanation": explanation}
     if await connection.scalar(_FAIL_UNSENT, parameters) is not None:
         await _notify_finished(connection, command_id)
 
 
 async def is_asked(connection: AsyncConnection, serial: str) -> bool:
-    """Tell whether an answer of this kit can be anything but unasked: before its 64 MiB are looked at."""
+    """Return whether this kit may have a command to answer; checked before up to 64 MiB are decoded."""
     return bool(await connection.scalar(_IS_ASKED, {"serial": serial}))
 
 
 async def await_answer(connection: AsyncConnection, serial: str, command_id: int) -> Awaited:
-    """Find what an answer of this kit with this id belongs to, and lock it."""
+    """Find and lock the command that an answer of this kit with this id belongs to."""
     if command_id >= 2**63:
         return Awaited(reception=Reception.UNASKED)
     parameters = {"command_id": command_id, "serial": serial}
@@ -103,7 +103,7 @@ async def await_answer(connection: AsyncConnection, serial: str, command_id: int
 
 
 async def finish(connection: AsyncConnection, command_id: int, outcome: CommandOutcome) -> None:
-    """Note what came of a command, and that the kit is free."""
+    """Record the outcome of a command and release the kit."""
     parameters = {
         "command_id": command_id,
         "state": "failed" if outcome.error else "succeeded",
@@ -115,7 +115,7 @@ async def finish(connection: AsyncConnection, command_id: int, outcome: CommandO
     await connection.execute(_FINISH, parameters)
     if outcome.error is not None:
         return
-    # One after the other: together they would be in memory once more.
+    # One at a time: a single statement with all parts would hold a second copy in memory.
     for part, start in enumerate(range(RESULT_PART_BYTES, len(outcome.data), RESULT_PART_BYTES), start=1):
         data = outcome.data[start : start + RESULT_PART_BYTES]
         await connection.execute(_ADD_PART, {"command_id": command_id, "part": part, "data": data})
@@ -123,7 +123,7 @@ async def finish(connection: AsyncConnection, command_id: int, outcome: CommandO
 
 
 async def note_late_answer(connection: AsyncConnection, command_id: int, outcome: CommandOutcome) -> None:
-    """Note in the ledger what came too late, without its content, and that the kit is free."""
+    """Record a late answer in the ledger, without its content, and release the kit."""
     await connection.execute(_NOTE_LATE, {"command_id": command_id, **_result_columns(outcome)})
     await connection.execute(_NOTIFY, {"payload": "queued"})
 
@@ -142,7 +142,7 @@ async def _notify_finished(connection: AsyncConnection, command_id: int) -> None
 
 _NOTIFY = text(f"SELECT pg_notify('{COMMANDS_CHANNEL}', :payload)")
 
-# The oldest of each kit only: who finds it locked by another worker leaves the whole kit to that worker.
+# Only the oldest of each kit: a worker that finds it locked leaves the whole kit to the worker holding it.
 _CLAIM = text(
     """
     UPDATE kit_commands c SET state = 'sent', occupies_kit = true, sent_at = clock_timestamp(),
@@ -188,7 +188,7 @@ _AWAIT = text(
     WHERE c.id = :command_id AND k.serial = :serial FOR UPDATE OF c
     """
 )
-# One statement, because somebody waits. What is announced is told at the commit.
+# One statement, because a caller is waiting. PostgreSQL delivers the notifications at the commit.
 _FINISH = text(
     f"""
     WITH finished AS (

@@ -1,6 +1,6 @@
-"""Commands in the database, as people see them: asked, waited for, looked up, taken back.
+"""Database operations on commands for users: enqueue, look up, list and cancel.
 
-Functions work in the caller's transaction; the caller commits. All times are the database's.
+Functions work in the caller's transaction; the caller commits. All times come from the database clock.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hortus.flow.commands.outcome import NOT_SENT, TIMED_OUT
 from hortus.flow.commands.suitability import require_suitable
 
 COMMANDS_CHANNEL = "hortus_kit_commands"
-"""Announces `queued` when something can be sent, and `finished <id>` when a command has ended."""
+"""Carries `queued` when there may be a command to send, and `finished <id>` when a command has ended."""
 
 MOST_WAITING = 10
-"""Per kit. A kit does one thing at a time, a camera takes ten seconds: more would only wait in vain."""
+"""Per kit. A kit does one thing at a time and a camera takes ten seconds: more commands would only expire."""
 
 RESULT_PART_BYTES = 1024 * 1024
 RESULT_KEPT_MINUTES = 10
@@ -33,21 +33,21 @@ _MOST_PATIENCE_SECONDS = 3600
 
 
 class TooManyWaiting(UsageError):
-    """As many commands wait for the kit as may wait."""
+    """The kit's queue of waiting commands is full."""
 
     def __init__(self) -> None:
         super().__init__(f"{MOST_WAITING} commands wait for this kit already. Try again when it has done some.")
 
 
 class IsBoard(UsageError):
-    """The kit is a board that sends readings over HTTP; nothing can be sent to it."""
+    """The kit is a board, which only sends readings over HTTP and cannot receive commands."""
 
     def __init__(self) -> None:
         super().__init__("This is a board that only sends readings; it cannot be sent commands.")
 
 
 class NobodySends(OperationalError):
-    """No process that could send the command runs, or none of them reaches the broker."""
+    """No running process can send the command: none is running, or none can reach the broker."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ class NobodySends(OperationalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command as it stands now. `asked_by` is a user name; None once the account is gone."""
+    """The current state of a command. `asked_by` is a user name, or None if the account was deleted."""
 
     id: int
     kit_id: int
@@ -81,12 +81,12 @@ class Command:
 async def enqueue(
     connection: AsyncConnection, *, kit_id: int, user_id: int, question: Question, patience_seconds: int
 ) -> int:
-    """Let a command wait for its turn, at most so long; return its id.
+    """Queue a command, to be sent within the given patience, and return its id.
 
     Raises UnsuitableCommand, IsBoard, TooManyWaiting or NobodySends.
     """
     assert 0 < patience_seconds <= _MOST_PATIENCE_SECONDS
-    # Those who ask the same kit at once go through here one after the other.
+    # Serialises concurrent requests for the same kit.
     await connection.execute(_LOCK_KIT, {"kit_id": kit_id})
     await require_suitable(connection, kit_id, question)
     row = (await connection.execute(_ROOM, {"kit_id": kit_id})).one()
@@ -112,12 +112,12 @@ async def enqueue(
 
 
 async def can_send(connection: AsyncConnection) -> None:
-    """Note that this process can send now. Say so again every `SAY_CAN_SEND_SECONDS`."""
+    """Record that this process can send now. Repeat this every `SAY_CAN_SEND_SECONDS`."""
     await connection.execute(_CAN_SEND)
 
 
 async def find_command(connection: AsyncConnection, kit_id: int, command_id: int) -> Command | None:
-    """Return the command of this kit with this id, or None."""
+    """Return the kit's command with this id, or None."""
     parameters = {"kit_id": kit_id, "command_id": command_id}
     row = (await connection.execute(_FIND, parameters)).mappings().one_or_none()
     return _command(row) if row else None
@@ -126,13 +126,13 @@ async def find_command(connection: AsyncConnection, kit_id: int, command_id: int
 async def list_commands(
     connection: AsyncConnection, kit_id: int, *, before: int | None, most: int
 ) -> list[Command]:
-    """Return a kit's commands, newest first; with `before` only those with smaller ids."""
+    """Return a kit's commands, newest first; with `before`, only those with smaller ids."""
     parameters = {"kit_id": kit_id, "before": before, "most": most}
     return [_command(row) for row in (await connection.execute(_LIST, parameters)).mappings()]
 
 
 async def cancel(connection: AsyncConnection, command_id: int) -> bool:
-    """Take back a command that still waits; return whether it could be."""
+    """Cancel a command that is still waiting; return whether it was cancelled."""
     cancelled = await connection.scalar(_CANCEL, {"command_id": command_id})
     if cancelled is not None:
         await connection.execute(_NOTIFY, {"payload": f"finished {command_id}"})
@@ -140,25 +140,25 @@ async def cancel(connection: AsyncConnection, command_id: int) -> bool:
 
 
 async def sweep(connection: AsyncConnection) -> None:
-    """End commands whose time is over, and release kits that had long enough. Anybody may, at any time."""
+    """Fail overdue commands and release kits that have had long enough. Any process may call this any time."""
     ended = [*(await connection.scalars(_EXPIRE)).all(), *(await connection.scalars(_TIME_OUT)).all()]
     released = (await connection.execute(_RELEASE)).rowcount
     await _announce(connection, ended, released=bool(released))
 
 
 async def kits_began_anew(connection: AsyncConnection, serials: list[str]) -> None:
-    """Note that the programs of these kits have started: whatever they were doing, they do no more."""
+    """Release kits whose programs have restarted: they no longer work on any earlier command."""
     await connection.execute(_RELEASE_STARTED, {"serials": serials})
 
 
 async def result_part(connection: AsyncConnection, command_id: int, part: int) -> bytes:
-    """Return a part (from 0) of what a command returned; nothing behind the last one."""
+    """Return one part (from 0) of a command's result; empty after the last one."""
     parameters = {"command_id": command_id, "part": part}
     return await connection.scalar(_RESULT_PART, parameters) or b""
 
 
 async def forget_old(connection: AsyncConnection) -> None:
-    """Delete results that were kept long enough, and commands of more than a year ago."""
+    """Delete results past their retention time, and commands older than a year."""
     for statement in _FORGET_OLD:
         await connection.execute(statement)
 
@@ -182,7 +182,7 @@ def _command(row: RowMapping) -> Command:
 
 _NOTIFY = text(f"SELECT pg_notify('{COMMANDS_CHANNEL}', :payload)")
 _LOCK_KIT = text("SELECT id FROM kits WHERE id = :kit_id FOR NO KEY UPDATE")
-# Senders say so again every five seconds: three times as long, as a busy machine is no reason to refuse.
+# Senders refresh this every five seconds; the limit is three times that, so a busy machine causes no refusals.
 _ROOM = text(
     """
     SELECT EXISTS (SELECT FROM boards WHERE kit_id = :kit_id) AS is_board,
@@ -213,7 +213,7 @@ _CAN_SEND = text(
     """
 )
 
-# What is over is shown as over, also while no process is there to note it.
+# An overdue command is shown as failed even while no process is running to record it.
 _COLUMNS = f"""
     c.id, c.kit_id, c.method, c.peripheral, c.command_json, u.username AS asked_by,
     CASE WHEN over THEN 'failed' ELSE c.state END AS state,
@@ -257,7 +257,7 @@ _TIME_OUT = text(
     WHERE occupies_kit AND state = 'sent' AND answer_by < now() RETURNING id
     """  # noqa: S608  (as above)
 )
-# A kit that has not answered may still be at it, for as long again; a second request would block its network
+# A kit that has not answered may still be working, for as long again; a second request would block its network
 # (kit-mqtt 4.3).
 _RELEASE = text(
     """

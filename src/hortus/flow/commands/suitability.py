@@ -1,4 +1,4 @@
-"""Whether a kit has what a command is for: asked before anything is sent."""
+"""Checks before sending that a kit has the peripheral a command is for, and that it accepts the command."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hortus.domain.kits.devices import SCHEMA_LEADS_NOWHERE
 from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
 from hortus.flow.commands.command import Question, UnsuitableCommand
 
-# What the kit runs is what its readings are of, or what it fetched last, also if another configuration was
-# activated since; a kit of which neither is known will fetch the active one when it starts.
+# The configuration in use is the one its readings refer to, or else the one it fetched last, even if another
+# has been activated since. If neither is known, the kit will fetch the active one when it starts.
 _COMMAND_SCHEMA = text(
     f"""
     SELECT d.name AS definition, d.command_schema, c.in_use IS NOT NULL AS has_configuration
@@ -32,9 +32,9 @@ _COMMAND_SCHEMA = text(
 
 
 async def require_suitable(connection: AsyncConnection, kit_id: int, question: Question) -> None:
-    """Raise UnsuitableCommand unless the kit has the peripheral and its device takes the command.
+    """Raise UnsuitableCommand unless the kit has the peripheral and its device accepts the command.
 
-    The kit itself would answer an unknown peripheral like success (kit-mqtt 4.3).
+    The kit itself would report success for an unknown peripheral (kit-mqtt 4.3).
     """
     if question.peripheral is None or question.command_json is None:
         return
@@ -56,12 +56,12 @@ async def require_suitable(connection: AsyncConnection, kit_id: int, question: Q
 
 
 def fault_of_command(schema: Any, command: Any) -> str | None:
-    """Return the first thing that is wrong with a command by its definition's schema, or None."""
+    """Return the first violation of the definition's command schema as a sentence, or None."""
     try:
         Draft7Validator.check_schema(schema)
     except SchemaError:
         return "its definition has no valid command schema; ask the operator to correct it."
-    # An empty registry: a schema that refers to an address elsewhere is not fetched.
+    # An empty registry, so that references to remote schemas are not fetched.
     try:
         error = next(iter(Draft7Validator(schema, registry=Registry()).iter_errors(command)), None)
     except SCHEMA_LEADS_NOWHERE:

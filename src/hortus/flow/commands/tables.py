@@ -1,4 +1,4 @@
-"""Commands to kits. One table is queue and ledger at once: what was asked, when it was sent, what came back."""
+"""The tables of commands to kits. One table is both queue and ledger: request, time of sending and outcome."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hortus.base.database.base import Base, Timestamp
 
 
 class KitCommandRow(Base):
-    """One command. Its id is the id on the wire too: unique over all processes and restarts.
+    """One command. Its id is also the id on the wire: unique across all processes and restarts.
 
-    `occupies_kit` holds from the claim until the kit has answered, started anew, or had twice its time: the
-    unique index makes sure that no kit ever has two (kit-mqtt 4.6). `error` is set exactly when `state` is
+    `occupies_kit` is true from the claim until the kit has answered, restarted, or had twice its time: the
+    unique index ensures that no kit ever has two (kit-mqtt 4.6). `error` is set exactly when `state` is
     `failed`.
     """
 
@@ -46,7 +46,7 @@ class KitCommandRow(Base):
     )
     method: Mapped[str] = mapped_column(String(32))
     peripheral: Mapped[str | None] = mapped_column(String(255))
-    # As it goes to the kit; null for methods without arguments.
+    # Exactly as sent to the kit; null for methods without arguments.
     command_json: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16), server_default=text("'waiting'"))
     error: Mapped[str | None] = mapped_column(String(64))
@@ -64,7 +64,7 @@ class KitCommandRow(Base):
 
 
 class KitCommandResultRow(Base):
-    """A part of what a command returned, kept for some minutes. In parts, so that nobody needs all at once."""
+    """A part of a command's result, kept for some minutes. Split so that no reader has to hold the whole."""
 
     __tablename__ = "kit_command_results"
 
@@ -76,7 +76,7 @@ class KitCommandResultRow(Base):
 
 
 class KitCommandSendingRow(Base):
-    """The one row that tells until when some process could certainly send to kits."""
+    """The single row with the last time at which some process was able to send to kits."""
 
     __tablename__ = "kit_command_sending"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

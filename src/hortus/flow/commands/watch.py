@@ -1,4 +1,4 @@
-"""Waiting for the end of commands, in whichever process they are carried out."""
+"""Waits for commands to finish, in whichever process they are executed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hortus.flow.commands.store import COMMANDS_CHANNEL
 
 
 class CommandWatch:
-    """Who waits for which command in this process. Fed by announcements of the database."""
+    """The callers in this process that wait for commands, woken by database notifications."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[asyncio.Event]] = {}
 
     @contextmanager
     def waiting_for(self, command_id: int) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when the command has ended. Begin before the command is committed."""
+        """Yield an event that is set when the command has ended. Enter this before the command is committed."""
         event = asyncio.Event()
         self._waiting.setdefault(command_id, set()).add(event)
         try:
@@ -32,19 +32,19 @@ class CommandWatch:
                 del self._waiting[command_id]
 
     def announced(self, payload: str) -> None:
-        """Take an announcement of the channel of commands."""
+        """Handle a notification on the commands channel."""
         what, _, command_id = payload.partition(" ")
         if what == "finished" and command_id.isdigit():
             for event in self._waiting.get(int(command_id), ()):
                 event.set()
 
     def reconnected(self) -> None:
-        """Announcements may have been missed: everybody looks for themselves."""
+        """Wake all waiting callers to look for themselves: notifications may have been missed."""
         for events in self._waiting.values():
             for event in events:
                 event.set()
 
 
 async def follow_commands(connect: Callable[[], Awaitable[asyncpg.Connection]], watch: CommandWatch) -> None:
-    """Feed a watch until cancelled."""
+    """Pass database notifications to a watch until cancelled."""
     await listen(connect, COMMANDS_CHANNEL, tell=watch.announced, connected=watch.reconnected)

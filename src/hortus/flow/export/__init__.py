@@ -1,1 +1,1 @@
-"""Taking a kit's readings along: the archive, exports in several formats, and how they are streamed."""
+"""Exports of a kit's readings: the archive, single files in several formats, and how they are streamed."""

@@ -1,7 +1,7 @@
-"""The archive of a kit: a zip of everything that it measured, made while it is being sent.
+"""The archive of a kit: a zip of everything that it measured, generated while it is being sent.
 
-The first two files have the names and form that users of the AstroPlant API know (http-api 4.9); the others
-follow. A zip ends with its list of contents, so one that was broken off is recognised by every program.
+The first two files have the names and format that users of the AstroPlant API know (http-api 4.9); the others
+follow. A zip ends with its directory, so every program recognises a truncated one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _COMPRESSION_LEVEL = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveContents:
-    """What is in an archive beside the readings. `start` and `end` are its limits, None for none."""
+    """The contents of an archive apart from the rows. `start` and `end` are its limits; None is unlimited."""
 
     kit: Mapping[str, Any]
     configurations: list[KitConfigurationWithPeripherals]
@@ -55,7 +55,7 @@ class ArchiveContents:
 
 @dataclass(slots=True)
 class _Counted:
-    """What was written of a file so far."""
+    """The rows and bytes of a file written so far."""
 
     name: str
     rows: int | None
@@ -64,7 +64,7 @@ class _Counted:
 
 
 def archive_name(serial: str, made_at: datetime) -> str:
-    """Return the name of the file (http-api 4.9)."""
+    """Return the file name of an archive (http-api 4.9)."""
     return f"{serial}_{made_at:%Y-%m-%dT%H%M%SZ}.zip"
 
 
@@ -77,9 +77,9 @@ async def read_contents(
     end: datetime | None,
     made_at: datetime,
 ) -> ArchiveContents:
-    """Read what is in the archive of a kit beside its rows; `kit` is what the API shows of it.
+    """Read the contents of a kit's archive apart from its rows; `kit` is the kit's representation in the API.
 
-    To be called after the source of the rows was opened: then each row's peripheral is among those read.
+    Call this after opening the source of the rows, so that every row's peripheral is among those read.
     """
     configurations, peripherals = await configurations_of_kit(connection, kit["id"])
     definitions, _ = await list_definitions(connection, None, _ALL)
@@ -99,7 +99,7 @@ async def read_contents(
 
 async def archive(source: ExportedKit, contents: ArchiveContents) -> AsyncIterator[bytes]:
     """Yield the zip. Raises ExportFailed if it cannot be finished."""
-    # Loaded when it is needed: it brings a library for encrypted archives along.
+    # Imported lazily, because it pulls in a library for encrypted archives.
     from stream_zip import ZIP_64, async_stream_zip
 
     counted: list[_Counted] = []

@@ -1,12 +1,12 @@
-"""The columns of each kind of data: what they are called, and how PostgreSQL writes them.
+"""The columns of each kind of data: their names, and the SQL that formats their values.
 
-Rows go from PostgreSQL to the file as text; no value passes through Python. Times are UTC with six digits of
-the second, so that their alphabetical order is their order in time.
+Rows go from PostgreSQL to the file as text; values are not converted in Python. Times are UTC with six
+fractional digits, so that their lexical order is their order in time.
 
-Some spreadsheet programs run a cell that begins with `=`, `+`, `-` or `@` as a formula, and names come from
-whoever may edit a kit. So in CSV, a *text* that begins with one of these, with a tab or line break, or with an
-apostrophe gets an apostrophe before it. Taking one leading apostrophe away gives the text back. Numbers are
-left alone, and so are texts in other formats.
+Some spreadsheet programs run a cell that begins with `=`, `+`, `-` or `@` as a formula, and names are chosen
+by users who may edit a kit. So in CSV, a *text* that begins with one of these, with a tab or line break, or
+with an apostrophe is prefixed with an apostrophe. Removing one leading apostrophe restores the text. Numbers
+are not changed, nor are texts in other formats.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from enum import StrEnum
 from hortus.flow.export.selection import PLACES, Data, Where
 
 MOST_VALUE_NAMES = 100
-"""A kit may call its figures what it likes; so many names get a column of their own."""
+"""The number of value names that get a column of their own. Kits choose the names freely."""
 
 OTHER_VALUES = "otherValues"
-"""The column, as JSON, of values with yet other names; only there if it is needed."""
+"""The JSON column for values with any further names; present only if there are some."""
 
 USUAL_VALUE_NAMES = ("count", "average", "minimum", "maximum")
 
@@ -31,7 +31,7 @@ _AS_FORMULA = "=+-@\t\r\n'"
 
 
 class ColumnKind(StrEnum):
-    """What a column holds."""
+    """The data type of a column."""
 
     TIME = "time"
     TEXT = "text"
@@ -42,7 +42,7 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name in the file, the SQL expression of its values, and what these are."""
+    """A column: its name in the file, the SQL expression of its values, and their type."""
 
     name: str
     expression: str
@@ -82,7 +82,7 @@ AGGREGATE_BEFORE_VALUES = (
 AGGREGATE_AFTER_VALUES = (_RECEIVED_AT, _ID)
 VALUES_AS_OBJECT = Column("values", "m.values", ColumnKind.JSON)
 
-# The archive tells names in files of their own. Form and order of its aggregates: http-api 4.9.
+# In the archive, names are in separate files. Format and order of its aggregates: http-api 4.9.
 ARCHIVED_RAW = (
     _time("datetime", "datetime"),
     _PERIPHERAL,
@@ -118,16 +118,16 @@ LEFT JOIN quantity_types q ON q.id = m.quantity_type_id
 
 @dataclass(frozen=True, slots=True)
 class ValueNames:
-    """The names of values that get a column. `others`: whether there are more, which share one column."""
+    """The value names that get a column each. `others`: whether there are more, which share one column."""
 
     names: tuple[str, ...]
     others: bool = False
 
     @classmethod
     def of(cls, found: set[str]) -> ValueNames:
-        """Return the usual names first, then the others alphabetically."""
+        """Return the names for those found: the usual names first, then the others alphabetically."""
         others = len(found) > MOST_VALUE_NAMES
-        # Among so many, the usual ones may have been overlooked.
+        # If there are too many, the usual names may be missing from those found.
         usual = [name for name in USUAL_VALUE_NAMES if name in found or others]
         ordered = (*usual, *sorted(found.difference(usual)))
         return cls(ordered[:MOST_VALUE_NAMES], others)
@@ -136,7 +136,7 @@ class ValueNames:
 def with_values(
     before: Sequence[Column], values: ValueNames, after: Sequence[Column], where: Where
 ) -> tuple[Column, ...]:
-    """Return the columns of aggregates, with those of values, whose names are arguments of `where`."""
+    """Return the columns of aggregates with those of the values, whose names become arguments of `where`."""
     taken = {column.name for column in (*before, *after)} | {OTHER_VALUES}
     columns = []
     for name in values.names:
@@ -152,35 +152,34 @@ def with_values(
 
 
 def csv_header(columns: Sequence[Column]) -> bytes:
-    """Return the first line of a CSV file."""
     return csv_line([safe_text(column.name) for column in columns])
 
 
 def csv_line(cells: Sequence[object]) -> bytes:
-    """Return a line of CSV."""
+    """Return one CSV line, including its line break."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
 def safe_text(text: str) -> str:
-    """Return the text as it stands in CSV: never a formula."""
+    """Return the text as written to CSV, escaped so that it is never run as a formula."""
     return f"'{text}" if text.startswith(tuple(_AS_FORMULA)) else text
 
 
 def csv_query(columns: Sequence[Column], data: Data, where: Where) -> str:
-    """Return the query whose CSV goes into the file."""
+    """Return the query whose CSV output goes into the file."""
     return _query(", ".join(map(_csv_expression, columns)), columns, data, where)
 
 
 def json_query(columns: Sequence[Column], data: Data, where: Where) -> str:
-    """Return the query with one column: each row as a JSON object."""
+    """Return a query with a single column: each row as a JSON object."""
     members = ", ".join(f'{column.expression} AS "{column.name}"' for column in columns)
     return _query(f"row_to_json((SELECT r FROM (SELECT {members}) AS r))", columns, data, where)  # noqa: S608  (our own names)
 
 
 def plain_query(columns: Sequence[Column], data: Data, where: Where) -> str:
-    """Return the query whose CSV is read by a program: texts as they are."""
+    """Return the query whose CSV output is parsed by our own code: texts are not escaped."""
     return _query(", ".join(column.expression for column in columns), columns, data, where)
 
 
@@ -196,7 +195,7 @@ def _query(expressions: str, columns: Sequence[Column], data: Data, where: Where
 def _csv_expression(column: Column) -> str:
     if column.kind is not ColumnKind.TEXT or column is _ID:
         return column.expression
-    # The same as `safe_text`: ascii() is the number of the first character.
+    # The SQL equivalent of `safe_text`: ascii() returns the code of the first character.
     first = ", ".join(str(ord(character)) for character in _AS_FORMULA)
     text = column.expression
     return f"CASE WHEN ascii({text}) IN ({first}) THEN '''' || {text} ELSE {text} END"

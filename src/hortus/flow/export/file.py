@@ -1,4 +1,4 @@
-"""A file on disk that is there when it is complete, and not before."""
+"""Writes an export to a file atomically, or to standard output."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from hortus.flow.export.reading import Piece
 
 
 class FileExists(UsageError):
-    """The file is there already."""
+    """The output file already exists."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists. Choose another name with --output, or replace it with --force.")
 
 
 async def write_file(path: Path, pieces: AsyncIterator[Piece], *, force: bool) -> int:
-    """Write the pieces to a new file and return how many rows they have.
+    """Write the pieces to a new file and return the number of rows.
 
-    Until all is on the disk, the file has another name beside its own, and if anything fails it is removed.
-    Raises FileExists unless `force` allows to replace it, or OperationalError if the disk does not take it.
+    The data goes to a temporary file in the same directory, which is renamed when complete and removed if
+    anything fails. Raises FileExists if the file exists and `force` is not set, or OperationalError if the
+    disk cannot be written.
     """
     _require_free(path, force=force)
     try:
@@ -39,7 +40,7 @@ async def write_file(path: Path, pieces: AsyncIterator[Piece], *, force: bool) -
             _take_ordinary_permissions(unfinished)
             _require_free(path, force=force)
             Path(unfinished).replace(path)
-        except BaseException:  # also when interrupted: nothing unfinished stays; raised again
+        except BaseException:  # also when interrupted: remove the unfinished file; re-raised
             Path(unfinished).unlink(missing_ok=True)
             raise
     except OSError as error:
@@ -55,19 +56,19 @@ def _require_free(path: Path, *, force: bool) -> None:
 
 
 def _take_ordinary_permissions(path: str) -> None:
-    """Let those read the file who may read other new files: a temporary one is for its owner only."""
+    """Apply the umask's permissions: temporary files are created readable by their owner only."""
     mask = os.umask(0)
     os.umask(mask)
     Path(path).chmod(0o666 & ~mask)
 
 
 async def write_to_standard_output(pieces: AsyncIterator[Piece]) -> None:
-    """Write the pieces for the next program. Raises OperationalError if it takes no more."""
+    """Write the pieces to standard output. Raises OperationalError if the reader has closed it."""
     try:
         async for piece in pieces:
             sys.stdout.buffer.write(piece.content)
         sys.stdout.buffer.flush()
     except OSError as error:
-        # What is still waiting to be written would be tried again at the end of this program.
+        # Buffered output would otherwise be flushed again at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OperationalError(f"Standard output cannot be written: {error.strerror or error}.") from error

@@ -1,4 +1,4 @@
-"""Exports of one kind of data: CSV and NDJSON as PostgreSQL writes them, and Parquet."""
+"""Exports one kind of data as CSV or NDJSON, both formatted by PostgreSQL, or as Parquet."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_r
 from hortus.flow.export.selection import Data, Selection
 from hortus.flow.export.source import ExportedKit, failures_in_words
 
-# Where a row is one JSON text, CSV must leave it as it is: JSON never has these characters in the clear.
+# When a row is a single JSON text, COPY must not quote it: JSON never contains these characters unescaped.
 _NOTHING_QUOTED = {"quote": "\x01", "delimiter": "\x02"}
 
 
 class Format(StrEnum):
-    """How an export is written; the value is also the end of its file's name."""
+    """The format of an export; the value is also the extension of its file name."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -38,7 +38,7 @@ MEDIA_TYPES = {
 
 
 async def export(source: ExportedKit, selection: Selection, form: Format) -> AsyncIterator[Piece]:
-    """Yield the file piece by piece. Raises ExportFailed if it cannot be finished."""
+    """Yield the file in pieces. Raises ExportFailed if it cannot be completed."""
     with failures_in_words():
         async for piece in ahead(_WRITERS[form, selection.data](source, selection)):
             yield piece

@@ -1,7 +1,7 @@
-"""Parquet, with the library pyarrow, which is an extra: `pip install 'hortus[parquet]'`.
+"""Parquet exports, using pyarrow, an optional dependency: `pip install 'hortus[parquet]'`.
 
-Each row group holds at least ROW_GROUP_ROWS rows and less than a stretch more, so memory is bounded, for us
-and for those who read it. The list of row groups is at the end of the file: a part of one is none.
+Each row group holds at least ROW_GROUP_ROWS rows and less than a stretch more, so memory is bounded both here
+and for readers of the file. The list of row groups comes last, so a truncated file is unreadable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROW_GROUP_ROWS = 60_000
 
 
 class ParquetNotInstalled(UsageError):
-    """The library for Parquet is not there."""
+    """The pyarrow library is not installed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class ParquetNotInstalled(UsageError):
 
 
 def require_parquet() -> None:
-    """Raise ParquetNotInstalled unless Parquet can be written."""
+    """Raise ParquetNotInstalled unless pyarrow is installed."""
     _pyarrow()
 
 
@@ -64,7 +64,7 @@ async def parquet_of_aggregates(source: ExportedKit, selection: Selection) -> As
 
 
 class _ParquetFile:
-    """A file that is being written. Methods take milliseconds: call them in a thread."""
+    """A Parquet file that is being written. Methods block for milliseconds: call them in a thread."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         arrow = _pyarrow()
@@ -83,7 +83,7 @@ class _ParquetFile:
         self._waiting_rows = 0
 
     def add(self, content: bytes, rows: int) -> Piece:
-        """Add rows, as CSV; return what there is to be sent on."""
+        """Add rows in CSV form; return the output produced since the last call."""
         if rows:
             self._waiting.append(self._table(content))
             self._waiting_rows += rows
@@ -92,7 +92,7 @@ class _ParquetFile:
         return Piece(self._written.take(), rows)
 
     def end(self) -> Piece:
-        """Return the rest of the file."""
+        """Write the remaining rows and the footer; return the rest of the file."""
         if self._waiting:
             self._write_waiting()
         self._writer.close()
@@ -107,7 +107,7 @@ class _ParquetFile:
             convert_options=read.ConvertOptions(
                 column_types=self._schema,
                 null_values=[""],
-                # A missing value is an empty cell, an empty text a quoted one.
+                # An unquoted empty cell is a missing value, a quoted one an empty text.
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
                 timestamp_parsers=[read.ISO8601],
@@ -122,28 +122,26 @@ class _ParquetFile:
 
 
 class _Outlet(io.RawIOBase):
-    """A file to write to, whose content is taken away piece by piece."""
+    """A writable file in memory whose content is removed piece by piece."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._position = 0
 
     def writable(self) -> bool:
-        """Return that it is."""
         return True
 
     def tell(self) -> int:
-        """Return how much was written, whether it was taken away or not."""
+        """Return the number of bytes written so far, including those already taken."""
         return self._position
 
     def write(self, part: Any) -> int:
-        """Keep a part until it is taken away."""
         self._parts.append(bytes(part))
         self._position += len(part)
         return len(part)
 
     def take(self) -> bytes:
-        """Return what was written since this was asked last."""
+        """Return and discard the bytes written since the last call."""
         content = b"".join(self._parts)
         self._parts = []
         return content

@@ -1,4 +1,4 @@
-"""From a selection to a CSV file, piece by piece."""
+"""Turns a selection into a CSV file, piece by piece."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from hortus.flow.export.selection import Data, Selection, Where
 from hortus.flow.export.source import ExportedKit
 
 Query = Callable[[Sequence[Column], Data, Where], str]
-"""Makes the query for these columns of a stretch."""
+"""Builds the query that returns these columns of a stretch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a file, and how many rows are in it."""
+    """A part of a file, and the number of rows in it."""
 
     content: bytes
     rows: int
 
 
 async def find_value_names(source: ExportedKit, selection: Selection) -> ValueNames:
-    """Return what the selected aggregates call their values."""
+    """Return the names of the values in the selected aggregates."""
     found: set[str] = set()
     async for where in source.stretches(selection):
         found |= await source.value_names(where, MOST_VALUE_NAMES + 1)
@@ -51,7 +51,7 @@ async def csv_of_rows(
 async def csv_of_aggregates(
     source: ExportedKit, selection: Selection, before: Sequence[Column], after: Sequence[Column]
 ) -> AsyncIterator[Piece]:
-    """Yield a CSV file of aggregates: `before`, a column for each name of a value, `after`."""
+    """Yield a CSV file of aggregates. Columns: `before`, one for each value name, `after`."""
     values = await find_value_names(source, selection)
     yield Piece(csv_header(with_values(before, values, after, Where())), 0)
     async for where in source.stretches(selection):
@@ -66,9 +66,9 @@ async def aggregates_of_stretch(
     after: Sequence[Column],
     query: Query = csv_query,
 ) -> Piece:
-    """Return the rows of one stretch as `query` writes them.
+    """Return the rows of one stretch in the form that `query` produces.
 
-    Raises ExportFailed if they have values that no column is there for.
+    Raises ExportFailed if they contain values that have no column.
     """
     if not values.others:
         await source.require_only_these_values(where, values.names)
@@ -77,7 +77,7 @@ async def aggregates_of_stretch(
 
 
 async def ahead(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
-    """Yield the pieces, of which the next is read while the one before is compressed and sent.
+    """Yield the pieces, reading the next one while the previous one is compressed and sent.
 
     One, not more: a slow receiver costs no more memory than that.
     """
@@ -88,5 +88,5 @@ async def ahead(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
             yield piece
     finally:
         reading.cancel()
-        # However it ends, nobody is left to be told.
+        # Its result or exception no longer matters: the consumer has stopped.
         await asyncio.gather(reading, return_exceptions=True)

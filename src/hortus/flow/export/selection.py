@@ -1,4 +1,4 @@
-"""Which rows of a kit are meant, and the SQL that says so. Pure."""
+"""Selections of a kit's rows, and the SQL conditions that express them. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from uuid import UUID
 
 
 class Data(StrEnum):
-    """What is exported."""
+    """The kind of data that is exported."""
 
     RAW = "raw"
     AGGREGATE = "aggregate"
-    MEDIA = "media"  # what is known of each medium, not its content
+    MEDIA = "media"  # the metadata of each medium, not its content
 
 
 @dataclass(frozen=True, slots=True)
 class ExportTable:
-    """Where rows are: their table, and the time that they are ordered by (and by id, where times are equal)."""
+    """A table of rows, and the time column that orders them (then by id, where times are equal)."""
 
     table: str
     time: str
@@ -33,10 +33,10 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which rows of one kit are meant; what is None does not restrict.
+    """A selection of one kit's rows; a field that is None does not restrict.
 
-    `start` is included. `end` is not, except that of aggregates which must have ended by then, those that end
-    at that very moment are included (`ended`, http-api 4.9).
+    `start` is inclusive. `end` is exclusive, except for aggregates selected by the end of their window, where
+    those ending exactly at `end` are included (`ended`, http-api 4.9).
     """
 
     data: Data
@@ -50,7 +50,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A row's place in the order: time, then id."""
+    """A row's position in the order: time, then id."""
 
     time: datetime
     id: UUID
@@ -58,17 +58,17 @@ class Position:
 
 @dataclass(slots=True)
 class Where:
-    """Conditions on a table called `m`, with their arguments."""
+    """Conditions on a table with the alias `m`, and their arguments."""
 
     conditions: list[str] = field(default_factory=list)
     arguments: list[object] = field(default_factory=list)
 
     def add(self, condition: str, *values: object) -> None:
-        """Add a condition, in which `{}` stands for each value in turn."""
+        """Add a condition in which each `{}` stands for the next value."""
         self.conditions.append(condition.format(*(self.argument(value) for value in values)))
 
     def argument(self, value: object) -> str:
-        """Return the placeholder of one more argument."""
+        """Add an argument and return its placeholder."""
         self.arguments.append(value)
         return f"${len(self.arguments)}"
 
@@ -77,14 +77,14 @@ class Where:
 
 
 def conditions(kit_id: int, selection: Selection) -> Where:
-    """Return what must hold for the selected rows of the kit."""
+    """Return the conditions for the selected rows of the kit."""
     where = Where()
     where.add("m.kit_id = {}", kit_id)
     time = f"m.{PLACES[selection.data].time}"
     if selection.start is not None:
         where.add(f"{time} >= {{}}", selection.start)
     if selection.end is not None and selection.ended:
-        # The second says more than http-api 4.9 asks for; from it, PostgreSQL knows which partitions matter.
+        # The second condition goes beyond http-api 4.9; it lets PostgreSQL prune partitions.
         where.add(f"m.datetime_end <= {{}} AND {time} <= {{}}", selection.end, selection.end)
     elif selection.end is not None:
         where.add(f"{time} < {{}}", selection.end)
@@ -99,9 +99,9 @@ def conditions(kit_id: int, selection: Selection) -> Where:
 
 
 def between(where: Where, data: Data, after: Position | None, up_to: Position | None) -> None:
-    """Restrict to a stretch of the order: behind one row, up to and including another.
+    """Restrict to the rows after one position, up to and including another.
 
-    Comparing the times alone says the same less exactly; from it, PostgreSQL knows which partitions matter.
+    The additional comparison of times alone is implied; it lets PostgreSQL prune partitions.
     """
     time = f"m.{PLACES[data].time}"
     if after is not None:

@@ -1,12 +1,12 @@
-"""Reading a kit's rows in order, in stretches of bounded size.
+"""Reads a kit's rows in order, in stretches of bounded size.
 
-Each stretch is a statement of its own and is in memory as a whole before it goes on, so no transaction waits
-for a slow reader, and memory stays flat. What is read in this way is nevertheless complete:
+Each stretch is a statement of its own and is held in memory as a whole before it is passed on, so no
+transaction waits for a slow reader and memory use is bounded. The result is nevertheless complete:
 
-* Every row that was stored before the reading began is in it once, in the order of time and id.
-* Rows that arrive later have a later `received_at` and are left out. (A row that had arrived and was still
-  being stored may be in it or not.)
-* If anything is deleted meanwhile, the reading fails instead of ending early.
+* Every row stored before reading began is included exactly once, ordered by time and id.
+* Rows that arrive later have a later `received_at` and are excluded. (A row that had arrived but was still
+  being stored may or may not be included.)
+* If anything is deleted while reading, the read fails instead of ending early.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ STRETCH_ROWS = 20_000
 """About 2 MB of text, read in a tenth of a second."""
 
 ANSWER_SECONDS = 5.0
-"""What the database may take for the first answer."""
+"""The timeout for the database's first answer."""
 
 STATEMENT_SECONDS = 120.0
-"""What a statement may take; a database that hangs ends the export."""
+"""The timeout of a statement; an unresponsive database ends the export."""
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
-# No reading has a later time of arrival than the kit was last heard, so the latter is a limit for what is
-# there now, even if the clocks of several ingesters differ.
+# No stored reading has a later arrival time than the kit's "last seen", so this bounds the present rows
+# even if the clocks of several ingesters differ.
 _OPEN = """
 SELECT greatest(clock_timestamp(), (SELECT datetime_last_seen FROM kit_last_seen WHERE kit_id = k.id)) AS until,
        (SELECT coalesce(array_agg(id), '{}') FROM peripherals WHERE kit_id = k.id) AS peripheral_ids,
@@ -50,7 +50,7 @@ SELECT greatest(clock_timestamp(), (SELECT datetime_last_seen FROM kit_last_seen
         WHERE inhparent IN ('raw_measurements'::regclass, 'aggregate_measurements'::regclass)) AS partitions
 FROM kits k WHERE k.id = $1
 """
-# Readings go with their peripheral, or with the partition that they are in.
+# Readings are only deleted with their peripheral or with their partition.
 _IS_STILL_THERE = """
 SELECT EXISTS (SELECT FROM kits WHERE id = $1)
    AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[])) = cardinality($2::int[])
@@ -59,7 +59,7 @@ SELECT EXISTS (SELECT FROM kits WHERE id = $1)
 
 
 class ExportFailed(OperationalError):
-    """Readings could not be read to the end; what was written so far is not complete."""
+    """The readings could not be read to the end; the output so far is incomplete."""
 
 
 class SomethingDeleted(ExportFailed):
@@ -70,7 +70,7 @@ class SomethingDeleted(ExportFailed):
 
 
 class ExportedKit:
-    """A kit whose rows are being read."""
+    """A kit whose rows are being exported over one connection."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class ExportedKit:
         self._partitions = partitions
 
     async def stretches(self, selection: Selection) -> AsyncIterator[Where]:
-        """Yield the conditions of one stretch of the selection after the other, in order.
+        """Yield the conditions of each stretch of the selection, in order.
 
-        Raises SomethingDeleted after a stretch that may not have been whole when it was read.
+        Raises SomethingDeleted after a stretch that may have been incomplete when it was read.
         """
         after: Position | None = None
         while True:
@@ -104,7 +104,7 @@ class ExportedKit:
             after = up_to
 
     async def copy(self, query: str, where: Where, **options: str) -> tuple[bytes, int]:
-        """Return what COPY writes for the query, in CSV unless `options` say otherwise, and how many rows."""
+        """Return the output of COPY for the query, and its number of rows. CSV unless `options` differ."""
         parts: list[bytes] = []
 
         async def keep(part: bytes) -> None:
@@ -117,7 +117,7 @@ class ExportedKit:
         return b"".join(parts), int(status.rpartition(" ")[2])
 
     async def value_names(self, where: Where, most: int) -> set[str]:
-        """Return what the aggregates of a stretch call their values: up to so many names."""
+        """Return the names of the values in a stretch of aggregates, `most` at most."""
         table = PLACES[Data.AGGREGATE].table
         rows = await self.connection.fetch(
             f'SELECT DISTINCT jsonb_object_keys(m.values) COLLATE "C" AS name FROM {table} m '  # noqa: S608
@@ -128,7 +128,7 @@ class ExportedKit:
         return {row[0] for row in rows}
 
     async def require_only_these_values(self, where: Where, names: Sequence[str]) -> None:
-        """Raise ExportFailed if aggregates of a stretch have values of other names than these."""
+        """Raise ExportFailed if aggregates of a stretch have values with names other than these."""
         where = Where(list(where.conditions), list(where.arguments))
         where.add("m.values - {}::text[] <> '{{}}'", names)
         table = PLACES[Data.AGGREGATE].table
@@ -140,9 +140,9 @@ class ExportedKit:
             raise ExportFailed("Aggregates with values of new names were stored meanwhile. Start again.")
 
     async def _end_of_stretch(self, selection: Selection, after: Position | None) -> Position | None:
-        """Return the last row of the next stretch, or None if it is the last stretch.
+        """Return the position of the last row of the next stretch, or None if that is the last stretch.
 
-        Counted in the index alone, whatever else the selection says.
+        Rows are counted in the index alone, ignoring the other conditions of the selection.
         """
         where = conditions(
             self.kit_id, Selection(data=selection.data, start=selection.start, end=selection.end)
@@ -166,10 +166,9 @@ class ExportedKit:
 
 @asynccontextmanager
 async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[ExportedKit | None]:
-    """Yield the kit's rows as they are now, on a connection of their own; None if the kit is gone.
+    """Open a source of the kit's rows on a dedicated connection; yield None if the kit does not exist.
 
-    Raises what a bare connection raises when the database cannot be reached. At the end a statement under way
-    is broken off.
+    Raises what asyncpg raises when the database cannot be reached. On exit, a running statement is aborted.
     """
     connection = await connect()
     try:
@@ -181,7 +180,7 @@ async def open_source(connect: Connect, kit_id: int) -> AsyncIterator[ExportedKi
 
 @contextmanager
 def failures_in_words() -> Iterator[None]:
-    """Raise ExportFailed for every way in which the database can fail while it is being read."""
+    """Translate every database failure during an export into ExportFailed."""
     try:
         yield
     except CONNECTION_FAILURES as error:

@@ -1,4 +1,4 @@
-"""Using the token of a download link once."""
+"""Makes sure that the token of a download link is used only once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hortus.flow.export.tables import UsedArchiveTokenRow
 async def use_archive_token(
     connection: AsyncConnection, token_id: UUID, expires_at: datetime, now: datetime
 ) -> bool:
-    """Note that the token was used; return False if it was used before. The caller commits.
+    """Mark the token as used; return False if it already was. The caller commits.
 
-    Of several requests with one token, in whichever processes, exactly one gets True.
+    Of several concurrent requests with one token, in any processes, exactly one gets True.
     """
     await connection.execute(delete(UsedArchiveTokenRow).where(UsedArchiveTokenRow.expires_at < now))
     used = await connection.execute(

@@ -1,4 +1,4 @@
-"""Links to archives that were used."""
+"""The table of archive download tokens that have been used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hortus.base.database.base import Base, Timestamp
 
 
 class UsedArchiveTokenRow(Base):
-    """A token that was used for a download; it is not accepted again. Forgotten once it is expired anyway."""
+    """A token that was used for a download and is not accepted again. Deleted after the token's expiry."""
 
     __tablename__ = "used_archive_tokens"
 

@@ -1,1 +1,1 @@
-"""The gateway for boards that can only do plain HTTP: takes readings, makes them durable, brings them on."""
+"""The gateway for boards that only support plain HTTP: accepts readings, makes them durable, forwards them."""

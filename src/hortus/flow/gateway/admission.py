@@ -1,4 +1,4 @@
-"""Whose readings are taken: what can be asked of boards that cannot prove who they are (G14)."""
+"""Admission control: which readings to accept from boards, which cannot authenticate themselves (G14)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEMBERED = 20_000
 
 
 class BoardAdmission:
-    """Judges by address, board and rate. `pinned` maps boards to the addresses they were first heard from."""
+    """Decides by address, board and rate. `pinned` maps boards to the addresses they were first heard from."""
 
     def __init__(
         self, rules: AdmissionRules, pinned: dict[int, str], clock: Callable[[], float] = time.monotonic
@@ -25,7 +25,7 @@ class BoardAdmission:
         self._of_sensor = _Buckets(rules.per_sensor, clock)
 
     def admit_address(self, address: str) -> None:
-        """Judge a request by where it comes from. Raises RefusedRequest 403 or 429."""
+        """Check the source address of a request and its rate. Raises RefusedRequest 403 or 429."""
         parsed = ip_address(address.partition("%")[0])
         if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
             parsed = parsed.ipv4_mapped
@@ -35,12 +35,12 @@ class BoardAdmission:
             raise RefusedRequest(429, "address-too-fast", "Too many requests from your address")
 
     def admit_sensor(self, sensor_id: int) -> None:
-        """Judge how often a board sends. Raises RefusedRequest 429."""
+        """Check the rate at which a board sends. Raises RefusedRequest 429."""
         if not self._of_sensor.take(str(sensor_id)):
             raise RefusedRequest(429, "sensor-too-fast", "Too many readings of this sensor")
 
     def why_set_aside(self, sensor_id: int, address: str) -> tuple[str, str] | None:
-        """Return reason and detail why a reading is kept here and not passed on; None if it is passed on."""
+        """Return reason and detail if a reading must be set aside instead of forwarded; otherwise None."""
         known = self._rules.known_sensors
         if known is not None and sensor_id not in known:
             return "unknown-sensor", f"Sensor {sensor_id} is not in HORTUS_GATEWAY_KNOWN_SENSORS."
@@ -52,7 +52,7 @@ class BoardAdmission:
 
 
 class _Buckets:
-    """Token buckets by key, in bounded memory: what was asked longest ago is forgotten first."""
+    """Token buckets by key, in bounded memory: the least recently used are evicted first."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -60,7 +60,7 @@ class _Buckets:
         self._full_again_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str) -> bool:
-        """Take one, if there is one."""
+        """Take a token if there is one; return whether there was."""
         now = self._clock()
         full_again_at = max(self._full_again_at.get(key, now), now)
         if full_again_at - now > (self._rate.at_once - 1) * self._rate.refill_seconds:

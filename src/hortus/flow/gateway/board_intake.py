@@ -1,9 +1,9 @@
 """The path of a board's reading into this installation: find its kit, expand and store it; or keep it.
 
     look up boards -> known:   one raw reading per quantity -> the pipeline that all readings take
-                   -> unknown: kept with its board until a person names it
+                   -> unknown: kept with its board until a user names it
 
-A reading is taken over when each of its values is settled by the pipeline, or the reading is kept.
+A reading counts as accepted when the pipeline has settled each of its values, or when the reading is kept.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _RELEASE_READINGS = 500
 
 
 class DatabaseAway(OperationalError):
-    """The database does not answer, so nothing was taken over."""
+    """The database is unavailable, so the readings were not accepted."""
 
 
 class BoardIntake:
-    """Takes readings of boards, as gateways bring them, into the database."""
+    """Stores the readings of boards that gateways deliver."""
 
     def __init__(self, engine: AsyncEngine, intake: ReadingIntake) -> None:
         self._engine = engine
         self._intake = intake
 
     async def take(self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True) -> None:
-        """Return when all of these readings are durable here. Raises DatabaseAway.
+        """Accept readings; return when all of them are durable. Raises DatabaseAway.
 
-        Calling it again with the same readings has no effect (P2). Boards that belong to no gateway belong to
-        this one from now on, unless `claim` is false.
+        Repeating the call with the same readings has no effect (P2). Boards without a gateway are assigned to
+        this one, unless `claim` is false.
         """
         with database_failures_in_words():
             async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
@@ -59,20 +59,20 @@ class BoardIntake:
                 boards = await find_boards(connection, gateway_id, sensor_ids, claim=claim)
                 unknown = [each for each in readings if each.reading.sensor_id not in boards]
                 if unknown:
-                    # Somebody may be naming such a board at this moment; whoever comes second sees the first.
+                    # A user may be naming such a board right now; the second transaction sees the first.
                     boards |= await keep_readings(connection, gateway_id, unknown)
                 await touch_gateway(connection, gateway_id)
                 await touch_boards(connection, readings, boards)
                 left_over = await boards_with_kept_readings(connection, gateway_id, boards.keys())
-        for sensor_id in left_over:  # whoever named the board did not get as far as this
+        for sensor_id in left_over:  # the process that named the board was interrupted before this
             await self.release(gateway_id, sensor_id)
         known = [each for each in readings if each.reading.sensor_id in boards]
         await self._store(known, boards)
 
     async def release(self, gateway_id: int, sensor_id: int) -> int:
-        """Store the readings that were kept of a board that has a name now; return how many.
+        """Store the readings kept for a board that has been named; return how many.
 
-        May be stopped and begun again at any time. Raises DatabaseAway.
+        May be interrupted and restarted at any time. Raises DatabaseAway.
         """
         released = 0
         while True:
@@ -89,7 +89,7 @@ class BoardIntake:
             released += len(kept)
 
     async def _store(self, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]) -> None:
-        """Send readings down the path that all readings take, and wait until they are durable."""
+        """Offer the readings to the normal ingest pipeline, and wait until they are durable."""
         while self._intake.saturated:
             relieved = asyncio.Event()
             self._intake.when_relieved(relieved.set)
@@ -112,14 +112,14 @@ class BoardIntake:
 
 @dataclass(slots=True, eq=False)
 class _Delivery:
-    """The source of one delivery's messages: knows which of them are not settled yet."""
+    """The source of one delivery's messages, tracking which of them are not settled yet."""
 
     _offered: int = 0
     _open: set[int] = field(default_factory=set)
     _all_settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def open(self) -> int:
-        """Note one more message; return its handle."""
+        """Register another message; return its handle."""
         self._offered += 1
         self._open.add(self._offered)
         return self._offered
@@ -136,7 +136,7 @@ class _Delivery:
 
 @contextmanager
 def database_failures_in_words() -> Iterator[None]:
-    """Raise DatabaseAway for every way in which the database can fail."""
+    """Translate every database failure into DatabaseAway."""
     try:
         yield
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""Which kit a board is, and which of its peripherals measures what."""
+"""Looks up the kit of a board, and the peripherals for its quantities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hortus.flow.gateway.tables import BoardRow
 
 QUANTITY_TYPES = {
     Quantity.TEMPERATURE: ("Temperature", "Degrees Celsius"),
-    # Soil, not air: AstroPlant's `Humidity, Percent` is another quantity (plantkeeper 6).
+    # Soil, not air: AstroPlant's `Humidity, Percent` is a different quantity (plantkeeper 6).
     Quantity.HUMIDITY: ("Soil moisture", "Percent of calibrated span"),
     Quantity.LIGHT: ("Light level", "PlantKeeper scale 0–2000"),
 }
@@ -31,12 +31,12 @@ class ValueDestination:
 
 
 UNKNOWN_PERIPHERAL = ValueDestination(peripheral_id=0, quantity_type_id=0)
-"""No peripheral has this id: the checks that all readings pass set such a value aside and say so (P3)."""
+"""An id that no peripheral has: the pipeline's checks quarantine such a value with a reason (P3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownBoard:
-    """A board's kit, and where its values belong in the active configuration."""
+    """A board's kit, and the destinations of its values in the active configuration."""
 
     kit_id: int
     serial: str
@@ -46,10 +46,10 @@ class KnownBoard:
 async def find_boards(
     connection: AsyncConnection, gateway_id: int, sensor_ids: Collection[int], *, claim: bool = True
 ) -> dict[int, KnownBoard]:
-    """Return the boards among these that this gateway may bring readings of (P5).
+    """Return those of these boards whose readings this gateway may deliver (P5).
 
-    A board that was registered without a gateway belongs to the first one that brings its readings; without
-    `claim`, it still belongs to none afterwards.
+    A board registered without a gateway is assigned to the first one that delivers its readings; if `claim` is
+    false, it stays unassigned.
     """
     may_bring = BoardRow.gateway_id == gateway_id
     if claim:

@@ -1,4 +1,4 @@
-"""Boards as kits: registering one, adopting one that was heard, and listing them."""
+"""Boards as kits: registers new boards, adopts boards that were heard, lists and retires them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BOARD_PERIPHERALS = (
     ("PlantKeeper soil probe", "Soil probe"),
     ("PlantKeeper light sensor", "Light sensor"),
 )
-"""Definition and name of each peripheral of a board. They stay the same, so its series never break."""
+"""Definition and name of each peripheral of a board. They never change, so its series never break."""
 
-# No password fits this: a board has no account at any MQTT broker.
+# Matches no password: a board has no account at any MQTT broker.
 _NO_PASSWORD = "!"  # noqa: S105
 _LONGEST_NAME = 40
-# What is thrown away is still counted, with the gateway that brought it (P3).
+# Discarded readings are still counted, with the gateway that delivered them (P3).
 _FORGET_WAITING_BOARD = """
 WITH gone AS (
     DELETE FROM waiting_boards WHERE sensor_id = :sensor_id RETURNING gateway_id, kept + dropped AS readings
@@ -45,14 +45,14 @@ _NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
 
 
 class BoardExists(UsageError):
-    """A board with this sensor id is registered."""
+    """A board with this sensor id is already registered."""
 
     def __init__(self, sensor_id: int) -> None:
         super().__init__(f"Sensor {sensor_id} is registered already. `hortus board list` shows all boards.")
 
 
 class BoardNotHeard(UsageError):
-    """No unknown board with this sensor id was heard."""
+    """No unregistered board with this sensor id was heard."""
 
     def __init__(self, sensor_id: int) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class SeveralGateways(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredBoard:
-    """A board's number, which a person types into it, and the serial of its kit."""
+    """A board's sensor id, which a user types into it, and the serial of its kit."""
 
     sensor_id: int
     serial: str
@@ -81,7 +81,7 @@ class RegisteredBoard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedBoard:
-    """A board as lists show it. `silent_since` is set if it was not heard for longer than it should be."""
+    """A board as shown in lists. `silent_since` is set if it has been silent for longer than expected."""
 
     sensor_id: int
     serial: str
@@ -94,7 +94,7 @@ class ListedBoard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingBoard:
-    """A board that was heard and that nobody has named yet; its newest readings are kept."""
+    """A board that was heard and has not been named yet; its newest readings are kept."""
 
     sensor_id: int
     gateway: str
@@ -108,10 +108,10 @@ class WaitingBoard:
 async def register_board(
     connection: AsyncConnection, *, name: str, sensor_id: int | None = None, gateway_id: int | None = None
 ) -> RegisteredBoard:
-    """Make a kit for a board, with the next free number if none is given. The caller commits.
+    """Create a kit for a board, with the next free sensor id if none is given. The caller commits.
 
-    A number that was given before and that no board has any more comes back to its kit and its readings; it is
-    never given to somebody else by itself. Raises BoardExists or UsageError.
+    A sensor id that was used before and that no board has any more is reunited with its kit and readings; it is
+    never assigned to another board automatically. Raises BoardExists or UsageError.
     """
     _check_name(name)
     await connection.exec_driver_sql(_NUMBERING_LOCK)
@@ -150,9 +150,9 @@ async def register_board(
 async def adopt_board(
     connection: AsyncConnection, sensor_id: int, *, name: str, gateway: str | None = None
 ) -> RegisteredBoard:
-    """Name a board that was heard. The caller commits, and then has its readings released.
+    """Name a board that was heard. The caller commits, and then releases its kept readings.
 
-    A board that is registered already, and is heard through another gateway now, moves to that gateway.
+    A registered board that is now heard through another gateway is moved to that gateway.
     Raises BoardNotHeard, SeveralGateways or UsageError.
     """
     _check_name(name)
@@ -184,7 +184,7 @@ async def adopt_board(
 
 
 async def forget_waiting_board(connection: AsyncConnection, sensor_id: int) -> int:
-    """Throw away what was kept of an unknown board; return how many readings. Raises BoardNotHeard."""
+    """Discard an unknown board and its kept readings; return their number. Raises BoardNotHeard."""
     readings = await connection.execute(
         delete(WaitingReadingRow).where(WaitingReadingRow.sensor_id == sensor_id)
     )
@@ -195,7 +195,7 @@ async def forget_waiting_board(connection: AsyncConnection, sensor_id: int) -> i
 
 
 async def list_boards(connection: AsyncConnection, now: datetime) -> list[ListedBoard]:
-    """Return all registered boards by their numbers. A board that never spoke is silent since it was made."""
+    """Return all registered boards by sensor id. A board never heard counts as silent since its creation."""
     rows = await connection.execute(
         select(
             BoardRow.sensor_id,
@@ -228,7 +228,7 @@ async def list_boards(connection: AsyncConnection, now: datetime) -> list[Listed
 
 
 async def list_waiting_boards(connection: AsyncConnection) -> list[WaitingBoard]:
-    """Return the boards that wait for a name."""
+    """Return the boards that were heard and have not been named yet."""
     rows = await connection.execute(
         select(
             WaitingBoardRow.sensor_id,
@@ -246,19 +246,19 @@ async def list_waiting_boards(connection: AsyncConnection) -> list[WaitingBoard]
 
 
 async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
-    """Take no more readings of a board. Its kit stays with everything that it measured. The caller commits."""
+    """Stop accepting readings of a board. Its kit and all its measurements are kept. The caller commits."""
     await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
 
 
 async def _next_sensor_id(connection: AsyncConnection) -> int:
-    """Return a number above all that were given: a retired board may still send under its own."""
+    """Return an id above all used so far: a retired board may still be sending under its own."""
     given = func.substring(KitRow.serial, 4).cast(Integer)
     of_kits = select(func.max(given)).where(KitRow.serial.regexp_match("^pk-[0-9]{1,9}$"))
     newest = await connection.scalars(union_all(select(func.max(BoardRow.sensor_id)), of_kits))
     following = max(each or 0 for each in newest) + 1
     if following <= LARGEST_SENSOR_ID:
         return following
-    # Somebody typed the largest number into a board: there is none above, so a gap has to do.
+    # The largest id is already in use, so fall back to the lowest free one.
     return int(await connection.scalar(text(_LOWEST_FREE)) or following)
 
 

@@ -1,12 +1,12 @@
-"""What can go wrong at the gateway.
+"""The errors of the gateway.
 
 HortusError
 ├── OperationalError
-│   ├── SpoolNotUsable      the spool cannot be opened: damaged, in use, of a newer version
-│   └── SpoolUnavailable    a reading cannot be made durable now; the board is told 503
+│   ├── SpoolNotUsable      the spool cannot be opened: damaged, in use, or of a newer version
+│   └── SpoolUnavailable    a reading cannot be made durable now; the board gets a 503
 ├── UsageError
 │   └── InvalidGatewaySettings
-└── TargetTrouble           a delivery failed and will be tried again
+└── TargetTrouble           a delivery failed and will be retried
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ class SpoolNotUsable(OperationalError):
 
 
 class SpoolUnavailable(OperationalError):
-    """The spool cannot take a reading now."""
+    """The spool cannot store a reading now."""
 
 
 class InvalidGatewaySettings(UsageError):
-    """The settings of the gateway contradict each other or cannot be used."""
+    """The settings of the gateway are invalid or contradict each other."""
 
 
 class TargetTrouble(HortusError):
-    """A delivery failed for now; its readings wait and are tried again.
+    """A delivery failed for now; its readings wait and will be retried.
 
-    `whole_target`: nobody's readings get through, so the others need not try meanwhile. `blames_content`: the
-    target may be failing because of what it was sent. `retry_after_seconds`: what the target asked for.
+    `whole_target`: the failure affects all readings, so other deliveries need not be tried in the meantime.
+    `blames_content`: the content may be the cause. `retry_after_seconds`: the pause the target asked for.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Bringing readings from the spool to a target that takes all of them, many at once and in order.
+"""Forwards readings from the spool to a target that accepts all of them, in order and in batches.
 
-A delivery that fails is tried again for ever; what the target refuses for good is set aside, so that no single
-reading ever stops the queue.
+A failed delivery is retried indefinitely; readings that the target rejects for good are set aside, so that no
+single reading ever blocks the queue.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from hortus.flow.gateway.targets import BatchTarget, Refusal
 log = logging.getLogger(__name__)
 
 BATCH_READINGS = 500
-# The spool may be changed by an operator's command, of which nobody tells us.
+# An operator's command may change the spool without notifying this process.
 LOOK_AGAIN_SECONDS = 5.0
-# So often a target may fail on one and the same reading before the reading is blamed.
+# The number of failures on the same reading after which the reading is assumed to be the cause.
 _ATTEMPTS_BEFORE_BLAME = 5
 
 
 @dataclass(slots=True)
 class ForwardingState:
-    """How forwarding goes, for people: the target, and what is wrong with it now."""
+    """The state of forwarding, for operators: the target, and its current trouble, if any."""
 
     target: str
     trouble: str | None = None
 
     def failed(self, trouble: TargetTrouble) -> None:
-        """Note what is wrong; logged when it begins and when it changes."""
+        """Record a failure; logged when it begins and whenever it changes."""
         if self.trouble != str(trouble):
             log.warning("%s: %s Readings wait and nothing is lost.", self.target, trouble)
         self.trouble = str(trouble)
 
     def succeeded(self) -> None:
-        """Note that readings get through."""
+        """Record that a delivery succeeded."""
         if self.trouble is not None:
-            log.warning("%s takes readings again", self.target)
+            log.warning("%s accepts readings again", self.target)
         self.trouble = None
 
 
 class Forwarder(Protocol):
-    """Empties the spool into a target."""
+    """Delivers the spool's readings to a target."""
 
     state: ForwardingState
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Forward until cancelled."""
 
 
 class BatchForwarder:
@@ -71,7 +71,7 @@ class BatchForwarder:
         spool.notify(self._arrived)
 
     async def run(self) -> None:
-        """Deliver whatever waits, until cancelled."""
+        """Deliver waiting readings until cancelled."""
         while True:
             self._arrived.clear()
             limit = self._batch_readings
@@ -108,7 +108,7 @@ class BatchForwarder:
             await self._spool.use(lambda file: file.forwarded(taken))
 
     async def _narrow_down(self, batch: Sequence[SpooledReading], trouble: TargetTrouble) -> bool:
-        """Find the reading that the target fails on. Return whether to go on without a pause."""
+        """Narrow down which reading the target fails on. Return whether to continue without a pause."""
         if len(batch) > 1:
             self._batch_readings = max(1, len(batch) // 2)
             return False

@@ -1,4 +1,4 @@
-"""The gateways that may bring readings to this installation, each with a token of its own."""
+"""The gateways that may deliver readings to this installation, each with its own token."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hortus.base.text import require_name
 from hortus.flow.gateway.tables import BoardRow, GatewayRow
 
 LOCAL_GATEWAY = "local"
-"""The name of the gateway that is a part of this installation and has no token."""
+"""The name of the gateway that is part of this installation and has no token."""
 
-TOKEN_PREFIX = "hortus_gateway_"  # noqa: S105  (what tokens begin with)
+TOKEN_PREFIX = "hortus_gateway_"  # noqa: S105  (a prefix, not a token)
 LONGEST_NAME = 40
 _TOKEN_BYTES = 32
 
 
 class GatewayExists(UsageError):
-    """A gateway of this name is there already."""
+    """A gateway with this name already exists."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is a gateway named {name} already. Choose another name.")
@@ -40,7 +40,7 @@ class GatewayNotFound(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedGateway:
-    """A gateway as lists show it."""
+    """A gateway as shown in lists."""
 
     name: str
     boards: int
@@ -49,7 +49,7 @@ class ListedGateway:
 
 
 async def add_gateway(connection: AsyncConnection, name: str) -> str:
-    """Make a gateway and return its token, which is nowhere else. Raises GatewayExists or UsageError."""
+    """Create a gateway and return its token, kept only as a hash. Raises GatewayExists or UsageError."""
     if not 1 <= len(name) <= LONGEST_NAME:
         raise UsageError(f"A gateway's name has 1 to {LONGEST_NAME} characters; this one has {len(name)}.")
     require_name("A gateway's name", name)
@@ -63,14 +63,14 @@ async def add_gateway(connection: AsyncConnection, name: str) -> str:
 
 
 async def remove_gateway(connection: AsyncConnection, name: str) -> None:
-    """Take a gateway's token away, and what it brought of boards that nobody named. Raises GatewayNotFound."""
+    """Delete a gateway with its token and its readings of unnamed boards. Raises GatewayNotFound."""
     removed = await connection.execute(delete(GatewayRow).where(GatewayRow.name == name))
     if removed.rowcount == 0:
         raise GatewayNotFound(name)
 
 
 async def list_gateways(connection: AsyncConnection) -> list[ListedGateway]:
-    """Return all gateways by name, with the number of their boards."""
+    """Return all gateways, ordered by name, with the number of their boards."""
     rows = await connection.execute(
         select(
             GatewayRow.name,
@@ -104,13 +104,13 @@ async def gateway_with_token(connection: AsyncConnection, token: str) -> int | N
 
 
 async def local_gateway(connection: AsyncConnection) -> int:
-    """Return the id of this installation's own gateway, making its row if there is none."""
+    """Return the id of this installation's own gateway, creating its row if needed."""
     await connection.execute(insert(GatewayRow).values(name=LOCAL_GATEWAY).on_conflict_do_nothing())
     return await gateway_id_of(connection, LOCAL_GATEWAY)
 
 
 async def touch_gateway(connection: AsyncConnection, gateway_id: int) -> None:
-    """Note that a gateway was heard now."""
+    """Set a gateway's time of last contact to now."""
     await connection.execute(
         update(GatewayRow).where(GatewayRow.id == gateway_id).values(last_contact_at=func.now())
     )

@@ -1,4 +1,4 @@
-"""Whether readings flow through the gateway (P9): judged by what waits and for how long."""
+"""The health of the gateway (P9), judged by the waiting readings and their age."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.spool_file import SpoolDepth, SpoolFile
 
 LONGEST_WAIT_SECONDS = 300.0
-"""Readings that wait longer for their target are a fault that a person has to see; they are kept."""
+"""Readings waiting longer than this for their target are reported as a fault; they are kept."""
 
 _LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayReport:
-    """How the gateway does. `fault` says what a person has to see to, in a sentence."""
+    """The state of the gateway. `fault` is a sentence on what an operator has to fix, if anything."""
 
     fault: str | None
     target: str
@@ -31,7 +31,7 @@ class GatewayReport:
 
 
 class GatewayHealth:
-    """How the gateway does. Looks at the spool once a second at most, however often it is asked."""
+    """Reports the state of the gateway. Reads the spool at most once a second, however often it is asked."""
 
     def __init__(
         self, spool: Spool, forwarding: ForwardingState, clock: Callable[[], float] = time.time
@@ -44,7 +44,7 @@ class GatewayHealth:
         self._counters: dict[str, int] = {}
 
     async def answer(self) -> Answer:
-        """Return 200 or 503 with the reasons and all counters."""
+        """Return the answer to `/healthz`: 200 or 503, with the reasons and all counters."""
         report = await self.report()
         document: dict[str, Any] = {
             "status": "healthy" if report.fault is None else "unhealthy",
@@ -59,7 +59,7 @@ class GatewayHealth:
         return Answer(status=200 if report.fault is None else 503, document=document)
 
     async def report(self) -> GatewayReport:
-        """Return how it does now. Raises SpoolUnavailable."""
+        """Return the current state. Raises SpoolUnavailable."""
         if time.monotonic() - self._looked_at > _LOOK_AGAIN_SECONDS:
             self._looked_at = time.monotonic()
             self._depth, self._counters = await self._spool.use(_look)

@@ -1,6 +1,6 @@
-"""Delivering to another Hortus: all readings, with their ids and the moments of their receipt.
+"""Delivers to another Hortus: all readings, with their ids and times of receipt.
 
-The request is described in docs/gateway.md, and answered by hortus.http.api.gateway_readings.
+The request is described in docs/gateway.md, and handled by hortus.http.api.gateway_readings.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ RECEIVE_PATH = "/api/v1/gateway/readings"
 
 
 class HortusTarget:
-    """Another installation of Hortus, which knows this gateway by a token."""
+    """Another installation of Hortus, which identifies this gateway by a token."""
 
     def __init__(self, client: TargetClient) -> None:
         self.name = f"Hortus at {client.url}"
         self._client = client
 
     async def deliver(self, readings: Sequence[SpooledReading]) -> list[Refusal]:
-        """Send readings; return when each is durable there. Raises TargetTrouble."""
+        """Send readings; return when all are durable there. Raises TargetTrouble."""
         body = orjson.dumps({"readings": [_document(reading) for reading in readings]})
         answer = await self._client.send("POST", RECEIVE_PATH, body)
         if answer.status == 200:

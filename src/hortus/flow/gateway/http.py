@@ -1,8 +1,8 @@
-"""One connection of a board: a small HTTP/1.1 server side, made for clients that are smaller still.
+"""One connection of a board: a minimal HTTP/1.1 server for even simpler clients.
 
-Own code, because the usual servers either refuse the firmware's request (it has no Host header), or spell
-`content-length` in a way that costs the board a second, or leave a connection that says nothing open for ever
-(plantkeeper 2.3). Parsing is httptools'.
+This is custom code because the usual servers either reject the firmware's request (it has no Host header), or
+spell `content-length` in a way that costs the board a second, or keep an idle connection open forever
+(plantkeeper 2.3). Parsing is done by httptools.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import orjson
 from hortus.flow.gateway.limits import ListenerLimits
 from hortus.flow.gateway.readings import MOST_BODY_BYTES, RefusedRequest, too_large
 
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # as Prometheus' format is called
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # the media type of Prometheus' text format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRequest:
-    """A complete request. `address` is the sender's IP address; the path has no query."""
+    """A complete request. `address` is the sender's IP address; `path` excludes the query."""
 
     method: str
     path: str
@@ -35,14 +35,14 @@ class BoardRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer: a status and a JSON document, or else a text."""
+    """A response: a status and either a JSON document or a text."""
 
     status: int
     document: object = None
     text: bytes | None = None
 
     def encode(self) -> bytes:
-        """Return the bytes. The spelling of `Content-Length: N` matters to the firmware (D4)."""
+        """Return the response's bytes. The spelling of `Content-Length: N` matters to the firmware (D4)."""
         body = orjson.dumps(self.document) + b"\n" if self.text is None else self.text
         content_type = "application/json" if self.text is None else _TEXT
         head = (
@@ -55,31 +55,31 @@ class Answer:
 
 
 class Desk(Protocol):
-    """What connections need of the server that they belong to."""
+    """The server's interface to its connections."""
 
     limits: ListenerLimits
 
     def opened(self, connection: BoardConnection) -> None:
-        """A connection begins to send its request."""
+        """A connection was opened."""
 
     def request_ended(self, connection: BoardConnection) -> None:
-        """A connection has sent its request."""
+        """The request of a connection has been received completely."""
 
     def closed(self, connection: BoardConnection) -> None:
-        """A connection is gone."""
+        """A connection was closed."""
 
     def answer(self, request: BoardRequest) -> Awaitable[Answer]:
-        """Return the answer to a request."""
+        """Return the response to a request."""
 
     def refused(self, reason: str) -> None:
-        """A request is refused before it was complete."""
+        """A request was rejected before it was complete."""
 
     def keep(self, work: asyncio.Task[None]) -> None:
-        """Hold on to the task of a request until it is done."""
+        """Keep a reference to the task of a request until it is done."""
 
 
 class BoardConnection(asyncio.Protocol):
-    """Reads one request, has it answered, and closes."""
+    """Reads one request, sends the response, and closes the connection."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -94,17 +94,16 @@ class BoardConnection(asyncio.Protocol):
         self._is_complete = False
         self._is_refused = False
 
-    # What the event loop calls
+    # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._desk.limits.request_seconds, self._too_slow)
         self._desk.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take the next bytes, however few (D7)."""
+        """Process the next bytes, which may be split anywhere (D7)."""
         if self._is_complete or self._is_refused:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > self._desk.limits.linger_bytes:
@@ -115,7 +114,7 @@ class BoardConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            # What our own callbacks raise arrives as the parser's error, with the cause in its context.
+            # Exceptions raised by our callbacks arrive as a parser error, with the original in its context.
             cause = error.__context__
             self._refuse(cause if isinstance(cause, RefusedRequest) else _not_http())
         else:
@@ -123,24 +122,22 @@ class BoardConnection(asyncio.Protocol):
                 self._refuse(_head_too_large())
 
     def eof_received(self) -> bool:
-        """Keep the way back open while a request is being answered: some clients close theirs early."""
+        """Keep our side open while a request is being answered: some clients half-close early."""
         return self._is_complete
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """End. A reading that is being stored stays."""
+        """Clean up. A reading that is being stored is still stored."""
         self._deadline.cancel()
         self._desk.closed(self)
 
-    # What the parser calls
+    # Called by the parser
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the request's target."""
         self._target += url
         if len(self._target) > self._desk.limits.head_bytes:
             raise _head_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note the headers that matter."""
         self._headers_bytes += len(name) + len(value)
         if self._headers_bytes > self._desk.limits.head_bytes:
             raise _head_too_large()
@@ -150,17 +147,15 @@ class BoardConnection(asyncio.Protocol):
             raise too_large()
 
     def on_headers_complete(self) -> None:
-        """From here on, bytes are the body's."""
         self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
         self._body += body
         if len(self._body) > MOST_BODY_BYTES:
             raise too_large()
 
     def on_message_complete(self) -> None:
-        """Have the request answered; a second one on this connection is not read."""
+        """Start answering the request; a second one on this connection is ignored."""
         if self._is_complete:
             return
         self._is_complete = True
@@ -183,7 +178,10 @@ class BoardConnection(asyncio.Protocol):
         self._transport.close()
 
     def _refuse(self, refusal: RefusedRequest) -> None:
-        """Answer before all was read, and read on for a while: closing at once would destroy the answer."""
+        """Reject the request before it is complete.
+
+        Keeps reading and discarding for a while: closing at once could destroy the response.
+        """
         if self._is_complete or self._is_refused:
             return
         self._is_refused = True
@@ -202,7 +200,7 @@ class BoardConnection(asyncio.Protocol):
             self.give_way()
 
     def give_way(self) -> None:
-        """Close without a word: nothing was asked, or others need the place."""
+        """Close without sending a response: nothing was received, or the slot is needed for others."""
         if not self._is_refused:
             self._desk.refused("silent")
         self._transport.abort()

@@ -1,4 +1,4 @@
-"""How much the gateway takes in, from whom, and how long things may take (plantkeeper 2.3 and 3.4)."""
+"""The gateway's limits on senders, rates and sizes, and its timeouts (plantkeeper 2.3 and 3.4)."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ LOCAL_NETWORKS: tuple[Network, ...] = tuple(
         *("::1/128", "fc00::/7", "fe80::/10"),
     )
 )
-"""Addresses that do not come from the internet. Boards cannot prove who they are, so the network has to."""
+"""Networks outside the internet. Boards cannot authenticate, so the network has to vouch for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """Bounds of the HTTP side."""
+    """Limits of the HTTP server."""
 
     connections: int = 400
-    """Beyond this, the connection that has been silent longest makes room: boards speak at once."""
+    """Beyond this, the connection that has been idle longest is closed: boards send immediately."""
 
     head_bytes: int = 8192
-    """The request line and the headers; the firmware sends about 150 bytes."""
+    """Size of the request line and headers; the firmware sends about 150 bytes."""
 
     request_seconds: float = 5.0
-    """A request must be there as a whole by then. The firmware needs some tens of milliseconds."""
+    """Timeout for receiving a complete request. The firmware needs some tens of milliseconds."""
 
     answer_seconds: float = 1.5
-    """A reading that is not durable by then is answered 503: the board waits 2 s at most (G2)."""
+    """If a reading is not durable by then, the response is 503: the board waits 2 s at most (G2)."""
 
     linger_seconds: float = 1.0
-    """For so long is read on, and thrown away, what comes after an early refusal, so that it gets through."""
+    """How long to read and discard data after an early rejection, so that the response gets through."""
 
     linger_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """So many at once, and one more each time this many seconds have passed."""
+    """A token bucket: the burst size, and the interval at which a token is added."""
 
     at_once: int
     refill_seconds: float
@@ -49,7 +49,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionRules:
-    """Whose readings are taken (G14). `known_sensors` None: those of all boards are passed on."""
+    """Whose readings are accepted (G14). If `known_sensors` is None, those of all boards are forwarded."""
 
     networks: tuple[Network, ...] = LOCAL_NETWORKS
     known_sensors: frozenset[int] | None = None
@@ -60,13 +60,13 @@ class AdmissionRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolLimits:
-    """Bounds of the spool."""
+    """Limits of the spool."""
 
     most_bytes: int = 256 * 1024 * 1024
-    """Of the file; beyond this the oldest readings make room. SQLite's log beside it takes a few MB more."""
+    """Size of the file; beyond this the oldest readings are dropped. SQLite's WAL file takes a few MB more."""
 
     pending: int = 2000
-    """Readings that wait for their commit; beyond this boards are told 503 at once."""
+    """Readings waiting for their commit; beyond this boards get a 503 immediately."""
 
     group: int = 500
-    """Readings that share one commit, and so one sync of the disk."""
+    """Readings that share one commit and therefore one disk sync."""

@@ -1,4 +1,4 @@
-"""The gateway's HTTP side: `POST /sensor-data` for boards, `GET /healthz` and `/metrics` for operators."""
+"""The gateway's HTTP server: `POST /sensor-data` for boards, `GET /healthz` and `/metrics` for operators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RECEIVED = Answer(status=200, document={"message": "Data successfully received"
 
 
 class GatewayListener:
-    """Takes requests on a listening socket, stores readings in the spool, and only then answers 200 (G1)."""
+    """Accepts requests on a listening socket, stores readings in the spool, and only then answers 200 (G1)."""
 
     def __init__(
         self,
@@ -48,12 +48,11 @@ class GatewayListener:
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        """Begin to accept connections."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: BoardConnection(self), sock=listener, backlog=_BACKLOG)
 
     async def stop(self) -> None:
-        """Accept no more, and finish the requests that are complete (G16)."""
+        """Stop accepting connections, and finish the requests already received (G16)."""
         if self._server is not None:
             self._server.close()
         for connection in list(self._receiving):
@@ -61,35 +60,32 @@ class GatewayListener:
         if self._answering:
             await asyncio.wait(self._answering, timeout=self.limits.answer_seconds)
 
-    # What connections call
+    # Called by connections
 
     def opened(self, connection: BoardConnection) -> None:
-        """Take note of a connection; when there are too many, the one that has been silent longest goes."""
+        """Register a connection; if there are too many, close the one that has been idle longest."""
         self._open.add(connection)
         self._receiving[connection] = None
         if len(self._open) > self.limits.connections and self._receiving:
             next(iter(self._receiving)).give_way()
 
     def request_ended(self, connection: BoardConnection) -> None:
-        """Its request is here, so it is not to give way any more."""
+        """Exempt a connection whose request is complete from being closed to make room."""
         self._receiving.pop(connection, None)
 
     def closed(self, connection: BoardConnection) -> None:
-        """The connection is gone."""
         self._receiving.pop(connection, None)
         self._open.discard(connection)
 
     def keep(self, work: asyncio.Task[None]) -> None:
-        """Hold on to the task of a request."""
         self._answering.add(work)
         work.add_done_callback(self._answering.discard)
 
     def refused(self, reason: str) -> None:
-        """Count a request that is refused."""
         self._spool.count(f"rejected:{reason}")
 
     async def answer(self, request: BoardRequest) -> Answer:
-        """Return the answer to a request; never an internal error."""
+        """Return the response to a request; expected failures become 4xx and 503."""
         try:
             self._admission.admit_address(request.address)
             return await self._route(request)

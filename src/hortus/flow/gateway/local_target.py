@@ -1,4 +1,4 @@
-"""Delivering to this installation itself: into the pipeline that all readings take."""
+"""Delivers to this installation itself, through the normal ingest pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hortus.flow.ingest.messages import ReadingIntake
 
 
 class LocalTarget:
-    """The database of this installation."""
+    """The target that stores readings in the database of this installation."""
 
     name = "this installation"
 
@@ -25,7 +25,7 @@ class LocalTarget:
         self._gateway_id: int | None = None
 
     async def deliver(self, readings: Sequence[SpooledReading]) -> list[Refusal]:
-        """Return when each reading is stored, or kept for a board without a name. Raises TargetTrouble."""
+        """Return when each reading is stored, or kept for an unnamed board. Raises TargetTrouble."""
         try:
             await self._boards.take(await self._own_gateway(), [reading.received for reading in readings])
         except DatabaseAway as error:

@@ -1,4 +1,4 @@
-"""The gateway's figures in Prometheus' text form. What they count is in docs/gateway.md."""
+"""The gateway's metrics in Prometheus' text format. They are described in docs/gateway.md."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from prometheus_client.registry import Collector
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.health import GatewayHealth, GatewayReport
 
-# The disk may hang; the other figures must be told all the same.
+# The disk may hang; the other metrics must be served all the same.
 _LOOK_SECONDS = 1.0
 
 
 class GatewayCollector(Collector):
-    """The figures of one report."""
+    """The metrics of one report."""
 
     def __init__(self, report: GatewayReport) -> None:
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics."""
+        """Yield all metrics, as called by the Prometheus client."""
         report = self._report
         events = CounterMetricFamily(
             "hortus_gateway_events",
@@ -46,24 +46,24 @@ class GatewayCollector(Collector):
 
 
 class GatewayFigures:
-    """The figures of a gateway that is a part of this process, and may not run yet or any more."""
+    """The metrics of a gateway that is part of this process, and may not be running."""
 
     def __init__(self) -> None:
         self.health: GatewayHealth | None = None
 
     async def text(self) -> bytes:
-        """Return the figures, or nothing while there are none."""
+        """Return the metrics, or nothing while they are unavailable."""
         if self.health is None:
             return b""
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 return metrics_text(await self.health.report())
         except (SpoolUnavailable, TimeoutError):
-            return b""  # /healthz of the gateway says what is wrong
+            return b""  # the gateway's /healthz reports the fault
 
 
 def metrics_text(report: GatewayReport) -> bytes:
-    """Return the figures of a report as text."""
+    """Return the metrics of a report as text."""
     registry = CollectorRegistry()
     registry.register(GatewayCollector(report))
     return generate_latest(registry)

@@ -1,7 +1,7 @@
-"""Bringing readings to a target that keeps only the last values of each board (G5, G6).
+"""Forwards readings to a target that keeps only the last values of each board (G5, G6).
 
-Each board has one delivery under way at most, always of its newest reading; older ones that wait are then
-superseded. Boards do not hold each other up, and while the target is out of reach only one of them tries.
+Each board has at most one delivery in progress, always of its newest reading, which supersedes older waiting
+ones. Boards do not delay each other, and while the target is unreachable only one of them is tried.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.targets import NewestTarget, Refusal
 
 DELIVERIES_AT_ONCE = 16
-"""The backend may wait 30 s for its mail server within one delivery, so there are several (G11)."""
+"""Several, because the backend may wait 30 s for its mail server within one delivery (G11)."""
 
 _REMEMBERED_FAILURES = 20_000
 
@@ -49,7 +49,7 @@ class NewestForwarder:
         spool.notify(self._changed)
 
     async def run(self) -> None:
-        """Deliver whatever waits, until cancelled."""
+        """Deliver waiting readings until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -69,7 +69,7 @@ class NewestForwarder:
         return 1 if self._of_target.failures else self._deliveries_at_once
 
     def _wait_seconds(self, sensor_id: int) -> float:
-        """Return for how long nothing is to be delivered for this board."""
+        """Return the remaining backoff of this board in seconds; not positive if it may be tried now."""
         _, again_at = self._of_sensor.get(sensor_id, (None, 0.0))
         return max(again_at, self._target_again_at) - self._clock()
 
@@ -104,7 +104,7 @@ class NewestForwarder:
             self._target_again_at = now + self._of_target.failed(trouble.retry_after_seconds)
             return
         if len(self._of_sensor) >= _REMEMBERED_FAILURES:
-            self._of_sensor.clear()  # only makes some of them try again sooner
+            self._of_sensor.clear()  # the only effect is that some of them are retried sooner
         backoff, _ = self._of_sensor.get(sensor_id, (Backoff(self._patience), 0.0))
         self._of_sensor[sensor_id] = (backoff, now + backoff.failed(trouble.retry_after_seconds))
 

@@ -1,4 +1,4 @@
-"""Delivering to an unmodified PlantKeeper backend: `PATCH /api/v1/sensors/{id}` (plantkeeper 3.4 and 4.4)."""
+"""Delivers to an unmodified PlantKeeper backend: `PATCH /api/v1/sensors/{id}` (plantkeeper 3.4 and 4.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATABASE_REFUSALS = ("invalid input", "out of range", "constraint")
 
 
 class PlantKeeperTarget:
-    """A PlantKeeper backend. It keeps no history and no times, so it gets the newest reading only."""
+    """A PlantKeeper backend. It stores neither history nor times, so it only gets the newest reading."""
 
     def __init__(self, client: TargetClient) -> None:
         self.name = f"PlantKeeper at {client.url}"
@@ -34,19 +34,19 @@ class PlantKeeperTarget:
 
 
 def encode(reading: SensorReading) -> bytes:
-    """Return the body: the measured values and nothing else (G7), whole numbers where the columns are (G8)."""
+    """Return the body: only the measured values (G7), as integers where the columns are integers (G8)."""
     values: dict[str, float] = {}
     for quantity, value in reading.values():
         values[str(quantity)] = value if quantity is Quantity.TEMPERATURE else round(value)
-    # orjson has no integers beyond 64 bits, and the backend's have 32: the backend refuses them by name.
+    # orjson has no integers beyond 64 bits, and the backend's have 32: it rejects larger ones with an error.
     limit = 2**53
     return orjson.dumps({key: max(-limit, min(limit, value)) for key, value in values.items()})
 
 
 def judge(sensor_id: int, answer: TargetAnswer) -> tuple[str, str] | None:
-    """Return None if the backend has the reading, or reason and detail why it never will (G9, G10).
+    """Return None if the backend has stored the reading, or reason and detail if it never will (G9, G10).
 
-    Raises TargetTrouble if it is to be tried again.
+    Raises TargetTrouble if the delivery should be retried.
     """
     document = _document(answer.body)
     message = str(document.get("message", ""))
@@ -65,7 +65,7 @@ def judge(sensor_id: int, answer: TargetAnswer) -> tuple[str, str] | None:
 
 
 def trouble_of(answer: TargetAnswer) -> TargetTrouble:
-    """Return what an answer says that is neither success nor refusal."""
+    """Return the trouble indicated by a response that is neither success nor rejection."""
     if answer.status in {401, 403}:
         return TargetTrouble(
             f"The target refuses this gateway ({answer.status}). Check HORTUS_GATEWAY_TARGET_TOKEN.",
@@ -84,7 +84,7 @@ def _judge_success(sensor_id: int, document: dict[str, Any]) -> tuple[str, str] 
     if isinstance(found, int) and not isinstance(found, bool) and found == sensor_id:
         return None
     if "id" not in document:
-        # A captive portal or a wrong address: nothing is wrong with the reading, so it waits.
+        # A captive portal or a wrong address: the reading itself is fine, so it waits.
         raise TargetTrouble(
             "The target answers 200, but not as a PlantKeeper backend does. Check HORTUS_GATEWAY_TARGET_URL.",
             whole_target=True,

@@ -1,7 +1,7 @@
-"""A board's reading: from the body of its request to a value, and its lasting identity. Pure.
+"""Parses a board's reading from the request body, and derives its permanent id. Pure.
 
-A body is judged as plantkeeper 3.1 and G8 ask: what was answered 400 before keeps its status
-and text, what ended in an internal error or was taken although it could never be stored is a 400, too.
+A body is judged as plantkeeper 3.1 and G8 require: a request that the original answered with 400 keeps its
+status and text; one that ended in an internal error, or was accepted but could never be stored, gets a 400.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DECIMAL = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 class Quantity(StrEnum):
-    """What a PlantKeeper board measures; the values are the keys in its JSON, in the firmware's order."""
+    """The quantities of a PlantKeeper board; the values are its JSON keys, in the firmware's order."""
 
     TEMPERATURE = "temperature"  # of the air, in degrees Celsius
     HUMIDITY = "humidity"  # of the soil, in percent of the probe's span; above 100 is possible
@@ -34,7 +34,7 @@ class Quantity(StrEnum):
 
 
 class RefusedRequest(Exception):
-    """A request that is not accepted. It is counted by its `reason`; the message is for the sender."""
+    """A rejected request. It is counted by its `reason`; the message goes to the sender."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class RefusedRequest(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorReading:
-    """What a board measured at one time; None for what it did not. At least one value is there."""
+    """The values a board measured at one time; None if not measured. At least one value is set."""
 
     sensor_id: int
     temperature: float | None = None
@@ -52,7 +52,7 @@ class SensorReading:
     light: float | None = None
 
     def values(self) -> Iterator[tuple[Quantity, float]]:
-        """Yield the quantities that were measured."""
+        """Yield the measured quantities and their values."""
         for quantity in Quantity:
             value: float | None = getattr(self, quantity)
             if value is not None:
@@ -61,9 +61,9 @@ class SensorReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedReading:
-    """A reading with the moment at which a gateway received it, and an id that is the same at each delivery.
+    """A reading with the time at which a gateway received it, and an id that is the same in every delivery.
 
-    Boards have no clock, so the receipt (milliseconds since the epoch, UTC) is the time of the measurement.
+    Boards have no clock, so the time of receipt (milliseconds since the epoch, UTC) is the time of measurement.
     """
 
     id: UUID
@@ -77,12 +77,12 @@ class ReceivedReading:
 
 
 def reading_id(source: UUID, sensor_id: int, receipt_number: int) -> UUID:
-    """Return the id of a reading: its gateway's spool, the board, and the number of its receipt there."""
+    """Return the id of a reading, derived from its gateway's spool, the board, and its number in the spool."""
     return uuid5(source, f"{sensor_id}/{receipt_number}")
 
 
 def read_sensor_data(content_type: str, body: bytes) -> tuple[SensorReading, int]:
-    """Return the reading in the body of a request, and how many keys mean nothing here (G7).
+    """Return the reading in the body of a request, and the number of unknown keys (G7).
 
     Raises RefusedRequest with 400, 413 or 415.
     """
@@ -98,13 +98,13 @@ def read_sensor_data(content_type: str, body: bytes) -> tuple[SensorReading, int
 
 
 def too_large() -> RefusedRequest:
-    """Return the refusal of a body that is longer than any reading."""
+    """Return the error for a body that is longer than any reading."""
     return RefusedRequest(413, "body-too-large", f"A reading has at most {MOST_BODY_BYTES} bytes")
 
 
 def _reading_of(document: Any) -> SensorReading:
     if not isinstance(document, dict):
-        # The original answers by whether `"id" in document` can be asked and is so, plantkeeper 3.1.
+        # The original's answer depends on whether `"id" in document` is possible and true (plantkeeper 3.1).
         without_id = isinstance(document, str | list) and document and "id" not in document
         if without_id:
             raise RefusedRequest(400, "no-id", "No id in data")
@@ -125,13 +125,13 @@ def _sensor_id(value: Any) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SENSOR_ID:
         return value
-    # 0 is what the board sends when no number was typed into its set-up page (plantkeeper 2.1).
+    # A board sends 0 if no number was entered on its set-up page (plantkeeper 2.1).
     raise RefusedRequest(400, "bad-id", f"The id must be a whole number from 1 to {LARGEST_SENSOR_ID}")
 
 
 def _value(value: Any, quantity: Quantity) -> float | None:
     if value is None:
-        return None  # a failed measurement of the thermometer is sent as null
+        return None  # the thermometer's failed measurements are sent as null
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value)
         if math.isfinite(number):

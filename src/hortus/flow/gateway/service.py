@@ -1,4 +1,4 @@
-"""The gateway as a part of a program: spool, listener and forwarding, started and stopped together.
+"""Runs a gateway inside a program: spool, listener and forwarding, started and stopped together.
 
 async with running_gateway(listener, directory, to_local_installation(engine, pipeline)) as gateway: ...
 """
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 _DISK_PAUSE_SECONDS = 2.0
 
 MakeForwarder = Callable[[Spool], Forwarder]
-"""Returns what empties a spool into one target."""
+"""Creates the forwarder from a spool to one target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLimits:
-    """All bounds of a gateway."""
+    """All limits of a gateway."""
 
     listener: ListenerLimits = field(default_factory=ListenerLimits)
     admission: AdmissionRules = field(default_factory=AdmissionRules)
@@ -47,17 +47,17 @@ class GatewayLimits:
 
 
 def to_local_installation(engine: AsyncEngine, intake: ReadingIntake) -> MakeForwarder:
-    """Bring readings into the database of this installation, through its pipeline."""
+    """Forward readings to the database of this installation, through its pipeline."""
     return lambda spool: BatchForwarder(spool, LocalTarget(engine, intake))
 
 
 def to_plantkeeper(client: TargetClient) -> MakeForwarder:
-    """Bring the newest readings to an unmodified PlantKeeper backend."""
+    """Forward the newest readings to an unmodified PlantKeeper backend."""
     return lambda spool: NewestForwarder(spool, PlantKeeperTarget(client))
 
 
 def to_hortus(client: TargetClient) -> MakeForwarder:
-    """Bring all readings to another installation of Hortus."""
+    """Forward all readings to another installation of Hortus."""
     return lambda spool: BatchForwarder(spool, HortusTarget(client))
 
 
@@ -68,9 +68,9 @@ async def running_gateway(
     make_forwarder: MakeForwarder,
     limits: GatewayLimits | None = None,
 ) -> AsyncIterator[GatewayHealth]:
-    """Run a gateway on a listening socket for as long as the context lasts; yield how it does.
+    """Run a gateway on a listening socket while the context is open; yield its health.
 
-    At the end no more is accepted, requests under way are answered, and what waits stays in the spool (G16).
+    On exit it stops accepting, answers requests in progress, and leaves waiting readings in the spool (G16).
     Raises SpoolNotUsable.
     """
     limits = limits or GatewayLimits()
@@ -94,10 +94,10 @@ async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:
 
 
 async def _forward(forwarder: Forwarder) -> None:
-    """Forward for ever; a disk that fails for a while does not end it."""
+    """Forward until cancelled; a temporary disk failure does not end it."""
     while True:
         try:
             await forwarder.run()
         except* SpoolUnavailable as group:
-            log.error("%s Forwarding again soon.", group.exceptions[0])
+            log.error("%s Forwarding resumes shortly.", group.exceptions[0])
         await asyncio.sleep(_DISK_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""What an operator may set about the gateway; see docs/gateway.md. Wrong values stop the start (G13)."""
+"""The settings of the gateway; see docs/gateway.md. Invalid values prevent the start (G13)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_KNOWN_SENSORS = 1_000_000
 
 
 class TargetKind(StrEnum):
-    """What a gateway brings readings to."""
+    """The kind of target that a gateway forwards to."""
 
     LOCAL = "local"  # the database of this installation
     PLANTKEEPER = "plantkeeper"  # an unmodified PlantKeeper backend
@@ -28,7 +28,7 @@ class TargetKind(StrEnum):
 
 
 class GatewaySettings(Settings):
-    """The settings of the gateway, besides those of Hortus."""
+    """The settings of the gateway, in addition to those of Hortus."""
 
     gateway_target: TargetKind = Field(
         TargetKind.LOCAL,
@@ -92,7 +92,7 @@ class GatewaySettings(Settings):
     )
 
     def admission_rules(self) -> AdmissionRules:
-        """Return whose readings are taken. Raises InvalidGatewaySettings."""
+        """Return the rules on whose readings are accepted. Raises InvalidGatewaySettings."""
         return AdmissionRules(
             networks=parse_networks("HORTUS_GATEWAY_NETWORKS", self.gateway_networks) or LOCAL_NETWORKS,
             known_sensors=_sensors(self.gateway_known_sensors),
@@ -105,11 +105,11 @@ class GatewaySettings(Settings):
         )
 
     def spool_limits(self) -> SpoolLimits:
-        """Return the bounds of the spool."""
+        """Return the limits of the spool."""
         return SpoolLimits(most_bytes=self.gateway_spool_mebibytes * _MEBIBYTE)
 
     def target_address(self) -> TargetAddress:
-        """Return where the target is. Raises InvalidGatewaySettings."""
+        """Return the address of the target. Raises InvalidGatewaySettings."""
         if not self.gateway_target_url:
             raise InvalidGatewaySettings(
                 f"The target is {self.gateway_target}, so HORTUS_GATEWAY_TARGET_URL must say where it is."
@@ -120,7 +120,7 @@ class GatewaySettings(Settings):
         )
 
     def target_headers(self) -> dict[str, str]:
-        """Return the headers by which the target knows this gateway. Raises InvalidGatewaySettings."""
+        """Return the headers that authenticate this gateway to the target. Raises InvalidGatewaySettings."""
         if self.gateway_target_token is None:
             if self.gateway_target is TargetKind.HORTUS:
                 raise InvalidGatewaySettings(
@@ -143,7 +143,7 @@ def read_gateway_settings() -> GatewaySettings:
 
 
 def parse_networks(variable: str, text: str) -> tuple[Network, ...]:
-    """Return the networks that a setting names. Raises InvalidGatewaySettings."""
+    """Return the networks listed in a setting. Raises InvalidGatewaySettings."""
     try:
         return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:

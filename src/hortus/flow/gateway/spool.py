@@ -1,8 +1,8 @@
-"""The spool as the gateway uses it: one thread works on the file, and readings that wait share its commits.
+"""The asynchronous spool: one thread works on the file, and waiting readings share its commits.
 
-    append -> (all that came meanwhile) -> one transaction, one sync -> everybody's answer
+    append -> (with all that arrived meanwhile) -> one transaction, one sync -> all their responses
 
-The thread is the only one that touches the file, so no request ever waits for a lock, and the event loop never
+The thread is the only one that accesses the file, so no request ever waits for a lock, and the event loop never
 waits for the disk.
 """
 
@@ -51,7 +51,7 @@ _Item = _Append | _Work | None
 
 
 class Spool:
-    """The spool in `directory`, which only one process uses at a time. Use it as an async context."""
+    """The spool in `directory`, used by only one process at a time. An asynchronous context manager."""
 
     def __init__(self, directory: Path, limits: SpoolLimits | None = None) -> None:
         self._directory = directory
@@ -65,7 +65,7 @@ class Spool:
         self.failing_since: float | None = None
 
     async def __aenter__(self) -> Self:
-        """Open the spool. Raises SpoolNotUsable or DirectoryNotUsable, each in a sentence."""
+        """Open the spool. Raises SpoolNotUsable or DirectoryNotUsable."""
         self._loop = asyncio.get_running_loop()
         make_private_directory(self._directory)
         self._lock = _take_lock(self._directory / _LOCK_NAME)
@@ -73,7 +73,7 @@ class Spool:
             path = self._directory / SPOOL_NAME
             self._file = SpoolFile.open(path, most_bytes=self._limits.most_bytes)
             sync_directory(self._directory)
-        except BaseException:  # also when interrupted: the next start needs the lock; raised again
+        except BaseException:  # also when interrupted: the next start needs the lock; re-raised
             os.close(self._lock)
             raise
         self._thread = threading.Thread(target=self._work, name="hortus-spool", daemon=True)
@@ -88,19 +88,19 @@ class Spool:
         os.close(self._lock)
 
     async def append(self, arrival: Arrival) -> None:
-        """Return when this reading is durable. Raises SpoolUnavailable.
+        """Store a reading; return when it is durable. Raises SpoolUnavailable.
 
-        Whoever stops waiting takes a reading back that the thread has not begun to store.
+        Cancelling withdraws the reading, unless the thread has already begun to store it.
         """
         if self._pending >= self._limits.pending:
             raise SpoolUnavailable("Too many readings wait for the disk.")
         done: asyncio.Future[None] = self._loop.create_future()
-        self._pending += 1  # until the thread is through with it, even if nobody waits for it any more
+        self._pending += 1  # until the thread is done with it, even if the caller has stopped waiting
         self._queue.put(_Append(arrival, done))
         await done
 
     async def use(self, function: Callable[[SpoolFile], T]) -> T:
-        """Return what this function of the open file returns; the file's thread calls it.
+        """Call the function with the open file, in the file's thread, and return its result.
 
         Raises SpoolUnavailable.
         """
@@ -109,15 +109,15 @@ class Spool:
         return await done
 
     def count(self, name: str, number: int = 1) -> None:
-        """Count something, durably with the next reading or at the end."""
+        """Add to a counter; persisted with the next reading or at shutdown."""
         with self._counts_lock:
             self._counts[name] += number
 
     def notify(self, event: asyncio.Event) -> None:
-        """Set this event from now on whenever readings came in."""
+        """Set this event whenever readings have arrived from now on."""
         self._changed.append(event)
 
-    # The thread
+    # In the thread
 
     def _work(self) -> None:
         try:
@@ -131,12 +131,12 @@ class Spool:
             self._file.close()
 
     def _work_once(self) -> bool:
-        """Do all that waits, up to a bound. Return False when asked to end."""
+        """Process all waiting items, up to a limit. Return False when asked to stop."""
         items = [self._queue.get()]
         while len(items) < self._limits.group and not self._queue.empty():
             items.append(self._queue.get())
         appends = [item for item in items if isinstance(item, _Append)]
-        # A cancelled future is one whose owner went away; reading that from this thread is safe, if imprecise.
+        # A future is cancelled if its caller has given up; reading this from another thread is safe, if racy.
         awaited = [item for item in appends if not item.done.cancelled()]
         if awaited:
             self._append_all(awaited)
@@ -163,7 +163,7 @@ class Spool:
             result = item.function(self._file)
         except sqlite3.Error as error:
             self._call(_fail, item.done, SpoolUnavailable(f"The spool cannot be used now: {error}."))
-        except Exception as error:  # noqa: BLE001  (whatever it is, it belongs to whoever asked)
+        except Exception as error:  # noqa: BLE001  (passed on to the caller)
             self._call(_fail, item.done, error)
         else:
             self._call(_finish, item.done, result)
@@ -183,7 +183,7 @@ class Spool:
 
     def _appended(self, appends: list[_Append]) -> None:
         if self.failing_since is not None:
-            log.warning("the spool takes readings again")
+            log.warning("the spool accepts readings again")
             self.failing_since = None
         for item in appends:
             _finish(item.done, None)
@@ -192,7 +192,7 @@ class Spool:
 
     def _append_failed(self, appends: list[_Append], problem: SpoolUnavailable) -> None:
         if self.failing_since is None:
-            log.error("%s Boards are told 503.", problem)
+            log.error("%s Boards get a 503.", problem)
             self.failing_since = self._loop.time()
         for item in appends:
             _fail(item.done, problem)

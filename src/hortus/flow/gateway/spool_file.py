@@ -1,7 +1,7 @@
-"""The spool on disk: an SQLite file in which readings wait for their target. Synchronous; one thread uses it.
+"""The spool on disk: an SQLite file in which readings wait for their target. Synchronous, single-threaded.
 
 Each transaction is synced before it counts as done (WAL with synchronous=FULL). A reading's number is never
-used again, also after the reading is gone, because its lasting identity is made of it.
+reused, even after the reading is deleted, because its permanent id is derived from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hortus.flow.gateway.readings import ReceivedReading, SensorReading, reading
 FORMAT = 1
 _PAGE_BYTES = 4096
 _BUSY_MS = 2000
-# Room is made before the file is at its bound, since making room needs some itself.
+# Readings are dropped before the file reaches its limit, since dropping needs some space itself.
 _FULL_SHARE = 0.95
 _SHARE_DROPPED_AT_ONCE = 0.01
 
@@ -52,7 +52,7 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 
 _INSERT = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-# Jumps from sensor to sensor along the index, so that a long queue costs no more than a short one.
+# Skips from sensor to sensor along the index, so that a long queue costs no more than a short one.
 _WAITING_SENSORS = """
 WITH RECURSIVE each(sensor) AS (
     SELECT min(sensor) FROM readings WHERE state = ?1
@@ -76,7 +76,7 @@ _COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A reading that comes in. `set_aside`: why it is not to be passed on, if so."""
+    """An arriving reading. `set_aside`: reason and detail if it must not be forwarded."""
 
     reading: SensorReading
     received_at_ms: int
@@ -86,7 +86,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpooledReading:
-    """A reading in the spool under its number."""
+    """A reading in the spool, with its number."""
 
     number: int
     received: ReceivedReading
@@ -94,7 +94,7 @@ class SpooledReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAsideReading:
-    """A reading that is not passed on, and why."""
+    """A reading that is not forwarded, with the reason."""
 
     spooled: SpooledReading
     reason: str
@@ -103,7 +103,7 @@ class SetAsideReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorContact:
-    """A board as the gateway knows it; `last_contact_ms` since the epoch."""
+    """A board as known to the gateway; `last_contact_ms` is since the epoch."""
 
     sensor_id: int
     received: int
@@ -113,7 +113,7 @@ class SensorContact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolDepth:
-    """What waits: how many readings, since when the oldest (ms since the epoch), and how many are set aside."""
+    """The spool's depth: waiting readings, arrival of the oldest (ms since the epoch), readings set aside."""
 
     waiting: int
     oldest_waiting_ms: int | None
@@ -135,7 +135,7 @@ class SpoolFile:
 
     @classmethod
     def open(cls, path: Path, *, most_bytes: int) -> SpoolFile:
-        """Open the spool, making it if it is not there. Raises SpoolNotUsable."""
+        """Open the spool, creating it if it does not exist. Raises SpoolNotUsable."""
         try:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
@@ -151,13 +151,12 @@ class SpoolFile:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
-    # Coming in
+    # Arrival
 
     def append(self, arrivals: Sequence[Arrival], counts: Counter[str]) -> None:
-        """Make readings durable, with what else was counted meanwhile."""
+        """Store readings durably, together with the counts collected meanwhile."""
         try:
             self._append(arrivals, counts)
         except sqlite3.OperationalError as error:
@@ -190,7 +189,7 @@ class SpoolFile:
         self._next_number = first + len(arrivals)
 
     def _make_room(self, wanted: int) -> None:
-        """Drop the oldest readings, whatever their state, and count them (G4)."""
+        """Drop the oldest readings, in any state, and count them (G4)."""
         with self._transaction() as execute:
             (total,) = execute("SELECT count(*) FROM readings").fetchone()
             share = max(wanted, int(total * _SHARE_DROPPED_AT_ONCE), 100)
@@ -200,11 +199,11 @@ class SpoolFile:
             ).rowcount
             execute(_COUNT, ("dropped", dropped))
 
-    # Going out
+    # Forwarding
 
     def oldest_waiting(self, limit: int) -> list[SpooledReading]:
-        """Return the readings that wait longest, in the order in which they came."""
-        # By number alone: the index by sensor would have to be sorted. What is set aside is stepped over.
+        """Return the readings that have waited longest, in order of arrival."""
+        # By number alone: the index by sensor would need a sort. Readings set aside are skipped.
         rows = self._connection.execute(
             "SELECT * FROM readings NOT INDEXED WHERE state = ? ORDER BY number LIMIT ?",
             (_WAITING, limit),
@@ -212,13 +211,13 @@ class SpoolFile:
         return [self._spooled(row) for row in rows]
 
     def waiting_sensors(self) -> list[int]:
-        """Return the boards of which readings wait."""
+        """Return the boards that have waiting readings."""
         return [sensor for (sensor,) in self._connection.execute(_WAITING_SENSORS, (_WAITING,))]
 
     def newest_waiting(self, sensor_id: int) -> SpooledReading | None:
-        """Return the newest reading of a board that waits, unless a newer one was forwarded before.
+        """Return the newest waiting reading of a board, unless a newer one has already been forwarded.
 
-        The latter is a reading that was set aside and shall be tried again: it would overwrite what is newer.
+        That happens to a reading that was set aside and is retried: it would overwrite newer values.
         """
         row = self._connection.execute(
             "SELECT * FROM readings WHERE state = ? AND sensor = ? ORDER BY number DESC LIMIT 1",
@@ -235,13 +234,13 @@ class SpoolFile:
         return self._spooled(row)
 
     def forwarded(self, readings: Sequence[SpooledReading]) -> None:
-        """Forget readings that the target has taken over."""
+        """Delete readings that the target has accepted."""
         with self._transaction() as execute:
             gone = self._delete(reading.number for reading in readings)
             execute(_COUNT, ("forwarded", gone))
 
     def forwarded_newest(self, reading: SpooledReading) -> None:
-        """Forget the newest reading of a board, which the target has now, and the older ones that wait (G6)."""
+        """Delete the newest reading of a board, which the target has accepted, and older waiting ones (G6)."""
         sensor_id = reading.received.reading.sensor_id
         with self._transaction() as execute:
             execute(_COUNT, ("forwarded", self._delete([reading.number])))
@@ -252,7 +251,7 @@ class SpoolFile:
         self._supersede(sensor_id, reading.number)
 
     def set_aside(self, refused: Iterable[tuple[SpooledReading, str, str]]) -> None:
-        """Keep readings, each with the reason and the detail why it is not passed on."""
+        """Mark readings as not to be forwarded, each with reason and detail."""
         with self._transaction() as execute:
             for reading, reason, detail in refused:
                 execute(
@@ -269,10 +268,10 @@ class SpoolFile:
             ).rowcount
             execute(_COUNT, ("superseded", older))
 
-    # What people do
+    # Operator commands
 
     def list_set_aside(self, *, sensor_id: int | None = None, limit: int = 1000) -> list[SetAsideReading]:
-        """Return readings that are set aside, the newest first."""
+        """Return readings that are set aside, newest first."""
         rows = self._connection.execute(
             "SELECT * FROM readings WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2)"
             " ORDER BY number DESC LIMIT ?3",
@@ -284,12 +283,12 @@ class SpoolFile:
         ]
 
     def retry(self, numbers: Sequence[int] | None, sensor_id: int | None) -> int:
-        """Let readings that are set aside wait for their target again; return how many."""
+        """Return readings that are set aside to the queue; return how many."""
         statement = "UPDATE readings SET state = 0, reason = NULL, detail = NULL"
         return self._change_set_aside(statement, "retried", numbers, sensor_id)
 
     def drop(self, numbers: Sequence[int] | None, sensor_id: int | None) -> int:
-        """Throw readings away that are set aside; return how many."""
+        """Delete readings that are set aside; return how many."""
         return self._change_set_aside("DELETE FROM readings", "thrown-away", numbers, sensor_id)
 
     def _change_set_aside(
@@ -304,7 +303,7 @@ class SpoolFile:
             execute(_COUNT, (counter, changed))
         return changed
 
-    # What can be known
+    # Statistics
 
     def count(self, counts: Counter[str]) -> None:
         """Add to the counters."""
@@ -312,14 +311,14 @@ class SpoolFile:
             self._connection.executemany(_COUNT, counts.items())
 
     def counters(self) -> dict[str, int]:
-        """Return all counts since the spool was made."""
+        """Return all counters since the spool was created."""
         return {
             row["name"]: row["count"]
             for row in self._connection.execute("SELECT name, count FROM counters ORDER BY name")
         }
 
     def depth(self) -> SpoolDepth:
-        """Return how much is in the spool."""
+        """Return the number of readings in the spool by state, and its size."""
         count = "SELECT count(*) FROM readings WHERE state = ?"
         (waiting,) = self._connection.execute(count, (_WAITING,)).fetchone()
         (set_aside,) = self._connection.execute(count, (_SET_ASIDE,)).fetchone()
@@ -332,7 +331,7 @@ class SpoolFile:
         )
 
     def sensors(self) -> list[SensorContact]:
-        """Return all boards that were ever heard, by their ids."""
+        """Return all boards ever heard, ordered by id."""
         rows = self._connection.execute(
             "SELECT sensor, received, last_contact_ms, address FROM sensors ORDER BY sensor"
         )
@@ -342,7 +341,7 @@ class SpoolFile:
         ]
 
     def pinned_addresses(self) -> dict[int, str]:
-        """Return for each board the address that it was first heard from."""
+        """Return the address from which each board was first heard."""
         return {
             row["sensor"]: row["pinned_address"]
             for row in self._connection.execute("SELECT sensor, pinned_address FROM sensors")
@@ -357,7 +356,7 @@ class SpoolFile:
             yield self._connection.execute
             self._connection.execute("COMMIT")
         except BaseException:
-            # A failed statement may have ended the transaction already, as a full disk does.
+            # A failed statement may already have ended the transaction, as with a full disk.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise

@@ -1,4 +1,4 @@
-"""Gateways of this installation, the boards behind them, and boards that nobody has named yet."""
+"""The tables of gateways, their boards, and boards that have not been named yet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _COUNT = text("0")
 
 
 class GatewayRow(Base):
-    """A gateway that may bring readings. Only the SHA-256 of its token is kept: the token is 256 random bits.
+    """A gateway that may deliver readings. Only the SHA-256 of its token is kept: the token is 256 random bits.
 
-    One that works in the same installation has no token.
+    The gateway that is part of this installation has no token.
     """
 
     __tablename__ = "gateways"
@@ -26,13 +26,13 @@ class GatewayRow(Base):
     created_at: Mapped[CreatedAt]
     last_contact_at: Mapped[Timestamp | None]
     dropped_readings: Mapped[int] = mapped_column(BigInteger, server_default=_COUNT)
-    """Of boards that nobody had named when they were dropped to make room, or thrown away."""
+    """Readings of unnamed boards that were dropped to make room, or discarded by a user."""
 
 
 class BoardRow(Base):
-    """A board: a kit that cannot speak MQTT. `sensor_id` is the number that a person types into the board.
+    """A board: a kit that cannot speak MQTT. `sensor_id` is the number that a user types into the board.
 
-    Readings are taken from `gateway_id` only; the first gateway that brings some, if it is not set yet.
+    Readings are accepted only from `gateway_id`; if unset, it is set to the first gateway that delivers any.
     """
 
     __tablename__ = "boards"
@@ -48,7 +48,7 @@ class BoardRow(Base):
 
 
 class WaitingBoardRow(Base):
-    """A board that was heard through a gateway and that nobody has named (or not for this gateway)."""
+    """A board that was heard through a gateway and has not been named (or not for this gateway)."""
 
     __tablename__ = "waiting_boards"
 
@@ -62,7 +62,7 @@ class WaitingBoardRow(Base):
 
 
 class WaitingReadingRow(Base):
-    """A reading of such a board, kept until somebody names it. The key makes a redelivery harmless."""
+    """A reading of such a board, kept until it is named. The primary key makes redeliveries harmless."""
 
     __tablename__ = "waiting_board_readings"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What the gateway delivers to, and what can become of a delivery."""
+"""The interfaces of the gateway's targets, and the outcome of a delivery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.flow.gateway.spool_file import SpooledReading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The target will never take this reading: a machine name of the reason, and a sentence."""
+    """The target will never accept this reading: a machine-readable reason, and a sentence."""
 
     reading: SpooledReading
     reason: str
@@ -19,21 +19,21 @@ class Refusal:
 
 
 class BatchTarget(Protocol):
-    """Takes all readings, many at once."""
+    """A target that accepts all readings, in batches."""
 
     name: str
 
     async def deliver(self, readings: Sequence[SpooledReading]) -> list[Refusal]:
-        """Return when each reading is durable at the target, with those that it refuses for good.
+        """Return when each reading is durable at the target, with those that it rejects for good.
 
-        Raises TargetTrouble: then the whole delivery is tried again, which has no effect on what got through.
+        Raises TargetTrouble; the whole delivery is then retried, which has no effect on accepted readings.
         """
 
 
 class NewestTarget(Protocol):
-    """Keeps only the last values of each board, and takes one reading at a time."""
+    """A target that keeps only the last values of each board, and accepts one reading at a time."""
 
     name: str
 
     async def deliver(self, reading: SpooledReading) -> Refusal | None:
-        """Return when the target has this reading, or why it refuses it for good. Raises TargetTrouble."""
+        """Return None once the target has this reading, or why it rejects it for good. Raises TargetTrouble."""

@@ -1,4 +1,4 @@
-"""Speaking HTTPS with a target: verified always, redirects never followed, answers bounded (G11, G12)."""
+"""The HTTPS client for targets: always verified, no redirects followed, bounded responses (G11, G12)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _MOST_ANSWER_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetAddress:
-    """Where a target is: `https://host[:port][/path]`, without a slash at the end."""
+    """The URL of a target: `https://host[:port][/path]`, without a trailing slash."""
 
     url: str
     ca_file: Path | None = None
 
     @classmethod
     def parse(cls, text: str, *, ca_file: Path | None, plain_http_hosts: frozenset[str]) -> TargetAddress:
-        """Return the address. Raises InvalidGatewaySettings for anything that is not verified HTTPS.
+        """Parse a URL. Raises InvalidGatewaySettings for anything but verified HTTPS.
 
-        Plain HTTP is accepted to the hosts that the operator names for it, as for a test on one machine.
+        Plain HTTP is accepted for the hosts that the operator lists, such as for a test on one machine.
         """
         parts = urlsplit(text.strip())
         try:
@@ -54,7 +54,7 @@ class TargetAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetAnswer:
-    """A target's answer that is neither a redirect nor over-long."""
+    """A target's response that is neither a redirect nor too long."""
 
     status: int
     body: bytes
@@ -62,7 +62,7 @@ class TargetAnswer:
 
 
 class TargetClient:
-    """Sends requests to one target over a few connections that stay open. Close it at the end."""
+    """Sends requests to one target over a few persistent connections. Must be closed."""
 
     def __init__(
         self, address: TargetAddress, *, headers: Mapping[str, str], read_seconds: float = READ_SECONDS
@@ -78,11 +78,10 @@ class TargetClient:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._client.aclose()
 
     async def send(self, method: str, path: str, body: bytes) -> TargetAnswer:
-        """Send a JSON body and return the answer. Raises TargetTrouble if there is none."""
+        """Send a JSON body and return the response. Raises TargetTrouble if there is no usable one."""
         try:
             async with asyncio.timeout(_TOTAL_SECONDS):
                 return await self._send(method, path, body)
@@ -104,7 +103,7 @@ class TargetClient:
         response = await self._client.send(request, stream=True)
         try:
             if response.is_redirect or 300 <= response.status_code < 400:
-                # Following would turn the request into an empty one, or send it in the clear (G10).
+                # Following could drop the request's body, or send it unencrypted (G10).
                 raise TargetTrouble(
                     f"The target redirects to {response.headers.get('location', 'somewhere else')!r:.200}. "
                     "Put the right address into HORTUS_GATEWAY_TARGET_URL.",

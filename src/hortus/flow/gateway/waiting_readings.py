@@ -1,4 +1,4 @@
-"""Readings of boards that nobody has named yet: kept, bounded, and let go when the board has a name."""
+"""Readings of boards that have not been named yet: kept within bounds, and released once the board is named."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hortus.flow.gateway.readings import ReceivedReading, SensorReading
 from hortus.flow.gateway.tables import WaitingBoardRow, WaitingReadingRow
 
 MOST_KEPT_PER_BOARD = 60_480
-"""A week of readings at one per 10 s; beyond this the oldest are dropped and counted."""
+"""A week of readings, one every 10 s; beyond this the oldest are dropped and counted."""
 
 MOST_WAITING_BOARDS = 1000
-"""Numbers can be made up, so beyond this the board that was silent longest is dropped with its readings."""
+"""Sensor ids can be invented, so beyond this the board silent for longest is dropped with its readings."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# A gateway whose clock is ahead must not make a board look alive for ever (P8).
+# A gateway whose clock is ahead must not make a board look alive forever (P8).
 _TOUCH_BOARD = """
 UPDATE boards SET last_contact_at = least(:moment, now()), last_address = :address
 WHERE sensor_id = :sensor_id AND (last_contact_at IS NULL OR last_contact_at < :moment)
 """
 
-# Their readings go with them; what went is still counted, with the gateway that brought it (P3).
+# Their readings are deleted with them, but still counted, with the gateway that delivered them (P3).
 _DROP_SILENT_BOARDS = """
 WITH gone AS (
     DELETE FROM waiting_boards WHERE (gateway_id, sensor_id) IN (
@@ -55,13 +55,13 @@ UPDATE gateways SET dropped_readings = dropped_readings + gone.dropped FROM gone
 async def keep_readings(
     connection: AsyncConnection, gateway_id: int, readings: Sequence[ReceivedReading]
 ) -> dict[int, KnownBoard]:
-    """Keep readings, and return those boards that turn out to be known now: theirs are not kept."""
+    """Keep readings of unknown boards; return the boards named in the meantime, whose readings are not kept."""
     by_sensor: defaultdict[int, list[ReceivedReading]] = defaultdict(list)
     for reading in readings:
         by_sensor[reading.reading.sensor_id].append(reading)
-    for sensor_id in sorted(by_sensor):  # one order for all, so that two deliveries do not lock each other out
+    for sensor_id in sorted(by_sensor):  # a fixed order, so that two deliveries cannot deadlock
         await _lock_waiting_board(connection, gateway_id, by_sensor[sensor_id])
-    # The locks are held: whoever adopts one of these boards has done so by now, or waits for us.
+    # With the locks held, any concurrent adoption of these boards has either committed or waits for us.
     named = await find_boards(connection, gateway_id, by_sensor.keys())
     for sensor_id, of_board in by_sensor.items():
         if sensor_id in named:
@@ -76,7 +76,7 @@ async def keep_readings(
 async def kept_readings(
     connection: AsyncConnection, gateway_id: int, sensor_id: int, limit: int
 ) -> list[ReceivedReading]:
-    """Return the oldest readings that are kept of a board."""
+    """Return the oldest kept readings of a board."""
     rows = await connection.execute(
         select(WaitingReadingRow.__table__)
         .where(WaitingReadingRow.gateway_id == gateway_id, WaitingReadingRow.sensor_id == sensor_id)
@@ -98,7 +98,7 @@ async def kept_readings(
 async def forget_kept(
     connection: AsyncConnection, gateway_id: int, readings: Sequence[ReceivedReading]
 ) -> None:
-    """Delete kept readings, which are stored now, and the board from those that wait when none is left."""
+    """Delete kept readings that have been stored, and the board's waiting entry when none is left."""
     sensor_id = readings[0].reading.sensor_id
     board = (WaitingReadingRow.gateway_id == gateway_id) & (WaitingReadingRow.sensor_id == sensor_id)
     deleted = await connection.execute(
@@ -120,7 +120,7 @@ async def forget_kept(
 async def boards_with_kept_readings(
     connection: AsyncConnection, gateway_id: int, sensor_ids: Collection[int]
 ) -> list[int]:
-    """Return those boards of which readings are still kept."""
+    """Return those of these boards that still have kept readings."""
     rows = await connection.scalars(
         select(WaitingBoardRow.sensor_id).where(
             WaitingBoardRow.gateway_id == gateway_id, WaitingBoardRow.sensor_id.in_(sensor_ids)
@@ -132,7 +132,7 @@ async def boards_with_kept_readings(
 async def touch_boards(
     connection: AsyncConnection, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]
 ) -> None:
-    """Note when and from where known boards were heard last."""
+    """Record when and from which address known boards were last heard."""
     newest: dict[int, ReceivedReading] = {}
     for reading in readings:
         sensor_id = reading.reading.sensor_id

@@ -1,4 +1,4 @@
-"""A batch on its way to the database: messages resolved to rows in columns, and what to count. Pure."""
+"""A batch on its way to the database: messages resolved to columns of rows, and the counts to add. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000
 
 NO_KIT = 0
-"""Stands in ledger and quarantine for "no kit of ours"."""
+"""The kit id in ledger and quarantine for "no kit of ours"."""
 
 LedgerKey = tuple[int, int, Stream]
 """Kit id, start of the hour of arrival in ms since the epoch, stream."""
@@ -35,7 +35,7 @@ LedgerKey = tuple[int, int, Stream]
 
 @dataclass(slots=True)
 class ReadMessage:
-    """A message after reading: its kit's serial, its stream, and the reading or the verdict."""
+    """A decoded message: its kit's serial, its stream, and the reading or the verdict."""
 
     message: InboundMessage
     serial: str
@@ -45,9 +45,9 @@ class ReadMessage:
 
 @dataclass(slots=True)
 class RawColumns:
-    """Readings as columns, kept as they came: the store hands them on without making objects of each.
+    """Readings as columns of wire values: the store passes them on without creating an object for each.
 
-    Times are milliseconds since the epoch, ids their 16 bytes.
+    Times are milliseconds since the epoch; ids are 16 bytes.
     """
 
     device_time_ms: list[int] = field(default_factory=list)
@@ -75,7 +75,7 @@ class AggregateColumns:
     values: list[str] = field(default_factory=list)
 
     def in_order(self) -> tuple[list[Any], ...]:
-        """Return the columns as the arguments of the statement."""
+        """Return the columns as arguments of the insert statement."""
         return (
             self.datetime_start,
             self.datetime_end,
@@ -91,7 +91,7 @@ class AggregateColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediumToStore:
-    """A medium whose kit and peripheral are known: what becomes an object and a row."""
+    """A medium whose kit and peripheral are known, to be stored as an object and a row."""
 
     serial: str
     kit_id: int
@@ -102,7 +102,7 @@ class MediumToStore:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
-    """A message to be set aside, for the row and for the ledger."""
+    """A message to be quarantined, with the data for its row and for the ledger."""
 
     message: InboundMessage
     kit_id: int
@@ -111,7 +111,7 @@ class QuarantinedMessage:
 
     @property
     def ledger_key(self) -> LedgerKey:
-        """Where this message is counted."""
+        """The ledger row that counts this message."""
         received_at_ms = self.message.received_at_ms
         return (self.kit_id, received_at_ms - received_at_ms % HOUR_MS, self.stream)
 
@@ -129,9 +129,9 @@ class ResolvedBatch:
     last_seen_ms: dict[int, int] = field(default_factory=dict)
 
     def months(self) -> set[Month]:
-        """Return the months of device time that the rows lie in."""
+        """Return the months that the rows' device times fall in."""
         times_ms = self.raw.device_time_ms
-        # Nearly always a batch lies within one month, and looking at its two ends is enough.
+        # A batch nearly always lies within one month, and checking its extremes is enough.
         ends = (
             {Month.of(from_milliseconds(end)) for end in (min(times_ms), max(times_ms))} if times_ms else set()
         )
@@ -141,7 +141,7 @@ class ResolvedBatch:
 
 @dataclass(slots=True)
 class Knowledge:
-    """What is known of the kits of one batch. A copy, so that announcements in between cannot thin it out."""
+    """What is known about the kits of one batch. A copy, so that cache invalidation cannot shrink it midway."""
 
     kits: dict[str, KnownKit]
     quantity_types: frozenset[int]
@@ -150,7 +150,7 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a batch mentions and memory does not hold; to be looked up before anything is called unknown."""
+    """What a batch refers to and the cache lacks; to be looked up before anything is judged unknown."""
 
     serials: set[str]
     peripheral_ids: set[int]
@@ -161,7 +161,7 @@ class Missing:
 
 
 def read_messages(messages: Iterable[InboundMessage], clock_tolerance_ms: int) -> list[ReadMessage]:
-    """Decode and check all messages; each ends as a reading or a verdict, none disturbs another (P4)."""
+    """Decode and check all messages. Each becomes a reading or a verdict; none affects another (P4)."""
     batch = []
     for message in messages:
         serial, stream = serial_and_stream(message.topic)
@@ -173,7 +173,7 @@ def read_messages(messages: Iterable[InboundMessage], clock_tolerance_ms: int) -
 
 
 def knowledge_in_memory(batch: list[ReadMessage], registry: KitRegistry) -> tuple[Knowledge, Missing]:
-    """Return what memory knows of the kits in this batch, and what it lacks."""
+    """Return what the registry's cache knows about the kits in this batch, and what it lacks."""
     kits: dict[str, KnownKit] = {}
     serials: set[str] = set()
     peripheral_ids: set[int] = set()
@@ -199,7 +199,7 @@ def knowledge_in_memory(batch: list[ReadMessage], registry: KitRegistry) -> tupl
 
 
 def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
-    """Return the rows of a batch. What `knowledge` does not hold does not exist."""
+    """Return the rows and counts of a batch. Anything missing from `knowledge` is treated as nonexistent."""
     resolved = ResolvedBatch()
     kits, quantity_types = knowledge.kits, knowledge.quantity_types
     for read in batch:
@@ -222,7 +222,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             continue
         resolved.peripheral_ids.add(content.peripheral)
         if isinstance(content, ArrivedMedium):
-            # A picture is no sign of life for "last seen" (kit-mqtt 6).
+            # Media do not update "last seen" (kit-mqtt 6).
             resolved.media.append(
                 MediumToStore(
                     serial=read.serial,
@@ -242,7 +242,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """Return the aware moment of so many milliseconds since the epoch, exactly."""
+    """Return the aware datetime for milliseconds since the epoch, without rounding."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
@@ -274,7 +274,7 @@ def _add_aggregate(
     columns.peripheral_id.append(aggregate.peripheral)
     columns.kit_configuration_id.append(configuration_id)
     columns.quantity_type_id.append(aggregate.quantity_type)
-    # A type that is given twice counts once, with its last value (kit-mqtt 6).
+    # If a type occurs twice, its last value counts (kit-mqtt 6).
     columns.values.append(json.dumps(dict(aggregate.values), ensure_ascii=False))
 
 

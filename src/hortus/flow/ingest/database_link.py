@@ -1,4 +1,4 @@
-"""A connection of one worker to the database, which outlives every failure of it."""
+"""A worker's database connection, which is re-established after every failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
 class DatabaseLink:
-    """One worker's connection: made when needed, dropped on any doubt, with pauses between failures."""
+    """One worker's connection: opened on demand, dropped on any failure, with backoff between attempts."""
 
     def __init__(self, connect: Connect, longest_pause_seconds: float) -> None:
         self._connect = connect
@@ -27,16 +27,16 @@ class DatabaseLink:
         self._failures = 0
 
     async def connection(self) -> asyncpg.Connection:
-        """Return the connection, made anew if the last one is gone."""
+        """Return the connection, opening a new one if the last was closed."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         return self._connection
 
     @contextlib.contextmanager
     def at_most(self, seconds: float) -> Iterator[None]:
-        """Break the connection off when this takes longer, and raise TimeoutError.
+        """Abort the connection and raise TimeoutError if the block takes longer.
 
-        Cancelling would not end it: asyncpg would begin a ROLLBACK, and wait for ever for a server that hangs.
+        Cancelling would not suffice: asyncpg would send a ROLLBACK and wait forever for an unresponsive server.
         """
         is_late = False
 
@@ -56,13 +56,13 @@ class DatabaseLink:
             timer.cancel()
 
     def succeeded(self) -> None:
-        """Note that the database has taken something."""
+        """Record that the database has accepted a write, which resets the backoff."""
         if self._failures:
             log.warning("storing again after %d failed attempts", self._failures)
         self._failures = 0
 
     async def failed(self, error: BaseException) -> None:
-        """Drop the connection and wait, longer with each failure in a row."""
+        """Drop the connection and sleep, longer with each consecutive failure."""
         self.drop()
         if self._failures == 0:
             log.error("cannot store readings now (%s); they wait and nothing is lost", describe(error))
@@ -71,8 +71,8 @@ class DatabaseLink:
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
 
     def drop(self) -> None:
-        """End the connection without asking the server."""
-        # Not a graceful close: a server that hangs would make us wait for its answer.
+        """Close the connection without waiting for the server."""
+        # Not a graceful close, which would wait for the answer of an unresponsive server.
         if self._connection is not None:
             with contextlib.suppress(asyncpg.InterfaceError):
                 self._connection.terminate()
@@ -80,7 +80,7 @@ class DatabaseLink:
 
 
 def describe(error: BaseException) -> str:
-    """Return what went wrong with the database, in words."""
+    """Return a description of a database failure for the log."""
     if isinstance(error, TimeoutError):
         return "the database does not answer"
     return str(error) or type(error).__name__

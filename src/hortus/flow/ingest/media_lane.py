@@ -1,10 +1,10 @@
-"""The path of a medium: beside that of the readings, so that 64 MiB hold up nobody's temperature.
+"""The path of a medium, separate from that of readings so that 64 MiB do not delay them.
 
     take -> read -> look up -> object into the store -> row, ledger -> settle
 
 The object first, the row second, the acknowledgement last: a crash in between leaves at most an object without
-a row, which the redelivery completes or the sweeper removes (docs/media.md). Store or database away: the
-message is not acknowledged and is tried again for ever.
+a row, which the redelivery completes or the sweeper removes (docs/media.md). While the store or the database is
+unavailable, the message is not acknowledged, and storing it is retried indefinitely.
 """
 
 from __future__ import annotations
@@ -55,22 +55,22 @@ _TELL_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaLimits:
-    """How much is taken in at once, and how long things may take."""
+    """Bounds on the media in memory, and timeouts."""
 
     waiting_messages: int = 1000
-    """Beyond this, transports of media stop reading."""
+    """Beyond this many, transports of media stop reading."""
 
     waiting_bytes: int = 64 * 1024 * 1024
-    """Beyond this, too. One medium of full size reaches it."""
+    """Beyond this many bytes they stop as well. A single medium of maximum size reaches it."""
 
     workers: int = 2
-    """Media under way at once: the store takes one while the next is read."""
+    """Media in progress at once: one is being stored while the next is decoded."""
 
     attempt_seconds: float = 30.0
-    """After this a database that does not answer counts as hanging.; 64 MiB in quarantine take long."""
+    """After this a database that does not answer counts as hanging; 64 MiB in quarantine take long."""
 
     longest_pause_seconds: float = 10.0
-    """Upper bound of the growing pause between attempts."""
+    """Upper bound of the backoff between attempts."""
 
     clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
     """How far a kit's clock may be ahead of ours."""
@@ -113,11 +113,11 @@ class MediaLane:
         return self._open.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room again."""
+        """Call back once when there is room again, immediately if there is room now."""
         self._open.when_relieved(callback)
 
     def take(self, message: InboundMessage) -> None:
-        """Take over a medium."""
+        """Accept a medium."""
         self._waiting.append(message)
         self._open.add(len(message.payload))
         self._arrived.set()
@@ -125,19 +125,19 @@ class MediaLane:
     # Running and stopping
 
     async def run(self) -> None:
-        """Work until `stop` was called and everything that could be stored is stored."""
+        """Run until `stop` was called and everything that could be stored is stored."""
         pause_seconds = self._limits.longest_pause_seconds
         links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._work(link)) for link in links]
             await self._drained.wait()
             for link, worker in zip(links, workers, strict=True):
-                # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
+                # The connection first: a worker cancelled inside a transaction would wait for its ROLLBACK.
                 link.drop()
                 worker.cancel()
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Finish what was taken in, for so long at most. Return whether all of it was settled."""
+        """Finish the accepted media within the timeout. Return whether all of them were settled."""
         complete = await self._open.is_emptied(timeout_seconds)
         if not complete:
             log.warning("stopping with %d media not stored; their senders keep them", self._open.messages)
@@ -160,7 +160,7 @@ class MediaLane:
             link.drop()
 
     async def _read(self, message: InboundMessage) -> ReadMessage:
-        """Decode the message: not in the event loop if that may take long."""
+        """Decode the message; a large one in a thread, to keep the event loop free."""
         tolerance_ms = self._limits.clock_tolerance_ms
         if len(message.payload) <= _SMALL_BYTES:
             (read,) = read_messages([message], tolerance_ms)
@@ -171,7 +171,7 @@ class MediaLane:
     async def _store_until_done(self, link: DatabaseLink, read: ReadMessage) -> None:
         batch_id = uuid4()
         may_be_stored = False
-        # The end of the lane is asked for here as well: a broken connection can hide that we are cancelled.
+        # Checked here as well, because a broken connection can mask the cancellation of this task.
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, read)
@@ -180,8 +180,9 @@ class MediaLane:
             except ObjectStoreNotAnswering as error:
                 await self._pause(error)
                 if self._waiting and not may_be_stored:
-                    # It may be this object that is refused: it goes to the end and holds up no others (P4). Not
-                    # if an earlier COMMIT may have come through: only its own id tells that (P3).
+                    # The store may be rejecting this object, so move it to the end of the queue where it does
+                    # not hold up others (P4). Not if an earlier COMMIT may have succeeded, which can only be
+                    # detected with the same batch id (P3).
                     self._waiting.append(read.message)
                     return
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
@@ -210,7 +211,7 @@ class MediaLane:
             if verdict is not None:
                 resolved = _quarantining(resolved, read, each.kit_id, verdict)
                 break
-            # Outside of any transaction, since it may take minutes.
+            # Outside any transaction, since it may take minutes.
             await put_object(self._objects, each, known)
         with link.at_most(self._limits.attempt_seconds):
             return await store_batch(connection, batch_id, resolved)
@@ -240,18 +241,18 @@ class MediaLane:
 
     @property
     def open_messages(self) -> int:
-        """How many media were taken in and are not settled yet."""
+        """The number of media accepted and not settled yet."""
         return self._open.messages
 
     @property
     def open_bytes(self) -> int:
-        """How many bytes of payload these have."""
+        """The total size of their payloads in bytes."""
         return self._open.payload_bytes
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """For how long the oldest medium that is not settled has been here."""
-        # Not only the first that waits: one that the store refused stands behind younger ones.
+        """The age of the oldest unsettled medium."""
+        # Not simply the first in the queue: one that the store rejected is behind younger ones.
         oldest = [message.received_at_ms for message in (*self._under_way.values(), *self._waiting)]
         return max(0.0, self._clock() - min(oldest) / 1000) if oldest else 0.0
 
@@ -263,6 +264,6 @@ def _set_aside(read: ReadMessage, verdict: QuarantineVerdict) -> ReadMessage:
 def _quarantining(
     resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: QuarantineVerdict
 ) -> ResolvedBatch:
-    """Return the batch of this one message, with the message set aside."""
+    """Return the batch of this one message with the message quarantined instead of stored."""
     quarantined = [QuarantinedMessage(read.message, kit_id, Stream.MEDIA, verdict)]
     return ResolvedBatch(quarantined=quarantined, received=resolved.received)

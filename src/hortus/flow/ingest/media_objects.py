@@ -1,4 +1,4 @@
-"""The objects of media, put into the store before their rows: for what arrives, and for what is replayed."""
+"""Stores the objects of media before their rows, both for arriving and for replayed messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hortus.protocol.reasons import Reason
 
 
 def verdict_on(to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> QuarantineVerdict | None:
-    """Return why a medium cannot be stored although its message is right."""
+    """Return why a medium cannot be stored although its message is valid, or None."""
     medium = known.get(to_store.medium.id)
     if medium is None or medium.kit_id in {None, to_store.kit_id}:
         return None
@@ -24,9 +24,9 @@ def verdict_on(to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> Qu
 
 
 async def put_object(objects: MediaObjects, to_store: MediumToStore, known: Mapping[UUID, KnownMedium]) -> None:
-    """Store the content durably, unless it is stored or deleted already. Raises ObjectStoreNotAnswering.
+    """Store the content durably unless it is already stored or was deleted. Raises ObjectStoreNotAnswering.
 
-    A redelivery mends an object that got lost, and never replaces one by something else.
+    A redelivery restores an object that was lost, and never replaces one with different content.
     """
     medium, key = to_store.medium, ObjectKey(to_store.serial, to_store.medium.id)
     before = known.get(medium.id)

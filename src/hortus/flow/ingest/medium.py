@@ -1,4 +1,4 @@
-"""A medium on its way: what a kit sent, with its texts put right. Pure."""
+"""Decodes a medium message and normalises its texts. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hortus.protocol.wire.messages import Media
 
 _LARGE_BYTES = 256 * 1024
 
-# The library holds a large message several times over: one at a time.
+# Decoding holds several copies of a large message in memory, so one at a time.
 _library = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivedMedium:
-    """A picture or file as it is going to be stored. `metadata` is JSON text; times in ms since the epoch.
+    """A picture or file in the form to be stored. `metadata` is JSON text; times are ms since the epoch.
 
-    `content` may be iterated any number of times; its pieces have `size` bytes together.
+    `content` may be iterated any number of times; its pieces total `size` bytes.
     """
 
     id: UUID
@@ -40,7 +40,7 @@ class ArrivedMedium:
 
 
 def read_medium(payload: bytes) -> ArrivedMedium:
-    """Return the medium in a message. Raises WireError. A large one takes too long for the event loop."""
+    """Decode a medium. Raises WireError. Decoding a large one blocks too long for the event loop."""
     media, content, size = _decode(payload)
     medium_id = UUID(bytes=media.id)
     media_type = clean_type(media.type)

@@ -1,4 +1,4 @@
-"""A message on its way, and reading it: bytes to values, checked as far as no database is needed. Pure."""
+"""Inbound messages and their decoding: bytes to values, with all checks that need no database. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 DEFAULT_CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 
 EARLIEST_DEVICE_TIME_MS = 1_262_304_000_000
-"""2010-01-01T00:00Z. A device time before this is a clock that was never set, not a late reading."""
+"""2010-01-01T00:00Z. An earlier device time comes from a clock that was never set, not from a late reading."""
 
 
 class Stream(StrEnum):
-    """What a message is about; the ledger counts each apart."""
+    """The kind of a message; the ledger counts each kind separately."""
 
     RAW = "raw"
     AGGREGATE = "aggregate"
@@ -44,11 +44,11 @@ _STREAMS = {
 
 @dataclass(slots=True)
 class InboundMessage:
-    """A message as a transport handed it over. `received_at_ms` is our clock, milliseconds since the epoch.
+    """A message as handed over by a transport. `received_at_ms`: server clock, milliseconds since the epoch.
 
-    `content` is what the payload says, from a transport that had to decode it anyway, or all there is: readings
-    of boards come as values and have no payload. `whole_bytes` is set if `payload` is only the head of one that
-    was too large: how many bytes that had. Then there is a verdict, too.
+    `content` is the decoded payload, if the transport had to decode it anyway or if there is no payload:
+    readings of boards arrive as values. `whole_bytes` is set if `payload` is only the head of one that was too
+    large, and is then the full size; a verdict is set as well.
     """
 
     source: MessageSource
@@ -63,7 +63,7 @@ class InboundMessage:
 
     @property
     def kept_payload(self) -> bytes:
-        """What quarantine keeps: the payload, or for a value without one what a kit would have sent."""
+        """The payload to keep in quarantine; for a value without one, the payload a kit would have sent."""
         if self.payload or not isinstance(self.content, RawMeasurement):
             return self.payload
         return encode_raw_measurement(self.content)
@@ -71,9 +71,9 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineVerdict:
-    """Why a message is quarantined. `detail` tells a person more than the reason's own explanation.
+    """Why a message is quarantined. `detail` is a more specific sentence than the reason's own explanation.
 
-    `refused_already`: the transport could tell the sender no, so the message is counted and not kept.
+    `refused_already`: the transport has rejected the message to its sender, so it is counted but not kept.
     """
 
     reason: Reason
@@ -82,21 +82,21 @@ class QuarantineVerdict:
 
 
 class ReadingIntake(Protocol):
-    """Takes readings that are values already, such as those of boards; otherwise like `Intake`."""
+    """Accepts readings that are already values, such as those of boards; otherwise like `Intake`."""
 
     @property
     def saturated(self) -> bool:
-        """Whether no more should be offered now."""
+        """Whether callers should stop offering for now."""
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once, from the event loop, when more may be offered."""
+        """Call back once, from the event loop, when more readings may be offered."""
 
     def offer_reading(self, source: MessageSource, handle: int, serial: str, reading: RawMeasurement) -> None:
-        """Take over one reading of the kit with this serial."""
+        """Accept one reading of the kit with this serial."""
 
 
 class NobodyWaits:
-    """The source of messages whose senders have had their answer."""
+    """A message source for which settling is a no-op: the senders have already been answered."""
 
     def settle(self, handles: Sequence[int]) -> None:
         """Do nothing."""
@@ -106,13 +106,13 @@ _MEDIA_TOPIC_END = f"/{TopicChannel.MEDIA.value}"
 
 
 def is_medium(topic: str) -> bool:
-    """Tell whether this is the topic of a kit's media; at next to no cost for all others."""
+    """Return whether this is a media topic of a kit. Nearly free for other topics."""
     return topic.endswith(_MEDIA_TOPIC_END) and serial_and_stream(topic)[1] is Stream.MEDIA
 
 
 @lru_cache(maxsize=50_000)
 def serial_and_stream(topic: str) -> tuple[str, Stream]:
-    """Return whose message this is, and what about; an empty serial if the topic names no kit."""
+    """Return the kit's serial and the stream of a topic; the serial is empty if the topic names no kit."""
     kit_topic = parse_kit_topic(topic)
     if kit_topic is None:
         return "", Stream.OTHER
@@ -122,7 +122,7 @@ def serial_and_stream(topic: str) -> tuple[str, Stream]:
 def read_message(
     stream: Stream, message: InboundMessage, clock_tolerance_ms: int
 ) -> RawMeasurement | AggregateMeasurement | ArrivedMedium | QuarantineVerdict:
-    """Return the reading or medium in this message, or why it cannot be stored."""
+    """Return the reading or medium in this message, or the verdict why it cannot be stored."""
     if message.verdict is not None:
         return message.verdict
     try:
@@ -160,7 +160,7 @@ def read_message(
 
 
 def about_head(whole_bytes: int, kept_bytes: int) -> str:
-    """Return what a person has to know of a message that is not kept as a whole."""
+    """Return the explanation for a message of which only the head is kept."""
     return (
         f"The message has {whole_bytes:,} bytes. Only the first {kept_bytes:,} of them are kept, "
         "so it cannot be replayed."
@@ -168,7 +168,7 @@ def about_head(whole_bytes: int, kept_bytes: int) -> str:
 
 
 def wrong_clock(device_time_ms: int, received_at_ms: int) -> QuarantineVerdict:
-    """Return the verdict on a device time that is too far ahead or was never set."""
+    """Return the verdict on a device time that is too far in the future or comes from an unset clock."""
     ahead_ms = device_time_ms - received_at_ms
     if ahead_ms > 0:
         return QuarantineVerdict(

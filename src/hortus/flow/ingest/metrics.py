@@ -1,4 +1,4 @@
-"""Counts of one process since its start. The ledger in the database is the lasting truth."""
+"""Counters of one process since its start. The authoritative figures are in the database's ledger."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hortus.flow.ingest.store import StoredBatch
 
 @dataclass(slots=True)
 class IngestMetrics:
-    """What one pipeline did. Outcomes are keyed by (outcome, stream)."""
+    """The counters of one pipeline. Outcomes are keyed by (outcome, stream)."""
 
     batches: int = 0
     messages: int = 0
     failed_attempts: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     last_commit_at: float | None = None
-    """Seconds since the epoch, by our clock."""
+    """Seconds since the epoch, by the server clock."""
 
     def count_batch(self, messages: int, stored: StoredBatch | None, now: float) -> None:
-        """Count a committed batch. `stored` is None if an earlier attempt had committed it after all."""
+        """Count a committed batch. `stored` is None if an earlier attempt turned out to have committed it."""
         self.batches += 1
         self.messages += messages
         self.last_commit_at = now

@@ -1,4 +1,4 @@
-"""What was taken in and is not settled yet: how much that is, and who waits until it is less (P6)."""
+"""Tracks accepted but unsettled messages, and the callbacks waiting for room (P6)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 class OpenAccount:
-    """Counts open messages and their payload bytes against two bounds. Belongs to one event loop.
+    """Counts open messages and their payload bytes against two bounds. Used from one event loop only.
 
-    It never refuses: what is full asks transports to stop reading, and takes what they have read already.
+    It never rejects: when full, transports are asked to stop reading; what they have read is still accepted.
     """
 
     __slots__ = ("_empty", "_max_bytes", "_max_messages", "_relief_callbacks", "messages", "payload_bytes")
@@ -30,21 +30,21 @@ class OpenAccount:
         return self.messages >= self._max_messages or self.payload_bytes >= self._max_bytes
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room: at once if there is."""
+        """Call back once when there is room, immediately if there is room now."""
         if self.is_full:
             self._relief_callbacks.append(callback)
         else:
             callback()
 
     def add(self, payload_bytes: int) -> None:
-        """Note a message that was taken in."""
+        """Count an accepted message."""
         if not self.messages:
             self._empty.clear()
         self.messages += 1
         self.payload_bytes += payload_bytes
 
     def remove(self, messages: int, payload_bytes: int) -> None:
-        """Note that so many messages of so many bytes are settled; tell those who wait for room."""
+        """Subtract settled messages and their bytes; run the waiting callbacks if there is room again."""
         self.messages -= messages
         self.payload_bytes -= payload_bytes
         if not self.messages:
@@ -55,7 +55,7 @@ class OpenAccount:
                 callback()
 
     async def is_emptied(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is open, for so long at most; return whether nothing is."""
+        """Wait until nothing is open or the timeout expires; return whether nothing is open."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._empty.wait()

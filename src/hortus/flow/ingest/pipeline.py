@@ -1,9 +1,9 @@
-"""Takes messages from transports and sees each through to its end.
+"""The ingest pipeline: accepts messages from transports and stores or quarantines each of them.
 
     offer -> (wait for a batch) -> read -> look up -> store -> settle
 
-Memory is bounded by telling transports to stop reading (P6); a database that is down or hangs stops the
-settling, and with it the senders, and nothing else: the batch is tried again for ever, by the same workers.
+Memory is bounded by asking transports to stop reading (P6). A database that is down or hangs only stops the
+settling, and thereby the senders: the same workers retry the batch indefinitely.
 """
 
 from __future__ import annotations
@@ -54,37 +54,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestLimits:
-    """How much is taken in at once, and how long things may take."""
+    """Bounds on the messages in memory, and timeouts."""
 
     batch_messages: int = 2000
-    """A larger batch gains little more speed, and delays the first acknowledgement in it."""
+    """Larger batches are hardly faster, and delay the acknowledgement of their first message."""
 
     batch_bytes: int = 8 * 1024 * 1024
-    """A batch closes at this size; a single larger message travels alone."""
+    """A batch is closed at this size; a larger message is a batch of its own."""
 
     linger_seconds: float = 0.01
-    """How long the first message of a batch waits for company when there is little traffic."""
+    """How long the first message of a batch waits for others when there is little traffic."""
 
     waiting_messages: int = 10_000
-    """Beyond this, transports stop reading."""
+    """Beyond this many, transports stop reading."""
 
     waiting_bytes: int = 64 * 1024 * 1024
     """Beyond this, too."""
 
     workers: int = 2
-    """Batches under way at once: one is prepared while the database works on the other."""
+    """Batches in progress at once: one is prepared while the database processes the other."""
 
     attempt_seconds: float = 8.0
-    """After this a database that does not answer counts as hanging, and the connection is given up."""
+    """After this a database that does not answer counts as hanging, and the connection is aborted."""
 
     longest_pause_seconds: float = 3.0
-    """Upper bound of the growing pause between attempts, so that recovery is noticed soon."""
+    """Upper bound of the backoff between attempts, so that recovery is noticed soon."""
 
     clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
     """How far a kit's clock may be ahead of ours."""
 
 
-# Only these classes of SQLSTATE blame the rows: data exceptions and integrity violations.
+# Only these SQLSTATE classes point to faulty rows: data exceptions and integrity violations.
 _FAULT_OF_THE_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
@@ -92,8 +92,8 @@ _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 class IngestPipeline:
     """The intake of all transports of one process. Call `run` once; it ends when `stop` has drained it.
 
-    Media go to their own lane, which runs and stops with it; without one they are set aside until they can be
-    stored. What is told of the pipeline is told of the readings alone.
+    Media go to their own lane, which runs and stops with the pipeline; without one they are quarantined until
+    they can be stored. The pipeline's properties and metrics cover the readings alone.
     """
 
     def __init__(
@@ -130,22 +130,22 @@ class IngestPipeline:
         return self._open.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room again."""
+        """Call back once when there is room again, immediately if there is room now."""
         self._open.when_relieved(callback)
 
     def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
-        """Take over one message."""
+        """Accept one message."""
         self.take(InboundMessage(source, handle, topic, payload, self._now_ms()))
 
     def offer_reading(self, source: MessageSource, handle: int, serial: str, reading: RawMeasurement) -> None:
-        """Take over one reading that is a value already."""
+        """Accept one reading that is already a value."""
         topic = str(KitTopic(serial=serial, channel=TopicChannel.MEASUREMENT_RAW))
         self.take(InboundMessage(source, handle, topic, b"", self._now_ms(), content=reading))
 
     def offer_head(
         self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
     ) -> None:
-        """Take over the head of a message that was too large."""
+        """Accept the head of a message that was too large."""
         serial, _ = serial_and_stream(topic)
         reason = Reason.PAYLOAD_TOO_LARGE
         self.set_aside(source, handle, topic, head, serial=serial, reason=reason, payload_bytes=payload_bytes)
@@ -161,9 +161,9 @@ class IngestPipeline:
         reason: Reason,
         payload_bytes: int = 0,
     ) -> None:
-        """Take over a message of this kit that a transport already knows to be wrong.
+        """Accept, for quarantine, a message of this kit that the transport already knows to be invalid.
 
-        If it had `payload_bytes`, more than are here, that is said and noted.
+        If `payload_bytes` exceeds the length of `payload`, only the head is present, and this is recorded.
         """
         is_head = payload_bytes > len(payload)
         detail = about_head(payload_bytes, len(payload)) if is_head else reason.explanation
@@ -175,12 +175,12 @@ class IngestPipeline:
         self.take(message)
 
     def count_refused(self, topic: str, *, serial: str, reason: Reason) -> None:
-        """Note in the ledger that a transport refused a message of this kit and told it so."""
+        """Count in the ledger a message of this kit that a transport has rejected to its sender."""
         verdict = QuarantineVerdict(reason, reason.explanation, refused_already=True)
         self.take(InboundMessage(NobodyWaits(), 0, topic, b"", self._now_ms(), verdict, serial))
 
     def take(self, message: InboundMessage) -> None:
-        """Take over a message whose arrival was noted before it came here, as that of a Kafka record."""
+        """Accept a message that already has an arrival time, such as one from a Kafka record."""
         if is_medium(message.topic) and message.verdict is None:
             if self._media is not None:
                 self._media.take(message)
@@ -196,7 +196,7 @@ class IngestPipeline:
     # Running and stopping
 
     async def run(self) -> None:
-        """Work until `stop` was called and everything that could be stored is stored."""
+        """Run until `stop` was called and everything that could be stored is stored."""
         pause_seconds = self._limits.longest_pause_seconds
         links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
         async with asyncio.TaskGroup() as group:
@@ -205,14 +205,14 @@ class IngestPipeline:
                 group.create_task(self._media.run())
             await self._drained.wait()
             for link, worker in zip(links, workers, strict=True):
-                # First the connection: a worker that is cancelled in a transaction would wait for its ROLLBACK.
+                # The connection first: a worker cancelled inside a transaction would wait for its ROLLBACK.
                 link.drop()
                 worker.cancel()
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Finish what was taken in, for so long at most. Return whether all of it was settled.
+        """Finish the accepted messages within the timeout. Return whether all of them were settled.
 
-        Transports must have stopped offering. What is not settled was not acknowledged: its sender has it.
+        Transports must have stopped offering. An unsettled message was not acknowledged: its sender keeps it.
         """
         self._stopping = True
         self._arrived.set()
@@ -243,9 +243,9 @@ class IngestPipeline:
             link.drop()
 
     async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
-        """Store the batch however long it takes; rows that the database refuses are found and set aside."""
+        """Store the batch however long it takes; messages that the database rejects are quarantined."""
         batch_id = uuid4()
-        # The end of the pipeline is asked for here as well: a broken connection can hide that we are cancelled.
+        # Checked here as well, because a broken connection can mask the cancellation of this task.
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, batch)
@@ -253,7 +253,7 @@ class IngestPipeline:
                 self._registry.forget_everything()
             except _FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
-                    self._months_made.clear()  # somebody dropped a partition since we looked
+                    self._months_made.clear()  # a partition has been dropped since the check
                 elif len(batch) > 1 or batch[0].message.verdict is None:
                     await self._isolate(link, batch, error)
                     return
@@ -296,7 +296,7 @@ class IngestPipeline:
             self._months_made |= wanted
 
     async def _isolate(self, link: DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:
-        """Halve a refused batch until the message that the database refuses stands alone (P4)."""
+        """Bisect a rejected batch until the message that the database rejects is alone (P4)."""
         if len(batch) > 1:
             middle = len(batch) // 2
             await self._store_until_done(link, batch[:middle])
@@ -322,14 +322,14 @@ class IngestPipeline:
     # Waiting for messages
 
     async def _next_batch(self) -> list[InboundMessage]:
-        """Return the next messages in order of arrival: when there are enough, or the first has waited."""
+        """Return the next messages in order of arrival, once a batch is full or the linger time is over."""
         while True:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
             if len(self._waiting) < self._limits.batch_messages and not self._stopping:
                 await asyncio.sleep(self._limits.linger_seconds)
-            if self._waiting:  # another worker may have taken them meanwhile
+            if self._waiting:  # another worker may have taken them in the meantime
                 break
         batch: list[InboundMessage] = []
         size = 0
@@ -347,17 +347,17 @@ class IngestPipeline:
 
     @property
     def media(self) -> MediaLane | None:
-        """Where media go."""
+        """The lane that media are passed to, if any."""
         return self._media
 
     @property
     def open_messages(self) -> int:
-        """How many messages were taken in and are not settled yet."""
+        """The number of messages accepted and not settled yet."""
         return self._open.messages
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """For how long the oldest message that is not settled has been here; the measure of health (P9)."""
+        """The age of the oldest unsettled message; the measure of health (P9)."""
         oldest = list(self._under_way.values())
         if self._waiting:
             oldest.append(self._waiting[0].received_at_ms)
@@ -365,7 +365,7 @@ class IngestPipeline:
 
 
 class MediaIntake:
-    """The pipeline as a transport of nothing but media sees it: the pressure is that of the media."""
+    """The pipeline as seen by a transport that carries only media: backpressure is that of the media lane."""
 
     def __init__(self, pipeline: IngestPipeline) -> None:
         self._pipeline = pipeline
@@ -373,21 +373,21 @@ class MediaIntake:
 
     @property
     def saturated(self) -> bool:
-        """Whether to stop reading."""
+        """Whether the transport should stop reading."""
         return self._pressure.saturated
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room again."""
+        """Call back once when there is room again, immediately if there is room now."""
         self._pressure.when_relieved(callback)
 
     def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
-        """Take over one message."""
+        """Accept one message."""
         self._pipeline.offer(source, handle, topic, payload)
 
     def offer_head(
         self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
     ) -> None:
-        """Take over the head of a message that was too large."""
+        """Accept the head of a message that was too large."""
         self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
 
 

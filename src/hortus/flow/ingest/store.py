@@ -1,8 +1,8 @@
-"""Writing a batch: one transaction that holds the rows, the quarantine and the ledger, or nothing at all.
+"""Stores a batch: rows, quarantine and ledger in a single transaction.
 
 Statements take whole columns as arrays, so a batch costs a handful of round trips whatever its size. Rows are
-written in the order of their keys, so that two writers that hold the same redelivered readings wait for each
-other instead of locking each other out.
+written in key order, so that two writers with the same redelivered readings wait for each other instead of
+deadlocking.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from hortus.protocol.reasons import Reason
 
 LIVE_CHANNEL = "hortus_stored"
 
-# A kit that sends nothing but rubbish must not fill the disk. MQTT 3.1.1 cannot say no to a message, and one
-# that is never acknowledged blocks the kit's good ones; so the newest are kept and the oldest make room.
+# A kit that sends only invalid messages must not fill the disk. MQTT 3.1.1 cannot reject a message, and one
+# that is never acknowledged blocks the kit's valid ones; so the newest are kept and the oldest are deleted.
 QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
-# Columns of raw readings travel as PostgreSQL writes arrays in text: joining numbers is several times cheaper
-# here than the driver's binary arrays of aware moments and UUIDs, and the server reads it at the same cost.
-# Hours that readings were added to are noted in the same statement, to be rolled up again (docs/series.md).
+# Columns of raw readings are sent in PostgreSQL's text format for arrays: joining numbers is several times
+# cheaper here than the driver's binary arrays of aware datetimes and UUIDs, and costs the server the same.
+# The same statement marks the hours that received readings, to be rolled up again (docs/series.md).
 _INSERT_RAW = """
 WITH stored AS (
     INSERT INTO raw_measurements
@@ -78,7 +78,7 @@ WITH stored AS (
 SELECT kit_id, date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS stored FROM stored GROUP BY 1, 2
 """
 
-# One that was deleted meanwhile is not brought back by a redelivery (P2).
+# A redelivery does not restore a medium that has been deleted since (P2).
 _INSERT_MEDIUM = """
 INSERT INTO media
     (id, peripheral_id, kit_id, kit_configuration_id, datetime, received_at, name, type, metadata, size, sha256)
@@ -103,7 +103,7 @@ FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6
      AS t(received_at, kit_id, stream, reason, detail, topic, payload, whole_bytes)
 """
 
-# What is kept counts, not what a message had: of one that was too large there is but the head.
+# The bytes kept count, not the size of the message: of one that was too large only the head is stored.
 _QUARANTINE_USE = """
 SELECT kit_id, count(*) AS messages, coalesce(sum(octet_length(payload)), 0) AS bytes
 FROM quarantine WHERE kit_id = ANY($1::int[]) GROUP BY kit_id
@@ -149,7 +149,7 @@ ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen =
 
 
 class PeripheralsGone(Exception):
-    """Some peripherals of the batch were deleted since it was resolved."""
+    """Some peripherals of the batch have been deleted since it was resolved."""
 
     def __init__(self, peripheral_ids: set[int]) -> None:
         super().__init__(peripheral_ids)
@@ -157,12 +157,12 @@ class PeripheralsGone(Exception):
 
 
 class MediumIdTaken(Exception):
-    """Another kit stored a medium with this id since the batch was resolved."""
+    """Another kit has stored a medium with this id since the batch was resolved."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownMedium:
-    """A medium that is stored, or was: then nothing but its id is left, and `kit_id` is None."""
+    """A medium that is stored or was deleted; of the latter only the id is left, and `kit_id` is None."""
 
     kit_id: int | None
     sha256: bytes | None
@@ -170,9 +170,9 @@ class KnownMedium:
 
 @dataclass(slots=True)
 class StoredBatch:
-    """What the commit made of a batch: counts by ledger key.
+    """The outcome of a committed batch: counts by ledger key.
 
-    `purged` are older messages that made room in quarantine; they were counted when they came.
+    `purged` counts older messages deleted to make room in quarantine; they were counted on arrival.
     """
 
     stored: Counter[LedgerKey] = field(default_factory=Counter)
@@ -185,11 +185,11 @@ class StoredBatch:
 async def store_batch(
     connection: asyncpg.Connection, batch_id: UUID, batch: ResolvedBatch
 ) -> StoredBatch | None:
-    """Commit the batch as a whole, and return the counts; None if this very batch was committed before.
+    """Commit the batch atomically and return the counts; None if this batch id was committed before.
 
-    The latter happens when the answer to an earlier COMMIT was lost; asking again is safe and exact. If that
+    The latter happens when the answer to an earlier COMMIT was lost; retrying is safe and exact. If that
     earlier transaction is still open, this call waits for its end.
-    Raises PeripheralsGone, MediumIdTaken, or what asyncpg raises; then nothing was written.
+    Raises PeripheralsGone, MediumIdTaken, or what asyncpg raises; nothing has been written then.
     """
     outcome = StoredBatch()
     async with connection.transaction():
@@ -209,10 +209,10 @@ async def store_batch(
 async def store_rows(
     connection: asyncpg.Connection, batch: ResolvedBatch
 ) -> tuple[Counter[LedgerKey], Counter[LedgerKey]]:
-    """Insert what a batch holds in the caller's transaction; return how many were new and how many known.
+    """Insert the rows of a batch in the caller's transaction; return the counts of new and duplicate rows.
 
-    The objects of its media are stored already. Raises PeripheralsGone if a peripheral was deleted since the
-    batch was resolved, or MediumIdTaken.
+    The objects of its media must already be stored. Raises PeripheralsGone if a peripheral has been deleted
+    since the batch was resolved, or MediumIdTaken.
     """
     stored: Counter[LedgerKey] = Counter()
     sent: Counter[LedgerKey] = Counter()
@@ -235,20 +235,20 @@ async def store_rows(
 async def known_media(
     connection: asyncpg.Connection, media: Iterable[MediumToStore]
 ) -> dict[UUID, KnownMedium]:
-    """Return what is known of these media, by id."""
+    """Return those of these media that are stored or were deleted, by id."""
     rows = await connection.fetch(_KNOWN_MEDIA, [each.medium.id for each in media])
     return {row["id"]: KnownMedium(row["kit_id"], row["sha256"]) for row in rows}
 
 
 async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -> None:
-    """Tell all processes, when the transaction commits, which kits have new readings (P7)."""
+    """Notify all processes, when the transaction commits, of the kits with new readings (P7)."""
     if stored:
         kit_ids = sorted({kit_id for kit_id, _, _ in stored})
         await connection.execute("SELECT pg_notify($1, $2)", LIVE_CHANNEL, _kit_list(kit_ids))
 
 
 async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[int]) -> None:
-    """Hold the peripherals (and so their kits and configurations) until the commit: our foreign key."""
+    """Lock the peripherals (and thereby their kits and configurations) until the commit, like a foreign key."""
     rows = await connection.fetch(
         "SELECT id FROM peripherals WHERE id = ANY($1::int[]) ORDER BY id FOR KEY SHARE", list(peripheral_ids)
     )
@@ -257,7 +257,7 @@ async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[
 
 
 async def _insert_medium(connection: asyncpg.Connection, to_store: MediumToStore) -> bool:
-    """Insert the row of a medium whose object is stored; return whether it is new. Raises MediumIdTaken."""
+    """Insert the row of a medium whose object is stored; return whether it was new. Raises MediumIdTaken."""
     medium = to_store.medium
     if await connection.fetchval(
         _INSERT_MEDIUM,
@@ -305,12 +305,12 @@ def _raw_arguments(columns: RawColumns) -> tuple[str, ...]:
 
 
 def _array_text(values: Iterable[object]) -> str:
-    """Return an array of numbers or hexadecimal UUIDs as PostgreSQL reads it. A float keeps all its digits."""
+    """Return numbers or hexadecimal UUIDs as a PostgreSQL array literal. Floats keep all their digits."""
     return "{" + ",".join(map(str, values)) + "}"
 
 
 def _count_raw(columns: RawColumns) -> Counter[LedgerKey]:
-    """Count what goes to the database by what goes there, independently of what was received."""
+    """Count the rows sent to the database, independently of the count of received messages."""
     counts: Counter[LedgerKey] = Counter()
     by_moment = Counter(zip(columns.kit_id, columns.received_at_ms, strict=True))
     for (kit_id, received_at_ms), count in by_moment.items():
@@ -351,7 +351,7 @@ async def _quarantine(
 async def _make_room(
     connection: asyncpg.Connection, kept: list[QuarantinedMessage], outcome: StoredBatch
 ) -> None:
-    """Throw away the oldest messages of kits whose quarantine is full, and note how many."""
+    """Delete the oldest messages of kits whose quarantine is full, and record how many."""
     newest = {entry.kit_id: entry.ledger_key for entry in kept}
     for row in await connection.fetch(_QUARANTINE_USE, list(newest)):
         if row["messages"] <= QUARANTINE_MESSAGES_PER_KIT and row["bytes"] <= QUARANTINE_BYTES_PER_KIT:
@@ -370,8 +370,8 @@ async def _touch_last_seen(connection: asyncpg.Connection, last_seen_ms: dict[in
 
 async def _add_to_ledger(connection: asyncpg.Connection, batch: ResolvedBatch, outcome: StoredBatch) -> None:
     keys = list(batch.received)
-    # `received` was counted when the messages were taken in, the rest from what the database did: if the two
-    # ever disagreed, the table's own check would refuse the batch.
+    # `received` was counted on arrival, the rest from what the database did: if the two ever disagreed, the
+    # table's CHECK constraint would reject the batch.
     await connection.execute(
         ADD_TO_LEDGER,
         [kit_id for kit_id, _, _ in keys],
@@ -417,6 +417,6 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _kit_list(kit_ids: list[int]) -> str:
-    # A notification holds 8,000 bytes; beyond that, listeners are told to look at everything.
+    # A notification holds 8,000 bytes; beyond that, listeners are asked to refresh everything.
     text = " ".join(map(str, kit_ids))
     return text if len(text) < 7500 else "*"

@@ -1,1 +1,1 @@
-"""The topology with Apache Kafka between broker and database: a slow or absent database never touches kits."""
+"""The topology with Apache Kafka between broker and database: shields kits from a slow or absent database."""

@@ -1,4 +1,4 @@
-"""Making the topics, and checking that those of a cluster fit. Existing topics are never changed."""
+"""Creates the Kafka topics and checks the settings of existing ones, which are never changed."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 
 LARGEST_USUAL_RECORD_BYTES = MEBIBYTE
-"""What Kafka takes by itself; all but media fit many times over."""
+"""Kafka's default limit; all messages except media are far smaller."""
 
 
 class TopicsMissing(UsageError):
-    """Topics that are needed do not exist."""
+    """Required topics do not exist."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class TopicsMissing(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicReport:
-    """What a topic is like. `faults` would lose or hold up messages; `remarks` are for consideration."""
+    """The state of a topic. `faults` would lose or delay messages; `remarks` are recommendations."""
 
     name: str
     exists: bool
@@ -50,7 +50,7 @@ class TopicReport:
 
 
 class KafkaAdministration:
-    """Asks a cluster for what it has. Every method raises KafkaUnreachable if it does not answer."""
+    """Inspects and sets up a cluster. Every method raises KafkaUnreachable if the cluster does not answer."""
 
     def __init__(self, connection: KafkaConnection, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._connection = connection
@@ -59,7 +59,7 @@ class KafkaAdministration:
         self._client = AdminClient(connection.configuration("hortus-admin", self._watch.error))
 
     def brokers(self) -> int:
-        """Return how many brokers there are."""
+        """Return the number of brokers in the cluster."""
         return len(self._metadata().brokers)
 
     def missing(self, names: Iterable[str]) -> set[str]:
@@ -67,7 +67,7 @@ class KafkaAdministration:
         return set(names) - {name for name, topic in self._metadata().topics.items() if topic.error is None}
 
     def create(self, plans: Sequence[TopicPlan]) -> dict[str, bool]:
-        """Make the topics; return for each whether it is new. Raises UsageError where Kafka refuses one."""
+        """Create the topics; return for each whether it is new. Raises UsageError if Kafka rejects one."""
         wanted = [
             NewTopic(
                 plan.name,
@@ -83,7 +83,7 @@ class KafkaAdministration:
         return outcome
 
     def check(self, names: TopicNames) -> list[TopicReport]:
-        """Return what the topics are like."""
+        """Return a report on each topic."""
         metadata = self._metadata()
         existing = [
             name for name in names.all if name in metadata.topics and metadata.topics[name].error is None
@@ -111,7 +111,7 @@ class KafkaAdministration:
         return reports
 
     def _wait_until_known(self, names: Iterable[str]) -> None:
-        """Wait until the brokers know the topics: Kafka confirms them a moment before that."""
+        """Wait until the brokers know the topics: Kafka confirms a creation slightly earlier."""
         deadline = time.monotonic() + self._answer_seconds
         while self.missing(names) and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -158,7 +158,7 @@ class KafkaAdministration:
 def judge(
     settings: dict[str, str], replication: int, brokers: int, *, holds_media: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what is wrong with a topic, and what is worth a thought, as sentences. Pure."""
+    """Return the faults of a topic and remarks on it, as sentences. Pure."""
     faults, remarks = [], []
     needed = 64 * MEBIBYTE if holds_media else LARGEST_USUAL_RECORD_BYTES
     largest = int(settings.get("max.message.bytes", needed))

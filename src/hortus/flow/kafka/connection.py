@@ -1,4 +1,4 @@
-"""How a process reaches Kafka: brokers, log-in and TLS, as settings of the client library (librdkafka)."""
+"""How to connect to Kafka: brokers, log-in and TLS, as settings of the client library (librdkafka)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ log = logging.getLogger(__name__)
 
 _RECONNECT_MOST_MS = 3000
 
-# The library's own lines repeat each failed attempt of each connection; BrokerWatch tells of outages once.
+# The library logs each failed attempt of each connection; BrokerWatch logs an outage once.
 _ONLY_CRITICAL = 2
 
 
 class KafkaUnreachable(OperationalError):
-    """Kafka does not answer, or does not let us in."""
+    """Kafka does not answer, or rejects the log-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """Where Kafka is and as whom to log in. `bootstrap` is a list `host:port,host:port`."""
+    """The address of Kafka and the credentials. `bootstrap` is a list `host:port,host:port`."""
 
     bootstrap: str
     security: dict[str, str] = field(default_factory=dict, repr=False)
 
     def configuration(self, client_id: str, on_error: Callable[[KafkaError], None]) -> dict[str, Any]:
-        """Return the library's settings that all clients share."""
+        """Return the library settings common to all clients."""
         return {
             "bootstrap.servers": self.bootstrap,
             "client.id": client_id,
@@ -46,7 +46,7 @@ class KafkaConnection:
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Return where Kafka is. Raises UsageError for a list, a log-in or a certificate that cannot be right."""
+    """Return the connection from the settings. Raises UsageError for an invalid list, log-in or certificate."""
     return KafkaConnection(
         bootstrap=bootstrap_servers(settings.kafka_host, settings.kafka_port),
         security=_login(settings) | _transport(settings),
@@ -54,7 +54,7 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
 
 
 def bootstrap_servers(hosts: str, default_port: int) -> str:
-    """Return `host:port,host:port` from a list in which ports may be missing. Raises UsageError."""
+    """Return `host:port,host:port` for a list in which ports may be omitted. Raises UsageError."""
     return ",".join(_with_port(entry.strip(), default_port) for entry in hosts.split(","))
 
 
@@ -97,10 +97,10 @@ def _transport(settings: Settings) -> dict[str, str]:
 
 
 class BrokerWatch:
-    """Notes what the library reports about its brokers, and tells the log once per change.
+    """Tracks the library's reports about its brokers, and logs each change once.
 
-    `down` is whether none of them could be reached. The library reports that once and says nothing when they
-    are back, so whoever sees anything from a broker calls `answered`.
+    `down` is whether none of them could be reached. The library reports that once, but not when they are back,
+    so callers that receive anything from a broker must call `answered`.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class BrokerWatch:
         self.last_error: str | None = None
 
     def error(self, error: KafkaError) -> None:
-        """Take a report of the library; called from its threads."""
+        """Handle an error reported by the library; called from its threads."""
         self.errors += 1
         code = error.code()
         if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  (the library's public name for it)
@@ -117,14 +117,14 @@ class BrokerWatch:
             self._tell(f"no Kafka broker can be reached: {self.last_error or error.str()}")
         elif code in _WRONG_LOGIN:
             self._tell(
-                f"Kafka does not let us in ({error.str()}); check KAFKA_USERNAME, KAFKA_PASSWORD, "
+                f"Kafka rejects the log-in ({error.str()}); check KAFKA_USERNAME, KAFKA_PASSWORD, "
                 "HORTUS_KAFKA_SASL_MECHANISM and HORTUS_KAFKA_TLS"
             )
         else:
             self.last_error = error.str()
 
     def answered(self) -> None:
-        """Note that a broker does its work."""
+        """Record that a broker is responding."""
         if self.down:
             log.warning("Kafka answers again")
             self.down = False

@@ -1,4 +1,4 @@
-"""What sink and replay share: the library's consumer, used from one thread, and records offered as messages."""
+"""Shared by sink and replay: the library's consumer, used from one thread, and records offered as messages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hortus.protocol.wire.limits import MEBIBYTE
 
 T = TypeVar("T")
 
-# What is fetched ahead waits in the library's memory: bounded, and little next to what one process may use.
+# Prefetched records are held in the library's memory: bounded, and small compared to the process's limit.
 _FETCHED_AHEAD_KIBIBYTES = 16 * 1024
 _FETCH_BYTES = 16 * MEBIBYTE
 
 
 def reading_settings() -> dict[str, Any]:
-    """Return the library's settings for reading with bounded memory. Offsets are never committed by itself."""
+    """Return the library settings for reading with bounded memory and without automatic offset commits."""
     return {
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -36,7 +36,7 @@ def reading_settings() -> dict[str, Any]:
 
 
 def offer_record(pipeline: IngestPipeline, names: TopicNames, lane: Lane, record: Message) -> None:
-    """Hand a record over to the path of a reading, as the message that it once was."""
+    """Offer a record to the pipeline as the message it was made from."""
     offset = record.offset()
     assert offset is not None
     if not lane.open(offset):
@@ -66,13 +66,13 @@ def offer_record(pipeline: IngestPipeline, names: TopicNames, lane: Lane, record
 
 
 class OneThread:
-    """A thread that does all the calls to a consumer that may wait, one after the other."""
+    """A thread that makes all blocking calls to a consumer, one after the other."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="kafka consumer")
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call the function in the thread and return its result."""
+        """Run the function in the thread and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""How storing from Kafka goes, for the judgement of health (P9): what waits in Kafka counts as waiting here."""
+"""The sink's flow for the health check (P9): records waiting in Kafka count as waiting in this process."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from hortus.flow.kafka.metrics import SinkMetrics
 
 
 class Sink(Protocol):
-    """What is looked at of a KafkaSink."""
+    """The part of a KafkaSink that is used here."""
 
     @property
     def metrics(self) -> SinkMetrics:
-        """Its counts now."""
+        """The current counters."""
 
 
 class Pipeline(Protocol):
-    """What is looked at of an IngestPipeline."""
+    """The part of an IngestPipeline that is used here."""
 
     metrics: IngestMetrics
 
     @property
     def open_messages(self) -> int:
-        """How many messages are taken in and not settled."""
+        """The number of messages accepted and not settled yet."""
 
 
 class SinkFlow:
     """A sink and its pipeline as one flow.
 
-    The age of the messages themselves does not tell how it goes: after an outage they are old, and all is well
-    while they are being stored. So only a standstill with records waiting is a fault.
+    The age of the messages says nothing about health: after an outage they are old, and that is fine while they
+    are being stored. So only a standstill with records waiting is a fault.
     """
 
     def __init__(self, pipeline: Pipeline, sink: Sink) -> None:
@@ -41,11 +41,11 @@ class SinkFlow:
 
     @property
     def open_messages(self) -> int:
-        """How many records are taken in or wait in Kafka."""
+        """The number of records accepted or waiting in Kafka."""
         return max(self._pipeline.open_messages, self._sink.metrics.total_lag)
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """For how long nothing got done on a topic although something waits there."""
+        """The longest time that a topic has made no progress although records are waiting."""
         since = self._sink.metrics.standstill_since
         return 0.0 if since is None else time.monotonic() - since

@@ -1,14 +1,14 @@
-"""The intake that writes to Kafka: a message is settled when Kafka has it, with all its copies (P1).
+"""The intake that writes to Kafka: a message is settled when all in-sync replicas have it (P1).
 
-    offer -> record -> (the library sends it, again and again if it must) -> delivery report -> settle
+    offer -> record -> (the library sends it, with retries) -> delivery report -> settle
 
-The library's producer is idempotent and never gives up a record by itself, so an absent Kafka stops the
-settling, and with it the senders, and nothing else. What it does report as failed is offered to it again: of a
-message that is too large for its topic only the beginning, as a dead letter (P3).
+The library's producer is idempotent and never gives up on a record by itself, so an unavailable Kafka only
+stops the settling, and thereby the senders. Records reported as failed are sent again; of a message that is too
+large for its topic only the beginning, as a dead letter (P3).
 
-The proof that Kafka has a record is its offset. The library also reports records as delivered of which it only
-concludes that Kafka must have them, since it has taken a later one; but a broker takes any record as the first
-from a producer that it does not know in a partition. Such a report has no offset, and the record is sent again.
+The proof that Kafka has a record is its offset. The library also reports records as delivered when it merely
+infers that Kafka must have them because it accepted a later one; but a broker accepts any record as the first
+from a producer it does not know in a partition. Such a report has no offset, and the record is sent again.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _RECORD_OVERHEAD_BYTES = 512
 _POLL_SECONDS = 0.1
 _FLUSH_SECONDS = 1.0
 
-# A large medium takes its time on a slow line, so an answer is waited for longer than Kafka may take for it.
+# A large medium takes long on a slow line, so the client waits longer for a response than Kafka may take.
 _LOST_AFTER_REQUEST_TIMES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaIntakeLimits:
-    """How much may be on its way to Kafka, and how it travels.
+    """Bounds on the messages on their way to Kafka, and timing.
 
     waiting_messages, waiting_bytes: beyond either, transports stop reading.
-    linger_ms: how long a record waits for company: larger requests cost Kafka and us less per record.
-    retry_seconds: pause before a record that was reported as failed is tried again.
+    linger_ms: how long a record waits to be batched: larger requests cost both sides less per record.
+    retry_seconds: pause before a record that was reported as failed is sent again.
     request_seconds: how long Kafka may take for one request. One that is not answered in three times that is
-        repeated, over a new connection.
-    requests_in_flight: how many requests a broker may have at once. With more than one, a later one may be
-        written although the one before it fails, and a kit's readings lose their order.
+        repeated on a new connection.
+    requests_in_flight: the number of concurrent requests per broker. With more than one, a later one may be
+        written although an earlier one fails, and a kit's readings lose their order.
     """
 
     waiting_messages: int = 20_000
@@ -69,7 +69,7 @@ class KafkaIntakeLimits:
 
 @dataclass(slots=True, eq=False)
 class _OpenMessage:
-    """A message that Kafka does not have for certain yet."""
+    """A message that is not yet confirmed by Kafka."""
 
     source: MessageSource
     handle: int
@@ -82,7 +82,7 @@ class _OpenMessage:
 
 
 class _Report(NamedTuple):
-    """What the library says became of a record."""
+    """The library's delivery report for a record."""
 
     message: _OpenMessage
     producer: Producer
@@ -91,7 +91,7 @@ class _Report(NamedTuple):
 
 
 class KafkaIntake:
-    """The intake of one ingester. Use within `async with`, which ends what runs in the background."""
+    """The intake of one ingester. Use it in `async with`, which ends the background thread."""
 
     def __init__(
         self,
@@ -121,12 +121,12 @@ class KafkaIntake:
         self._poller = threading.Thread(target=self._poll, name="kafka delivery reports", daemon=True)
 
     async def __aenter__(self) -> KafkaIntake:
-        """Begin to listen to what becomes of the records."""
+        """Start polling for delivery reports."""
         self._poller.start()
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        """Give up what is not settled: it was not acknowledged, so its senders have it."""
+        """Discard unsettled messages: they were not acknowledged, so their senders keep them."""
         self._ended.set()
         await asyncio.to_thread(self._poller.join)
         if self._retry is not None:
@@ -141,11 +141,11 @@ class KafkaIntake:
         return self._account.is_full
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room again."""
+        """Call back once when there is room again, immediately if there is room now."""
         self._account.when_relieved(callback)
 
     def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
-        """Take over one message: a reading goes to its stream, what is none to the dead letters."""
+        """Accept one message, for the topic of its stream or, if it cannot be decoded, the dead letters."""
         received_at_ms = int(self._clock() * 1000)
         record = record_of(self._names, topic, payload, received_at_ms)
         self._take(_OpenMessage(source, handle, topic, payload, received_at_ms, record))
@@ -153,7 +153,7 @@ class KafkaIntake:
     def offer_head(
         self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
     ) -> None:
-        """Take over the head of a message that was too large, as a dead letter."""
+        """Accept the head of a message that was too large, as a dead letter."""
         received_at_ms = int(self._clock() * 1000)
         verdict = QuarantineVerdict(Reason.PAYLOAD_TOO_LARGE, about_head(payload_bytes, len(head)))
         record = dead_letter(self._names, topic, head, received_at_ms, verdict, whole_bytes=payload_bytes)
@@ -167,7 +167,7 @@ class KafkaIntake:
     # Stopping
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Wait until Kafka has what was taken in, for so long at most. Return whether it has all of it.
+        """Wait until Kafka has all accepted messages or the timeout expires. Return whether it has all of them.
 
         Transports must have stopped offering.
         """
@@ -205,18 +205,18 @@ class KafkaIntake:
         self._retry = None
         waiting, self._to_send = self._to_send, deque()
         for message in waiting:
-            if message in self._open:  # else a report that came late proved that Kafka has it
+            if message in self._open:  # otherwise a late report has proved that Kafka has it
                 self._send(message)
 
     # Delivery reports
 
     def _poll(self) -> None:
-        """Serve the library's callbacks, in a thread of their own, and wake the event loop once per bunch."""
+        """Run the library's callbacks in this dedicated thread, and wake the event loop once per batch."""
         while not self._ended.is_set():
             producer = self._producer
             try:
                 producer.poll(_POLL_SECONDS)
-            except KafkaException as error:  # of the producer as a whole
+            except KafkaException as error:  # concerns the producer as a whole
                 self._call_soon(self._in_trouble, producer, error.args[0])
                 self._ended.wait(_POLL_SECONDS)
             if self._reports:
@@ -246,7 +246,7 @@ class KafkaIntake:
             self._settle(settled)
         for message, producer, error, _ in failed:
             if message not in self._open or message.producer is not producer:
-                continue  # it was given to another since, or is to be
+                continue  # it has been, or will be, passed to another producer
             if error is None:
                 self._unproven(message)
             else:
@@ -255,7 +255,7 @@ class KafkaIntake:
     def _unproven(self, message: _OpenMessage) -> None:
         self.metrics.failed_attempts += 1
         log.warning(
-            "Kafka was not seen to write a record for the topic %s; it is written again, nothing is lost",
+            "Kafka did not confirm a record for the topic %s; sending it again, nothing is lost",
             message.record.topic,
         )
         self._send_later(message)
@@ -276,7 +276,7 @@ class KafkaIntake:
         elif error.code() not in _PURGED | self._told_failures:
             self._told_failures.add(error.code())
             log.error(
-                "Kafka does not take records for the topic %s (%s); they wait and nothing is lost. "
+                "Kafka does not accept records for the topic %s (%s); they wait and nothing is lost. "
                 "See `hortus kafka topics check`.",
                 message.record.topic,
                 error.str(),
@@ -284,9 +284,9 @@ class KafkaIntake:
         self._send_later(message)
 
     def _cut(self, message: _OpenMessage) -> None:
-        """Replace the record by a dead letter with the beginning of the message, which fits into any topic.
+        """Replace the record with a dead letter containing the beginning of the message, which fits any topic.
 
-        A message that is no longer than that stays whole: not it was too large, but what it travelled with.
+        A message no longer than that is kept whole: not the message itself but its overhead was too large.
         """
         whole_bytes, head = len(message.payload), message.payload[:KEPT_HEAD_BYTES]
         detail = f"The message is larger than the Kafka topic {message.record.topic} takes."
@@ -336,47 +336,48 @@ class KafkaIntake:
         return {
             "enable.idempotence": True,
             "acks": "all",
-            # Never give up: the message is still with its sender, and giving up would only delay it.
+            # Never time out: the sender still has the message, and giving up would only delay it.
             "message.timeout.ms": 0,
             "request.timeout.ms": round(self._limits.request_seconds * 1000),
-            # The limit above is Kafka's; this one is for requests whose answers never come.
+            # The timeout above applies within Kafka; this one is for requests that are never answered.
             "socket.timeout.ms": round(self._limits.request_seconds * 1000 * _LOST_AFTER_REQUEST_TIMES),
             "linger.ms": self._limits.linger_ms,
             "max.in.flight.requests.per.connection": self._limits.requests_in_flight,
             "compression.type": "lz4",
             "message.max.bytes": LARGEST_RECORD_BYTES + _RECORD_OVERHEAD_BYTES,
-            # Ours are the bounds of what waits; these are never reached before them.
+            # Our own limits bound the queue; these are set so that they are never reached first.
             "queue.buffering.max.messages": 10 * self._limits.waiting_messages,
             "queue.buffering.max.kbytes": 1024 * 1024,
             "topic.metadata.refresh.interval.ms": 30_000,
-            # For how long a topic that seems not to exist is hoped to be only new, before that is told.
+            # How long an unknown topic is assumed to be newly created before an error is reported.
             "topic.metadata.propagation.max.ms": round(self._limits.request_seconds * 1000),
         }
 
     def _replace_producer(self) -> None:
-        """Begin anew with another producer after an error that the library cannot recover from by itself.
+        """Replace the producer after an error that the library cannot recover from by itself.
 
-        What the old one still has is sent again. It may be in Kafka already; a second copy has no effect (P2).
+        Records still held by the old one are sent again. Kafka may already have them; a second copy has no
+        effect (P2).
         """
-        log.error("the connection with Kafka is set up anew after a fatal error; nothing is lost")
+        log.error("reconnecting to Kafka after a fatal error; nothing is lost")
         old, self._producer = self._producer, self._new_producer()
         for message in self._open:
             if message.producer is old:
                 self._send_later(message)
         old.purge()
-        with contextlib.suppress(KafkaException):  # the fatal error once more
-            old.flush(_FLUSH_SECONDS)  # the reports of what was purged, which hold on to the messages
+        with contextlib.suppress(KafkaException):  # the same fatal error again
+            old.flush(_FLUSH_SECONDS)  # delivers the reports of purged records, which reference the messages
 
     # What others may look at
 
     @property
     def open_messages(self) -> int:
-        """How many messages were taken in and are not settled yet."""
+        """The number of messages accepted and not settled yet."""
         return len(self._open)
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """For how long the oldest message has been waiting for Kafka."""
+        """How long the oldest message has been waiting for Kafka."""
         oldest = next(iter(self._open), None)
         return 0.0 if oldest is None else max(0.0, self._clock() - oldest.received_at_ms / 1000)
 

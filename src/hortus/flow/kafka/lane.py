@@ -1,4 +1,4 @@
-"""One partition while it is ours: which of its records are open, and up to where all are done. Pure."""
+"""A partition while it is assigned to us: its open records, and the offset below which all are done. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 class Lane:
     """The source of the messages of one partition; a handle is the offset of a record.
 
-    Records are settled in any order, since batches overtake each other, but an offset that is committed in
-    Kafka stands for all before it. So `done_up_to` is the first offset that is not settled.
+    Records are settled in any order, since batches overtake each other, but committing an offset in Kafka
+    covers all records before it. So `done_up_to` is the first offset that is not settled.
 
-    `start` is where reading begins: the committed offset, or None if that is not known.
+    `start` is the offset at which reading begins: the committed offset, or None if that is unknown.
     """
 
     def __init__(self, topic: str, partition: int, start: int | None) -> None:
@@ -31,9 +31,9 @@ class Lane:
         self._settled: set[int] = set()
 
     def open(self, offset: int) -> bool:
-        """Take in the record at this offset; False if it is already known and not to be offered again.
+        """Register the record at this offset; return False if it is known and must not be offered again.
 
-        A gap before it means that Kafka deleted records before they were read: they are counted as missed.
+        A gap before it means that Kafka deleted records before they were read; they are counted as missed.
         """
         if self._next is not None:
             if offset < self._next:
@@ -46,10 +46,10 @@ class Lane:
         self._opened.append(offset)
         return True
 
-    # Source: what the intake calls
+    # MessageSource, called by the intake
 
     def settle(self, handles: Sequence[int]) -> None:
-        """Note that these records are stored, or kept elsewhere."""
+        """Mark these records as stored or quarantined."""
         opened, settled = self._opened, self._settled
         settled.update(handles)
         while opened and opened[0] in settled:

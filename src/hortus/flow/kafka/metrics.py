@@ -1,4 +1,4 @@
-"""Counts of a sink since its start, and what waits for it in Kafka."""
+"""Counters of a sink since its start, and its lag in Kafka."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class SinkMetrics:
-    """What one reader did, or all of a sink.
+    """The counters of one reader, or of all readers of a sink.
 
-    `lag` holds, by topic and partition, how many records are in Kafka and not stored yet.
+    `lag` is the number of records in Kafka that are not stored yet, by topic and partition.
     """
 
     consumed: int = 0
@@ -20,26 +20,26 @@ class SinkMetrics:
     failed_commits: int = 0
     errors: int = 0
     missed: int = 0
-    """Records that Kafka deleted, by the topic's retention, before they were read."""
+    """Records that Kafka deleted, due to the topic's retention, before they were read."""
     partitions: int = 0
     paused: bool = False
     reachable: bool = True
-    """Whether a broker answers; if none does, nobody knows what waits."""
+    """Whether a broker answers; if none does, the lag is unknown."""
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
     last_commit_at: float | None = None
-    """Seconds since the epoch, by our clock."""
+    """Seconds since the epoch, by the server clock."""
     last_error: str | None = None
     standstill_since: float | None = None
-    """Since when records wait, or nobody knows whether, and nothing gets done; by the monotonic clock."""
+    """Since when there has been no progress with records waiting, or their number unknown; monotonic clock."""
 
     @property
     def total_lag(self) -> int:
-        """Records of all our partitions that are in Kafka and not stored yet."""
+        """The lag of all assigned partitions together."""
         return sum(self.lag.values())
 
     @classmethod
     def total(cls, parts: Iterable[SinkMetrics]) -> SinkMetrics:
-        """Return the counts of several readers together."""
+        """Return the combined counters of several readers."""
         total = cls()
         for part in parts:
             for name in _SUMS:

@@ -1,13 +1,13 @@
-"""One topic's reader: takes records to the pipeline, and commits their offsets when they are stored (P1).
+"""The reader of one topic: passes records to the pipeline, and commits their offsets once stored (P1).
 
     consume -> offer to the pipeline -> (stored) -> settle -> commit the offset
 
-When a member of the group joins or leaves, partitions move (cooperatively: those that stay where they are go
-on). Before a partition is given away, what is open of it is stored and committed, for a few seconds at most;
-what is not done by then is read again by its next owner, which has no effect (P2).
+When a member joins or leaves the group, partitions are rebalanced (cooperatively: partitions that do not move
+keep being read). Before a partition is revoked, its open records are stored and committed, within a few seconds
+at most; its next owner reads the rest again, which has no effect (P2).
 
-While the database is away, the partitions are paused and the consumer goes on polling, so that the group keeps
-this member and does not move its partitions to others, who have the same trouble.
+While the database is unavailable, the partitions are paused and the consumer keeps polling, so that the group
+keeps this member and does not move its partitions to others, which would have the same problem.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _REQUEST_SECONDS = 10.0
 _PROBE_SECONDS = 0.5
 
 Place = tuple[str, int]
-"""A topic and the number of a partition of it."""
+"""A topic and a partition number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderLimits:
-    """How a topic is read.
+    """Batch sizes and timeouts of reading a topic.
 
     consume_messages: records taken from the library at once.
-    consume_seconds: how long to wait for that many; with little traffic, part of the delay of a reading.
-    patience_seconds: how long the pipeline may be full before the partitions are paused. Pausing throws away
-        what was fetched ahead, so it is not done for a moment's fullness.
-    commit_seconds: how often offsets are committed. What is not committed is read twice after a crash.
-    revoke_seconds: how long a partition that moves may be held to finish what is open of it.
-    session_seconds: after this long without a sign of life the group gives a member's partitions to others.
+    consume_seconds: how long to wait for that many; with little traffic, this adds to the delay of a reading.
+    patience_seconds: how long the pipeline may be full before the partitions are paused. Pausing discards
+        prefetched records, so it is not done when the pipeline is full only briefly.
+    commit_seconds: how often offsets are committed. Uncommitted records are read twice after a crash.
+    revoke_seconds: how long a revoked partition may be held to finish its open records.
+    session_seconds: after this long without a heartbeat the group reassigns a member's partitions.
     """
 
     consume_messages: int = 1000
@@ -60,7 +60,7 @@ class ReaderLimits:
 
 
 class TopicReader:
-    """One member of the group, reading one topic. Call `run` once; it ends after `stop`."""
+    """A member of the consumer group that reads one topic. Call `run` once; it ends after `stop`."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TopicReader:
         self._names = names
         self._topic = topic
         self._pipeline = pipeline
-        # Media fill up by themselves: the topics of readings are read on while the store of media is away.
+        # Media have their own backpressure: readings are still read while the media store is unavailable.
         self._pressure = MediaIntake(pipeline) if topic == names.media else pipeline
         self._group = group
         self._limits = limits or ReaderLimits()
@@ -92,10 +92,10 @@ class TopicReader:
         self._loop = asyncio.get_running_loop()
         self._thread = OneThread()
 
-    # What runs it
+    # Running and stopping
 
     async def run(self) -> None:
-        """Read until `stop` is called, then finish what is open and leave the group."""
+        """Read until `stop` is called, then finish the open records and leave the group."""
         consumer = Consumer(self._configuration())
         try:
             await self._thread.call(self._join, consumer)
@@ -108,7 +108,7 @@ class TopicReader:
             await asyncio.shield(self._leave(consumer))
 
     def stop(self) -> None:
-        """Take in no more, and let `run` end."""
+        """Stop reading and make `run` return."""
         self._stopping.set()
 
     def _configuration(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class TopicReader:
         self.metrics.last_error = error.str()
 
     async def _wait_for_room(self) -> None:
-        """Wait a moment for the database to catch up: not for long, or the group would think us gone."""
+        """Wait briefly for the database to catch up; after a long wait the group would expel this member."""
         relieved = asyncio.Event()
         self._pressure.when_relieved(relieved.set)
         try:
@@ -150,7 +150,7 @@ class TopicReader:
             pass
 
     async def _leave(self, consumer: Consumer) -> None:
-        """Finish what is open, for as long as a partition that moves may be held, and leave the group."""
+        """Finish the open records, within the time limit for revoked partitions, and leave the group."""
         self._stopping.set()
         await self._drained(list(self._lanes.values()))
         try:
@@ -166,7 +166,7 @@ class TopicReader:
         except TimeoutError:
             log.warning("some records are not stored yet and will be read again, which has no effect")
 
-    # In the consumer's thread. Callbacks of the library run there too, within these calls.
+    # In the consumer's thread. The library's callbacks also run there, within these calls.
 
     def _join(self, consumer: Consumer) -> None:
         consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -184,24 +184,24 @@ class TopicReader:
         return self._without_taken_away(consumer, records) if self._taken_away else records
 
     def _regulate(self, consumer: Consumer) -> None:
-        """Pause all partitions while the pipeline is full, also those that came meanwhile; else resume them."""
+        """Pause all partitions, even newly assigned ones, while the pipeline is full; otherwise resume them."""
         places = set(self._lanes) if self._pressure.saturated else set()
         if places == self._paused_places:
             return
         if not self._paused_places:
-            log.warning("what is read is not stored fast enough; reading %s is paused", self._topic)
+            log.warning("records are not stored fast enough; pausing %s", self._topic)
         if places:
             consumer.pause([TopicPartition(*place) for place in places])
         else:
             consumer.resume([TopicPartition(*place) for place in self._lanes])
-            log.warning("reading %s again", self._topic)
+            log.warning("resuming %s", self._topic)
         self._paused_places = places
 
     def _without_taken_away(self, consumer: Consumer, records: list[Message]) -> list[Message]:
-        """Leave out records of partitions that went away while these were being collected.
+        """Drop records of partitions that were revoked while these records were being collected.
 
-        If one came back within the same call, some of its records were taken before and some after, and
-        nobody could tell which: it begins again where it began when it came back.
+        If one was reassigned within the same call, its records may be from before or after, and the two cannot
+        be told apart: reading restarts at the offset where it began after the reassignment.
         """
         for place in self._taken_away & self._lanes.keys():
             lane = self._lanes[place]
@@ -212,7 +212,7 @@ class TopicReader:
         return [each for each in records if (each.topic(), each.partition()) not in self._taken_away]
 
     def _look_for_brokers(self, consumer: Consumer) -> None:
-        """Ask whether any broker is back: the library tells when all are gone, and never that one is back."""
+        """Probe whether any broker is back: the library reports when all are down, but not when one is back."""
         try:
             consumer.list_topics(self._topic, timeout=_PROBE_SECONDS)
         except KafkaException:
@@ -226,7 +226,7 @@ class TopicReader:
         self._commit_due = now + self._limits.commit_seconds
         offsets = []
         for place, lane in self._lanes.items():
-            done_up_to = lane.done_up_to  # moves on meanwhile, in the event loop
+            done_up_to = lane.done_up_to  # read once: the event loop advances it concurrently
             if done_up_to is not None and done_up_to != lane.asked_to_commit:
                 lane.asked_to_commit = done_up_to
                 offsets.append(TopicPartition(*place, done_up_to))
@@ -235,7 +235,7 @@ class TopicReader:
         self._measure(consumer)
 
     def _committed(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Take the answer to a commit."""
+        """Handle the result of an asynchronous commit."""
         for offset in offsets:
             lane = self._lanes.get((offset.topic, offset.partition))
             if lane is None:
@@ -243,7 +243,7 @@ class TopicReader:
             if error is None and offset.error is None:
                 lane.committed = offset.offset
             else:
-                lane.asked_to_commit = lane.committed  # so that it is asked for again
+                lane.asked_to_commit = lane.committed  # so that the commit is retried
         if error is None:
             self.metrics.commits += 1
             self.metrics.last_commit_at = time.time()
@@ -251,7 +251,7 @@ class TopicReader:
             self.metrics.failed_commits += 1
 
     def _measure(self, consumer: Consumer) -> None:
-        """Note how much waits in Kafka, from what the library learned with its last fetches."""
+        """Update the metrics; the lag comes from the watermarks that the library cached at its last fetches."""
         lag = {}
         for place, lane in self._lanes.items():
             watermarks = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
@@ -261,7 +261,7 @@ class TopicReader:
         missed = self._missed_before + sum(lane.missed for lane in self._lanes.values())
         if missed > self.metrics.missed:
             log.error(
-                "%d records were deleted by Kafka before they were stored; let the topics keep them longer",
+                "%d records were deleted by Kafka before they were stored; increase the topics' retention",
                 missed - self.metrics.missed,
             )
         self._note_standstill(sum(lag.values()))
@@ -287,7 +287,7 @@ class TopicReader:
         log.info("reading %s", _names_of(partitions))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Finish what is open of partitions that move, and commit it, before they are given away."""
+        """Finish and commit the open records of revoked partitions before they are given up."""
         self.metrics.rebalances += 1
         places = [(each.topic, each.partition) for each in partitions]
         lanes = [self._lanes[place] for place in places if place in self._lanes]
@@ -298,7 +298,7 @@ class TopicReader:
         log.info("no longer reading %s", _names_of(partitions))
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Let go of partitions that others may read already: to commit for them would be wrong."""
+        """Drop partitions that other members may already be reading: committing for them would be wrong."""
         self.metrics.rebalances += 1
         places = [(each.topic, each.partition) for each in partitions]
         self._taken_away.update(places)
@@ -308,7 +308,7 @@ class TopicReader:
     def _forget(self, consumer: Consumer, places: Sequence[Place]) -> None:
         paused = self._paused_places.intersection(places)
         if paused:
-            # Else the library would go on pausing them when they come back.
+            # Otherwise the library would keep them paused when they are assigned again.
             with contextlib.suppress(KafkaException):
                 consumer.resume([TopicPartition(*place) for place in paused])
             self._paused_places -= paused
@@ -337,7 +337,7 @@ class TopicReader:
 
 
 def _committed_offsets(consumer: Consumer, partitions: list[TopicPartition]) -> dict[Place, int]:
-    """Return where reading of these partitions begins, as far as it is known."""
+    """Return the committed offsets of these partitions, as far as they are known."""
     try:
         found = consumer.committed(partitions, timeout=_REQUEST_SECONDS)
     except KafkaException:

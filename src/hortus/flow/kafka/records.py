@@ -1,10 +1,9 @@
-"""Messages as Kafka records, both ways. Pure.
+"""Converts messages to Kafka records and back. Pure.
 
-The value of a reading is the packed message with its kit's serial in it, as kit-mqtt 7 says, so
-that programs which read these topics today go on doing so. Beyond that, the key is the serial, which
-keeps the readings of one kit in order, and a header holds the moment of arrival. Media have no field for a
-serial: their key says whose they are. A message that cannot be decoded becomes a dead letter: its bytes as they
-came, with the reason in headers.
+The value of a reading is the packed message with its kit's serial in it, as kit-mqtt 7 specifies, so that
+existing readers of these topics continue to work. In addition, the key is the serial, which keeps the readings
+of one kit in order, and a header holds the arrival time. Media have no field for a serial: it is in their key.
+A message that cannot be decoded becomes a dead letter: the original bytes, with the reason in headers.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 
 RECEIVED_AT = "received_at"
-"""When ingest received the message, in milliseconds since the epoch, as decimal digits."""
+"""The time ingest received the message: milliseconds since the epoch, as decimal digits."""
 
 REASON = "reason"
 DETAIL = "detail"
 MQTT_TOPIC = "mqtt_topic"
 
 PAYLOAD_BYTES = "payload_bytes"
-"""Marks a dead letter that holds only the beginning of a message: how many bytes it had, in decimal digits."""
+"""Marks a dead letter that holds only the beginning of a message: its full size in bytes, in decimal digits."""
 
 _CHANNELS = {
     Stream.RAW: TopicChannel.MEASUREMENT_RAW.value,
@@ -43,14 +42,14 @@ _CHANNELS = {
     Stream.MEDIA: TopicChannel.MEDIA.value,
 }
 _REASONS = {str(reason): reason for reason in Reason}
-_LATEST_MS = 253_402_300_799_999  # the last moment that a datetime can hold
+_LATEST_MS = 253_402_300_799_999  # the latest time that a datetime can represent
 
 
 Headers = Mapping[str, str | bytes | None]
 
 
 class OutgoingRecord(NamedTuple):
-    """What is written to Kafka."""
+    """A record to be written to Kafka."""
 
     topic: str
     key: bytes
@@ -59,9 +58,9 @@ class OutgoingRecord(NamedTuple):
 
 
 class ArrivedMessage(NamedTuple):
-    """A Kafka record as the message that it once was. `verdict` is set if it is not to be stored.
+    """The message that a Kafka record was made from. `verdict` is set if it must not be stored.
 
-    `whole_bytes` is set if `payload` is only its beginning: how many bytes it had.
+    `whole_bytes` is set if `payload` is only the beginning of the message, and is then its full size.
     """
 
     topic: str
@@ -74,7 +73,7 @@ class ArrivedMessage(NamedTuple):
 
 
 def record_of(names: TopicNames, topic: str, payload: bytes, received_at_ms: int) -> OutgoingRecord:
-    """Return the record of a message that arrived on this MQTT topic."""
+    """Return the record for a message that arrived on this MQTT topic."""
     serial, stream = serial_and_stream(topic)
     try:
         if stream is Stream.RAW:
@@ -84,7 +83,7 @@ def record_of(names: TopicNames, topic: str, payload: bytes, received_at_ms: int
             value = encode_aggregate_measurement(replace(aggregate, kit_serial=serial))
             kafka_topic = names.aggregate
         elif stream is Stream.MEDIA:
-            # Not decoded here: that takes long, and the sink does it all the same.
+            # Not decoded here: that takes long, and the sink has to do it anyway.
             kafka_topic, value = names.media, payload
         else:
             detail = f"Nothing is stored from the topic {topic}."
@@ -105,7 +104,7 @@ def dead_letter(
     *,
     whole_bytes: int | None = None,
 ) -> OutgoingRecord:
-    """Return the record of a message that is set aside; with `whole_bytes`, of the beginning of one."""
+    """Return the dead-letter record for a message; `whole_bytes`: its full size if only the head is kept."""
     headers: list[tuple[str, str | bytes | None]] = [
         (RECEIVED_AT, b"%d" % received_at_ms),
         (REASON, str(verdict.reason).encode()),
@@ -121,10 +120,10 @@ def dead_letter(
 def message_of(
     stream: Stream, key: bytes | None, value: bytes | None, headers: Headers, written_at_ms: int
 ) -> ArrivedMessage:
-    """Return the message in a record of one of our topics; for any bytes, also those of other programs.
+    """Return the message in a record of one of our topics. Accepts any bytes, including other programs'.
 
-    `stream` is OTHER for the topic of dead letters. `written_at_ms` is Kafka's own time of the record, which
-    stands in for the arrival where no header tells it.
+    `stream` is OTHER for the dead-letter topic. `written_at_ms` is Kafka's timestamp of the record, used as
+    the arrival time if there is no header for it.
     """
     received_at_ms = _received_at(headers, written_at_ms)
     payload = value or b""
@@ -137,7 +136,7 @@ def message_of(
             written_serial, payload, content = _read_value(stream, payload)
             serial = written_serial or serial
         except WireError:
-            pass  # read again where every message is, to the verdict that every message gets
+            pass  # decoded again in the pipeline, which gives the verdict
     topic = f"kit/{serial}/{_CHANNELS[stream]}"
     return ArrivedMessage(topic, payload, received_at_ms, serial, content, None)
 
@@ -150,7 +149,7 @@ def _raw_value(payload: bytes, serial: str) -> bytes:
 
 
 def _read_value(stream: Stream, value: bytes) -> tuple[str, bytes, RawMeasurement | AggregateMeasurement]:
-    """Return the serial in a value, the kit's message and what it says. Raises WireError."""
+    """Return the serial in a value, the kit's message and its decoded content. Raises WireError."""
     if stream is Stream.AGGREGATE:
         aggregate = decode_aggregate_measurement(value)
         return aggregate.kit_serial, value, aggregate
@@ -185,6 +184,6 @@ def _received_at(headers: Headers, written_at_ms: int) -> int:
 
 
 def _text(data: str | bytes | None) -> str:
-    # The database cannot hold a zero character, and a record of another program may hold any bytes.
+    # PostgreSQL cannot store U+0000, and a record from another program may contain any bytes.
     text = data.decode(errors="replace") if isinstance(data, bytes) else data or ""
     return text.replace("\x00", "\ufffd")

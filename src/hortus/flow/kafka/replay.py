@@ -1,8 +1,9 @@
-"""Reading the past of the topics once more, to rebuild the database's readings.
+"""Reads past records of the topics again, to rebuild the readings in the database.
 
-Reads every partition from a moment up to where it ended when the replay began, by the path of every reading,
-and without the group: sinks at work are not disturbed, and no offset is committed. What the database has
-already is found to be a duplicate (P2), so a replay may begin too early, be broken off and begin again.
+Reads every partition from a given time up to its end at the start of the replay, through the normal ingest
+pipeline and outside the consumer group: running sinks are not disturbed, and no offset is committed. Readings
+already in the database are detected as duplicates (P2), so a replay may start too early, and may be aborted and
+restarted.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _CONSUME_SECONDS = 0.1
 _SETTLE_LOOK_SECONDS = 0.05
 
 Progress = Callable[[int, int], None]
-"""Told how many records are done and how many there are."""
+"""Called with the number of records done and the total."""
 
 
 class Replay:
-    """One replay of these topics, from a moment on. Call `run` once."""
+    """A replay of these topics from a given time. Call `run` once."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Replay:
         self._total = 0
 
     async def run(self, progress: Progress) -> int:
-        """Read and store everything; return how many records that was. Raises KafkaUnreachable."""
+        """Read and store all records; return their number. Raises KafkaUnreachable."""
         thread = OneThread()
         consumer = Consumer(self._configuration())
         try:
@@ -82,12 +83,12 @@ class Replay:
             **self._connection.configuration("hortus-replay", self._brokers.error),
             **reading_settings(),
             "enable.partition.eof": True,
-            # The library wants a name. It is never used at Kafka: partitions are assigned by ourselves.
+            # Required by the library but never used at Kafka, as partitions are assigned manually.
             "group.id": f"hortus-replay-{uuid4()}",
         }
 
     def _find_places(self, consumer: Consumer) -> None:
-        """Find where each partition begins at the moment asked for, and where it ends now."""
+        """Find each partition's first offset at the start time, and its current end."""
         try:
             metadata = consumer.list_topics(timeout=_REQUEST_SECONDS)
             wanted = [
@@ -98,7 +99,7 @@ class Replay:
             ]
             starts = consumer.offsets_for_times(wanted, timeout=_REQUEST_SECONDS) if wanted else []
             for each in starts:
-                # No record is as young as that: the library answers with the end, a negative number.
+                # No record is that recent: the library then returns the end, as a negative number.
                 low, end = consumer.get_watermark_offsets(each, timeout=_REQUEST_SECONDS)
                 start = max(each.offset, low)
                 if each.offset >= 0 and start < end:

@@ -1,16 +1,16 @@
-"""Puts the serial into a raw measurement as kits send it, and takes it out again, without decoding twice.
+"""Inserts the serial into a raw measurement from a kit, and removes it again, without decoding twice.
 
-A kit leaves `kitSerial` empty; the value of a Kafka record holds it (kit-mqtt 7). In the layout in
-which every kit writes (see hortus.protocol.wire.raw_layout) and for a serial of 16 characters, as all kits get
-one, the two messages differ in constant bytes only:
+A kit leaves `kitSerial` empty; the value of a Kafka record contains it (kit-mqtt 7). In the layout that every
+kit produces (see hortus.protocol.wire.raw_layout) and for a serial of 16 characters, which all kits have, the
+two messages differ only in constant bytes:
 
     word  0       the segment has 9 words        -> 11
           6       pointer to a text of 1 byte    -> of 17 bytes
           8       ends a run of 1 further word   -> of 3, the serial being the other two
           9, ...  the empty text                 -> the serial, then the word that ends the text
 
-Whatever deviates is left to the codec; tests hold that both agree on any reading. Splicing takes 1 µs, where
-encoding with the library takes 7 and decoding 16.
+Any other layout is left to the codec; tests check that both agree on any reading. Splicing takes 1 µs, compared
+to 7 µs for encoding with the library and 16 µs for decoding.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONG_END = _SHORT_END + _SERIAL_BYTES
 
 
 def put_serial(payload: bytes, serial: bytes) -> bytes | None:
-    """Return a kit's reading with the serial in it, or None if the codec has to look at it."""
+    """Return a kit's reading with the serial inserted, or None if the codec has to handle it."""
     if len(serial) != _SERIAL_BYTES or 0 in serial or decode_usual_layout(payload) is None:
         return None
     end = len(payload) - _SHORT_END
@@ -53,7 +53,7 @@ def put_serial(payload: bytes, serial: bytes) -> bytes | None:
 
 
 def take_serial(value: bytes) -> tuple[bytes, bytes, RawMeasurement] | None:
-    """Return the serial, the kit's message and the reading in it, or None if the codec has to look at it."""
+    """Return the serial, the kit's message and its reading, or None if the codec has to handle it."""
     end = len(value) - _LONG_END
     if end < 0 or value[:2] != _LONG_SEGMENT or value[end : end + 7] != _LONG_POINTERS:
         return None
@@ -71,6 +71,6 @@ def take_serial(value: bytes) -> tuple[bytes, bytes, RawMeasurement] | None:
             _ZERO_WORD,
         )
     )
-    # Only if the whole is in the usual layout were the bytes above where they seemed to be.
+    # The offsets used above are only valid if the whole message has the usual layout.
     reading = decode_usual_layout(payload)
     return None if reading is None else (serial, payload, reading)

@@ -1,8 +1,8 @@
-"""From Kafka to the database: all topics of one process, by the one path of every reading.
+"""Stores the records of all topics that one process reads, through the normal ingest pipeline.
 
-Each topic has a reader of its own, which is a member of the group by itself. One member for all topics would be
-simpler, but the group shares partitions out by their number alone: a second sink could be given all partitions
-of the quiet topics and none of the busy one.
+Each topic has its own reader, which is a separate member of the consumer group. One member for all topics would
+be simpler, but the group distributes partitions by their number alone: a second sink could be given all
+partitions of the quiet topics and none of the busy one.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class KafkaSink:
         ]
 
     async def run(self) -> None:
-        """Read until `stop` is called, then finish what is open and leave the group."""
+        """Read until `stop` is called, then finish the open records and leave the group."""
         async with asyncio.TaskGroup() as group:
             for reader in self.readers:
                 group.create_task(reader.run())
 
     def stop(self) -> None:
-        """Take in no more, and let `run` end."""
+        """Stop reading and make `run` return."""
         for reader in self.readers:
             reader.stop()
 
     @property
     def metrics(self) -> SinkMetrics:
-        """The counts of all readers together."""
+        """The combined counters of all readers."""
         return SinkMetrics.total(reader.metrics for reader in self.readers)

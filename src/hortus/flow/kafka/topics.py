@@ -1,4 +1,4 @@
-"""The Kafka topics that Hortus uses: their names, and how they must be set up to keep what they are given."""
+"""The Kafka topics that Hortus uses: their names, and the settings they need so that no record is lost."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hortus.flow.ingest.messages import Stream
 from hortus.protocol.wire.limits import MEBIBYTE
 
 LARGEST_RECORD_BYTES = 65 * MEBIBYTE
-"""A media message of 64 MiB (kit-mqtt 8), with its key, its headers and the frame around it."""
+"""A media message of 64 MiB (kit-mqtt 8), with its key, headers and framing."""
 
 _DAY_MS = 86_400_000
 
 
 class StreamChoice(StrEnum):
-    """Which topics a sink reads."""
+    """The choice of topics that a sink reads."""
 
     RAW = "raw"
     AGGREGATE = "aggregate"
@@ -36,7 +36,7 @@ class TopicNames:
 
     @classmethod
     def of(cls, settings: Settings) -> TopicNames:
-        """Return the names that the operator chose."""
+        """Return the topic names from the settings."""
         return cls(
             raw=settings.kafka_topic_raw,
             aggregate=settings.kafka_topic_aggregate,
@@ -46,16 +46,16 @@ class TopicNames:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every topic."""
+        """All topic names."""
         return (self.raw, self.aggregate, self.media, self.dead_letter)
 
     def stream_of(self, topic: str) -> Stream:
-        """Return what the records of a topic are about; OTHER for dead letters, which tell it themselves."""
+        """Return the stream of a topic's records; OTHER for dead letters, which name it themselves."""
         streams = {self.raw: Stream.RAW, self.aggregate: Stream.AGGREGATE, self.media: Stream.MEDIA}
         return streams.get(topic, Stream.OTHER)
 
     def chosen(self, choice: StreamChoice) -> tuple[str, ...]:
-        """Return the topics of a sink. Each reads dead letters too: they are few, and must not be forgotten."""
+        """Return the topics of a sink, always with the dead letters: they are few, and easily forgotten."""
         if choice is StreamChoice.ALL:
             return self.all
         return (getattr(self, choice.value), self.dead_letter)
@@ -63,7 +63,7 @@ class TopicNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """How a topic is to be set up. A limit of None leaves Kafka's own."""
+    """The required settings of a topic. A limit of None leaves Kafka's default."""
 
     name: str
     partitions: int
@@ -73,12 +73,12 @@ class TopicPlan:
     largest_record_bytes: int | None = None
 
     def settings(self) -> dict[str, str]:
-        """Return the topic's settings as Kafka names them."""
+        """Return the settings under their Kafka names."""
         settings = {
             "cleanup.policy": "delete",
             "retention.ms": str(self.retention_ms),
             "min.insync.replicas": str(self.in_sync_replicas),
-            # The moment of arrival: what `hortus sink --from` looks for.
+            # The arrival time, which `hortus sink --from` searches by.
             "message.timestamp.type": "CreateTime",
         }
         if self.largest_record_bytes is not None:
@@ -89,11 +89,11 @@ class TopicPlan:
 def plan_topics(
     names: TopicNames, *, partitions: int, replication: int, retention_days: int
 ) -> Iterable[TopicPlan]:
-    """Return how the four topics are to be set up.
+    """Return the required settings of the four topics.
 
-    Of three copies two must have a record before it counts as written: then any one broker may be lost, and
-    work goes on. Dead letters are few, so few partitions do; they are kept four times as long, because a
-    person has to look at what they show.
+    Two of three replicas must have a record before it counts as written, so that any one broker may fail
+    without interruption. Dead letters are few and need few partitions; they are kept four times as long,
+    because a person has to look into them.
     """
     in_sync_replicas = 2 if replication >= 3 else 1
     for name in names.all:

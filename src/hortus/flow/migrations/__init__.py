@@ -1,1 +1,1 @@
-"""The schema of the database as a whole, and the migrations that lead to it."""
+"""The complete database schema, and the migrations that create it."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that hortus.flow.migrations.migrate hands over."""
+"""Alembic's entry point: runs on the connection passed in by hortus.flow.migrations.migrate."""
 
 from __future__ import annotations
 

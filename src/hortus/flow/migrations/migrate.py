@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of this version, and telling whether it is there."""
+"""Migrates a database to the schema of this version, and compares the two."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UPGRADE_UNLOCK = "SELECT pg_advisory_unlock(hashtext('hortus migrations'))"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaState:
-    """Where a database stands. `current` is None for a database without Hortus tables."""
+    """The schema revision of a database. `current` is None for a database without Hortus tables."""
 
     current: str | None
     head: str
@@ -36,7 +36,7 @@ class SchemaState:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Apply all outstanding migrations. Several processes may call this at once.
+    """Apply all pending migrations. Several processes may call this at once.
 
     Raises DatabaseIsNewer if the database has a migration that this version does not know.
     """
@@ -53,7 +53,7 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 
 async def schema_state(engine: AsyncEngine) -> SchemaState:
-    """Return the database's revision, the wanted one, and any other difference from the models."""
+    """Return the database's revision, the required one, and any other differences from the models."""
     async with engine.connect() as connection:
         return await connection.run_sync(_state)
 
@@ -61,12 +61,12 @@ async def schema_state(engine: AsyncEngine) -> SchemaState:
 def is_part_of_models(
     _object: object, name: str | None, kind: str, _reflected: bool, _compare_to: object
 ) -> bool:
-    """Tell Alembic to leave partitions alone: they come and go with the data."""
+    """Alembic's filter: exclude partitions, which are created and dropped along with the data."""
     return not (kind in {"table", "index"} and name and _PARTITION_NAME.match(name))
 
 
 def _revisions(connection: Connection) -> tuple[str | None, str]:
-    """Return the database's revision and the newest one, or raise if the former is unknown to us."""
+    """Return the database's revision and the newest one. Raises if this version does not know the former."""
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known_revisions():
         raise DatabaseIsNewer(current)

@@ -1,4 +1,4 @@
-"""Which schema this version needs, and whether a database has it. Light: every command asks."""
+"""The schema revision that this version needs, and the check for it. Cheap: every command runs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hortus.base.errors import OperationalError
 
 HEAD = "20261122_media_retries"
-"""The newest migration; a test holds it to the folder of migrations."""
+"""The newest migration; a test keeps it in sync with the migrations folder."""
 
 
 class DatabaseIsNewer(OperationalError):
@@ -37,7 +37,7 @@ async def require_current(engine: AsyncEngine) -> None:
         revision = await connection.run_sync(_revision_of)
     if revision == HEAD:
         return
-    # Only now the migrations themselves are loaded, to tell an older revision from one that we do not know.
+    # Loading the migrations is deferred to here, where they distinguish an older revision from an unknown one.
     from hortus.flow.migrations.scripts import known_revisions
 
     if revision is not None and revision not in known_revisions():

@@ -1,7 +1,7 @@
-"""The whole schema in one place: every capability's tables, and the triggers that go with them.
+"""The complete schema in one place: every capability's tables, and their triggers.
 
 Alembic compares against `metadata`; `tests/database/test_schema.py` proves that migrating an empty database
-and creating everything from here give the same database.
+and creating everything from here produce the same database.
 """
 
 from __future__ import annotations

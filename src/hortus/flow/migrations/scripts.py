@@ -1,4 +1,4 @@
-"""The migrations that this version has. Loads Alembic, so import it only where they are needed."""
+"""Access to this version's migrations. Imports Alembic, so import it only where needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 
 def alembic_configuration(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration, for scripts that run on this connection."""
+    """Return Alembic's configuration, set up to run on this connection if one is given."""
     configuration = Config()
     configuration.set_main_option("script_location", str(resources.files("hortus.flow.migrations")))
     configuration.set_main_option("path_separator", "os")

@@ -1,1 +1,1 @@
-"""Messages set aside with a reason."""
+"""Messages in quarantine: stored with a reason, and replayed or purged by an operator."""

@@ -1,7 +1,8 @@
-"""Sending messages in quarantine down the path of a reading once more, after their cause was mended.
+"""Processes messages in quarantine again, after the cause has been fixed.
 
-The ledger follows: a message that is stored now counts as stored (or duplicate) in the hour of its arrival and
-no longer as quarantined, so the figures keep adding up. One that is still wrong stays, with its present reason.
+The ledger is adjusted: a message that is stored now counts as stored (or duplicate) in the hour of its arrival
+and no longer as quarantined, so the totals stay consistent. One that still cannot be stored remains in
+quarantine with its current reason.
 """
 
 from __future__ import annotations
@@ -63,14 +64,14 @@ WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What became of the replayed messages."""
+    """The number of replayed messages by outcome."""
 
     stored: int = 0
     duplicate: int = 0
     still_quarantined: int = 0
 
     def add(self, other: ReplayResult) -> None:
-        """Add another part of the same replay."""
+        """Add the counts of another part of the same replay."""
         self.stored += other.stored
         self.duplicate += other.duplicate
         self.still_quarantined += other.still_quarantined
@@ -84,15 +85,15 @@ async def replay(
     objects: MediaObjects | None = None,
     clock: Callable[[], float] = time.time,
 ) -> ReplayResult:
-    """Replay these messages in their order of arrival, in transactions of a bounded size.
+    """Replay these messages in order of arrival, in transactions of bounded size.
 
-    Without `objects` media stay where they are. Raises ObjectStoreNotAnswering; what was replayed by then stays
-    replayed.
+    Without `objects`, media stay in quarantine. Raises ObjectStoreNotAnswering; messages replayed before that
+    stay replayed.
     """
 
     async def replay_chunk(chunk: list[int]) -> ReplayResult:
         while True:
-            # A peripheral that is deleted meanwhile is not found the next time, so this comes to an end.
+            # The next attempt no longer finds a peripheral that was deleted meanwhile, so this loop ends.
             with contextlib.suppress(PeripheralsGone):
                 return await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock)
 
@@ -121,7 +122,7 @@ async def _replay_chunk(
     clock: Callable[[], float],
 ) -> ReplayResult:
     async with connection.transaction():
-        # Storing contents takes as long as it takes; nothing but these messages is held meanwhile.
+        # Storing contents may take long; only these messages are locked in the meantime.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
         rows = await connection.fetch(_SELECT, identifiers)
         now_ms = int(clock() * 1000)
@@ -167,7 +168,7 @@ async def _put_media(
     batch: list[ReadMessage],
     resolved: ResolvedBatch,
 ) -> None:
-    """Store the contents of media before their rows; those that cannot be stored are set aside again."""
+    """Store the contents of media before their rows; those that cannot be stored return to quarantine."""
     if objects is None or not resolved.media:
         return
     known = await known_media(connection, resolved.media)
@@ -186,17 +187,17 @@ async def _put_media(
 def _read(
     row: asyncpg.Record, index: int, clock_tolerance_ms: int, now_ms: int, *, stores_media: bool
 ) -> ReadMessage:
-    """Read a message again. Its time is judged by the clock of today, its arrival stays what it was."""
+    """Decode a message again. Its device time is checked against the current clock; its arrival stays."""
     received_at_ms = round(row["received_at"].timestamp() * 1000)
     message = InboundMessage(NobodyWaits(), index, row["topic"], row["payload"], now_ms)
     serial, stream = serial_and_stream(row["topic"])
     if row["payload_bytes"] > len(row["payload"]):
-        # The message was too large and this is its beginning: it stays what it is.
+        # The message was too large and only its beginning was kept: the verdict does not change.
         message.verdict = QuarantineVerdict(
             _REASONS.get(row["reason"], Reason.PAYLOAD_TOO_LARGE), row["detail"]
         )
     elif row["reason"] == Reason.TOPIC_NOT_ALLOWED:
-        # The topic names somebody else: replaying would store one kit's message as another's (P5).
+        # The topic names another kit: a replay would store one kit's message as another's (P5).
         message.verdict = QuarantineVerdict(Reason.TOPIC_NOT_ALLOWED, Reason.TOPIC_NOT_ALLOWED.explanation)
     elif stream is Stream.MEDIA and not stores_media:
         reason = Reason.MEDIA_STORAGE_PENDING
@@ -212,10 +213,10 @@ async def _move_in_ledger(
     stored: Counter[LedgerKey],
     duplicate: Counter[LedgerKey],
 ) -> None:
-    """Count these messages under what they are now, in the lines where they were counted as quarantined."""
+    """Move these messages from "quarantined" to their current outcome in the ledger rows that counted them."""
     released = Counter(_ledger_key(row) for row in done)
-    # A message of a kit that was unknown when it came is counted at "no kit" and stored for its kit: it moves
-    # from one line to the other, as received there.
+    # A message of a kit that was unknown on arrival is counted under "no kit" and now stored for its kit: it
+    # moves from one ledger row to the other, and counts as received there.
     keys = list(released | stored | duplicate)
     await connection.execute(
         ADD_TO_LEDGER,

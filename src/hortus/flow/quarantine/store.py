@@ -1,4 +1,4 @@
-"""Looking at messages that were set aside, and throwing them away."""
+"""Lists, shows and purges messages in quarantine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class QuarantinedMessageNotFound(UsageError):
 class QuarantinedMessage:
     """A message as it arrived, and why it was not stored. `payload` is empty in lists.
 
-    Of one that was too large `payload` is only the beginning; `payload_bytes` is the size of the whole.
+    For a message that was too large, `payload` is only its beginning; `payload_bytes` is the full size.
     """
 
     id: int
@@ -42,7 +42,7 @@ class QuarantinedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineFilter:
-    """Which messages are meant; what is None does not restrict."""
+    """A selection of messages; a field that is None does not restrict."""
 
     ids: tuple[int, ...] | None = None
     before_id: int | None = None
@@ -90,7 +90,7 @@ async def list_quarantine(
 
 
 async def quarantine_ids(connection: AsyncConnection, wanted: QuarantineFilter) -> list[int]:
-    """Return the numbers of all messages meant, in their order of arrival."""
+    """Return the ids of all selected messages in order of arrival."""
     ids = await connection.scalars(
         select(QuarantineRow.id).where(*wanted.conditions()).order_by(QuarantineRow.id)
     )
@@ -115,6 +115,6 @@ async def show_quarantined(
 
 
 async def purge_quarantine(connection: AsyncConnection, wanted: QuarantineFilter) -> int:
-    """Delete these messages for good and return how many. The ledger goes on counting them as quarantined."""
+    """Delete these messages for good and return how many. The ledger still counts them as quarantined."""
     result = await connection.execute(delete(QuarantineRow).where(*wanted.conditions()))
     return result.rowcount

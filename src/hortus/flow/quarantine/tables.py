@@ -1,4 +1,4 @@
-"""Messages set aside: kept with the reason, so that a person can look, mend the cause and replay (P3)."""
+"""The table of messages in quarantine, with reasons, so that an operator can fix the cause and replay (P3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.base.database.base import Base, Timestamp
 class QuarantineRow(Base):
     """One message as it arrived. `kit_id` 0 stands for "no kit of ours", as in the ledger.
 
-    `payload_bytes` is its size. If `payload` has fewer, the message was too large and this is its beginning.
+    `payload_bytes` is its size. If `payload` is shorter, the message was too large and this is its beginning.
     """
 
     __tablename__ = "quarantine"

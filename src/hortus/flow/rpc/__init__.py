@@ -1,1 +1,1 @@
-"""Answering the questions of kits."""
+"""Answers the questions that kits ask when they start."""

@@ -1,4 +1,4 @@
-"""Which configuration each kit was given last, and which one it runs."""
+"""Records the configuration that each kit was given last, and derives the one it runs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NOTE = text(
 
 
 async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | None]) -> None:
-    """Note which configuration each of these kits was given; None if there was nothing to give.
+    """Record the configuration id each of these kits was given; None if there was none to give.
 
-    An unknown serial is no error.
+    Unknown serials are ignored.
     """
     parameters = {"serials": list(given), "configuration_ids": list(given.values())}
     await connection.execute(_NOTE, parameters)
@@ -37,9 +37,9 @@ async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedState:
-    """What a kit runs and what it should run. `faults` say why the active one cannot be given to it.
+    """The configuration a kit runs, and the one it should run. `faults`: why it cannot be given the active one.
 
-    `running_id` is None if nothing is known: the kit was never given a configuration, and sends no readings.
+    `running_id` is None if it is unknown: the kit was never given a configuration and sends no readings.
     """
 
     active_id: int | None
@@ -50,12 +50,12 @@ class FetchedState:
 
     @property
     def is_current(self) -> bool:
-        """Whether the kit runs its active configuration, as far as is known."""
+        """Whether the kit runs its active configuration, as far as known."""
         return self.running_id is not None and self.active_id == self.running_id
 
     @property
     def advice(self) -> str | None:
-        """What a person has to do, in words; None if there is nothing."""
+        """A sentence on what the user has to do, or None if nothing."""
         if self.active_id is None:
             return "The kit has no active configuration. Activate one, then restart the kit."
         if self.faults:
@@ -79,7 +79,7 @@ class FetchedState:
 
 
 async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> FetchedState:
-    """Return what a kit was given last, what it runs, and what it would be given now."""
+    """Return the configurations that a kit was given last, runs, and would be given now."""
     known = (await connection.execute(_KNOWN, {"kit_id": kit_id})).one()
     active = await active_configuration(connection, serial)
     return FetchedState(

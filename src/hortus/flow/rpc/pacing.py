@@ -1,4 +1,4 @@
-"""How many answers a kit may have (kit-mqtt 4.2): a leaky bucket for each kit, in bounded memory. Pure."""
+"""Rate limit of the answers to each kit (kit-mqtt 4.2): a leaky bucket per kit, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ AT_ONCE = 30
 REFILL_SECONDS = 2.0
 
 LONGEST_DELAY_SECONDS = 15.0
-"""After this a kit has given up; an answer would be taken for one to a later question with the same id."""
+"""The kit's timeout; a later answer would be mistaken for that of a later question with the same id."""
 
 _REMEMBERED_KITS = 10_000
 
 
 class Pacing:
-    """Tells how long each answer has to be held back. Times are of a monotonic clock, in seconds."""
+    """Computes how long each answer has to be delayed. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
-        # When each kit will have its whole allowance back.
+        # The time at which each kit will have its full allowance again.
         self._full_again_at: OrderedDict[str, float] = OrderedDict()
 
     def delay_seconds(self, serial: str, now: float) -> float | None:
-        """Take one answer; return in how many seconds it may be given, None if that is too late to be of use.
+        """Count one answer; return its delay in seconds, or None if it would come too late to be of use.
 
-        Never is a kit told to wait: the error for that ends its program (kit-mqtt 4.6).
+        A kit is never sent the rate-limit error: it crashes the kit's program (kit-mqtt 4.6).
         """
         full_again_at = max(self._full_again_at.get(serial, 0.0), now) + REFILL_SECONDS
         delay_seconds = max(0.0, full_again_at - now - AT_ONCE * REFILL_SECONDS)

@@ -1,4 +1,4 @@
-"""What kits ask at boot, read from the database in the form of kit-mqtt 4.4 and 4.5."""
+"""Reads the answers to kits' boot-time questions from the database, in the form of kit-mqtt 4.4 and 4.5."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hortus.domain.kits.devices import ConfiguredDevice, Definition, faults_of_c
 from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
 
 _SOON_CHECKED_CHARACTERS = 16 * 1024
-"""What is longer is checked in a thread, so that no other kit waits for it."""
+"""Longer configurations are checked in a thread, so that no other kit has to wait."""
 
 
 async def quantity_types_json(connection: AsyncConnection) -> str:
-    """Return all quantity types. A kit crashes when a sensor's type is missing, so never only a part."""
+    """Return all quantity types; never a subset, because a kit crashes if a sensor's type is missing."""
     rows = await connection.execute(select(QuantityTypeRow).order_by(QuantityTypeRow.id))
     return _json(
         [
@@ -37,7 +37,7 @@ async def quantity_types_json(connection: AsyncConnection) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveConfiguration:
-    """A configuration as kits get it, and why a kit that got it would crash, if it would."""
+    """A configuration in the form sent to kits, and the faults in it that would crash a kit."""
 
     id: int
     json_text: str

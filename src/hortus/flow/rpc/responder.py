@@ -1,7 +1,7 @@
-"""Answering kits: version, quantity types and active configuration (kit-mqtt 4.2).
+"""Answers the requests of kits: version, quantity types and active configuration (kit-mqtt 4.2).
 
-A kit must never be answered with `rateLimit`, with bytes that do not decode, or with a configuration that it
-cannot run: all of them crash it (kit-mqtt 4.6). Who asks too often is answered later.
+A kit must never be sent `rateLimit`, bytes that do not decode, or a configuration that it cannot run: each of
+these crashes it (kit-mqtt 4.6). Answers to kits that ask too often are delayed instead.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from hortus.protocol.wire.messages import (
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes], Awaitable[bool]]
-"""Publishes an answer at QoS 1, not retained. False if certainly nobody has got it."""
+"""Publishes an answer at QoS 1, not retained. Returns False if it has definitely not been delivered."""
 
 OnContact = Callable[[str], None]
 
-# After a power cut all kits ask together; a request takes some hundred bytes.
+# After a power cut all kits ask at once; a request takes some hundred bytes.
 _MOST_OPEN_REQUESTS = 20_000
 _KITS_TOLD_OF = 1000
 _SAME_FOR_ALL_SECONDS = 1.0
@@ -56,21 +56,21 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a kit is told; the configuration in it, if there is one."""
+    """An answer to a kit, with the id of the configuration in it, if any."""
 
     result: ServerResult
     configuration_id: int | None = None
 
 
 class ServerRpcResponder:
-    """Takes kits' requests from any transport and publishes the answers.
+    """Accepts kits' requests from any transport and publishes the answers.
 
-    Requests beyond a bound are dropped: the kit waits 15 s, then uses what it remembers, and nothing breaks.
-    `on_contact` is told of each kit that asks something.
+    Requests beyond a bound are dropped: the kit then times out after 15 s and safely falls back to its cached
+    data. `on_contact` is called with the serial of each kit that sends a request.
     """
 
     def __init__(self, engine: AsyncEngine, publish: Publish, *, on_contact: OnContact) -> None:
-        # Each statement is whole by itself; transactions around them would cost a round trip more at each end.
+        # Each statement stands alone; explicit transactions would cost an extra round trip at each end.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._quantity_types: tuple[float, str] = (0.0, "")
         self._publish = publish
@@ -86,14 +86,14 @@ class ServerRpcResponder:
         self.dropped = 0
 
     def request_arrived(self, topic: str, payload: bytes) -> None:
-        """Note a message on a kit's `server-rpc/request`."""
+        """Accept a message on a kit's `server-rpc/request`."""
         kit_topic = parse_kit_topic(topic)
         if kit_topic is None or kit_topic.channel is not TopicChannel.SERVER_RPC_REQUEST:
             return
         serial, loop = kit_topic.serial, asyncio.get_running_loop()
         self._on_contact(serial)
         if len(payload) > SERVER_RPC_REQUEST.maximum_payload_bytes:
-            # Not even held until it is its turn: some kits together could fill the memory with these.
+            # Dropped rather than queued: a few kits could fill the memory with such payloads.
             self.unreadable += 1
             return
         delay_seconds = self._pacing.delay_seconds(serial, loop.time())
@@ -122,12 +122,12 @@ class ServerRpcResponder:
                 request = decode_server_rpc_request(payload)
             except WireError as error:
                 self.unreadable += 1
-                log.info("a request of kit %s cannot be read: %s", serial, error)
+                log.info("a request of kit %s cannot be decoded: %s", serial, error)
                 continue
             try:
                 await self._answer(serial, request)
-            except Exception:  # what is wrong with one kit's data must not end the answers to all others
-                log.exception("the question of kit %s is not answered because of a fault", serial)
+            except Exception:  # bad data of one kit must not stop the answers to all others
+                log.exception("a request of kit %s was not answered because of an internal error", serial)
 
     async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
         topic = str(KitTopic(serial=serial, channel=TopicChannel.SERVER_RPC_RESPONSE))
@@ -136,7 +136,7 @@ class ServerRpcResponder:
         try:
             is_delivered = await self._publish(topic, payload)
         except OperationalError as error:
-            # The kit goes on with what it remembers, and asks again at its next boot.
+            # The kit continues with its cached data, and asks again at its next boot.
             log.warning("the answer to kit %s was not delivered: %s", serial, error)
             return
         if is_delivered:
@@ -162,7 +162,7 @@ class ServerRpcResponder:
             return _Answer(OtherError())
 
     async def _all_quantity_types(self) -> str:
-        """Return what is the same for all kits: read once a second when all of them boot together."""
+        """Return the quantity types, cached for a second because all kits may boot together."""
         read_at, json_text = self._quantity_types
         now = asyncio.get_running_loop().time()
         if not json_text or now - read_at > _SAME_FOR_ALL_SECONDS:
@@ -175,14 +175,14 @@ class ServerRpcResponder:
         if found is None:
             return _Answer(ActiveConfigurationResult(json_text=None))
         if found.faults:
-            # With "other" a kit goes on with what it remembers; this configuration would end its program.
+            # On "other" a kit continues with its cached data; this configuration would crash its program.
             self._tell_once(serial, found.faults[0])
             return _Answer(OtherError())
         return _Answer(ActiveConfigurationResult(json_text=found.json_text), found.id)
 
     def _tell_once(self, serial: str, fault: str) -> None:
         if serial not in self._told:
-            log.warning("kit %s was not given its active configuration: %s (told once)", serial, fault)
+            log.warning("kit %s was not given its active configuration: %s (logged once)", serial, fault)
         self._told[serial] = None
         if len(self._told) > _KITS_TOLD_OF:
             self._told.popitem(last=False)
@@ -192,5 +192,5 @@ def _encoded(serial: str, request_id: int, result: ServerResult) -> bytes:
     try:
         return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=result))
     except WireError as error:
-        log.warning("kit %s cannot be given its answer: %s", serial, error)
+        log.warning("the answer to kit %s cannot be encoded: %s", serial, error)
         return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=OtherError()))

@@ -1,7 +1,7 @@
-"""Noting which kits have started, as kits ask for their configuration then and at no other time.
+"""Records which kits have started: a kit asks for its configuration at boot and at no other time.
 
-Answers do not wait for it: after a power cut all kits start together, and what is noted of them is written
-together, as fast as the database takes it.
+Answers do not wait for this: after a power cut all kits start at once, and their starts are written in
+batches, as fast as the database accepts them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 @dataclass(frozen=True, slots=True)
 class GivenConfiguration:
-    """What a kit got; `id` is None if there was no configuration to give."""
+    """The configuration a kit was given; `id` is None if there was none to give."""
 
     id: int | None
 
 
 class StartNotes:
-    """Collects starts, one for each kit at most, and writes them. Call `run` once."""
+    """Collects starts, at most one per kit, and writes them to the database. Call `run` once."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -37,12 +37,12 @@ class StartNotes:
         self._something_waits = asyncio.Event()
 
     def note(self, serial: str, given: GivenConfiguration | None) -> None:
-        """Note that a kit has started, and what it was given; None if it did not get an answer."""
+        """Record that a kit has started, and what it was given; None if it did not get an answer."""
         self._waiting[serial] = given
         self._something_waits.set()
 
     async def run(self) -> None:
-        """Write what was noted, until cancelled."""
+        """Write the collected starts until cancelled."""
         while True:
             await self._something_waits.wait()
             self._something_waits.clear()
@@ -50,7 +50,7 @@ class StartNotes:
             try:
                 await self._write(starts)
             except _DATABASE_FAILURES as error:
-                log.warning("the starts of %d kits cannot be noted now: %s", len(starts), error)
+                log.warning("the starts of %d kits cannot be recorded now: %s", len(starts), error)
 
     async def _write(self, starts: dict[str, GivenConfiguration | None]) -> None:
         given = {serial: each.id for serial, each in starts.items() if each is not None}

@@ -1,4 +1,4 @@
-"""What kits were told when they asked."""
+"""The table of the configurations that kits have fetched."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hortus.base.database.base import Base, Timestamp
 
 
 class FetchedConfigurationRow(Base):
-    """Which configuration a kit was given last, and when: kits ask at boot only, so it is the one they run.
+    """The configuration a kit was given last, and when. Kits ask only at boot, so it is the one they run.
 
-    `kit_configuration_id` is null if there was none to give, or if it was deleted since.
+    `kit_configuration_id` is null if there was none to give, or if it has been deleted since.
     """
 
     __tablename__ = "kit_fetched_configurations"
