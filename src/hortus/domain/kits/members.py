@@ -98,7 +98,7 @@ async def require_room_for_kit(connection: AsyncConnection, user_id: int, most: 
     Kits have no owner: those count that the person has full access to.
     """
     managed = select(func.count()).where(KitMembershipRow.user_id == user_id, KitMembershipRow.access_super)
-    await require_room(connection, user_id, managed, most, "kits of yours")
+    await require_room(connection, user_id, managed, most, "kits that you manage")
 
 
 async def require_room_for_member(connection: AsyncConnection, kit_id: int, user_id: int, most: int) -> None:

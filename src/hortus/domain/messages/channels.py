@@ -157,7 +157,7 @@ async def add_channel(
     """Add a service and return its id. The caller commits. Raises QuotaReached."""
     row = NotificationChannelRow
     present = select(func.count()).where(row.user_id == user_id)
-    await require_room(connection, user_id, present, most, "services of yours")
+    await require_room(connection, user_id, present, most, "services in your account")
     channel_id: int | None = await connection.scalar(
         insert(row).values(user_id=user_id, name=name, scheme=scheme, sealed_url=sealed_url).returning(row.id)
     )

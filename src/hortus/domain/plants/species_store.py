@@ -102,7 +102,7 @@ async def create_species(
         name=species.name, description=species.description, image=species.image, ranges=species.ranges
     )
     own = select(func.count()).where(SpeciesRow.owner_id == owner_id)
-    await require_room(connection, owner_id, own, most, "species of yours")
+    await require_room(connection, owner_id, own, most, "species in your account")
     species_id: int | None = await connection.scalar(
         insert(SpeciesRow)
         .values(owner_id=owner_id, name=species.name, description=species.description, image=species.image)

@@ -108,7 +108,7 @@ async def create_plant(
     """
     require_valid(name=name, remark=remark, image=image)
     own = select(func.count()).where(PlantRow.owner_id == owner_id)
-    await require_room(connection, owner_id, own, most, "plants of yours")
+    await require_room(connection, owner_id, own, most, "plants in your account")
     plant_id: int | None = await connection.scalar(
         insert(PlantRow)
         .values(owner_id=owner_id, name=name, remark=remark, image=image, species_id=species_id)
