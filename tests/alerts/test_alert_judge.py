@@ -29,7 +29,8 @@ from hortus.domain.messages.tables import Transport
 from waiting import until
 
 QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
-ATTENTION = ("flora@example.org", "Monty needs attention!")
+COLD = "Monty: temperature 10 °C, below 18 °C"
+ATTENTION = ("flora@example.org", COLD)
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(gar
     for _ in range(3):
         await garden.judge()
     assert await garden.alerts() == [("low", True)]
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
     [body] = await garden.bodies()
     assert body == (
-        "Monty needs attention: temperature is 16.5 °C, below 18 °C.\n"
+        "Monty: temperature 16.5 °C, below 18 °C.\n"
         "It is too cold.\n"
         "\n"
-        "Right for it: 18 to 27 °C\n"
+        "Target range: 18 to 27 °C\n"
         "Measured by: Roof\n"
         f"Out of range since: {at:%Y-%m-%d %H:%M} UTC\n"
         "\n"
@@ -173,11 +174,11 @@ async def test_it_is_over_when_the_value_is_well_inside_and_those_who_want_are_t
     await garden.measure(18.45, at=back_at)
     await garden.judge()
     assert await garden.alerts() == [("low", False)]
-    assert await garden.messages() == [ATTENTION, ("flora@example.org", "Monty is well again")]
+    assert await garden.messages() == [ATTENTION, ("flora@example.org", "Monty: temperature back in range")]
     assert (await garden.bodies())[-1] == (
-        "Monty is well again: temperature is 18.45 °C.\n"
+        "Monty: temperature back in range, now 18.45 °C.\n"
         "\n"
-        "Right for it: 18 to 27 °C\n"
+        "Target range: 18 to 27 °C\n"
         f"Back in range since: {back_at:%Y-%m-%d %H:%M} UTC\n"
     )
 
@@ -247,7 +248,7 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     assert await judged(5) == []
     await garden.run("DELETE FROM kit_memberships WHERE kit_id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", True)]
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 5 °C, below 18 °C")]
     # Whose dashboard is public may be seen by everybody.
     await garden.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", False)]
@@ -310,13 +311,13 @@ async def test_only_who_may_see_the_kit_is_told_and_members_if_they_want(garden:
     await garden.run("DELETE FROM kit_memberships WHERE user_id = :flora", flora=garden.flora)
     await garden.measure(10)
     await garden.judge()
-    assert await garden.messages() == [("member@example.org", "Monty needs attention!")]
+    assert await garden.messages() == [("member@example.org", COLD)]
     await garden.run("UPDATE kits SET privacy_public_dashboard = true")
     later = datetime.now(UTC) + timedelta(hours=13)
     await settle(garden, accepted=True)
     await garden.measure(10, at=later)
     await garden.judge(later)
-    assert (await garden.messages())[1:] == [ATTENTION, ("member@example.org", "Monty needs attention!")]
+    assert (await garden.messages())[1:] == [ATTENTION, ("member@example.org", COLD)]
 
 
 async def test_without_anybody_to_tell_the_alert_is_there_and_somebody_is_looked_for_again(
@@ -415,8 +416,11 @@ async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(gar
     assert await garden.alerts() == [("silent", True)]
     assert await garden.messages() == [("flora@example.org", "Roof is silent")]
     [body] = await garden.bodies()
-    assert body.startswith("Nothing is heard of Roof any more.\n")
-    assert f"The kit: {garden.kit.serial}\n" in body
+    heard_at = await garden.value("SELECT datetime_last_seen FROM kit_last_seen")
+    assert body.startswith(
+        f"Roof has been silent since {heard_at:%Y-%m-%d %H:%M} UTC.\nCheck its power and its network.\n"
+    )
+    assert f"Serial of the kit: {garden.kit.serial}\n" in body
     await settle(garden, accepted=True)
     await watch.look(start + timedelta(hours=12, minutes=30))
     assert len(await garden.messages()) == 2  # a reminder

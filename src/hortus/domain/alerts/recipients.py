@@ -1,4 +1,4 @@
-"""Who is told of what: only those who may see the kit that measured it."""
+"""The recipients of messages about alerts: only users who may see the kit that measured."""
 
 from __future__ import annotations
 
@@ -40,12 +40,16 @@ _OF_KIT = text(
 
 
 async def told_of_plant(connection: AsyncConnection, plant_id: int, kit_id: int) -> list[Reachable]:
-    """Return who is told about a plant that this kit measures: its owner, and members who asked for it."""
+    """Return the recipients for a plant that this kit measures: its owner, and members who asked for it."""
     found = await connection.execute(_OF_PLANT, {"plant_id": plant_id, "kit_id": kit_id})
     return list((await find_reachable(connection, list(found.scalars()))).values())
 
 
 async def told_of_kit(connection: AsyncConnection, kit_id: int) -> list[Reachable]:
-    """Return who is told that a kit is silent: who has it, owners of plants there, members who asked for it."""
+    """Return the recipients for a silent kit.
+
+    These are members with full access, owners of plants linked to it, and members who asked for it; only those
+    who have not switched off such messages.
+    """
     found = await connection.execute(_OF_KIT, {"kit_id": kit_id})
     return list((await find_reachable(connection, list(found.scalars()))).values())
