@@ -148,7 +148,7 @@ async def test_no_mail_server_is_asked_about_an_address_that_is_surely_nobodys(
     assert await states(engine) == [
         (
             "given-up",
-            "An address that ends in .invalid is nobody's, so no mail was sent. Give the account a real one.",
+            "Addresses that end in .invalid do not exist, so no mail was sent. Enter a real address.",
         ),
         ("accepted", None),
     ]
@@ -177,7 +177,7 @@ async def test_a_refusal_for_now_is_tried_again_until_it_is_taken(
         [(state, failure)] = await states(engine)
         assert (state, failure) == (
             "waiting",
-            "The mail server does not take mail for this address: 451 try again later",
+            "The mail server rejected the recipient's address: 451 try again later",
         )
         server.recipient_refusal = None
         await until(lambda: no_longer_waiting(engine))
@@ -193,7 +193,7 @@ async def test_a_refusal_for_good_is_given_up_kept_and_can_be_sent_again(
     async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
         await until(lambda: no_longer_waiting(engine))
         assert await states(engine) == [
-            ("given-up", "The mail server does not take mail for this address: 550 no such mailbox")
+            ("given-up", "The mail server rejected the recipient's address: 550 no such mailbox")
         ]
         assert server.attempts == 1
         server.recipient_refusal = None
@@ -291,14 +291,14 @@ async def test_a_server_whose_certificate_is_not_trusted_gets_nothing(server: Ma
     failure = await refused(server.account(ca_file=None))
     assert (failure.permanent, str(failure)) == (
         False,
-        "The mail server's TLS is not to be trusted: CERTIFICATE_VERIFY_FAILED",
+        "No trusted TLS connection to the mail server: CERTIFICATE_VERIFY_FAILED",
     )
     assert server.attempts == 0
 
 
 async def test_a_wrong_password_is_named_as_such_and_not_shown(server: MailServer) -> None:
     failure = await refused(server.account(password="wrong secret"))
-    assert str(failure) == "The mail server refuses our user name and password: 535."
+    assert str(failure) == "The mail server rejected Hortus's user name and password: 535."
     assert not failure.permanent
 
 
@@ -312,7 +312,7 @@ async def test_a_server_that_is_away_is_a_failure_for_now(server: MailServer) ->
 
 async def test_an_address_that_is_none_is_given_up_at_once(server: MailServer) -> None:
     failure = await refused(server.account(), recipient="flora@exa mple\r\nBcc: x@example.org")
-    assert (failure.permanent, str(failure)) == (True, "This address cannot be written into a mail.")
+    assert (failure.permanent, str(failure)) == (True, "The recipient's address is not valid.")
     assert server.attempts == 0
 
 
@@ -335,7 +335,7 @@ def letter(**changes: str) -> OutgoingMessage:
         ("smtp://user:secret@example.org:port", "smtps://"),
         ("smtp://user:secret@example.org/path", "smtps://"),
         ("smtp://secret@example.org", "needs both"),
-        ("smtp+plain://user:secret@mail.example.org", "in the clear"),
+        ("smtp+plain://user:secret@mail.example.org", "unencrypted"),
     ],
 )
 def test_an_unusable_mail_server_is_named_without_its_password(
@@ -402,7 +402,7 @@ async def test_a_service_that_refuses_is_named_by_its_status_and_its_secret_show
                 return (await states(engine))[0][1] is not None
 
             await until(failed)
-    assert await states(engine) == [("waiting", "The service answers with status 401.")]
+    assert await states(engine) == [("waiting", "The service answered with status 401.")]
     assert "service-secret" not in said_by_us(caplog)
 
 
@@ -466,7 +466,7 @@ async def test_who_may_no_longer_see_the_kit_is_not_told_what_waited(
     async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
         await until(lambda: no_longer_waiting(engine))
     assert [recipients for _, recipients in server.envelopes] == [["flora@example.org"]]
-    hidden = "The person may not see the kit any more that this is about."
+    hidden = "The recipient may no longer see the kit that this message is about."
     assert await states(engine) == [("given-up", hidden), ("accepted", None)]
     async with engine.begin() as connection:
         assert await list_messages(connection, user_id=gone, most=100) == []
