@@ -1,4 +1,4 @@
-"""Configurations and peripherals as JSON, alike for clients of the API and for kits."""
+"""Configurations and peripherals as JSON, in the form used for both API clients and kits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.engine import RowMapping
 
 
 def configuration_object(row: RowMapping) -> dict[str, Any]:
-    """Return the configuration in a row of its table."""
+    """Return the JSON object of a configuration row."""
     return {
         "id": row["id"],
         "kitId": row["kit_id"],
@@ -23,12 +23,12 @@ def configuration_object(row: RowMapping) -> dict[str, Any]:
 
 
 def configuration_with_peripherals(row: RowMapping, peripherals: Iterable[RowMapping]) -> dict[str, Any]:
-    """Return the configuration with its peripherals."""
+    """Return the JSON object of a configuration row, with its peripherals."""
     return configuration_object(row) | {"peripherals": [peripheral_object(each) for each in peripherals]}
 
 
 def peripheral_object(row: RowMapping) -> dict[str, Any]:
-    """Return the peripheral in a row of its table."""
+    """Return the JSON object of a peripheral row."""
     return {
         "id": row["id"],
         "kitId": row["kit_id"],
