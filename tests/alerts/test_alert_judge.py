@@ -541,7 +541,7 @@ async def test_a_kit_that_cannot_be_judged_holds_up_no_other_kit(
     )
 
     async def said_so() -> bool:
-        return f"the kit with id {other.id} cannot be judged" in caplog.text
+        return f"cannot judge the readings of the kit with id {other.id}" in caplog.text
 
     try:
         await garden.measure(10, at=ago(minutes=2), thermometer=thermometer)
