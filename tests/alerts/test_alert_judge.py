@@ -1,4 +1,4 @@
-"""What becomes of stored readings: alerts with a life, one message each, whoever judges and however often."""
+"""From readings to alerts: each opens, is reported once and ends, however many judges run and how often."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ago(**duration: float) -> datetime:
 
 
 async def settle(garden: Garden, *, accepted: bool) -> None:
-    """Let all messages that wait end, as delivery does."""
+    """Record an outcome for all queued messages, as delivery does."""
     async with garden.engine.begin() as connection:
         rows = await connection.exec_driver_sql(
             "UPDATE messages SET state = $1, finished_at = now() WHERE state = 'waiting' RETURNING id",
@@ -238,7 +238,7 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     )
 
     async def judged(celsius: float) -> list[tuple[str, bool]]:
-        """Measure on the balcony what is wrong, and on the roof, which is preferred, what is right."""
+        """Measure this on the balcony, and a value in range on the roof, whose sensor is preferred."""
         at = datetime.now(UTC)
         await garden.measure(20, at=at)
         await garden.measure(celsius, at=at, thermometer=own)
@@ -249,10 +249,10 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     await garden.run("DELETE FROM kit_memberships WHERE kit_id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", True)]
     assert await garden.messages() == [("flora@example.org", "Monty: temperature 5 °C, below 18 °C")]
-    # Whose dashboard is public may be seen by everybody.
+    # A kit with a public dashboard may be seen by everyone.
     await garden.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", False)]
-    # What nobody else measures is judged all the same, for members who asked for it.
+    # A quantity that no other kit measures is still judged, for members who asked for it.
     await garden.run("UPDATE kits SET privacy_public_dashboard = false")
     await garden.run("DELETE FROM plant_links WHERE kit_id = :kit", kit=kit.id)
     await garden.measure(5)
@@ -273,7 +273,7 @@ async def test_for_a_silent_sensor_the_last_hour_is_read_once_in_a_while_and_who
     looking_back = LookingBack()
 
     async def read(seconds: float) -> int:
-        """Return how many readings are read so many seconds after the start; they are judged, too."""
+        """Return how many readings are read at this time after the start; they are judged, too."""
         now = start + timedelta(seconds=seconds)
         kits = {garden.kit.id}
         quantities = await judged_quantities(garden.connection, kits)
@@ -284,7 +284,7 @@ async def test_for_a_silent_sensor_the_last_hour_is_read_once_in_a_while_and_who
     assert await read(0) == 60
     assert [await read(seconds) for seconds in (2, 30, 58)] == [2, 2, 2]
     assert await read(60) == 59
-    # Of what is measured meanwhile nothing is left out, although the first is older than what is looked at.
+    # Readings of the period in between are not missed, although the first is older than the look-back.
     for minutes in (10, 1):
         await garden.measure(5, at=start + timedelta(seconds=61) - timedelta(minutes=minutes))
     assert await read(61) == 59 + 2
@@ -447,10 +447,10 @@ async def test_while_nobody_of_us_listens_no_kit_is_silent(garden: Garden) -> No
     minutes = [timedelta(minutes=each) for each in range(60)]
     listening = "INSERT INTO presence_listening (listening_since, listening_until) VALUES (:since, :until)"
     await garden.run(listening, since=start, until=start)
-    await watch.look(start + minutes[30])  # nobody has listened since
+    await watch.look(start + minutes[30])  # no process has listened since
     changed = "UPDATE presence_listening SET listening_since = :since, listening_until = :until"
     await garden.run(changed, since=start + minutes[30], until=start + minutes[44])
-    await watch.look(start + minutes[44])  # somebody listens again, not yet for long
+    await watch.look(start + minutes[44])  # a process is listening again, but not for long enough yet
     assert await garden.alerts() == []
     await garden.run(changed, since=start + minutes[30], until=start + minutes[46])
     await watch.look(start + minutes[46])

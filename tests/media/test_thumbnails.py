@@ -1,4 +1,4 @@
-"""Thumbnails: made of pictures, in a process of their own, and of nothing that could do harm."""
+"""Thumbnails: made only of pictures, in a separate process, and never of harmful files."""
 
 from __future__ import annotations
 

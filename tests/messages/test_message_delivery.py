@@ -139,7 +139,7 @@ async def test_a_mail_arrives_over_starttls_with_exactly_what_was_said(
 async def test_no_mail_server_is_asked_about_an_address_that_is_surely_nobodys(
     engine: AsyncEngine, server: MailServer, address: str
 ) -> None:
-    """As that of the demonstration's person, on a server whose operator set up mail for others."""
+    """Such as the demonstration user's address, on a server whose operator set up mail for others."""
     user_id = await add_person(engine)
     await queue(engine, user_id, recipient=address)
     await queue(engine, user_id, recipient="flora@invalid.example")
@@ -407,7 +407,7 @@ async def test_a_service_that_refuses_is_named_by_its_status_and_its_secret_show
 
 
 def said_by_us(caplog: pytest.LogCaptureFixture) -> str:
-    """What is in the log, but for what the test's own mail server says."""
+    """Return the log without the lines of the test's own mail server."""
     return "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("mail"))
 
 
@@ -436,7 +436,7 @@ async def add_channel(engine: AsyncEngine, user_id: int, url: str) -> int:
 
 @asynccontextmanager
 async def service(status: int = 200) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run an HTTP service to which messages can go; yield its URL and the requests that it got."""
+    """Run an HTTP service that receives messages; yield its URL and the requests that it received."""
     taken: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -34,7 +34,7 @@ class Scope(StrEnum):
     READ = "read"  # see kits, their configurations, readings and media
     CONFIGURE = "configure"  # edit kits and configurations, delete media
     CONTROL = "control"  # send commands to kits
-    MANAGE = "manage"  # make and delete kits, give them passwords, edit members
+    MANAGE = "manage"  # create and delete kits, set their passwords, edit members
 
 
 ALL_SCOPES = frozenset(Scope)
@@ -71,7 +71,7 @@ async def make_key(
     now: datetime,
     most: int = DEFAULT_QUOTAS.api_keys_per_person,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return it with its secret, which is not stored anywhere. The caller commits.
+    """Create a key and return it with its secret, which is not stored. The caller commits.
 
     Raises QuotaReached.
     """

@@ -46,7 +46,7 @@ _MOST_REMEMBERED = 4096
 
 
 class TokenKind(StrEnum):
-    """What a token is for; one kind is never accepted for another."""
+    """The purpose of a token; one kind is never accepted for another."""
 
     REFRESH = "Refresh"
     ACCESS = "Access"

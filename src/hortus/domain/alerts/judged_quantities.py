@@ -79,7 +79,7 @@ FROM ({QUANTITIES_OF_PLANTS}
       AND plant.id IN (SELECT plant_id FROM plant_links WHERE kit_id = ANY($1::int[]))) AS q
 LEFT JOIN alert_states AS s ON s.plant_id = q.plant_id AND s.quantity_type_id = q.quantity_type_id
 LEFT JOIN alerts AS alert ON alert.id = s.alert_id
-"""  # noqa: S608  (made of our own constants)
+"""  # noqa: S608  (built from our own constants)
 
 _NEW_READINGS = """
 SELECT kit.id AS kit_id, m.peripheral_id, m.quantity_type_id, m.datetime, m.value

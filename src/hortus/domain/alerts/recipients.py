@@ -23,7 +23,7 @@ _OF_PLANT = text(
         WHERE m.user_id IS NOT NULL OR u.id = (SELECT owner_id FROM plants WHERE id = :plant_id)) AS people
     WHERE may_see AND (
         id = (SELECT owner_id FROM plants WHERE id = :plant_id) OR (is_member AND of_shared_kits))
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _OF_KIT = text(
@@ -35,7 +35,7 @@ _OF_KIT = text(
         WHERE m.user_id IS NOT NULL OR u.id IN (SELECT owner_id FROM owners)) AS people
     WHERE may_see AND when_silent AND (
         access_super OR id IN (SELECT owner_id FROM owners) OR (is_member AND of_shared_kits))
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 

@@ -63,7 +63,7 @@ _FELL_SILENT = text(
       AND NOT EXISTS (SELECT 1 FROM alerts AS a
                       WHERE a.kit_id = k.kit_id AND a.kind = 'silence' AND a.over_at IS NULL)
     ORDER BY k.kit_id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _OPEN_ALERTS = text(
@@ -75,7 +75,7 @@ _OPEN_ALERTS = text(
     FROM alerts AS a JOIN ({_KITS}) AS k ON k.kit_id = a.kit_id
     WHERE a.kind = 'silence' AND a.over_at IS NULL
     ORDER BY k.kit_id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 # If several processes try, one succeeds. The pause carries over from one silence of a kit to the next.
@@ -111,7 +111,7 @@ _WITHDRAW = text(
     WHERE a.kind = 'silence' AND a.over_at IS NULL
       AND NOT EXISTS (SELECT 1 FROM ({_KITS}) AS k WHERE k.kit_id = a.kit_id)
     RETURNING id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 

@@ -22,7 +22,7 @@ _WITHDRAW = text(
         WHERE s.plant_id = gone.plant_id AND s.quantity_type_id = gone.quantity_type_id
     )
     SELECT id FROM gone
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _ANY_OPEN = text("SELECT EXISTS (SELECT 1 FROM alerts WHERE over_at IS NULL AND kind = 'range')")

@@ -63,7 +63,7 @@ _TAKE = text(
     FROM due WHERE m.id = due.id
     RETURNING m.id, m.lease, m.kind, m.attempts, m.recipient, m.subject, m.sealed_body,
         (SELECT sealed_url FROM notification_channels AS c WHERE c.id = m.channel_id) AS sealed_url
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _GIVE_UP_LATE = text(
@@ -84,7 +84,7 @@ _GIVE_UP_HIDDEN = text(
         failure = 'The recipient may no longer see the kit that this message is about.'
     WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now()) AND NOT {_MAY_BE_TOLD}
     RETURNING id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _PUT_OFF = text(

@@ -138,7 +138,7 @@ touched AS MATERIALIZED (
         GROUP BY peripheral_id
     ) r
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _OF_SERIES = "h.peripheral_id = ANY(:peripheral_ids) AND h.quantity_type_id = :quantity_type_id"
 
@@ -158,7 +158,7 @@ _HOURS = f"""
     UNION ALL
     SELECT hour, minimum, maximum, sum, count FROM fresh
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _DAYS = f"""
 {_FRESH}, touched_days AS MATERIALIZED (
@@ -175,7 +175,7 @@ _DAYS = f"""
     UNION ALL
     SELECT hour, minimum, maximum, sum, count FROM fresh
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 # Only hours that hold readings of the series are read: the kit's other series may have many more readings.
 _READINGS_IN_SPAN = f"""
@@ -198,13 +198,13 @@ hours AS MATERIALIZED (
         OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _PIECES_OF_READINGS = f"""
 {_READINGS_IN_SPAN}, pieces AS (
     SELECT datetime AS at, value AS minimum, value AS maximum, {SUMMAND} AS sum, 1 AS count FROM readings
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 # One row of arrays instead of one row per point: several times cheaper to read. The arrays keep the order of
 # the rows that they are built from.

@@ -231,7 +231,7 @@ WITH fresh AS MATERIALIZED (
         ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
 )
 SELECT DISTINCT {_KEY}, date_bin('1 day', hour, 'epoch') AS day FROM fresh
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _COMPUTE_DAYS = f"""
 INSERT INTO series_days ({_KEY}, day, {FIGURES})
@@ -245,7 +245,7 @@ CROSS JOIN LATERAL (
 ) d
 ON CONFLICT ({_KEY}, day) DO UPDATE SET
     ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _TOUCH_HISTORY = """
 INSERT INTO series_touched_hours (kit_id, hour)

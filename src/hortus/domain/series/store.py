@@ -147,7 +147,7 @@ missing AS (
 )
 """
 
-_ARE_MISSING = text(f"{_OF_KIT} SELECT EXISTS (SELECT FROM missing)")  # noqa: S608  (a constant of ours)
+_ARE_MISSING = text(f"{_OF_KIT} SELECT EXISTS (SELECT FROM missing)")  # noqa: S608  (our own constant)
 
 # Ordered by key, so that two transactions that create the same series wait for each other and do not deadlock.
 _MAKE_MISSING = text(
@@ -156,5 +156,5 @@ _MAKE_MISSING = text(
     INSERT INTO series (kit_id, peripheral_name, quantity_type_id)
     SELECT kit_id, name, quantity_type_id FROM missing ORDER BY 1, 2, 3
     ON CONFLICT DO NOTHING
-    """  # noqa: S608  (a constant of ours)
+    """  # noqa: S608  (our own constant)
 )
