@@ -16,7 +16,8 @@ from hortus.domain.alerts.message_ends import note_message_end
 
 QUICK = JudgeLimits(gather_seconds=0.01, sweep_seconds=0.2, standby_seconds=0.02)
 
-ATTENTION = ("flora@example.org", "Monty needs attention!")
+COLD = "Monty: temperature 10 °C, below 18 °C"
+ATTENTION = ("flora@example.org", COLD)
 
 
 def ago(**duration: float) -> datetime:
@@ -24,7 +25,7 @@ def ago(**duration: float) -> datetime:
 
 
 async def settle(garden: Garden, *, accepted: bool) -> None:
-    """Let all messages that wait end, as delivery does."""
+    """Record an outcome for all queued messages, as delivery does."""
     async with garden.engine.begin() as connection:
         rows = await connection.exec_driver_sql(
             "UPDATE messages SET state = $1, finished_at = now() WHERE state = 'waiting' RETURNING id",

@@ -1,4 +1,4 @@
-"""What becomes of stored readings: alerts with a life, one message each, whoever judges and however often."""
+"""From readings to alerts: each opens, is reported once and ends, however many judges run and how often."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(gar
     for _ in range(3):
         await garden.judge()
     assert await garden.alerts() == [("low", True)]
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
     [body] = await garden.bodies()
     assert body == (
-        "Monty needs attention: temperature is 16.5 °C, below 18 °C.\n"
+        "Monty: temperature 16.5 °C, below 18 °C.\n"
         "It is too cold.\n"
         "\n"
-        "Right for it: 18 to 27 °C\n"
+        "Target range: 18 to 27 °C\n"
         "Measured by: Roof\n"
         f"Out of range since: {at:%Y-%m-%d %H:%M} UTC\n"
         "\n"
@@ -70,7 +70,7 @@ async def test_two_that_judge_at_once_make_one_alert_and_one_message(garden: Gar
     finally:
         await other.close()
     assert await garden.alerts() == [("low", False), ("low", False), ("low", True)]
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
 
 
 async def test_a_plant_that_is_deleted_while_it_is_judged_holds_nobody_up(garden: Garden) -> None:
@@ -143,11 +143,11 @@ async def test_it_is_over_when_the_value_is_well_inside_and_those_who_want_are_t
     await garden.measure(18.45, at=back_at)
     await garden.judge()
     assert await garden.alerts() == [("low", False)]
-    assert await garden.messages() == [ATTENTION, ("flora@example.org", "Monty is well again")]
+    assert await garden.messages() == [ATTENTION, ("flora@example.org", "Monty: temperature back in range")]
     assert (await garden.bodies())[-1] == (
-        "Monty is well again: temperature is 18.45 °C.\n"
+        "Monty: temperature back in range, now 18.45 °C.\n"
         "\n"
-        "Right for it: 18 to 27 °C\n"
+        "Target range: 18 to 27 °C\n"
         f"Back in range since: {back_at:%Y-%m-%d %H:%M} UTC\n"
     )
 
@@ -207,7 +207,7 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     )
 
     async def judged(celsius: float) -> list[tuple[str, bool]]:
-        """Measure on the balcony what is wrong, and on the roof, which is preferred, what is right."""
+        """Measure this on the balcony, and a value in range on the roof, whose sensor is preferred."""
         at = datetime.now(UTC)
         await garden.measure(20, at=at)
         await garden.measure(celsius, at=at, thermometer=own)
@@ -217,11 +217,11 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     assert await judged(5) == []
     await garden.run("DELETE FROM kit_memberships WHERE kit_id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", True)]
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
     # Whose dashboard is public may be seen by everybody.
     await garden.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", False)]
-    # What nobody else measures is judged all the same, for members who asked for it.
+    # A quantity that no other kit measures is still judged, for members who asked for it.
     await garden.run("UPDATE kits SET privacy_public_dashboard = false")
     await garden.run("DELETE FROM plant_links WHERE kit_id = :kit", kit=kit.id)
     await garden.measure(5)
@@ -242,7 +242,7 @@ async def test_for_a_silent_sensor_the_last_hour_is_read_once_in_a_while_and_who
     looking_back = LookingBack()
 
     async def read(seconds: float) -> int:
-        """Return how many readings are read so many seconds after the start; they are judged, too."""
+        """Return how many readings are read at this time after the start; they are judged, too."""
         now = start + timedelta(seconds=seconds)
         kits = {garden.kit.id}
         quantities = await judged_quantities(garden.connection, kits)
@@ -253,7 +253,7 @@ async def test_for_a_silent_sensor_the_last_hour_is_read_once_in_a_while_and_who
     assert await read(0) == 60
     assert [await read(seconds) for seconds in (2, 30, 58)] == [2, 2, 2]
     assert await read(60) == 59
-    # Of what is measured meanwhile nothing is left out, although the first is older than what is looked at.
+    # Readings of the period in between are not missed, although the first is older than the look-back.
     for minutes in (10, 1):
         await garden.measure(5, at=start + timedelta(seconds=61) - timedelta(minutes=minutes))
     assert await read(61) == 59 + 2
@@ -280,13 +280,13 @@ async def test_only_who_may_see_the_kit_is_told_and_members_if_they_want(garden:
     await garden.run("DELETE FROM kit_memberships WHERE user_id = :flora", flora=garden.flora)
     await garden.measure(10)
     await garden.judge()
-    assert await garden.messages() == [("member@example.org", "Monty needs attention!")]
+    assert await garden.messages() == [("member@example.org", COLD)]
     await garden.run("UPDATE kits SET privacy_public_dashboard = true")
     later = datetime.now(UTC) + timedelta(hours=13)
     await settle(garden, accepted=True)
     await garden.measure(10, at=later)
     await garden.judge(later)
-    assert (await garden.messages())[1:] == [ATTENTION, ("member@example.org", "Monty needs attention!")]
+    assert (await garden.messages())[1:] == [ATTENTION, ("member@example.org", COLD)]
 
 
 async def test_without_anybody_to_tell_the_alert_is_there_and_somebody_is_looked_for_again(
@@ -300,7 +300,7 @@ async def test_without_anybody_to_tell_the_alert_is_there_and_somebody_is_looked
     later = datetime.now(UTC) + timedelta(minutes=11)
     await garden.measure(10, at=later)
     await garden.judge(later)
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ async def test_an_alert_that_nothing_judges_any_more_is_withdrawn(garden: Garden
 async def test_a_service_that_is_deleted_with_its_messages_leaves_nobody_untold(garden: Garden) -> None:
     await garden.measure(10, at=ago(minutes=2))
     await garden.judge()
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
     await garden.run("DELETE FROM messages")  # as the deletion of a service, or of a person, does
     watch = SilenceWatch(garden.engine, garden.access, since=datetime.now(UTC))
     await watch.look(datetime.now(UTC) + timedelta(minutes=16))
@@ -343,4 +343,4 @@ async def test_a_message_that_waits_is_not_asked_for_again(garden: Garden) -> No
     await forget_lost_messages(garden.engine)
     await garden.measure(10, at=ago(minutes=1))
     await garden.judge()
-    assert await garden.messages() == [ATTENTION]
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]

@@ -1,4 +1,4 @@
-"""When a reading makes an alert, and when it is over: properties, and the cases that people care about."""
+"""The rules by which readings open and close alerts: properties, and the cases that users care about."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def at(minutes: float, value: float) -> Reading:
 
 
 def run(rule: AlertRule, *readings: Reading, state: AlertState | None = None) -> tuple[AlertState, list[Event]]:
-    """Judge each reading at its own time, as a job does that keeps up."""
+    """Judge each reading at its own time, like a job that keeps up."""
     state, events = state or AlertState(), []
     for reading in readings:
         state, more = judge(state, rule, reading, reading.at)

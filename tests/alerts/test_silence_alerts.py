@@ -26,8 +26,11 @@ async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(gar
     assert await garden.alerts() == [("silent", True)]
     assert await garden.messages() == [("flora@example.org", "Roof is silent")]
     [body] = await garden.bodies()
-    assert body.startswith("Nothing is heard of Roof any more.\n")
-    assert f"The kit: {garden.kit.serial}\n" in body
+    heard_at = await garden.value("SELECT datetime_last_seen FROM kit_last_seen")
+    assert body.startswith(
+        f"Roof has been silent since {heard_at:%Y-%m-%d %H:%M} UTC.\nCheck its power and its network.\n"
+    )
+    assert f"Serial of the kit: {garden.kit.serial}\n" in body
     await settle(garden, accepted=True)
     await watch.look(start + timedelta(hours=12, minutes=30))
     assert len(await garden.messages()) == 2  # a reminder
@@ -54,10 +57,10 @@ async def test_while_nobody_of_us_listens_no_kit_is_silent(garden: Garden) -> No
     minutes = [timedelta(minutes=each) for each in range(60)]
     listening = "INSERT INTO presence_listening (listening_since, listening_until) VALUES (:since, :until)"
     await garden.run(listening, since=start, until=start)
-    await watch.look(start + minutes[30])  # nobody has listened since
+    await watch.look(start + minutes[30])  # no process has listened since
     changed = "UPDATE presence_listening SET listening_since = :since, listening_until = :until"
     await garden.run(changed, since=start + minutes[30], until=start + minutes[44])
-    await watch.look(start + minutes[44])  # somebody listens again, not yet for long
+    await watch.look(start + minutes[44])  # a process is listening again, but not for long enough yet
     assert await garden.alerts() == []
     await garden.run(changed, since=start + minutes[30], until=start + minutes[46])
     await watch.look(start + minutes[46])

@@ -21,14 +21,14 @@ QUOTAS = Quotas(
 )
 KIT = {"name": "Basil", "privacyPublicDashboard": False, "privacyShowOnMap": False}
 THINGS = [
-    ("/kits", KIT, "2 kits of yours"),
-    ("/plants", {"name": "Monty"}, "2 plants of yours"),
-    ("/species", {"name": "Basil", "ranges": []}, "2 species of yours"),
-    ("/me/api-keys", {"name": "Notebook", "scopes": ["read"]}, "2 API keys of yours"),
+    ("/kits", KIT, "2 kits that you manage"),
+    ("/plants", {"name": "Monty"}, "2 plants in your account"),
+    ("/species", {"name": "Basil", "ranges": []}, "2 species in your account"),
+    ("/me/api-keys", {"name": "Notebook", "scopes": ["read"]}, "2 API keys in your account"),
     (
         "/me/notification-channels",
         {"name": "Phone", "url": "ntfys://my-secret-topic"},
-        "2 services of yours",
+        "2 services in your account",
     ),
 ]
 

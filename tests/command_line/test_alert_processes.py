@@ -67,7 +67,7 @@ async def test_two_processes_send_one_mail(garden: Garden, tmp_path: Path) -> No
 
             await until(over)
             await until(lambda: nothing_waits(garden))
-    assert [mail["Subject"] for mail in server.mails] == ["Monty needs attention!"]
+    assert [mail["Subject"] for mail in server.mails] == ["Monty: temperature 10 °C, below 18 °C"]
 
 
 async def test_killed_in_the_middle_of_a_delivery_the_mail_is_sent_by_the_next(

@@ -119,14 +119,14 @@ async def test_a_dry_plant_makes_one_mail_that_says_everything(world: World, tmp
         await until(all_judged)
     [mail] = server.mails
     assert server.envelopes == [("hortus@garden.example", ["flora@example.org"])]
-    assert mail["Subject"] == "Monty Bcc: x@example.org needs attention!"
+    assert mail["Subject"] == "Monty Bcc: x@example.org: soil moisture 23 %, below 40 %"
     assert mail["Bcc"] is None
     began_at = await world.connection.fetchval("SELECT began_at FROM alerts")
     assert text_of(mail) == (
-        "Monty Bcc: x@example.org needs attention: soil moisture is 23 %, below 40 %.\n"
-        "It needs water.\n"
+        "Monty Bcc: x@example.org: soil moisture 23 %, below 40 %.\n"
+        "The soil is too dry.\n"
         "\n"
-        "Right for it: 40 to 60 %\n"
+        "Target range: 40 to 60 %\n"
         "Measured by: Window sill\n"
         f"Out of range since: {began_at:%Y-%m-%d %H:%M} UTC\n"
         "\n"
@@ -152,7 +152,7 @@ async def test_the_board_is_answered_and_the_mail_waits_while_the_mail_server_is
         assert (state["message_waiting"], state["quiet_until"]) == (True, None)  # no pause has begun
         async with mail_server(tmp_path, security=Security.STARTTLS, port=account.port) as server:
             await until(lambda: len(server.mails) == 1)
-            assert "soil moisture is 90 %, above 60 %.\nIt stands too wet.\n" in text_of(server.mails[0])
+            assert "soil moisture 90 %, above 60 %.\nThe soil is too wet.\n" in text_of(server.mails[0])
 
             async def paused() -> bool:
                 return bool(

@@ -1,4 +1,4 @@
-"""Changes of kits are heard of, also after the connection that announces them went silent."""
+"""Changes of kits are announced to listeners, even after the announcing connection went dead."""
 
 from __future__ import annotations
 

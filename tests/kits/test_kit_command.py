@@ -1,4 +1,4 @@
-"""`hortus kit create --owner`: a kit that belongs to somebody from the beginning."""
+"""`hortus kit create --owner`: a kit that has an owner from the start."""
 
 from __future__ import annotations
 

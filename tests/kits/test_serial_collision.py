@@ -1,4 +1,4 @@
-"""A new kit's serial is its own, whatever chance says."""
+"""A new kit's serial is unique, even if the random generator repeats itself."""
 
 from __future__ import annotations
 

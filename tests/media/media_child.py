@@ -24,7 +24,7 @@ def die() -> None:
 
 
 class Acknowledging:
-    """A transport that says aloud when it acknowledges."""
+    """A transport that prints when it acknowledges."""
 
     def settle(self, handles: Sequence[int]) -> None:
         os.write(1, b"acknowledged")

@@ -1,4 +1,4 @@
-"""An S3-compatible service in this process, as far as media need it."""
+"""An S3-compatible service in this process, with the operations that media need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hortus.http.server.server import bind, serving
 
 @dataclass
 class S3Service:
-    """What it holds: content and type by key. Everything may fail, or what is about the `refused` keys."""
+    """The stored objects: content and type by key. All requests can fail, or only those for `refused` keys."""
 
     endpoint: str = ""
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)

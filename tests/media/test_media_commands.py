@@ -1,4 +1,4 @@
-"""`hortus media` as its user calls it."""
+"""`hortus media`, called from the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def installation(media: MediaWorld, monkeypatch: pytest.MonkeyPatch) -> MediaWor
 
 
 async def call(*arguments: str) -> Any:
-    """Call a command; it runs an event loop of its own, so not in this one."""
+    """Call a command in a thread, because it runs its own event loop."""
     import asyncio
 
     return await asyncio.to_thread(CliRunner().invoke, cli.app, arguments)

@@ -1,4 +1,4 @@
-"""Where media are kept: as the settings say, in a folder or in a bucket."""
+"""The place where media are stored, a folder or a bucket, as the settings name it."""
 
 from __future__ import annotations
 

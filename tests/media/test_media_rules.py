@@ -1,4 +1,4 @@
-"""What is made of the texts of a medium, of its key, and of requests for a part of it."""
+"""Cleaning the texts of a medium, parsing its key, and requests for ranges of it."""
 
 from __future__ import annotations
 

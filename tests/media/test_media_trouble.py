@@ -1,4 +1,4 @@
-"""One object that the store refuses holds up no others, and a store that is not there loses none."""
+"""An object that the store refuses blocks no others, and an unavailable store loses none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from waiting import until
 
 @dataclass
 class Place:
-    """A world that stores media, and what takes the whole place away and brings it back."""
+    """A world that stores media, whose store can be taken away and brought back."""
 
     media: MediaWorld
     take_away: Callable[[], None]
@@ -46,14 +46,14 @@ class Place:
             await delete_medium(connection, key.medium_id)
 
     async def waiting(self) -> list[tuple[uuid.UUID, int]]:
-        """Which objects are still to be deleted, and how often the store refused."""
+        """Return the objects that are queued for deletion, and how often the store refused."""
         rows = await self.media.world.connection.fetch(
             "SELECT media_id, attempts FROM queue_media_pending_deletion WHERE object_deleted_at IS NULL"
         )
         return [(row["media_id"], row["attempts"]) for row in rows]
 
     async def let_time_pass(self) -> None:
-        """As if the pauses before all further attempts were over."""
+        """End the backoff of all retries."""
         run = self.media.world.connection.execute
         await run("UPDATE queue_media_pending_deletion SET next_attempt_at = now()")
         await run("UPDATE media SET thumbnail_retry_at = now() WHERE thumbnail_retry_at IS NOT NULL")
@@ -72,7 +72,7 @@ def _move(source: Path, target: Path) -> None:
 
 @dataclass
 class Bucket(Place):
-    """One whose service may also refuse single objects."""
+    """A place whose service can also refuse single objects."""
 
     service: S3Service
 

@@ -1,4 +1,4 @@
-"""What is done in the background: deleting, sweeping after a crash, thinning."""
+"""Background work on media: deleting, sweeping after a crash, thinning."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_kill_at_any_step_leaves_no_orphan_and_no_row_without_object(
         rows = await world.count("media")
         assert rows == (1 if step == "after commit" else 0)
         assert (await check_rows(world.engine, media.objects)).is_clean
-        # What was left is completed by the redelivery, which the sender owes because nothing was acknowledged.
+        # The redelivery, due because nothing was acknowledged, completes what the killed process left.
         await media.send(payload)
         assert await media.content(fields["id"]) == fields["data"]
         assert await world.count("media") == 1

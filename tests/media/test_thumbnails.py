@@ -1,4 +1,4 @@
-"""Thumbnails: made of pictures, in a process of their own, and of nothing that could do harm."""
+"""Thumbnails: made only of pictures, in a separate process, and never of harmful files."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_thumbnails_are_made_of_what_is_stored(media: MediaWorld) -> None:
     assert rows[key.medium_id] == ("made", None)
     assert rows[uuid.UUID(bytes=text["id"])] == (
         "unsuitable",
-        "A thumbnail is made of pictures, not of text/plain.",
+        "Thumbnails are only made of pictures, not of text/plain.",
     )
     outcome, note = rows[uuid.UUID(bytes=broken["id"])]
     assert outcome == "unsuitable"

@@ -36,14 +36,14 @@ async def test_a_server_whose_certificate_is_not_trusted_gets_nothing(server: Ma
     failure = await refused(server.account(ca_file=None))
     assert (failure.permanent, str(failure)) == (
         False,
-        "The mail server's TLS is not to be trusted: CERTIFICATE_VERIFY_FAILED",
+        "No trusted TLS connection to the mail server: CERTIFICATE_VERIFY_FAILED",
     )
     assert server.attempts == 0
 
 
 async def test_a_wrong_password_is_named_as_such_and_not_shown(server: MailServer) -> None:
     failure = await refused(server.account(password="wrong secret"))
-    assert str(failure) == "The mail server refuses our user name and password: 535."
+    assert str(failure) == "The mail server rejected Hortus's user name and password: 535."
     assert not failure.permanent
 
 
@@ -57,7 +57,7 @@ async def test_a_server_that_is_away_is_a_failure_for_now(server: MailServer) ->
 
 async def test_an_address_that_is_none_is_given_up_at_once(server: MailServer) -> None:
     failure = await refused(server.account(), recipient="flora@exa mple\r\nBcc: x@example.org")
-    assert (failure.permanent, str(failure)) == (True, "This address cannot be written into a mail.")
+    assert (failure.permanent, str(failure)) == (True, "The recipient's address is not valid.")
     assert server.attempts == 0
 
 
@@ -75,7 +75,7 @@ async def refused(account: MailAccount, **changes: str) -> NotDelivered:
         ("smtp://user:secret@example.org:port", "smtps://"),
         ("smtp://user:secret@example.org/path", "smtps://"),
         ("smtp://secret@example.org", "needs both"),
-        ("smtp+plain://user:secret@mail.example.org", "in the clear"),
+        ("smtp+plain://user:secret@mail.example.org", "unencrypted"),
     ],
 )
 def test_an_unusable_mail_server_is_named_without_its_password(

@@ -56,7 +56,7 @@ async def test_a_mail_arrives_over_starttls_with_exactly_what_was_said(
 async def test_no_mail_server_is_asked_about_an_address_that_is_surely_nobodys(
     engine: AsyncEngine, server: MailServer, address: str
 ) -> None:
-    """As that of the demonstration's person, on a server whose operator set up mail for others."""
+    """Such as the demonstration user's address, on a server whose operator set up mail for others."""
     user_id = await add_person(engine)
     await queue(engine, user_id, recipient=address)
     await queue(engine, user_id, recipient="flora@invalid.example")
@@ -65,7 +65,7 @@ async def test_no_mail_server_is_asked_about_an_address_that_is_surely_nobodys(
     assert await states(engine) == [
         (
             "given-up",
-            "An address that ends in .invalid is nobody's, so no mail was sent. Give the account a real one.",
+            "Addresses that end in .invalid do not exist, so no mail was sent. Enter a real address.",
         ),
         ("accepted", None),
     ]
@@ -94,7 +94,7 @@ async def test_a_refusal_for_now_is_tried_again_until_it_is_taken(
         [(state, failure)] = await states(engine)
         assert (state, failure) == (
             "waiting",
-            "The mail server does not take mail for this address: 451 try again later",
+            "The mail server rejected the recipient's address: 451 try again later",
         )
         server.recipient_refusal = None
         await until(lambda: no_longer_waiting(engine))
@@ -110,7 +110,7 @@ async def test_a_refusal_for_good_is_given_up_kept_and_can_be_sent_again(
     async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
         await until(lambda: no_longer_waiting(engine))
         assert await states(engine) == [
-            ("given-up", "The mail server does not take mail for this address: 550 no such mailbox")
+            ("given-up", "The mail server rejected the recipient's address: 550 no such mailbox")
         ]
         assert server.attempts == 1
         server.recipient_refusal = None
@@ -225,12 +225,12 @@ async def test_a_service_that_refuses_is_named_by_its_status_and_its_secret_show
                 return (await states(engine))[0][1] is not None
 
             await until(failed)
-    assert await states(engine) == [("waiting", "The service answers with status 401.")]
+    assert await states(engine) == [("waiting", "The service answered with status 401.")]
     assert "service-secret" not in said_by_us(caplog)
 
 
 def said_by_us(caplog: pytest.LogCaptureFixture) -> str:
-    """What is in the log, but for what the test's own mail server says."""
+    """Return the log without the lines of the test's own mail server."""
     return "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("mail"))
 
 
@@ -259,7 +259,7 @@ async def add_channel(engine: AsyncEngine, user_id: int, url: str) -> int:
 
 @asynccontextmanager
 async def service(status: int = 200) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run an HTTP service to which messages can go; yield its URL and the requests that it got."""
+    """Run an HTTP service that receives messages; yield its URL and the requests that it received."""
     taken: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -289,7 +289,7 @@ async def test_who_may_no_longer_see_the_kit_is_not_told_what_waited(
     async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account())):
         await until(lambda: no_longer_waiting(engine))
     assert [recipients for _, recipients in server.envelopes] == [["flora@example.org"]]
-    hidden = "The person may not see the kit any more that this is about."
+    hidden = "The recipient may no longer see the kit that this message is about."
     assert await states(engine) == [("given-up", hidden), ("accepted", None)]
     async with engine.begin() as connection:
         assert await list_messages(connection, user_id=gone, most=100) == []

@@ -1,4 +1,4 @@
-"""Plants in a database: what measures them, when, and how they do by readings that were really stored."""
+"""Plants in a database: their links over time, and their state by readings that were really stored."""
 
 from __future__ import annotations
 

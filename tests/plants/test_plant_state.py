@@ -1,4 +1,4 @@
-"""How a plant does: ranges with inclusive bounds, freshness, and its worst quantity. Pure."""
+"""The state of a plant: ranges with inclusive bounds, freshness, and its worst quantity. Pure."""
 
 from __future__ import annotations
 

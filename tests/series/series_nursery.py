@@ -52,7 +52,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Nursery:
-    """`peripherals` are those of both configurations, in the order of their making."""
+    """`peripherals` are those of both configurations, in order of creation."""
 
     url: str
     kit: CreatedKit
@@ -94,7 +94,7 @@ class Nursery:
 
 
 async def make_nursery(url: str) -> Nursery:
-    """Give an empty database a kit, and the partitions for its readings."""
+    """Create a kit in an empty database, and the partitions for its readings."""
     async with open_engine(DatabaseUrl.parse(url)) as engine, engine.begin() as connection:
         kit = await KitStore().create(connection, NewKit(name="basil"))
         peripherals = [

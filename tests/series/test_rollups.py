@@ -1,4 +1,4 @@
-"""Rollups equal a plain aggregate over the readings, whatever arrives when, and whoever works on them."""
+"""Rollups equal a plain aggregate over the readings, in whatever order these arrive and whoever rolls up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a series is: a kit's peripheral name and quantity, whatever configuration it is part of."""
+"""A series is a kit's peripheral name and quantity, across all its configurations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""People who use Hortus."""
+"""User accounts: log-ins, passwords, profiles, tokens and API keys."""

@@ -1,4 +1,4 @@
-"""Personal API keys: what a person gives to a program of theirs, with less rights than they have themselves."""
+"""Personal API keys: credentials that a user hands to their own programs, limited to chosen scopes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from hortus.domain.accounts.room import require_room
 from hortus.domain.accounts.tables import ApiKeyRow
 
 KEY_PREFIX = "hortus_"
-"""Begins every key, so that a key is told from a token, and found by those who search code for secrets."""
+"""Prefix of every key: distinguishes keys from tokens, and lets secret scanners recognise them."""
 
 LONGEST_LIFETIME = timedelta(days=5 * 366)
 DEFAULT_LIFETIME = timedelta(days=365)
 
 _KEY_BYTES = 32
-# Writing at each request would turn every read into a write.
+# Updating it on every request would turn every read into a write.
 _LAST_USED_RESOLUTION = timedelta(minutes=10)
 
 
 class Scope(StrEnum):
-    """What a key may do, of what its owner may do."""
+    """A permission that a key has; a key never permits more than its owner has."""
 
     READ = "read"  # see kits, their configurations, readings and media
     CONFIGURE = "configure"  # edit kits and configurations, delete media
     CONTROL = "control"  # send commands to kits
-    MANAGE = "manage"  # make and delete kits, give them passwords, edit members
+    MANAGE = "manage"  # create and delete kits, set their passwords, edit members
 
 
 ALL_SCOPES = frozenset(Scope)
@@ -42,7 +42,7 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key without what is secret about it. `last_used_at` is exact to ten minutes."""
+    """A key without its secret. `last_used_at` is exact to ten minutes."""
 
     id: int
     name: str
@@ -54,7 +54,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyHolder:
-    """Whose key it is, and what it may do."""
+    """The owner of a key, and the scopes of the key."""
 
     key_id: int
     user_id: int
@@ -71,12 +71,12 @@ async def make_key(
     now: datetime,
     most: int = DEFAULT_QUOTAS.api_keys_per_person,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its secret, which is nowhere else. The caller commits.
+    """Create a key and return it with its secret, which is not stored. The caller commits.
 
     Raises QuotaReached.
     """
     present = select(func.count()).where(ApiKeyRow.user_id == user_id)
-    await require_room(connection, user_id, present, most, "API keys of yours")
+    await require_room(connection, user_id, present, most, "API keys in your account")
     secret = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     granted = tuple(scope for scope in Scope if scope in set(scopes))
     key_id = await connection.scalar(
@@ -97,7 +97,10 @@ async def make_key(
 
 
 async def find_key_holder(connection: AsyncConnection, secret: str, now: datetime) -> KeyHolder | None:
-    """Return whose valid key this is, or None, and note the use. The caller commits."""
+    """Return the holder of this key, or None if it is unknown or expired. The caller commits.
+
+    Records when the key was last used.
+    """
     if not secret.isascii():
         return None
     row = (
@@ -115,7 +118,7 @@ async def find_key_holder(connection: AsyncConnection, secret: str, now: datetim
 
 
 async def list_keys(connection: AsyncConnection, user_id: int) -> list[ApiKey]:
-    """Return the user's keys, expired ones too, in the order of their making."""
+    """Return the user's keys, oldest first, expired ones included."""
     rows = await connection.execute(
         select(
             ApiKeyRow.id,
@@ -132,7 +135,7 @@ async def list_keys(connection: AsyncConnection, user_id: int) -> list[ApiKey]:
 
 
 async def delete_key(connection: AsyncConnection, user_id: int, key_id: int) -> bool:
-    """Delete a key of the user; tell whether there was one. The caller commits."""
+    """Delete a key of the user; return whether it existed. The caller commits."""
     deleted = await connection.execute(
         delete(ApiKeyRow).where(ApiKeyRow.id == key_id, ApiKeyRow.user_id == user_id)
     )
@@ -142,12 +145,12 @@ async def delete_key(connection: AsyncConnection, user_id: int, key_id: int) -> 
 
 
 def known_scopes(scopes: Iterable[str]) -> frozenset[Scope]:
-    """Return those of the stored scopes that this version knows."""
+    """Return the stored scopes that this version knows."""
     return frozenset(_known(scopes))
 
 
 def _known(scopes: Iterable[str]) -> list[Scope]:
-    # A later version may have more scopes; a database that went back to this one grants what is known here.
+    # A later version may have added scopes; after a downgrade, unknown ones are ignored.
     return [scope for scope in Scope if str(scope) in set(scopes)]
 
 

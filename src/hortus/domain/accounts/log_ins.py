@@ -1,4 +1,4 @@
-"""Log-ins that last: made with a password, renewed with a refresh token, ended one by one or all at once."""
+"""Long-lived log-ins: started with a password, renewed with a refresh token, ended singly or all at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hortus.domain.accounts.tables import RefreshTokenRow
 from hortus.domain.accounts.tokens import REFRESH_LIFETIME, InvalidToken, RefreshClaims, TokenFault
 
 MOST_PER_USER = 100
-"""Programs that log in for each task instead of keeping their token would fill the table; the log-ins unused
-for longest end first."""
+"""Keeps programs that log in for every task, instead of keeping their token, from filling the table. Beyond the
+limit, the least recently used log-ins end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIn:
-    """Where a person is logged in, as far as they can tell one from another: by when it was used."""
+    """A log-in as shown to its user, who can tell log-ins apart only by their times of use."""
 
     id: UUID
     created_at: datetime
@@ -33,7 +33,7 @@ class LogIn:
 async def start_log_in(
     connection: AsyncConnection, user: User, now: datetime, lifetime: timedelta = REFRESH_LIFETIME
 ) -> UUID:
-    """Note a new log-in and return its id, for the refresh or session token. The caller commits."""
+    """Record a new log-in and return its id, for the refresh or session token. The caller commits."""
     token_id = uuid4()
     await connection.execute(
         insert(RefreshTokenRow).values(
@@ -62,9 +62,9 @@ async def start_log_in(
 
 
 async def use_log_in(connection: AsyncConnection, claims: RefreshClaims, now: datetime) -> User:
-    """Return whose log-in it is, and note that it was used. The caller commits.
+    """Return the user of a log-in and record its use. The caller commits.
 
-    Raises InvalidToken if it was ended, the password is another by now, or the user is gone.
+    Raises InvalidToken if the log-in was ended, the password changed since, or the user no longer exists.
     """
     stamp = await connection.scalar(
         update(RefreshTokenRow)
@@ -79,7 +79,7 @@ async def use_log_in(connection: AsyncConnection, claims: RefreshClaims, now: da
 
 
 async def log_in_holds(connection: AsyncConnection, claims: RefreshClaims) -> bool:
-    """Whether a log-in was not ended, and the password is still the one it was made with."""
+    """Return whether a log-in has not been ended and the password has not changed since it started."""
     stamp = await connection.scalar(
         select(RefreshTokenRow.password_stamp).where(
             RefreshTokenRow.id == claims.token_id, RefreshTokenRow.user_id == claims.user_id
@@ -90,7 +90,7 @@ async def log_in_holds(connection: AsyncConnection, claims: RefreshClaims) -> bo
 
 
 async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime) -> list[LogIn]:
-    """Return where the user is logged in, the most recently used first."""
+    """Return the user's current log-ins, most recently used first."""
     rows = await connection.execute(
         select(
             RefreshTokenRow.id,
@@ -105,7 +105,7 @@ async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime)
 
 
 async def end_log_in(connection: AsyncConnection, user_id: int, token_id: UUID) -> bool:
-    """End a log-in of the user; tell whether there was one. The caller commits."""
+    """End a log-in of the user; return whether it existed. The caller commits."""
     ended = await connection.execute(
         delete(RefreshTokenRow).where(RefreshTokenRow.id == token_id, RefreshTokenRow.user_id == user_id)
     )

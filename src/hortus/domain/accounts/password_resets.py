@@ -1,4 +1,4 @@
-"""Forgotten passwords: a token goes out by mail, and with it a new password is chosen."""
+"""Password resets: a token sent by mail lets its recipient choose a new password."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hortus.domain.accounts.tokens import InvalidToken, TokenFault, Tokens
 
 
 class ResetMailer(Protocol):
-    """Sends people the token with which they choose a new password."""
+    """Sends users the token with which they choose a new password."""
 
     async def send(self, *, email_address: str, username: str, token: str) -> None:
-        """Hand the message over for delivery. Raises OperationalError."""
+        """Submit the message for delivery. Raises OperationalError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordReset:
-    """What somebody gets who forgot their password."""
+    """The contents of a password reset mail."""
 
     email_address: str
     username: str
@@ -35,7 +35,7 @@ class PasswordReset:
 async def find_password_reset(
     connection: AsyncConnection, tokens: Tokens, email_address: str
 ) -> PasswordReset | None:
-    """Return what to send to this address; None if nobody has it."""
+    """Return the reset to send to this address; None if no account has it."""
     profile = (
         await find_profile_by_address(connection, email_address) if is_email_address(email_address) else None
     )
@@ -52,10 +52,11 @@ async def send_password_reset(
     mailer: ResetMailer,
     email_address: str,
 ) -> None:
-    """Send a token to whoever has this address; do nothing if nobody has. Raises OperationalError.
+    """Send a token to the account with this address; do nothing if there is none. Raises OperationalError.
 
-    How long it takes tells whether somebody has it: call it after the answer to whoever asked. The connection
-    is given back before the mailer takes one: many who ask at once would each hold one and wait for another.
+    The time taken reveals whether the address has an account: call this after answering the request. The
+    connection is released before the mailer takes one: many requests at once would each hold one connection
+    and wait for a second.
     """
     async with reading as connection:
         reset = await find_password_reset(connection, tokens, email_address)
@@ -68,7 +69,7 @@ async def redeem_password_reset(
 ) -> None:
     """Replace the password that the token is bound to, and end all log-ins. The caller commits.
 
-    Raises InvalidToken, also if the token was used before, or InvalidAccount.
+    Raises InvalidToken, also for a token that was already used, or InvalidAccount.
     """
     claims = tokens.read_password_reset(token)
     user = await find_user(connection, claims.user_id)

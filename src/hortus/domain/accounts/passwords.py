@@ -1,7 +1,7 @@
-"""Passwords of people: made into hashes, and checked, without holding up anything else.
+"""Users' passwords: hashing and verifying them without blocking the event loop.
 
-New hashes are argon2id. Those of the API that Hortus replaces (`1$<base64 salt>$<base64 key>`, http-api 2.4)
-are still accepted and marked for an upgrade, so people move over with the passwords that they have.
+New hashes are argon2id. Hashes of the API that Hortus replaces (`1$<base64 salt>$<base64 key>`, http-api 2.4)
+are still accepted and marked for an upgrade, so users keep their passwords when they migrate.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from hortus.base.errors import OperationalError
 
 MOST_PASSWORD_BYTES = 1024
-"""Longer passwords are refused unread: hashing them would only cost time."""
+"""Longer passwords are rejected without hashing them, which would only cost time."""
 
 _OLD_FORM = "1"
 _OLD_ITERATIONS = 15_000
 _OLD_KEY_BYTES = 32
 
-# A small computer on a farm checks passwords too. 19 MiB and two passes are the least that OWASP's password
-# storage guide recommends for argon2id; two at once take less than 40 MiB.
+# Passwords must be checked on small computers, too. 19 MiB and two passes are the minimum that OWASP's password
+# storage guide recommends for argon2id; two checks at once take less than 40 MiB.
 _MEMORY_KIBIBYTES = 19 * 1024
 _PASSES = 2
 _LANES = 1
@@ -45,7 +45,7 @@ Result = TypeVar("Result")
 
 
 class TooManyLogins(OperationalError):
-    """So many passwords wait to be checked that another would wait too long."""
+    """Too many password checks are queued; another would wait too long."""
 
     def __init__(self) -> None:
         super().__init__("Too many people are logging in at the moment. Try again in a few seconds.")
@@ -53,14 +53,14 @@ class TooManyLogins(OperationalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether a password fits, and whether its hash is of a form that should be replaced."""
+    """Whether a password matches, and whether its hash should be upgraded to the current form."""
 
     fits: bool
     needs_upgrade: bool = False
 
 
 class Passwords:
-    """Hashes and verifies in threads, a few at once, so that neither the loop nor the memory suffers."""
+    """Hashes and verifies in threads, a few at once, to spare both the event loop and memory."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -71,7 +71,7 @@ class Passwords:
         return await self._in_thread(lambda: hash_password(password))
 
     async def verify(self, password: str, encoded: str | None) -> Verdict:
-        """Tell whether `password` fits; None stands for an account that does not exist.
+        """Return whether `password` matches `encoded`; None stands for an account that does not exist.
 
         Raises TooManyLogins.
         """
@@ -99,10 +99,10 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password: str, encoded: str | None) -> Verdict:
-    """Tell whether `password` fits `encoded`. Takes tens of milliseconds.
+    """Return whether `password` matches `encoded`. Takes tens of milliseconds.
 
-    Both forms are always computed, against a hash that nobody has where there is none: the time taken tells
-    nobody whether an account exists, nor of which form its hash is.
+    Both forms are always computed, against a dummy hash where there is no real one, so that the time taken
+    reveals neither whether an account exists nor which form its hash has.
     """
     if len(_bytes_of(password)) > MOST_PASSWORD_BYTES:
         return Verdict(fits=False)
@@ -130,7 +130,7 @@ def _verify_old(password: str, encoded: str | None) -> bool:
 
 
 def _parse_old(encoded: str | None) -> tuple[bytes, bytes] | None:
-    """Return salt and key of a hash of the old form, or None if it is not one."""
+    """Return the salt and key of a hash in the old form, or None if it has another form."""
     form, _, rest = (encoded or "").partition("$")
     salt_text, _, key_text = rest.partition("$")
     if form != _OLD_FORM:
@@ -143,7 +143,7 @@ def _parse_old(encoded: str | None) -> tuple[bytes, bytes] | None:
 
 
 def _bytes_of(password: str) -> bytes:
-    # Half a surrogate pair cannot come from a keyboard, but from a hostile JSON document; it is no error here.
+    # A lone surrogate cannot be typed, but a hostile JSON document can hold one; it is not an error here.
     return password.encode("utf-8", "surrogatepass")
 
 

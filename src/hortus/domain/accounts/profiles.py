@@ -1,4 +1,4 @@
-"""What people show of themselves, and changing it."""
+"""User profiles: finding and changing them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_DISPLAY_NAME_CHARACTERS = MOST_USERNAME_CHARACTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A person, with what only they themselves may see."""
+    """A user's profile, including the fields that only the user may see."""
 
     id: int
     username: str
@@ -36,7 +36,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """What is to be different; None leaves a value as it is."""
+    """Fields to change; None leaves a field unchanged."""
 
     display_name: str | None = None
     email_address: str | None = None
@@ -54,28 +54,28 @@ PROFILE_COLUMNS = (
 
 
 def profile_in(row: RowMapping) -> Profile:
-    """Return the person in a row that has PROFILE_COLUMNS, among others."""
+    """Return the profile in a row that has PROFILE_COLUMNS, among others."""
     return Profile(**{column.key: row[column.key] for column in PROFILE_COLUMNS})
 
 
 async def find_profile(connection: AsyncConnection, user_id: int) -> Profile | None:
-    """Return the person with this id, or None."""
+    """Return the user's profile, or None."""
     return await _find(connection, UserRow.id == user_id)
 
 
 async def find_profile_by_name(connection: AsyncConnection, username: str) -> Profile | None:
-    """Return the person with this user name, in whatever case it is written, or None."""
-    # No text in PostgreSQL has a zero character.
+    """Return the profile with this user name (case-insensitive), or None."""
+    # PostgreSQL does not accept NUL characters in text.
     return None if "\0" in username else await _find(connection, UserRow.username == username.lower())
 
 
 async def find_profile_by_address(connection: AsyncConnection, email_address: str) -> Profile | None:
-    """Return the person with this e-mail address, in whatever case it is written, or None."""
+    """Return the profile with this e-mail address (case-insensitive), or None."""
     return await _find(connection, UserRow.email_address == email_address.lower())
 
 
 async def suggest_profiles(connection: AsyncConnection, part: str, most: int) -> list[Profile]:
-    """Return people whose user name contains the text; those whose name begins with it come first."""
+    """Return the profiles whose user name contains the text; those whose name starts with it come first."""
     if "\0" in part:
         return []
     sought = part.lower()
@@ -90,14 +90,14 @@ async def suggest_profiles(connection: AsyncConnection, part: str, most: int) ->
 
 
 async def change_profile(connection: AsyncConnection, user_id: int, change: ProfileChange) -> None:
-    """Change what is given. The caller commits. Raises InvalidAccount with everything that is wrong."""
+    """Change the given fields. The caller commits. Raises InvalidAccount with all faults at once."""
     values: dict[str, object] = {}
     broken: list[BrokenAccountRule] = []
     if change.display_name is not None:
         values["display_name"] = change.display_name
         broken += _broken_by_display_name(change.display_name)
     if change.email_address is not None:
-        # Stored in lower case as at sign-up, or the same address could be taken twice.
+        # Stored in lower case, as at sign-up, or two accounts could have the same address.
         values["email_address"] = change.email_address.lower()
         broken += _broken_by_email_address(change.email_address)
     if change.use_email_address_for_gravatar is not None:
@@ -130,7 +130,7 @@ def _broken_by_display_name(name: str) -> list[BrokenAccountRule]:
 def _broken_by_email_address(address: str) -> list[BrokenAccountRule]:
     broken = []
     if not is_email_address(address):
-        message = "The e-mail address is not one; it looks like name@example.org."
+        message = "This is not an e-mail address. An address looks like name@example.org."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.EMAIL_ADDRESS, message=message))
     if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
         message = f"An e-mail address has at most {MOST_EMAIL_CHARACTERS} characters."

@@ -1,4 +1,4 @@
-"""Whether a person may have one more of something (hortus.base.quotas)."""
+"""Enforcing quotas per user (hortus.base.quotas)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from hortus.domain.accounts.tables import UserRow
 
 
 class QuotaReached(UsageError):
-    """Somebody, or a kit, has as many of something as one may have in this installation."""
+    """A user or kit has reached a quota of this installation."""
 
     def __init__(self, most: int, what: str) -> None:
         super().__init__(
-            f"There are {most} {what} already, which is the most here. Delete what is not needed, or ask the "
-            "operator for more."
+            f"There are already {most} {what}, which is the limit. Delete what is no longer needed, or ask the "
+            "operator to raise the limit."
         )
 
 
 async def require_room(
     connection: AsyncConnection, user_id: int, present: Select[Any], most: int, what: str
 ) -> None:
-    """Raise QuotaReached if the person has as many as they may have; `present` counts them.
+    """Raise QuotaReached if the user has reached the limit `most`; `present` counts what they have.
 
-    The person's row stays locked until the transaction ends, so that two requests at once do not make one too
-    many. Administrators may have any number.
+    The user's row stays locked until the transaction ends, so that concurrent requests cannot exceed the limit.
+    Administrators have no limit.
     """
-    # Not the key: rows that refer to the person are inserted meanwhile, by others as well.
+    # FOR NO KEY UPDATE: other transactions must still be able to insert rows that refer to the user.
     locked = select(UserRow.is_admin).where(UserRow.id == user_id).with_for_update(key_share=True)
     is_admin = await connection.scalar(locked)
     if not is_admin and (await connection.scalar(present) or 0) >= most:

@@ -1,4 +1,4 @@
-"""What user names and e-mail addresses may look like (http-api 4.2). Pure."""
+"""Validation of user names, e-mail addresses and passwords (http-api 4.2). Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_EMAIL_CHARACTERS = 255
 
 
 class AccountRule(StrEnum):
-    """Why a value is refused, under the names of http-api 1.7."""
+    """Why a value is refused, by the names of http-api 1.7."""
 
     EMAIL_ADDRESS = "mustBeEmailAddress"
     LENGTH = "mustHaveLengthBetween"
@@ -25,7 +25,7 @@ class AccountRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenAccountRule:
-    """One thing wrong with one field; `minimum` and `maximum` are set for LENGTH, in characters."""
+    """A violation of one rule by one field; `minimum` and `maximum` are set for LENGTH, in characters."""
 
     field: str
     rule: AccountRule
@@ -35,7 +35,7 @@ class BrokenAccountRule:
 
 
 class InvalidAccount(UsageError):
-    """An account cannot be made or changed like this; `broken_rules` has all reasons at once."""
+    """An account cannot be created or changed like this; `broken_rules` has all reasons at once."""
 
     def __init__(self, broken_rules: tuple[BrokenAccountRule, ...]) -> None:
         super().__init__(" ".join(broken.message for broken in broken_rules))
@@ -43,7 +43,7 @@ class InvalidAccount(UsageError):
 
 
 def broken_rules(username: str, email_address: str, password: str) -> tuple[BrokenAccountRule, ...]:
-    """Return everything that is wrong with a new account, but for values that others have taken."""
+    """Return all rules that a new account breaks, except that names and addresses must be unique."""
     return (
         *_broken_by_username(username),
         *_broken_by_email_address(email_address),
@@ -52,7 +52,7 @@ def broken_rules(username: str, email_address: str, password: str) -> tuple[Brok
 
 
 def broken_by_password(password: str) -> tuple[BrokenAccountRule, ...]:
-    """Return what is wrong with a new password: http-api 2.4 demands nothing of it but that there is one."""
+    """Return the rules that a new password breaks: http-api 2.4 demands only that it is not empty."""
     length = len(password.encode("utf-8", "surrogatepass"))
     if 1 <= length <= MOST_PASSWORD_BYTES:
         return ()
@@ -62,7 +62,7 @@ def broken_by_password(password: str) -> tuple[BrokenAccountRule, ...]:
 
 def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
     broken: list[BrokenAccountRule] = []
-    # Lower case can be longer than what was typed, and both are stored.
+    # The lower-case form can be longer than the name as typed, and both are stored.
     longest = max(len(username), len(username.lower()))
     if not 1 <= longest <= MOST_USERNAME_CHARACTERS:
         broken.append(
@@ -76,7 +76,7 @@ def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
         )
     ends_well = not username.startswith("-") and not username.endswith("-")
     if not ends_well or not all(character.isalnum() or character == "-" for character in username):
-        message = "A user name consists of letters, digits and -, and neither begins nor ends with -."
+        message = "A user name has letters, digits and hyphens, and does not start or end with a hyphen."
         broken.append(BrokenAccountRule(field="username", rule=AccountRule.OTHER, message=message))
     return tuple(broken)
 
@@ -84,7 +84,7 @@ def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
 def _broken_by_email_address(address: str) -> tuple[BrokenAccountRule, ...]:
     broken: list[BrokenAccountRule] = []
     if not is_email_address(address):
-        message = "The e-mail address is not one; it looks like name@example.org."
+        message = "This is not an e-mail address. An address looks like name@example.org."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.EMAIL_ADDRESS, message=message))
     if max(len(address), len(address.lower())) > MOST_EMAIL_CHARACTERS:
         broken.append(
@@ -104,7 +104,10 @@ _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0
 
 
 def is_email_address(text: str) -> bool:
-    """Whether HTML's form of an e-mail address fits, international domains and address literals allowed."""
+    """Return whether the text is an e-mail address as HTML defines it.
+
+    International domain names and address literals are allowed as well.
+    """
     local_part, at, domain = text.rpartition("@")
     if not at or not _LOCAL_PART.fullmatch(local_part):
         return False

@@ -1,4 +1,4 @@
-"""People's accounts in the database."""
+"""Accounts in the database."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from hortus.domain.accounts.rules import (
 )
 from hortus.domain.accounts.tables import UserRow
 
-# http-api 2.4 says 32 characters; only their being random and not the address matters.
+# http-api 2.4 says 32 characters; all that matters is that they are random and not derived from the address.
 _GRAVATAR_ALTERNATIVE_LENGTH = 32
 
 
 class UserNotFound(UsageError):
-    """Nobody has this user name."""
+    """No account has this user name."""
 
     def __init__(self, username: str) -> None:
         super().__init__(
-            f"There is no user {username!r}. `hortus user create {username}` makes an account of that name."
+            f"There is no user {username!r}. `hortus user create {username}` creates an account of that name."
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person. `password_stamp` changes with the password, so what was bound to the old one can end."""
+    """A user. `password_stamp` changes with the password, which ends whatever is bound to the old one."""
 
     id: int
     username: str
@@ -54,9 +54,9 @@ async def create_user(
     password: str,
     is_admin: bool = False,
 ) -> User:
-    """Make an account; user name and e-mail address are stored in lower case, as typed in the display name.
+    """Create an account. The caller commits. Raises InvalidAccount with all faults at once.
 
-    The caller commits. Raises InvalidAccount with everything that is wrong.
+    User name and e-mail address are stored in lower case; the display name is the user name as typed.
     """
     name, address = username.lower(), email_address.lower()
     broken = broken_rules(username, email_address, password)
@@ -77,7 +77,7 @@ async def create_user(
         async with connection.begin_nested():
             user_id = await connection.scalar(statement.returning(UserRow.id))
     except IntegrityError as error:
-        # Somebody else took one of the two since we looked.
+        # Another request took the name or the address since the check.
         raise InvalidAccount(await _taken(connection, name, address)) from error
     assert user_id is not None
     return _user(user_id, name, username, is_admin, password_hash)
@@ -90,14 +90,14 @@ async def find_user(connection: AsyncConnection, user_id: int) -> User | None:
 
 
 async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str, password: str) -> User | None:
-    """Return the user if name and password fit, else None, in the same time for either being wrong.
+    """Return the user if name and password match, else None; a wrong name takes as long as a wrong password.
 
-    A hash of an outdated form is replaced on the way. No connection is held while the password is checked.
+    A hash in an outdated form is upgraded. No connection is held while the password is checked.
     Raises TooManyLogins.
     """
     by_name = select(*_COLUMNS).where(UserRow.username == username.lower())
     async with engine.connect() as connection:
-        # A zero character can be in no name, and PostgreSQL takes none in a text.
+        # No name contains a NUL character, and PostgreSQL does not accept one in text.
         row = None if "\0" in username else (await connection.execute(by_name)).one_or_none()
     verdict = await passwords.verify(password, row.password_hash if row else None)
     if row is None or not verdict.fits:
@@ -106,14 +106,14 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
         return _user(*row)
     password_hash = await passwords.hash(password)
     async with engine.begin() as connection:
-        # Only what was verified is replaced: the password may have been changed in between.
+        # Only the verified hash is replaced: the password may have been changed in between.
         unchanged = (UserRow.id == row.id, UserRow.password_hash == row.password_hash)
         await connection.execute(update(UserRow).where(*unchanged).values(password_hash=password_hash))
         return await find_user(connection, row.id)
 
 
 async def set_password(connection: AsyncConnection, passwords: Passwords, username: str, password: str) -> None:
-    """Give a user a new password, which ends all of their sessions. The caller commits.
+    """Set a user's password, which ends all of their sessions. The caller commits.
 
     Raises UserNotFound or InvalidAccount.
     """
@@ -145,7 +145,7 @@ def _user(user_id: int, username: str, display_name: str, is_admin: bool, passwo
 
 
 def password_stamp(password_hash: str) -> str:
-    """Return what changes with the password and tells nothing of it."""
+    """Return a value that changes with the password and reveals nothing about it."""
     return hashlib.sha256(password_hash.encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""People who may log in, and what they are logged in with."""
+"""User accounts and their credentials: refresh tokens and API keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.base.database.base import Base, CreatedAt, Timestamp
 
 
 class UserRow(Base):
-    """A person. `username` and `email_address` are stored in lower case (http-api 4.2)."""
+    """A user. `username` and `email_address` are stored in lower case (http-api 4.2)."""
 
     __tablename__ = "users"
 
@@ -28,9 +28,9 @@ class UserRow(Base):
 
 
 class RefreshTokenRow(Base):
-    """A log-in that may be renewed; without its row a refresh token is worth nothing.
+    """A log-in that may be renewed; a refresh token without its row is invalid.
 
-    `password_stamp` is that of the user's password at log-in: another password ends it.
+    `password_stamp` is that of the user's password at log-in: changing the password ends the log-in.
     """
 
     __tablename__ = "refresh_tokens"
@@ -46,7 +46,7 @@ class RefreshTokenRow(Base):
 
 
 class ApiKeyRow(Base):
-    """A key that a person made for a program. Only its SHA-256 is kept: the key is 256 random bits."""
+    """A personal API key. Only its SHA-256 is stored, which suffices because the key is 256 random bits."""
 
     __tablename__ = "api_keys"
 

@@ -1,11 +1,11 @@
-"""Signed tokens: what a person's program shows instead of a password (http-api 2.2).
+"""Signed tokens: what clients send instead of a password (http-api 2.2).
 
-    refresh         365 days   makes access tokens; worth nothing once its row in `refresh_tokens` is gone
-    access          15 minutes goes with every request; cannot be revoked, hence so short
-    live            15 minutes opens the live feed in a browser; worth nothing once the log-in's row is gone
+    refresh         365 days   obtains access tokens; invalid once its row in `refresh_tokens` is deleted
+    access          15 minutes authenticates every request; short-lived because it cannot be revoked
+    live            15 minutes opens the live feed in a browser; invalid once the log-in's row is deleted
     session         24 hours   an access token that can be revoked: it ends with its row in `refresh_tokens`
     password reset  30 minutes sets a password once: it is bound to the password that it replaces
-    archive         30 seconds downloads one archive: the link that a browser follows carries it
+    archive         30 seconds downloads one archive: part of the link that a browser follows
 
 All are JSON Web Tokens signed with HS256 and the installation's key, accepted until 60 s after they expire.
 """
@@ -29,24 +29,24 @@ ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=365)
 LIVE_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(hours=24)
-"""For clients that know no refresh tokens, those of PlantKeeper (plantkeeper 4.5)."""
+"""For PlantKeeper's clients, which do not support refresh tokens (plantkeeper 4.5)."""
 
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
 ARCHIVE_LIFETIME = timedelta(seconds=30)
 LEEWAY = timedelta(seconds=60)
 
 LEAST_KEY_BYTES = 32
-"""A shorter key could be guessed from a single token, far from this server."""
+"""A shorter key could be brute-forced offline from a single token."""
 
 _ALGORITHM = "HS256"
 _LARGEST_ID = 2**31 - 1
-# Longer texts are no token of ours; reading them would only cost time.
+# A longer text cannot be one of our tokens; parsing it would only cost time.
 _MOST_CHARACTERS = 2000
 _MOST_REMEMBERED = 4096
 
 
 class TokenKind(StrEnum):
-    """What a token is for; one kind is never accepted for another."""
+    """The purpose of a token; one kind is never accepted for another."""
 
     REFRESH = "Refresh"
     ACCESS = "Access"
@@ -57,25 +57,25 @@ class TokenKind(StrEnum):
 
 
 class TokenFault(StrEnum):
-    """Why a token is not accepted, under the names of http-api 1.7."""
+    """Why a token is not accepted, by the names of http-api 1.7."""
 
     EXPIRED = "expired"
     MALFORMED = "malformed"
 
 
 class InvalidToken(UsageError):
-    """A token that is not, or no longer, worth anything."""
+    """The token is malformed, expired or revoked."""
 
     def __init__(self, fault: TokenFault) -> None:
         super().__init__(
-            "The token is expired or revoked." if fault is TokenFault.EXPIRED else "That is no token."
+            "The token has expired or was revoked." if fault is TokenFault.EXPIRED else "This is not a token."
         )
         self.fault = fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
-    """Whose access token it is, and until when it is accepted."""
+    """The user of an access token, and until when it is accepted."""
 
     user_id: int
     accepted_until: datetime
@@ -83,7 +83,7 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """Whose log-in a refresh token, a session token, or one for the live feed belongs to, and which."""
+    """The user and log-in that a refresh, session or live token belongs to."""
 
     user_id: int
     token_id: UUID
@@ -91,7 +91,7 @@ class RefreshClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordResetClaims:
-    """Whose password may be replaced, while it is still the one with this stamp."""
+    """The user whose password may be replaced, as long as it still has this stamp."""
 
     user_id: int
     password_stamp: str
@@ -99,9 +99,9 @@ class PasswordResetClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveClaims:
-    """Which kit's archive may be downloaded, and who asked for it: None if nobody was logged in.
+    """The kit whose archive may be downloaded, and the user who requested it: None without a log-in.
 
-    The token is not accepted any more after `expires_at`, so what is kept of it can be forgotten then.
+    The token is rejected after `expires_at`, so records of its use can be dropped then.
     """
 
     kit_serial: str
@@ -111,25 +111,25 @@ class ArchiveClaims:
 
 
 class Tokens:
-    """Signs and reads tokens. `key` must be the same in all processes of an installation."""
+    """Signs and verifies tokens. `key` must be the same in all processes of an installation."""
 
     def __init__(self, key: bytes, clock: Callable[[], datetime]) -> None:
         if len(key) < LEAST_KEY_BYTES:
             raise UsageError(
-                f"The key that signs tokens has {len(key)} bytes and needs {LEAST_KEY_BYTES}. "
-                "Let a new one be made, or write that many random bytes into the file that is named for it."
+                f"The key that signs tokens has {len(key)} bytes and needs at least {LEAST_KEY_BYTES}. "
+                "Have a new one generated, or write that many random bytes into its file."
             )
         self._key = key
         self._clock = clock
-        # What was read of access tokens whose signature fits, by their hashes: each comes with many requests.
+        # Claims of access tokens with a valid signature, by token hash: each token comes with many requests.
         self._verified: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
 
     def access(self, user_id: int) -> str:
-        """Return a token to send with requests."""
+        """Return an access token."""
         return self._sign(TokenKind.ACCESS, ACCESS_LIFETIME, {"user_id": user_id})
 
     def refresh(self, user_id: int, token_id: UUID) -> str:
-        """Return a token that makes access tokens for as long as its row exists."""
+        """Return a token that obtains access tokens for as long as its row exists."""
         return self._sign(TokenKind.REFRESH, REFRESH_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
     def live(self, user_id: int, token_id: UUID) -> str:
@@ -137,17 +137,17 @@ class Tokens:
         return self._sign(TokenKind.LIVE, LIVE_LIFETIME, {"user_id": user_id, "token_id": str(token_id)})
 
     def session(self, user_id: int, token_id: UUID, claims: Mapping[str, object]) -> str:
-        """Return a token to send with requests while its row exists. Clients may read `claims` in it."""
+        """Return an access token that is valid while its row exists. Clients may read `claims` in it."""
         state = {"user_id": user_id, "token_id": str(token_id)}
         return self._sign(TokenKind.SESSION, SESSION_LIFETIME, state, claims)
 
     def password_reset(self, user_id: int, password_stamp: str) -> str:
-        """Return a token that lets whoever holds it replace the password with this stamp."""
+        """Return a token whose holder may replace the password with this stamp."""
         state = {"user_id": user_id, "password_stamp": password_stamp}
         return self._sign(TokenKind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
 
     def archive(self, kit_serial: str, user_id: int | None, token_id: UUID) -> str:
-        """Return a token that is good for one download of the kit's archive."""
+        """Return a token for a single download of the kit's archive."""
         state = {"kit_serial": kit_serial, "user_id": user_id, "token_id": str(token_id)}
         return self._sign(TokenKind.ARCHIVE, ARCHIVE_LIFETIME, state)
 
@@ -156,7 +156,7 @@ class Tokens:
         return self.read_access_claims(token).user_id
 
     def read_access_claims(self, token: str) -> AccessClaims:
-        """Return what an access token says. Raises InvalidToken."""
+        """Return the claims of an access token. Raises InvalidToken."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._verified.get(digest)
         if claims is None:
@@ -169,24 +169,24 @@ class Tokens:
         return AccessClaims(user_id=user_id, accepted_until=now + timedelta(seconds=seconds))
 
     def read_refresh(self, token: str) -> RefreshClaims:
-        """Return what a refresh token says; its row tells whether it was revoked. Raises InvalidToken."""
+        """Return the claims of a refresh token, without checking for revocation. Raises InvalidToken."""
         return self._log_in_claims(token, TokenKind.REFRESH)
 
     def read_live(self, token: str) -> RefreshClaims:
-        """Return what a token for the live feed says; the row tells if it was revoked. Raises InvalidToken."""
+        """Return the claims of a live token, without checking for revocation. Raises InvalidToken."""
         return self._log_in_claims(token, TokenKind.LIVE)
 
     def read_session(self, token: str) -> RefreshClaims:
-        """Return what a session token says; its row tells whether it was revoked. Raises InvalidToken."""
+        """Return the claims of a session token, without checking for revocation. Raises InvalidToken."""
         return self._log_in_claims(token, TokenKind.SESSION)
 
     def read_password_reset(self, token: str) -> PasswordResetClaims:
-        """Return what a reset token says. Raises InvalidToken."""
+        """Return the claims of a password reset token. Raises InvalidToken."""
         state = self._read(token, TokenKind.PASSWORD_RESET)
         return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
 
     def read_archive(self, token: str) -> ArchiveClaims:
-        """Return what a download token says; whether it was used is not known here. Raises InvalidToken."""
+        """Return the claims of an archive token, without checking for earlier use. Raises InvalidToken."""
         state = self._read(token, TokenKind.ARCHIVE)
         return ArchiveClaims(
             kit_serial=str(state.get("kit_serial")),
@@ -217,7 +217,7 @@ class Tokens:
     def _verify(self, token: str) -> Mapping[str, Any]:
         if len(token) > _MOST_CHARACTERS:
             raise InvalidToken(TokenFault.MALFORMED)
-        # The moment of expiry is compared with our clock, not with the library's.
+        # Expiry is checked against our clock, not the library's.
         options: jwt.types.Options = {"verify_exp": False, "require": ["exp"]}
         try:
             claims: Mapping[str, Any] = jwt.decode(token, self._key, algorithms=[_ALGORITHM], options=options)

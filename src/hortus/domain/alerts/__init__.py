@@ -1,1 +1,1 @@
-"""Alerts: telling people that a plant needs something, or that a kit fell silent."""
+"""Alerts: notifying people that a plant's quantity is out of range, or that a kit has fallen silent."""

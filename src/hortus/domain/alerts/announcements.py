@@ -1,4 +1,4 @@
-"""Telling other processes of alerts, after the commit (P7): live pages show them.
+"""Announcing changes of alerts to other processes, after the commit (P7), for live pages.
 
 The payload on the channel `hortus_alerts` is `<what> <alert id> <kit id>`; what is `opened`, `seen` or `over`.
 """
@@ -16,5 +16,5 @@ _ANNOUNCE = text(
 
 
 async def announce(connection: AsyncConnection, what: str, alert_id: int | None) -> None:
-    """Announce a change of an alert when the transaction commits."""
+    """Announce a change of an alert; sent when the transaction commits."""
     await connection.execute(_ANNOUNCE, {"channel": ALERTS_CHANNEL, "what": what, "alert_id": alert_id})

@@ -1,9 +1,9 @@
-"""The job that judges: follows what is stored, and tells people.
+"""The job that judges stored readings and queues messages about alerts.
 
-One process of an installation judges, the others stand by: they wait for an advisory lock, which ends with the
-connection of whoever holds it. Nothing is missed between two holders, nor by a notification that got lost: what
-is new is told by the state of each quantity, and a new holder looks at all kits first. Nothing is judged twice,
-since a state is only ever replaced by a later one.
+One process of an installation judges; the others stand by and poll for an advisory lock, which is released when
+its holder's connection closes. Neither a change of holder nor a lost notification loses anything: the state of
+each quantity determines which readings are new, and a new holder looks at all kits first. Nothing is judged
+twice, since a state is only ever replaced by a later one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NOTHING_READ: Mapping[int, datetime] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeLimits:
-    """Pauses, in seconds. What is stored within `gather_seconds` is judged together: that is cheaper."""
+    """Intervals, in seconds. Readings stored within `gather_seconds` are judged together, which is cheaper."""
 
     gather_seconds: float = 2.0
     sweep_seconds: float = 60.0
@@ -57,7 +57,7 @@ def _now() -> datetime:
 
 
 class AlertJudge:
-    """Judges readings and silence until cancelled. Any number may run."""
+    """Judges readings and silence until cancelled. Any number of instances may run."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class AlertJudge:
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Wait for one's turn, and judge. Raises what the database raises; then it may be run again."""
+        """Wait for the lock, then judge. Raises what the database raises; may be run again afterwards."""
         connection = await self._connect()
         try:
             await self._wait_for_turn(connection)
@@ -133,10 +133,10 @@ class AlertJudge:
             await self._judge_apart(connection, set(ordered[start : start + _KITS_AT_ONCE]))
 
     async def _judge_apart(self, connection: asyncpg.Connection, kit_ids: set[int]) -> None:
-        """Judge these kits; if that fails, each by itself, so that one's trouble is not that of all (P4)."""
+        """Judge these kits together; if that fails, one by one, so that one cannot block the others (P4)."""
         try:
             await self._judge(connection, kit_ids)
-        except Exception:  # noqa: BLE001  (whatever it is, another kit need not suffer from it)
+        except Exception:  # noqa: BLE001  (no error of one kit may affect another)
             self._looking_back.forget(kit_ids)
             await self._require_database(connection)
             for kit_id in sorted(kit_ids):
@@ -145,13 +145,13 @@ class AlertJudge:
     async def _judge_alone(self, connection: asyncpg.Connection, kit_id: int) -> None:
         try:
             await self._judge(connection, {kit_id})
-        except Exception:  # one kit that cannot be judged must not keep the others from it
+        except Exception:  # one kit that cannot be judged must not block the others
             self._looking_back.forget({kit_id})
             await self._require_database(connection)
-            log.exception("the readings of the kit with id %d cannot be judged now", kit_id)
+            log.exception("cannot judge the readings of the kit with id %d", kit_id)
 
     async def _require_database(self, connection: asyncpg.Connection) -> None:
-        """Raise what a database raises that is away: then it was not the kits, and all wait for it."""
+        """Raise the database's error if it is unavailable: then the fault is not a kit's, and all kits wait."""
         await connection.fetchval("SELECT 1", timeout=self._limits.statement_seconds)
         async with self._engine.connect() as another:
             await another.exec_driver_sql("SELECT 1")
@@ -189,10 +189,10 @@ async def judge_kits(
     read_until: Mapping[int, datetime] = NOTHING_READ,
     looking_back: LookingBack | None = None,
 ) -> dict[int, datetime]:
-    """Judge what is new of these kits; return those of which there is more, with until when they were read.
+    """Judge the new readings of these kits; return the kits with more, and the time up to which each was read.
 
-    What was returned goes into the next call: each reads further, whether or not something judges what it read.
-    `looking_back` is kept by whoever judges again and again.
+    Pass the returned value to the next call: each call reads further, whether or not anything judges the
+    readings. A caller that judges repeatedly keeps `looking_back` between calls.
     """
     quantities = await judged_quantities(connection, kit_ids)
     if not quantities:
@@ -212,6 +212,6 @@ async def judge_kits(
 
 
 def _eventful(outcomes: Iterable[JudgementOutcome]) -> list[JudgementOutcome]:
-    """Return the outcomes of which people are to be told, in the order of the plants: locks are taken so."""
+    """Return the outcomes with events, ordered by plant: rows are locked in this order."""
     found = [outcome for outcome in outcomes if outcome.events]
     return sorted(found, key=lambda each: (each.quantity.plant_id, each.quantity.quantity_type_id))

@@ -1,6 +1,6 @@
-"""What is to be judged after readings of some kits were stored: plants and quantities, rules, states, readings.
+"""Loading what to judge after readings of some kits were stored: plants, quantities, rules, states, readings.
 
-Two statements for a whole batch of kits, on a bare connection: this is the path of every reading.
+Two statements for a whole batch of kits, on a bare asyncpg connection: every reading takes this path.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _RECENTLY = timedelta(minutes=2)
 _SPEAKING = timedelta(minutes=10)
 
 MOST_READINGS_PER_KIT = 5_000
-"""A kit with more of them waiting is looked at again at once."""
+"""A kit with more new readings than this is processed again immediately."""
 
-# A plant's own range replaces its species'. Peripherals are in the order in which they are preferred, as in
-# hortus.domain.plants.measured: a series that is linked by itself before those of a whole kit, then by name.
-# First of all come kits that the plant's owner may see: nobody is told of what the others measure, unless they
-# asked.
+# A plant's own range replaces its species'. Peripherals are in order of preference, as in
+# hortus.domain.plants.measured: a series that is linked individually before those of a whole kit, then by name.
+# Kits that the plant's owner may see come before all others: only members who asked for it are notified of
+# what the others measure.
 QUANTITIES_OF_PLANTS = """
 SELECT plant.id AS plant_id, source.quantity_type_id,
        CASE WHEN own.plant_id IS NOT NULL THEN own.minimum ELSE general.minimum END AS minimum,
@@ -79,7 +79,7 @@ FROM ({QUANTITIES_OF_PLANTS}
       AND plant.id IN (SELECT plant_id FROM plant_links WHERE kit_id = ANY($1::int[]))) AS q
 LEFT JOIN alert_states AS s ON s.plant_id = q.plant_id AND s.quantity_type_id = q.quantity_type_id
 LEFT JOIN alerts AS alert ON alert.id = s.alert_id
-"""  # noqa: S608  (made of our own constants)
+"""  # noqa: S608  (built from our own constants)
 
 _NEW_READINGS = """
 SELECT kit.id AS kit_id, m.peripheral_id, m.quantity_type_id, m.datetime, m.value
@@ -101,7 +101,7 @@ _STATELESS = AlertState()
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuantity:
-    """One quantity of one plant, by what it is judged, and what is known. `alert_id` is of the last alert."""
+    """One quantity of one plant: its sources, rule and state. `alert_id` is that of its latest alert."""
 
     plant_id: int
     quantity_type_id: int
@@ -114,23 +114,24 @@ class JudgedQuantity:
     peripheral_ids: Sequence[int]
 
     def after(self, now: datetime) -> datetime:
-        """Return the time after which readings are new."""
+        """Return the time after which readings count as new."""
         return max(self.state.judged_until or self.linked_from, now - LATE_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
 class NewReadings:
-    """New readings by peripheral and quantity type, and the kits of which there are more, with until when."""
+    """New readings by peripheral and quantity type; `read_until` has the kits with more to read."""
 
     by_series: dict[tuple[int, int], list[Reading]]
     read_until: dict[int, datetime]
 
 
 class LookingBack:
-    """How far back each kit is read.
+    """Decides how far back each kit is read.
 
-    For a quantity that nothing measures now, the last hour of its whole kit would be read again each time that
-    another one is measured. So it is looked for among what is recent, and once in a while further back.
+    For a quantity that nothing measures at present, the last hour of its whole kit would be read again whenever
+    another quantity is measured. So it is usually sought among recent readings only, and now and then further
+    back.
     """
 
     def __init__(self) -> None:
@@ -138,8 +139,8 @@ class LookingBack:
         self._owed: set[int] = set()
 
     def after(self, kit_id: int, first: datetime, last: datetime, now: datetime) -> datetime:
-        """Return after which moment to read a kit whose quantities were judged until `first` to `last`."""
-        # What a kit sends may always be some minutes old, by its clock or by its way.
+        """Return the time after which to read a kit whose quantities were judged up to `first` to `last`."""
+        # Readings may always be some minutes old, because of the kit's clock or their delivery.
         recent = (last if now - last < _SPEAKING else now) - _RECENTLY
         if first >= recent:
             return first
@@ -151,24 +152,24 @@ class LookingBack:
         return first
 
     def forget(self, kit_ids: Iterable[int]) -> None:
-        """Look back for these the next time: this time it came to nothing."""
+        """Look back again for these kits next time, since this attempt failed."""
         for kit_id in kit_ids:
             self._looked_back_at.pop(kit_id, None)
 
     def take_owed(self) -> set[int]:
-        """Return the kits that were not looked back for since something of them was stored; it is time now."""
+        """Return the kits whose look-back was postponed, and make it due now."""
         owed, self._owed = self._owed, set()
         self.forget(owed)
         return owed
 
 
 async def linked_kits(connection: asyncpg.Connection) -> set[int]:
-    """Return the kits that measure a plant now."""
+    """Return the ids of the kits that currently measure a plant."""
     return {row["kit_id"] for row in await connection.fetch(_LINKED_KITS)}
 
 
 async def judged_quantities(connection: asyncpg.Connection, kit_ids: Collection[int]) -> list[JudgedQuantity]:
-    """Return what is judged by these kits, among others."""
+    """Return the quantities that are judged by these kits, possibly together with other kits."""
     return [_quantity(row) for row in await connection.fetch(_JUDGED, list(kit_ids))]
 
 
@@ -180,10 +181,10 @@ async def new_readings(
     read_until: Mapping[int, datetime],
     looking_back: LookingBack | None = None,
 ) -> NewReadings:
-    """Return the readings of these kits that are newer than what was judged of any of their quantities.
+    """Return the readings of these kits that are newer than the last judged reading of any of their quantities.
 
-    Of kits in `read_until`, only those after that moment: the rest of what is too much for one time.
-    Without `looking_back`, they are read for quantities that are silent each time.
+    For kits in `read_until`, only readings after that time: the remainder of what did not fit into one call.
+    Without `looking_back`, every call looks back for silent quantities.
     """
     quantities = list(quantities)
     after = _after(kit_ids, quantities, now, read_until, looking_back or LookingBack())
@@ -214,7 +215,7 @@ def _after(
     read_until: Mapping[int, datetime],
     looking_back: LookingBack,
 ) -> dict[int, datetime]:
-    """Return by kit after which moment its readings are to be read."""
+    """Return, by kit, the time after which to read its readings."""
     moments: dict[int, list[datetime]] = defaultdict(list)
     for quantity in quantities:
         for kit_id in set(quantity.kit_ids).intersection(kit_ids):
@@ -235,9 +236,9 @@ def _missed(
     now: datetime,
     read_until: Mapping[int, datetime],
 ) -> dict[int, datetime]:
-    """Return the kits of which more is to be read, and after which moment, as a silent quantity was measured.
+    """Return the kits to read further back, and from when, because a silent quantity was measured again.
 
-    It may have been measured more than once since it was judged: a kit may send all of some time together.
+    It may have been measured several times since it was judged: a kit may send a backlog at once.
     """
     measured = {(row["peripheral_id"], row["quantity_type_id"]) for row in rows}
     missed: dict[int, datetime] = {}
@@ -252,17 +253,18 @@ def _missed(
 
 
 def _until(moments: Sequence[datetime]) -> datetime:
-    """Return after which moment to read on: always further, whether or not something judges these readings."""
-    # Others of the last moment may not be among them; unless all are of one moment, they are read again.
+    """Return the time after which to continue; it advances whether or not anything judges the readings."""
+    # More readings may share the last timestamp, so it is read again, unless all readings share it.
     return max(moments[0], moments[-1] - timedelta(microseconds=1))
 
 
 def chosen_readings(
     quantity: JudgedQuantity, readings: NewReadings, now: datetime
 ) -> tuple[int, list[Reading]] | None:
-    """Return the peripheral that judges the quantity this time, and its new readings; None if none has any.
+    """Return the peripheral to judge the quantity by this time, and its new readings; None if none has any.
 
-    Several sensors may measure the same: the preferred one counts, and the next only once that is silent.
+    Several sensors may measure the same quantity: the preferred one counts, and the next one only once the
+    preferred one is silent.
     """
     after = quantity.after(now)
     for peripheral_id in quantity.peripheral_ids:
@@ -305,7 +307,7 @@ def _quantity(row: asyncpg.Record) -> JudgedQuantity:
         state=state,
         alert_id=row["alert_id"],
         judged_by=row["judged_by"],
-        linked_from=row["linked_from"] - timedelta(microseconds=1),  # a reading at that very moment counts
+        linked_from=row["linked_from"] - timedelta(microseconds=1),  # a reading at that exact time counts
         kit_ids=row["kit_ids"],
         peripheral_ids=row["peripheral_ids"],
     )
@@ -318,7 +320,7 @@ _SIDES = {None: None, "low": Side.LOW, "high": Side.HIGH}
 def _rule(
     minimum: float | None, maximum: float | None, hysteresis_percent: float, hold: int, pause: int
 ) -> AlertRule:
-    """Return the rule; thousands of plants share a few."""
+    """Return the rule, cached: thousands of plants share a few rules."""
     return rule_for(
         minimum, maximum, hysteresis_percent=hysteresis_percent, hold_seconds=hold, pause_seconds=pause
     )

@@ -1,15 +1,15 @@
-"""When a reading makes an alert, and when it is over. Pure: values in, values out, no clock.
+"""The rules by which readings open and close alerts. Pure: values in, values out, no clock.
 
     in range --out of range, for as long as `hold`--> open --back by `hysteresis`, for as long as `hold`--> over
 
-One quantity of one plant has at most one open alert. Readings count in the order of their times: what is not
-newer than the last one judged changes nothing, so late data never alarms for the past, and whatever order a
-batch comes in, `judge_all` gives the same. A reading that is older than LATE_AFTER when it is judged is history
-and not looked at.
+A quantity of a plant has at most one open alert. Readings are judged in chronological order: a reading that is
+not newer than the last judged one changes nothing, so late data never raises an alert about the past, and
+`judge_all` gives the same result for any order of a batch. A reading that is older than LATE_AFTER when it is
+judged is ignored.
 
-The pause between messages begins when one was accepted for delivery (`message_accepted`), not when one was
-due: a mail server that is down must not cost half a day. The same code over stored readings shows what a rule
-would have done.
+The pause between messages begins when one was accepted for delivery (`message_accepted`), not when it was
+due: an outage of the mail server must not cost half a day. Running the same code over stored readings shows
+what a rule would have done.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 LATE_AFTER = timedelta(hours=1)
-"""A reading that took longer than this is not judged any more."""
+"""Readings that are older than this when they arrive are not judged."""
 
 AGAIN_AFTER_GIVING_UP = timedelta(hours=1)
-"""When a message is asked for again after none could be delivered."""
+"""Delay before another message is requested after delivery was given up."""
 
 AGAIN_IF_NOBODY_REACHED = timedelta(minutes=10)
-"""When it is looked again for somebody who can be told."""
+"""Delay before looking for recipients again when there were none."""
 
 
 class Side(StrEnum):
-    """On which side of its range a quantity is."""
+    """The side on which a quantity is out of its range."""
 
     LOW = "low"
     HIGH = "high"
@@ -38,10 +38,11 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """In which values a quantity is right, both bounds included; None is no bound.
+    """The target range of a quantity, both bounds included (None: no bound), and when to alert.
 
-    `hysteresis` is how far inside its bounds a value must be to be back, in the quantity's unit. `hold` is for
-    how long it must be out, or back, before that counts. `pause` is between two messages of one quantity.
+    `hysteresis` is how far inside its bounds a value must be to count as back, in the quantity's unit. `hold`
+    is how long it must stay out, or back, before that counts. `pause` is the time between two messages about
+    one quantity.
     """
 
     minimum: float | None = None
@@ -51,7 +52,7 @@ class AlertRule:
     pause: timedelta = timedelta(hours=12)
 
     def side_of(self, value: float) -> Side | None:
-        """Return on which side a value is out of range, or None if it is right."""
+        """Return the side on which a value is out of range, or None if it is in range."""
         if self.minimum is not None and value < self.minimum:
             return Side.LOW
         if self.maximum is not None and value > self.maximum:
@@ -66,7 +67,7 @@ class AlertRule:
 
     @property
     def _margin(self) -> float:
-        """The hysteresis, but never so much that no value could be back."""
+        """The hysteresis, limited so that some value can still count as back."""
         if self.minimum is None or self.maximum is None:
             return self.hysteresis
         return min(self.hysteresis, max(0.0, (self.maximum - self.minimum) / 2))
@@ -74,7 +75,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was measured, and when."""
+    """A measured value with its time."""
 
     at: datetime
     value: float
@@ -82,12 +83,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertState:
-    """What is known of one quantity of one plant after the readings so far.
+    """The state of one quantity of one plant after the readings so far.
 
-    `out` is the side of a run of readings out of range that is not an open alert (yet), `out_since` its first;
-    `open` is the side of the open alert, `back_since` the first of a run of readings that are back.
-    `message_waiting`: a message was asked for and is neither accepted nor given up; `quiet_until`: none is
-    asked for before. `seen`: a person has seen the open alert, and needs no reminder.
+    `out` is the side of a run of out-of-range readings that is not an open alert (yet), `out_since` the time of
+    its first reading; `open` is the side of the open alert, `back_since` the time of the first of a run of
+    readings that are back. `message_waiting`: a message was requested and is neither accepted nor given up;
+    `quiet_until`: no message is requested before this. `seen`: a user has seen the open alert and needs no
+    reminder.
     """
 
     judged_until: datetime | None = None
@@ -101,7 +103,7 @@ class AlertState:
 
 
 class EventKind(StrEnum):
-    """What happened to an alert."""
+    """A change of an alert."""
 
     OPENED = "opened"
     MESSAGE_DUE = "message-due"
@@ -110,7 +112,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something to be done. `since` is when the run of readings that led to it began."""
+    """A change to act on. `since` is the start of the run of readings that led to it."""
 
     kind: EventKind
     side: Side
@@ -121,9 +123,9 @@ class Event:
 def judge(
     state: AlertState, rule: AlertRule, reading: Reading, now: datetime
 ) -> tuple[AlertState, tuple[Event, ...]]:
-    """Return the state after one more reading, and what is to be done, in this order.
+    """Return the state after one more reading, and the resulting events, in order.
 
-    `now` is when the reading is judged: it decides whether it is too old, and whether the pause is over.
+    `now` decides whether the reading is too old, and whether the pause is over.
     """
     if state.judged_until is not None and reading.at <= state.judged_until:
         return state, ()
@@ -152,7 +154,7 @@ def judge(
 def judge_all(
     state: AlertState, rule: AlertRule, readings: Iterable[Reading], now: datetime
 ) -> tuple[AlertState, tuple[Event, ...]]:
-    """Judge readings in the order of their times, in whatever order they are given."""
+    """Judge readings in chronological order, in whatever order they are given."""
     events: list[Event] = []
     for reading in sorted(readings, key=lambda each: (each.at, each.value)):
         state, more = judge(state, rule, reading, now)
@@ -161,7 +163,7 @@ def judge_all(
 
 
 def message_accepted(state: AlertState, rule: AlertRule, at: datetime) -> AlertState:
-    """Return the state after a message was accepted for delivery: the pause begins."""
+    """Return the state after a message was accepted for delivery, which starts the pause."""
     return replace(state, message_waiting=False, quiet_until=at + rule.pause)
 
 
@@ -171,12 +173,12 @@ def message_given_up(state: AlertState, at: datetime) -> AlertState:
 
 
 def nobody_reached(state: AlertState, at: datetime) -> AlertState:
-    """Return the state after there was nobody who could be told."""
+    """Return the state after a message had no recipients."""
     return replace(state, message_waiting=False, quiet_until=at + AGAIN_IF_NOBODY_REACHED)
 
 
 def _follow_run(state: AlertState, rule: AlertRule, reading: Reading) -> AlertState:
-    """Begin, continue or end the runs of readings that are out, or back."""
+    """Start, continue or end the runs of readings that are out of range or back."""
     side = rule.side_of(reading.value)
     back_since = None
     if state.open is not None and rule.is_back(state.open, reading.value):
@@ -190,7 +192,7 @@ def _follow_run(state: AlertState, rule: AlertRule, reading: Reading) -> AlertSt
 def _message_is_due(state: AlertState, rule: AlertRule, reading: Reading, now: datetime) -> bool:
     if state.open is None or state.seen or state.message_waiting:
         return False
-    # While it is on its way back, a reminder would be wrong by the time it is read.
+    # While the value is on its way back, a reminder would be wrong by the time it is read.
     if rule.side_of(reading.value) is not state.open:
         return False
     return state.quiet_until is None or now >= state.quiet_until

@@ -1,6 +1,7 @@
-"""Alerts whose messages were deleted before they ended: with the service they were for, or with the person.
+"""Alerts whose queued messages were deleted, together with their service or their recipient's account.
 
-Nobody hears of such a message any more, so without this the alert would wait for it, and stay silent, for ever.
+The outcome of a deleted message is never reported, so the alert would otherwise wait for it, and stay silent,
+for ever.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-# A message and the note that one waits are written in one transaction, and so is how it ended.
+# A message and its `message_waiting` flag are written in one transaction, and so are its outcome and the flag.
 _FORGET_OF_STATES = text(
     """
     UPDATE alert_states AS s SET message_waiting = false
@@ -28,7 +29,7 @@ _FORGET_OF_ALERTS = text(
 
 
 async def forget_lost_messages(engine: AsyncEngine) -> None:
-    """Let those alerts ask for a message again."""
+    """Allow the alerts whose queued messages were deleted to request a message again."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET_OF_STATES)
         await connection.execute(_FORGET_OF_ALERTS)

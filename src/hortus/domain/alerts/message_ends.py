@@ -1,4 +1,4 @@
-"""What follows when a message about an alert was accepted (the pause begins) or given up (later again)."""
+"""Recording the outcome of messages about alerts: accepted (the pause starts) or given up (retried later)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.domain.alerts.judging import AGAIN_AFTER_GIVING_UP
 
 SILENCE_PAUSE_SECONDS = 43_200
-"""Between two messages about the same silent kit."""
+"""The pause between two messages about the same silent kit."""
 
 _SETTLE = text(
     """
@@ -39,7 +39,7 @@ _SETTLE = text(
 
 
 async def note_message_end(connection: AsyncConnection, message_id: UUID, accepted: bool) -> None:
-    """Note it with the alert, in the transaction that notes it with the message."""
+    """Record the outcome on the alert, in the same transaction as on the message."""
     await connection.execute(
         _SETTLE,
         {

@@ -1,8 +1,9 @@
-"""Writing down what judging found: states always, alerts and messages when something happened.
+"""Storing the outcomes of judging: states always, alerts and messages when there are events.
 
-Almost all readings change nothing but until when a quantity was judged; those go in one statement for a whole
-batch. What opens or ends an alert goes, with its messages, in one transaction, on the row of its state locked:
-if another process has judged further meanwhile, it has told already, and nothing is done here.
+Almost all readings only advance the time up to which a quantity was judged; these are written in one statement
+for a whole batch. An alert that opens or ends is written with its messages in one transaction that locks the
+state's row: if another process has judged further in the meantime, it has already queued the messages, and
+nothing is done here.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.queue import put_in
 from hortus.domain.messages.tables import MessageKind
 
-# What people and deliveries set meanwhile stays: `message_waiting` only ever becomes true here, and
-# `quiet_until` later.
+# Concurrent changes by users and deliveries are kept: here, `message_waiting` only ever becomes true and
+# `quiet_until` only ever later.
 _WRITE_STATES = """
 INSERT INTO alert_states AS s (plant_id, quantity_type_id, peripheral_id, judged_until, out, out_since, open,
                                back_since, alert_id, message_waiting, quiet_until)
@@ -51,7 +52,7 @@ _LOCK = text(
     "WHERE plant_id = :plant_id AND quantity_type_id = :quantity_type_id FOR UPDATE"
 )
 
-# The plant's row, so that two processes that judge its first reading wait for each other.
+# Locks the plant's row, so that two processes that judge its first reading are serialized.
 _LOCK_PLANT = text("SELECT name FROM plants WHERE id = :plant_id FOR NO KEY UPDATE")
 
 _OPEN = text(
@@ -84,7 +85,7 @@ _WAITS = text("UPDATE alerts SET message_waiting = true WHERE id = :id")
 
 @dataclass(frozen=True, slots=True)
 class JudgementOutcome:
-    """What judging made of one quantity: its new state, what happened, and by what it was judged."""
+    """The outcome of judging one quantity: its new state, the events, and the peripheral it was judged by."""
 
     quantity: JudgedQuantity
     peripheral_id: int
@@ -93,19 +94,19 @@ class JudgementOutcome:
 
 
 async def write_quiet(connection: asyncpg.Connection, outcomes: Sequence[JudgementOutcome]) -> None:
-    """Write the states of quantities of which nothing is to be told."""
+    """Write the states of quantities without events."""
     if outcomes:
         await connection.execute(_WRITE_STATES, *_columns(outcomes), False)
 
 
 class _SubjectGone(Exception):
-    """The plant, or what measures it, was deleted since it was read."""
+    """The plant or its peripheral was deleted since it was read."""
 
 
 async def write_eventful(
     engine: AsyncEngine, access: MessageAccess, outcome: JudgementOutcome, now: datetime
 ) -> None:
-    """Write the state of a quantity, and what happened to its alert, with the messages that tell of it."""
+    """Write the state of a quantity and the changes of its alert, and queue the messages about them."""
     with contextlib.suppress(_SubjectGone):
         await _write_eventful(engine, access, outcome, now)
 
@@ -138,7 +139,7 @@ async def _current(connection: AsyncConnection, outcome: JudgementOutcome) -> Ju
 
 
 class _Telling:
-    """The events of one outcome, one after the other, in one transaction."""
+    """Handles the events of one outcome, in order, in one transaction."""
 
     def __init__(
         self, connection: AsyncConnection, access: MessageAccess, outcome: JudgementOutcome, now: datetime
@@ -150,7 +151,7 @@ class _Telling:
         self._alert_id = outcome.quantity.alert_id
 
     async def tell(self) -> JudgementOutcome:
-        """Do what the events ask for, and return the outcome to be written."""
+        """Handle the events and return the outcome to store."""
         for event in self._outcome.events:
             if event.kind is EventKind.OPENED:
                 await self._open(event)

@@ -1,4 +1,4 @@
-"""What people set for a plant's alerts, and the rule that follows from it. The database part is at the end."""
+"""The alert settings of a plant, and the rule derived from them. The database access is at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_PAUSE_SECONDS = 30 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantAlertSettings:
-    """How a plant's alerts work. `hysteresis_percent` is of the range's width, or of its only bound."""
+    """A plant's alert settings. `hysteresis_percent` is of the range's width, or of its only bound."""
 
     enabled: bool = True
     hysteresis_percent: float = 5.0
@@ -50,7 +50,7 @@ def rule_for(
 
 
 async def read_plant_settings(connection: AsyncConnection, plant_id: int) -> PlantAlertSettings:
-    """Return what is set for a plant; the defaults if nothing is."""
+    """Return the alert settings of a plant, or the defaults if it has none."""
     row = PlantAlertSettingsRow
     found = (
         await connection.execute(
@@ -70,7 +70,7 @@ async def read_plant_settings(connection: AsyncConnection, plant_id: int) -> Pla
 
 
 async def set_plant_settings(connection: AsyncConnection, plant_id: int, settings: PlantAlertSettings) -> None:
-    """Keep what is set for a plant. The caller commits."""
+    """Store the alert settings of a plant. The caller commits."""
     values = {
         "enabled": settings.enabled,
         "hysteresis_percent": settings.hysteresis_percent,

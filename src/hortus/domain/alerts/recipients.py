@@ -1,4 +1,4 @@
-"""Who is told of what: only those who may see the kit that measured it."""
+"""The recipients of messages about alerts: only users who may see the kit that measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_PLANT = text(
         WHERE m.user_id IS NOT NULL OR u.id = (SELECT owner_id FROM plants WHERE id = :plant_id)) AS people
     WHERE may_see AND (
         id = (SELECT owner_id FROM plants WHERE id = :plant_id) OR (is_member AND of_shared_kits))
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _OF_KIT = text(
@@ -35,17 +35,21 @@ _OF_KIT = text(
         WHERE m.user_id IS NOT NULL OR u.id IN (SELECT owner_id FROM owners)) AS people
     WHERE may_see AND when_silent AND (
         access_super OR id IN (SELECT owner_id FROM owners) OR (is_member AND of_shared_kits))
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 
 async def told_of_plant(connection: AsyncConnection, plant_id: int, kit_id: int) -> list[Reachable]:
-    """Return who is told about a plant that this kit measures: its owner, and members who asked for it."""
+    """Return the recipients for a plant that this kit measures: its owner, and members who asked for it."""
     found = await connection.execute(_OF_PLANT, {"plant_id": plant_id, "kit_id": kit_id})
     return list((await find_reachable(connection, list(found.scalars()))).values())
 
 
 async def told_of_kit(connection: AsyncConnection, kit_id: int) -> list[Reachable]:
-    """Return who is told that a kit is silent: who has it, owners of plants there, members who asked for it."""
+    """Return the recipients for a silent kit.
+
+    These are members with full access, owners of plants linked to it, and members who asked for it; only those
+    who have not switched off such messages.
+    """
     found = await connection.execute(_OF_KIT, {"kit_id": kit_id})
     return list((await find_reachable(connection, list(found.scalars()))).values())

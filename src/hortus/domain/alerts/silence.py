@@ -1,9 +1,9 @@
-"""Kits and boards that are not heard any more, and their return.
+"""Detecting kits and boards that fall silent, and their return.
 
-A kit is silent when nothing of it was taken in for three of its own measurement intervals, and for a quarter of
-an hour at least; a board, when it was not heard for as long as is set for it. A kit that never spoke is not
-silent: it may lie in its box. Nobody counts as silent before there was time to be heard: since this watch
-began, and for kits, since somebody of us listens to them. While nobody does, their silence is none.
+A kit is silent when nothing was received from it for three of its own measurement intervals, and for at least a
+quarter of an hour; a board, when it was not heard for the time that is set for it. A kit that never sent
+anything is not silent: it may still be in its box. The time counts from the start of this watch at the
+earliest and, for kits, from when a process of ours started listening; while none listens, no kit is silent.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from hortus.domain.presence.judgement import ALIVE
 LEAST_SILENCE_SECONDS = 900
 INTERVALS_UNTIL_SILENT = 3
 
-# Only kits that somebody has or that measure a plant. The interval is a number in the configuration of a
-# peripheral, where its definition has one; other shapes are left alone. Schemas name no most: a month counts.
+# Only kits that have members or that measure a plant. The interval is a number in the configuration of a
+# peripheral, if its definition has one; other shapes are ignored. Schemas set no maximum, so it is capped at a
+# month.
 _KITS = """
     SELECT kit.id AS kit_id, kit.serial, coalesce(kit.name, kit.serial) AS name,
            board.kit_id IS NOT NULL AS is_board,
@@ -62,7 +63,7 @@ _FELL_SILENT = text(
       AND NOT EXISTS (SELECT 1 FROM alerts AS a
                       WHERE a.kit_id = k.kit_id AND a.kind = 'silence' AND a.over_at IS NULL)
     ORDER BY k.kit_id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _OPEN_ALERTS = text(
@@ -74,10 +75,10 @@ _OPEN_ALERTS = text(
     FROM alerts AS a JOIN ({_KITS}) AS k ON k.kit_id = a.kit_id
     WHERE a.kind = 'silence' AND a.over_at IS NULL
     ORDER BY k.kit_id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
-# Of several processes one succeeds. The pause goes on over several silences of one kit.
+# If several processes try, one succeeds. The pause carries over from one silence of a kit to the next.
 _OPEN = text(
     """
     INSERT INTO alerts (kind, kit_id, condition, began_at, quiet_until)
@@ -91,7 +92,7 @@ _END = text(
     "UPDATE alerts SET over_at = :now, ending = 'recovered' WHERE id = :id AND over_at IS NULL RETURNING id"
 )
 
-# Taken by one process only, whoever looks at the same moment.
+# Only one process gets to send the message, even if several try at once.
 _TAKE_MESSAGE = text(
     """
     UPDATE alerts SET message_waiting = true
@@ -103,19 +104,19 @@ _TAKE_MESSAGE = text(
 
 _NOBODY = text("UPDATE alerts SET message_waiting = false, quiet_until = :until WHERE id = :id")
 
-# Of kits that nobody has any more, and that measure nothing.
+# Withdraws the alerts of kits that no longer have members and measure nothing.
 _WITHDRAW = text(
     f"""
     UPDATE alerts AS a SET over_at = now(), ending = 'withdrawn'
     WHERE a.kind = 'silence' AND a.over_at IS NULL
       AND NOT EXISTS (SELECT 1 FROM ({_KITS}) AS k WHERE k.kit_id = a.kit_id)
     RETURNING id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 
 class SilenceWatch:
-    """Looks for kits that fell silent or are back. `since` is when this watch began."""
+    """Detects kits that have fallen silent or returned. `since` is when this watch started."""
 
     def __init__(self, engine: AsyncEngine, access: MessageAccess, *, since: datetime) -> None:
         self._engine = engine
@@ -123,7 +124,7 @@ class SilenceWatch:
         self._since = since
 
     async def look(self, now: datetime) -> None:
-        """Open, end and tell, as it stands at this moment."""
+        """Open and end alerts by the present state of the kits, and queue messages about them."""
         async with self._engine.begin() as connection:
             for alert_id in (await connection.execute(_WITHDRAW, _SCALE)).scalars().all():
                 await announce(connection, "over", alert_id)
@@ -140,7 +141,7 @@ class SilenceWatch:
                 await self._ask_for_message(connection, row, alert_id, now)
 
     async def _heard(self, connection: AsyncConnection, now: datetime) -> dict[str, Any]:
-        """Return since when kits could be heard, and whether they can: our outages are no fault of theirs."""
+        """Return since when kits could be heard, and whether they can be now: our outages are not theirs."""
         listening = (await connection.execute(_LISTENING)).one_or_none()
         if listening is None:
             return {"kits_since": self._since, "kits_are_heard": True}
@@ -177,7 +178,7 @@ class SilenceWatch:
     async def _tell(
         self, connection: AsyncConnection, kit_id: int, said: Text, *, alert_id: int | None
     ) -> bool:
-        """Queue messages; return whether there is anybody. One that it is over is for those who want it."""
+        """Queue messages; return whether there are any. An all-clear goes only to users who asked for it."""
         messages = [
             message
             for person in await told_of_kit(connection, kit_id)
@@ -195,7 +196,7 @@ class SilenceWatch:
         return bool(messages)
 
 
-# Since when, and until when, somebody of us has listened to kits; see hortus.domain.presence.
+# The period in which at least one of our processes was listening to kits; see hortus.domain.presence.
 _LISTENING = text("SELECT listening_since, listening_until FROM presence_listening")
 
 _SCALE: dict[str, Any] = {"least_seconds": LEAST_SILENCE_SECONDS, "intervals": INTERVALS_UNTIL_SILENT}

@@ -1,4 +1,4 @@
-"""Alerts as people see them: lists, and having seen one."""
+"""Alerts as users see them: listing them and marking them as seen."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ALERTS = """
       AND (NOT :open_only OR a.over_at IS NULL)
 """
 
-# Of kits that the person is a member of; of one's plants elsewhere, as long as everybody may see that kit.
-# Members see plants as long as a kit of theirs measures them: what was moved away is no more theirs to see.
+# Alerts from kits that the user is a member of, and about the user's plants at other kits as long as these are
+# public. Members see a plant only as long as one of their kits measures it, not once it was moved away.
 _CONCERNS = """
     ((EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = a.kit_id AND m.user_id = :user_id)
       AND (a.plant_id IS NULL OR plant.owner_id = :user_id
@@ -54,7 +54,7 @@ _SEEN = text("UPDATE alerts SET seen_at = now(), seen_by_id = :user_id WHERE id 
 async def alerts_of_person(
     connection: AsyncConnection, user_id: int, *, open_only: bool, before: int | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return alerts that concern a person, the newest first, beginning before that id."""
+    """Return alerts that concern a user, newest first, with ids below `before`."""
     parameters = {"user_id": user_id, "open_only": open_only, "before": before, "most": most}
     return (await connection.execute(_OF_PERSON, parameters)).mappings().all()
 
@@ -68,7 +68,7 @@ async def alerts_of_plant(
     before: int | None,
     most: int,
 ) -> Sequence[RowMapping]:
-    """Return alerts of a plant by what these kits measured, the newest first, beginning before that id."""
+    """Return alerts of a plant that these kits measured, newest first, with ids below `before`."""
     parameters = {
         "plant_id": plant_id,
         "kit_ids": list(kit_ids),
@@ -80,13 +80,13 @@ async def alerts_of_plant(
 
 
 async def concerning(connection: AsyncConnection, user_id: int, alert_ids: Collection[int]) -> set[int]:
-    """Return those of these alerts that concern the person, who therefore can mark them as seen."""
+    """Return which of these alerts concern the user, who may therefore mark them as seen."""
     parameters = {"user_id": user_id, "alert_ids": list(alert_ids), "open_only": False, "before": None}
     return {row.id for row in await connection.execute(_SOME_OF_PERSON, parameters)}
 
 
 async def mark_seen(connection: AsyncConnection, user_id: int, alert_id: int) -> RowMapping | None:
-    """Note that a person saw an alert, so nobody is reminded of it; return it, or None if it is not theirs.
+    """Mark an alert as seen, which stops its reminders; return it, or None if it does not concern the user.
 
     The caller commits.
     """

@@ -1,4 +1,4 @@
-"""Alerts with their lives, what is known of each judged quantity, and what people set per plant."""
+"""Alerts, the state of each judged quantity, and alert settings per plant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hortus.base.database.base import Base, CreatedAt, Timestamp
 class AlertRow(Base):
     """One alert. Open until `over_at` is set. Bounds and value are those at its opening; times are UTC.
 
-    `condition` is low, high or silent; `began_at` is when that began, `opened_at` when it counted.
+    `condition` is low, high or silent; `began_at` is when that began, `opened_at` when the alert opened.
     """
 
     __tablename__ = "alerts"
@@ -31,7 +31,7 @@ class AlertRow(Base):
             "(kind = 'range') = (plant_id IS NOT NULL AND quantity_type_id IS NOT NULL)", name="subject"
         ),
         CheckConstraint("(over_at IS NULL) = (ending IS NULL)", name="ended"),
-        # Whatever several processes do: one open alert for a plant and quantity, and one for a silent kit.
+        # At most one open alert per plant and quantity, and one per silent kit, however many processes judge.
         Index(
             "alerts_open_range_key",
             "plant_id",
@@ -66,17 +66,17 @@ class AlertRow(Base):
     )
     over_at: Mapped[Timestamp | None]
     ending: Mapped[str | None] = mapped_column(String(10))
-    # When a message about it was last accepted for delivery, whether one waits, and until when none is sent.
+    # When a message was last accepted for delivery, whether one is queued, and until when none is sent.
     message_accepted_at: Mapped[Timestamp | None]
     message_waiting: Mapped[bool] = mapped_column(server_default=text("false"))
     quiet_until: Mapped[Timestamp | None]
 
 
 class AlertStateRow(Base):
-    """What judging knows of one quantity of one plant; see hortus.domain.alerts.judging.AlertState.
+    """The judging state of one quantity of one plant; see hortus.domain.alerts.judging.AlertState.
 
-    Written with every reading, so without indexes on what changes and with room on the page: updates stay in
-    place. `peripheral_id` is what it was judged by.
+    Updated with every reading, so it has no indexes on columns that change, and free space on each page:
+    updates stay in place. `peripheral_id` is the peripheral it was judged by.
     """
 
     __tablename__ = "alert_states"
@@ -99,7 +99,7 @@ class AlertStateRow(Base):
 
 
 class PlantAlertSettingsRow(Base):
-    """How a plant's alerts work; without a row, the defaults hold.
+    """A plant's alert settings; without a row, the defaults apply.
 
     `hysteresis_percent` is of the range's width, or of the bound where there is only one.
     """

@@ -1,4 +1,4 @@
-"""Alerts that nothing judges any more: the plant was unlinked, its range removed, or alerts switched off."""
+"""Withdrawing alerts that are no longer judged: plant unlinked, range removed, or alerts switched off."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _WITHDRAW = text(
         WHERE s.plant_id = gone.plant_id AND s.quantity_type_id = gone.quantity_type_id
     )
     SELECT id FROM gone
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _ANY_OPEN = text("SELECT EXISTS (SELECT 1 FROM alerts WHERE over_at IS NULL AND kind = 'range')")
 
 
 async def withdraw_unjudged(engine: AsyncEngine) -> None:
-    """End alerts that nothing judges any more. What is judged again later begins anew."""
+    """End alerts that are no longer judged. A quantity that is judged again later starts without a state."""
     async with engine.begin() as connection:
         if await connection.scalar(_ANY_OPEN):
             await withdraw_alerts(connection)
 
 
 async def withdraw_alerts(connection: AsyncConnection, plant_id: int | None = None) -> None:
-    """Do the same for one plant, or for all, in the caller's transaction."""
+    """Withdraw the alerts of one plant, or of all plants, in the caller's transaction."""
     gone = await connection.execute(_WITHDRAW, {"plant_id": plant_id})
     for alert_id in gone.scalars().all():
         await announce(connection, "over", alert_id)

@@ -1,14 +1,14 @@
-"""What messages about alerts say. Pure."""
+"""The texts of messages about alerts. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-# What a quantity out of range means to a plant, by the built-in quantities.
+# What an out-of-range quantity means for a plant, by built-in quantity.
 _NEEDS = {
-    ("Soil moisture", "low"): "It needs water.",
-    ("Soil moisture", "high"): "It stands too wet.",
+    ("Soil moisture", "low"): "The soil is too dry.",
+    ("Soil moisture", "high"): "The soil is too wet.",
     ("Light level", "low"): "It is too dark.",
     ("Light level", "high"): "It is too bright.",
     ("Light intensity", "low"): "It is too dark.",
@@ -22,7 +22,7 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeAlert:
-    """What a message about a plant is made of. `began_at` is when the quantity went out of its range."""
+    """The facts for a message about a plant. `began_at` is when the quantity left its range."""
 
     plant_id: int
     plant_name: str
@@ -38,7 +38,7 @@ class RangeAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentKit:
-    """What a message about a kit is made of."""
+    """The facts for a message about a kit."""
 
     serial: str
     name: str
@@ -55,75 +55,71 @@ class Text:
 
 
 def needs_attention(alert: RangeAlert, public_url: str | None) -> Text:
-    """Return what is wrong with a plant: quantity, value, range and direction, and since when."""
+    """Return the message that a quantity of a plant is out of range: value, direction, range and since when."""
     unit = f" {alert.unit_symbol}" if alert.unit_symbol else ""
     bound = alert.minimum if alert.condition == "low" else alert.maximum
     value = f"{_number(alert.value)}{unit}"
     side = "below" if alert.condition == "low" else "above"
     quantity = alert.quantity[:1].lower() + alert.quantity[1:]
+    headline = f"{alert.plant_name}: {quantity} {value}, {side} {_number(bound)}{unit}"
     lines = [
-        f"{alert.plant_name} needs attention: {quantity} is {value}, {side} {_number(bound)}{unit}.",
+        f"{headline}.",
         need_of(alert.quantity, alert.condition),
         "",
-        f"Right for it: {_range(alert.minimum, alert.maximum, unit)}",
+        f"Target range: {_range(alert.minimum, alert.maximum, unit)}",
         f"Measured by: {alert.kit_name}",
         f"Out of range since: {_time(alert.began_at)}",
     ]
-    return Text(
-        subject=f"{alert.plant_name} needs attention!",
-        body=_body(lines, public_url, f"/plants/{alert.plant_id}"),
-    )
+    return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
 
 
 def need_of(quantity: str, condition: str) -> str:
-    """Return what it means to a plant that a quantity is low or high, as a sentence."""
-    return _NEEDS.get((quantity, condition), f"It is too {condition}.")
+    """Return what it means for a plant that a quantity is low or high, as a sentence."""
+    return _NEEDS.get((quantity, condition), f"{quantity} is too {condition}.")
 
 
 def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None) -> Text:
-    """Return that a quantity of a plant is right again. `value` is the present one."""
+    """Return the message that a quantity of a plant is back in range. `value` is the current value."""
     unit = f" {alert.unit_symbol}" if alert.unit_symbol else ""
     quantity = alert.quantity[:1].lower() + alert.quantity[1:]
+    headline = f"{alert.plant_name}: {quantity} back in range"
     lines = [
-        f"{alert.plant_name} is well again: {quantity} is {_number(alert.value)}{unit}.",
+        f"{headline}, now {_number(alert.value)}{unit}.",
         "",
-        f"Right for it: {_range(alert.minimum, alert.maximum, unit)}",
+        f"Target range: {_range(alert.minimum, alert.maximum, unit)}",
         f"Back in range since: {_time(over_since)}",
     ]
-    return Text(
-        subject=f"{alert.plant_name} is well again", body=_body(lines, public_url, f"/plants/{alert.plant_id}")
-    )
+    return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
 
 
 def is_silent(kit: SilentKit, public_url: str | None) -> Text:
-    """Return that a kit is not heard any more, and what to look at."""
+    """Return the message that a kit has fallen silent, and what to check."""
     what = "board" if kit.is_board else "kit"
     lines = [
-        f"Nothing is heard of {kit.name} any more.",
+        f"{kit.name} has been silent since {_time(kit.last_heard_at)}.",
+        "Check its power and its network.",
         "",
-        f"Last heard: {_time(kit.last_heard_at)}",
-        f"The {what}: {kit.serial}",
-        "",
-        "Is it switched on, and is there a network where it stands?",
+        f"Serial of the {what}: {kit.serial}",
     ]
     if kit.is_board:
+        lines.append("")
         lines.append(
-            "After a power cut or some failed attempts to join the network, a PlantKeeper board waits for its "
-            "network to be set up anew: it then shows a network of its own."
+            "After a power cut, or when it fails to join its network several times, a PlantKeeper board waits "
+            "to be set up again and opens a network of its own for that."
         )
     return Text(subject=f"{kit.name} is silent", body=_body(lines, public_url, None))
 
 
 def heard_again(kit: SilentKit, public_url: str | None) -> Text:
-    """Return that a kit is back."""
-    lines = [f"{kit.name} is heard again.", "", f"Last heard: {_time(kit.last_heard_at)}"]
-    return Text(subject=f"{kit.name} is heard again", body=_body(lines, public_url, None))
+    """Return the message that a kit is sending again."""
+    lines = [f"{kit.name} is sending again.", "", f"Last heard: {_time(kit.last_heard_at)}"]
+    return Text(subject=f"{kit.name} is sending again", body=_body(lines, public_url, None))
 
 
 def _body(lines: list[str], public_url: str | None, path: str | None) -> str:
     if public_url is not None:
         lines = [*lines, "", f"{public_url}{path or '/'}"]
-    # A name with line breaks must not look like lines of ours.
+    # A name with line breaks must not be able to add lines to the message.
     return "\n".join(" ".join(line.split()) for line in lines) + "\n"
 
 

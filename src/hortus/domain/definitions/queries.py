@@ -1,4 +1,4 @@
-"""Reading definitions page by page."""
+"""Listing definitions page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hortus.domain.definitions.tables import (
 async def list_quantity_types(
     connection: AsyncConnection, after: int | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return quantity types in the order of their ids, beginning after that one."""
+    """Return quantity types ordered by id, with ids above `after`."""
     table = QuantityTypeRow.__table__
     statement = select(table).order_by(QuantityTypeRow.id).limit(most)
     if after is not None:
@@ -27,7 +27,7 @@ async def list_quantity_types(
 
 
 async def quantity_types_by_id(connection: AsyncConnection, ids: Collection[int]) -> dict[int, RowMapping]:
-    """Return those of these quantity types that there are, by id."""
+    """Return the quantity types with these ids that exist, by id."""
     statement = select(QuantityTypeRow.__table__).where(QuantityTypeRow.id.in_(ids))
     return {row["id"]: row for row in (await connection.execute(statement)).mappings()}
 
@@ -35,7 +35,7 @@ async def quantity_types_by_id(connection: AsyncConnection, ids: Collection[int]
 async def list_definitions(
     connection: AsyncConnection, after: int | None, most: int
 ) -> tuple[Sequence[RowMapping], dict[int, list[int]]]:
-    """Return peripheral definitions as above, and the ids of the quantity types that each should measure."""
+    """Return peripheral definitions ordered by id, and by id the quantity types each is expected to measure."""
     statement = select(PeripheralDefinitionRow.__table__).order_by(PeripheralDefinitionRow.id).limit(most)
     if after is not None:
         statement = statement.where(PeripheralDefinitionRow.id > after)

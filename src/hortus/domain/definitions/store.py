@@ -1,4 +1,4 @@
-"""Loading the built-in definitions, and reading them."""
+"""The built-in definitions, and loading them into the database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hortus.domain.definitions.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedDefinitions:
-    """How many definitions a load added; those that were there already are not counted."""
+    """How many definitions a load added; existing ones are not counted."""
 
     quantity_types: int
     peripheral_definitions: int
@@ -35,10 +35,10 @@ def built_in_definitions() -> dict[str, Any]:
 async def load_definitions(
     connection: AsyncConnection, *, simulation: bool = True, update_existing: bool = False
 ) -> LoadedDefinitions:
-    """Insert the built-in quantity types and peripheral definitions that are not there yet.
+    """Insert the built-in quantity types and peripheral definitions that are missing.
 
-    Doing it again changes nothing, unless `update_existing` asks to overwrite definitions of the same name.
-    `simulation` tells whether the virtual peripherals are wanted. The caller commits.
+    Idempotent, unless `update_existing` is set: then definitions of the same name are overwritten.
+    `simulation` includes the virtual peripherals. The caller commits.
     """
     document = built_in_definitions()
     wanted = [
@@ -67,7 +67,7 @@ async def quantity_type_ids_by_key(connection: AsyncConnection) -> dict[tuple[st
 
 
 async def _load_quantity_types(connection: AsyncConnection, quantity_types: list[dict[str, Any]]) -> int:
-    # Known ones are left out first: even an insert that conflicts would use up an id, and ids are on the wire.
+    # Existing types are skipped first: even a conflicting insert would use up an id, and ids are on the wire.
     known = await quantity_type_ids_by_key(connection)
     added = 0
     for quantity_type in quantity_types:

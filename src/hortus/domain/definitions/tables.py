@@ -1,4 +1,4 @@
-"""What can be measured, and which peripherals exist: the shared vocabulary of kits and server."""
+"""Quantity types and peripheral definitions: the vocabulary shared by kits and server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PeripheralDefinitionRow(Base):
     model: Mapped[str | None] = mapped_column(String(100))
     symbol_location: Mapped[str] = mapped_column(String(255))
     symbol: Mapped[str] = mapped_column(String(255))
-    # json rather than jsonb: the order of keys is the order of the form that a person fills in.
+    # json rather than jsonb: the order of keys is the order of fields in the form that users fill in.
     configuration_schema: Mapped[Any] = mapped_column(JSON, nullable=False)
     command_schema: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
 
@@ -50,6 +50,6 @@ class ExpectedQuantityTypeRow(Base):
         ForeignKey("quantity_types.id", name="expected_quantity_types_type_fkey")
     )
     peripheral_definition_id: Mapped[int] = mapped_column(
-        # Named by hand: the name by convention would be longer than PostgreSQL allows.
+        # Named explicitly: the conventional name would be longer than PostgreSQL allows.
         ForeignKey("peripheral_definitions.id", name="expected_quantity_types_definition_fkey")
     )

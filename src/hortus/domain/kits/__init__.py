@@ -1,1 +1,1 @@
-"""Kits: identity, configuration, registry."""
+"""Kits: identity, members, configurations, and the registry that ingest uses."""

@@ -1,4 +1,4 @@
-"""Following changes of kits, configurations and quantity types as the database announces them."""
+"""Following the database's announcements of changed kits, configurations and quantity types."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hortus.base.database.triggers import REGISTRY_CHANNEL
 
 Listener = Callable[[str, str], None]
 """Called with what changed (`kit-deleted`, `kit-password`, `kit-configuration`, `quantity-types`, or
-`reconnected` when announcements may have been missed) and the kit's serial (or an empty text)."""
+`reconnected` when announcements may have been missed) and the kit's serial (or an empty string)."""
 
 
 async def follow_announcements(
     connect: Callable[[], Awaitable[asyncpg.Connection]], listeners: list[Listener]
 ) -> None:
-    """Pass announcements to the listeners until cancelled; reconnect for ever."""
+    """Pass announcements to the listeners until cancelled, reconnecting as often as needed."""
     await listen(
         connect,
         REGISTRY_CHANNEL,

@@ -1,4 +1,4 @@
-"""Who may log in at the built-in endpoint: kits, and this installation's own server account."""
+"""Authentication at the built-in endpoint: kits, and this installation's own server account."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ SERVER_ACCOUNT = "server"
 
 
 class KitAuthenticator:
-    """Checks kits against the database, and the server account against the installation's secret."""
+    """Verifies kits against the database, and the server account against the installation's secret."""
 
     def __init__(self, engine: AsyncEngine, *, server_password: str) -> None:
         self._engine = engine
         self._server_password = server_password.encode()
-        # Unknown users cost the same time as wrong passwords, so that serials cannot be probed.
+        # Unknown users take as long as wrong passwords, so that serials cannot be probed.
         self._nobody = hash_password(make_password())
 
     async def authenticate(self, username: str, password: bytes) -> Identity | None:
-        """Return who this is, or None. Raises what the database raises if it cannot be asked."""
+        """Return the client's identity, or None. Raises the database's error if it is unavailable."""
         if username == SERVER_ACCOUNT:
             if hmac.compare_digest(password, self._server_password):
                 return Identity(kind=IdentityKind.SERVER, name=SERVER_ACCOUNT)
             return None
         async with self._engine.connect() as connection:
             encoded = await connection.scalar(select(KitRow.password_hash).where(KitRow.serial == username))
-        # Off the event loop: deriving the key takes about 10 ms, and hashlib lets other threads run meanwhile.
+        # Off the event loop: deriving the key takes about 10 ms, during which hashlib releases the GIL.
         fits = await asyncio.to_thread(verify_password, password, encoded or self._nobody)
         return Identity(kind=IdentityKind.KIT, name=username) if fits and encoded is not None else None

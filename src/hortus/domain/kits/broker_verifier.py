@@ -1,8 +1,8 @@
-"""What Mosquitto's dynamic-security plugin can verify a password with. Pure but for the salt's randomness.
+"""Password hashes for Mosquitto's dynamic-security plugin. Pure except for the random salt.
 
-The plugin knows PBKDF2 with HMAC-SHA-512, a salt of exactly 12 bytes and a key of 64 bytes (observed with
-Mosquitto 2.0.11: an account with a salt of another length cannot log in). The kits' own hash is of another
-kind, so a kit has both.
+The plugin supports PBKDF2 with HMAC-SHA-512, a salt of exactly 12 bytes and a key of 64 bytes (observed with
+Mosquitto 2.0.11: an account with a salt of another length cannot log in). The kits' own hash has another form,
+so a kit has both.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _SALT_BYTES = 12
 _KEY_BYTES = 64
 _MOST_ITERATIONS = 1_000_000
 
-# The plugin's own figure for passwords that it is told in plain text. A kit's password is random and has
-# about 134 bits, which no iteration count makes harder to guess; but the broker verifies in its only thread,
-# and thousands of kits come back at once after a power cut.
+# The plugin's own count for passwords that it receives in plain text. A kit's password is random and has about
+# 134 bits, which no iteration count makes harder to guess; but the broker verifies in its only thread, and
+# thousands of kits reconnect at once after a power cut.
 KIT_ITERATIONS = 101
 
-# Passwords of services are few and may be chosen by people: a few milliseconds per log-in.
+# Service accounts are few and their passwords may be chosen by people: a few milliseconds per log-in.
 SERVICE_ITERATIONS = 10_000
 
 
 class BrokerVerifierError(UsageError):
-    """A stored broker password cannot be read."""
+    """A stored broker password is malformed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerVerifier:
-    """The derived key of a password, as the dynamic-security plugin keeps it."""
+    """The derived key of a password, as the dynamic-security plugin stores it."""
 
     iterations: int
     salt: bytes = field(repr=False)
@@ -56,7 +56,7 @@ def broker_verifier(password: str, iterations: int = KIT_ITERATIONS) -> str:
 
 
 def parse_verifier(text: str) -> BrokerVerifier:
-    """Return the verifier that a column holds; raises BrokerVerifierError if it is not one."""
+    """Parse the value of `kits.broker_password`. Raises BrokerVerifierError if it is malformed."""
     scheme, _, rest = text.partition("$")
     iterations, _, rest = rest.partition("$")
     salt_text, _, key_text = rest.partition("$")

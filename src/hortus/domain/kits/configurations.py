@@ -1,6 +1,6 @@
-"""Configurations of a kit and their peripherals: reading and changing them.
+"""Reading and changing the configurations of a kit and their peripherals.
 
-Functions that change work in the caller's transaction, with the kit locked
+Functions that make changes work in the caller's transaction, with the kit locked
 (hortus.http.access.kit_access.lock_kit).
 """
 
@@ -24,41 +24,41 @@ CONTROLLER_CLASS = "AstroplantControllerV1"
 
 MOST_CONFIGURATIONS = 1000
 MOST_PERIPHERALS = 200
-"""Far more than any kit has use for; a script that runs wild ends here."""
+"""Far more than any kit needs; stops a runaway script."""
 
 MOST_BYTES = 16 * 1024 * 1024
-"""Of everything that is written in all configurations of a kit: whoever lists them gets it as a whole."""
+"""For the text in all configurations of a kit together: listing them returns all of it at once."""
 
 _CONFIGURATIONS = select(KitConfigurationRow.__table__)
 _PERIPHERALS = select(PeripheralRow.__table__)
 
 
 class NoRoom(UsageError):
-    """A kit has as much as it may have of something."""
+    """A kit has reached a limit."""
 
 
 class TooMany(NoRoom):
-    """A kit or configuration has as many of these as it may have."""
+    """A kit or configuration has the maximum number of these."""
 
     def __init__(self, what: str, most: int) -> None:
-        super().__init__(f"There are {most} {what} already; delete one that is not needed first.")
+        super().__init__(f"There are already {most} {what}, which is the limit. Delete one first.")
 
 
 class TooLong(NoRoom):
-    """What is written in a kit's configurations is too much in all."""
+    """The configurations of a kit are too large in total."""
 
     def __init__(self) -> None:
         super().__init__(
-            "All configurations of a kit together have room for "
-            f"{MOST_BYTES} bytes of descriptions, rules and settings; delete one that is not needed first."
+            "All configurations of a kit together can hold "
+            f"{MOST_BYTES} bytes of descriptions, rules and settings. Delete one first."
         )
 
 
 class NameTaken(UsageError):
-    """Another peripheral of the configuration has this name; of equal names, a kit runs only the last."""
+    """Another peripheral of the configuration has this name; a kit runs only the last one of equal names."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The configuration has a peripheral named {name} already. Choose another name.")
+        super().__init__(f"The configuration already has a peripheral named {name}. Choose another name.")
 
 
 async def find_configuration(connection: AsyncConnection, configuration_id: int) -> RowMapping | None:
@@ -70,7 +70,7 @@ async def find_configuration(connection: AsyncConnection, configuration_id: int)
 async def configurations_of_kit(
     connection: AsyncConnection, kit_id: int
 ) -> tuple[Sequence[RowMapping], dict[int, list[RowMapping]]]:
-    """Return the kit's configurations, and the peripherals of each by its id, in the order of their making."""
+    """Return the kit's configurations, and the peripherals of each by its id, in order of creation."""
     statement = _CONFIGURATIONS.where(KitConfigurationRow.kit_id == kit_id).order_by(KitConfigurationRow.id)
     configurations = (await connection.execute(statement)).mappings().all()
     peripherals: dict[int, list[RowMapping]] = {}
@@ -81,7 +81,7 @@ async def configurations_of_kit(
 
 
 async def create_configuration(connection: AsyncConnection, kit_id: int, description: str | None) -> RowMapping:
-    """Make an empty configuration that is not active. Raises NoRoom."""
+    """Create an empty, inactive configuration. Raises NoRoom."""
     row = await _insert_configuration(
         connection,
         {
@@ -97,7 +97,7 @@ async def create_configuration(connection: AsyncConnection, kit_id: int, descrip
 
 
 async def clone_configuration(connection: AsyncConnection, kit_id: int, source: RowMapping) -> RowMapping:
-    """Copy a configuration, of this or another kit, with its peripherals. Raises NoRoom."""
+    """Copy a configuration of this or another kit, with its peripherals, to this kit. Raises NoRoom."""
     description = f"Copy of #{source['id']}"
     if source["description"]:
         description += f" - {source['description']}"
@@ -132,9 +132,9 @@ async def clone_configuration(connection: AsyncConnection, kit_id: int, source: 
 async def change_configuration(
     connection: AsyncConnection, configuration: RowMapping, values: Mapping[str, Any]
 ) -> RowMapping:
-    """Set these columns and return the whole row; with another `active`, all others become inactive first.
+    """Set these columns and return the whole row. Raises NoRoom.
 
-    Raises NoRoom.
+    If `active` changes, all configurations of the kit become inactive first.
     """
     if not values:
         return configuration
@@ -157,7 +157,7 @@ async def change_configuration(
 
 
 async def delete_configuration(connection: AsyncConnection, configuration: RowMapping) -> None:
-    """Delete the configuration with its peripherals and everything that they sent."""
+    """Delete the configuration with its peripherals and all their readings and media."""
     ids = await connection.scalars(
         select(PeripheralRow.id).where(PeripheralRow.kit_configuration_id == configuration["id"])
     )
@@ -211,7 +211,7 @@ async def change_peripheral(
 
 
 async def delete_peripheral(connection: AsyncConnection, peripheral: RowMapping) -> None:
-    """Delete the peripheral with everything that it sent."""
+    """Delete the peripheral with all its readings and media."""
     await _delete_what_was_sent(connection, peripheral["kit_id"], [peripheral["id"]])
     await connection.execute(delete(PeripheralRow).where(PeripheralRow.id == peripheral["id"]))
 
@@ -257,8 +257,9 @@ _DEFINITION_COLUMNS = (
     PeripheralDefinitionRow.command_schema,
 )
 
-# In this order: readings have no foreign keys, so a batch that holds a peripheral is waited for, and later
-# ones find it gone. Media are only noted for deletion; their content is in the object store.
+# In this order: readings have no foreign keys, so the first statement waits for batches that hold a lock on a
+# peripheral, and later batches no longer find it. Media are only queued for deletion; their content is in the
+# object store.
 _DELETE_WHAT_WAS_SENT = tuple(
     text(statement).bindparams(bindparam("peripheral_ids", type_=ARRAY(Integer)))
     for statement in (

@@ -1,14 +1,14 @@
-"""Whether a kit can run control rules (kit-mqtt 5). Pure.
+"""Validation of control rules: whether a kit can run them (kit-mqtt 5). Pure.
 
-A kit checks nothing: rules that are not as it expects end its program at boot or at the first reading. So they
-are checked here, in steps, because the front-end edits rules bit by bit, and in an order of its own:
+A kit checks nothing: unexpected rules crash its program at boot or at the first reading. So they are checked
+here, in steps, because the front-end edits rules bit by bit, and in its own order:
 
-    oversized_rules   whether they are worth to be looked at; checked before anything that takes time
+    oversized_rules   rules that are too large to process; checked before anything that takes time
     misshapen_rules   values that no kit can read; checked whenever rules are written
-    broken_rules      also what refers to no input or output: the front-end deletes an input, or makes an output
-                      scheduled, while rules still refer to it, and drops those parts when it writes next
-    unusable_rules    also what does not fit the peripherals: the front-end writes rules before it renames the
-                      peripheral that they name; checked when the configuration is to be active
+    broken_rules      also references to missing inputs or outputs: the front-end deletes an input, or makes an
+                      output scheduled, while rules still refer to it, and drops those parts on its next write
+    unusable_rules    also mismatches with the peripherals: the front-end writes rules before it renames the
+                      peripheral that they name; checked when the configuration is activated
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from typing import Any
 import orjson
 
 MOST_BYTES = 128 * 1024
-"""Of control rules as JSON. Those of the front-end have a few thousand."""
+"""For control rules as JSON. The front-end's rules have a few thousand bytes."""
 
 MOST_LEVELS = 20
-"""In which they are nested; the deepest value that a kit reads is on the tenth."""
+"""Of nesting; the deepest value that a kit reads is on the tenth level."""
 
 MOST_FAULTS = 20
-"""So many are told at once; a person mends one after the other anyway."""
+"""Reported at once; people fix them one by one anyway."""
 
 INPUT_VARIABLES = ("largeNegative", "smallNegative", "nominal", "smallPositive", "largePositive")
 OUTPUT_VARIABLES = ("minimal", "low", "medium", "high", "maximal")
 HEDGES = ("very", "slightly")
 
-# Kit-local time of day. An offset or a Z ends the kit's program.
+# Kit-local time of day. An offset or a Z crashes the kit's program.
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?", re.ASCII)
 _QUANTITY_TYPE = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFault:
-    """One thing that is wrong, where it is, and what is expected there."""
+    """A fault in control rules: its place, and what is expected there."""
 
     place: str
     message: str
@@ -52,18 +52,18 @@ class RuleFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlledPeripheral:
-    """What rules may refer to of a peripheral: the commands that it takes."""
+    """What rules may refer to in a peripheral: the commands that it accepts."""
 
     commands: frozenset[str]
 
 
 def is_time_of_day(value: object) -> bool:
-    """Whether this is a time of day as kits read it: `HH:MM` or `HH:MM:SS`."""
+    """Return whether this is a time of day as kits read it: `HH:MM` or `HH:MM:SS`."""
     return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is not None
 
 
 def oversized_rules(control_rules: object) -> tuple[RuleFault, ...]:
-    """Return how control rules are larger than any that are worth to be looked at."""
+    """Return in what way control rules are too large to process further."""
     if len(orjson.dumps(control_rules)) > MOST_BYTES:
         return (_fault("controlRules", f"at most {MOST_BYTES} bytes of JSON are expected"),)
     level = [control_rules]
@@ -75,12 +75,12 @@ def oversized_rules(control_rules: object) -> tuple[RuleFault, ...]:
 
 
 def misshapen_rules(control_rules: object) -> tuple[RuleFault, ...]:
-    """Return what is wrong with each part of control rules by itself."""
+    """Return the faults in each part of control rules, regarded on its own."""
     return tuple(islice(_document_faults(control_rules), MOST_FAULTS))
 
 
 def broken_rules(control_rules: object) -> tuple[RuleFault, ...]:
-    """Return what is wrong with control rules, whatever the peripherals are."""
+    """Return the faults in control rules that do not depend on the peripherals."""
     misshapen = misshapen_rules(control_rules)
     if misshapen:
         return misshapen
@@ -92,7 +92,7 @@ def broken_rules(control_rules: object) -> tuple[RuleFault, ...]:
 def unusable_rules(
     control_rules: object, devices: Mapping[str, ControlledPeripheral], quantity_type_ids: frozenset[int]
 ) -> tuple[RuleFault, ...]:
-    """Return what keeps a configuration with these peripherals, by name, from using the rules."""
+    """Return the faults that keep a configuration with these peripherals (by name) from using the rules."""
     broken = broken_rules(control_rules)
     if broken:
         return broken
@@ -114,7 +114,7 @@ def _document_faults(control_rules: object) -> Iterator[RuleFault]:
         yield _fault("controlRules", "an object is expected; {} means no control")
         return
     if "fuzzyControl" not in control_rules:
-        return  # no control; kits do not look at other keys
+        return  # no control; kits ignore other keys
     control = control_rules["fuzzyControl"]
     place = "fuzzyControl"
     if not isinstance(control, dict):
@@ -187,7 +187,7 @@ def _schedules_faults(details: dict[str, Any], place: str) -> Iterator[RuleFault
     if not isinstance(schedules, list) or not schedules:
         yield _fault(f"{place}.schedules", "a list of at least one schedule is expected")
         return
-    # Between nulls a kit does not interpolate; anything else that is no number ends its program.
+    # A kit does not interpolate between nulls; any other value that is not a number crashes its program.
     numbers_only = details.get("interpolated") is True
     for index, schedule in enumerate(schedules):
         here = f"{place}.schedules[{index}]"
@@ -240,7 +240,7 @@ def _rule_faults(rule: object, place: str) -> Iterator[RuleFault]:
         yield _fault(place, "activeFrom and activeTo must be times as HH:MM:SS, without a time zone")
     elif _with_seconds(str(times[0])) > _with_seconds(str(times[1])):
         yield _fault(
-            place, "activeFrom is later than activeTo, so it would never act; make two rules to cross midnight"
+            place, "activeFrom is later than activeTo, so it would never act; use two rules to cross midnight"
         )
 
 
@@ -273,7 +273,7 @@ def _target_faults(part: dict[str, Any], place: str) -> Iterator[RuleFault]:
 
 
 def _reference_faults(control: dict[str, Any]) -> Iterator[RuleFault]:
-    """Tell what refers to no input or output, of rules that have the right shape."""
+    """Yield references to missing inputs or outputs, in rules of the right shape."""
     inputs, outputs = control["input"], control["output"]
     for number, rule in enumerate(control["rules"]):
         place = f"fuzzyControl.rules[{number}]"
@@ -337,7 +337,7 @@ def _word_faults(
 
 
 def _is_number(value: object) -> bool:
-    # To Python, and to Python only, true is a number.
+    # bool is a subclass of int.
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -1,4 +1,4 @@
-"""What people say about a kit: reading lists of kits, and changing it."""
+"""The descriptive details of kits: the list of kits on the map, and changing details."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _KITS = select(*KIT_COLUMNS).select_from(KitRow).outerjoin(KitLastSeenRow, KitLa
 
 
 def coordinate(degrees: float | None) -> Decimal | None:
-    """Return degrees as they are stored, with eight decimals."""
+    """Return a coordinate as it is stored: degrees with eight decimals."""
     return None if degrees is None else Decimal(repr(degrees)).quantize(_COORDINATE_STEP)
 
 
 async def list_kits_on_map(
     connection: AsyncConnection, *, after: int | None, last_seen_since: datetime | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return kits that are public and to be shown on the map, in the order of their ids after that one.
+    """Return public kits that are shown on the map, ordered by id, with ids above `after`.
 
-    With `last_seen_since`, only those of which a message arrived since then.
+    With `last_seen_since`, only kits from which a message arrived since then.
     """
     statement = (
         _KITS.where(KitRow.privacy_show_on_map, KitRow.privacy_public_dashboard).order_by(KitRow.id).limit(most)

@@ -1,7 +1,7 @@
-"""Whether a kit can run a peripheral as it is configured (kit-mqtt 4.4 to 4.6). Pure.
+"""Validation of peripherals: whether a kit can run them as configured (kit-mqtt 4.4 to 4.6). Pure.
 
-A kit imports what the definition names and reads the configuration without checking it; whatever is missing
-or not as expected ends its program at boot, where nobody sees why.
+A kit imports the class that the definition names and reads the configuration without checking it; anything
+missing or unexpected crashes its program at boot, where nobody sees the reason.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ MOST_NAME_CHARACTERS = 40
 # The module of the built-in "Local data logger": kits have its class elsewhere and crash (kit-mqtt 4.5).
 _MODULES_THAT_NO_KIT_HAS = frozenset({"peripheral"})
 
-# Commands of the camera that switch the lamp, and what the lamp's class is called.
+# The camera commands that switch the lamp, and the class names of camera and lamp.
 _COMMANDS_THAT_NEED_A_LAMP = frozenset({"regular", "nir", "ndvi"})
 _CAMERA, _LAMP = "PiCameraV2", "LedPanel"
 
-# `time` is not among them: kits want a time without an offset, which JSON Schema does not allow.
+# Without `time`: kits expect a time without an offset, which JSON Schema does not allow.
 _FORMATS = FormatChecker(("email", "ipv4", "ipv6", "uuid"))
 
 SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
-"""A schema that is one, and refers to what is not there, or to itself for ever; seen only when it is used."""
+"""Raised on use by a valid schema with a dangling reference or infinite recursion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What matters of a peripheral definition."""
+    """The relevant parts of a peripheral definition."""
 
     id: int
     name: str
@@ -48,7 +48,7 @@ class Definition:
 
     @property
     def commands(self) -> frozenset[str]:
-        """The keys of the commands that control rules can send: rules always send an object."""
+        """The commands that control rules can send: the keys of an object, since rules always send one."""
         schema = self.command_schema
         if not isinstance(schema, dict) or schema.get("type") != "object":
             return frozenset()
@@ -57,7 +57,7 @@ class Definition:
 
     @property
     def device(self) -> ControlledPeripheral:
-        """What control rules may refer to of a peripheral of this definition."""
+        """What control rules may refer to in a peripheral of this definition."""
         return ControlledPeripheral(commands=self.commands)
 
 
@@ -74,28 +74,28 @@ def crash_by_definition(definition: Definition) -> str | None:
     """Return why a kit with a peripheral of this definition would crash, or None."""
     if definition.symbol_location in _MODULES_THAT_NO_KIT_HAS:
         return (
-            f"Kits have no module named {definition.symbol_location!r} and would crash at boot, so a "
-            f"{definition.name} cannot be used."
+            f"{definition.name} cannot be used: kits have no module named {definition.symbol_location!r} and "
+            "would crash at boot."
         )
     return None
 
 
 def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
-    """Return the first thing that is wrong with a peripheral's configuration, or None."""
+    """Return the first fault in a peripheral's configuration, or None."""
     validator = _validator(orjson.dumps(definition.configuration_schema))
     if validator is None:
-        return f"The definition of {definition.name} has no valid schema; ask the operator to correct it."
+        return f"The definition of {definition.name} has an invalid schema. Ask the operator to correct it."
     try:
         error = next(iter(validator.iter_errors(configuration)), None)
     except SCHEMA_LEADS_NOWHERE:
-        return f"The definition of {definition.name} has no usable schema; ask the operator to correct it."
+        return f"The definition of {definition.name} has an unusable schema. Ask the operator to correct it."
     if error is not None:
         return f"{'.'.join(str(part) for part in error.absolute_path) or 'configuration'}: {error.message}"
     return _fault_of_schedule(configuration)
 
 
 def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
-    """Return why a kit could not run these peripherals together."""
+    """Return the reasons why a kit could not run these peripherals together."""
     faults = []
     names: set[str] = set()
     has_lamp = any(device.definition.symbol == _LAMP for device in devices)
@@ -116,32 +116,32 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
 
 
 def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, ControlledPeripheral]:
-    """Return what control rules may refer to."""
+    """Return what control rules may refer to, by peripheral name."""
     return {device.name: device.definition.device for device in devices}
 
 
 @lru_cache(maxsize=256)
 def _validator(schema_json: bytes) -> Draft7Validator | None:
-    """Return what validates against this schema, None if it is no schema.
+    """Return a validator for this schema, or None if the schema is invalid.
 
-    Kept, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
+    Cached, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
     """
     schema = orjson.loads(schema_json)
     try:
         Draft7Validator.check_schema(schema)
     except SchemaError:
         return None
-    # An empty registry: a schema that refers to an address elsewhere is not fetched.
+    # An empty registry: references to remote schemas are not fetched.
     return Draft7Validator(schema, format_checker=_FORMATS, registry=Registry())
 
 
 def _fault_of_schedule(configuration: Any) -> str | None:
-    """Return what is wrong with a camera's schedule, which its schema does not say."""
+    """Return a fault in a camera's schedule that its schema does not catch, or None."""
     schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
     if not isinstance(schedule, list):
         return None
     if not schedule:
-        return "schedule: An empty schedule crashes the kit. Give at least one time and command."
+        return "schedule: An empty schedule crashes the kit. Enter at least one time and command."
     for index, entry in enumerate(schedule):
         if isinstance(entry, dict) and "time" in entry and not is_time_of_day(entry["time"]):
             return f"schedule.{index}.time: A time of day as HH:MM:SS is expected, without a time zone."
@@ -152,7 +152,7 @@ def _needs_lamp(configuration: Any) -> bool:
     schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
     entries = schedule if isinstance(schedule, list) else []
     return any(
-        # As text: what a person wrote there may be anything, also what cannot be looked up in a set.
+        # As text: a user may have entered anything, including values that are not hashable.
         isinstance(entry, dict) and str(entry.get("command")) in _COMMANDS_THAT_NEED_A_LAMP
         for entry in entries
     )

@@ -1,4 +1,4 @@
-"""Configurations and peripherals as JSON, alike for clients of the API and for kits."""
+"""Configurations and peripherals as JSON, in the form used for both API clients and kits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KitConfigurationWithPeripherals(KitConfiguration):
 
 
 def configuration_object(row: RowMapping) -> KitConfiguration:
-    """Return the configuration in a row of its table."""
+    """Return the JSON object of a configuration row."""
     return {
         "id": row["id"],
         "kitId": row["kit_id"],
@@ -56,12 +56,12 @@ def configuration_object(row: RowMapping) -> KitConfiguration:
 def configuration_with_peripherals(
     row: RowMapping, peripherals: Iterable[RowMapping]
 ) -> KitConfigurationWithPeripherals:
-    """Return the configuration with its peripherals."""
+    """Return the JSON object of a configuration row, with its peripherals."""
     return {**configuration_object(row), "peripherals": [peripheral_object(each) for each in peripherals]}
 
 
 def peripheral_object(row: RowMapping) -> Peripheral:
-    """Return the peripheral in a row of its table."""
+    """Return the JSON object of a peripheral row."""
     return {
         "id": row["id"],
         "kitId": row["kit_id"],

@@ -1,8 +1,8 @@
-"""Bounds of what a peripheral's configuration holds, beyond its definition's schema. Pure.
+"""Limits for the values in a peripheral's configuration, beyond its definition's schema. Pure.
 
-A schema says what kind of value belongs where; those that are built in say little about how large it may be,
-and a definition of one's own may say nothing. A kit takes every figure as it comes (kit-mqtt 4.4 to 4.6):
-it would measure without a pause, wait for years, or end its program at a pin that no board has.
+A schema defines the types of values; the built-in ones hardly limit their size, and a custom definition may
+not limit it at all. A kit accepts any number (kit-mqtt 4.4 to 4.6): it would measure without a pause, wait for
+years, or crash at a pin that no board has.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 MOST_BYTES = 64 * 1024
-"""Of a peripheral's configuration as JSON. A camera's schedule with an entry for every minute fits."""
+"""For a peripheral's configuration as JSON. A camera's schedule with an entry for every minute fits."""
 
 MOST_VALUES = 5_000
-"""In it, on all levels. Checking a value by its schema takes tens of microseconds."""
+"""In a configuration, on all levels. Checking one value against its schema takes tens of microseconds."""
 
 MOST_BYTES_IN_ALL = 256 * 1024
-"""Of those of all peripherals that a kit runs together."""
+"""For the configurations of all peripherals that a kit runs together."""
 
 LARGEST_FIGURE = 2**31 - 1
 
@@ -51,7 +51,7 @@ _PINS = _Bounds(0, 1023, "", whole=True)
 
 
 def fault_of_figures(configuration: Any) -> str | None:
-    """Return the first thing in a configuration that is too large or too small for a kit, or None."""
+    """Return the first value in a configuration that is out of bounds for a kit, or None."""
     if bytes_of(configuration) > MOST_BYTES:
         return f"configuration: It has more than {MOST_BYTES} bytes as JSON."
     for number, (path, value) in enumerate(_values(configuration)):
@@ -64,7 +64,7 @@ def fault_of_figures(configuration: Any) -> str | None:
 
 
 def bytes_of(configuration: Any) -> int:
-    """Return how long a configuration is as JSON."""
+    """Return the size of a configuration as JSON, in bytes."""
     return len(orjson.dumps(configuration))
 
 
@@ -75,12 +75,12 @@ def _fault_of_value(path: _Path, value: Any) -> str | None:
     if name.startswith("gpioAddress") and value is not None and not isinstance(value, list):
         return _PINS.fault_of(value)
     if isinstance(value, int | float) and abs(value) > LARGEST_FIGURE:
-        return f"The figure is too large; a kit is given none beyond {LARGEST_FIGURE}"
+        return f"The number is too large; the limit is {LARGEST_FIGURE}"
     return None
 
 
 def _values(configuration: Any) -> Iterator[tuple[_Path, Any]]:
-    """Yield every value with the keys that lead to it, those nearest to the root first."""
+    """Yield every value with the path of keys that leads to it, breadth first."""
     level: list[tuple[_Path, Any]] = [((), configuration)]
     while level:
         yield from level

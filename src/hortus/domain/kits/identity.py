@@ -1,4 +1,4 @@
-"""Serials and passwords of kits (kit-mqtt 1.2). Pure but for the operating system's randomness."""
+"""Serials and passwords of kits (kit-mqtt 1.2). Pure except for the operating system's randomness."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SALT_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 _PASSWORD_LENGTH = 24
 _SALT_LENGTH = 20
 
-# A kit password is 24 random characters, about 134 bits: no amount of hashing makes guessing it harder than
-# it is, while each log-in of a Raspberry Pi's broker pays for it. So the figure of kit-mqtt 1.2 is kept.
+# A kit password has 24 random characters, about 134 bits: more iterations would not make it harder to guess,
+# but would slow down every log-in at a broker on a Raspberry Pi. So the count of kit-mqtt 1.2 is kept.
 _ITERATIONS = 15_000
 _MOST_ITERATIONS = 1_000_000
 
@@ -36,19 +36,19 @@ def make_password() -> str:
 
 
 def is_serial(text: str) -> bool:
-    """Whether `text` can be a serial at all: 1 to 20 characters that have no meaning in a topic."""
+    """Return whether `text` can be a serial: 1 to 20 characters without special meaning in a topic."""
     return _SERIAL.fullmatch(text) is not None
 
 
 def hash_password(password: str) -> str:
-    """Return `PBKDF2$sha256$<iterations>$<salt>$<base64 key>`, as the brokers' plug-ins read it."""
+    """Return `PBKDF2$sha256$<iterations>$<salt>$<base64 key>`, the form that brokers' plug-ins read."""
     salt = "".join(secrets.choice(_SALT_ALPHABET) for _ in range(_SALT_LENGTH))
     key = _derive("sha256", password.encode(), salt, _ITERATIONS, 32)
     return f"PBKDF2$sha256${_ITERATIONS}${salt}${base64.b64encode(key).decode()}"
 
 
 def verify_password(password: bytes, encoded: str) -> bool:
-    """Whether `password` fits the encoded hash. A hash of another form fits nothing. Takes milliseconds."""
+    """Return whether `password` matches the encoded hash; False for any other form. Takes milliseconds."""
     parts = encoded.split("$")
     if len(parts) != 5 or parts[0] != "PBKDF2" or parts[1] not in {"sha256", "sha512"}:
         return False
@@ -66,5 +66,5 @@ def verify_password(password: bytes, encoded: str) -> bool:
 
 
 def _derive(algorithm: str, password: bytes, salt: str, iterations: int, length: int) -> bytes:
-    # The salt's characters themselves are the salt; they are not decoded.
+    # The salt is used as its characters, without decoding them.
     return hashlib.pbkdf2_hmac(algorithm, password, salt.encode(), iterations, length)

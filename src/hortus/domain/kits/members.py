@@ -1,4 +1,4 @@
-"""Who belongs to a kit: reading and changing memberships."""
+"""The members of kits: reading and changing memberships."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CallersMembershipRow = aliased(KitMembershipRow)
 
 
 class RequiresOneSuperMember(UsageError):
-    """After the change, no member could manage the kit."""
+    """The change would leave the kit without a member who can manage it."""
 
     def __init__(self) -> None:
         super().__init__("A kit needs at least one member with super access. Give it to another member first.")
@@ -32,7 +32,7 @@ class RequiresOneSuperMember(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """A membership by its ids."""
+    """A membership, with the ids of its user and kit."""
 
     id: int
     user_id: int
@@ -58,7 +58,7 @@ _MEMBERSHIPS = (
     .order_by(KitMembershipRow.id)
 )
 
-# With the caller's own rights, by which each kit is shown or not.
+# With the caller's own access, which decides whether each kit is shown.
 _MEMBERSHIPS_AND_CALLER: Select[*tuple[object, ...]] = (
     _MEMBERSHIPS.add_columns(
         _CallerRow.is_admin, _CallersMembershipRow.access_super, _CallersMembershipRow.access_configure
@@ -72,7 +72,7 @@ _MEMBERSHIPS_AND_CALLER: Select[*tuple[object, ...]] = (
 
 
 async def members_of_kit(connection: AsyncConnection, kit_id: int) -> Sequence[RowMapping]:
-    """Return the kit's memberships, each with its person and the kit."""
+    """Return the kit's memberships, each with its user and the kit."""
     statement = _MEMBERSHIPS.where(KitMembershipRow.kit_id == kit_id)
     return (await connection.execute(statement)).mappings().all()
 
@@ -80,7 +80,7 @@ async def members_of_kit(connection: AsyncConnection, kit_id: int) -> Sequence[R
 async def memberships_of_user(
     connection: AsyncConnection, user_id: int, caller_id: int | None
 ) -> Sequence[RowMapping]:
-    """Return the user's memberships, each with its kit and what the caller is to that kit."""
+    """Return the user's memberships, each with its kit and the caller's access to that kit."""
     statement = _MEMBERSHIPS_AND_CALLER.where(KitMembershipRow.user_id == user_id)
     return (await connection.execute(statement, {"caller_id": caller_id})).mappings().all()
 
@@ -93,16 +93,19 @@ async def find_membership(connection: AsyncConnection, membership_id: int) -> Me
 
 
 async def require_room_for_kit(connection: AsyncConnection, user_id: int, most: int) -> None:
-    """Raise QuotaReached if the person manages as many kits as they may; their row is locked.
+    """Raise QuotaReached if the user manages the maximum number of kits; locks the user's row.
 
-    Kits have no owner: those count that the person has full access to.
+    Kits have no owner, so the kits that the user has full access to are counted.
     """
     managed = select(func.count()).where(KitMembershipRow.user_id == user_id, KitMembershipRow.access_super)
-    await require_room(connection, user_id, managed, most, "kits of yours")
+    await require_room(connection, user_id, managed, most, "kits that you manage")
 
 
 async def require_room_for_member(connection: AsyncConnection, kit_id: int, user_id: int, most: int) -> None:
-    """Raise QuotaReached if the kit is full, unless the user is a member already. The caller locked the kit."""
+    """Raise QuotaReached if the kit has the maximum number of members and the user is not one of them.
+
+    The caller has locked the kit.
+    """
     others = select(func.count()).where(KitMembershipRow.kit_id == kit_id, KitMembershipRow.user_id != user_id)
     own = select(KitMembershipRow.id).where(
         KitMembershipRow.kit_id == kit_id, KitMembershipRow.user_id == user_id
@@ -120,7 +123,7 @@ async def add_member(
     access_configure: bool,
     now: datetime,
 ) -> RowMapping:
-    """Make the user a member, who stays as they are if they are one already. The caller commits."""
+    """Add the user as a member; an existing membership is not changed. The caller commits."""
     await connection.execute(
         insert(KitMembershipRow)
         .values(
@@ -139,10 +142,7 @@ async def add_member(
 async def change_member(
     connection: AsyncConnection, membership: Membership, *, access_super: bool, access_configure: bool
 ) -> None:
-    """Give the member these flags. The caller has locked the kit, and commits.
-
-    Raises RequiresOneSuperMember.
-    """
+    """Set the member's access. The caller has locked the kit, and commits. Raises RequiresOneSuperMember."""
     if not access_super:
         await _require_another_super_member(connection, membership)
     await connection.execute(

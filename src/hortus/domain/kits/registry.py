@@ -1,8 +1,8 @@
-"""What ingest must know of kits, kept in memory: bounded, and dropped as soon as it changes.
+"""A bounded in-memory cache of what ingest needs to know about kits; entries are dropped when they change.
 
-The registry never says no from memory. What it does not find is looked up again, once per batch, so a kit or
-peripheral that was made a moment ago is known; and what it wrongly still knows is caught by the store, which
-locks the peripherals of a batch as it writes. The cache is for speed; correctness does not rest on it.
+A cache miss is never taken as a no: it is looked up again, once per batch, so kits and peripherals created a
+moment ago are found; and stale entries are caught by the store, which locks the peripherals of a batch as it
+writes. The cache is for speed; correctness does not depend on it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ DEFAULT_CAPACITY_KITS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownKit:
-    """A kit as ingest sees it: its id, and the configuration that each of its peripherals belongs to."""
+    """A kit as ingest sees it: its id, and the configuration of each of its peripherals."""
 
     kit_id: int
     configuration_by_peripheral: dict[int, int]
 
 
 class KitRegistry:
-    """Kits by serial and the ids of quantity types, read from the database when first asked for."""
+    """Kits by serial, and the ids of quantity types, loaded from the database on demand."""
 
     def __init__(self, *, capacity_kits: int = DEFAULT_CAPACITY_KITS) -> None:
         self._capacity_kits = capacity_kits
@@ -33,7 +33,7 @@ class KitRegistry:
         self._quantity_types: frozenset[int] = frozenset()
 
     def kit(self, serial: str) -> KnownKit | None:
-        """Return the kit if it is in memory; None says only that it is not."""
+        """Return the kit if it is cached. None does not mean that it does not exist."""
         known = self._kits.get(serial)
         if known is not None:
             self._kits.move_to_end(serial)
@@ -41,11 +41,11 @@ class KitRegistry:
 
     @property
     def quantity_types(self) -> frozenset[int]:
-        """The ids of quantity types in memory."""
+        """The cached ids of quantity types."""
         return self._quantity_types
 
     async def load_kits(self, connection: asyncpg.Connection, serials: Iterable[str]) -> dict[str, KnownKit]:
-        """Read these kits afresh and return them; those that do not exist are forgotten."""
+        """Reload these kits and return them; those that do not exist are dropped from the cache."""
         wanted = list(serials)
         rows = await connection.fetch(
             """
@@ -69,24 +69,24 @@ class KitRegistry:
         return loaded
 
     async def load_quantity_types(self, connection: asyncpg.Connection) -> frozenset[int]:
-        """Read the ids of all quantity types afresh and return them."""
+        """Reload the ids of all quantity types and return them."""
         rows = await connection.fetch("SELECT id FROM quantity_types")
         self._quantity_types = frozenset(row["id"] for row in rows)
         return self._quantity_types
 
     def changed(self, _what: str, serial: str) -> None:
-        """Follow an announcement of the database: forget what may no longer be so."""
+        """Handle an announcement of the database: drop cached entries that may be stale."""
         if serial:
             self.forget_kit(serial)
         else:
             self.forget_everything()
 
     def forget_kit(self, serial: str) -> None:
-        """Drop what is known of one kit."""
+        """Drop one kit from the cache."""
         self._kits.pop(serial, None)
 
     def forget_everything(self) -> None:
-        """Drop all; for when changes may have been missed."""
+        """Clear the cache; for when changes may have been missed."""
         self._kits.clear()
         self._quantity_types = frozenset()
 
@@ -97,6 +97,6 @@ class KitRegistry:
 
 
 async def existing_peripherals(connection: asyncpg.Connection, peripheral_ids: Iterable[int]) -> set[int]:
-    """Return those of these peripheral ids that exist at all, whichever kit they belong to."""
+    """Return which of these peripheral ids exist, whichever kit they belong to."""
     rows = await connection.fetch("SELECT id FROM peripherals WHERE id = ANY($1::int[])", list(peripheral_ids))
     return {row["id"] for row in rows}

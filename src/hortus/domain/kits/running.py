@@ -1,13 +1,13 @@
-"""Which configuration a kit runs, as far as can be told from here."""
+"""Which configuration a kit runs, as far as the server can tell."""
 
 from __future__ import annotations
 
-# `seen.id` is the configuration of a kit's newest reading since it was given one, by its clock and by ours.
+# `seen.id` is the configuration of a kit's newest reading since it fetched one, by the kit's clock and by ours.
 #
-# Being given a configuration is no proof that the kit runs it. One that starts while nobody answers takes
-# what it remembers after 15 s. Its question still waits to be sent, is answered as soon as there is a
-# connection, and the kit ignores the answer (seen with the real program, docs/compatibility.md). Its readings
-# tell.
+# Fetching a configuration does not prove that the kit runs it. A kit that starts without getting an answer
+# falls back after 15 s to the configuration it remembers. Its question remains queued and is answered once
+# there is a connection, but the kit ignores that answer (observed with the real program, see
+# docs/compatibility.md). Only its readings show what it runs.
 KITS_WITH_CONFIGURATIONS = """
     kits k
     LEFT JOIN kit_fetched_configurations f ON f.kit_id = k.id

@@ -1,4 +1,4 @@
-"""Making, listing and deleting kits and their configurations."""
+"""Creating, listing and deleting kits, and adding configurations."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ STANDARD_PERIPHERALS = (
     ("Virtual pressure sensor", "Pressure"),
     ("Virtual barometer", "Climate"),
 )
-"""Definition and name of the peripherals of a standard configuration. No virtual sensor measures humidity
-alone; the barometer measures temperature, pressure and humidity."""
+"""Definitions and names of the peripherals in a standard configuration. No virtual sensor measures only
+humidity; the barometer measures temperature, pressure and humidity."""
 
 STANDARD_INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
 
@@ -41,17 +41,17 @@ class KitNotFound(UsageError):
 
 
 class AccountChanges(Protocol):
-    """Takes note of changed kit accounts, for an external broker that must follow."""
+    """Receives changes of kit accounts that an external broker must follow."""
 
     async def password_set(self, connection: AsyncConnection, serial: str, password: str) -> None:
-        """A kit was made, or has a new password."""
+        """Handle a new kit, or a new password of a kit."""
 
     async def kit_deleted(self, connection: AsyncConnection, serial: str) -> None:
-        """A kit was deleted."""
+        """Handle the deletion of a kit."""
 
 
 class NoExternalBroker:
-    """The built-in endpoint reads the kits table itself; there is nobody to tell."""
+    """Ignores changes of accounts: the built-in endpoint reads the kits table itself."""
 
     async def password_set(self, connection: AsyncConnection, serial: str, password: str) -> None:
         """Do nothing."""
@@ -62,7 +62,7 @@ class NoExternalBroker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKit:
-    """What a person decides about a new kit. Coordinates are in degrees."""
+    """The details of a kit to create. Coordinates are in degrees."""
 
     name: str | None = None
     description: str | None = None
@@ -74,7 +74,7 @@ class NewKit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedKit:
-    """A new kit and its password, which is nowhere else in the clear."""
+    """A new kit and its password, which is not stored anywhere in plain text."""
 
     id: int
     serial: str
@@ -83,7 +83,7 @@ class CreatedKit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPeripheral:
-    """A peripheral to be made: its definition by name, its own name, and its configuration (JSON)."""
+    """A peripheral to create: the name of its definition, its own name, and its configuration (JSON)."""
 
     definition: str
     name: str
@@ -92,7 +92,7 @@ class NewPeripheral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedPeripheral:
-    """A peripheral with the ids of the quantity types that it is expected to measure."""
+    """A new peripheral with the ids of the quantity types that it is expected to measure."""
 
     id: int
     name: str
@@ -111,13 +111,13 @@ class ListedKit:
 
 
 class KitStore:
-    """What can be done to kits. Methods work in the caller's transaction; the caller commits."""
+    """Creates and deletes kits and sets their passwords. The caller commits."""
 
     def __init__(self, account_changes: AccountChanges | None = None) -> None:
         self._account_changes = account_changes or NoExternalBroker()
 
     async def create(self, connection: AsyncConnection, kit: NewKit) -> CreatedKit:
-        """Make a kit with a new serial and password."""
+        """Create a kit with a new serial and password."""
         password = make_password()
         hashes = await _hashes_of(password)
         for attempt in range(_SERIAL_ATTEMPTS):
@@ -128,13 +128,13 @@ class KitStore:
             except IntegrityError:
                 if attempt == _SERIAL_ATTEMPTS - 1:
                     raise
-                continue  # somebody has this serial; with 55 bits of chance, the next one is free
+                continue  # the serial is taken; with 55 random bits, the next one will be free
             await self._account_changes.password_set(connection, serial, password)
             return CreatedKit(id=kit_id, serial=serial, password=password)
         raise AssertionError("unreachable")
 
     async def set_password(self, connection: AsyncConnection, serial: str) -> str:
-        """Give the kit a new password and return it. Raises KitNotFound."""
+        """Set a new random password for the kit and return it. Raises KitNotFound."""
         password = make_password()
         changed = await connection.execute(
             update(KitRow).where(KitRow.serial == serial).values(await _hashes_of(password))
@@ -147,8 +147,8 @@ class KitStore:
     async def delete(self, connection: AsyncConnection, serial: str) -> None:
         """Delete the kit with everything that it ever sent. Raises KitNotFound.
 
-        Its peripherals are locked first: batches under way that hold them end before, later ones find them
-        gone, so no reading is left behind without its kit.
+        Its peripherals are locked first: this waits for batches that hold locks on them, and later batches no
+        longer find them, so no reading is left behind without its kit.
         """
         kit_id = await kit_id_of(connection, serial)
         parameters = {"kit_id": kit_id}
@@ -180,7 +180,7 @@ class KitStore:
 
 
 async def _hashes_of(password: str) -> dict[str, str]:
-    """Return the columns by which a password is known, made in a thread: they take tens of milliseconds."""
+    """Return the columns for a password, computed in a thread: hashing takes tens of milliseconds."""
     return await asyncio.to_thread(
         lambda: {"password_hash": hash_password(password), "broker_password": broker_verifier(password)}
     )
@@ -211,7 +211,7 @@ async def kit_id_of(connection: AsyncConnection, serial: str) -> int:
 
 
 async def list_kits(connection: AsyncConnection) -> list[ListedKit]:
-    """Return all kits in the order of their making, with the number of peripherals in use."""
+    """Return all kits in order of creation, with the number of peripherals in their active configurations."""
     peripherals = (
         select(func.count())
         .select_from(PeripheralRow)
@@ -238,7 +238,7 @@ async def add_configuration(
     peripherals: Sequence[NewPeripheral],
     active: bool,
 ) -> list[CreatedPeripheral]:
-    """Give a kit a configuration with these peripherals. An active one replaces the present active one."""
+    """Add a configuration with these peripherals to a kit. If `active`, it replaces the active one."""
     if active:
         await connection.execute(
             update(KitConfigurationRow)
@@ -264,7 +264,7 @@ async def add_configuration(
 
 
 async def add_standard_configuration(connection: AsyncConnection, kit_id: int) -> list[CreatedPeripheral]:
-    """Give a kit an active configuration with virtual temperature, pressure and humidity sensors."""
+    """Add an active configuration with virtual temperature, pressure and humidity sensors to a kit."""
     peripherals = [
         NewPeripheral(definition=definition, name=name, configuration=STANDARD_INTERVALS)
         for definition, name in STANDARD_PERIPHERALS

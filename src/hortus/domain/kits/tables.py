@@ -1,4 +1,4 @@
-"""Kits, who may use them, how they are configured, and when they were last heard."""
+"""Kits, their members, configurations and peripherals, and when they were last seen."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hortus.base.database.base import Base, CreatedAt, Timestamp
 
 
 class KitRow(Base):
-    """A plant-growing kit. `serial` is the kit's user name at the broker and the name in its topics."""
+    """A kit. `serial` is its user name at the broker and part of its topics."""
 
     __tablename__ = "kits"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     serial: Mapped[str] = mapped_column(String(20), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    # What an external Mosquitto can verify the same password with; see hortus.domain.kits.broker_verifier.
+    # The same password in the form that an external Mosquitto verifies; see hortus.domain.kits.broker_verifier.
     broker_password: Mapped[str | None] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(String(255))
     description: Mapped[str | None] = mapped_column(Text)
@@ -43,9 +43,9 @@ class KitRow(Base):
 
 
 class KitLastSeenRow(Base):
-    """When a message of the kit was last taken in (server time, not the kit's clock).
+    """When a message of the kit was last accepted (server time, not the kit's clock).
 
-    Written with each batch, so without an index on the time and with room on the page: updates stay in place.
+    Updated with each batch, so it has no index on the time, and free space on each page: updates stay in place.
     """
 
     __tablename__ = "kit_last_seen"
@@ -58,7 +58,7 @@ class KitLastSeenRow(Base):
 
 
 class KitMembershipRow(Base):
-    """What a person may do with a kit (http-api 3)."""
+    """A user's access to a kit (http-api 3)."""
 
     __tablename__ = "kit_memberships"
     __table_args__ = (UniqueConstraint("user_id", "kit_id"),)
@@ -97,10 +97,10 @@ class KitConfigurationRow(Base):
 
 
 class PeripheralRow(Base):
-    """A peripheral of one configuration. Its id changes with the configuration, its name need not."""
+    """A peripheral of one configuration. A new configuration gives it a new id, but may keep its name."""
 
     __tablename__ = "peripherals"
-    # A kit runs only the last of several peripherals of one name (kit-mqtt 4.4), so names are unique.
+    # Of several peripherals with the same name, a kit runs only the last (kit-mqtt 4.4), so names are unique.
     __table_args__ = (UniqueConstraint("kit_configuration_id", "name"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)

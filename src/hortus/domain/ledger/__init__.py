@@ -1,1 +1,1 @@
-"""What became of every message."""
+"""The ledger: how many messages of each kit ended how."""

@@ -1,4 +1,4 @@
-"""Reading the ledger: what became of every message, per kit, hour of arrival and stream."""
+"""Reading the ledger: the outcomes of all messages, per kit, hour of arrival and stream."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hortus.domain.ledger.tables import LedgerReasonRow, LedgerRow
 
 @dataclass(slots=True)
 class LedgerCounts:
-    """How many messages arrived, and how each ended.
+    """How many messages arrived, and how they ended.
 
-    `reasons` is keyed by (outcome, reason). The outcome `purged` is beside the sum: it counts messages that
-    were quarantined before and made room in a full quarantine.
+    `reasons` is keyed by (outcome, reason). The outcome `purged` is not part of the sum: it counts messages
+    that had been quarantined and were deleted to make room in a full quarantine.
     """
 
     received: int = 0
@@ -30,7 +30,7 @@ class LedgerCounts:
     reasons: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, other: LedgerCounts) -> None:
-        """Add the counts of another line to these."""
+        """Add the counts of another line."""
         self.received += other.received
         self.stored += other.stored
         self.duplicate += other.duplicate
@@ -41,7 +41,7 @@ class LedgerCounts:
 
     @classmethod
     def sum_of(cls, lines: Iterable[LedgerLine]) -> LedgerCounts:
-        """Return the counts of several lines together."""
+        """Return the sum of the counts of several lines."""
         total = cls()
         for line in lines:
             total.add(line.counts)
@@ -49,7 +49,7 @@ class LedgerCounts:
 
     @property
     def adds_up(self) -> bool:
-        """Whether every message has exactly one end, and every end that needs one a reason."""
+        """Whether every message has exactly one outcome, and every quarantined or refused one a reason."""
         with_reason = sum(
             count for (outcome, _), count in self.reasons.items() if outcome in {"quarantined", "refused"}
         )
@@ -61,7 +61,7 @@ class LedgerCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerLine:
-    """One kit, hour and stream. `serial` is None where no kit of ours was meant, or it was deleted since."""
+    """One kit, hour and stream. `serial` is None for messages without a known kit, and for deleted kits."""
 
     serial: str | None
     kit_name: str | None
@@ -73,17 +73,17 @@ class LedgerLine:
 async def read_ledger(
     connection: AsyncConnection, *, now: datetime, hours: int, kit_ids: set[int] | None = None
 ) -> list[LedgerLine]:
-    """Return the lines of the last so many hours, the present one included, oldest first.
+    """Return the lines of the last `hours` hours, including the current one, oldest first.
 
-    `kit_ids` limits them to these kits; 0 is the line of messages that belong to no kit. The connection has to
-    be REPEATABLE READ, or counts and reasons, read one after the other, do not add up while messages flow.
+    `kit_ids` limits them to these kits; 0 stands for messages that belong to no kit. The connection must be
+    REPEATABLE READ: counts and reasons are read one after the other and would not add up while messages arrive.
     """
     since = hour_of(now) - timedelta(hours=hours - 1)
     return await read_ledger_between(connection, since, None, kit_ids)
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return when the hour of the ledger began that the moment lies in: hours are those of UTC."""
+    """Return the start of the ledger hour (UTC) that contains `moment`."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""What became of every message, per kit and hour of arrival (P3)."""
+"""The outcomes of all messages, per kit and hour of arrival (P3)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _COUNT = text("0")
 
 
 class LedgerRow(Base):
-    """Counts of one kit, hour and stream. The database itself refuses counts that do not add up.
+    """Counts of one kit, hour and stream. The database itself rejects counts that do not add up.
 
-    `kit_id` 0 collects messages that belong to no kit of ours. No foreign key: kit 0 has no row.
+    `kit_id` 0 is for messages that belong to no known kit. No foreign key: kit 0 has no row.
     """
 
     __tablename__ = "ingest_ledger"
     __table_args__ = (
         CheckConstraint("received = stored + duplicate + quarantined + refused", name="adds_up"),
-        # Rows are updated with each batch: room on the page keeps that in place, without touching the index.
+        # Rows are updated with each batch: free space on the page keeps updates in place, off the index.
         {"postgresql_with": {"fillfactor": 50}},
     )
 

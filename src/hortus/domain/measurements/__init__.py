@@ -1,1 +1,1 @@
-"""Readings: values, rules, storage and the path from bytes to rows."""
+"""Readings and aggregates: their tables, and listing them."""

@@ -1,7 +1,7 @@
-"""Reading stored measurements page by page, in either direction of time.
+"""Listing stored measurements page by page, in either direction of time.
 
-A page begins where the one before ended, by its last row's time and id, so the thousandth costs what the
-first does.
+A page starts after the last row of the previous page, by time and id, so the thousandth page costs as much as
+the first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from hortus.domain.kits.tables import PeripheralRow
 from hortus.domain.measurements.tables import AggregateMeasurementRow, RawMeasurementRow
 from hortus.domain.series.tables import HourRollupRow, touched_hours
 
-# Ingest refuses what is older (the kit's clock was not set) or further ahead than this.
+# Ingest refuses readings that are older (the kit's clock was not set) or further ahead than this.
 _EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)
 _FURTHEST_AHEAD = timedelta(days=1)
 
@@ -46,12 +46,12 @@ _HOUR = timedelta(hours=1)
 _FIRST_STRETCH = timedelta(days=1)
 _GROWTH = 8
 
-# More series than that are not looked up one by one.
+# More series than this are not looked up one by one.
 _MOST_SERIES = 250
 
 
 class Order(StrEnum):
-    """Which way a list of measurements goes through time."""
+    """The chronological order of a list of measurements."""
 
     DESC = "desc"
     ASC = "asc"
@@ -59,10 +59,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which measurements of a kit are wanted; None means any.
+    """Which measurements of a kit to return; None means any.
 
-    `start` is included and `end` is not, in device time; of an aggregate, its start counts. `after` is the last
-    row of the page before.
+    `start` is inclusive and `end` exclusive, in device time; for an aggregate, its start counts. `after` is the
+    last row of the previous page.
     """
 
     configuration_id: int | None = None
@@ -75,21 +75,21 @@ class Wanted:
 
     @property
     def any_series(self) -> bool:
-        """Whether every series of the kit is wanted."""
+        """Whether there is no restriction to certain series of the kit."""
         return self.configuration_id is self.peripheral_id is self.quantity_type_id is None
 
 
 async def page_of_aggregates(
     connection: AsyncConnection, kit_id: int, wanted: Wanted, most: int
 ) -> Sequence[RowMapping]:
-    """Return at most so many aggregates of a kit, in the order of their start and id."""
+    """Return at most `most` aggregates of a kit, ordered by start and id."""
     page = _Page(AggregateMeasurementRow, AggregateMeasurementRow.datetime_start, kit_id, wanted, most)
     if wanted.any_series:
         return await _rows(connection, page.of_kit())
     peripheral_ids = await _peripherals(connection, kit_id, wanted)
     series = list(product(peripheral_ids, await _quantity_types(connection, wanted)))
     if not series:
-        # Looking for what cannot be there would read the kit's whole history.
+        # Looking for series that cannot exist would read the kit's whole history.
         return []
     one_by_one = 1 < len(series) <= _MOST_SERIES
     return await _rows(connection, page.of_series(series) if one_by_one else page.of_kit())
@@ -98,7 +98,7 @@ async def page_of_aggregates(
 async def page_of_readings(
     connection: AsyncConnection, kit_id: int, wanted: Wanted, most: int, now: datetime
 ) -> Sequence[RowMapping]:
-    """Return at most so many readings of a kit, in the order of their time and id."""
+    """Return at most `most` readings of a kit, ordered by time and id."""
     if wanted.any_series:
         page = _Page(RawMeasurementRow, RawMeasurementRow.datetime, kit_id, wanted, most)
         return await _rows(connection, page.of_kit())
@@ -106,8 +106,8 @@ async def page_of_readings(
     found: list[RowMapping] = []
     if not peripheral_ids:
         return found
-    # There is no index by series, which would cost ingest more than anything else. But rollups know which hours
-    # hold readings of a series; these are read, in ever longer stretches until there are enough.
+    # There is no index by series, which would cost ingest more than anything else. But rollups show which hours
+    # hold readings of a series; these are read, in ever longer stretches, until there are enough readings.
     for stretch in _stretches(wanted, now):
         page = _Page(RawMeasurementRow, RawMeasurementRow.datetime, kit_id, stretch, most - len(found))
         found += await _rows(connection, page.of_hours(peripheral_ids))
@@ -121,7 +121,7 @@ def _stretches(wanted: Wanted, now: datetime) -> Iterator[Wanted]:
     first = max(wanted.start or _EARLIEST, _EARLIEST)
     last = min(wanted.end or now + _FURTHEST_AHEAD, now + _FURTHEST_AHEAD)
     if wanted.after is not None:
-        # The row's own moment may have others with it.
+        # Other rows may share the last row's time.
         if wanted.order is Order.DESC:
             last = min(last, wanted.after[0] + timedelta(microseconds=1))
         else:
@@ -140,7 +140,7 @@ def _stretches(wanted: Wanted, now: datetime) -> Iterator[Wanted]:
 
 
 class _Page:
-    """The statements of one page of a table."""
+    """Builds the statements for one page of a table."""
 
     def __init__(self, table: Any, at: Any, kit_id: int, wanted: Wanted, most: int) -> None:
         self._table = table
@@ -150,11 +150,11 @@ class _Page:
         self._most = most
 
     def of_kit(self) -> Select[Any]:
-        """Rows of the kit, along the primary key; of a single series, along its index."""
+        """Return the rows of the kit, along the primary key; of a single series, along its index."""
         return self._ordered(select(self._table.__table__).where(*self._conditions()))
 
     def of_series(self, series: list[tuple[int, int]]) -> Select[Any]:
-        """Rows of these peripherals and quantity types, each along the index that begins with them."""
+        """Return the rows of these series (pairs of peripheral and quantity type), each along its index."""
         peripheral_ids, quantity_type_ids = (
             cast(literal(list(ids)), ARRAY(Integer)) for ids in zip(*series, strict=True)
         )
@@ -173,7 +173,7 @@ class _Page:
         return self._ordered(select(of_one).select_from(pairs.join(of_one, true())), of_one.c)
 
     def of_hours(self, peripheral_ids: list[int]) -> Select[Any]:
-        """Rows of these peripherals, out of the hours that hold any."""
+        """Return the rows of these peripherals, reading only the hours that hold any."""
         assert self._wanted.start is not None
         assert self._wanted.end is not None
         span = (self._wanted.start - _HOUR, self._wanted.end)
@@ -198,10 +198,10 @@ class _Page:
                 self._at >= hours.c.hour,
                 self._at < hours.c.hour + _HOUR,
             )
-            .offset(literal_column("0"))  # or the planner reads all of the kit's readings first
+            .offset(literal_column("0"))  # otherwise the planner reads all of the kit's readings first
             .lateral("readings")
         )
-        # By the hour first: PostgreSQL then stops at the hour in which there are enough.
+        # Ordered by hour first, so that PostgreSQL can stop as soon as there are enough rows.
         down = self._wanted.order is Order.DESC
         by_hour = select(readings).select_from(hours.join(readings, true()))
         return self._ordered(by_hour.order_by(hours.c.hour.desc() if down else hours.c.hour), readings.c)
@@ -220,7 +220,7 @@ class _Page:
         if wanted.end is not None:
             yield self._at < wanted.end
         if wanted.after is not None:
-            # The first condition says the same less exactly; from it, PostgreSQL knows which partitions matter.
+            # The first condition is implied by the second; it lets PostgreSQL prune partitions.
             place = tuple_(self._at, self._table.id)
             if wanted.order is Order.DESC:
                 yield and_(self._at <= wanted.after[0], place < tuple_(*wanted.after))

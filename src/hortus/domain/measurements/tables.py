@@ -1,10 +1,10 @@
-"""Readings as they are stored.
+"""The tables of readings and aggregates.
 
-Both tables are partitioned by device time (see hortus.base.database.partitions). The key begins with the kit,
-so that a redelivered reading meets itself (P2), a range of one kit is one index scan, and inserts go to the
-right edge of each kit. There are no foreign keys: four of them would cost more than the insert itself, so
-the ingest path locks the peripherals of a batch once instead, which gives the same certainty
-(docs/decisions/0002-readings-without-foreign-keys.md). Columns are ordered wide to narrow: no padding.
+Both tables are partitioned by device time (see hortus.base.database.partitions). The key starts with the kit,
+so that a redelivered reading conflicts with itself (P2), a range of one kit is one index scan, and inserts go
+to the right edge of each kit. There are no foreign keys: four of them would cost more than the insert itself,
+so the ingest path instead locks the peripherals of a batch once, which gives the same guarantee
+(docs/decisions/0002-readings-without-foreign-keys.md). Columns are ordered wide to narrow to avoid padding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hortus.base.database.base import Base, CreatedAt, Timestamp
 
 
 class RawMeasurementRow(Base):
-    """One reading. `datetime` is the kit's clock, `received_at` ours (P8)."""
+    """One reading. `datetime` is by the kit's clock, `received_at` by ours (P8)."""
 
     __tablename__ = "raw_measurements"
     __table_args__ = (
@@ -43,7 +43,7 @@ class AggregateMeasurementRow(Base):
     __tablename__ = "aggregate_measurements"
     __table_args__ = (
         PrimaryKeyConstraint("kit_id", "datetime_start", "id"),
-        # Charts ask for one peripheral and quantity; without this, their pages read the kit's whole history.
+        # Charts request one peripheral and quantity; without this, each page reads the kit's whole history.
         Index(
             "aggregate_measurements_by_series_idx",
             *("kit_id", "peripheral_id", "quantity_type_id"),
@@ -64,7 +64,7 @@ class AggregateMeasurementRow(Base):
 
 
 class IngestBatchRow(Base):
-    """A batch that was committed: lets a writer that lost the answer to its COMMIT find out."""
+    """A committed batch: lets a writer that lost the reply to its COMMIT find out whether it succeeded."""
 
     __tablename__ = "ingest_batches"
 

@@ -1,1 +1,1 @@
-"""Pictures and files of kits."""
+"""Media of kits: pictures and other files, their objects, thumbnails and deletion."""

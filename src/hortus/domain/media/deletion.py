@@ -1,4 +1,4 @@
-"""Deleting the objects of media whose rows are gone: of deleted media, peripherals, configurations and kits."""
+"""Deleting the objects of media whose rows were deleted, also with their peripheral, configuration or kit."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 _AT_ONCE = 50
 _LONGEST_SECONDS = 30.0
-"""Lines are held meanwhile; what is not done by then is for the next."""
+"""Queue rows stay locked for this long at most; the rest is left for the next run."""
 
-# Several processes drain one queue: each takes lines that no other holds.
+# Several processes drain one queue: each takes rows that no other has locked.
 _NEXT = text(
     """
     SELECT id, media_id, kit_serial, attempts FROM queue_media_pending_deletion
@@ -42,12 +42,12 @@ _REFUSED = text(
     """
 )
 
-# By then no kit sends a medium again that it sent before it was deleted.
+# After this long, no kit redelivers a medium that was deleted in the meantime.
 _FORGET = text("DELETE FROM queue_media_pending_deletion WHERE object_deleted_at < now() - interval '30 days'")
 
 
 async def delete_queued_objects(engine: AsyncEngine, objects: MediaObjects) -> None:
-    """Delete what is queued, until cancelled. Raises ObjectStoreNotAnswering; nothing is lost by that."""
+    """Delete queued objects until cancelled. Raises ObjectStoreNotAnswering, which loses nothing."""
     while True:
         while await delete_some_objects(engine, objects):
             pass
@@ -57,11 +57,11 @@ async def delete_queued_objects(engine: AsyncEngine, objects: MediaObjects) -> N
 
 
 async def delete_some_objects(engine: AsyncEngine, objects: MediaObjects) -> int:
-    """Try to delete the objects of the lines that are due; return how many were tried.
+    """Try to delete the objects that are due; return how many were tried.
 
-    One that the store refuses is tried again later and holds up no others. Raises ObjectStoreNotAnswering if
-    the store as a whole is out of order; what was done until then is noted. Killed in between, the next one
-    deletes them again, which has no effect.
+    An object that the store refuses to delete is retried later and does not block others. Raises
+    ObjectStoreNotAnswering if the store as a whole fails; deletions up to then are recorded. If the process is
+    killed in between, the next run deletes the objects again, which has no effect.
     """
     async with engine.begin() as connection:
         lines = (await connection.execute(_NEXT, {"most": _AT_ONCE})).all()
@@ -75,7 +75,7 @@ async def delete_some_objects(engine: AsyncEngine, objects: MediaObjects) -> int
     if outcome.refused:
         (line, error), *others = outcome.refused
         log.warning(
-            "the object %s cannot be deleted now (%s), nor can %d others; they are tried again later",
+            "cannot delete the object %s (%s) and %d others now; will retry later",
             *(ObjectKey(line.kit_serial, line.media_id), error, len(others)),
         )
     return len(outcome.done) + len(outcome.refused)
@@ -83,7 +83,7 @@ async def delete_some_objects(engine: AsyncEngine, objects: MediaObjects) -> int
 
 @dataclass(slots=True)
 class _Outcome:
-    """Lines whose objects are gone now, those that the store refused, and what is wrong with it as a whole."""
+    """Rows whose objects were deleted, rows that the store refused, and a fault of the store as a whole."""
 
     done: list[Any] = field(default_factory=list)
     refused: list[tuple[Any, ObjectStoreNotAnswering]] = field(default_factory=list)

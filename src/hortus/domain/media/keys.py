@@ -1,7 +1,7 @@
-"""Under which keys the content of media lies in the object store. Pure.
+"""The keys of media in the object store. Pure.
 
-The layout is that of kit-mqtt 8: `{serial}/{id}`. Nothing in a key is what a kit wrote:
-the serial is that of a registered kit, the id is 16 bytes written as a UUID.
+The layout is that of kit-mqtt 8: `{serial}/{id}`. No part of a key is text from a kit: the serial is that of a
+registered kit, the id is 16 bytes written as a UUID.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _THUMBNAIL = ".thumbnail"
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
-    """Which medium an object belongs to, and whether it is its thumbnail."""
+    """The key of a medium's content, or of its thumbnail."""
 
     serial: str
     medium_id: UUID
@@ -30,12 +30,12 @@ class ObjectKey:
 
 
 def parse_key(path: str) -> ObjectKey | None:
-    """Return what an object in the store is, or None if it is none of ours."""
+    """Parse an object's path in the store; None if it is not one of our keys."""
     serial, slash, name = path.partition("/")
     identifier = name.removesuffix(_THUMBNAIL)
     try:
         key = ObjectKey(serial, UUID(identifier), name != identifier)
     except ValueError:
         return None
-    # A UUID can be written in several ways, and only one of them is ours.
+    # A UUID can be written in several ways, of which we use only one.
     return key if slash and serial and str(key) == path else None

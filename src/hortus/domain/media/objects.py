@@ -1,8 +1,9 @@
-"""The object store: a local folder or any S3-compatible service, behind one small face.
+"""The object store: a local folder or any S3-compatible service, behind one small interface.
 
-What `put` returned from is durable (P1). S3 promises that itself. The library's local store leaves the bytes in
-the page cache, where a power cut could take what was acknowledged; so local files are written here, under
-another name, synced and renamed, with the folders above them. The library reads, lists and deletes them.
+When `put` returns, the object is durable (P1). S3 guarantees that itself. The library's local store leaves the
+bytes in the page cache, where a power cut could destroy acknowledged content; so local files are written here:
+under a temporary name, synced and renamed, together with their parent folders. Reading, listing and deleting
+are left to the library.
 """
 
 from __future__ import annotations
@@ -31,39 +32,39 @@ log = logging.getLogger(__name__)
 Store = LocalStore | MemoryStore | S3Store
 
 READ_BYTES = 256 * 1024
-"""How much of an object is held at once while it is read."""
+"""Chunk size for reading objects."""
 
-_PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes as a part
+_PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 accepts
 _PARTS_AT_ONCE = 2
 _SYNC_BYTES = 4 * 1024 * 1024
 _TELL_SECONDS = 60.0
-_NO_OBJECTS = "hortus-looks-whether-the-bucket-is-there"  # no serial begins like that
+_NO_OBJECTS = "hortus-looks-whether-the-bucket-is-there"  # no serial starts like this
 
 
 class ObjectMissing(OperationalError):
-    """There is no object under this key."""
+    """There is no object with this key."""
 
     def __init__(self, key: ObjectKey) -> None:
         super().__init__(f"The object store has no object {key}.")
 
 
 class ObjectStoreNotAnswering(OperationalError):
-    """The object store cannot be reached, refuses, or has no room."""
+    """The object store is unreachable, refuses the request, or is full."""
 
 
 class MediaPlaceMissing(ObjectStoreNotAnswering):
-    """The bucket or folder itself is not there: nothing can be said of any object, nor be stored."""
+    """The bucket or folder itself is missing, so objects can neither be found nor stored."""
 
     def __init__(self, description: str) -> None:
         super().__init__(
-            f"Media are kept in {description}, which does not exist. See whether HORTUS_MEDIA_URL is right and "
-            "the disk is mounted; everything goes on by itself as soon as it is there."
+            f"Media are stored in {description}, which does not exist. Check HORTUS_MEDIA_URL, and that the "
+            "disk is mounted. Work resumes by itself once it is available."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as a listing shows it; `key` is None for one that is none of ours."""
+    """An object in a listing; `key` is None if the path is not one of our keys."""
 
     path: str
     key: ObjectKey | None
@@ -72,7 +73,7 @@ class StoredObject:
 
 
 class ObjectStream:
-    """The bytes of an object, or of a range of it, in pieces of bounded size."""
+    """The bytes of an object, or of a range of it, in chunks of bounded size."""
 
     def __init__(self, result: Any) -> None:
         self._result = result
@@ -84,13 +85,13 @@ class ObjectStream:
                 async for piece in self._result.stream(min_chunk_size=READ_BYTES):
                     yield bytes(piece)
         except NotFoundError as error:
-            raise ObjectStoreNotAnswering("The object went away while it was read.") from error
+            raise ObjectStoreNotAnswering("The object was deleted while it was being read.") from error
 
 
 class MediaObjects:
-    """Objects of media by their keys.
+    """The objects of media, by key.
 
-    Every method may raise ObjectStoreNotAnswering, and MediaPlaceMissing as one kind of it.
+    Every method may raise ObjectStoreNotAnswering, including its subclass MediaPlaceMissing.
     """
 
     def __init__(self, store: Store, description: str, folder: Path | None = None) -> None:
@@ -102,25 +103,25 @@ class MediaObjects:
 
     @classmethod
     def in_folder(cls, folder: Path) -> MediaObjects:
-        """Return a store in a local folder, which is made if need be; not so the one above it.
+        """Return a store in a local folder, which is created if necessary; its parent folder must exist.
 
-        A disk that is not mounted shall be noticed, not replaced by folders on another.
+        A disk that is not mounted must be noticed rather than replaced by folders on another disk.
         """
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             return cls(LocalStore(folder), f"the folder {folder}", folder)
         except (OSError, BaseError) as error:
-            raise ObjectStoreNotAnswering(f"Media cannot be kept in {folder}: {error}.") from error
+            raise ObjectStoreNotAnswering(f"Media cannot be stored in {folder}: {error}.") from error
 
     async def put(self, key: ObjectKey, content: Iterable[bytes], media_type: str, *, size: int) -> None:
-        """Store the object, of pieces with `size` bytes together, durably; one under this key is replaced."""
+        """Store the object durably, replacing any with this key. `size` is the total of `content` in bytes."""
         with self._nothing_missing(), _translated():
             if self._folder is not None:
                 await asyncio.to_thread(_write, self._folder, self._folder / str(key), content)
                 return
             await self._store.put_async(
                 str(key),
-                # What fits into one part is sent as one; S3 has no upload in parts that has none.
+                # Content that fits into one part is sent in one request; a multipart upload cannot be empty.
                 b"".join(content) if size <= _PART_BYTES else iter(content),
                 attributes={"Content-Type": media_type} if self._sends_type else None,
                 chunk_size=_PART_BYTES,
@@ -128,7 +129,7 @@ class MediaObjects:
             )
 
     async def get(self, key: ObjectKey, start: int = 0, end: int | None = None) -> ObjectStream:
-        """Open the object from byte `start` up to but not including `end`. Raises ObjectMissing."""
+        """Open the object from byte `start` to `end` (exclusive). Raises ObjectMissing."""
         options: Any = {} if end is None else {"range": (start, end)}
         try:
             with _translated():
@@ -147,7 +148,7 @@ class MediaObjects:
             return None
 
     async def delete(self, key: ObjectKey) -> None:
-        """Delete the object; none under this key is right as well."""
+        """Delete the object, if it exists."""
         try:
             with _translated():
                 await self._store.delete_async(str(key))
@@ -155,9 +156,9 @@ class MediaObjects:
             await self.require_place()
 
     async def require_place(self) -> None:
-        """Raise MediaPlaceMissing if bucket or folder are not there, ObjectStoreNotAnswering if unknown.
+        """Raise MediaPlaceMissing if the bucket or folder is missing, ObjectStoreNotAnswering if unknown.
 
-        Without it, a disk that is not mounted would look as if every single object were lost.
+        Without this check, a disk that is not mounted would look as if every single object were lost.
         """
         with self._nothing_missing(), _translated():
             if self._folder is not None:
@@ -167,14 +168,14 @@ class MediaObjects:
                 async for _ in self._store.list(prefix=_NO_OBJECTS, chunk_size=1):
                     break
             except GenericError as error:
-                # Of a listing, only the bucket can be what is not found; the library has no type for that.
+                # In a listing, only the bucket itself can be "not found"; the library has no type for that.
                 if "404 Not Found" in _first_line(error):
                     raise NotFoundError(_first_line(error)) from error
                 raise
 
     async def list(self) -> AsyncIterator[StoredObject]:
         """Yield all objects, in no particular order."""
-        await self.require_place()  # a folder that is not there would look like an empty one
+        await self.require_place()  # a missing folder would look like an empty one
         with self._nothing_missing(), _translated():
             async for page in self._store.list(chunk_size=500):
                 for meta in page:
@@ -184,9 +185,9 @@ class MediaObjects:
 
     @contextmanager
     def _nothing_missing(self) -> Iterator[None]:
-        """Raise MediaPlaceMissing where only the bucket or the folder itself can be what is not found.
+        """Raise MediaPlaceMissing for NotFoundError, where only the bucket or folder itself can be missing.
 
-        The operator is told in the log, too, once in a while: whoever asks for a picture cannot mend it.
+        Also logs it now and then for the operator, because the users who request pictures cannot fix it.
         """
         try:
             yield
@@ -198,15 +199,15 @@ class MediaObjects:
             raise missing from error
 
     async def remove_half_written(self, older_than_seconds: float) -> int:
-        """Delete what writers left behind that were killed; return how many files."""
+        """Delete the temporary files of writers that were killed; return how many."""
         if self._folder is None:
-            return 0  # an S3 service expires unfinished uploads by itself, by a rule of the bucket
+            return 0  # an S3 service expires unfinished uploads itself, by a rule of the bucket
         return await asyncio.to_thread(_remove_half_written, self._folder, older_than_seconds)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise ObjectStoreNotAnswering for what the library and the file system raise."""
+    """Translate errors of the library and the file system to ObjectStoreNotAnswering."""
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:
@@ -216,15 +217,15 @@ def _translated() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what happened: the library's messages have many lines of its own inner state."""
+    """Return the first line of an error: the library's messages go on with many lines of internal state."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _write(root: Path, path: Path, content: Iterable[bytes]) -> None:
-    """Write a file that is whole or not there, and survives a power cut with the folders that lead to it.
+    """Write a file atomically, so that it and its parent folders survive a power cut.
 
-    What is written goes to the disk a few MiB at a time. At the end all at once, it would hold up for a second
-    or more what the database writes for readings.
+    Data is flushed to disk a few MiB at a time: a single flush at the end would block the database's writes of
+    readings for a second or more.
     """
     path.parent.mkdir(mode=0o700, exist_ok=True)
     unfinished = path.with_name(f"{path.name}#{randbits(60)}")
@@ -257,7 +258,7 @@ def _sync_one(path: Path) -> None:
 
 
 def _remove_half_written(folder: Path, older_than_seconds: float) -> int:
-    """Files are written as `name#123` and renamed; such a name is left only by a process that was killed."""
+    """Remove files named `name#123`, which are renamed when complete and left only by killed processes."""
     before = time.time() - older_than_seconds
     removed = 0
     for path in folder.glob("*/*#*"):

@@ -1,4 +1,4 @@
-"""Where media are kept, as the operator chose: a local folder, or a bucket of an S3-compatible service."""
+"""The place for media, from the settings: a local folder, or a bucket of an S3-compatible service."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CONTRACT_BUCKET = "kit-media"
 """The bucket that AstroPlant's server uses (kit-mqtt 8)."""
 
 _REGION = "us-east-1"
-_ADVICE = "It takes a folder such as /var/lib/hortus/media, or a bucket such as s3://kit-media."
+_ADVICE = "Set it to a folder such as /var/lib/hortus/media, or a bucket such as s3://kit-media."
 
 
 def open_media_objects(settings: Settings, default_folder: Path | None = None) -> MediaObjects | None:
-    """Return the object store of these settings; None if nothing names one.
+    """Return the object store that the settings name, or None.
 
-    HORTUS_MEDIA_URL decides. Without it, AWS_S3_ENDPOINT or AWS_S3_REGION mean AstroPlant's bucket there, and
-    else it is the default folder. Raises UsageError for a place that cannot be meant.
+    HORTUS_MEDIA_URL takes precedence. Without it, AWS_S3_ENDPOINT or AWS_S3_REGION select AstroPlant's bucket
+    there; otherwise, the default folder is used. Raises UsageError for an invalid place.
     """
     place = settings.media_url
     if place is None:
@@ -44,7 +44,7 @@ def open_media_objects(settings: Settings, default_folder: Path | None = None) -
 
 
 def media_of_command(settings: Settings, data_dir: Path | None) -> MediaObjects | None:
-    """Return the object store that belongs to the database of a command (`command_database.open_url`)."""
+    """Return the object store that belongs to a command's database (`command_database.open_url`)."""
     if data_dir is None and settings.database_url is None:
         data_dir = settings.data_dir
     folder = None if data_dir is None else data_dir.expanduser().absolute() / "media"
@@ -55,7 +55,7 @@ def _bucket(settings: Settings, bucket: str) -> MediaObjects:
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
     if (key is None) != (secret is None):
         raise UsageError("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither.")
-    # Objects go one by one, and not every S3-compatible service can delete several with one request.
+    # Objects are deleted one by one, because not every S3-compatible service can delete several per request.
     configuration: dict[str, Any] = {
         "region": settings.aws_s3_region or _REGION,
         "disable_bulk_delete": True,
@@ -63,7 +63,7 @@ def _bucket(settings: Settings, bucket: str) -> MediaObjects:
     endpoint = settings.aws_s3_endpoint
     if endpoint is not None:
         if not endpoint.startswith(("http://", "https://")):
-            raise UsageError(f"AWS_S3_ENDPOINT is {endpoint!r}; it begins with http:// or https://.")
+            raise UsageError(f"AWS_S3_ENDPOINT is {endpoint!r}; it must start with http:// or https://.")
         configuration["endpoint"] = endpoint
     if key is not None and secret is not None:
         configuration |= {
@@ -75,7 +75,7 @@ def _bucket(settings: Settings, bucket: str) -> MediaObjects:
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=60),
     }
-    # Our own patience is endless; the library's only bridges a hiccup, so that a failure is told soon.
+    # Our own retries never end; the library's only bridge a short hiccup, so that failures are reported soon.
     retry: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
     try:
         store = S3Store(bucket, client_options=client, retry_config=retry, **configuration)

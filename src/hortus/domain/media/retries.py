@@ -1,4 +1,4 @@
-"""When something is tried again that the object store refused."""
+"""Retrying operations that the object store refused."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LONGEST_SECONDS = 3600.0
 
 
 def pause_after(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts in vain: 10 s, then twice as long each time, up to 1 h.
+    """Return the backoff after so many failed attempts: 10 s, doubled each time, up to 1 h.
 
-    After none it is 10 s, too: the store as a whole was out of order, which counts against no object.
+    For 0 attempts it is 10 s, too: then the store as a whole failed, which does not count against an object.
     """
     attempts = max(1, attempts)
     return timedelta(seconds=min(_LONGEST_SECONDS, _FIRST_SECONDS * 2.0 ** min(attempts - 1, 20)))
 
 
 def note_of(reason: object) -> str:
-    """Return the reason as it is kept: short, and without what PostgreSQL does not take."""
+    """Return the reason in the form that is stored: shortened, and without NUL, which PostgreSQL rejects."""
     return str(reason).replace("\0", "")[:MOST_NOTE_CHARACTERS]
 
 
@@ -44,12 +44,12 @@ _REFUSED = text(
 
 
 async def refused_objects(connection: AsyncConnection, most: int) -> Sequence[RowMapping]:
-    """Return what the store refused and is tried again, at most so many to delete and to make thumbnails of."""
+    """Return operations that the store refused and that will be retried, at most `most` of each kind."""
     return (await connection.execute(_REFUSED, {"most": most})).mappings().all()
 
 
 async def fault_of(objects: MediaObjects) -> ObjectStoreNotAnswering | None:
-    """Return what is wrong with the store as a whole; None if it is only some objects that it refuses."""
+    """Return the fault of the store as a whole, or None if it only refuses some objects."""
     try:
         await objects.require_place()
     except ObjectStoreNotAnswering as fault:

@@ -1,7 +1,7 @@
-"""What is made of the texts that a kit sends with a medium: kept, cleaned, or not accepted. Pure.
+"""Cleaning or rejecting the texts that a kit sends with a medium. Pure.
 
-Their lengths are bounded by the wire codec. A name or a type that is no good is put right, because the picture
-itself may be; metadata that are no JSON have no right form, so the message is set aside.
+Their lengths are bounded by the wire codec. An invalid name or type is corrected, because the picture itself
+may be fine; metadata that is not JSON cannot be corrected, so the message is quarantined.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _TYPE = re.compile(
 
 
 class MetadataNotJson(Exception):
-    """The metadata are not JSON, or nested too deeply."""
+    """The metadata is not JSON, or nested too deeply."""
 
 
 def clean_name(name: str, medium_id: UUID, media_type: str) -> str:
-    """Return a file name without folders and without characters that are not to be seen.
+    """Return a file name without folders and without invisible characters.
 
-    One that has nothing left becomes the id with the ending of its type.
+    If nothing is left, returns the id with the extension of the type.
     """
     last = name.replace("\\", "/").rpartition("/")[2]
-    # Control characters, line breaks, marks that turn the direction of text, halves of surrogate pairs.
+    # Category C: control characters, line breaks, marks that change the text direction, lone surrogates.
     visible = "".join(each for each in last if unicodedata.category(each)[0] != "C")
     visible = re.sub(r"\s+", " ", visible).strip()
     if not visible.strip(". "):
@@ -47,7 +47,7 @@ def clean_name(name: str, medium_id: UUID, media_type: str) -> str:
 
 
 def clean_type(media_type: str) -> str:
-    """Return the media type if it is one, else the type of bytes that nobody knows."""
+    """Return the media type in normal form, or ANY_TYPE if it is invalid."""
     text = media_type.strip()
     if len(text) > LONGEST_TYPE or not _TYPE.fullmatch(text):
         return ANY_TYPE
@@ -56,9 +56,9 @@ def clean_type(media_type: str) -> str:
 
 
 def clean_metadata(text: str) -> str:
-    """Return the metadata as JSON that every program here can read and write. Raises MetadataNotJson.
+    """Return the metadata as JSON that all parts of Hortus can read and write. Raises MetadataNotJson.
 
-    An empty text stands for `null`: the field was not set.
+    An empty text becomes `null`: the field was not set.
     """
     try:
         return orjson.dumps(orjson.loads(text or "null")).decode()

@@ -28,9 +28,9 @@ async def newest_media(
     before: tuple[datetime, UUID] | None = None,
     most: int,
 ) -> Sequence[RowMapping]:
-    """Return media of a kit, newest first by time and id, beginning before that time and id.
+    """Return media of a kit, newest first by time and id, starting below `before` (time and id).
 
-    `since` and `until` are the first and the last moment.
+    `since` and `until` are inclusive.
     """
     statement = (
         _MEDIA.where(MediaRow.kit_id == kit_id)
@@ -56,7 +56,7 @@ async def find_medium(connection: AsyncConnection, medium_id: UUID) -> RowMappin
 
 
 async def delete_medium(connection: AsyncConnection, medium_id: UUID) -> None:
-    """Delete the medium, and note its content for deletion from the object store. The caller commits."""
+    """Delete the medium and queue its object for deletion. The caller commits."""
     content = (
         select(MediaRow.id, KitRow.serial, MediaRow.datetime, MediaRow.size)
         .join(KitRow, KitRow.id == MediaRow.kit_id)

@@ -1,8 +1,8 @@
-"""Comparing objects and rows: objects that no row tells of are removed, rows without object are told of.
+"""Comparing objects and rows: objects without a row are deleted, rows without an object are reported.
 
 A process that is killed between storing an object and its row leaves the object behind. Until the sender
-delivers again it looks like rubbish, so only what is old is taken for it: an object is written seconds before
-its row.
+redelivers the medium, the object looks like an orphan, so only old objects count as orphans: an object is
+written seconds before its row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 SAFE_AGE = timedelta(hours=24)
-"""Younger objects are left alone: their rows may be on their way. Also covers clocks that disagree."""
+"""Younger objects are left alone: their rows may not be written yet. Also allows for clock differences."""
 
 _EVERY_SECONDS = 6 * 3600.0
 _FIRST_SECONDS = 600.0
@@ -52,9 +52,9 @@ _NEXT_ROWS = text(
 
 @dataclass(slots=True)
 class Sweep:
-    """What a sweep found. Lists hold the first thousand each; the numbers count all.
+    """The result of a sweep. Each list holds at most the first thousand; the numbers count all.
 
-    `refused` are objects that the store would not tell of, or not delete: nothing is known of them.
+    `refused` counts objects that the store refused to look up or delete: nothing is known about them.
     """
 
     objects: int = 0
@@ -74,13 +74,13 @@ class Sweep:
 
 
 async def sweep_regularly(engine: AsyncEngine, objects: MediaObjects) -> None:
-    """Remove orphans every few hours, until cancelled. Several processes may; what is gone is gone."""
+    """Remove orphans every few hours until cancelled. Several processes may do so at once."""
     await asyncio.sleep(_FIRST_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  (spread, not a secret)
     while True:
         found = await sweep_objects(engine, objects, safe_age=SAFE_AGE, repair=True)
         if found.without_row or found.half_written:
             log.warning(
-                "removed %d objects without a row and %d that were half written",
+                "removed %d objects without a row and %d half-written files",
                 found.without_row,
                 found.half_written,
             )
@@ -88,7 +88,7 @@ async def sweep_regularly(engine: AsyncEngine, objects: MediaObjects) -> None:
             log.warning("the store refused to delete %d objects without a row", found.refused)
         found = await check_rows(engine, objects)
         if found.refused:
-            log.error("the store does not tell of %d objects; see their permissions", found.refused)
+            log.error("the store refused to look up %d objects; check their permissions", found.refused)
         if not found.is_clean:
             log.error(
                 "%d media have lost their content, such as %s; see `hortus media check`",
@@ -101,9 +101,9 @@ async def sweep_regularly(engine: AsyncEngine, objects: MediaObjects) -> None:
 async def sweep_objects(
     engine: AsyncEngine, objects: MediaObjects, *, safe_age: timedelta, repair: bool
 ) -> Sweep:
-    """Find objects older than this that no row tells of; with `repair`, delete them.
+    """Find objects older than `safe_age` without a row; with `repair`, delete them.
 
-    What has no key of ours is counted and left alone: others may use the bucket, too.
+    Objects whose paths are not our keys are counted and left alone: the bucket may have other users.
     """
     found = Sweep()
     page: list[StoredObject] = []
@@ -119,7 +119,7 @@ async def sweep_objects(
 
 
 async def check_rows(engine: AsyncEngine, objects: MediaObjects) -> Sweep:
-    """Find rows whose object is gone or has another size. A row of this moment has its object already."""
+    """Find rows whose object is missing or has another size. An object is always written before its row."""
     found = Sweep()
     after = UUID(int=0)
     while True:
@@ -131,7 +131,7 @@ async def check_rows(engine: AsyncEngine, objects: MediaObjects) -> Sweep:
         found.rows += len(rows)
         for row in rows:
             key = ObjectKey(row.serial, row.id)
-            # Looked at once more: it may have been deleted, row and object, since the page was read.
+            # The row is checked again: row and object may have been deleted since the page was read.
             with _refusals_counted(found):
                 size = await _unless_refused(objects, objects.size_of(key))
                 if size != row.size and await _is_still_there(engine, row.id):
@@ -167,11 +167,11 @@ async def _sweep_page(
 
 
 class _Refused(Exception):
-    """The store refuses this object; others it may give."""
+    """The store refuses this object, but may serve others."""
 
 
 async def _unless_refused(objects: MediaObjects, asking: Awaitable[Result]) -> Result:
-    """Return what the store answers. Raises _Refused, and ObjectStoreNotAnswering for the store as a whole."""
+    """Return the store's answer. Raises _Refused, or ObjectStoreNotAnswering if the store as a whole fails."""
     try:
         return await asking
     except ObjectStoreNotAnswering as error:
@@ -190,7 +190,7 @@ def _refusals_counted(found: Sweep) -> Iterator[None]:
 
 
 async def _told_of(connection: AsyncConnection, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
-    """Return the keys of the objects that rows tell of, among those of these media."""
+    """Return the keys of the objects that the rows of these media account for."""
     rows = await connection.execute(_ROWS_OF_OBJECTS, {"ids": [key.medium_id for key in keys]})
     told_of = set()
     for row in rows:

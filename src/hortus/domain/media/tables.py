@@ -1,4 +1,4 @@
-"""Pictures and files of kits. The content is in the object store, under `{serial}/{id}`."""
+"""Media of kits. Their content is in the object store, under `{serial}/{id}`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MOST_NOTE_CHARACTERS = 255
 class MediaRow(Base):
     """One medium. Deleting a kit first moves its media to the deletion queue.
 
-    `thumbnail` is None until that is decided, then `made` or `unsuitable`; `thumbnail_note` says why there is
-    none. If the store refused so often (`thumbnail_attempts`), it is tried again at `thumbnail_retry_at`.
+    `thumbnail` is None until it is decided, then `made` or `unsuitable`; `thumbnail_note` says why there is
+    none. `thumbnail_attempts` counts refusals by the store; the next attempt is at `thumbnail_retry_at`.
     `sha256` is that of the content.
     """
 
@@ -25,7 +25,7 @@ class MediaRow(Base):
     __table_args__ = (
         CheckConstraint("size >= 0", name="size"),
         CheckConstraint("thumbnail IN ('made', 'unsuitable')", name="thumbnail"),
-        # A kit's newest; also from and to a moment.
+        # A kit's newest media, and those of a time range.
         Index(None, "kit_id", "datetime", "id"),
         Index(None, "peripheral_id", "datetime", "id"),
         Index(
@@ -52,7 +52,7 @@ class MediaRow(Base):
     received_at: Mapped[CreatedAt]
     name: Mapped[str] = mapped_column(String(255))
     type: Mapped[str] = mapped_column(String(255))
-    # The medium's own metadata; the attribute cannot be called `metadata` on a declarative class.
+    # The medium's own metadata; `metadata` is a reserved attribute of declarative classes.
     media_metadata: Mapped[Any] = mapped_column("metadata", JSON, nullable=False)
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
@@ -63,11 +63,11 @@ class MediaRow(Base):
 
 
 class MediaPendingDeletionRow(Base):
-    """A medium whose row is gone: its object is still to be deleted from the store, or was.
+    """A medium whose row was deleted, and whose object will be or was deleted from the store.
 
-    After `object_deleted_at` the line stays for a while, so that a late redelivery of a deleted medium is known
-    as one and does not bring it back (P2). An object that the store refused to delete is tried again at
-    `next_attempt_at`; `attempts` and `failure` tell how often it refused, and what it said last.
+    The row is kept for a while after `object_deleted_at`, so that a late redelivery of a deleted medium is
+    recognised and does not restore it (P2). An object that the store refused to delete is retried at
+    `next_attempt_at`; `attempts` counts the refusals and `failure` is the reason of the last one.
     """
 
     __tablename__ = "queue_media_pending_deletion"
@@ -84,7 +84,7 @@ class MediaPendingDeletionRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     created_at: Mapped[CreatedAt]
     media_id: Mapped[UUID] = mapped_column(unique=True)
-    # The object's key needs the serial, which is gone with the kit's row.
+    # The object's key contains the serial, which is lost when the kit's row is deleted.
     kit_serial: Mapped[str] = mapped_column(String(20))
     media_datetime: Mapped[Timestamp]
     media_size: Mapped[int] = mapped_column(BigInteger)

@@ -1,8 +1,9 @@
-"""Thinning: of old pictures only one per hour is kept, of older ones one per day.
+"""Thinning: keeping only one picture per hour of old pictures, and one per day of older ones.
 
-A camera may send several kinds of pictures at a time (`regular.png`, `ndvi.png`), and each kind is thinned by
-itself: media of one peripheral whose names differ in more than their digits. Kept is the first of each hour, or
-of each day (UTC), and always the newest of a kind, however old: what a stopped camera saw last is not lost.
+A camera may send several kinds of pictures at a time (`regular.png`, `ndvi.png`), and each kind is thinned
+separately: media of one peripheral whose names are equal except for digits are of one kind. The first of each
+hour, or of each day (UTC), is kept, and always the newest of a kind, however old: the last picture of a stopped
+camera is not lost.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 _EVERY_SECONDS = 3600.0
 _AT_ONCE = 500
 
-# One statement finds and deletes, so that two processes cannot disagree; a row that another deletes is skipped.
+# One statement finds and deletes, so that concurrent processes agree; rows that another deletes are skipped.
 _THIN = text(
     """
     WITH ranked AS (
@@ -57,7 +58,7 @@ _THIN = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThinningPolicy:
-    """For how many days everything is kept, and until which age one per hour; then it is one per day."""
+    """How many days everything is kept, and up to which age one picture per hour; after that, one per day."""
 
     all_days: int
     hourly_days: int
@@ -65,19 +66,19 @@ class ThinningPolicy:
 
 @dataclass(slots=True)
 class Thinned:
-    """How much was thinned, or would be."""
+    """How much was deleted by thinning, or would be."""
 
     media: int = 0
     size_bytes: int = 0
 
     def add(self, row: Any) -> None:
-        """Add what a statement tells."""
+        """Add the counts that a statement returned."""
         self.media += row.media
         self.size_bytes += row.bytes
 
 
 async def thin_regularly(engine: AsyncEngine, policy: ThinningPolicy | None) -> None:
-    """Thin all kits every hour, until cancelled; without a policy, do nothing."""
+    """Thin the media of all kits every hour until cancelled; without a policy, only wait."""
     while policy is not None:
         thinned = await thin(engine, policy)
         if thinned.media:
@@ -89,7 +90,7 @@ async def thin_regularly(engine: AsyncEngine, policy: ThinningPolicy | None) -> 
 async def thin(
     engine: AsyncEngine, policy: ThinningPolicy, *, kit_id: int | None = None, dry_run: bool = False
 ) -> Thinned:
-    """Delete what the policy does not keep, of this kit or of all; with `dry_run`, only count it."""
+    """Delete media that the policy does not keep, of one kit or all kits; with `dry_run`, only count them."""
     total = Thinned()
     async with engine.connect() as connection:
         kit_ids = await connection.scalars(

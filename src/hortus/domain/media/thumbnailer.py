@@ -1,8 +1,8 @@
 """Makes one thumbnail, as a program: `python -m hortus.domain.media.thumbnailer < picture > thumbnail`.
 
-A picture comes from a device that nobody vouches for, and decoders have had faults. So this process has nothing
-but the picture, little memory and little time, and whatever ends it ends nothing else. It exits with 0 and the
-thumbnail (WebP), or with 3 and a sentence on standard error that says why there is none.
+Pictures come from untrusted devices, and decoders have had vulnerabilities. So this process gets nothing but
+the picture, with limits on memory and time, and a crash affects nothing else. It exits with 0 and the thumbnail
+(WebP), or with 3 and a sentence on standard error that says why there is none.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _QUALITY = 80
 
 
 class Unsuitable(Exception):
-    """No thumbnail can be made of this; the message says why."""
+    """No thumbnail can be made of this picture; the message says why."""
 
 
 def thumbnail_of(content: bytes) -> bytes:
-    """Return the thumbnail of a picture, without anything else that was in its file. Raises Unsuitable."""
+    """Return the thumbnail of a picture, without any metadata of the file. Raises Unsuitable."""
     try:
         with Image.open(BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > _LARGEST_PIXELS:
@@ -38,7 +38,7 @@ def thumbnail_of(content: bytes) -> bytes:
             upright = ImageOps.exif_transpose(picture)
             small = _displayable(upright)
             small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
-            # A new picture: no place and no time of taking goes along.
+            # A new picture, so that no location or time is copied along.
             plain = Image.new(small.mode, small.size)
             plain.paste(small)
             written = BytesIO()
@@ -50,12 +50,12 @@ def thumbnail_of(content: bytes) -> bytes:
         raise Unsuitable("The picture has too many pixels.") from error
     except MemoryError as error:
         raise Unsuitable("The picture needs too much memory.") from error
-    except Exception as error:  # decoders raise whatever they like for damaged files
+    except Exception as error:  # decoders raise anything for damaged files
         raise Unsuitable(f"The picture cannot be read: {error}"[:200]) from error
 
 
 def _displayable(picture: Image.Image) -> Image.Image:
-    """Return the picture with colours as a browser shows them; 16-bit greys are scaled, not cut off."""
+    """Return the picture in a mode that browsers display; 16-bit greys are scaled, not clipped."""
     if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
         wide = picture.convert("F")
         low, high = wide.getextrema()
@@ -68,7 +68,7 @@ def _displayable(picture: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Read a picture, write its thumbnail."""
+    """Read a picture from standard input and write its thumbnail to standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

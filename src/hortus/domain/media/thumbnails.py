@@ -1,7 +1,7 @@
-"""Thumbnails of pictures, made in the background and kept as objects beside them.
+"""Thumbnails of pictures, made in the background and stored as objects beside them.
 
-Any number of processes share the work: a medium is worked on under an advisory lock of the database, which ends
-with its holder. The row is not locked, so that a medium can be deleted meanwhile.
+Any number of processes share the work: each medium is processed under an advisory lock, which is released if
+its holder dies. The row is not locked, so that the medium can be deleted in the meantime.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LARGEST_THUMBNAIL_BYTES = 1024 * 1024
 _LARGEST_SENTENCE_BYTES = 4096
 _LOCK_SPACE = 0x4D54  # "MT": keeps these advisory locks apart from all others
 
-# What the store refused comes after what was never tried, so that it holds up nothing.
+# Media that the store refused come after those never tried, so that they do not block others.
 _WAITING = """
 SELECT m.id, m.type, k.serial FROM (
     (SELECT id, type, kit_id FROM media
@@ -69,9 +69,9 @@ class ThumbnailResult:
 
 
 async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], objects: MediaObjects) -> None:
-    """Make the thumbnails that are missing, the newest pictures first, until cancelled.
+    """Make missing thumbnails until cancelled, newest pictures first.
 
-    Raises what asyncpg raises, and ObjectStoreNotAnswering if the store as a whole is out of order.
+    Raises what asyncpg raises, and ObjectStoreNotAnswering if the store as a whole fails.
     """
     connection = await connect()
     try:
@@ -83,10 +83,10 @@ async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], 
 
 
 async def make_some_thumbnails(connection: asyncpg.Connection, objects: MediaObjects) -> int:
-    """Make the next thumbnails that nobody else is making; return for how many media this was decided.
+    """Make the next thumbnails that no other process is making; return how many media were processed.
 
-    A picture that the store refuses is tried again later. Raises ObjectStoreNotAnswering if the store as a
-    whole is out of order.
+    A picture that the store refuses is retried later. Raises ObjectStoreNotAnswering if the store as a whole
+    fails.
     """
     decided = 0
     for row in await connection.fetch(_WAITING, _CANDIDATES):
@@ -116,7 +116,7 @@ async def _try(
         if fault is not None:
             raise fault from error
         if counted == 1:
-            log.warning("no thumbnail of %s can be made now (%s); it is tried again later", key, error)
+            log.warning("cannot make a thumbnail of %s now (%s); will retry later", key, error)
 
 
 async def _decide(
@@ -129,7 +129,7 @@ async def _decide(
     thumbnail = outcome.thumbnail
     await objects.put(key.thumbnail, (thumbnail,), THUMBNAIL_TYPE, size=len(thumbnail))
     if not await _finish(connection, key.medium_id, "made", None):
-        await objects.delete(key.thumbnail)  # the medium was deleted meanwhile
+        await objects.delete(key.thumbnail)  # the medium was deleted in the meantime
 
 
 async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: str, note: str | None) -> bool:
@@ -138,7 +138,7 @@ async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: st
 
 async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> ThumbnailResult:
     if not media_type.startswith("image/") or media_type.startswith("image/svg"):
-        return ThumbnailResult(None, f"A thumbnail is made of pictures, not of {media_type}.")
+        return ThumbnailResult(None, f"Thumbnails are only made of pictures, not of {media_type}.")
     try:
         stream = await objects.get(key)
     except ObjectMissing:
@@ -147,7 +147,7 @@ async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> Th
 
 
 async def _ask_thumbnailer(stream: ObjectStream) -> ThumbnailResult:
-    """Give the picture to a process that may do nothing else, and see what comes of it."""
+    """Have a separate process, which gets nothing but the picture, make the thumbnail."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-m", "hortus.domain.media.thumbnailer"),
         stdin=asyncio.subprocess.PIPE,
@@ -168,11 +168,11 @@ async def _ask_thumbnailer(stream: ObjectStream) -> ThumbnailResult:
         return ThumbnailResult(thumbnail)
     if process.returncode == UNSUITABLE:
         return ThumbnailResult(None, said.decode(errors="replace").strip())
-    return ThumbnailResult(None, "Making a thumbnail took more memory or time than it may.")
+    return ThumbnailResult(None, "Making a thumbnail exceeded its memory or time limit.")
 
 
 async def _converse(process: asyncio.subprocess.Process, stream: ObjectStream) -> tuple[bytes, bytes]:
-    """Write the picture, and return what the process wrote, up to a bound, to its two outputs."""
+    """Write the picture to the process, and return its standard output and error, each up to a limit."""
     given, out, error = process.stdin, process.stdout, process.stderr
     assert given is not None
     assert out is not None

@@ -1,1 +1,1 @@
-"""Messages to people: a queue in the database, delivered by mail or through services that people name."""
+"""Messages to users: a queue in the database, delivered by mail or through services that users add."""

@@ -1,4 +1,4 @@
-"""What a process needs to send messages or to have them sent, out of its settings."""
+"""The dependencies for queueing and sending messages, built from the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hortus.domain.messages.tables import Transport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAccess:
-    """Ways for messages. `mail` is None where no mail server is set; `public_url` ends without a slash."""
+    """How messages are sent. `mail` is None without a mail server; `public_url` has no trailing slash."""
 
     seal: Seal
     mail: MailAccount | None = None
@@ -25,7 +25,7 @@ class MessageAccess:
     public_url: str | None = None
 
     def carriers(self) -> Mapping[Transport, Carrier]:
-        """Return what delivers by each transport that this process can use."""
+        """Return the carrier of each transport that this process can use."""
         carriers: dict[Transport, Carrier] = {Transport.SERVICE: self._by_service}
         if self.mail is not None:
             carriers[Transport.MAIL] = self._by_mail
@@ -41,7 +41,7 @@ class MessageAccess:
 
 
 def message_access(settings: Settings, installation_key: bytes) -> MessageAccess:
-    """Return the ways that the settings open. Raises UsageError."""
+    """Return the message access that the settings describe. Raises UsageError."""
     return MessageAccess(
         seal=Seal(installation_key),
         mail=mail_account(settings),

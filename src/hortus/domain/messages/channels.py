@@ -1,4 +1,4 @@
-"""By which ways a person wants messages: their mail address, and services that they named."""
+"""How a user wants to receive messages: by mail, through services they added, and about what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hortus.domain.messages.tables import MessageKind, NotificationChannelRow, N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """What a person wants to be told, and whether by mail."""
+    """Which messages a user wants, and whether by mail."""
 
     by_mail: bool = True
     of_shared_kits: bool = False
@@ -31,7 +31,7 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachable:
-    """A person with all enabled ways to them: mail if `email_address` is set, services by id and name."""
+    """A user with all enabled channels: mail if `email_address` is set, services by id and name."""
 
     user_id: int
     email_address: str | None
@@ -48,9 +48,9 @@ class Reachable:
         alert_id: int | None = None,
         kit_id: int | None = None,
     ) -> list[NewMessage]:
-        """Return one message for each way. `mail`: whether this installation sends mail at all.
+        """Return one message per channel. `mail`: whether this installation sends mail at all.
 
-        `kit_id` is the kit that it tells of.
+        `kit_id` is the kit that the message is about.
         """
         ways: list[tuple[int | None, str]] = list(self.channels)
         if mail and self.email_address is not None:
@@ -71,7 +71,7 @@ class Reachable:
 
 
 async def find_reachable(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, Reachable]:
-    """Return how these people can be reached, by their ids."""
+    """Return these users with their enabled channels, by user id."""
     wanted, preference, channel = list(user_ids), NotificationPreferenceRow, NotificationChannelRow
     services = defaultdict(list)
     for service in await connection.execute(
@@ -105,7 +105,7 @@ async def find_reachable(connection: AsyncConnection, user_ids: Collection[int])
 
 
 async def read_preferences(connection: AsyncConnection, user_id: int) -> Preferences:
-    """Return what a person wants; the defaults if they never said."""
+    """Return a user's preferences, or the defaults if none are stored."""
     row = NotificationPreferenceRow
     statement = select(row.by_mail, row.of_shared_kits, row.when_over, row.when_silent).where(
         row.user_id == user_id
@@ -115,7 +115,7 @@ async def read_preferences(connection: AsyncConnection, user_id: int) -> Prefere
 
 
 async def set_preferences(connection: AsyncConnection, user_id: int, preferences: Preferences) -> None:
-    """Keep what a person wants. The caller commits."""
+    """Store a user's preferences. The caller commits."""
     values = {
         "by_mail": preferences.by_mail,
         "of_shared_kits": preferences.of_shared_kits,
@@ -130,7 +130,7 @@ async def set_preferences(connection: AsyncConnection, user_id: int, preferences
 
 
 async def list_channels(connection: AsyncConnection, user_id: int) -> Sequence[RowMapping]:
-    """Return a person's services, without their URLs."""
+    """Return a user's services, without their URLs."""
     row = NotificationChannelRow
     statement = (
         select(row.id, row.name, row.scheme, row.enabled, row.created_at)
@@ -141,7 +141,7 @@ async def list_channels(connection: AsyncConnection, user_id: int) -> Sequence[R
 
 
 async def find_channel(connection: AsyncConnection, user_id: int, channel_id: int) -> RowMapping | None:
-    """Return one of a person's services, or None."""
+    """Return one of a user's services, or None."""
     return next((row for row in await list_channels(connection, user_id) if row["id"] == channel_id), None)
 
 
@@ -157,7 +157,7 @@ async def add_channel(
     """Add a service and return its id. The caller commits. Raises QuotaReached."""
     row = NotificationChannelRow
     present = select(func.count()).where(row.user_id == user_id)
-    await require_room(connection, user_id, present, most, "services of yours")
+    await require_room(connection, user_id, present, most, "services in your account")
     channel_id: int | None = await connection.scalar(
         insert(row).values(user_id=user_id, name=name, scheme=scheme, sealed_url=sealed_url).returning(row.id)
     )
@@ -168,14 +168,14 @@ async def add_channel(
 async def change_channel(
     connection: AsyncConnection, user_id: int, channel_id: int, values: dict[str, Any]
 ) -> bool:
-    """Change columns of one of a person's services; return whether it is there. The caller commits."""
+    """Change columns of one of a user's services; return whether it exists. The caller commits."""
     row = NotificationChannelRow
     statement = update(row).where(row.id == channel_id, row.user_id == user_id)
     return (await connection.execute(statement.values(values or {"id": channel_id}))).rowcount == 1
 
 
 async def delete_channel(connection: AsyncConnection, user_id: int, channel_id: int) -> bool:
-    """Delete one of a person's services with what waits for it; return whether it was there."""
+    """Delete one of a user's services with its queued messages; return whether it existed."""
     row = NotificationChannelRow
     done = await connection.execute(delete(row).where(row.id == channel_id, row.user_id == user_id))
     return done.rowcount == 1

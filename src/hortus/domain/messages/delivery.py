@@ -1,7 +1,7 @@
-"""The job that delivers: a few threads per transport, each attempt limited in time.
+"""The job that delivers messages: a few threads per transport, each attempt limited in time.
 
-The libraries block, so each attempt has a thread of its own, and there are only so many. Mail and services
-have theirs apart: a mail server that hangs delays no message to a service, nor the other way round.
+The libraries block, so each attempt runs in its own thread, and the number of threads is limited. Mail and
+services have separate limits: a mail server that hangs does not delay messages to services, or vice versa.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
 
 class DeliveryAttempt(Protocol):
-    """One attempt to hand a message over."""
+    """One attempt to deliver a message."""
 
     def deliver(self) -> None:
-        """Hand it over. Blocks. Raises NotDelivered."""
+        """Deliver the message. Blocks. Raises NotDelivered."""
 
     def abort(self) -> None:
         """End `deliver` early, if that is possible."""
 
 
 Carrier = Callable[[OutgoingMessage, str | None], DeliveryAttempt]
-"""Makes an attempt out of a letter and, for services, the URL."""
+"""Creates an attempt from a message and, for services, the URL."""
 
 Ended = Callable[[AsyncConnection, UUID, bool], Awaitable[None]]
-"""Told of a message that ended, in the transaction that notes it, and whether it was accepted."""
+"""Called with the outcome of a message (whether it was accepted), in the transaction that records it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLimits:
-    """How long and how much. The lease is longer than an attempt, or one message would be sent twice."""
+    """Concurrency and timing of delivery. The lease outlasts an attempt, or a message would be sent twice."""
 
     at_once: int = 4
     attempt_seconds: float = 60.0
@@ -67,11 +67,11 @@ class DeliveryLimits:
 
 
 async def tell_nobody(_connection: AsyncConnection, _message_id: UUID, _accepted: bool) -> None:
-    """Do nothing when a message ends."""
+    """Ignore the outcome of a message."""
 
 
 class MessageDelivery:
-    """Delivers what is due until cancelled. Any number of processes may do so at once.
+    """Delivers due messages until cancelled. Any number of processes may do so at once.
 
     Transports without a carrier are left to other processes.
     """
@@ -92,7 +92,7 @@ class MessageDelivery:
         self._ended = ended
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is being sent then is due again when its lease ends."""
+        """Deliver until cancelled; a message in delivery at that moment is due again when its lease ends."""
         async with asyncio.TaskGroup() as group:
             for transport, carrier in self._carriers.items():
                 group.create_task(self._serve(transport, carrier))
@@ -115,7 +115,7 @@ class MessageDelivery:
             async with self._engine.begin() as connection:
                 return await take_due(connection, transport, self._limits.lease_seconds)
         except _DATABASE_FAILURES as error:
-            log.info("messages wait, as the database does not answer: %s", _first_line(error))
+            log.info("messages have to wait, the database does not answer: %s", _first_line(error))
             return None
 
     async def _attempt(self, message: TakenMessage, carrier: Carrier, slots: asyncio.Semaphore) -> None:
@@ -125,7 +125,7 @@ class MessageDelivery:
             slots.release()
             await self._note(message, NotDelivered(str(error), permanent=True))
             return
-        # The thread gives the slot back, not we: one that hangs for ever still counts.
+        # The thread itself releases the slot, so that a thread that hangs for ever still counts.
         working = _in_thread(delivery.deliver, slots.release)
         await self._note(message, await self._outcome(working, delivery))
 
@@ -139,26 +139,26 @@ class MessageDelivery:
         return carrier(letter, self._seal.open(message.sealed_url) if message.sealed_url else None)
 
     async def _outcome(self, working: asyncio.Future[None], delivery: DeliveryAttempt) -> NotDelivered | None:
-        """Wait for the end of an attempt, but not for ever; None means that the message was taken."""
+        """Wait for an attempt to end, with a timeout; None means that the message was accepted."""
         try:
             done, _ = await asyncio.wait([working], timeout=self._limits.attempt_seconds)
             if not done:
                 delivery.abort()
                 done, _ = await asyncio.wait([working], timeout=min(5.0, self._limits.attempt_seconds))
             if not done:
-                return NotDelivered("It took too long.")
+                return NotDelivered("Sending took too long.")
             working.result()
         except NotDelivered as error:
             return error
         except asyncio.CancelledError:
             delivery.abort()
             raise
-        except Exception as error:  # noqa: BLE001  (libraries of services raise anything; the queue goes on)
-            return NotDelivered(f"The service's library failed: {type(error).__name__}.")
+        except Exception as error:  # noqa: BLE001  (service libraries raise anything; the queue must continue)
+            return NotDelivered(f"The library for this service failed: {type(error).__name__}.")
         return None
 
     async def _note(self, message: TakenMessage, failure: NotDelivered | None) -> None:
-        """Note the outcome, trying for as long as the lease lasts: otherwise it would be sent again."""
+        """Record the outcome, retrying until the lease ends: an unrecorded message would be sent again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.lease_seconds):
                 noted = await self._noted(message, failure)
@@ -175,11 +175,11 @@ class MessageDelivery:
                     return True
                 pause = None if failure.permanent else self._pause_seconds(message.attempts)
                 if await note_failed(connection, message, str(failure), pause_seconds=pause):
-                    log.warning("message %s is given up: %s", message.id, failure)
+                    log.warning("gave up on message %s: %s", message.id, failure)
                     await self._ended(connection, message.id, False)
                 return True
         except _DATABASE_FAILURES as error:
-            log.warning("message %s: its outcome is not noted yet: %s", message.id, _first_line(error))
+            log.warning("could not record the outcome of message %s yet: %s", message.id, _first_line(error))
             return False
 
     def _pause_seconds(self, attempts: int) -> float:
@@ -192,14 +192,14 @@ class MessageDelivery:
             with contextlib.suppress(*_DATABASE_FAILURES):
                 async with self._engine.begin() as connection:
                     for message_id in await give_up_late(connection):
-                        log.warning("message %s is given up: too late, or not for them", message_id)
+                        log.warning("gave up on message %s: expired, or no longer allowed", message_id)
                         await self._ended(connection, message_id, False)
                     await forget_old(connection)
             await asyncio.sleep(self._limits.poll_seconds * 5)
 
 
 def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.Future[None]:
-    """Run `work` in a thread that does not keep the process from ending, as those of a pool would."""
+    """Run `work` in a daemon thread, which, unlike a pool's, does not keep the process from exiting."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
@@ -211,15 +211,15 @@ def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.
             future.set_result(None)
         else:
             future.set_exception(error)
-            future.exception()  # it counts as seen, also when nobody waits any more
+            future.exception()  # marks it as retrieved, even if the waiter is gone
 
     def run() -> None:
         failure: Exception | None = None
         try:
             work()
-        except Exception as error:  # noqa: BLE001  (handed on to whoever waits)
+        except Exception as error:  # noqa: BLE001  (passed to the waiter)
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+        with contextlib.suppress(RuntimeError):  # the loop may already be closed
             loop.call_soon_threadsafe(settle, failure)
 
     threading.Thread(target=run, name="message delivery", daemon=True).start()

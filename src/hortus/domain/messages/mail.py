@@ -1,7 +1,7 @@
-"""Delivering by SMTP (RFC 5321), in a thread, and not longer than allowed.
+"""Delivering mail by SMTP (RFC 5321), in a thread, with time limits.
 
-The library for other services could send mail too, but says only whether it went well: here, a mail server's
-answer decides between trying again and giving up (docs/decisions/0005-mail-by-smtplib.md).
+The library for other services could send mail, too, but reports only success or failure; here, the mail
+server's reply decides between a retry and giving up (docs/decisions/0005-mail-by-smtplib.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOBODYS = re.compile(r"@(.+\.)?invalid", re.IGNORECASE)
 
 
 class MailDelivery:
-    """One mail on its way. `deliver` blocks; `abort`, from another thread, ends it soon."""
+    """One attempt to send a mail. `deliver` blocks; `abort`, called from another thread, ends it soon."""
 
     def __init__(self, account: MailAccount, letter: OutgoingMessage) -> None:
         self._account = account
@@ -34,7 +34,7 @@ class MailDelivery:
         self._connection: smtplib.SMTP | None = None
 
     def deliver(self) -> None:
-        """Hand the mail over to the server. Raises NotDelivered."""
+        """Submit the mail to the server. Raises NotDelivered."""
         _require_possible(self._letter.recipient)
         try:
             mail = compose(self._account, self._letter)
@@ -48,7 +48,7 @@ class MailDelivery:
             raise _in_words(error) from error
 
     def abort(self) -> None:
-        """End the conversation, wherever it is."""
+        """Shut down the connection, at any stage of the SMTP dialogue."""
         sock = self._connection.sock if self._connection is not None else None
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ class MailDelivery:
 
     def _connect(self) -> smtplib.SMTP:
         account = self._account
-        # Said to the server; otherwise a name server would be asked for it, which may take long.
+        # Sent to the server as our name; smtplib's default is a DNS lookup, which may take long.
         own_name = socket.gethostname()
         if account.security is Security.TLS:
             self._connection = smtplib.SMTP_SSL(
@@ -74,37 +74,37 @@ class MailDelivery:
 
     def _introduce(self, connection: smtplib.SMTP) -> None:
         if self._account.security is Security.STARTTLS:
-            # Raises if the server does not offer it: never go on in the clear.
+            # Raises if the server does not offer STARTTLS: never continue unencrypted.
             connection.starttls(context=self._account.tls_context())
         if self._account.username is not None and self._account.password is not None:
             connection.login(self._account.username, self._account.password)
 
     def _hand_over(self, connection: smtplib.SMTP, mail: EmailMessage) -> None:
         connection.send_message(mail)
-        # Taken. Whatever goes wrong with the farewell changes nothing of that.
+        # The mail is accepted; an error while closing the session does not change that.
         with contextlib.suppress(smtplib.SMTPException, OSError):
             connection.quit()
 
 
 def compose(account: MailAccount, letter: OutgoingMessage) -> EmailMessage:
-    """Return the mail. Raises ValueError or MessageError if the recipient's address is none."""
+    """Return the mail. Raises ValueError or MessageError if the recipient's address is invalid."""
     mail = EmailMessage()
     mail["From"] = Address(account.sender_name, addr_spec=account.sender)
     mail["To"] = Address(addr_spec=letter.recipient)
     mail["Subject"] = one_line(letter.subject, MOST_SUBJECT_CHARACTERS)
     mail["Date"] = localtime()
     mail["Message-ID"] = f"<{letter.message_id}@{account.sender.rpartition('@')[2]}>"
-    # No answers from machines, please (RFC 3834).
+    # Asks for no automatic replies (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.body)
     return mail
 
 
 def _require_possible(recipient: str) -> None:
-    """Refuse names that are reserved for never being anybody's (RFC 2606, 2), as that of the demonstration."""
+    """Reject addresses under the reserved domain .invalid (RFC 2606, 2), such as the demonstration's."""
     if _NOBODYS.fullmatch(recipient[recipient.rfind("@") :]):
         raise NotDelivered(
-            "An address that ends in .invalid is nobody's, so no mail was sent. Give the account a real one.",
+            "Addresses that end in .invalid do not exist, so no mail was sent. Enter a real address.",
             permanent=True,
         )
 
@@ -113,27 +113,27 @@ def _in_words(error: Exception) -> NotDelivered:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, answer = next(iter(error.recipients.values()))
         return NotDelivered(
-            f"The mail server does not take mail for this address: {code} {_text(answer)}",
+            f"The mail server rejected the recipient's address: {code} {_text(answer)}",
             permanent=code in _PERMANENT,
         )
     if isinstance(error, smtplib.SMTPDataError):
         return NotDelivered(
-            f"The mail server does not take this mail: {error.smtp_code} {_text(error.smtp_error)}",
+            f"The mail server rejected the mail: {error.smtp_code} {_text(error.smtp_error)}",
             permanent=error.smtp_code in _PERMANENT,
         )
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return NotDelivered(f"The mail server refuses our user name and password: {error.smtp_code}.")
+        return NotDelivered(f"The mail server rejected Hortus's user name and password: {error.smtp_code}.")
     if isinstance(error, smtplib.SMTPResponseException):
-        return NotDelivered(f"The mail server answers {error.smtp_code} {_text(error.smtp_error)}")
+        return NotDelivered(f"The mail server answered: {error.smtp_code} {_text(error.smtp_error)}")
     if isinstance(error, smtplib.SMTPException):
         return NotDelivered(f"The mail server cannot be used: {error}")
     if isinstance(error, ssl.SSLError):
-        return NotDelivered(f"The mail server's TLS is not to be trusted: {error.reason or error}")
+        return NotDelivered(f"No trusted TLS connection to the mail server: {error.reason or error}")
     if isinstance(error, TimeoutError):
-        return NotDelivered("The mail server does not answer.")
+        return NotDelivered("The mail server did not answer in time.")
     if isinstance(error, OSError):
         return NotDelivered(f"The mail server cannot be reached: {error.strerror or error}.")
-    return NotDelivered("This address cannot be written into a mail.", permanent=True)
+    return NotDelivered("The recipient's address is not valid.", permanent=True)
 
 
 def _text(answer: bytes | str) -> str:

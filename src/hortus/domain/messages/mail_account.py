@@ -1,4 +1,4 @@
-"""The mail server that messages go through, as the settings name it."""
+"""The mail server that messages are sent through, from the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORM = (
 
 
 class Security(StrEnum):
-    """How the way to the mail server is protected, by the scheme of its URL."""
+    """How the connection to the mail server is encrypted, by the scheme of its URL."""
 
     STARTTLS = "smtp"
     TLS = "smtps"
@@ -33,7 +33,7 @@ _DEFAULT_PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailAccount:
-    """A mail server, our account there, and who we say we are. `sender` is the bare address."""
+    """A mail server, the account there, and the sender of mails. `sender` is the bare address."""
 
     host: str
     port: int
@@ -45,13 +45,13 @@ class MailAccount:
     ca_file: Path | None = None
 
     def tls_context(self) -> ssl.SSLContext:
-        """Return how the server's certificate is checked. Raises UsageError if the file of CAs is unusable."""
+        """Return the context that verifies the server. Raises UsageError if the CA file is unusable."""
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or "it holds no certificates"
+            reason = getattr(error, "strerror", None) or "it contains no certificates"
             raise UsageError(
-                f"HORTUS_SMTP_CA_FILE names {self.ca_file}, which is of no use: {reason}."
+                f"HORTUS_SMTP_CA_FILE names {self.ca_file}, which cannot be used: {reason}."
             ) from error
 
 
@@ -62,7 +62,7 @@ def mail_account(settings: Settings) -> MailAccount | None:
     name, sender = parseaddr(settings.mail_from or "")
     if not is_email_address(sender):
         raise UsageError(
-            "HORTUS_SMTP_URL is set; set HORTUS_MAIL_FROM too, to the address that mails come from: "
+            "HORTUS_SMTP_URL is set; set HORTUS_MAIL_FROM too, to the sender's address: "
             "hortus@example.org or Hortus <hortus@example.org>."
         )
     account = _parse(settings.smtp_url.get_secret_value(), sender, name or "Hortus", settings.smtp_ca_file)
@@ -72,7 +72,7 @@ def mail_account(settings: Settings) -> MailAccount | None:
 
 
 def _parse(url: str, sender: str, sender_name: str, ca_file: Path | None) -> MailAccount:
-    # No part of the URL is shown in an error: it holds a password.
+    # Errors show no part of the URL, because it contains a password.
     try:
         parts = urlsplit(url)
         security = Security(parts.scheme)
@@ -83,10 +83,10 @@ def _parse(url: str, sender: str, sender_name: str, ca_file: Path | None) -> Mai
         raise UsageError(f"HORTUS_SMTP_URL cannot be read. {_FORM}")
     if security is Security.NONE and parts.username and not _is_loopback(host):
         raise UsageError(
-            "HORTUS_SMTP_URL would send the password in the clear over the network. Use smtp:// or smtps://."
+            "HORTUS_SMTP_URL would send the password unencrypted over the network. Use smtp:// or smtps://."
         )
     if bool(parts.username) != bool(parts.password):
-        raise UsageError(f"HORTUS_SMTP_URL has a user name or a password, and needs both or none. {_FORM}")
+        raise UsageError(f"HORTUS_SMTP_URL needs both a user name and a password, or neither. {_FORM}")
     return MailAccount(
         host=host,
         port=port or _DEFAULT_PORTS[security],

@@ -1,4 +1,4 @@
-"""How an attempt to deliver ended."""
+"""A message as it is handed to a transport, and the error when it is not delivered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hortus.domain.messages.tables import MOST_FAILURE_CHARACTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMessage:
-    """What is delivered. `message_id` stays the same in every attempt."""
+    """A message to deliver. `message_id` is the same in every attempt."""
 
     message_id: str
     recipient: str
@@ -19,7 +19,7 @@ class OutgoingMessage:
 
 
 class NotDelivered(OperationalError):
-    """The message was not taken. `permanent`: it never will be, so trying again is of no use."""
+    """The message was not accepted. `permanent`: a retry would fail, too."""
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
         super().__init__(one_line(reason, MOST_FAILURE_CHARACTERS))
@@ -27,9 +27,9 @@ class NotDelivered(OperationalError):
 
 
 def one_line(text: str, most: int) -> str:
-    """Return the text without line breaks and other control characters, and not longer than `most`.
+    """Return the text without line breaks and other control characters, at most `most` characters long.
 
-    Names of plants go into subjects: with a line break in them, they could add headers to a mail.
+    Subjects contain plant names: a line break in one could add headers to a mail.
     """
     printable = "".join(character if character.isprintable() else " " for character in text)
     single = " ".join(printable.split())

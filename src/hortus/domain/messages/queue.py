@@ -1,7 +1,7 @@
-"""The queue in the database: putting messages in, taking one for an attempt, and noting how it ended.
+"""The message queue in the database: adding messages, taking one for an attempt, recording the outcome.
 
-One attempt at a time: a worker takes a message under a lease, which ends by itself if the worker dies. What
-was handed over just before such a death is sent again: at least once, under the same Message-ID.
+One attempt at a time: a worker takes a message under a lease, which expires if the worker dies. A message that
+was delivered just before its worker died is sent again: delivery is at least once, with the same Message-ID.
 All times are the database's, so that workers on machines with different clocks agree.
 """
 
@@ -32,9 +32,9 @@ from hortus.domain.messages.tables import (
 KEPT_DAYS = 30
 
 GIVE_UP_SECONDS = {MessageKind.ALERT: 24 * 3600, MessageKind.TEST: 15 * 60, MessageKind.PASSWORD_RESET: 30 * 60}
-"""For how long delivery is tried. A reset's token expires then; see hortus.domain.accounts.tokens."""
+"""How long delivery is retried. For a reset, until its token expires; see hortus.domain.accounts.tokens."""
 
-# As hortus.http.access.permissions has it: members, administrators, and everybody if it is public.
+# As in hortus.http.access.permissions: members, administrators, and everyone if the kit is public.
 _MAY_BE_TOLD = """
     (m.kit_id IS NULL OR EXISTS (
         SELECT 1 FROM kits AS kit JOIN users AS person ON person.id = m.user_id
@@ -63,14 +63,14 @@ _TAKE = text(
     FROM due WHERE m.id = due.id
     RETURNING m.id, m.lease, m.kind, m.attempts, m.recipient, m.subject, m.sealed_body,
         (SELECT sealed_url FROM notification_channels AS c WHERE c.id = m.channel_id) AS sealed_url
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _GIVE_UP_LATE = text(
     """
     UPDATE messages
     SET state = 'given-up', lease = NULL, finished_at = now(),
-        failure = coalesce(failure, 'Nobody tried to send it in time. Does `hortus jobs` or `hortus up` run?'),
+        failure = coalesce(failure, 'It was not sent in time. Is `hortus jobs` or `hortus up` running?'),
         sealed_body = CASE WHEN kind = 'reset' THEN NULL ELSE sealed_body END
     WHERE state = 'waiting' AND give_up_at <= now() AND (lease IS NULL OR next_attempt_at <= now())
     RETURNING id
@@ -81,10 +81,10 @@ _GIVE_UP_HIDDEN = text(
     f"""
     UPDATE messages AS m
     SET state = 'given-up', lease = NULL, finished_at = now(), sealed_body = NULL,
-        failure = 'The person may not see the kit any more that this is about.'
+        failure = 'The recipient may no longer see the kit that this message is about.'
     WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now()) AND NOT {_MAY_BE_TOLD}
     RETURNING id
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from our own constants)
 )
 
 _PUT_OFF = text(
@@ -99,9 +99,10 @@ _PUT_OFF = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A message to one person by one way. Line breaks in the subject become spaces.
+    """A message to one user through one channel. Line breaks in the subject become spaces.
 
-    `kit_id` is the kit that it tells of, so that nobody is told who may no longer see it when it is sent.
+    `kit_id` is the kit that the message is about: if the user can no longer see that kit when the message is
+    due, it is given up.
     """
 
     user_id: int
@@ -114,7 +115,7 @@ class NewMessage:
     body: str = field(repr=False)
 
     def columns(self, seal: Seal) -> dict[str, Any]:
-        """Return the row, but for when to give up."""
+        """Return the columns of the row, except `give_up_at`."""
         return {
             "id": uuid4(),
             "user_id": self.user_id,
@@ -131,7 +132,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenMessage:
-    """A message that this process alone is sending, until its lease ends."""
+    """A message that only this process may send until its lease ends."""
 
     id: UUID
     lease: UUID
@@ -144,11 +145,11 @@ class TakenMessage:
 
 
 class NothingToRetry(UsageError):
-    """No message that was given up can be sent again."""
+    """There is no given-up message that can be sent again."""
 
 
 async def put_in(connection: AsyncConnection, seal: Seal, messages: Sequence[NewMessage]) -> list[UUID]:
-    """Put messages into the queue and return their ids. They leave it after the caller's commit."""
+    """Queue messages and return their ids. They are sent after the caller's commit."""
     rows = [
         message.columns(seal) | {"give_up_at": _in_seconds(GIVE_UP_SECONDS[message.kind])}
         for message in messages
@@ -161,14 +162,14 @@ async def put_in(connection: AsyncConnection, seal: Seal, messages: Sequence[New
 async def take_due(
     connection: AsyncConnection, transport: Transport, lease_seconds: float
 ) -> TakenMessage | None:
-    """Take the message that has been due for longest, or None. The caller commits before sending it."""
+    """Lease and return the message that has been due longest, or None. The caller commits before sending."""
     parameters = {"transport": str(transport), "lease": uuid4(), "lease_seconds": lease_seconds}
     row = (await connection.execute(_TAKE, parameters)).mappings().one_or_none()
     return TakenMessage(**row) if row else None
 
 
 async def note_accepted(connection: AsyncConnection, message: TakenMessage) -> bool:
-    """Note that the next server has it, and forget what it said. Returns whether the lease still held."""
+    """Record that the next server accepted the message, and delete its body. Returns whether the lease held."""
     done = await connection.execute(
         update(MessageRow)
         .where(MessageRow.id == message.id, MessageRow.lease == message.lease)
@@ -186,9 +187,9 @@ async def note_accepted(connection: AsyncConnection, message: TakenMessage) -> b
 async def note_failed(
     connection: AsyncConnection, message: TakenMessage, failure: str, *, pause_seconds: float | None
 ) -> bool:
-    """Note that an attempt failed; with no pause, or one that ends too late, the message is given up.
+    """Record a failed attempt; without a pause, or if the pause ends too late, the message is given up.
 
-    Returns whether it is given up now.
+    Returns whether it was given up.
     """
     identity = {"id": message.id, "lease": message.lease}
     if pause_seconds is not None:
@@ -212,20 +213,20 @@ async def note_failed(
 
 
 async def give_up_late(connection: AsyncConnection) -> list[UUID]:
-    """Give up what has waited for too long, or may not be told any more, and return its ids."""
+    """Give up messages that have expired or that their recipient may no longer get, and return their ids."""
     hidden = (await connection.execute(_GIVE_UP_HIDDEN)).scalars().all()
     return [*hidden, *(await connection.execute(_GIVE_UP_LATE)).scalars()]
 
 
 async def forget_old(connection: AsyncConnection) -> None:
-    """Delete what ended long ago."""
+    """Delete messages that ended more than KEPT_DAYS ago."""
     await connection.execute(
         delete(MessageRow).where(MessageRow.finished_at < _in_seconds(-KEPT_DAYS * 86_400))
     )
 
 
 async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
-    """Have one message that was given up sent again, or all of them; return how many. Raises NothingToRetry."""
+    """Requeue one given-up message, or all of them; return how many. Raises NothingToRetry."""
     row = MessageRow
     statement = (
         update(row)
@@ -242,8 +243,8 @@ async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
     count = (await connection.execute(statement)).rowcount
     if count == 0:
         raise NothingToRetry(
-            "No message that was given up can be sent again. `hortus message list` shows what there is; mails "
-            "that reset passwords are not kept."
+            "There is no given-up message that can be sent again. `hortus message list` shows all messages; "
+            "password reset mails are not kept."
         )
     return count
 
@@ -251,9 +252,9 @@ async def retry(connection: AsyncConnection, message_id: UUID | None) -> int:
 async def list_messages(
     connection: AsyncConnection, *, user_id: int | None = None, state: str | None = None, most: int
 ) -> Sequence[RowMapping]:
-    """Return the newest messages without what they say.
+    """Return the newest messages, without their bodies.
 
-    Those to one person without those about kits that the person may no longer see: subjects name them.
+    With `user_id`, messages about kits that the user can no longer see are left out: their subjects name kits.
     """
     row = aliased(MessageRow, name="m")
     statement = (
@@ -283,7 +284,7 @@ async def list_messages(
 
 
 async def count_recent(connection: AsyncConnection, user_id: int, kind: MessageKind, since: datetime) -> int:
-    """Return how many messages of this kind a person was sent since then."""
+    """Return how many messages of this kind were queued for a user since then."""
     return int(
         await connection.scalar(
             select(func.count())

@@ -1,4 +1,4 @@
-"""The mail with which somebody who forgot their password chooses a new one."""
+"""The password reset mail."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hortus.domain.messages.tables import MessageKind
 
 log = logging.getLogger(__name__)
 
-# Whoever asks over and over, from however many places, fills nobody's mailbox.
+# Keeps repeated requests, from any number of clients, from flooding a mailbox.
 MOST_PER_HOUR = 5
 
 _MINUTES = round(PASSWORD_RESET_LIFETIME.total_seconds() / 60)
 
 
 class QueuedResetMailer:
-    """Puts the mail into the queue; the token lies there encrypted, and not after the mail was sent."""
+    """Queues the mail; the token is stored encrypted, and deleted once the mail was sent."""
 
     def __init__(self, engine: AsyncEngine, access: MessageAccess) -> None:
         self._engine = engine
@@ -42,7 +42,7 @@ class QueuedResetMailer:
 
     async def _queue(self, email_address: str, username: str, token: str) -> None:
         async with self._engine.begin() as connection:
-            # Locked, so that requests at the same moment count each other.
+            # Locked, so that concurrent requests count each other's mails.
             user_id = await connection.scalar(
                 select(UserRow.id).where(UserRow.username == username).with_for_update(key_share=True)
             )
@@ -50,24 +50,31 @@ class QueuedResetMailer:
                 return
             since = datetime.now(UTC) - timedelta(hours=1)
             if await count_recent(connection, user_id, MessageKind.PASSWORD_RESET, since) >= MOST_PER_HOUR:
-                log.warning("user %s: no further mail that resets the password within this hour", username)
+                log.warning("user %s: too many password reset mails within an hour, sending no more", username)
                 return
             message = NewMessage(
                 user_id=user_id,
                 recipient=email_address,
                 kind=MessageKind.PASSWORD_RESET,
-                subject="Choose a new password",
+                subject="Reset your Hortus password",
                 body=self._body(username, token),
             )
             await put_in(connection, self._access.seal, [message])
 
     def _body(self, username: str, token: str) -> str:
         if self._access.public_url:
-            way = f"Choose a new one here:\n\n{self._access.public_url}/password-reset?token={quote(token)}\n"
+            way = (
+                "To choose a new password, open this link:\n\n"
+                f"{self._access.public_url}/password-reset?token={quote(token)}\n\n"
+                f"The link works once, for {_MINUTES} minutes.\n"
+            )
         else:
-            way = f"Choose a new one with this token, where you asked for it:\n\n{token}\n"
+            way = (
+                "To choose a new password, enter this token on the page where you asked for the reset:\n\n"
+                f"{token}\n\n"
+                f"The token works once, for {_MINUTES} minutes.\n"
+            )
         return (
-            f"Hello {username},\n\nsomebody, probably you, said that you forgot your password.\n{way}\n"
-            f"This works once, within {_MINUTES} minutes. If it was not you, do nothing: your password stays "
-            "as it is.\n"
+            f"Hello {username},\n\nSomeone asked to reset your password. {way}\n"
+            "If it was not you, ignore this email; your password stays the same.\n"
         )

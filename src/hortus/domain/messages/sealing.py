@@ -1,4 +1,4 @@
-"""Hiding texts in the database from everybody who does not have the installation's key."""
+"""Encrypting texts in the database with a key derived from the installation's key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Unreadable(UsageError):
     """A text was sealed with another key."""
 
     def __init__(self) -> None:
-        super().__init__("It was encrypted with another key of this installation, and cannot be read any more.")
+        super().__init__("This was encrypted with another key of this installation and cannot be read.")
 
 
 class Seal:
-    """Encrypts bodies of messages and people's addresses of services.
+    """Encrypts the bodies of messages and the URLs of users' services.
 
-    Its key is derived from the one that signs tokens, which all processes of an installation share anyway.
+    The key is derived from the key that signs tokens, which all processes of an installation share anyway.
     """
 
     def __init__(self, installation_key: bytes) -> None:
@@ -29,11 +29,11 @@ class Seal:
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
 
     def close(self, text: str) -> bytes:
-        """Return the text so that only a holder of the key can read it."""
+        """Return the text encrypted."""
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """Return the text. Raises Unreadable."""
+        """Return the decrypted text. Raises Unreadable."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken as error:

@@ -1,8 +1,8 @@
-"""Delivering through the services that people name by a URL (Telegram, ntfy, …).
+"""Delivering through services that users identify by a URL (Telegram, ntfy, …).
 
-The URL says where this server sends requests to, so not every one is accepted: as shipped, only services that
-always stand at an address of their own on the internet. Otherwise whoever has an account could have this
-server knock at machines of its own network. An operator may allow more.
+The URL determines where this server sends requests, so not every URL is accepted: by default, only services
+with a fixed address on the internet. Otherwise any user could have this server send requests to machines in
+its own network. An operator may allow more.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
 ALWAYS_ALLOWED = frozenset(
     {"discord", "gchat", "ntfys", "pbul", "pover", "prowl", "psafers", "slack", "spush", "tgram", "threema"}
 )
-"""Services at one address that nobody can choose; `ntfys` only where it is the public server."""
+"""Services with a fixed address that a URL cannot change; `ntfys` only for the public server."""
 
 MOST_URL_CHARACTERS = 1000
 
 _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 10.0
 
-# Others name files and addresses to load, switch off the check of certificates, or stretch time limits.
+# Other parameters name files or addresses to load, disable certificate checks, or extend timeouts.
 _ALLOWED_PARAMETERS = frozenset({"priority", "silent", "sound", "tags", "thread", "to", "topic"})
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,30}")
@@ -40,18 +40,18 @@ _STATUS = re.compile(r"error[=: ]+(\d{3})")
 
 
 class InvalidService(UsageError):
-    """A URL that names no service to which messages may be sent. The message never holds the secret URL."""
+    """The URL does not name a service that is allowed. The error's message never contains the secret URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePolicy:
-    """To which services messages may go: those always allowed, and what the operator added."""
+    """The services that are allowed: those that always are, and those that the operator added."""
 
     added: frozenset[str] = frozenset()
 
     @property
     def allowed(self) -> frozenset[str]:
-        """The schemes of URLs that are accepted."""
+        """The accepted URL schemes."""
         return ALWAYS_ALLOWED | self.added
 
     def check(self, url: str) -> str:
@@ -60,12 +60,12 @@ class ServicePolicy:
         service = _instantiate(url)
         if service is None:
             raise InvalidService(
-                f"The URL is not complete for the service {scheme}. Its form is described at "
+                f"The URL is incomplete for the service {scheme}. Its form is described at "
                 "https://appriseit.com/services/."
             )
         if scheme == "ntfys" and scheme not in self.added and getattr(service, "mode", None) != "cloud":
             raise InvalidService(
-                "Only the public server of ntfy is allowed here: ntfys://TOPIC. The operator can allow others "
+                "Only ntfy's public server is allowed here: ntfys://TOPIC. The operator can allow others "
                 "(HORTUS_NOTIFICATION_SERVICES)."
             )
         return scheme
@@ -74,42 +74,42 @@ class ServicePolicy:
         scheme, separator, _ = url.partition("://")
         scheme = scheme.lower()
         if len(url) > MOST_URL_CHARACTERS or not separator or not _SCHEME.fullmatch(scheme):
-            raise InvalidService("A service is named by a URL such as tgram://BOT-TOKEN/CHAT or ntfys://TOPIC.")
+            raise InvalidService("Enter the URL of a service, such as tgram://BOT-TOKEN/CHAT or ntfys://TOPIC.")
         if scheme not in self.allowed:
             raise InvalidService(
-                f"The service {scheme} is not allowed here. Allowed are: {', '.join(sorted(self.allowed))}. "
+                f"The service {scheme} is not allowed here. Allowed: {', '.join(sorted(self.allowed))}. "
                 "The operator can allow others (HORTUS_NOTIFICATION_SERVICES)."
             )
         if not url.isprintable() or " " in url:
-            raise InvalidService("The URL has spaces or characters that cannot be printed; encode them.")
+            raise InvalidService("The URL contains spaces or unprintable characters; encode them.")
         try:
             names = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
         except ValueError as error:
             raise InvalidService("The URL cannot be read.") from error
         if not names <= _ALLOWED_PARAMETERS:
             raise InvalidService(
-                "The URL has a parameter that is not allowed here. Allowed are: "
+                "The URL has a parameter that is not allowed here. Allowed parameters: "
                 f"{', '.join(sorted(_ALLOWED_PARAMETERS))}."
             )
         return scheme
 
 
 def service_policy(settings: Settings) -> ServicePolicy:
-    """Return what the setting allows. Raises UsageError."""
+    """Return the policy of the settings. Raises UsageError."""
     names = frozenset(
         name.strip().lower() for name in settings.notification_services.split(",") if name.strip()
     )
     wrong = sorted(name for name in names if not _SCHEME.fullmatch(name))
     if wrong:
         raise UsageError(
-            f"HORTUS_NOTIFICATION_SERVICES names {', '.join(wrong)}; it is a list of schemes such as "
-            "gotifys,hassios,ntfys."
+            f"HORTUS_NOTIFICATION_SERVICES contains {', '.join(wrong)}; it must be a list of URL schemes "
+            "such as gotifys,hassios,ntfys."
         )
     return ServicePolicy(added=names)
 
 
 class ServiceDelivery:
-    """One message on its way to a service. `deliver` blocks, for some tens of seconds at most."""
+    """One attempt to send a message to a service. `deliver` blocks for some tens of seconds at most."""
 
     def __init__(self, policy: ServicePolicy, url: str, letter: OutgoingMessage) -> None:
         self._policy = policy
@@ -117,9 +117,9 @@ class ServiceDelivery:
         self._letter = letter
 
     def deliver(self) -> None:
-        """Hand the message over. Raises NotDelivered."""
+        """Send the message. Raises NotDelivered."""
         try:
-            self._policy.check(self._url)  # what is allowed may have changed since the URL was taken
+            self._policy.check(self._url)  # the policy may have changed since the URL was accepted
         except InvalidService as error:
             raise NotDelivered(str(error), permanent=True) from error
         service = _instantiate(self._url)
@@ -128,17 +128,17 @@ class ServiceDelivery:
             taken = service.notify(title=self._letter.subject, body=self._letter.body)
         if not taken:
             raise NotDelivered(
-                f"The service answers with status {statuses[-1]}."
+                f"The service answered with status {statuses[-1]}."
                 if statuses
-                else "The service did not take it."
+                else "The service did not accept the message."
             )
 
     def abort(self) -> None:
-        """Do nothing: the library cannot be interrupted, but ends by its own time limits."""
+        """Do nothing: the library cannot be interrupted, but has timeouts of its own."""
 
 
 def _instantiate(url: str) -> Any | None:
-    """Return the library's object for one service, with our limits, or None if the URL is not one."""
+    """Return the library's object for a service, with our timeouts, or None if the URL is invalid."""
     service = _library().Apprise.instantiate(url, suppress_exceptions=True)
     if service is None:
         return None
@@ -149,7 +149,7 @@ def _instantiate(url: str) -> Any | None:
 
 
 class _Statuses(logging.Handler):
-    """Picks HTTP statuses out of what the library logs: its own words may hold parts of the URL."""
+    """Extracts HTTP statuses from the library's log: its full messages may contain parts of the URL."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -173,15 +173,15 @@ def _statuses_of_this_thread() -> Iterator[list[str]]:
 
 @cache
 def _library() -> Any:
-    """Load apprise when it is first needed: it takes a small computer a second."""
-    # It logs whole URLs, which are secrets.
+    """Load apprise when it is first needed: that takes a second on a small computer."""
+    # It logs complete URLs, which are secrets.
     logger = logging.getLogger("apprise")
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     logger.addHandler(logging.NullHandler())
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # One of its services uses a module that Python will drop; none of ours does.
+        # One of its services uses a deprecated standard library module.
         warnings.simplefilter("ignore", DeprecationWarning)
         import apprise
 

@@ -1,4 +1,4 @@
-"""Messages that wait or were sent, the services by which people want them, and what they want at all."""
+"""Messages, queued or sent; the services that users added; and users' preferences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_FAILURE_CHARACTERS = 300
 
 
 class Transport(StrEnum):
-    """The way that a message takes."""
+    """How a message is delivered."""
 
     MAIL = "mail"
     SERVICE = "service"
@@ -31,7 +31,7 @@ class MessageKind(StrEnum):
 
 
 class MessageState(StrEnum):
-    """How far a message is. `accepted`: the next server took it; whether it is read, nobody can know."""
+    """The state of a message. `accepted`: the next server accepted it; whether it was read is unknown."""
 
     WAITING = "waiting"
     ACCEPTED = "accepted"
@@ -39,7 +39,7 @@ class MessageState(StrEnum):
 
 
 class NotificationChannelRow(Base):
-    """A service by which a person wants messages. `sealed_url` holds its secrets, encrypted."""
+    """A service through which a user receives messages. `sealed_url` contains secrets and is encrypted."""
 
     __tablename__ = "notification_channels"
 
@@ -55,7 +55,7 @@ class NotificationChannelRow(Base):
 
 
 class NotificationPreferenceRow(Base):
-    """What a person wants to be told; without a row, the defaults hold."""
+    """Which messages a user wants; without a row, the defaults apply."""
 
     __tablename__ = "notification_preferences"
 
@@ -69,12 +69,12 @@ class NotificationPreferenceRow(Base):
 
 
 class MessageRow(Base):
-    """One message by one way to one person.
+    """One message to one user through one channel.
 
-    While it is being sent, `lease` names the attempt and `next_attempt_at` is when that attempt counts as
-    lost: a process that dies leaves a message that is due again. `id` is also the mail's Message-ID, so that
-    a mail sent twice can be told to be one. `kit_id` is the kit that it tells of: it is for those only who may
-    see that kit, also when it is sent.
+    While it is being sent, `lease` identifies the attempt and `next_attempt_at` is when that attempt counts as
+    lost: if the process dies, the message is due again. `id` is also the mail's Message-ID, so that duplicates
+    of a mail sent twice can be recognised. `kit_id` is the kit that the message is about: its recipient must be
+    able to see that kit, also when the message is sent.
     """
 
     __tablename__ = "messages"
@@ -98,7 +98,7 @@ class MessageRow(Base):
     kind: Mapped[str] = mapped_column(String(10))
     recipient: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(MOST_SUBJECT_CHARACTERS))
-    # Encrypted, as the body may hold what lets its reader into an account; emptied when it is over.
+    # Encrypted, because a body may contain a token that gives access to an account; cleared once accepted.
     sealed_body: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(10), server_default=MessageState.WAITING.value)
     attempts: Mapped[int] = mapped_column(server_default=text("0"))

@@ -1,1 +1,1 @@
-"""Plants, the species they are of, what measures them, and how they do."""
+"""Plants, their species, the kits and series that measure them, and their state."""

@@ -1,7 +1,7 @@
-"""The species that ship with Hortus: loading them into a database, again with each new version.
+"""The species that ship with Hortus, loaded into the database by each new version.
 
-Ranges are those of PlantKeeper's seed data (plantkeeper 4.8). Its humidity is that of the air; that
-of the soil, which its boards measure, was noted beside it on a scale from 1 to 10, and is ten times that here.
+Ranges are those of PlantKeeper's seed data (plantkeeper 4.8). Its humidity is that of the air. Soil moisture,
+which its boards measure, was noted there on a scale from 1 to 10; here it is ten times that.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def built_in_species() -> list[dict[str, Any]]:
 
 
 async def load_species(connection: AsyncConnection) -> int:
-    """Insert the built-in species that are not there yet, bring the others up to date; return how many are new.
+    """Insert missing built-in species and update the others; return how many were added.
 
-    The definitions have to be loaded before. The caller commits. Several processes may do so at once.
+    The definitions must be loaded first. The caller commits. Several processes may do so at once.
     """
     quantity_type_ids = await quantity_type_ids_by_key(connection)
     known = {
@@ -41,7 +41,7 @@ async def load_species(connection: AsyncConnection) -> int:
         columns = {name: species[name] for name in ("key", "name", "description", "image")}
         species_id = known.get(species["key"])
         if species_id is None:
-            # Known ones are not inserted again: even an insert that conflicts would use up an id.
+            # Existing species are not inserted again: even a conflicting insert would use up an id.
             species_id = await connection.scalar(
                 insert(SpeciesRow)
                 .values(columns)

@@ -1,4 +1,4 @@
-"""What measures a plant: whole kits or single series, each from when until when."""
+"""Links: which kits or single series measure a plant, and from when until when."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class AlreadyLinked(UsageError):
-    """The same kit or series measures the plant at that time already."""
+    """The same kit or series already measures the plant at that time."""
 
     def __init__(self) -> None:
-        super().__init__("This kit or series is linked to the plant already in that time. End that link first.")
+        super().__init__("This kit or series is already linked to the plant at that time. End that link first.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuringSource:
-    """What measures: a whole kit, or one series of it (peripheral name and quantity type)."""
+    """The source of a plant's readings: a whole kit, or one of its series (peripheral name, quantity type)."""
 
     kit_id: int
     peripheral_name: str | None = None
@@ -45,10 +45,10 @@ class MeasuringSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantLink:
-    """That something measured a plant. `until` is exclusive; None: it does so now.
+    """A period in which a source measured a plant. `until` is exclusive; None: it still does.
 
-    `kit` has what decides whether a caller may see the kit: `privacy_public_dashboard`, and the caller's
-    `is_admin`, `access_super` and `access_configure` (None: not a member).
+    `kit` has the columns that decide whether a caller may see the kit: `privacy_public_dashboard`, and the
+    caller's `is_admin`, `access_super` and `access_configure` (None: not a member).
     """
 
     id: int
@@ -68,7 +68,7 @@ async def links_of_plants(
     *,
     current_only: bool = False,
 ) -> dict[int, list[PlantLink]]:
-    """Return the links of these plants by plant, the oldest first, with what the caller is to each kit."""
+    """Return the links of these plants by plant, oldest first, with the caller's access to each kit."""
     statement = _LINKS.where(PlantLinkRow.plant_id.in_(list(plant_ids)))
     if current_only:
         statement = statement.where(PlantLinkRow.linked_until.is_(None))
@@ -81,12 +81,12 @@ async def links_of_plants(
 async def link_plant(
     connection: AsyncConnection, plant_id: int, source: MeasuringSource, *, since: datetime, now: datetime
 ) -> int:
-    """Let a kit or series measure the plant from that moment on; return the link's id.
+    """Link a kit or series to the plant from `since` on; return the link's id.
 
     The caller has locked the plant, and commits. Raises AlreadyLinked, InvalidPlant or TooMany.
     """
     if since > now + _CLOCK_TOLERANCE:
-        raise InvalidPlant(BrokenPlantRule(field="from", message="A link begins now or in the past."))
+        raise InvalidPlant(BrokenPlantRule(field="from", message="A link must start now or in the past."))
     await _require_series(connection, source)
     await _require_few(connection, plant_id, source.kit_id)
     overlapping = select(PlantLinkRow.id).where(
@@ -112,27 +112,27 @@ async def link_plant(
 
 
 async def end_link(connection: AsyncConnection, link: PlantLink, *, until: datetime, now: datetime) -> None:
-    """End a link at that moment. The caller has locked the plant, and commits. Raises InvalidPlant."""
+    """End a link at `until`. The caller has locked the plant, and commits. Raises InvalidPlant."""
     if until > now + _CLOCK_TOLERANCE:
-        raise InvalidPlant(BrokenPlantRule(field="until", message="A link ends now or in the past."))
+        raise InvalidPlant(BrokenPlantRule(field="until", message="A link must end now or in the past."))
     if until <= link.since:
-        message = "A link ends after it began. Delete it if it was a mistake."
+        message = "A link must end after it started. Delete it if it was a mistake."
         raise InvalidPlant(BrokenPlantRule(field="until", message=message))
     if link.until is not None and until > link.until:
-        message = "A link that has ended cannot go on. Make a new one."
+        message = "A link that has ended cannot be extended. Create a new one."
         raise InvalidPlant(BrokenPlantRule(field="until", message=message))
     await connection.execute(update(PlantLinkRow).where(PlantLinkRow.id == link.id).values(linked_until=until))
 
 
 async def delete_link(connection: AsyncConnection, link_id: int) -> None:
-    """Forget a link that was a mistake, as if it had never been. The caller commits."""
+    """Delete a link that was a mistake, as if it had never existed. The caller commits."""
     await connection.execute(delete(PlantLinkRow).where(PlantLinkRow.id == link_id))
 
 
 async def unlink_plant(
     connection: AsyncConnection, plant_id: int, *, now: datetime, kit_ids: Collection[int] | None = None
 ) -> None:
-    """End all links of a plant, or those to these kits. The caller has locked it, and commits."""
+    """End all links of a plant, or only those to these kits. The caller has locked the plant, and commits."""
     condition = PlantLinkRow.plant_id == plant_id
     if kit_ids is not None:
         condition = and_(condition, PlantLinkRow.kit_id.in_(kit_ids))
@@ -146,7 +146,7 @@ async def unlink_kit(connection: AsyncConnection, kit_id: int, *, now: datetime)
 
 async def _end_all(connection: AsyncConnection, condition: ColumnElement[bool], now: datetime) -> None:
     current = and_(condition, PlantLinkRow.linked_until.is_(None))
-    # One that began at this very moment, by a clock that is ahead of ours, never was.
+    # A link that starts now or later (by a clock ahead of ours) is deleted, since it never measured anything.
     await connection.execute(delete(PlantLinkRow).where(current, PlantLinkRow.linked_from >= now))
     await connection.execute(update(PlantLinkRow).where(current).values(linked_until=now))
 
@@ -159,7 +159,7 @@ async def _require_series(connection: AsyncConnection, source: MeasuringSource) 
     if source.quantity_type_id is None:
         return
     await require_quantity_types(connection, "quantityTypeId", [source.quantity_type_id])
-    # Of any configuration: a series outlives them.
+    # In any configuration: a series outlives configurations.
     peripheral = select(PeripheralRow.id).where(
         PeripheralRow.kit_id == source.kit_id, PeripheralRow.name == source.peripheral_name
     )

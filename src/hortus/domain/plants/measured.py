@@ -1,8 +1,8 @@
-"""What the linked kits and series measured last, by plant and quantity.
+"""The latest readings of linked kits and series, by plant and quantity.
 
-Several series may measure the same quantity of a plant. One that is linked by itself goes before those of a
-whole kit, then a fresh one before one that is silent, then the order of names decides, so that a plant is not
-judged by another thermometer with each reading.
+Several series may measure the same quantity of a plant. A series that is linked individually takes precedence
+over those of a whole kit, then a fresh one over a silent one, then names decide, so that a plant is not judged
+by a different thermometer with each reading.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.state import Reading
 
 _RECENTLY = timedelta(hours=3)
-"""So far back single readings are looked at; what is older was rolled up by then (docs/series.md)."""
+"""How far back single readings are searched; older ones have been rolled up by then (docs/series.md)."""
 
-# A series that is silent is looked for in vain among the recent readings of its whole kit, so they are few.
+# For a silent series, all recent readings of its kit are searched in vain, so the period is short.
 _LATEST = text(
     """
     SELECT s.kit_id, s.name, s.quantity_type_id,
@@ -52,7 +52,7 @@ _LATEST = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredSeries:
-    """A series that measures a quantity of a plant, and what it measured last, however long ago."""
+    """A series that measures a quantity of a plant, and its latest reading, however old."""
 
     kit_id: int
     serial: str
@@ -64,7 +64,7 @@ class MeasuredSeries:
 async def measured_by(
     connection: AsyncConnection, links: Iterable[PlantLink], *, now: datetime, freshness: timedelta
 ) -> dict[int, dict[int, MeasuredSeries]]:
-    """Return by plant and quantity type what measures it through its present links."""
+    """Return, by plant and quantity type, the series that measures it through the plant's current links."""
     current = [link for link in links if link.until is None]
     of_kits = await latest_of_kits(connection, {link.source.kit_id for link in current}, now)
     candidates: dict[tuple[int, int], list[tuple[bool, MeasuredSeries]]] = {}
@@ -86,7 +86,7 @@ async def measured_by(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestOfSeries:
-    """What a series of a kit's active configuration measured last; None before the first reading."""
+    """The latest reading of a series in a kit's active configuration; None before the first reading."""
 
     peripheral_name: str
     quantity_type_id: int
@@ -96,7 +96,7 @@ class LatestOfSeries:
 async def latest_of_kits(
     connection: AsyncConnection, kit_ids: Collection[int], now: datetime
 ) -> dict[int, list[LatestOfSeries]]:
-    """Return by kit what each series of its active configuration measured last, in the order of names."""
+    """Return, by kit, the latest reading of each series of its active configuration, ordered by name."""
     found: dict[int, list[LatestOfSeries]] = {}
     if not kit_ids:
         return found
@@ -109,7 +109,7 @@ async def latest_of_kits(
 
 
 def _series_of_link(link: PlantLink, of_kit: Sequence[LatestOfSeries]) -> list[MeasuredSeries]:
-    """Return the series that a link means. A series that is linked by itself is there although it is silent."""
+    """Return the series that a link covers. An individually linked series is included even if it is silent."""
     source = link.source
     if source.peripheral_name is None or source.quantity_type_id is None:
         wanted = list(of_kit)

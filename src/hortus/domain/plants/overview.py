@@ -1,4 +1,4 @@
-"""How plants do, from the database: their ranges, what measures them, and the state of each quantity."""
+"""The state of plants, from the database: their ranges, the series that measure them, and each quantity."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from hortus.domain.plants.store import Plant, own_ranges
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantOverview:
-    """A plant and how it does. `measured` has the series behind each quantity that is measured.
+    """A plant and its state. `measured` has the series behind each measured quantity.
 
-    `condition` is the worst of `states`. `own_ranges` are the plant's, which replace its species'.
+    `condition` is the worst of `states`. `own_ranges` are the plant's own, which replace its species'.
     """
 
     plant: Plant
@@ -45,10 +45,10 @@ async def overviews(
     now: datetime,
     freshness: timedelta = DEFAULT_FRESHNESS,
 ) -> list[PlantOverview]:
-    """Return how these plants do, by what is measured through these links (by plant).
+    """Return the state of these plants, judged by what is measured through these links (by plant).
 
-    A page passes the links to kits that its reader may see; what judges for everybody passes all of them, and
-    must not tell a plant's owner what a kit measured that the owner may not see (any more).
+    A page passes the links to kits that its viewer may see. A caller that judges for all users passes all
+    links, and must not reveal to a plant's owner what a kit measured that the owner may not (or no longer) see.
     """
     own = await own_ranges(connection, [plant.id for plant in plants])
     of_species = await ranges_of_species(

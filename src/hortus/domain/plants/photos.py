@@ -1,4 +1,4 @@
-"""Photos of plants: checked, made small, and freed of what cameras note about time and place."""
+"""Photos of plants: validated, scaled down, and stripped of metadata such as time and place."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MOST_UPLOAD_BYTES = 10 * 1024 * 1024
 MOST_PIXELS = 50_000_000
 LONGEST_SIDE_PIXELS = 1600
 CONTENT_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-"""What may be uploaded."""
+"""The media types that may be uploaded."""
 
 STORED_TYPE = "image/jpeg"
 _QUALITY = 85
 
-# A picture takes up to 200 MB while it is decoded: one at a time.
+# Decoding a picture takes up to 200 MB, so only one is decoded at a time.
 _decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photos")
 
 
 class NotAPhoto(UsageError):
-    """What was uploaded cannot be used as a photo."""
+    """The upload cannot be used as a photo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class Photo:
 
 
 async def prepare_photo(content: bytes) -> Photo:
-    """Return an uploaded picture as it is to be stored. Raises NotAPhoto."""
+    """Convert an uploaded picture to the form in which it is stored. Raises NotAPhoto."""
     encoded = await asyncio.get_running_loop().run_in_executor(_decoder, _encode, content)
     return Photo(content=encoded, content_type=STORED_TYPE, digest=hashlib.sha256(encoded).hexdigest())
 
 
 async def put_photo(connection: AsyncConnection, plant_id: int, photo: Photo) -> None:
-    """Give a plant this photo, instead of the one that it has. The caller commits."""
+    """Store a plant's photo, replacing any earlier one. The caller commits."""
     values = {"content_type": photo.content_type, "digest": photo.digest, "content": photo.content}
     await connection.execute(
         insert(PlantPhotoRow)
@@ -66,7 +66,7 @@ async def find_photo(connection: AsyncConnection, plant_id: int) -> Photo | None
 
 
 async def delete_photo(connection: AsyncConnection, plant_id: int) -> bool:
-    """Delete the plant's photo; tell whether there was one. The caller commits."""
+    """Delete the plant's photo; return whether there was one. The caller commits."""
     deleted = await connection.execute(delete(PlantPhotoRow).where(PlantPhotoRow.plant_id == plant_id))
     return deleted.rowcount > 0
 
@@ -76,7 +76,7 @@ def _encode(content: bytes) -> bytes:
         with Image.open(BytesIO(content), formats=list(CONTENT_TYPES.values())) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise NotAPhoto(f"A photo has at most {MOST_PIXELS // 1_000_000} million pixels.")
-            # Lets a JPEG be decoded at a fraction of its size; others ignore it.
+            # Lets a JPEG be decoded at a fraction of its size; other formats ignore it.
             opened.draft("RGB", (LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
             upright = ImageOps.exif_transpose(opened)
             upright.thumbnail((LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
@@ -84,14 +84,14 @@ def _encode(content: bytes) -> bytes:
             _on_white(upright).save(encoded, "JPEG", quality=_QUALITY)
             return encoded.getvalue()
     except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPhoto("Send a photo as JPEG, PNG or WebP; what was sent cannot be read as one.") from error
+        raise NotAPhoto("This file cannot be read as a photo. Use a JPEG, PNG or WebP file.") from error
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        # What the decoders raise for files that are cut off or damaged.
-        raise NotAPhoto("The photo is damaged or not complete.") from error
+        # Raised by the decoders for truncated or damaged files.
+        raise NotAPhoto("The photo is damaged or incomplete.") from error
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Return the picture without transparency, which JPEG does not have."""
+    """Return the picture on a white background: JPEG does not support transparency."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     with_alpha = image.convert("RGBA")

@@ -1,4 +1,4 @@
-"""What species and plants may look like. Pure."""
+"""Validation of species and plants. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MOST_IMAGE_CHARACTERS = 2000
 MOST_RANGES = 100
 
 MOST_LINKS_PER_PLANT = 500
-"""Past ones included: they are the plant's history."""
+"""Including past links, which are the plant's history."""
 
 MOST_PLANTS_PER_KIT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenPlantRule:
-    """One thing wrong with one field; `lengths` is set if it is a text of a wrong length, in characters."""
+    """A fault of one field; `lengths` (least and most, in characters) is set for a text of the wrong length."""
 
     field: str
     message: str
@@ -30,7 +30,7 @@ class BrokenPlantRule:
 
 
 class InvalidPlant(UsageError):
-    """A species, plant or link cannot be made or changed like this; `broken_rules` has all reasons at once."""
+    """A species, plant or link cannot be created or changed like this; `broken_rules` has all reasons."""
 
     def __init__(self, *broken_rules: BrokenPlantRule) -> None:
         super().__init__(" ".join(broken.message for broken in broken_rules))
@@ -38,10 +38,10 @@ class InvalidPlant(UsageError):
 
 
 class TooMany(UsageError):
-    """One more would be more than anybody needs."""
+    """The maximum number of something is reached."""
 
     def __init__(self, most: int, of_what: str) -> None:
-        super().__init__(f"There are {most} {of_what} already, which is the most. Delete some first.")
+        super().__init__(f"There are already {most} {of_what}, which is the limit. Delete some first.")
 
 
 def require_valid(
@@ -52,7 +52,7 @@ def require_valid(
     image: str | None = None,
     ranges: Mapping[int, Range] | None = None,
 ) -> None:
-    """Check what is given. Raises InvalidPlant with everything that is wrong."""
+    """Validate the given fields. Raises InvalidPlant with all faults at once."""
     broken = [
         *_broken_by_length("name", name, 1, MOST_NAME_CHARACTERS),
         *_broken_by_length("description", description, 0, MOST_TEXT_CHARACTERS),
@@ -65,17 +65,17 @@ def require_valid(
 
 
 def require_valid_range(own: Range) -> None:
-    """Check a plant's own range, which may have no bounds. Raises InvalidPlant."""
+    """Validate a plant's own range, which may have no bounds. Raises InvalidPlant."""
     broken = broken_by_range("range", own)
     if broken:
         raise InvalidPlant(broken)
 
 
 def broken_by_range(field: str, each: Range) -> BrokenPlantRule | None:
-    """Return what is wrong with the bounds of a range."""
+    """Return the fault in the bounds of a range, or None."""
     bounds = [bound for bound in (each.minimum, each.maximum) if bound is not None]
     if not all(map(math.isfinite, bounds)):
-        return BrokenPlantRule(field=field, message="A bound is a finite number.")
+        return BrokenPlantRule(field=field, message="A bound must be a finite number.")
     if len(bounds) == 2 and bounds[0] > bounds[1]:
         message = f"The minimum, {bounds[0]:g}, is above the maximum, {bounds[1]:g}."
         return BrokenPlantRule(field=field, message=message)
@@ -85,7 +85,7 @@ def broken_by_range(field: str, each: Range) -> BrokenPlantRule | None:
 def _broken_by_length(field: str, text: str | None, least: int, most: int) -> list[BrokenPlantRule]:
     if text is None or least <= len(text) <= most:
         return []
-    message = f"The {field} has {least} to {most} characters; this one has {len(text)}."
+    message = f"The {field} must have {least} to {most} characters; this one has {len(text)}."
     return [BrokenPlantRule(field=field, message=message, lengths=(least, most))]
 
 
@@ -94,6 +94,6 @@ def _broken_by_ranges(ranges: Mapping[int, Range]) -> list[BrokenPlantRule]:
         return [BrokenPlantRule(field="ranges", message=f"A species has at most {MOST_RANGES} ranges.")]
     broken = [found for each in ranges.values() if (found := broken_by_range("ranges", each))]
     if any(each.is_open for each in ranges.values()):
-        message = "A range has a minimum, a maximum, or both."
+        message = "A range needs a minimum, a maximum, or both."
         broken.append(BrokenPlantRule(field="ranges", message=message))
     return broken

@@ -1,4 +1,4 @@
-"""Species in the database: those that ship with Hortus, and those that people describe themselves."""
+"""Species in the database: those that ship with Hortus, and those that users add."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hortus.domain.plants.tables import SpeciesRangeRow, SpeciesRow
 
 
 class SpeciesInUse(UsageError):
-    """A species cannot be deleted while plants are of it: they would lose their ranges."""
+    """A species cannot be deleted while plants refer to it: they would lose their ranges."""
 
     def __init__(self) -> None:
-        super().__init__("Plants are of this species. Give them another species, or delete them, first.")
+        super().__init__("Some plants are of this species. Choose another species for them, or delete them.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class Species:
 
     @property
     def is_built_in(self) -> bool:
-        """Whether it ships with Hortus, so that nobody changes it."""
+        """Whether it ships with Hortus; built-in species cannot be changed."""
         return self.key is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSpecies:
-    """What a person says about a species."""
+    """A species to create."""
 
     name: str
     description: str = ""
@@ -60,7 +60,7 @@ class NewSpecies:
 async def list_species(
     connection: AsyncConnection, user_id: int | None, *, after: int | None = None, most: int
 ) -> list[Species]:
-    """Return the built-in species and the user's own, in the order of their ids, beginning after that one."""
+    """Return the built-in species and the user's own, ordered by id, with ids above `after`."""
     statement = _SPECIES.where(visible_species(user_id)).limit(most)
     if after is not None:
         statement = statement.where(SpeciesRow.id > after)
@@ -68,7 +68,7 @@ async def list_species(
 
 
 async def list_all_species(connection: AsyncConnection) -> list[Species]:
-    """Return everybody's species, for the operator."""
+    """Return the species of all users, for the operator."""
     return await _read(connection, _SPECIES)
 
 
@@ -79,7 +79,7 @@ async def find_species(connection: AsyncConnection, species_id: int) -> Species 
 
 
 async def find_many_species(connection: AsyncConnection, species_ids: Collection[int]) -> dict[int, Species]:
-    """Return those of these species that exist, by their ids."""
+    """Return the species with these ids that exist, by id."""
     if not species_ids:
         return {}
     found = await _read(connection, _SPECIES.where(SpeciesRow.id.in_(species_ids)))
@@ -87,7 +87,7 @@ async def find_many_species(connection: AsyncConnection, species_ids: Collection
 
 
 def visible_species(user_id: int | None) -> ColumnElement[bool]:
-    """Return the condition of being built in, or the user's own."""
+    """Return the SQL condition for species that are built in or the user's own."""
     return or_(SpeciesRow.key.is_not(None), false() if user_id is None else SpeciesRow.owner_id == user_id)
 
 
@@ -97,12 +97,12 @@ async def create_species(
     species: NewSpecies,
     most: int = DEFAULT_QUOTAS.species_per_person,
 ) -> int:
-    """Describe a species and return its id. The caller commits. Raises InvalidPlant or QuotaReached."""
+    """Create a species and return its id. The caller commits. Raises InvalidPlant or QuotaReached."""
     require_valid(
         name=species.name, description=species.description, image=species.image, ranges=species.ranges
     )
     own = select(func.count()).where(SpeciesRow.owner_id == owner_id)
-    await require_room(connection, owner_id, own, most, "species of yours")
+    await require_room(connection, owner_id, own, most, "species in your account")
     species_id: int | None = await connection.scalar(
         insert(SpeciesRow)
         .values(owner_id=owner_id, name=species.name, description=species.description, image=species.image)
@@ -119,12 +119,12 @@ async def change_species(
     values: Mapping[str, Any],
     ranges: Mapping[int, Range] | None = None,
 ) -> None:
-    """Change name, description or image; ranges that are given replace all. The caller commits.
+    """Change name, description or image; `ranges`, if given, replaces all ranges. The caller commits.
 
     Raises InvalidPlant.
     """
     require_valid(**values, ranges=ranges)
-    # Touched in any case, so that `updated_at` follows the ranges too.
+    # Always written, so that `updated_at` changes with the ranges, too.
     await connection.execute(
         update(SpeciesRow)
         .where(SpeciesRow.id == species_id)

@@ -1,11 +1,11 @@
-"""How a plant does: what was measured last, against the ranges in which its species is well. Pure.
+"""The state of a plant: its latest readings, judged by its target ranges. Pure.
 
     ranges_of_plant(species', plant's own)  ->  quantity type: range
     judge(range, latest reading, now)       ->  ok, low, high, or no data
     worst(conditions)                       ->  the condition of the plant
 
-A quantity is judged if there is a range for it and something that measures it. What a linked kit cannot measure
-says nothing about the plant; what it should measure and has not measured lately is "no data".
+A quantity is judged if it has a range and something measures it. A quantity that no linked kit can measure does
+not affect the plant's condition; one that should be measured but was not measured lately has "no data".
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 DEFAULT_FRESHNESS = timedelta(hours=1)
-"""A reading that is older than this says nothing about how a plant does now."""
+"""Readings older than this say nothing about a plant's present state."""
 
 
 class Condition(StrEnum):
-    """How a quantity is, or a plant by its worst quantity."""
+    """The condition of a quantity, or of a plant: that of its worst quantity."""
 
     OK = "ok"
     NO_DATA = "noData"
@@ -33,18 +33,18 @@ _SEVERITY = {Condition.OK: 0, Condition.NO_DATA: 1, Condition.LOW: 2, Condition.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """In which values a quantity is right, in its unit. Both bounds belong to it; None is no bound."""
+    """The target range of a quantity, in its unit, both bounds included; None: no bound."""
 
     minimum: float | None = None
     maximum: float | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether there is no bound at all, so that nothing can be said."""
+        """Whether the range has no bounds, so that nothing can be judged by it."""
         return self.minimum is None and self.maximum is None
 
     def condition_of(self, value: float) -> Condition:
-        """Return whether a value is low, high or right."""
+        """Return whether a value is low, high or in range."""
         if self.minimum is not None and value < self.minimum:
             return Condition.LOW
         if self.maximum is not None and value > self.maximum:
@@ -54,7 +54,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was measured, and when (the kit's clock)."""
+    """A measured value with its time (the kit's clock)."""
 
     value: float
     at: datetime
@@ -64,7 +64,7 @@ class Reading:
 class QuantityState:
     """One quantity of a plant. `condition` is None if it is not judged: no range, or nothing measures it.
 
-    `reading` is the latest one, however old; None if there was none yet.
+    `reading` is the latest reading, however old; None if there has been none.
     """
 
     quantity_type_id: int
@@ -76,7 +76,7 @@ class QuantityState:
 def ranges_of_plant(species: Mapping[int, Range], own: Mapping[int, Range]) -> dict[int, Range]:
     """Return the ranges by quantity type: the plant's own where it has one, else its species'.
 
-    An own range without bounds takes the species' away.
+    An own range without bounds disables the species' range.
     """
     return {key: each for key, each in {**species, **own}.items() if not each.is_open}
 
@@ -94,7 +94,7 @@ def judge_plant(
     now: datetime,
     freshness: timedelta = DEFAULT_FRESHNESS,
 ) -> list[QuantityState]:
-    """Return the state of each quantity that has a range or is measured, in the order of quantity types.
+    """Return the state of each quantity that has a range or is measured, ordered by quantity type.
 
     `measured` has a key for each quantity that a linked kit or series measures; None before the first reading.
     """
@@ -112,9 +112,9 @@ def judge_plant(
 
 
 def worst(conditions: Iterable[Condition | None]) -> Condition:
-    """Return the condition of a plant: its worst. Low and high weigh the same, and the first of them counts.
+    """Return the condition of a plant: the worst one. Low and high weigh the same; the first of them counts.
 
-    A plant of which nothing is judged is one without data.
+    If nothing is judged, the plant has no data.
     """
     judged = [each for each in conditions if each is not None]
     return max(judged, key=lambda each: _SEVERITY[each], default=Condition.NO_DATA)

@@ -1,4 +1,4 @@
-"""Plants in the database: making, changing, listing. Who may do so is decided elsewhere."""
+"""Plants in the database: creating, changing and listing them. Access is checked by the callers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hortus.domain.plants.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
-    """A plant. `photo_digest` is None without an uploaded photo; `image` is what a client gave instead."""
+    """A plant. `photo_digest` is None without an uploaded photo; `image` is the name or URL a client set."""
 
     id: int
     name: str
@@ -51,14 +51,14 @@ async def find_plant(connection: AsyncConnection, plant_id: int) -> Plant | None
 
 
 async def find_plants(connection: AsyncConnection, plant_ids: Collection[int]) -> list[Plant]:
-    """Return those of these plants that there are, by id."""
+    """Return the plants with these ids that exist, ordered by id."""
     return await _read(connection, _PLANTS.where(PlantRow.id.in_(plant_ids)).order_by(PlantRow.id))
 
 
 async def list_plants_of_user(
     connection: AsyncConnection, user_id: int, *, after: int | None = None, most: int
 ) -> list[Plant]:
-    """Return the plants that the user owns, or that a kit measures of which they are a member, by id."""
+    """Return the plants that the user owns, or that one of their kits measures, ordered by id."""
     through_kit = (
         select(PlantLinkRow.plant_id)
         .join(KitMembershipRow, KitMembershipRow.kit_id == PlantLinkRow.kit_id)
@@ -71,14 +71,14 @@ async def list_plants_of_user(
 async def list_plants_owned(
     connection: AsyncConnection, owner_id: int, *, after: int | None = None, most: int
 ) -> list[Plant]:
-    """Return the plants of an owner, by id."""
+    """Return the plants of an owner, ordered by id."""
     return await _read(connection, _page(PlantRow.owner_id == owner_id, after, most))
 
 
 async def list_plants_of_kit(
     connection: AsyncConnection, kit_id: int, *, after: int | None = None, most: int
 ) -> list[Plant]:
-    """Return the plants that a kit measures now, by id."""
+    """Return the plants that a kit currently measures, ordered by id."""
     linked = select(PlantLinkRow.plant_id).where(
         PlantLinkRow.kit_id == kit_id, PlantLinkRow.linked_until.is_(None)
     )
@@ -88,7 +88,7 @@ async def list_plants_of_kit(
 async def list_all_plants(
     connection: AsyncConnection, *, after: int | None = None, most: int | None = None
 ) -> list[Plant]:
-    """Return everybody's plants, by id: for the operator, and for what judges all of them."""
+    """Return the plants of all users, ordered by id: for the operator, and for judging all of them."""
     return await _read(connection, _page(None, after, most))
 
 
@@ -102,13 +102,13 @@ async def create_plant(
     species_id: int | None = None,
     most: int = DEFAULT_QUOTAS.plants_per_person,
 ) -> int:
-    """Make a plant of a species that exists; return its id. The caller commits.
+    """Create a plant, of an existing species if any; return its id. The caller commits.
 
     Raises InvalidPlant or QuotaReached.
     """
     require_valid(name=name, remark=remark, image=image)
     own = select(func.count()).where(PlantRow.owner_id == owner_id)
-    await require_room(connection, owner_id, own, most, "plants of yours")
+    await require_room(connection, owner_id, own, most, "plants in your account")
     plant_id: int | None = await connection.scalar(
         insert(PlantRow)
         .values(owner_id=owner_id, name=name, remark=remark, image=image, species_id=species_id)
@@ -119,21 +119,21 @@ async def create_plant(
 
 
 async def change_plant(connection: AsyncConnection, plant_id: int, values: Mapping[str, Any]) -> None:
-    """Change name, remark, image or species (which exists). The caller commits. Raises InvalidPlant."""
+    """Change name, remark, image or (existing) species. The caller commits. Raises InvalidPlant."""
     require_valid(**{key: value for key, value in values.items() if key != "species_id"})
     if values:
         await connection.execute(update(PlantRow).where(PlantRow.id == plant_id).values(dict(values)))
 
 
 async def delete_plant(connection: AsyncConnection, plant_id: int) -> None:
-    """Delete a plant with its links and its photo. Readings are of kits, and stay. The caller commits."""
+    """Delete a plant with its links and its photo. Readings belong to kits and stay. The caller commits."""
     await connection.execute(delete(PlantRow).where(PlantRow.id == plant_id))
 
 
 async def set_plant_range(
     connection: AsyncConnection, plant_id: int, quantity_type_id: int, own: Range
 ) -> None:
-    """Give a plant a range of its own; one without bounds says that the quantity is not judged.
+    """Set a plant's own range; a range without bounds means that the quantity is not judged.
 
     The caller commits. Raises InvalidPlant.
     """
@@ -151,7 +151,10 @@ async def set_plant_range(
 
 
 async def unset_plant_range(connection: AsyncConnection, plant_id: int, quantity_type_id: int) -> bool:
-    """Let the species' range hold again; tell whether the plant had one of its own. The caller commits."""
+    """Delete a plant's own range, so that the species' applies again; return whether it had one.
+
+    The caller commits.
+    """
     deleted = await connection.execute(
         delete(PlantRangeRow).where(
             PlantRangeRow.plant_id == plant_id, PlantRangeRow.quantity_type_id == quantity_type_id
@@ -173,7 +176,7 @@ async def own_ranges(connection: AsyncConnection, plant_ids: Collection[int]) ->
 
 
 async def lock_plant(connection: AsyncConnection, plant_id: int) -> bool:
-    """Let no one else change the plant until the transaction ends; tell whether it is still there."""
+    """Lock the plant until the transaction ends; return whether it still exists."""
     statement = select(PlantRow.id).where(PlantRow.id == plant_id).with_for_update()
     return await connection.scalar(statement) is not None
 

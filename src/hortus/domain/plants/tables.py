@@ -1,6 +1,6 @@
-"""Species profiles, plants, and which kits or series measure a plant (plantkeeper 6).
+"""Species, plants, and the links to the kits or series that measure them (plantkeeper 6).
 
-A series is named by what it outlives everything with: kit, name of the peripheral, and quantity type.
+A series is identified by kit, peripheral name and quantity type, which outlive configurations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ORDERED = "minimum <= maximum"
 
 
 class SpeciesRow(Base):
-    """What a kind of plant needs. Built-in ones have a `key` and no owner, and are the same everywhere."""
+    """A kind of plant. Built-in species have a `key` and no owner, and are the same in all installations."""
 
     __tablename__ = "species"
 
@@ -25,14 +25,14 @@ class SpeciesRow(Base):
     )
     name: Mapped[str] = mapped_column(String(80))
     description: Mapped[str] = mapped_column(Text, server_default=text("''"))
-    # A name or an address that clients show a picture from; the picture itself is not ours.
+    # A name or URL from which clients show a picture; the picture itself is not stored here.
     image: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
 
 class SpeciesRangeRow(Base):
-    """In which range a quantity is right for a species. Both bounds belong to it; one may be absent."""
+    """A species' target range of a quantity. Both bounds are inclusive; one may be absent."""
 
     __tablename__ = "species_ranges"
     __table_args__ = (
@@ -49,7 +49,7 @@ class SpeciesRangeRow(Base):
 
 
 class PlantRow(Base):
-    """A plant of a person. Without an owner (the account is gone) it is its kit's alone."""
+    """A plant of a user. Without an owner (account deleted), it belongs to its kit alone."""
 
     __tablename__ = "plants"
 
@@ -60,14 +60,14 @@ class PlantRow(Base):
     species_id: Mapped[int | None] = mapped_column(ForeignKey("species.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(80))
     remark: Mapped[str] = mapped_column(Text, server_default=text("''"))
-    # A name or an address that a client gave; an uploaded photo is in `plant_photos`.
+    # A name or URL set by a client; an uploaded photo is in `plant_photos`.
     image: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
 
 class PlantRangeRow(Base):
-    """A plant's own range of a quantity, instead of its species'. Without bounds, it is not judged."""
+    """A plant's own range of a quantity, replacing its species'. Without bounds, the quantity is not judged."""
 
     __tablename__ = "plant_ranges"
     __table_args__ = (CheckConstraint(_ORDERED, name="ordered"),)
@@ -81,11 +81,11 @@ class PlantRangeRow(Base):
 
 
 class PlantLinkRow(Base):
-    """What measured a plant, from when until when (exclusive; NULL: still does).
+    """A kit or series that measured a plant, from when until when (exclusive; NULL: still does).
 
-    Either a whole kit, or one of its series: then peripheral name and quantity type are both there. Rows stay
-    when a plant moves to another kit, so its history is not rewritten. Whoever changes the links of a plant
-    holds a lock on its row.
+    Either a whole kit, or one of its series: then both peripheral name and quantity type are set. Rows stay
+    when a plant moves to another kit, so that its history is not rewritten. The links of a plant are only
+    changed with a lock on the plant's row.
     """
 
     __tablename__ = "plant_links"
@@ -106,7 +106,7 @@ class PlantLinkRow(Base):
 
 
 class PlantPhotoRow(Base):
-    """The photo of a plant, as we encoded it: small, and without what cameras note about time and place."""
+    """The photo of a plant, re-encoded: scaled down, and without metadata such as time and place."""
 
     __tablename__ = "plant_photos"
 
@@ -114,7 +114,7 @@ class PlantPhotoRow(Base):
         ForeignKey("plants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     content_type: Mapped[str] = mapped_column(String(40))
-    # Changes with the content: browsers that have it already are told so.
+    # Changes with the content; lets browsers revalidate their cached copy.
     digest: Mapped[str] = mapped_column(String(64))
     content: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[CreatedAt]

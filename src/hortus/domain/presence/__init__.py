@@ -1,1 +1,1 @@
-"""Whether kits are there: facts, and the judgement made of them."""
+"""Presence: whether kits are online, judged from recorded facts."""

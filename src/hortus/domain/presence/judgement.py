@@ -1,4 +1,4 @@
-"""Whether a kit is there: judged from facts, against what the kit itself is set up to report. Pure."""
+"""Judging whether a kit is online, by facts and by how often it is configured to report. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class PresenceState(StrEnum):
-    """What is said of a kit."""
+    """The presence of a kit."""
 
     ONLINE = "online"
     LATE = "late"
@@ -17,23 +17,23 @@ class PresenceState(StrEnum):
 
 
 DEFAULT_REPORTING_SECONDS = 1800.0
-"""For kits that have nothing to measure: then only commands and starts are heard of them."""
+"""For kits that measure nothing: they are only heard when they start or answer commands."""
 
 ALIVE = timedelta(seconds=30)
-"""After this without a sign nobody of us listens any more; a shorter pause counts as none."""
+"""Without a heartbeat for this long, none of our processes counts as listening; shorter gaps are ignored."""
 
 _RECONNECT = timedelta(seconds=130)
-"""After an outage of ours, the last kits come back after this long (kit-mqtt 1.1: 128 s)."""
+"""How long the last kits take to reconnect after an outage of ours (kit-mqtt 1.1: 128 s)."""
 
 _NO_TIME = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a kit. `is_connected` is None where nobody sees connections.
+    """The recorded facts about a kit. `is_connected` is None where connections cannot be observed.
 
-    `reporting_seconds` is the least measurement interval of its configuration, None if it measures nothing.
-    `silent_after_seconds` is what a person set for a board.
+    `reporting_seconds` is the shortest measurement interval of its configuration, None if it measures nothing.
+    `silent_after_seconds` is the limit set for a board.
     """
 
     last_contact_at: datetime | None = None
@@ -45,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """When we could hear kits: since when without a pause, until when, and until when before that."""
+    """When we could hear kits: the current period without a gap, and the end of the previous one."""
 
     since: datetime
     until: datetime
@@ -54,7 +54,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is said of a kit, and since when it is so, as far as that is known."""
+    """The presence of a kit, and since when, if known."""
 
     state: PresenceState
     since: datetime | None
@@ -62,7 +62,7 @@ class Judgement:
 
 
 def judge(facts: Facts, listening: Listening | None, now: datetime) -> Judgement:
-    """Judge a kit. Without `listening` we are taken to have listened all the time."""
+    """Judge the presence of a kit. Without `listening`, we are assumed to have listened all the time."""
     contact = facts.last_contact_at
     connected = _connected(facts, listening, now)
     if contact is None:
@@ -89,28 +89,28 @@ def _connected(facts: Facts, listening: Listening | None, now: datetime) -> bool
     if facts.is_connected is None or changed_at is None:
         return None
     if facts.is_connected:
-        # Nobody would have noted its end while nobody was there.
+        # While no process was listening, its disconnection would not have been recorded.
         return None if listening is not None and now - listening.until > ALIVE else True
-    # Heard since: it is connected somewhere that does not tell us.
+    # Heard since it disconnected: it is connected somewhere that does not report connections.
     return None if contact is not None and contact > changed_at else False
 
 
 def _patience(facts: Facts) -> tuple[timedelta, timedelta]:
-    """Return after which silence a kit is late, and after which it is offline."""
+    """Return how long a kit must be silent to count as late, and as offline."""
     if facts.silent_after_seconds is not None:
         return timedelta(seconds=facts.silent_after_seconds / 2), timedelta(seconds=facts.silent_after_seconds)
     interval = facts.reporting_seconds or DEFAULT_REPORTING_SECONDS
-    # One reading may be lost (QoS 0), and reconnecting takes its time.
+    # One reading may be lost (QoS 0), and reconnecting takes time.
     return timedelta(seconds=2 * interval + 30), timedelta(seconds=4 * interval + 60)
 
 
 def _silence(contact: datetime, listening: Listening | None, now: datetime) -> timedelta:
-    """Return for how long a kit was silent while we listened."""
+    """Return how long a kit was silent while we were listening."""
     if listening is None:
         return now - contact
     heard_until = now if now - listening.until <= ALIVE else listening.until
     if contact >= listening.since:
         return max(_NO_TIME, heard_until - contact)
     before = listening.previous_until - contact if listening.previous_until is not None else _NO_TIME
-    # Kits need their time to find us again after an outage.
+    # Kits need time to reconnect after an outage.
     return max(_NO_TIME, before) + max(_NO_TIME, heard_until - (listening.since + _RECONNECT))

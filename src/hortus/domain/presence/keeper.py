@@ -1,4 +1,4 @@
-"""Notes who comes, goes and is heard, and announces what follows from it."""
+"""Recording connections and contacts of kits, and announcing the changes of presence that follow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
 
 
 class PresenceKeeper:
-    """Told of events by transports; writes them together, soon. What waits is one entry per kit at most."""
+    """Collects events from transports and soon writes them in one go. At most one pending entry per kit."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -39,30 +39,30 @@ class PresenceKeeper:
         self._closed = False
 
     def connection_changed(self, serial: str, is_connected: bool) -> None:
-        """A kit has connected, or its last connection is gone."""
+        """Record that a kit connected, or that its last connection was closed."""
         if not self._closed:
             self._connections[serial] = is_connected
             self._arrived.set()
 
     def heard(self, serial: str) -> None:
-        """Something other than a reading has come from a kit."""
+        """Record that something other than a reading arrived from a kit."""
         self._contacts.add(serial)
         self._arrived.set()
 
     def close(self) -> None:
-        """Note no more that kits go: from now on it is us who cut them off."""
+        """Stop recording connection changes: from now on, we close the connections ourselves."""
         self._closed = True
 
     async def begin(self) -> None:
-        """Note that nobody is connected yet. For a process that kits connect to, before it listens."""
+        """Record that no kit is connected. Called by a process that kits connect to, before it listens."""
         async with self._engine.begin() as connection:
             await forget_connections(connection)
 
     async def run(self) -> None:
-        """Write until cancelled; what cannot be written now is written later."""
+        """Write collected events until cancelled; failed writes are retried."""
         while True:
             await self._arrived.wait()
-            # Kits come in swarms: together they cost hardly more than one.
+            # Kits connect in bursts: writing many costs hardly more than writing one.
             await asyncio.sleep(_COLLECT_SECONDS)
             self._arrived.clear()
             connections, self._connections = self._connections, {}
@@ -70,7 +70,7 @@ class PresenceKeeper:
             try:
                 await self._write(connections, contacts)
             except _DATABASE_FAILURES as error:
-                log.info("who is there cannot be noted now: %s", error)
+                log.info("cannot record presence now, will retry: %s", error)
                 self._connections = connections | self._connections
                 self._contacts |= contacts
                 self._arrived.set()
@@ -87,7 +87,7 @@ class PresenceKeeper:
 
 
 async def watch_presence(engine: AsyncEngine) -> None:
-    """Announce, until cancelled, which kits have fallen silent. A job: raises when the database fails."""
+    """Announce kits that fall silent, until cancelled. A job: raises when the database fails."""
     while True:
         after = 0
         while True:

@@ -1,4 +1,4 @@
-"""Telling that somebody listens to kits."""
+"""The heartbeat of processes that listen to kits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ON CONFLICT (id) DO UPDATE SET
 async def keep_listening(
     connect: Callable[[], Awaitable[asyncpg.Connection]], can_hear: Callable[[], bool] = lambda: True
 ) -> None:
-    """Tell, until cancelled, that this process hears kits: their silence is theirs then, and not ours."""
+    """Record, until cancelled, that this process can hear kits, so that their silence is not due to us."""
     while True:
         try:
             connection = await connect()
@@ -43,8 +43,8 @@ async def keep_listening(
                         await connection.execute(_BEAT, ALIVE, timeout=_ANSWER_SECONDS)
                     await asyncio.sleep(_BEAT_SECONDS)
             finally:
-                with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
+                with contextlib.suppress(Exception):  # it may already be half closed; nothing is lost
                     await connection.close(timeout=1)
         except CONNECTION_FAILURES as error:
-            log.debug("cannot note that kits are listened to: %s", error)
+            log.debug("cannot record that this process listens to kits: %s", error)
             await asyncio.sleep(_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Presence in the database: facts noted, judged, and changes announced."""
+"""Presence in the database: recording facts, judging them, and announcing changes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 
 PRESENCE_CHANNEL = "hortus_presence"
-"""Announces `<serial> <state>` when what is said of a kit has changed."""
+"""Announces `<serial> <state>` when the presence of a kit has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRecord:
-    """A kit and what is said of it; `announced` is what listeners were told last."""
+    """A kit and its presence; `announced` is the last announced state."""
 
     kit_id: int
     serial: str
@@ -29,27 +29,27 @@ class PresenceRecord:
 async def read_presences(
     connection: AsyncConnection, now: datetime, kit_ids: Collection[int]
 ) -> dict[int, PresenceRecord]:
-    """Return what is said of these kits, by their ids."""
+    """Return the presence of these kits, by their ids."""
     listening = await _read_listening(connection)
     rows = await connection.execute(_FACTS, {"kit_ids": list(kit_ids)})
     return {row["kit_id"]: _judged(row, listening, now) for row in rows.mappings()}
 
 
 async def read_presence(connection: AsyncConnection, now: datetime, kit_id: int) -> Judgement:
-    """Return what is said of a kit; of one that is not there, that it was never seen."""
+    """Return the presence of a kit; an unknown kit was never seen."""
     found = (await read_presences(connection, now, [kit_id])).get(kit_id)
     return found.judgement if found else Judgement(state=PresenceState.NEVER, since=None, last_contact_at=None)
 
 
 async def next_kits(connection: AsyncConnection, after: int, most: int) -> Sequence[int]:
-    """Return the ids of kits behind this id."""
+    """Return the next kit ids above `after`."""
     return (await connection.scalars(_NEXT_KITS, {"after": after, "most": most})).all()
 
 
 async def announce_changes(connection: AsyncConnection, now: datetime, kit_ids: Collection[int]) -> None:
-    """Judge these kits, and announce of which something else is said than before. The caller commits.
+    """Judge these kits and announce those whose presence has changed. The caller commits.
 
-    Several may do so at once: each change is announced by one of them.
+    Several processes may do so at once: each change is announced by one of them.
     """
     presences = await read_presences(connection, now, kit_ids)
     for presence in sorted(presences.values(), key=lambda each: each.kit_id):
@@ -67,18 +67,18 @@ async def kits_named(connection: AsyncConnection, serials: Collection[str]) -> S
 
 
 async def note_connections(connection: AsyncConnection, changes: Mapping[str, bool]) -> None:
-    """Note which kits have come and gone (by serial)."""
+    """Record which kits have connected or disconnected (by serial)."""
     parameters = {"serials": list(changes), "connected": [int(each) for each in changes.values()]}
     await connection.execute(_NOTE_CONNECTIONS, parameters)
 
 
 async def note_contacts(connection: AsyncConnection, serials: Collection[str]) -> None:
-    """Note that something other than a reading has come from these kits."""
+    """Record that something other than a reading arrived from these kits."""
     await connection.execute(_NOTE_CONTACTS, {"serials": list(serials)})
 
 
 async def forget_connections(connection: AsyncConnection) -> None:
-    """Note that nobody is connected to a process that has just started, and who may be will come again."""
+    """Mark all connections as unknown: none is left after a process has started, and kits will reconnect."""
     await connection.execute(_FORGET_CONNECTIONS)
 
 
@@ -103,8 +103,8 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
     )
 
 
-# The interval of the configuration that the kit runs: the one it fetched last, else the active one. Schemas
-# name no most, so whoever configures a kit can write any number: a month at most counts.
+# The interval is that of the configuration that the kit runs: the one it fetched last, else the active one.
+# Schemas set no maximum, so any number can be configured; it is capped at a month.
 _FACTS = text(
     """
     SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
@@ -151,8 +151,8 @@ _NOTE_ANNOUNCED = text(
 )
 _NOTIFY = text(f"SELECT pg_notify('{PRESENCE_CHANNEL}', :payload)")
 
-# In the order of ids, so that two processes never wait for each other. A kit that connects was heard. One that
-# is noted as gone once more, and was heard in between, has gone anew: nobody saw it come.
+# Ordered by id, so that two processes never deadlock. A kit that connects counts as heard. If a kit is recorded
+# as disconnected again, and was heard in between, it has disconnected anew: its connection was not recorded.
 _NOTE_CONNECTIONS = text(
     """
     INSERT INTO kit_presence AS p (kit_id, is_connected, connection_changed_at, last_contact_at)

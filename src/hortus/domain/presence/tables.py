@@ -1,4 +1,4 @@
-"""What is known of kits being there, beside the readings that they send."""
+"""Facts about the presence of kits, apart from the readings that they send."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hortus.base.database.base import Base, Timestamp
 class KitPresenceRow(Base):
     """A kit's connection and its last contact other than by readings.
 
-    `is_connected` is null where nobody sees connections (an external broker). `announced_state` is the state
-    that listeners were told last, since `announced_since`.
+    `is_connected` is null where connections cannot be observed (an external broker). `announced_state` is the
+    last announced state, `announced_since` the time of its announcement.
     """
 
     __tablename__ = "kit_presence"
@@ -29,9 +29,9 @@ class KitPresenceRow(Base):
 
 
 class PresenceListeningRow(Base):
-    """The one row that tells since when somebody has listened to kits, and until when before that.
+    """A single row: since when any process has listened to kits, and until when before that.
 
-    All processes that receive from kits keep it; while none does, silence is no fault of the kits.
+    All processes that receive from kits update it; while none does, silence is not due to the kits.
     """
 
     __tablename__ = "presence_listening"

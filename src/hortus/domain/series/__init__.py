@@ -1,1 +1,1 @@
-"""Series: what a person charts. Their list, their rollups, and the points of a chart."""
+"""Series, which users chart: listing them, their rollups, and the points of a chart."""

@@ -1,8 +1,8 @@
-"""Rolling up what a request needs while the job is far behind, or does not run at all (docs/series.md).
+"""Rolling up what a request needs while the job is far behind or not running (docs/series.md).
 
-A chart or a list is right whatever is rolled up, but reads the readings of all hours that are not. With many
-of them that takes too long, so the request itself rolls them up first. What it did stays done: whoever asks
-next, or again because the time did not suffice, goes on from there.
+Charts and lists are correct without rollups, but read the readings of all hours that are not rolled up. With
+many such hours that takes too long, so the request itself rolls them up first. Its work is kept: the next
+request, or a retry after a timeout, continues from there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hortus.domain.series.rollups import HoursToRollUp, roll_up_some
 log = logging.getLogger(__name__)
 
 _BEARABLE_HOURS = 24
-"""So many are read as quickly as rolled up; a kit that was offline for a day leaves them."""
+"""Reading this many hours is as fast as rolling them up; a kit that was offline for a day leaves this many."""
 
 _LONGEST_SECONDS = 20.0
 _HANGING_SECONDS = 30.0
 _AT_ONCE = 2
 
-# Newest first, from one hour to the next in the index: each may have been noted thousands of times.
+# Newest first, skipping from one hour to the next in the index: each may be noted thousands of times.
 _ARE_MANY = text(
     """
     WITH RECURSIVE due (hour) AS (
@@ -47,21 +47,21 @@ _ARE_MANY = text(
 
 
 class StillRollingUp(OperationalError):
-    """More is to be rolled up for a request than fits into its time. What was done stays done."""
+    """There is more to roll up than a request has time for. The hours rolled up so far are kept."""
 
     def __init__(self) -> None:
-        super().__init__("Many readings of this kit are not summed up yet. That goes on; ask again soon.")
+        super().__init__("Many readings of this kit are still being summed up. Try again in a moment.")
 
 
 class CatchingUp:
-    """Rolls up for requests of this process: few at a time, since each takes a share of the database."""
+    """Rolls up on behalf of requests; only a few at a time, because each loads the database."""
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._connect = connect
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def catch_up(self, backlog: HoursToRollUp) -> None:
-        """Roll up all hours of this backlog. Raises StillRollingUp, and what a failing database raises."""
+        """Roll up all hours of this backlog. Raises StillRollingUp, or the error of a failing database."""
         deadline = asyncio.get_running_loop().time() + _LONGEST_SECONDS
         try:
             async with asyncio.timeout_at(deadline):
@@ -76,7 +76,7 @@ class CatchingUp:
     async def _catch_up_until(self, deadline: float, backlog: HoursToRollUp) -> None:
         loop = asyncio.get_running_loop()
         connection = await self._connect()
-        # Even a rollback would wait for ever for a database that hangs.
+        # On a database that hangs, even a rollback would wait for ever.
         cutting = loop.call_later(_HANGING_SECONDS, connection.terminate)
         done = 0
         try:
@@ -98,7 +98,7 @@ class CatchingUp:
 
 
 async def is_far_behind(connection: AsyncConnection, backlog: HoursToRollUp) -> bool:
-    """Return whether so many hours of this backlog wait that a request should roll them up first."""
+    """Return whether this backlog is so large that a request should roll it up first."""
     parameters = {
         "kit_id": backlog.kit_id,
         "start": backlog.start,

@@ -1,7 +1,7 @@
-"""The points of a chart from the database.
+"""The points of a chart, from the database.
 
-Rollups may lag behind: an hour that was touched since is computed from its readings instead, within the same
-statement and so from the same committed state. A chart is right whether rollups are up to date or not.
+Rollups may lag behind: an hour that was touched since it was rolled up is computed from its readings instead,
+in the same statement and so from the same snapshot. A chart is correct whether or not rollups are up to date.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from hortus.domain.series.store import Series
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Columns of equal length, in the order of time. Times are milliseconds since the epoch.
+    """Columns of equal length, in chronological order. Times are in milliseconds since the epoch.
 
-    Of single readings (`width_seconds` is None) there are only times and values, the latter as `mean`.
+    For single readings (`width_seconds` is None) there are only times and values; `mean` holds the values.
     """
 
     source: ChartSource
@@ -45,16 +45,16 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """How many readings a series has in a span: in its hours, and in those that lie in it as a whole."""
+    """The number of a series' readings in the hours that touch a span, and in those that lie inside it."""
 
     touching: int
     inside: int
 
 
 async def chart(connection: AsyncConnection, series: Series, span: Span, points: int) -> Points:
-    """Return at most so many points: the readings themselves if they are few, else the narrowest buckets.
+    """Return at most `points` points: the readings themselves if there are few, else the narrowest buckets.
 
-    Buckets without readings are left out. Buckets are whole: the first begins at or before the span.
+    Empty buckets are omitted. Buckets are whole: the first may start before the span.
     """
     if may_be_read_raw(span, points):
         read = await _from_readings(connection, series, span, points)
@@ -64,12 +64,12 @@ async def chart(connection: AsyncConnection, series: Series, span: Span, points:
 
 
 async def _from_readings(connection: AsyncConnection, series: Series, span: Span, points: int) -> Points | None:
-    """Return single readings or buckets of less than an hour; None if rollups serve better, or alone."""
+    """Return single readings or buckets of less than an hour; None if rollups are better, or all there is."""
     counted = await _count(connection, series, span)
     if counted.inside <= points:
         found = await _readings(connection, series, span, points + 1)
         if len(found.time_ms) <= points:
-            # Fewer than were rolled up: their rows were dropped to make room, the rollups are what is left.
+            # Fewer than were rolled up: rows were dropped to make room, and only the rollups are left.
             return found if len(found.time_ms) >= counted.inside else None
     buckets = finest_of_readings(span, points, counted.touching, await _series_of_kit(connection, series))
     if buckets is None:
@@ -123,7 +123,7 @@ def _parameters(series: Series, span: Span) -> dict[str, Any]:
     }
 
 
-# Hours whose notes say that readings were added since they were rolled up, and these hours from the readings.
+# The hours to which readings were added since they were rolled up, and their figures from the readings.
 _FRESH = f"""
 touched AS MATERIALIZED (
     SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour >= :start AND hour < :end
@@ -138,12 +138,12 @@ touched AS MATERIALIZED (
         GROUP BY peripheral_id
     ) r
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _OF_SERIES = "h.peripheral_id = ANY(:peripheral_ids) AND h.quantity_type_id = :quantity_type_id"
 
-# What was rolled up of a touched hour gives way to its readings, unless there are fewer of them than there
-# were: then their rows were dropped to make room (see hortus.domain.series.rollups).
+# The rollup of a touched hour is superseded by its readings, unless there are fewer of them than were rolled
+# up: then rows were dropped to make room (see hortus.domain.series.rollups).
 _STILL_VALID = """
 (h.sealed OR NOT EXISTS (
     SELECT FROM fresh f WHERE f.hour = h.hour AND f.peripheral_id = h.peripheral_id AND f.count >= h.count
@@ -158,7 +158,7 @@ _HOURS = f"""
     UNION ALL
     SELECT hour, minimum, maximum, sum, count FROM fresh
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _DAYS = f"""
 {_FRESH}, touched_days AS MATERIALIZED (
@@ -175,9 +175,9 @@ _DAYS = f"""
     UNION ALL
     SELECT hour, minimum, maximum, sum, count FROM fresh
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
-# Only hours that hold readings of the series are looked into: the kit's other series may have many more.
+# Only hours that hold readings of the series are read: the kit's other series may have many more readings.
 _READINGS_IN_SPAN = f"""
 hours AS MATERIALIZED (
     SELECT hour FROM series_hours h
@@ -198,16 +198,16 @@ hours AS MATERIALIZED (
         OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _PIECES_OF_READINGS = f"""
 {_READINGS_IN_SPAN}, pieces AS (
     SELECT datetime AS at, value AS minimum, value AS maximum, {SUMMAND} AS sum, 1 AS count FROM readings
 )
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
-# One row of arrays instead of a row for each point: several times cheaper to read. They keep the order of the
-# rows that they are made of.
+# One row of arrays instead of one row per point: several times cheaper to read. The arrays keep the order of
+# the rows that they are built from.
 _IN_BUCKETS = """
 SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(mean), '{}') AS mean,
        coalesce(array_agg(minimum), '{}') AS minimum, coalesce(array_agg(maximum), '{}') AS maximum,

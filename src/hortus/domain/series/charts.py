@@ -1,4 +1,4 @@
-"""Which points a chart is made of: the width of its buckets and where their figures come from. Pure."""
+"""Choosing the buckets of a chart: their width, and the source of their figures. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from enum import StrEnum
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)
-"""Readings of before are refused by ingest: the kit's clock was not set."""
+"""Ingest refuses earlier readings: the kit's clock was not set."""
 _FURTHEST_AHEAD = timedelta(days=1)
-"""No reading is stored that is further in the future (the longest HORTUS_CLOCK_TOLERANCE_SECONDS)."""
+"""Readings further in the future are not stored (the maximum of HORTUS_CLOCK_TOLERANCE_SECONDS)."""
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
@@ -19,16 +19,16 @@ _WIDTHS_SECONDS = (
     *(60, 120, 300, 600, 900, 1800),
     *(_HOUR, 2 * _HOUR, 3 * _HOUR, 4 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY),
 )
-"""Widths that divide an hour, or a day, and that people can read on an axis."""
+"""Widths that divide an hour or a day, and that are readable on an axis."""
 
-# Below an hour, buckets are computed from readings, which lie among those of the kit's other series.
+# Buckets of less than an hour are computed from readings, stored among those of the kit's other series.
 _MOST_READ = 500_000
-# From that share of the wished points on, hours are fine enough and far cheaper.
+# Hours that give at least this share of the requested points are fine enough, and far cheaper.
 _ENOUGH = 1 / 3
 
 
 class ChartSource(StrEnum):
-    """Where the figures of buckets come from."""
+    """The source of the figures of buckets."""
 
     RAW = "raw"
     HOUR = "hour"
@@ -37,23 +37,23 @@ class ChartSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A span of time, its end excluded."""
+    """A span of time; `end` is exclusive."""
 
     start: datetime
     end: datetime
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """The length of the span."""
         return (self.end - self.start).total_seconds()
 
     def within_reason(self, now: datetime) -> Span:
-        """Return the part of it in which there can be readings; maybe an empty one."""
+        """Return the part of the span in which readings can exist; it may be empty."""
         start = min(max(self.start, EARLIEST), now + _FURTHEST_AHEAD)
         return Span(start, max(start, min(self.end, now + _FURTHEST_AHEAD)))
 
     def widened(self, width_seconds: int) -> Span:
-        """Return the whole buckets of this width, counted from the epoch, that it touches."""
+        """Return the span widened to whole buckets of this width, aligned to the epoch."""
         width = timedelta(seconds=width_seconds)
         start = self.start - (self.start - EPOCH) % width
         return Span(start, self.end + (EPOCH - self.end) % width)
@@ -68,7 +68,7 @@ class Buckets:
 
 
 def finest_rolled_up(span: Span, points: int) -> Buckets:
-    """Return the narrowest buckets of whole hours that are at most so many, from the cheapest source."""
+    """Return the narrowest buckets of whole hours that make at most `points`, from the cheapest source."""
     for width in (each for each in _WIDTHS_SECONDS if each >= _HOUR):
         if _buckets(span, width) <= points:
             return Buckets(ChartSource.DAY if width == _DAY else ChartSource.HOUR, width)
@@ -79,14 +79,15 @@ def finest_rolled_up(span: Span, points: int) -> Buckets:
 
 
 def may_be_read_raw(span: Span, points: int) -> bool:
-    """Return whether readings come into question for this chart, so that counting them is worth it."""
+    """Return whether this chart might be made from readings, so that counting them is worthwhile."""
     return span.seconds / _HOUR < points * _ENOUGH or span.seconds <= 31 * _DAY
 
 
 def finest_of_readings(span: Span, points: int, readings: int, series_of_kit: int) -> Buckets | None:
-    """Return the narrowest buckets below an hour that are at most so many; None if hours do better.
+    """Return the narrowest buckets of less than an hour that make at most `points`; None if hours are better.
 
-    `readings` are those of the series in the span; the kit's other series are taken to have as many each.
+    `readings` is the number of the series' readings in the span; other series of the kit are assumed to have
+    as many.
     """
     if span.seconds / _HOUR >= points * _ENOUGH or readings * max(1, series_of_kit) > _MOST_READ:
         return None

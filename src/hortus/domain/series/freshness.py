@@ -1,17 +1,17 @@
-"""How fresh a series is, judged by how often its peripheral measures. Pure."""
+"""The freshness of a series, judged by how often its peripheral measures. Pure."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 _UNKNOWN_INTERVAL_SECONDS = 300.0
-"""Of peripherals whose configuration does not say how often they measure."""
+"""For peripherals whose configuration does not define how often they measure."""
 
 _LONGEST_INTERVAL_SECONDS = 7 * 86_400.0
 
 
 class Freshness(StrEnum):
-    """What the age of the last reading says."""
+    """The freshness of a series, by the age of its last reading."""
 
     LIVE = "live"
     """Readings come as often as they should; one may be missing."""
@@ -24,7 +24,7 @@ class Freshness(StrEnum):
 
 
 def measurement_interval_seconds(text: str | None) -> float:
-    """Return the interval in a peripheral's configuration, or a usual one if it says nothing of use."""
+    """Return the interval in a peripheral's configuration, or a default if it has none that is usable."""
     try:
         seconds = float(text) if text is not None else 0.0
     except ValueError:
@@ -34,7 +34,7 @@ def measurement_interval_seconds(text: str | None) -> float:
 
 
 def freshness(age_seconds: float | None, interval_seconds: float) -> Freshness:
-    """Judge the age of the last reading (None: there is none). A quarter of a minute is left for transport."""
+    """Judge the age of the last reading (None: there is none). Allows 15 s for transport."""
     if age_seconds is None:
         return Freshness.NEVER
     if age_seconds <= 2 * interval_seconds + 15:

@@ -1,4 +1,4 @@
-"""All series of a kit with their last readings."""
+"""Listing all series of a kit with their last readings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hortus.domain.series.store import SeriesQuantity, quantity_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSeries:
-    """A series of a kit. `active_peripheral_id` is that of its name in the active configuration, if any."""
+    """A series of a kit. `active_peripheral_id` is its peripheral in the active configuration, if any."""
 
     id: int
     peripheral_name: str
@@ -26,16 +26,16 @@ class ListedSeries:
     last_value: float | None
 
     def age_seconds(self, now: datetime) -> float | None:
-        """How old the last reading is; None without one."""
+        """Return the age of the last reading; None without one."""
         return None if self.last_at is None else max(0.0, (now - self.last_at).total_seconds())
 
     def freshness(self, now: datetime) -> Freshness:
-        """What that age says."""
+        """Return the freshness by the age of the last reading."""
         return freshness(self.age_seconds(now), self.interval_seconds)
 
 
 async def list_series(connection: AsyncConnection, kit_id: int, now: datetime) -> Sequence[ListedSeries]:
-    """Return the kit's series in the order of their names, with the last readings that are not of the future.
+    """Return the kit's series ordered by name, with their last readings, ignoring readings from the future.
 
     A series is listed while any configuration has a peripheral of its name.
     """
@@ -54,9 +54,9 @@ async def list_series(connection: AsyncConnection, kit_id: int, now: datetime) -
     ]
 
 
-# The last rolled-up hour of each peripheral and quantity is one step in its key. Hours that are not rolled up
-# yet, normally only the present one, are read. A reading from the future is not looked at, so it cannot become
-# the latest (P8).
+# Finding the last rolled-up hour of each peripheral and quantity is one index lookup. Hours that are not rolled
+# up yet, normally only the current one, are read. Readings from the future are ignored, so that they cannot
+# become the latest (P8).
 _LIST = text(
     """
     WITH of_kit AS MATERIALIZED (

@@ -1,10 +1,10 @@
-"""Rolling readings up: per peripheral, quantity and hour, and from the hours per day (docs/series.md).
+"""Rolling up readings: per peripheral, quantity and hour, and from the hours per day (docs/series.md).
 
-Whoever adds readings notes the hours of device time that they lie in as touched, in the same transaction. A
-touched hour is computed anew from its readings, so late, repeated and disordered readings need no thought.
-Any number of processes may do so: a kit is worked on by one at a time, under an advisory lock, and each
-statement that computes begins after the lock was got and the notes were taken. So it sees all readings whose
-notes it took, and none that an earlier computation saw is missing.
+A transaction that adds readings also notes their hours (device time) as touched. A touched hour is recomputed
+from its readings, so late, repeated and out-of-order readings need no special handling. Any number of processes
+may roll up: a kit is processed by one at a time, under an advisory lock, and each computing statement starts
+after the lock was acquired and the notes were deleted. So it sees all readings whose notes were deleted, and
+every reading that an earlier computation saw.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 10.0
 _HOURS_AT_ONCE = 100
-# Of a kit whose ten series have a reading a second each, these are a second of work.
+# For a kit with ten series of one reading per second each, this is a second of work.
 _HOURS_OF_A_REQUEST = 20
 _BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
-# A database that is this slow is gone without a word; the job begins anew with another connection.
+# A database that takes this long is considered gone; the job starts again with a new connection.
 _LONGEST_SECONDS = 300.0
 
 
 async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
-    """Roll up what is due, again and again, until cancelled. Raises what a failing database raises."""
+    """Roll up due hours periodically until cancelled. Raises the error of a failing database."""
     connection = await connect()
     try:
         while True:
@@ -45,10 +45,10 @@ async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]])
 
 
 async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
-    """Roll up all touched hours that begin before this moment; return how many.
+    """Roll up all touched hours that start before `before`; return how many.
 
-    The present hour is best left until it is over: the next reading would touch it again. What other
-    processes work on at the same time is left to them.
+    The current hour is best left until it is over: the next reading would touch it again. Kits that other
+    processes are working on are left to them.
     """
     done = 0
     for row in await connection.fetch(_KITS_DUE, before, timeout=_LONGEST_SECONDS):
@@ -59,14 +59,14 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
         except asyncpg.PostgresError:
             if connection.is_closed():
                 raise
-            # One kit's trouble must not keep all others from being rolled up; it is tried again next time.
-            log.exception("the readings of the kit with id %d could not be rolled up", row["kit_id"])
+            # A failing kit must not keep all others from being rolled up; it is retried next time.
+            log.exception("cannot roll up the readings of the kit with id %d", row["kit_id"])
     return done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoursToRollUp:
-    """Hours of one kit that a request waits for: touched ones that begin in this span (its end excluded)."""
+    """The touched hours of one kit that a request waits for: those that start in this span (end exclusive)."""
 
     kit_id: int
     start: datetime
@@ -76,32 +76,32 @@ class HoursToRollUp:
 async def roll_up_some(connection: asyncpg.Connection, backlog: HoursToRollUp, lock_seconds: float) -> int:
     """Roll up the newest hours of a backlog, few enough to take about a second; return how many.
 
-    0 means that there are none left, or that somebody is deleting what they belong to. A kit that another
-    process works on is waited for: it does what is wanted here. Raises asyncpg.LockNotAvailableError if that
-    takes longer than `lock_seconds`, and what a failing database raises.
+    0 means that none are left, or that their peripherals are being deleted. If another process is working on
+    the kit, this waits for it, because it does the same work. Raises asyncpg.LockNotAvailableError if that
+    takes longer than `lock_seconds`, or the error of a failing database.
     """
     return await _roll_up_hours(connection, backlog, _HOURS_OF_A_REQUEST, lock_seconds)
 
 
 async def touch_history(connection: asyncpg.Connection, kit_id: int) -> None:
-    """Note all hours of this kit as touched, after its readings were written past the path of ingest."""
+    """Note all hours of this kit as touched, after readings were written without going through ingest."""
     await connection.execute(_TOUCH_HISTORY, kit_id)
 
 
 class _KitIsChanging(Exception):
-    """Somebody is deleting peripherals of the kit; their readings are gone soon, or the delete is undone."""
+    """Peripherals of the kit are being deleted: their readings are gone soon, unless that is rolled back."""
 
 
 async def _roll_up_hours(
     connection: asyncpg.Connection, backlog: HoursToRollUp, most: int, lock_seconds: float | None = None
 ) -> int:
-    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do here now.
+    """Roll up some of the kit's hours, newest first; return how many, 0 if there is nothing to do now.
 
-    Without `lock_seconds`, a kit that another process works on is left to it.
+    Without `lock_seconds`, a kit that another process is working on is skipped.
     """
     try:
         async with _patience_for(connection), connection.transaction():
-            # If the machine fails, notes and rollups of this transaction are lost together, so it may be lazy.
+            # After a crash, this transaction's notes and rollups are lost together, so it need not be synced.
             await connection.execute("SET LOCAL synchronous_commit = off")
             if not await _lock_kit(connection, backlog.kit_id, lock_seconds):
                 return 0
@@ -115,7 +115,7 @@ async def _roll_up_hours(
 
 
 async def _lock_kit(connection: asyncpg.Connection, kit_id: int, lock_seconds: float | None) -> bool:
-    """Get the kit for this transaction; return whether that was possible."""
+    """Lock the kit until the end of the transaction; return whether that succeeded."""
     if lock_seconds is None:
         return bool(await connection.fetchval(_TRY_LOCK_KIT, kit_id))
     await connection.execute(f"SET LOCAL lock_timeout = '{max(1.0, lock_seconds * 1000):.0f}ms'")
@@ -124,7 +124,7 @@ async def _lock_kit(connection: asyncpg.Connection, kit_id: int, lock_seconds: f
 
 
 async def _compute(connection: asyncpg.Connection, kit_id: int, hours: list[datetime]) -> None:
-    """Take the notes of these hours, and compute them and their days anew. Raises _KitIsChanging."""
+    """Delete the notes of these hours, and recompute the hours and their days. Raises _KitIsChanging."""
     await connection.execute(_TAKE_NOTES, kit_id, hours)
     peripheral_ids = await _hold_peripherals(connection, kit_id)
     changed = await connection.fetch(_COMPUTE_HOURS, kit_id, hours, peripheral_ids)
@@ -138,7 +138,7 @@ async def _compute(connection: asyncpg.Connection, kit_id: int, hours: list[date
 
 @asynccontextmanager
 async def _patience_for(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Cut the connection if what is done with it takes too long; even a rollback would wait for ever."""
+    """Terminate the connection if its use takes too long, because even a rollback might hang for ever."""
     cutting = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, connection.terminate)
     try:
         yield
@@ -147,7 +147,10 @@ async def _patience_for(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def _hold_peripherals(connection: asyncpg.Connection, kit_id: int) -> list[int]:
-    """Keep the kit's peripherals from being deleted until the commit, as ingest does; return their ids."""
+    """Lock the kit's peripherals against deletion until the commit, as ingest does; return their ids.
+
+    Raises _KitIsChanging if some are being deleted.
+    """
     held = await connection.fetch(_HOLD_PERIPHERALS, kit_id)
     if len(held) != await connection.fetchval("SELECT count(*) FROM peripherals WHERE kit_id = $1", kit_id):
         raise _KitIsChanging
@@ -156,7 +159,7 @@ async def _hold_peripherals(connection: asyncpg.Connection, kit_id: int) -> list
 
 _START_OF_THIS_HOUR = "SELECT date_bin('1 hour', now(), 'epoch')"
 
-# From one kit to the next in the index: a kit has a note for each batch of the present hour.
+# Skips from one kit to the next in the index: a kit has a note for each batch of the current hour.
 _KITS_DUE = """
 WITH RECURSIVE noted (kit_id) AS (
     SELECT min(kit_id) FROM series_touched_hours
@@ -171,7 +174,7 @@ WHERE EXISTS (SELECT FROM series_touched_hours t WHERE t.kit_id = noted.kit_id A
 _TRY_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
 _LOCK_KIT = "SELECT pg_advisory_xact_lock(hashtext('hortus rollups'), $1)"
 
-# From one hour to the next in the index: each may have been noted thousands of times.
+# Skips from one hour to the next in the index: each may be noted thousands of times.
 _HOURS_DUE = """
 WITH RECURSIVE due (hour) AS (
     SELECT max(hour) FROM series_touched_hours WHERE kit_id = $1 AND hour >= $2 AND hour < $3
@@ -185,15 +188,15 @@ SELECT hour FROM due WHERE hour IS NOT NULL LIMIT $4
 
 _TAKE_NOTES = "DELETE FROM series_touched_hours WHERE kit_id = $1 AND hour = ANY($2::timestamptz[])"
 
-# Not waited for: a kit with millions of readings takes minutes to delete.
+# Does not wait for locks: a kit with millions of readings takes minutes to delete.
 _HOLD_PERIPHERALS = "SELECT id FROM peripherals WHERE kit_id = $1 ORDER BY id FOR KEY SHARE SKIP LOCKED"
 
 _KEY = "peripheral_id, quantity_type_id"
 _NEWER = "CASE WHEN excluded.{0}_at {1} h.{0}_at THEN excluded.{0}_value ELSE h.{0}_value END"
 
-# Readings are only ever added, or deleted with their whole peripheral. If an hour has fewer of them than when
-# it was rolled up, their rows were dropped to make room: what was rolled up is sealed then, and what came since
-# is rolled up beside it. An hour without any is left as it is.
+# Readings are only ever added, or deleted with their whole peripheral. If an hour has fewer readings than when
+# it was rolled up, rows were dropped to make room: then the earlier rollup is sealed, and later readings are
+# rolled up beside it. An hour without readings is not changed.
 _COMPUTE_HOURS = f"""
 WITH fresh AS MATERIALIZED (
     SELECT t.hour, r.*
@@ -228,7 +231,7 @@ WITH fresh AS MATERIALIZED (
         ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
 )
 SELECT DISTINCT {_KEY}, date_bin('1 day', hour, 'epoch') AS day FROM fresh
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _COMPUTE_DAYS = f"""
 INSERT INTO series_days ({_KEY}, day, {FIGURES})
@@ -242,7 +245,7 @@ CROSS JOIN LATERAL (
 ) d
 ON CONFLICT ({_KEY}, day) DO UPDATE SET
     ({FIGURES}) = ROW ({FIGURES_OF_THE_NEW})
-"""  # noqa: S608  (constants of ours)
+"""  # noqa: S608  (our own constants)
 
 _TOUCH_HISTORY = """
 INSERT INTO series_touched_hours (kit_id, hour)

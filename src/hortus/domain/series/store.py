@@ -1,4 +1,4 @@
-"""Series by what they are and by their ids. All functions work in the caller's transaction."""
+"""Creating and finding series. All functions work in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hortus.domain.series.tables import SeriesRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesQuantity:
-    """What a series measures. The symbol is how people write the unit."""
+    """The quantity type of a series. The symbol is the common notation of the unit."""
 
     id: int
     physical_quantity: str
@@ -24,7 +24,7 @@ class SeriesQuantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A quantity that peripherals of one name measure, and these peripherals of all configurations."""
+    """A quantity measured by peripherals of one name, and these peripherals in all configurations."""
 
     id: int
     kit_id: int
@@ -36,9 +36,9 @@ class Series:
 async def series_of(
     connection: AsyncConnection, kit_id: int, peripheral_name: str, quantity_type_id: int
 ) -> int:
-    """Return the id of this series, and make it if it is needed for the first time.
+    """Return the id of this series, creating it if necessary.
 
-    Raises what SQLAlchemy raises if kit or quantity type do not exist.
+    Raises what SQLAlchemy raises if the kit or quantity type does not exist.
     """
     same = (
         SeriesRow.kit_id == kit_id,
@@ -53,14 +53,14 @@ async def series_of(
         .values(kit_id=kit_id, peripheral_name=peripheral_name, quantity_type_id=quantity_type_id)
         .on_conflict_do_nothing()
     )
-    # Asked again rather than returned by the insert: another process may have been quicker.
+    # Queried again rather than returned by the insert: another process may have inserted it first.
     made: int | None = await connection.scalar(select(SeriesRow.id).where(*same))
     assert made is not None
     return made
 
 
 async def ensure_series_of_kit(connection: AsyncConnection, kit_id: int) -> None:
-    """Make the series that this kit has and nobody needed before: what it measured, and what it is to measure.
+    """Create the kit's missing series: quantities that it has measured, and that it is expected to measure.
 
     The latter are the quantities that the peripherals of its active configuration are expected to measure.
     """
@@ -68,7 +68,7 @@ async def ensure_series_of_kit(connection: AsyncConnection, kit_id: int) -> None
 
 
 async def series_are_missing(connection: AsyncConnection, kit_id: int) -> bool:
-    """Return whether `ensure_series_of_kit` would make any."""
+    """Return whether `ensure_series_of_kit` would create any."""
     return bool(await connection.scalar(_ARE_MISSING, {"kit_id": kit_id}))
 
 
@@ -107,8 +107,8 @@ _FIND = text(
     """
 )
 
-# Every name and quantity of the kit. Quantities that were measured are looked for from one to the next in the
-# key of the rollups, so that the number of hours does not matter; those of touched hours are not rolled up yet.
+# Every name and quantity of the kit. Measured quantities are found by skipping from one to the next in the
+# rollups' index, so that the number of hours does not matter; those of touched hours are not rolled up yet.
 _OF_KIT = """
 WITH RECURSIVE measured (peripheral_id, quantity_type_id) AS (
     SELECT p.id, (SELECT min(h.quantity_type_id) FROM series_hours h WHERE h.peripheral_id = p.id)
@@ -147,14 +147,14 @@ missing AS (
 )
 """
 
-_ARE_MISSING = text(f"{_OF_KIT} SELECT EXISTS (SELECT FROM missing)")  # noqa: S608  (a constant of ours)
+_ARE_MISSING = text(f"{_OF_KIT} SELECT EXISTS (SELECT FROM missing)")  # noqa: S608  (our own constant)
 
-# In the order of their key, so that two that make the same wait for each other and do not lock each other out.
+# Ordered by key, so that two transactions that create the same series wait for each other and do not deadlock.
 _MAKE_MISSING = text(
     f"""
     {_OF_KIT}
     INSERT INTO series (kit_id, peripheral_name, quantity_type_id)
     SELECT kit_id, name, quantity_type_id FROM missing ORDER BY 1, 2, 3
     ON CONFLICT DO NOTHING
-    """  # noqa: S608  (a constant of ours)
+    """  # noqa: S608  (our own constant)
 )

@@ -1,7 +1,7 @@
 """Series and their rollups (docs/series.md).
 
-Rollups hang on peripherals and not on series: a peripheral that is deleted or renamed takes its share with
-it, and nothing has to be computed again. A series adds up the rollups of all peripherals with its name.
+Rollups belong to peripherals and not to series: a peripheral that is deleted or renamed takes its share with
+it, and nothing has to be recomputed. A series adds up the rollups of all peripherals with its name.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from hortus.base.database.base import Base, Timestamp
 class SeriesRow(Base):
     """A quantity that a kit's peripheral of this name measures, across all configurations of the kit.
 
-    Made when it is first needed. It stays when the last peripheral with its name is deleted, as a plant or an
-    alert may refer to it, and a later configuration may have that name again.
+    Created when it is first needed. It stays when the last peripheral with its name is deleted, because a plant
+    or an alert may refer to it, and a later configuration may use that name again.
     """
 
     __tablename__ = "series"
@@ -42,11 +42,11 @@ class SeriesRow(Base):
 
 
 class HourRollupRow(Base):
-    """The readings of one peripheral and quantity in one UTC hour of device time, first to last by that time.
+    """The rollup of one peripheral and quantity over one UTC hour; first and last are by device time.
 
-    Columns are ordered wide to narrow: no padding.
-    `sealed` marks the share of readings whose rows have been dropped since: it is never computed again, and
-    what arrives for the same hour afterwards is rolled up beside it.
+    Columns are ordered wide to narrow to avoid padding. `sealed` marks the rollup of readings whose rows have
+    been dropped since: it is never recomputed, and readings that arrive for the same hour later are rolled up
+    beside it.
     """
 
     __tablename__ = "series_hours"
@@ -69,7 +69,7 @@ class HourRollupRow(Base):
 
 
 class DayRollupRow(Base):
-    """The hours of one UTC day, sealed ones and others, added up."""
+    """The rollup of one UTC day: the sum of its hours, sealed or not."""
 
     __tablename__ = "series_days"
     __table_args__ = (PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "day"),)
@@ -96,8 +96,8 @@ touched_hours = Table(
     Column("kit_id", Integer, nullable=False),
     Index(None, "kit_id", "hour"),
 )
-"""Hours of device time of a kit that readings were added to since they were rolled up.
+"""Hours (device time) of a kit to which readings were added since they were rolled up.
 
-Ingest only appends, so that no batch waits for another: without a key, an hour may stand here many times, and
-without a foreign key, for a kit that is gone (docs/decisions/0002-readings-without-foreign-keys.md).
+Ingest only appends, so that no batch waits for another: without a key, an hour may be listed many times, and
+without a foreign key, for a deleted kit (docs/decisions/0002-readings-without-foreign-keys.md).
 """
