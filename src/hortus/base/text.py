@@ -1,4 +1,4 @@
-"""Untrusted text: which characters names and descriptions may contain, and how to display any text safely. Pure.
+"""Untrusted text: which characters names and descriptions may contain, and how text is displayed safely. Pure.
 
 Terminals obey control characters, logs break lines at line breaks, and characters that change the direction of
 text make a page show something other than what is stored. So names with such characters are rejected, and those

@@ -43,7 +43,7 @@ class Month:
 
 
 def months_ahead(now: datetime) -> list[Month]:
-    """Return the months whose partitions should exist in advance: the previous, the current and the next few."""
+    """Return the months whose partitions should exist in advance: the previous, the current and a few more."""
     return [Month.of(now).later(offset) for offset in range(-1, MONTHS_AHEAD + 1)]
 
 
