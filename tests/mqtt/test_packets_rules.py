@@ -1,4 +1,4 @@
-"""Packets: vectors, and what MQTT forbids."""
+"""Packets: test vectors, and violations of MQTT."""
 
 from __future__ import annotations
 
