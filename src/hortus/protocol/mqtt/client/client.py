@@ -145,9 +145,8 @@ class MqttClient:
                 pause_seconds = min(pause_seconds * 2, self._limits.reconnect_most_seconds)
         finally:
             self._running = False
-            if (
-                self._connection is not None
-            ):  # cancelled: end at once, the session keeps unacknowledged messages
+            if self._connection is not None:
+                # Cancelled: end at once, the session keeps unacknowledged messages.
                 self._connection.fail("The client was cancelled.")
                 self._forget_connection()
             self._finished.set()
