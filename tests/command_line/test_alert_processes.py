@@ -115,7 +115,7 @@ async def test_commands_list_messages_send_again_what_was_given_up_and_try_mail(
 async def test_a_test_mail_says_what_the_server_answered(tmp_path: Path) -> None:
     async with mail_server(tmp_path) as server:
         done = await asyncio.to_thread(hortus, "message", "test", "flora@example.org", **server.settings())
-        assert (done.returncode, done.stdout) == (0, "The mail server 127.0.0.1 took the mail.\n")
+        assert (done.returncode, done.stdout) == (0, "The mail server 127.0.0.1 accepted the mail.\n")
         assert server.mails[0]["To"] == "flora@example.org"
         server.recipient_refusal = "550 nobody here"
         refused = await asyncio.to_thread(hortus, "message", "test", "flora@example.org", **server.settings())

@@ -287,7 +287,7 @@ def test_when_its_postgresql_dies_readings_wait_and_are_stored_afterwards(tmp_pa
         # A kit tries again by itself; this client does not, and nobody can log in without the database.
         wait_until(lambda: publish(up, kit, "measurement/raw", reading, 1) == 0, "the reading is acknowledged")
         assert hortus_json("ledger", "--data-dir", data)["stored"] == 1
-        wait_until(lambda: "PostgreSQL runs again" in up.said)
+        wait_until(lambda: "PostgreSQL is running again" in up.said)
 
 
 async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: Path) -> None:

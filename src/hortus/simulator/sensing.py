@@ -1,4 +1,4 @@
-"""A running sensor: measures at once and every measurement interval, and aggregates every aggregate interval."""
+"""A running sensor: measures at once and every measurement interval, and sends an aggregate per window."""
 
 from __future__ import annotations
 
