@@ -1,4 +1,4 @@
-"""Alerts and messages by `hortus jobs` as an operator runs it: several processes, killed in the middle."""
+"""Alerts and messages by `hortus jobs` as an operator runs it: several processes, killed midway."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def garden(module_database_url: str) -> AsyncIterator[Garden]:
 def jobs(
     garden: Garden, directory: Path, server: MailServer, count: int
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run so many processes of background work for as long as the context lasts."""
+    """Run this many processes of background work for as long as the context lasts."""
     key = directory / "token-signer.key"
     key.write_bytes(KEY)
     settings = {"DATABASE_URL": garden.url, "TOKEN_SIGNER_KEY": str(key), **server.settings()}
@@ -86,7 +86,7 @@ async def test_killed_in_the_middle_of_a_delivery_the_mail_is_sent_by_the_next(
         message_id, attempts = await garden.connection.fetchrow("SELECT id, attempts FROM messages")
         assert attempts == 1
         with jobs(garden, tmp_path, server, 2):
-            # The two minutes for which nobody else would send it are over.
+            # The two minutes during which no other process would send it are over.
             await garden.run("UPDATE messages SET next_attempt_at = now()")
             await until(lambda: len(server.mails) == 1)
             await until(lambda: nothing_waits(garden))

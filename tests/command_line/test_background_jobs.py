@@ -1,4 +1,4 @@
-"""Background jobs: one that fails harms no other, and `hortus jobs` does them all until it is told to stop."""
+"""Background jobs: a failing one affects no others, and `hortus jobs` runs them all until it is stopped."""
 
 from __future__ import annotations
 
