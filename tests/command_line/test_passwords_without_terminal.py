@@ -1,6 +1,4 @@
-"""Scripts and containers have no terminal: a password is read from standard input, or the error says what to
-do.
-"""
+"""Without a terminal, as in scripts, a password is read from standard input, or the error says what to do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Kits are restricted to their own topics (P5); a message on a wrong topic affects no others (P4) and is not
-lost (P3).
-"""
+"""Kits keep to their own topics (P5); a message on a wrong topic affects no others (P4) and is kept (P3)."""
 
 from __future__ import annotations
 

@@ -90,9 +90,7 @@ class EndpointTransport:
 
 
 class BrokerTransport:
-    """Transport through an external broker, which reports whether the kit has subscribed (MQTT 5, section
-    3.4.2.1).
-    """
+    """Transport through a broker, which reports whether the kit has subscribed (MQTT 5, section 3.4.2.1)."""
 
     def __init__(self, client: MqttClient) -> None:
         self._client = client

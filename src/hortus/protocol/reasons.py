@@ -12,9 +12,7 @@ from typing import Self
 
 
 class Reason(StrEnum):
-    """The machine-readable reason why a message was quarantined or refused; `explanation` is the text for
-    people.
-    """
+    """Why a message was quarantined or refused, for machines; `explanation` is the text for people."""
 
     explanation: str
 

@@ -29,8 +29,9 @@ _WRONG_BY = 1_000_000
 
 
 class Answering:
-    """Answers the server's requests to one kit. `counts.overlaps` is how often the server did not wait for an
-    answer.
+    """Answers the server's requests to one kit.
+
+    `counts.overlaps` is how often the server did not wait for an answer.
     """
 
     def __init__(

@@ -34,9 +34,7 @@ class Terminal(Console):
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text in printable form. Everything that is printed or put into a table passes through
-        here.
-        """
+        """Return the text in printable form. Everything printed or put into a table passes through here."""
         return super().render_str(shown(text), **options)
 
     def print_lines(self, text: str, **options: Any) -> None:
@@ -64,9 +62,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def fail_clearly(command: Callable[[], None]) -> None:
-    """Call the command line; turn a foreseeable failure into one sentence and an exit code, without a
-    traceback.
-    """
+    """Call the command line; turn a foreseeable failure into one sentence and an exit code."""
     try:
         command()
     except HortusError as error:

@@ -76,9 +76,7 @@ async def create_user_from_command_line(
     password: str,
     is_admin: bool,
 ) -> None:
-    """Create an account in the selected database. Raises InvalidAccount, and the errors of opening the
-    database.
-    """
+    """Create an account in the selected database. Raises InvalidAccount, and what `open_database` raises."""
     async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
         await create_user(
             connection,
@@ -93,7 +91,7 @@ async def create_user_from_command_line(
 async def set_password_from_command_line(
     data_directory: Path | None, database_url: str | None, *, username: str, password: str
 ) -> None:
-    """Set a password in the selected database. Raises UserNotFound, and the errors of opening the database."""
+    """Set a password in the selected database. Raises UserNotFound, and what `open_database` raises."""
     async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
         await set_password(connection, Passwords(), username, password)
 

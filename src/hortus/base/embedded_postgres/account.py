@@ -69,10 +69,10 @@ def binaries() -> Path:
 
 
 async def choose_account(data_directory: Path) -> SystemUser:
-    """Return the user that should run PostgreSQL on `data_directory`, creating a system user if we are root and
-    have none.
+    """Return the user that should run PostgreSQL on `data_directory`.
 
-    The owner of existing data stays its owner, so that a container's volume keeps working.
+    As root without a suitable user, create a system user. The owner of existing data stays its owner, so that a
+    container's volume keeps working.
     """
     if os.geteuid() != 0:
         return SystemUser(user_id=os.geteuid(), group_id=os.getegid(), switch=False)
@@ -180,9 +180,7 @@ async def _can_run(start: Sequence[str]) -> bool:
 
 
 async def _succeeds(command: Sequence[str]) -> bool:
-    """Run a short command; any output on stderr counts as failure: postgres writes there when it cannot find
-    itself.
-    """
+    """Run a short command; any stderr output is a failure: postgres writes there if it cannot find itself."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

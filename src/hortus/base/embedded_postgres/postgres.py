@@ -72,9 +72,7 @@ class EmbeddedPostgres:
         log_path: Path | None = None,
         stall_seconds: float = 180.0,
     ) -> None:
-        """`stall_seconds`: how long a start, for example in recovery, may show no progress before it is
-        abandoned.
-        """
+        """`stall_seconds`: how long a start may show no progress, as in recovery, before it is abandoned."""
         self._directory = directory.absolute()
         self._data = self._directory / "data"
         self._port_memory = self._directory / "port"

@@ -18,11 +18,11 @@ _CONNECT_TIMEOUT_SECONDS = 30
 
 
 async def provision(owner: DatabaseUrl, superuser: DatabaseUrl) -> None:
-    """Ensure that the owner can log in to the database: create the role and database or set the password if
-    needed.
+    """Ensure that the owner can log in to the database.
 
-    A start that was killed half way is completed by the next one. Raises CannotRunPostgres if the superuser's
-    password is not the one that the server knows.
+    Creates the role and the database or sets the password, if needed. A start that was killed half way is
+    completed by the next one. Raises CannotRunPostgres if the superuser's password is not the one that the
+    server knows.
     """
     try:
         await (await _connect(owner)).close()

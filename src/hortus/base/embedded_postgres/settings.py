@@ -1,6 +1,4 @@
-"""The settings of the embedded PostgreSQL: durable and suited to a small box. Pure except for measuring the
-box.
-"""
+"""The settings of the embedded PostgreSQL: durable, suited to a small box. Pure except for measuring it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMeasurement:
-    """One reading of one quantity. `kit_serial` is empty from a kit and never trusted: the topic is
-    authoritative.
-    """
+    """One reading of one quantity. `kit_serial` is empty from a kit and never trusted: the topic decides."""
 
     id: bytes
     datetime_ms: int

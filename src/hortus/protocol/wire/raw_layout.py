@@ -154,9 +154,7 @@ def _unpacked(payload: bytes) -> bytearray:
 def _checked(
     id_: bytes, datetime_ms: int, peripheral: int, quantity_type: int, value: float
 ) -> RawMeasurement | None:
-    """Return the measurement if it satisfies `rules.py`; otherwise None, and the library's decoder reports why
-    not.
-    """
+    """Return the measurement if it satisfies `rules.py`, else None; the library's decoder reports why not."""
     if datetime_ms > MAXIMUM_DATETIME_MS or not isfinite(value):
         return None
 

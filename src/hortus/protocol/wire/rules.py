@@ -35,9 +35,7 @@ from hortus.protocol.wire.messages import (
 
 
 def check_raw_measurement(message: RawMeasurement) -> None:
-    """Raise WireError unless the measurement could be stored for a kit that knows its peripheral and quantity
-    type.
-    """
+    """Raise WireError unless the measurement could be stored for a kit that knows its ids."""
     _check_id(message.id)
     _check_name("The serial", message.kit_serial)
     _check_datetime(message.datetime_ms)
@@ -47,8 +45,7 @@ def check_raw_measurement(message: RawMeasurement) -> None:
 
 
 def check_aggregate_measurement(message: AggregateMeasurement) -> None:
-    """Raise WireError unless the aggregate could be stored for a kit that knows its peripheral and quantity
-    type.
+    """Raise WireError unless the aggregate could be stored for a kit that knows its ids.
 
     If a type occurs twice, the last value counts. One bad entry rejects the whole message: removing the entry
     would silently lose a part, while a rejected message is kept and can be inspected.
@@ -74,7 +71,7 @@ def check_aggregate_measurement(message: AggregateMeasurement) -> None:
 
 
 def check_media(message: Media) -> None:
-    """Raise WireError unless the medium could be stored for a kit that knows its peripheral."""
+    """Raise WireError unless the medium could be stored for a kit that knows its ids."""
     _check_id(message.id)
     _check_datetime(message.datetime_ms)
     _check_int32("The peripheral", message.peripheral)

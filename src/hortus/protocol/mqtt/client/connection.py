@@ -1,6 +1,4 @@
-"""One connection to a broker, from CONNECT to its end. Knows packets, but nothing about reconnecting or
-readings.
-"""
+"""One connection to a broker, from CONNECT to its end. Knows packets, nothing of reconnecting or readings."""
 
 from __future__ import annotations
 

@@ -116,10 +116,10 @@ class IngestClient(MqttClient):
             self._intake.offer_head(self, handle, head.topic, head.payload, message.payload_bytes)
 
     def _open(self, message: Publish) -> int | None:
-        """Register a message as open and return its handle. Called before offering it: the intake may settle at
-        once.
+        """Register a message as open and return its handle.
 
-        Returns None if that identifier is open already; then the connection ends.
+        Called before the message is offered, because the intake may settle it at once. Returns None if that
+        identifier is open already; then the connection ends.
         """
         _topic, payload, qos, packet_id, _retain, _duplicate, _properties = message
         self.messages += 1

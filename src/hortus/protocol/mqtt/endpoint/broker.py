@@ -94,9 +94,7 @@ class Broker:
         return session, is_present
 
     def leave(self, session: Session, delayed_will: DelayedWill | None = None) -> None:
-        """Detach a session from its closed connection. A delayed will is published when due or when the session
-        ends.
-        """
+        """Detach a session from its closed connection. A delayed will is published when due, or at its end."""
         session.connection = None
         session.outbound.detach()
         session.delayed_will = delayed_will

@@ -288,9 +288,7 @@ class EndpointConnection(SocketConnection):
                 raise _out_of_place(packet)
 
     def _on_publish(self, publish: Publish, session: Session, oversized_bytes: int | None = None) -> None:
-        """Handle a message; with `oversized_bytes` it is the beginning of one whose payload had that many
-        bytes.
-        """
+        """Handle a message; with `oversized_bytes` it is the beginning of one whose payload had that size."""
         self._parts.counters.messages_received += 1
         if publish.properties.topic_alias is not None:
             raise MqttProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "Topic aliases were not offered.")

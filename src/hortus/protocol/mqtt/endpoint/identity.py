@@ -36,8 +36,7 @@ class Authenticator(Protocol):
 
 
 class OnSetAside(Protocol):
-    """Quarantines a message that its sender was not allowed to publish but that cannot be refused (MQTT 3.1.1,
-    QoS 0).
+    """Quarantines a message that a sender may not publish but that cannot be refused (MQTT 3.1.1, QoS 0).
 
     Stores it in quarantine under `reason`, then settles `handle` at `source` as an intake does. If
     `payload_bytes` exceeds the length of `payload`, the message was also too large and this is its beginning.

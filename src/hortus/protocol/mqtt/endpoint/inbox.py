@@ -87,9 +87,7 @@ class Inbox:
         payload_bytes: int | None = None,
         has_place: bool = False,
     ) -> None:
-        """Send a message on a forbidden topic to quarantine; with `payload_bytes`, the beginning of an
-        oversized one.
-        """
+        """Quarantine a message on a forbidden topic; with `payload_bytes`, the head of an oversized one."""
         handle = self._open_aside(sender, publish, has_place=has_place)
         topic, payload = publish.topic, publish.payload
         size = len(payload) if payload_bytes is None else payload_bytes

@@ -17,9 +17,7 @@ class EndpointLimits:
     """An idle connection takes about 20 KB; 2,000 of them fit a small board."""
 
     max_connections_of_kit: int = 20
-    """A kit needs one, and leaves dead ones behind when its network fails. Above the limit the oldest is
-    closed.
-    """
+    """A kit needs one, and leaves dead ones behind when its network fails. Above it, the oldest is closed."""
 
     max_unauthenticated_connections: int = 256
     """Unauthenticated clients must not use up the connections of kits."""
@@ -56,15 +54,13 @@ class EndpointLimits:
     """Per connection. A kit has 20 in flight; a bridge needs some hundreds to fill a batch."""
 
     max_unsettled_bytes: int = 16 * _MIB
-    """Per connection, for messages that are not uploads. Reading resumes when half of it is settled."""
+    """Per connection, of messages other than uploads. Reading resumes when half of it is settled."""
 
     max_unreleased_messages: int = 10_000
     """QoS 2 messages of one session that were received (PUBREC) but not released (PUBREL)."""
 
     max_total_unsettled_bytes: int = 64 * _MIB
-    """Across all connections, for messages that are not uploads. At the limit, reading pauses until some are
-    settled.
-    """
+    """Across all connections, of messages other than uploads. At it, reading pauses until some are settled."""
 
     max_unread_answer_bytes: int = 256 * 1024
     """A peer that publishes but never reads its acknowledgements is disconnected at this limit."""
@@ -109,9 +105,7 @@ class EndpointLimits:
     """Per address, before the answer to a wrong password is delayed."""
 
     max_failed_login_delay_seconds: float = 10.0
-    """The delay doubles with each failure up to this. Correct passwords are never delayed: kits share
-    addresses.
-    """
+    """The delay doubles per failure up to this. Correct passwords are never delayed: kits share addresses."""
 
     max_delayed_refusals: int = 64
     """Delayed answers at a time; further wrong passwords are answered immediately, so that none pile up."""

@@ -108,9 +108,7 @@ def refusal_of_version(error: ProtocolVersionError) -> bytes:
 
 
 class FailedLogins:
-    """Counts failures per address. Correct passwords are never delayed: kits behind one router share an
-    address.
-    """
+    """Counts failures per address. Correct passwords are never delayed: kits behind a router share one."""
 
     def __init__(self, limits: EndpointLimits) -> None:
         self._limits = limits
