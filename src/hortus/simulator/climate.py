@@ -73,7 +73,7 @@ class Climate:
     def advance(
         self, state: ChamberState, seconds: float, commanded: Mapping[str, float] | None = None
     ) -> ChamberState:
-        """Return the chamber `seconds` later; `commanded` maps fields of Actuators to values set by a person."""
+        """Return the chamber `seconds` later; `commanded` maps fields of Actuators to set values."""
         remaining = seconds
         while remaining > 0:
             part = min(remaining, LONGEST_SUBSTEP_SECONDS)
