@@ -358,7 +358,7 @@ async def test_wrong_credentials_are_said_in_one_line_and_tried_again(
     await running
     lines = [record.message for record in caplog.records if record.name.startswith("hortus")]
     assert len(lines) == 1
-    assert "does not let 'hortus' in" in lines[0]
+    assert "rejected the account 'hortus'" in lines[0]
     assert "MQTT_PASSWORD" in lines[0]
 
 

@@ -1,4 +1,4 @@
-"""Alerts and messages by `hortus jobs` as an operator runs it: several processes, killed in the middle."""
+"""Alerts and messages by `hortus jobs` as an operator runs it: several processes, killed midway."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def garden(module_database_url: str) -> AsyncIterator[Garden]:
 def jobs(
     garden: Garden, directory: Path, server: MailServer, count: int
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run so many processes of background work for as long as the context lasts."""
+    """Run this many processes of background work for as long as the context lasts."""
     key = directory / "token-signer.key"
     key.write_bytes(KEY)
     settings = {"DATABASE_URL": garden.url, "TOKEN_SIGNER_KEY": str(key), **server.settings()}
@@ -86,7 +86,7 @@ async def test_killed_in_the_middle_of_a_delivery_the_mail_is_sent_by_the_next(
         message_id, attempts = await garden.connection.fetchrow("SELECT id, attempts FROM messages")
         assert attempts == 1
         with jobs(garden, tmp_path, server, 2):
-            # The two minutes for which nobody else would send it are over.
+            # The two minutes during which no other process would send it are over.
             await garden.run("UPDATE messages SET next_attempt_at = now()")
             await until(lambda: len(server.mails) == 1)
             await until(lambda: nothing_waits(garden))
@@ -115,7 +115,7 @@ async def test_commands_list_messages_send_again_what_was_given_up_and_try_mail(
 async def test_a_test_mail_says_what_the_server_answered(tmp_path: Path) -> None:
     async with mail_server(tmp_path) as server:
         done = await asyncio.to_thread(hortus, "message", "test", "flora@example.org", **server.settings())
-        assert (done.returncode, done.stdout) == (0, "The mail server 127.0.0.1 took the mail.\n")
+        assert (done.returncode, done.stdout) == (0, "The mail server 127.0.0.1 accepted the mail.\n")
         assert server.mails[0]["To"] == "flora@example.org"
         server.recipient_refusal = "550 nobody here"
         refused = await asyncio.to_thread(hortus, "message", "test", "flora@example.org", **server.settings())

@@ -1,4 +1,4 @@
-"""Background jobs: one that fails harms no other, and `hortus jobs` does them all until it is told to stop."""
+"""Background jobs: a failing one affects no others, and `hortus jobs` runs them all until it is stopped."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_job_that_fails_is_started_again_and_harms_no_other(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
     said = [record.getMessage() for record in caplog.records if record.name == "hortus.app.jobs"]
-    assert said[0] == "the job failing has a fault"  # with its trace, as it is ours to mend
+    assert said[0] == "the job failing failed unexpectedly"  # with its traceback: it is our bug
     assert said[1].startswith("the job failing stopped (ValueError)")
     assert said[2].startswith("the job failing stopped (")
     assert 'relation "no_such_table" does not exist' in said[2]

@@ -1,4 +1,4 @@
-"""Documents say what is there: settings, commands, and files that they point to."""
+"""The documents cover all settings and commands, and their links and test names are valid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_setting_is_documented(variable: str) -> None:
 
 @pytest.mark.parametrize("variable", sorted(set(variables(GatewaySettings)) - set(variables(Settings))))
 def test_every_setting_of_the_gateway_is_documented(variable: str) -> None:
-    assert f"`{variable.removeprefix('HORTUS_GATEWAY_')}`" in GATEWAY  # the page gives the prefix once
+    assert f"`{variable.removeprefix('HORTUS_GATEWAY_')}`" in GATEWAY  # the page states the prefix once
 
 
 @pytest.mark.parametrize("command", COMMANDS)

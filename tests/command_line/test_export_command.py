@@ -1,4 +1,4 @@
-"""`hortus export`: a file that is there when it is complete, and not before."""
+"""`hortus export`: the file appears only once it is complete."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ START_MS = 1_768_000_000_000
 
 @pytest.fixture
 async def ids(world: World) -> list[str]:
-    """Store some readings; return what their ids are, in order."""
+    """Store some readings; return their ids, in order."""
     for number in range(5):
         await world.send(world.raw(datetime_ms=START_MS + number * 1000, value=number - 2.5))
     rows = await world.connection.fetch("SELECT id FROM raw_measurements ORDER BY datetime")
@@ -40,7 +40,7 @@ async def ids(world: World) -> list[str]:
 
 
 async def export(monkeypatch: pytest.MonkeyPatch, world: World, *arguments: object) -> Result:
-    """Run the command in this process; starting one takes longer than all that it does."""
+    """Run the command in this process; starting a process takes longer than all its work."""
     monkeypatch.setenv("DATABASE_URL", world.url)
     names = ["export", *map(str, arguments)]
     return await asyncio.to_thread(CliRunner().invoke, app, names)
@@ -99,7 +99,7 @@ async def test_a_file_that_exists_is_kept_unless_told_otherwise(
     assert [each.name for each in tmp_path.iterdir()] == ["november.csv"]
 
 
-async def test_what_cannot_be_done_is_said_in_a_sentence(run: Export, world: World, tmp_path: Path) -> None:
+async def test_errors_are_reported_in_one_sentence(run: Export, world: World, tmp_path: Path) -> None:
     serial = world.kit.serial
     for arguments, sentence in (
         (["k-none"], "There is no kit with the serial k-none"),
@@ -116,7 +116,7 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(run: Export, world: Wor
 
 
 async def backend(url: str) -> int:
-    """Wait until the database is being read by the command, and return its process."""
+    """Wait until the command reads from the database, and return its server process."""
     looking = await asyncpg.connect(url)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -132,9 +132,7 @@ async def backend(url: str) -> int:
         await looking.close()
 
 
-async def test_a_command_that_is_interrupted_leaves_nothing(
-    world: World, ids: list[str], tmp_path: Path
-) -> None:
+async def test_an_interrupted_command_leaves_no_file(world: World, ids: list[str], tmp_path: Path) -> None:
     async with world.connection.transaction():
         await world.connection.execute("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(
@@ -156,7 +154,7 @@ async def test_a_command_that_is_interrupted_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_database_that_fails_leaves_nothing(
+async def test_a_failing_database_leaves_no_file(
     run: Export, world: World, ids: list[str], tmp_path: Path
 ) -> None:
     async with world.connection.transaction():

@@ -1,4 +1,4 @@
-"""One box, as a person meets it: start, make a kit, see its readings, stop, start again."""
+"""One box from a user's point of view: start, create a kit, see its readings, stop, start again."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_quarantine_commands_show_and_purge_what_is_there(up: Up) -> None:
     assert "--all" in wrong.stderr
 
 
-def test_a_kit_with_a_new_password_or_deleted_is_let_in_no_more(up: Up) -> None:
+def test_a_kit_with_a_new_password_or_deleted_can_no_longer_log_in(up: Up) -> None:
     kit = hortus_json("kit", "create", "--name", "Mint", "--standard", "--data-dir", up.data_dir)
     subscriber = subprocess.Popen(
         [
@@ -284,10 +284,10 @@ def test_when_its_postgresql_dies_readings_wait_and_are_stored_afterwards(tmp_pa
         postmaster = int((data / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGKILL)
         reading = raw(kit)
-        # A kit tries again by itself; this client does not, and nobody can log in without the database.
+        # A kit retries by itself; this client does not, and log-in is impossible without the database.
         wait_until(lambda: publish(up, kit, "measurement/raw", reading, 1) == 0, "the reading is acknowledged")
         assert hortus_json("ledger", "--data-dir", data)["stored"] == 1
-        wait_until(lambda: "PostgreSQL runs again" in up.said)
+        wait_until(lambda: "PostgreSQL is running again" in up.said)
 
 
 async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: Path) -> None:

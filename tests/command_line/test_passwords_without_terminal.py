@@ -1,4 +1,4 @@
-"""Scripts and containers have no terminal: a password comes on standard input, or it is said what to do."""
+"""Without a terminal, as in scripts, a password is read from standard input, or the error says what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_password_may_be_a_line_of_standard_input(migrated_database_url: str) 
     assert "User ada can log in now." in made.stdout
 
 
-def test_without_terminal_and_password_it_is_said_what_to_do(migrated_database_url: str) -> None:
+def test_without_terminal_and_password_the_error_says_what_to_do(migrated_database_url: str) -> None:
     done = hortus("user", "password", "ada", database_url=migrated_database_url, said="")
     assert (done.returncode, done.stdout) == (2, "")
     assert " ".join(done.stderr.split()) == (

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, and files that it names."""
+"""Sources of settings: the environment, and files named by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hortus web`: several processes are one installation, and each says what it needs."""
+"""`hortus web`: several processes form one installation, and each reports what it needs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_two_of_them_are_one_installation_and_one_goes_on_when_the_other_i
         login = {"username": "flora", "password": PASSWORD}
         page = await client.post(f"{one.base_url}/login", data=login)
         assert page.status_code == 303
-        assert "flora" in (await client.get(f"{two.base_url}/")).text  # the cookie of the one, at the other
+        assert "flora" in (await client.get(f"{two.base_url}/")).text  # the cookie of one process at the other
 
         tokens = (await client.post(f"{one.base_url}/api/me/auth", json=login)).json()
         authorization = {"Authorization": f"Bearer {tokens['accessToken']}"}

@@ -1,4 +1,4 @@
-"""A database's schema in words, for comparing it with another one."""
+"""A textual dump of a database's schema, for comparison with another one."""
 
 from __future__ import annotations
 

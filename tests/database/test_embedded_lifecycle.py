@@ -149,7 +149,7 @@ async def test_a_start_right_after_its_owner_was_killed_has_every_committed_row(
         url = await server.start()
         rows = await query(url, "SELECT array_agg(id ORDER BY id) FROM readings")
         assert rows[: committed + 1] == list(range(committed + 1))
-        # The one row whose commit was not yet printed may be there as well.
+        # The one row whose commit had not yet been printed may be there as well.
         assert len(rows) <= committed + 2
     finally:
         await server.stop()
@@ -192,7 +192,7 @@ async def test_a_killed_server_is_noticed_and_restarted_at_the_same_address(tmp_
         await server.stop()
 
 
-async def test_a_note_of_a_process_whose_number_now_belongs_to_another_does_not_matter(tmp_path):
+async def test_a_stale_process_id_that_was_reused_does_not_matter(tmp_path):
     server = server_in(tmp_path / "pg")
     await server.start()
     await server.stop()
@@ -230,7 +230,7 @@ async def test_data_of_another_postgresql_is_left_alone_with_one_sentence(tmp_pa
     assert [path.name for path in (tmp_path / "pg" / "data").iterdir()] == ["PG_VERSION"]
 
 
-async def test_the_reason_of_a_failed_start_is_told(tmp_path):
+async def test_the_reason_of_a_failed_start_is_reported(tmp_path):
     server = server_in(tmp_path / "pg")
     await server.start()
     await server.stop()

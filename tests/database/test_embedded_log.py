@@ -52,11 +52,11 @@ def test_only_what_this_start_wrote_explains_it(tmp_path):
         ("", "PostgreSQL could not start: it gave no reason. Its log is /l."),
     ],
 )
-def test_a_reason_is_told_in_words_for_a_person(tmp_path, logged, sentence):
+def test_a_reason_is_explained_to_a_person(tmp_path, logged, sentence):
     assert str(explain(logged, tmp_path.__class__("/d"), tmp_path.__class__("/l"))) == sentence
 
 
-def test_a_taken_port_is_told_apart_so_that_another_is_tried(tmp_path):
+def test_a_taken_port_is_distinguished_so_that_another_is_tried(tmp_path):
     logged = 'LOG:  could not bind IPv4 address "127.0.0.1": Address already in use'
 
     assert isinstance(explain(logged, tmp_path, tmp_path), PortTaken)

@@ -43,7 +43,7 @@ asyncio.run(main())
 def run_as(user_id: int, directory: Path) -> str:
     """Start and stop a server as another user; return its user id and capabilities, or the error.
 
-    The capability is for this Python, which may lie in a directory that only root can pass.
+    The capability is for this Python, which may be in a directory that only root can traverse.
     """
     passing = "-all,+dac_read_search"
     change = [f"--{kind}={passing}" for kind in ("bounding-set", "inh-caps", "ambient-caps")]
@@ -82,7 +82,7 @@ def open_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def copied_programs() -> Iterator[Path]:
-    """PostgreSQL where every user can reach it: the environment that runs this may lie below /root."""
+    """PostgreSQL where every user can reach it: the running environment may be below /root."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         copy_programs(Path(folder))
         for path in (Path(folder), *Path(folder).rglob("*")):
@@ -94,7 +94,7 @@ def copied_programs() -> Iterator[Path]:
 
 @pytest.fixture
 def reachable_programs(copied_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process and those it starts find the programs that every user can reach."""
+    """Let this process and its children find the programs that every user can reach."""
     monkeypatch.syspath_prepend(copied_programs)
     monkeypatch.setenv("PYTHONPATH", str(copied_programs))
 
@@ -107,7 +107,7 @@ def copy_programs(directory: Path) -> None:
 @pytest.mark.parametrize("password", [None, "", "wrong"])
 @pytest.mark.parametrize("user", ["hortus", "postgres"])
 @pytest.mark.parametrize("by_socket", [False, True])
-async def test_nobody_gets_in_without_the_right_password(postgres_server, password, user, by_socket):
+async def test_no_one_can_log_in_without_the_right_password(postgres_server, password, user, by_socket):
     url = postgres_server.socket_url if by_socket else postgres_server.url
     stranger = replace(url, user=user, password=password)
 
@@ -258,7 +258,7 @@ def test_data_restored_by_root_is_given_to_the_user_that_runs_it(open_directory:
 
 
 @as_root
-def test_a_directory_without_permission_is_told_in_one_sentence(open_directory: Path):
+def test_a_directory_without_permission_is_reported_in_one_sentence(open_directory: Path):
     assert run_as(65534, open_directory / "pg") == (
         f"DirectoryNotUsable Cannot use {open_directory}/pg: this user has no permission there. "
         "Choose another directory with --data-dir, or run Hortus as the user that owns it."
@@ -266,7 +266,7 @@ def test_a_directory_without_permission_is_told_in_one_sentence(open_directory: 
 
 
 @as_root
-def test_a_full_disk_is_told_in_one_sentence(open_directory: Path):
+def test_a_full_disk_is_reported_in_one_sentence(open_directory: Path):
     options = ["-t", "tmpfs", "-o", "size=8m", "tmpfs", str(open_directory)]
     if subprocess.run(["mount", *options], capture_output=True).returncode != 0:
         pytest.skip("this environment cannot mount a file system")

@@ -1,4 +1,4 @@
-"""Released databases exist: the migrations that made them are frozen, and later ones keep what is in them."""
+"""Upgrades of released databases: their migrations are frozen, and later ones keep all data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def upgrade_to_released(connection: Connection) -> None:
 
 
 async def all_rows(url: str) -> Tables:
-    """Return the rows of all tables, those of partitions in the table that they are part of."""
+    """Return the rows of all tables; those of partitions are under their parent table."""
     connection = await asyncpg.connect(url)
     await connection.set_type_codec("json", encoder=str, decoder=str, schema="pg_catalog")
     tables = await connection.fetch(
@@ -44,7 +44,7 @@ async def all_rows(url: str) -> Tables:
 
 
 def missing_rows(before: Tables, after: Tables) -> Tables:
-    """Return the rows of `before` that `after` lacks, whatever columns and rows were added."""
+    """Return the rows of `before` that `after` lacks, ignoring added columns and rows."""
     missing: Tables = {}
     for table, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[table]] if rows else []

@@ -1,4 +1,4 @@
-"""The schema: migrating gives what the models say, and the database keeps its own rules."""
+"""The schema: migrating produces what the models describe, and the database enforces its own rules."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_difference_between_database_and_models_is_named(engine: AsyncEn
     assert "description" in state.differences[0]
 
 
-async def test_a_database_without_migrations_is_refused_in_words(engine: AsyncEngine) -> None:
+async def test_a_database_without_migrations_is_refused_with_an_explanation(engine: AsyncEngine) -> None:
     with pytest.raises(DatabaseNotReady, match="hortus db upgrade"):
         await require_current(engine)
 

@@ -102,7 +102,7 @@ def test_no_form_that_is_shown_contains_a_password():
         ("postgresql://kim:geheim@h/d?sslmode", "parameter without a value"),
     ],
 )
-def test_what_is_wrong_is_said_without_the_password(url, part_of_message):
+def test_faults_are_reported_without_the_password(url, part_of_message):
     with pytest.raises(InvalidDatabaseUrl, match=r"^[A-Z].*\.$") as caught:
         DatabaseUrl.parse(url)
 

@@ -77,7 +77,7 @@ async def test_a_command_uses_the_database_of_the_running_installation(tmp_path)
             await server.stop()
 
 
-async def test_a_lost_owner_password_is_replaced_and_a_lost_superuser_password_is_told(tmp_path):
+async def test_a_lost_owner_password_is_replaced_and_a_lost_superuser_password_is_reported(tmp_path):
     DataDirectory.open(tmp_path / "data").close()
     secrets = tmp_path / "data" / "secrets"
     async with open_database(tmp_path / "data", None):

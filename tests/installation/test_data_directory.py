@@ -81,7 +81,7 @@ def test_an_existing_directory_is_opened_again(tmp_path):
             assert directory.secrets.get_or_create("token", lambda: "one") == "one"
 
 
-def test_a_second_opener_is_told_who_has_it_and_what_to_do(tmp_path, holder):
+def test_a_second_opener_learns_who_holds_it_and_what_to_do(tmp_path, holder):
     with pytest.raises(DirectoryInUse) as caught:
         DataDirectory.open(tmp_path / "data")
 
@@ -98,7 +98,7 @@ def test_a_paused_holder_still_has_it(tmp_path, holder):
         DataDirectory.open(tmp_path / "data")
 
 
-def test_a_killed_holder_has_it_no_more(tmp_path, holder):
+def test_a_killed_holder_releases_it(tmp_path, holder):
     assert running_installation(tmp_path / "data").process_id == holder.pid
     holder.kill()
     holder.wait()
@@ -159,7 +159,7 @@ def test_a_newer_directory_is_refused_and_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', "null"])
-def test_a_damaged_description_is_told(tmp_path, content):
+def test_a_damaged_description_is_reported(tmp_path, content):
     DataDirectory.open(tmp_path / "data").close()
     (tmp_path / "data" / "installation.json").write_text(content)
 
@@ -167,14 +167,14 @@ def test_a_damaged_description_is_told(tmp_path, content):
         DataDirectory.open(tmp_path / "data")
 
 
-def test_a_missing_directory_is_told_if_none_shall_be_made(tmp_path):
+def test_a_missing_directory_is_reported_unless_it_may_be_created(tmp_path):
     with pytest.raises(DirectoryMissing, match=r"There is no data directory at .*hortus up --data-dir"):
         DataDirectory.open(tmp_path / "data", create=False)
 
     assert not (tmp_path / "data").exists()
 
 
-def test_a_missing_parent_is_told(tmp_path):
+def test_a_missing_parent_is_reported(tmp_path):
     with pytest.raises(DirectoryNotUsable) as caught:
         DataDirectory.open(tmp_path / "a" / "b")
 
@@ -185,7 +185,7 @@ def test_a_missing_parent_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
-def test_a_file_in_place_of_the_directory_is_told(tmp_path, place):
+def test_a_file_in_place_of_the_directory_is_reported(tmp_path, place):
     (tmp_path / "file").touch()
 
     with pytest.raises(DirectoryNotUsable, match="a file and not a directory"):
@@ -194,7 +194,7 @@ def test_a_file_in_place_of_the_directory_is_told(tmp_path, place):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 @pytest.mark.parametrize("existing", [True, False])
-def test_a_directory_that_may_not_be_written_is_told(existing):
+def test_a_directory_without_write_permission_is_reported(existing):
     parent = Path(tempfile.mkdtemp(dir="/tmp"))
     parent.chmod(0o555)
     directory = parent if existing else parent / "data"
@@ -220,7 +220,7 @@ def test_a_directory_that_may_not_be_written_is_told(existing):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_a_read_only_file_system_is_told(tmp_path):
+def test_a_read_only_file_system_is_reported(tmp_path):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)], capture_output=True)
     if mounted.returncode != 0:
         pytest.skip("this environment cannot mount a file system")

@@ -1,4 +1,4 @@
-"""An endpoint on a free port, an intake that settles as the test says, and a client that speaks in packets."""
+"""An endpoint on a free port, an intake that settles on the test's command, and a packet-level client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RAW = f"kit/{KIT}/measurement/raw"
 
 
 class FakeIntake:
-    """Keeps what it is offered; settles at once or when the test says."""
+    """Stores offered messages; settles at once or on the test's command."""
 
     def __init__(self, *, settles_at_once: bool = True) -> None:
         self.settles_at_once = settles_at_once
@@ -84,7 +84,7 @@ class FakeIntake:
 
 
 class FakeQuarantine:
-    """Keeps what was set aside and settles it at once."""
+    """Stores quarantined messages and settles them at once."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[str, str, bytes, str]] = []
@@ -128,7 +128,7 @@ class FakeAccounts:
 
 
 class Setup:
-    """An endpoint and what is around it."""
+    """An endpoint and its surroundings."""
 
     def __init__(self, *, intake: FakeIntake | None = None, **limits: Any) -> None:
         self.intake = intake or FakeIntake()
@@ -158,7 +158,7 @@ class Setup:
 
 @contextlib.asynccontextmanager
 async def running(*, intake: FakeIntake | None = None, **limits: Any) -> AsyncIterator[Setup]:
-    """Run an endpoint for the length of a test. What would only be logged by the event loop fails the test."""
+    """Run an endpoint for the duration of a test. Errors that the event loop would merely log fail the test."""
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context))
     setup = Setup(intake=intake, **limits)
@@ -247,7 +247,7 @@ class PacketClient:
         return self._received.pop(0)
 
     async def is_closed(self) -> bool:
-        """Read on until the endpoint closes the connection."""
+        """Read until the endpoint closes the connection."""
         while await self.next_or_end() is not None:
             pass
         return True
@@ -270,6 +270,6 @@ class PacketClient:
             await self._writer.wait_closed()
 
     def pause_reading(self) -> None:
-        """Stop taking what the endpoint sends, as a subscriber that hangs."""
+        """Stop reading from the endpoint, like a subscriber that hangs."""
         transport: Any = self._writer.transport
         transport.pause_reading()

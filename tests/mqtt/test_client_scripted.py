@@ -1,4 +1,4 @@
-"""The client against a broker that does exactly what the test says, right or wrong."""
+"""The client against a broker that follows the test's script, correct or not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ P = TypeVar("P")
 
 
 class ScriptedBroker:
-    """Accepts one connection at a time and collects what comes; the test answers."""
+    """Accepts one connection at a time and collects its packets; the test answers."""
 
     def __init__(self) -> None:
         self.received: list[Packet] = []
@@ -158,7 +158,7 @@ async def running(client: MqttClient) -> AsyncIterator[None]:
         await task
 
 
-async def test_it_asks_for_a_session_that_stays_and_tells_its_limits(broker: ScriptedBroker) -> None:
+async def test_it_requests_a_persistent_session_and_announces_its_limits(broker: ScriptedBroker) -> None:
     limits = ClientLimits(receive_maximum=77, session_expiry_seconds=1000, max_packet_bytes=5000)
     async with ingesting(broker, Intake(), limits):
         pass
@@ -173,14 +173,14 @@ async def test_it_asks_for_a_session_that_stays_and_tells_its_limits(broker: Scr
         properties=Properties(
             session_expiry_interval_seconds=1000,
             receive_maximum=77,
-            # An ingester takes any size: a broker would drop what is larger than it was told.
+            # An ingester accepts any size: a broker would drop packets above an announced limit.
             maximum_packet_size_bytes=None,
         ),
     )
     assert broker.received[-1] == Disconnect()
 
 
-async def test_who_is_no_ingester_tells_what_is_too_large(broker: ScriptedBroker) -> None:
+async def test_an_ordinary_client_announces_its_maximum_packet_size(broker: ScriptedBroker) -> None:
     client = MqttClient(
         BrokerAddress(host="127.0.0.1", port=await broker.start()),
         client_id="rpc-1",
@@ -192,7 +192,7 @@ async def test_who_is_no_ingester_tells_what_is_too_large(broker: ScriptedBroker
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-async def test_of_a_message_that_is_too_large_the_beginning_is_offered_and_what_follows_is_read(
+async def test_the_beginning_of_an_oversized_message_is_offered_and_reading_continues(
     broker: ScriptedBroker, qos: int
 ) -> None:
     intake = Intake()
@@ -282,7 +282,7 @@ async def test_messages_before_malformed_bytes_are_offered(broker: ScriptedBroke
         await until(lambda: client.connected)
 
 
-async def test_a_broker_that_does_not_answer_pings_is_given_up(broker: ScriptedBroker) -> None:
+async def test_a_broker_that_does_not_answer_pings_is_disconnected(broker: ScriptedBroker) -> None:
     limits = ClientLimits(keep_alive_seconds=1, reconnect_first_seconds=0.01, drain_seconds=0.1)
     async with ingesting(broker, Intake(), limits):
         await until(lambda: broker.connections == 2)
@@ -314,7 +314,7 @@ async def test_publishing_returns_when_the_broker_has_the_message(broker: Script
         await twice
 
 
-async def test_publishing_says_why_it_failed(broker: ScriptedBroker) -> None:
+async def test_a_failed_publish_reports_the_reason(broker: ScriptedBroker) -> None:
     broker.connack = Connack(properties=Properties(maximum_packet_size_bytes=100))
     async with ingesting(broker, Intake()) as client:
         with pytest.raises(PublishRefusedError, match="larger than the broker accepts"):
@@ -337,7 +337,7 @@ async def test_publishing_without_a_connection_fails_at_once() -> None:
         await client.publish("a", b"")
 
 
-async def test_a_callback_gets_its_topics_and_an_error_in_it_harms_nobody(
+async def test_a_callback_gets_its_topics_and_an_error_in_it_affects_no_others(
     broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[tuple[str, bytes]] = []
@@ -365,7 +365,7 @@ async def test_a_callback_gets_its_topics_and_an_error_in_it_harms_nobody(
     assert "could not be handled" in caplog.text
 
 
-async def test_nobody_listening_is_said_once_and_the_end_of_it_too(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreachable_broker_and_its_return_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hortus")
     port = free_port()
     client = MqttClient(BrokerAddress(host="127.0.0.1", port=port), client_id="patient", limits=QUICK)
@@ -381,7 +381,7 @@ async def test_nobody_listening_is_said_once_and_the_end_of_it_too(caplog: pytes
     assert last == f"connected to the broker 127.0.0.1:{port} as patient"
 
 
-async def test_a_name_that_does_not_exist_is_said() -> None:
+async def test_an_unresolvable_broker_name_is_reported() -> None:
     client = MqttClient(BrokerAddress(host="no-such-host.invalid", port=1883), client_id="lost", limits=QUICK)
     async with running(client):
         await until(lambda: client.last_failure)

@@ -1,4 +1,4 @@
-"""The endpoint acknowledges what is settled, and only then (P1, P2)."""
+"""The endpoint acknowledges messages once they are settled, and not before (P1, P2)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def test_subscribers_see_a_reading_only_after_it_is_settled() -> None:
         kit = await PacketClient.connected(setup)
         request = f"kit/{KIT}/server-rpc/request"
         await kit.send(Publish(RAW, b"reading", 1, 1), Publish(request, b"question", 1, 2))
-        # The question came later, but waits for nothing.
+        # The question came later, but does not wait.
         assert (await server.next_message()).topic == request
         assert await kit.next() == Puback(packet_id=2)
         assert seen == []

@@ -1,4 +1,4 @@
-"""For everyone but kits the endpoint is an ordinary broker."""
+"""For all clients except kits the endpoint is an ordinary broker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def server(setup: Setup, level: int = MQTT_3_1_1, client_id: str = "", **f
 
 
 async def nothing_more(client: PacketClient) -> bool:
-    """Everything the endpoint had for this client came before the answer to a ping."""
+    """Everything the endpoint had for this client arrived before the answer to a ping."""
     await client.send(Pingreq())
     return await client.next() == Pingresp()
 
@@ -91,7 +91,7 @@ async def test_unsubscribing_ends_delivery() -> None:
             assert (await subscriber.next_message()).payload == b"y"
 
 
-async def test_own_messages_are_left_out_if_asked() -> None:
+async def test_own_messages_are_not_delivered_with_no_local() -> None:
     async with running() as setup:
         client = await server(setup, MQTT_5)
         other = await server(setup, MQTT_5)
@@ -115,7 +115,7 @@ async def test_retained_messages_greet_new_subscribers() -> None:
                 ("note/1", b"one", 1, True),
                 ("note/2", b"two", 1, True),
             }
-        # Who is subscribed already is not told that a message was retained.
+        # Existing subscribers are not told that a message was retained.
         await publisher.send(Publish("note/1", b"new", 0, 0, True))
         assert not (await reader.next_message()).retain
         await publisher.send(Publish("note/1", b"", 1, 3, True))
@@ -173,7 +173,7 @@ async def test_a_session_that_is_kept_gets_what_it_missed_at_qos_1_and_2(level: 
         answer = await subscriber.connect(SERVER, client_id="s", clean_start=False, properties=kept)
         assert answer.session_present is (level != MQTT_3_1)
         assert [(await subscriber.next_message()).payload for _ in range(2)] == [b"\x01", b"\x02"]
-        # A clean start forgets it.
+        # A clean start discards it.
         subscriber = await PacketClient.open(setup, level)
         answer = await subscriber.connect(SERVER, client_id="s", clean_start=True)
         assert not answer.session_present
@@ -211,7 +211,7 @@ async def test_the_receive_maximum_of_a_subscriber_is_kept() -> None:
         third = await subscriber.next_message()
         assert [first.payload, second.payload, third.payload] == [b"\x00", b"\x01", b"\x02"]
         assert await nothing_more(subscriber)
-        # A message that is not wanted (QoS 2, failed) frees its place as well.
+        # A rejected message (QoS 2, failed) frees its slot as well.
         await subscriber.send(Puback(packet_id=first.packet_id, reason_code=ReasonCode.UNSPECIFIED_ERROR))
         assert (await subscriber.next_message()).payload == b"\x03"
 

@@ -1,4 +1,4 @@
-"""Clients that others wrote agree with the endpoint."""
+"""Third-party clients interoperate with the endpoint."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_paho_publishes_and_subscribes(version: str, qos: int) -> None:
             published = [client.publish(RAW, bytes([number]), qos) for number in range(50)]
             await until(lambda: len(setup.intake.offered) == min(50, 20 if qos else 50))
             assert qos == 0 or not any(each.is_published() for each in published)
-            # 20 in flight, then the next when they are acknowledged.
+            # 20 in flight, the next once they are acknowledged.
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while len(setup.intake.offered) < 50 or setup.intake.open:
                     setup.intake.settle_all()

@@ -1,4 +1,4 @@
-"""Who may come in, and what those learn who may not."""
+"""Which clients are accepted, and what the refused ones are told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from waiting import until
 
 
 @pytest.mark.parametrize(("level", "code"), [(MQTT_3_1, 5), (MQTT_3_1_1, 5), (MQTT_5, 0x86)])
-async def test_bad_credentials_are_told_in_words_that_kits_explain_to_their_owners(
+async def test_bad_credentials_are_answered_with_the_code_that_kits_explain_to_their_owners(
     level: int, code: int
 ) -> None:
     async with running() as setup:
@@ -41,7 +41,7 @@ async def test_bad_credentials_are_told_in_words_that_kits_explain_to_their_owne
 
 
 @pytest.mark.parametrize(("level", "code"), [(MQTT_3_1_1, 5), (MQTT_5, 0x87)])
-async def test_no_one_comes_in_without_a_user_name(level: int, code: int) -> None:
+async def test_a_client_without_a_user_name_is_refused(level: int, code: int) -> None:
     async with running() as setup:
         client = await PacketClient.open(setup, level)
         assert await client.connect(None) == Connack(reason_code=code)
@@ -49,7 +49,7 @@ async def test_no_one_comes_in_without_a_user_name(level: int, code: int) -> Non
 
 
 @pytest.mark.parametrize(("level", "code"), [(MQTT_3_1_1, 3), (MQTT_5, 0x88)])
-async def test_a_client_is_told_to_try_later_when_accounts_cannot_be_read(level: int, code: int) -> None:
+async def test_a_client_is_asked_to_retry_when_accounts_cannot_be_read(level: int, code: int) -> None:
     async with running() as setup:
         setup.accounts.fails = True
         client = await PacketClient.open(setup, level)
@@ -121,7 +121,7 @@ async def test_packets_behind_connect_are_read_after_the_password_is_checked() -
         assert answers == [Connack(), Puback(packet_id=1), Pingresp()]
 
 
-async def test_a_kit_cut_off_while_its_old_password_is_checked_does_not_come_in() -> None:
+async def test_a_kit_disconnected_while_its_old_password_is_checked_is_not_accepted() -> None:
     async with running() as setup:
         setup.accounts.delay = asyncio.Event()
         client = await PacketClient.open(setup)
@@ -133,7 +133,7 @@ async def test_a_kit_cut_off_while_its_old_password_is_checked_does_not_come_in(
         assert setup.counters.connections_accepted == 0
 
 
-async def test_who_never_sends_connect_is_cut_off() -> None:
+async def test_a_client_that_never_sends_connect_is_disconnected() -> None:
     async with running(connect_timeout_seconds=0.1) as setup:
         silent = await PacketClient.open(setup)
         assert await silent.is_closed()
@@ -142,14 +142,14 @@ async def test_who_never_sends_connect_is_cut_off() -> None:
         assert await half.is_closed()
 
 
-async def test_who_is_silent_longer_than_promised_is_cut_off_and_told() -> None:
+async def test_a_client_silent_beyond_its_keep_alive_is_disconnected_with_a_reason() -> None:
     async with running() as setup:
         client = await PacketClient.connected(setup, level=MQTT_5, keep_alive_seconds=1)
         assert await client.next() == Disconnect(reason_code=ReasonCode.KEEP_ALIVE_TIMEOUT)
         assert await client.is_closed()
 
 
-async def test_there_are_bounded_places_for_strangers_and_for_all() -> None:
+async def test_unauthenticated_and_total_connections_are_bounded() -> None:
     async with running(max_connections=3, max_unauthenticated_connections=1) as setup:
         stranger = await PacketClient.open(setup)
         await until(lambda: setup.counters.connections == 1)
@@ -176,7 +176,7 @@ def test_failed_logins_of_many_addresses_do_not_fill_the_memory() -> None:
     assert len(logins._failures) <= 4096
 
 
-async def test_a_port_in_use_is_said_in_a_sentence() -> None:
+async def test_a_port_in_use_is_reported_in_one_sentence() -> None:
     async with running() as setup:
         second = MqttEndpoint(
             authenticator=setup.accounts,
@@ -193,7 +193,7 @@ async def test_a_port_in_use_is_said_in_a_sentence() -> None:
         assert second.addresses == []
 
 
-async def test_an_address_of_another_machine_is_said_in_a_sentence() -> None:
+async def test_an_address_of_another_machine_is_reported_in_one_sentence() -> None:
     async with running() as setup:
         second = MqttEndpoint(
             authenticator=setup.accounts,
@@ -205,7 +205,7 @@ async def test_an_address_of_another_machine_is_said_in_a_sentence() -> None:
             await second.start()
 
 
-async def test_stopping_waits_for_open_messages_and_says_goodbye() -> None:
+async def test_stopping_waits_for_open_messages_and_sends_disconnect() -> None:
     async with running(stop_timeout_seconds=20) as setup:
         setup.intake.settles_at_once = False
         old = await PacketClient.connected(setup)

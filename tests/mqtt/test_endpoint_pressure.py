@@ -1,4 +1,4 @@
-"""Memory stays bounded, and hostile or slow peers harm nobody else (P4, P6)."""
+"""Memory stays bounded, and hostile or slow peers do not affect others (P4, P6)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_while_the_intake_is_saturated_no_publisher_is_read() -> None:
         assert paused(setup) == 2
         for kit in kits:
             await kit.send(Publish(RAW, b"3", 1, 3))
-        # Who publishes nothing is served meanwhile.
+        # A client that publishes nothing is served meanwhile.
         assert await is_alive(subscriber)
         assert len(setup.intake.offered) == 3
         setup.intake.relieve()
@@ -84,7 +84,7 @@ async def test_an_intake_that_never_settles_takes_a_bounded_number_of_messages()
         total = 60_000
         kit.send_without_waiting(stream_of(total, b"x" * 100))
         await until(lambda: paused(setup) == 1)
-        # At most what one read of the socket brings beyond the limit.
+        # At most as much as one read of the socket brings beyond the limit.
         assert 100 <= len(intake.open) <= 100 + 256 * 1024 // 100
         while len(intake.offered) < total:
             await until(lambda: intake.open)
@@ -164,7 +164,7 @@ async def test_a_packet_of_64_mib_passes() -> None:
         assert len(setup.intake.offered[0][3]) == 64 * MIB
 
 
-async def test_a_stranger_can_send_no_more_than_a_connect() -> None:
+async def test_an_unauthenticated_client_can_send_no_more_than_a_connect() -> None:
     async with running() as setup:
         stranger = await PacketClient.open(setup)
         await stranger.send_bytes(b"\x10\xff\xff\x03")
@@ -184,7 +184,7 @@ async def test_hostile_bytes_end_their_own_connection_only(level: int) -> None:
             hostile = await (
                 PacketClient.connected(setup, level=level) if number % 2 else PacketClient.open(setup)
             )
-            # No packet can swallow all the zeros, and a packet of type 0 does not exist.
+            # No packet can consume all the zeros, and packet type 0 does not exist.
             await hostile.send_bytes(source.randbytes(source.randrange(1, 500)) + b"\x00" * 300_000)
             assert await hostile.is_closed()
         assert await is_alive(good)
@@ -349,7 +349,7 @@ async def test_a_large_medium_that_waits_holds_up_no_readings() -> None:
         await until(lambda: len(intake.offered) == 3)
         assert paused(setup) == 0
         assert setup.endpoint._parts.uploads.granted_bytes > 700_000
-        # The next large one waits for the first, wherever it comes from.
+        # The next large one waits for the first, whichever connection it comes from.
         other.send_without_waiting(encode(Publish(MEDIA, b"y" * 700_000, 1, 3), MQTT_3_1_1))
         await until(lambda: paused(setup) == 1)
         assert len(intake.offered) == 3

@@ -1,4 +1,4 @@
-"""Many clients do anything at any time; the endpoint keeps its accounts straight."""
+"""Many clients act at random; the endpoint's bookkeeping stays consistent."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def settle_now_and_then(intake: FakeIntake, setup: Setup, source: random.R
             intake.relieve()
 
 
-# `hortus up` runs on uvloop, whose transports differ from those of asyncio in small ways.
+# `hortus up` runs on uvloop, whose transports differ slightly from those of asyncio.
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("seed", range(6))
 def test_after_a_storm_nothing_is_left_behind_and_the_endpoint_serves(

@@ -1,4 +1,4 @@
-"""Own topics, own kits (P5); a message on a wrong topic harms nobody else (P4) and does not vanish (P3)."""
+"""Kits keep to their own topics (P5); a message on a wrong topic affects no others (P4) and is kept (P3)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_the_boot_question_of_a_kit_is_answered_in_this_process() -> None:
         await kit.send(Puback(packet_id=1))
 
 
-async def test_a_part_of_this_process_that_fails_harms_no_one() -> None:
+async def test_a_failing_local_subscriber_affects_no_others() -> None:
     async with running() as setup:
         seen: list[bytes] = []
 
@@ -122,7 +122,7 @@ async def test_a_part_of_this_process_that_fails_harms_no_one() -> None:
 
 
 async def test_an_empty_payload_never_reaches_a_kit() -> None:
-    # Kit 1.0.0b8 ends when it receives one.
+    # Kit 1.0.0b8 exits when it receives one.
     async with running() as setup:
         response = f"kit/{KIT}/server-rpc/response"
         kit = await PacketClient.connected(setup)
@@ -201,7 +201,7 @@ async def test_a_kit_that_was_cut_off_has_a_new_session_that_stays() -> None:
         response = f"kit/{KIT}/server-rpc/response"
         old = await PacketClient.connected(setup, client_id="x", clean_start=False)
         await old.subscribe(response)
-        # A part of this process cuts the kit off while the message is on its way to it.
+        # A local subscriber disconnects the kit while the message is on its way to it.
         setup.endpoint.subscribe_local("kit/#", lambda *_: setup.endpoint.disconnect_kit(KIT))
         setup.endpoint.publish(response, b"x")
         new = await PacketClient.connected(setup, client_id="x", clean_start=False)
@@ -221,7 +221,7 @@ async def test_nothing_is_published_on_an_invalid_topic() -> None:
                 setup.endpoint.publish(topic, b"x")
 
 
-async def test_presence_is_told_for_the_first_and_the_last_connection_of_a_kit() -> None:
+async def test_presence_is_reported_for_the_first_and_the_last_connection_of_a_kit() -> None:
     async with running() as setup:
         first = await PacketClient.connected(setup)
         second = await PacketClient.connected(setup)

@@ -1,4 +1,4 @@
-"""A large message is collected once, however it is cut, and what comes behind it is not forgotten."""
+"""A large message is collected once, however it is split, and the bytes after it are not lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_message_with_properties_that_comes_byte_by_byte_at_first() -> None:
     assert fed(pieces, MQTT_5) == [packet]
 
 
-def test_what_is_wrong_behind_a_large_message_does_not_take_it_along() -> None:
+def test_a_fault_after_a_large_message_does_not_lose_that_message() -> None:
     stream = encode(STREAM[0], MQTT_3_1_1) + b"\x00\x00"
     reader = PacketReader(1_000_000)
     reader.feed(stream[:1000])

@@ -1,4 +1,4 @@
-"""A message that is too large: only its beginning is kept, and nothing behind it is held up (P3, P4, P6)."""
+"""An oversized message: only its beginning is kept, and nothing after it is held up (P3, P4, P6)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def as_received(packet: Packet, level: int) -> Packet:
 
 
 def events(pieces: list[bytes], level: int) -> tuple[list[Packet], str]:
-    """Return the packets that the reader makes of these pieces, and the error that ends them."""
+    """Return the packets that the reader produces from these pieces, and the final error."""
     reader = PacketReader(LIMIT, level, oversized_head_bytes=HEAD)
     packets: list[Packet] = []
     for piece in pieces:
@@ -125,7 +125,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 @given(cuts=st.lists(st.integers(0, 300_000), max_size=8))
-def test_what_cannot_be_understood_ends_the_connection_behind_what_was_good(name: str, cuts: list[int]) -> None:
+def test_a_malformed_packet_ends_the_connection_after_the_valid_ones(name: str, cuts: list[int]) -> None:
     good: list[Packet] = [Publish(RAW, b"good", 1, 1), Publish(MEDIA, LARGE, 1, 2)]
     stream = b"".join(encode(packet, MQTT_5) for packet in good) + WRONG[name]
     packets, error = events(cut(stream, cuts), MQTT_5)
@@ -134,7 +134,7 @@ def test_what_cannot_be_understood_ends_the_connection_behind_what_was_good(name
     assert "is too large" in error
 
 
-def test_without_being_asked_to_keep_a_part_a_reader_refuses() -> None:
+def test_a_reader_refuses_oversized_messages_unless_asked_to_keep_their_heads() -> None:
     with pytest.raises(PacketTooLargeError):
         PacketReader(LIMIT).feed(encode(Publish(RAW, bytes(2 * LIMIT)), MQTT_3_1_1))
 
@@ -176,14 +176,14 @@ async def test_it_is_acknowledged_when_it_is_settled_and_a_duplicate_meanwhile_c
         assert len(intake.heads) == 1
         intake.settle_all()
         assert [await kit.next(), await kit.next()] == [Pubrec(packet_id=1), Puback(packet_id=2)]
-        # Received and not released yet: the kit did not hear our answer and sends it once more.
+        # Received but not released yet: the kit missed our answer and sends it once more.
         await kit.send(Publish(MEDIA, LARGE, 2, 1, duplicate=True))
         assert await kit.next() == Pubrec(packet_id=1)
         assert len(intake.heads) == 1
         assert setup.endpoint.unsettled_bytes == 0
 
 
-async def test_nobody_receives_a_part_of_a_message() -> None:
+async def test_no_subscriber_receives_part_of_a_message() -> None:
     async with running(**SMALL) as setup:
         subscriber = await PacketClient.connected(setup, SERVER)
         await subscriber.subscribe("#", qos=0)
@@ -211,7 +211,7 @@ async def test_a_topic_that_is_not_the_kits_own_stays_forbidden() -> None:
         assert setup.intake.heads == []
 
 
-async def test_a_stranger_sends_no_large_message() -> None:
+async def test_an_unauthenticated_client_cannot_send_a_large_message() -> None:
     async with running(**SMALL) as setup:
         message = encode(Publish(MEDIA, LARGE, 1, 1), MQTT_3_1_1)
         stranger = await PacketClient.open(setup)
@@ -239,7 +239,7 @@ async def test_any_other_packet_that_is_too_large_ends_the_connection_and_the_lo
         assert KIT in caplog.text
 
 
-async def test_while_one_comes_it_takes_no_place_and_no_memory_and_others_are_served() -> None:
+async def test_an_oversized_message_takes_no_slot_and_no_memory_and_others_are_served() -> None:
     async with running() as setup:
         camera, other = await PacketClient.connected(setup), await PacketClient.connected(setup)
         header = encode(Publish(MEDIA, bytes(100), 1, 1), MQTT_3_1_1)[2:-100]

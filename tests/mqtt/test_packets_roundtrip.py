@@ -1,4 +1,4 @@
-"""Packets: there and back is the same, at any cut, and any bytes give packets or our error."""
+"""Packets: round trips are lossless at any split, and any bytes give packets or our error."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def any_packet(level: int) -> st.SearchStrategy[Any]:
 
 
 def as_on_the_wire(packet: Any, level: int) -> Any:
-    """What is left of a packet at a level that does not know all of its fields."""
+    """Return what remains of a packet at a level that does not have all of its fields."""
     if level == MQTT_5 or isinstance(packet, Pingreq | Pingresp):
         return packet
     if isinstance(packet, Publish):

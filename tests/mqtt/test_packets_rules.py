@@ -1,4 +1,4 @@
-"""Packets: vectors, and what MQTT forbids."""
+"""Packets: test vectors, and violations of MQTT."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_mqtt_forbids_is_refused_with_its_reason(name: str) -> None:
+def test_violations_of_mqtt_are_refused_with_their_reason(name: str) -> None:
     level, hexadecimal, reason_code = MALFORMED[name]
     with pytest.raises(MqttProtocolError) as raised:
         read(bytes.fromhex(hexadecimal), level)
@@ -156,7 +156,7 @@ def test_a_packet_too_large_is_refused_before_its_body_comes() -> None:
 
 
 @pytest.mark.parametrize("first", [kind << 4 for kind in range(16) if kind != 3])
-def test_what_is_no_publish_is_never_taken_in_beyond_the_limit(first: int) -> None:
+def test_packets_other_than_publish_are_refused_above_the_limit(first: int) -> None:
     with pytest.raises(PacketTooLargeError):
         PacketReader(1000, oversized_head_bytes=100).feed(bytes((first, 0xFF, 0xFF, 0x7F)))
 
@@ -181,7 +181,7 @@ def test_a_big_packet_in_many_pieces_costs_a_bounded_amount_of_memory() -> None:
     assert peak < 3 * size
 
 
-def test_topics_without_end_do_not_fill_the_memory() -> None:
+def test_endless_new_topics_do_not_fill_memory() -> None:
     reader = PacketReader(1000)
     for number in range(10_000):
         reader.feed(encode(Publish(f"t/{number}", b""), MQTT_3_1_1))
@@ -216,5 +216,5 @@ def test_reasons_have_words_and_return_codes() -> None:
     assert connect_return_code(ReasonCode.SERVER_BUSY) == 3
 
 
-def test_a_ping_is_a_ping() -> None:
+def test_pings_are_encoded_and_decoded() -> None:
     assert read(bytes.fromhex("c000")) == [Pingreq()]

@@ -1,4 +1,4 @@
-"""Topics: which are of kits (kit-mqtt 2), who may use them, and which filter matches."""
+"""Topics: which ones belong to kits (kit-mqtt 2), who may use them, and which filters match."""
 
 from __future__ import annotations
 

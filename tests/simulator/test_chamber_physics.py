@@ -132,7 +132,7 @@ def test_plants_make_the_air_humid_in_light_and_an_empty_chamber_does_not() -> N
     assert planted.vapour_grams_per_cubic_metre > bare.vapour_grams_per_cubic_metre + 1
 
 
-def test_soil_dries_until_somebody_waters_it() -> None:
+def test_soil_dries_until_it_is_watered() -> None:
     climate = Climate(chamber=CHAMBER, plan=ClimatePlan(), fittings=ALL_DEVICES)
     watered = CHAMBER.last_watering_seconds(NOON)
     just_watered = climate.state_at(watered)

@@ -1,4 +1,4 @@
-"""The demonstration's kits, and the season of readings that they bring along."""
+"""The demonstration's kits, and the season of readings that comes with them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_history_is_the_same_for_the_same_seed_and_another_for_another(layout: K
     assert raw_readings(layout) != raw_readings(layout, seed=SEED + 1)
 
 
-def test_aggregates_say_what_the_readings_of_their_window_came_to(layout: KitLayout) -> None:
+def test_aggregates_summarize_the_readings_of_their_window(layout: KitLayout) -> None:
     history = list(season_of_history(layout, START, END, 300, SEED))
     aggregates = [entry for entry in history if isinstance(entry, AggregateReading)]
     assert aggregates

@@ -1,4 +1,4 @@
-"""Virtual devices agree with the built-in definitions; sensors read as their data sheets say."""
+"""Virtual devices agree with the built-in definitions; sensors read as specified by their data sheets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hortus.simulator.surroundings import Site
 DOCUMENT: dict[str, Any] = json.loads(
     (resources.files("hortus.domain.definitions") / "definitions.json").read_text("utf-8")
 )
-# A board's peripherals are no drivers of a kit: they exist in readings only.
+# A board's peripherals are not drivers of a kit: they exist in readings only.
 DEFINITIONS: dict[str, Any] = {
     entry["name"]: entry for entry in DOCUMENT["peripheralDefinitions"] if entry["set"] != "board"
 }
@@ -81,7 +81,7 @@ def test_readings_are_within_range_and_multiples_of_the_resolution(device: Devic
         ),
     ),
 )
-def test_any_command_sets_percents_or_is_refused_in_words(device: Device, command: object) -> None:
+def test_any_command_sets_percents_or_is_refused_with_an_explanation(device: Device, command: object) -> None:
     try:
         settings = device.settings_of(command)
     except CommandError:
@@ -133,6 +133,6 @@ def test_a_quantity_that_the_server_does_not_know_is_left_out(caplog: pytest.Log
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", "null", '{"peripherals": 3}', "[" * 100_000])
-def test_a_document_that_is_no_configuration_is_refused(document: str) -> None:
+def test_a_document_that_is_not_a_configuration_is_refused(document: str) -> None:
     with pytest.raises(UnusableConfigurationError):
         fit_peripherals(document, QUANTITY_TYPES)

@@ -1,4 +1,4 @@
-"""Faults on demand: each does what its name says, and none loses count of what was acknowledged."""
+"""Faults on demand: each does what its name says, and none loses count of acknowledged readings."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_garbage_of_every_sort_is_published_beside_the_good_readings() -> 
         Reason.UNDECODABLE,
         Reason.VALUE_NOT_FINITE,
     } <= set(reasons)
-    # Garbage is acknowledged too, but is no reading.
+    # Garbage is acknowledged too, but is not a reading.
     assert kit.counts.raw_acknowledged == kit.counts.raw_sent
 
 
@@ -180,7 +180,7 @@ def test_faults_are_read_from_a_list_with_chances() -> None:
 
 
 @pytest.mark.parametrize("text", ["locusts", "late:often", "late:2", "late:-1", "late:nan", "late:"])
-def test_faults_that_are_not_understood_are_refused_in_words(text: str) -> None:
+def test_unknown_faults_are_refused_with_an_explanation(text: str) -> None:
     with pytest.raises(UnknownFaultError, match="“"):
         parse_faults(text)
 

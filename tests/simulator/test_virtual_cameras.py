@@ -1,4 +1,4 @@
-"""What virtual cameras draw, when they do, and which answers go wrong on demand."""
+"""The pictures of virtual cameras, their schedules, and simulated faults of answers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_next_picture_is_the_next_time_of_day_or_the_first_of_tomorrow() -> 
     day = datetime(2026, 11, 22, tzinfo=ZONE)
     assert next_picture(schedule, day + timedelta(hours=7)) == (day + timedelta(hours=18, minutes=30), "nir")
     assert next_picture(schedule, day + timedelta(hours=19)) == (day + timedelta(days=1, hours=6), "regular")
-    # Exactly then it has just been taken.
+    # At exactly that time it has just been taken.
     assert next_picture(schedule, day + timedelta(hours=6))[1] == "nir"
 
 
@@ -66,7 +66,7 @@ def test_faults_of_answers_are_read_with_their_chances() -> None:
 
 
 @pytest.mark.parametrize("text", ["lat", "late:2", "late:x"])
-def test_faults_of_answers_that_make_no_sense_are_refused_in_words(text: str) -> None:
+def test_invalid_faults_of_answers_are_refused_with_an_explanation(text: str) -> None:
     with pytest.raises(UnknownFaultError, match=r"fault|chance"):
         parse_rpc_faults(text)
 

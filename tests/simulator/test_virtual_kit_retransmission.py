@@ -1,4 +1,4 @@
-"""What a virtual kit does when the server is silent, hangs up, refuses or talks nonsense."""
+"""A virtual kit whose server is silent, hangs up, refuses it or sends nonsense."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_message_that_lacks_only_its_completion_is_sent_in_full_after_a_
         broker.hang_up()
         await until(lambda: kit.unfinished_messages == 0, "all is completed")
     assert [p.payload for p in broker.published(AGGREGATE, 1)] == [p.payload for p in before]
-    # Taken over once each, however often they went over the wire.
+    # Accepted once each, however often they were sent.
     assert kit.counts.aggregates_acknowledged == len(before)
 
 
@@ -198,7 +198,7 @@ async def test_it_tries_for_ever_with_wrong_credentials_and_says_so(caplog: pyte
     assert f"kit {SERIAL}: the server refused serial or password" in caplog.messages
 
 
-async def test_it_pings_when_idle_and_hangs_up_when_nobody_answers() -> None:
+async def test_it_pings_when_idle_and_hangs_up_without_an_answer() -> None:
     broker = FakeBroker(answer_pings=False, configurations=[configuration()])
     async with kit_at(broker, replace(QUICK, keep_alive_seconds=1)) as kit:
         await until(lambda: kit.counts.connections == 2, "the kit connects anew")
@@ -235,7 +235,7 @@ async def test_a_configuration_that_cannot_be_read_is_named_in_the_log(
     assert sum("cannot be read" in message for message in caplog.messages) == 2
 
 
-async def test_bytes_that_are_no_mqtt_end_the_connection_and_it_connects_again() -> None:
+async def test_bytes_that_are_not_mqtt_end_the_connection_and_it_reconnects() -> None:
     broker = FakeBroker()
     async with kit_at(broker) as kit:
         await until(lambda: kit.measuring, "the kit runs")
@@ -243,7 +243,7 @@ async def test_bytes_that_are_no_mqtt_end_the_connection_and_it_connects_again()
         await until(lambda: kit.counts.connections == 2, "the kit is back")
 
 
-async def test_cancelling_says_goodbye() -> None:
+async def test_cancelling_sends_disconnect() -> None:
     broker = FakeBroker()
     async with broker.serving():
         options = SimulatorOptions(port=broker.port, link=QUICK)

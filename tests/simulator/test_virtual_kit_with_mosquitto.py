@@ -1,4 +1,4 @@
-"""A virtual kit through a real broker, with a server in the test that answers as kit-mqtt 4.2 says."""
+"""A virtual kit through a real broker, with a server in the test that answers as kit-mqtt 4.2 specifies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from hortus.simulator.options import BootTimes, KitCredentials, SimulatorOptions
 from programs import free_port
 from waiting import until
 
-# A minute of kit time in half a second: a barometer measures every 42 ms and reduces every 500 ms.
+# A minute of kit time in half a second: a barometer measures every 42 ms and aggregates every 500 ms.
 SPEED = 120
 
 
@@ -128,7 +128,7 @@ async def test_a_round_of_measurements_has_one_plausible_reading_per_quantity(tm
         assert begin - timedelta(milliseconds=1) <= stamped <= datetime.now(UTC)
 
 
-async def test_an_aggregate_says_what_the_raw_readings_of_its_window_came_to(tmp_path: Path) -> None:
+async def test_an_aggregate_summarizes_the_raw_readings_of_its_window(tmp_path: Path) -> None:
     async with scene(tmp_path) as stage:
         await until(lambda: len(stage.server.payloads("measurement/aggregate")) >= 3, "a window closes")
         aggregates = [
@@ -312,7 +312,7 @@ async def test_it_connects_by_itself_when_the_broker_comes_later(tmp_path: Path)
         port=port,
         speed=SPEED,
         link=LinkSettings(first_reconnect_seconds=0.02, longest_reconnect_seconds=0.1),
-        # The kit may be there before the server, and then nobody hears its first question.
+        # The kit may start before the server, and then its first question is lost.
         boot=BootTimes(answer_timeout_seconds=0.5, ask_again_seconds=0.1),
     )
     server = ScriptedServer(port)

@@ -1,4 +1,4 @@
-"""What the tests of virtual kits share: documents, a scripted server, a broker that can refuse to answer."""
+"""Helpers for tests of virtual kits: documents, a scripted server, a broker that can refuse to answer."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ STANDARD = configuration(
 
 @asynccontextmanager
 async def running(*coroutines: object) -> AsyncIterator[None]:
-    """Run these beside the test, and end them with it."""
+    """Run these alongside the test, and end them with it."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
     try:
         yield
@@ -103,7 +103,7 @@ async def running(*coroutines: object) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def mosquitto(directory: Path, port: int) -> AsyncIterator[None]:
-    """Run a real broker without passwords on this port of the loopback."""
+    """Run a real broker without passwords on this loopback port."""
     path = directory / "mosquitto.conf"
     path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     process = await asyncio.create_subprocess_exec(
@@ -128,7 +128,7 @@ def _listens(port: int) -> bool:
 
 @dataclass
 class ScriptedServer:
-    """Answers the boot questions of all kits through a broker, and remembers every message in order."""
+    """Answers the boot questions of all kits through a broker, and records every message in order."""
 
     port: int
     configurations: list[str | None] = field(default_factory=lambda: [STANDARD])
@@ -158,7 +158,7 @@ class ScriptedServer:
 
 
 def answer(payload: bytes, configurations: list[str | None]) -> bytes:
-    """Answer a boot question; the configurations are used up but for the last."""
+    """Answer a boot question; the configurations are consumed in order, except the last."""
     request = decode_server_rpc_request(payload)
     match request.call:
         case ActiveConfigurationCall():
@@ -173,9 +173,9 @@ def answer(payload: bytes, configurations: list[str | None]) -> bytes:
 
 @dataclass
 class FakeBroker:
-    """A broker for one kit at a time that answers questions but acknowledges only what it is told to.
+    """A broker for one kit at a time that answers questions but acknowledges only on command.
 
-    `packets` holds what each connection sent, in order.
+    `packets` holds the packets of each connection, in order.
     """
 
     acknowledge_aggregates: bool = True

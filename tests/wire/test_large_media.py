@@ -1,4 +1,4 @@
-"""Large media are read piece by piece, and never otherwise than the library reads them."""
+"""Large media are read piece by piece, and always with the same result as by the library."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_large_medium_is_read_as_the_library_reads_it(content: bytes) -> None:
     together = list(pieces)
     assert replace(medium, data=b"".join(together)) == decode_media(payload)
     assert pieces.size == len(content)
-    # Bounded, but for a run of packed words at the end of a piece.
+    # Bounded, except for a run of packed words at the end of a piece.
     assert all(len(piece) < PIECE_BYTES + 4096 for piece in together)
     assert list(pieces) == together
 
@@ -91,8 +91,8 @@ def test_many_short_runs_are_left_to_the_library() -> None:
     assert open_large_media(payload) is None
 
 
-def test_what_is_wrong_with_a_large_medium_is_told() -> None:
-    # The time is the second word behind the root pointer; beyond the year 9999 here.
+def test_a_fault_in_a_large_medium_is_reported() -> None:
+    # The time is the second word after the root pointer; beyond the year 9999 here.
     wrong = replace(PICTURE, datetime_ms=253_402_300_799_999, data=CONTENTS[0])
     time = (253_402_300_799_999).to_bytes(8, "little").rstrip(b"\x00")
     payload = encode_media(wrong).replace(time, b"\xff" * len(time), 1)

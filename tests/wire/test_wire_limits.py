@@ -36,7 +36,7 @@ def payload_that_claims_64_mebibytes() -> bytes:
 
 
 def packed(*words: bytes) -> bytes:
-    """A message of one segment with these words, packed without runs."""
+    """Return a message of one segment with these words, packed without runs."""
     table = bytes(4) + len(words).to_bytes(4, "little")
     result = b""
     for word in (table, *words):
@@ -49,7 +49,7 @@ def packed(*words: bytes) -> bytes:
 def test_65_kilobytes_that_claim_64_mebibytes_are_refused_without_unpacking(kind: str) -> None:
     payload = payload_that_claims_64_mebibytes()
     assert 65_000 < len(payload) < 66_000
-    root("RawMeasurement")  # the schema is loaded once, which is not what is measured
+    root("RawMeasurement")  # the schema is loaded once, which is not to be measured
     resident_before = psutil.Process().memory_info().rss
     tracemalloc.start()
 
@@ -64,7 +64,7 @@ def test_65_kilobytes_that_claim_64_mebibytes_are_refused_without_unpacking(kind
 
 
 def test_the_library_alone_would_unpack_the_64_mebibytes() -> None:
-    # Holds that the payload above really is the attack that kit-mqtt 3.3 describes.
+    # Confirms that the payload above really is the attack that kit-mqtt 3.3 describes.
     reader = root("Media").from_bytes_packed(payload_that_claims_64_mebibytes())
 
     assert reader.datetime == 0
@@ -128,7 +128,7 @@ def test_pictures_of_any_usual_size_are_carried(size: int) -> None:
 
 
 def test_a_list_of_very_many_empty_structs_is_refused() -> None:
-    # 2^29-1 elements without any words: nothing is sent for them, yet each could be visited.
+    # 2^29-1 elements without any words: they cost no bytes, yet each could be visited.
     zero = bytes(8)
     payload = packed(
         bytes.fromhex("0000000003000300"),  # root: 3 data words, 3 pointers
@@ -209,7 +209,7 @@ def test_rpc_messages_that_a_decoder_would_refuse_are_not_encoded() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_six_bytes_that_would_end_the_process_are_refused(kind: str) -> None:
-    # Two segments, of which the second is cut off: the library throws in a destructor, which aborts.
+    # Two segments, the second truncated: the library throws in a destructor, which aborts.
     assert _reason(KINDS[kind].decode, bytes.fromhex("010101021101")) is Reason.UNDECODABLE
 
 

@@ -121,7 +121,7 @@ def test_a_reading_whose_last_run_is_cut_off_is_not_taken_for_a_whole_one() -> N
             id=bytes(range(1, 17)), datetime_ms=1_795_353_940_538, peripheral=17, quantity_type=3, value=21.37
         )
     )
-    # The run behind the id's first word claims three words; two are there, with as many bytes as the whole has.
+    # The run after the id's first word claims three words; there are two, with as many bytes as the whole has.
     claims_too_much = payload[:-11] + b"\x03" + payload[-10:-2] + bytes(8)
 
     assert decode_usual_words(claims_too_much) is None

@@ -9,8 +9,8 @@ from hortus.protocol.reasons import Reason
 from hortus.protocol.wire import messages as m
 from hortus.protocol.wire.errors import WireError
 
-# Of the malformed vectors: those that the codec refuses, and those that decode because their fault only shows
-# against the kit's configuration, or is one that kit-mqtt 6 accepts.
+# Malformed vectors: those that the codec refuses, and those that decode because their fault only shows against
+# the kit's configuration, or is one that kit-mqtt 6 accepts.
 REFUSED = {
     "raw-empty-payload": Reason.EMPTY_PAYLOAD,
     "raw-truncated": Reason.UNDECODABLE,

@@ -148,7 +148,7 @@ KINDS: dict[str, Kind] = {
 
 
 def value_of(vector: dict[str, Any]) -> Any:
-    """The value that the fields of a valid vector describe."""
+    """Return the value that the fields of a valid vector describe."""
     fields = vector["fields"]
     match vector["struct"]:
         case "RawMeasurement":
@@ -256,7 +256,7 @@ VALID_PAYLOADS = [(vector["struct"], bytes.fromhex(vector["packedHex"])) for vec
 
 @st.composite
 def mutated(draw: st.DrawFn, payload: bytes) -> bytes:
-    """The payload after a few flipped, removed, inserted or cut-off bytes."""
+    """Return the payload with a few bytes flipped, removed, inserted or cut off."""
     data = bytearray(payload)
     for _ in range(draw(st.integers(1, 4))):
         position = draw(st.integers(0, max(len(data) - 1, 0)))

@@ -1,1 +1,1 @@
-"""The processes that Hortus runs as. Wiring, nothing else."""
+"""The processes that Hortus runs as. Only wiring."""

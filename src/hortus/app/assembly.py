@@ -1,4 +1,4 @@
-"""What several processes are put together from: the path of a message, the live feed, PlantKeeper's API."""
+"""Parts that several processes share: the ingest pipeline, the live feed, PlantKeeper's API."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 def make_pipeline(
     settings: Settings, url: DatabaseUrl, registry: KitRegistry, objects: MediaObjects | None, name: str
 ) -> IngestPipeline:
-    """Return a pipeline, not running, whose connections bear this name at the database."""
+    """Return a pipeline, not yet running, whose database connections have this application name."""
     tolerance_ms = settings.clock_tolerance_seconds * 1000
     metrics = IngestMetrics()
     lane = None
     if objects is None:
-        log.warning("media are set aside until HORTUS_MEDIA_URL names a place for them")
+        log.warning("media are quarantined until HORTUS_MEDIA_URL is set")
     else:
         limits = MediaLimits(clock_tolerance_ms=tolerance_ms)
         lane = MediaLane(connector(url, f"{name} media"), registry, objects, limits=limits, metrics=metrics)
@@ -49,7 +49,7 @@ def make_pipeline(
 
 
 def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveHub:
-    """Return the live feed of this process, which has to run it."""
+    """Return the live feed of this process; the caller must run it."""
     limits = LiveLimits(
         connections=settings.live_connections,
         connections_per_address=settings.live_connections_per_address,
@@ -58,7 +58,7 @@ def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveH
 
 
 def plantkeeper_api(settings: Settings, api: FastAPI, intake: ReadingIntake | None) -> ASGIApp:
-    """Return the API, which counts limits together with ours. Raises InvalidGatewaySettings."""
+    """Return the API, which shares its rate limits with ours. Raises InvalidGatewaySettings."""
     networks = parse_networks("HORTUS_PLANTKEEPER_OPEN_NETWORKS", settings.plantkeeper_open_networks)
     return create_plantkeeper_api(
         PlantKeeperParts(services=api.state.services, intake=intake, open_networks=networks)

@@ -1,4 +1,4 @@
-"""The demonstration: a user, a few kits with a season of history, and virtual kits that carry on from it."""
+"""The demonstration: a user, a few kits with a season of history, and virtual kits that continue it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RANGES = {
     ("Temperature", "Degrees Celsius"): Range(minimum=15, maximum=30),
     ("Humidity", "Percent"): Range(minimum=40, maximum=85),
 }
-"""In which the plants of the demonstration are well."""
+"""The ranges in which the demonstration's plants thrive."""
 _CHUNK_ROWS = 5000
 
 _RAW_COLUMNS = (
@@ -68,7 +68,7 @@ _NO_KIT = _DemoKit(serial="", password="", has_history=False)
 async def prepare_demo(
     engine: AsyncEngine, writing: asyncpg.Connection, secrets: Secrets, kits: int, console: Console
 ) -> list[KitCredentials]:
-    """Return the demo's kits, made if they are not there yet, with their history up to now."""
+    """Return the demo's kits with their history up to now, creating those that do not exist yet."""
     known: dict[str, _DemoKit] = json.loads(secrets.get(_KITS_SECRET) or "{}")
     wanted = list(islice(layouts(), kits))
     async with engine.connect() as connection:
@@ -127,7 +127,7 @@ async def _make_kit(connection: AsyncConnection, layout: KitLayout, user_id: int
 
 
 async def _plant_in(connection: AsyncConnection, layout: KitLayout, kit_id: int, user_id: int) -> None:
-    """Let the kit measure a plant, since its history begins."""
+    """Let the kit measure a plant, from the beginning of its history."""
     now = datetime.now(UTC)
     plant_id = await create_plant(connection, user_id, name=layout.name, remark=layout.description)
     await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now - SEASON, now=now)
@@ -151,7 +151,7 @@ async def _write_history(
     peripherals = {
         row["name"]: (row["kit_id"], row["peripheral_id"], row["kit_configuration_id"]) for row in rows
     }
-    # What an interrupted attempt left; the kit itself has not run before its history is complete.
+    # Left by an interrupted attempt; the kit itself has not run before its history is complete.
     for table in ("raw_measurements", "aggregate_measurements"):
         await writing.execute(f"DELETE FROM {table} WHERE kit_id = $1", rows[0]["kit_id"])  # noqa: S608
     end = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`hortus gateway`: the gateway as a process of its own, beside the boards."""
+"""`hortus gateway`: the gateway as a separate process, near the boards."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def gateway(
     ] = DEFAULT_PORT,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Take readings of boards over plain HTTP, and bring them to HORTUS_GATEWAY_TARGET."""
+    """Accept readings of boards over plain HTTP, and deliver them to HORTUS_GATEWAY_TARGET."""
     if context.invoked_subcommand is None:
         settings = read_gateway_settings()
         configure_logging(settings.log_level)
@@ -67,7 +67,7 @@ def gateway(
 
 
 async def run_gateway(settings: GatewaySettings, *, host: str, port: int, data_dir: Path | None) -> None:
-    """Run a gateway until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start."""
+    """Run a gateway until SIGINT or SIGTERM. Raises HortusError with a sentence if it cannot start."""
     stop = stop_requested()
     with bind(host, port, option="--port") as listener:
         limits = GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits())
@@ -78,7 +78,7 @@ async def run_gateway(settings: GatewaySettings, *, host: str, port: int, data_d
             address, bound_port = listener.getsockname()[:2]
             log.info("taking readings at http://%s:%d/sensor-data", address, bound_port)
             await stop.wait()
-            log.info("stopping; what waits stays in %s", settings.gateway_spool_dir)
+            log.info("stopping; waiting readings stay in %s", settings.gateway_spool_dir)
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def _target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIter
 
 @asynccontextmanager
 async def _local_target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIterator[MakeForwarder]:
-    """Yield the database of this installation. It need not answer yet: readings wait in the spool."""
+    """Yield the database of this installation. It need not be reachable yet: readings wait in the spool."""
     async with open_url(data_dir, settings) as url, open_engine(url) as engine:
         registry = KitRegistry()
         limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)

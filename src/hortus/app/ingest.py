@@ -1,4 +1,4 @@
-"""`hortus ingest`: takes readings from an external broker to the database, or to Kafka without one."""
+"""`hortus ingest`: moves readings from an external broker to the database, or to Kafka without a database."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ log = logging.getLogger(__name__)
 SHARED_GROUP = "hortus"
 """All ingesters share one subscription, so each reading goes to one of them."""
 
-# QoS 1 for all three: a redelivery has no effect (P2), so the second handshake of QoS 2 would buy nothing.
+# QoS 1 for all three: a redelivery has no effect (P2), so the second handshake of QoS 2 would gain nothing.
 READING_FILTERS = tuple(
     f"$share/{SHARED_GROUP}/kit/+/{channel}" for channel in ("measurement/raw", "measurement/aggregate")
 )
 
-# Media come over a connection of their own: on one with the readings, a picture of 64 MiB would arrive before
-# them, and while the store of media is away, everything behind the first picture would wait with it.
+# Media have a separate connection: if they shared one with the readings, a picture of 64 MiB would delay them,
+# and while the media store is unavailable, everything behind the first picture would wait.
 MEDIA_FILTER = f"$share/{SHARED_GROUP}/kit/+/media"
 
 INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
 _DRAIN_SECONDS = 10.0
 
-# Mosquitto forgets shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
-# throws them away (docs/guarantees.md), so ingesters have to be there before the kits, which wait 1 s at least.
+# Mosquitto loses shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
+# discards them (docs/guarantees.md), so ingesters must reconnect before the kits, which wait at least 1 s.
 _CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
 
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
 
 
 class IngestTarget(StrEnum):
-    """Where `hortus ingest` takes readings to."""
+    """The destination of the readings."""
 
     DATABASE = "database"
     KAFKA = "kafka"
@@ -76,7 +76,7 @@ def ingest(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = "127.0.0.1",
 ) -> None:
-    """Take readings from an external MQTT broker (MQTT_HOST, …) to the database (DATABASE_URL) or to Kafka."""
+    """Move readings from an external MQTT broker (MQTT_HOST, …) to the database (DATABASE_URL) or to Kafka."""
     settings = read_settings()
     configure_logging(settings.log_level)
     metrics = metrics_address(metrics_host, metrics_port)
@@ -84,7 +84,7 @@ def ingest(
 
 
 async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) -> None:
-    """Take readings in until SIGINT or SIGTERM, then finish what was begun."""
+    """Ingest readings until SIGINT or SIGTERM, then finish work in progress."""
     if settings.database_url is None:
         raise UsageError("Set DATABASE_URL to the PostgreSQL that readings go to.")
     url = DatabaseUrl.parse(settings.database_url.get_secret_value())
@@ -126,7 +126,7 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         settle_memory()
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()
-        log.info("stopping: finishing what was received")
+        log.info("stopping: finishing the received messages")
         await asyncio.gather(client.stop(), media_client.stop())
         await pipeline.stop(_DRAIN_SECONDS)
         for attendant in attendants:
@@ -137,7 +137,7 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
 
 
 async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = None) -> None:
-    """Take readings in until SIGINT or SIGTERM, then finish what was begun."""
+    """Ingest readings until SIGINT or SIGTERM, then finish work in progress."""
     connection = kafka_connection(settings)
     names = TopicNames.of(settings)
     address = broker_address(settings)
@@ -159,7 +159,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
         settle_memory()
         log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
         await stop.wait()
-        log.info("stopping: finishing what was received")
+        log.info("stopping: finishing the received messages")
         await client.stop()
         await intake.stop(_DRAIN_SECONDS)
     log.info("stopped after %d messages", intake.metrics.messages)

@@ -1,9 +1,9 @@
-"""Background work: what nobody waits for, in `hortus up` or in any number of processes of `hortus jobs`.
+"""Background work that no request waits for, in `hortus up` or in any number of `hortus jobs` processes.
 
 To add a job, add a line to `JOBS`: a name, and a function that takes the `JobParts` and returns a coroutine
-that works until it is cancelled. Several processes run the same jobs on one database, so a job takes its work
-under a lock that the database keeps (an advisory lock, `FOR UPDATE SKIP LOCKED`), or does what does no harm
-when done twice. A job may fail: it is started again, with growing pauses, and the others do not notice.
+that works until it is cancelled. Several processes run the same jobs on one database, so a job claims its work
+under a database lock (an advisory lock, `FOR UPDATE SKIP LOCKED`), or is harmless when done twice. A job may
+fail: it is restarted, with growing pauses, and the others are not affected.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ async def _run(settings: Settings, data_dir: Path | None) -> None:
         parts = JobParts(settings=settings, url=url, engine=engine, messages=messages, media=media)
         working = group.create_task(_work(parts))
         await stop.wait()
-        log.info("stopping: what was not committed is done by the next process")
+        log.info("stopping: uncommitted work is left to the next process")
         working.cancel()
 
 
 def _message_access(settings: Settings, data_dir: Path | None) -> MessageAccess | None:
-    """Return how people are reached, or None without the key that messages are encrypted with."""
+    """Return the means of sending messages to people, or None without the key that encrypts messages."""
     if settings.token_signer_key is None and data_dir is None:
         return None
     return message_access(settings, shared_keys(settings, data_dir).tokens)
@@ -88,10 +88,10 @@ async def _work(parts: JobParts) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobParts:
-    """What jobs work with. `engine` is shared by all; a job that listens or waits takes a connection.
+    """The resources of jobs. `engine` is shared by all; a job that listens or waits opens its own connection.
 
-    `messages` is None in a process without the installation's key, which can tell nobody anything;
-    `media` in one that does not know where media are kept.
+    `messages` is None in a process without the installation's key, which cannot send messages; `media` is None
+    in a process without a configured media store.
     """
 
     settings: Settings
@@ -101,7 +101,7 @@ class JobParts:
     media: MediaObjects | None = None
 
     def connector(self, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
-        """Return a function that makes bare connections, which PostgreSQL shows under this name."""
+        """Return a function that opens plain connections, which PostgreSQL shows under this name."""
         return connector(self.url, application_name)
 
 
@@ -134,7 +134,7 @@ async def _judge_readings(parts: JobParts) -> None:
 def _of_media(
     work: Callable[[JobParts, MediaObjects], Coroutine[Any, Any, None]],
 ) -> Callable[[JobParts], Coroutine[Any, Any, None]]:
-    """Return a job that does nothing in a process without a place for media."""
+    """Return a job that does nothing in a process without a media store."""
 
     async def working(parts: JobParts) -> None:
         if parts.media is None:
@@ -170,7 +170,7 @@ JOBS: tuple[Job, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPauses:
-    """Pauses before a job that failed is started again: they double, until it has worked well for a while."""
+    """Pauses before a failed job is restarted: they double, until it has worked well for a while."""
 
     first_seconds: float = 1.0
     longest_seconds: float = 60.0
@@ -178,7 +178,7 @@ class RestartPauses:
 
 
 async def run_jobs(parts: JobParts, jobs: Sequence[Job] = JOBS, pauses: RestartPauses | None = None) -> None:
-    """Run all jobs until cancelled. None can end the others."""
+    """Run all jobs until cancelled. No failing job ends the others."""
     async with asyncio.TaskGroup() as group:
         for job in jobs:
             group.create_task(_run_for_ever(job, parts, pauses or RestartPauses()), name=job.name)
@@ -193,12 +193,12 @@ async def _run_for_ever(job: Job, parts: JobParts, pauses: RestartPauses) -> Non
             await job.work(parts)
         except (*CONNECTION_FAILURES, DBAPIError, HortusError) as error:
             reason = str(getattr(error, "orig", error)).partition("\n")[0] or type(error).__name__
-        except Exception as error:  # a fault of one job must not end the others; the trace says where it is
-            log.exception("the job %s has a fault", job.name)
+        except Exception as error:  # a bug in one job must not end the others; the traceback locates it
+            log.exception("the job %s failed unexpectedly", job.name)
             reason = type(error).__name__
         if time.monotonic() - started >= pauses.well_after_seconds:
             pause = pauses.first_seconds
         log.warning("the job %s stopped (%s); it starts again in about %.0f s", job.name, reason, pause)
-        # Jitter: after a restart of the database, many processes come back at once.
+        # Jitter: after a restart of the database, many processes reconnect at once.
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
         pause = min(2 * pause, pauses.longest_seconds)

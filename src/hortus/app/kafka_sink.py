@@ -1,4 +1,4 @@
-"""`hortus sink`: takes what is in Kafka to the database, for ever or, with `--from`, once more."""
+"""`hortus sink`: moves records from Kafka to the database, continuously or, with `--from`, as a replay."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def sink(
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = "127.0.0.1",
 ) -> None:
-    """Take readings from Kafka (KAFKA_HOST, …) to the database (DATABASE_URL)."""
+    """Move readings from Kafka (KAFKA_HOST, …) to the database (DATABASE_URL)."""
     settings = read_settings()
     configure_logging(settings.log_level)
     if since is None:
@@ -78,7 +78,7 @@ def sink(
 
 
 class ReplayStopped(UsageError):
-    """Somebody ended a replay."""
+    """A replay was interrupted."""
 
     exit_code = 130
 
@@ -87,7 +87,7 @@ class ReplayStopped(UsageError):
 
 
 def parse_moment(text: str) -> datetime:
-    """Return the moment that a person wrote. Raises UsageError for one without a time zone."""
+    """Parse a moment written by a person. Raises UsageError if it has no time zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -102,7 +102,7 @@ def parse_moment(text: str) -> datetime:
 
 @contextmanager
 def progress_shown() -> Iterator[Progress]:
-    """Yield how to tell of progress: a bar for a person at a terminal, else a line now and then."""
+    """Yield a progress callback: a bar on a terminal, otherwise a log line now and then."""
     if not messages.is_terminal:
         yield _LoggedProgress()
         return
@@ -112,7 +112,7 @@ def progress_shown() -> Iterator[Progress]:
 
 
 class _LoggedProgress:
-    """Writes a line every few seconds."""
+    """Logs a line every few seconds."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -124,7 +124,7 @@ class _LoggedProgress:
 
 
 async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAddress | None = None) -> None:
-    """Store what comes until SIGINT or SIGTERM, then finish what was begun."""
+    """Store records until SIGINT or SIGTERM, then finish work in progress."""
     connection, names = kafka_connection(settings), TopicNames.of(settings)
     topics = names.chosen(choice)
     url = _database_url(settings)
@@ -138,7 +138,7 @@ async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAdd
             settle_memory()
             log.info("taking %s from Kafka at %s to %s", choice, connection.bootstrap, url.redacted())
             await stop.wait()
-            log.info("stopping: finishing what was read")
+            log.info("stopping: finishing the records read")
             sink.stop()
     log.info("stopped after %d messages", pipeline.metrics.messages)
 
@@ -146,7 +146,7 @@ async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAdd
 async def run_replay(
     settings: Settings, choice: StreamChoice, since: datetime, progress: Progress
 ) -> int | None:
-    """Store what is in Kafka from a moment on once more; return how many records, None if stopped before."""
+    """Store the records in Kafka from a moment on again; return their number, or None if interrupted."""
     connection, names = kafka_connection(settings), TopicNames.of(settings)
     topics = names.chosen(choice)
     url = _database_url(settings)
@@ -166,7 +166,7 @@ def _database_url(settings: Settings) -> DatabaseUrl:
 
 
 async def _database_is_ready(url: DatabaseUrl, stop: asyncio.Event) -> bool:
-    """Wait for the database. Return False if asked to stop before."""
+    """Wait for the database. Return False if asked to stop first."""
     async with open_engine(url) as engine:
         waiting = asyncio.ensure_future(wait_for_current_database(engine, url))
         if not await _before_stop(waiting, stop):
@@ -190,7 +190,7 @@ async def _before_stop(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
 
 @asynccontextmanager
 async def _running_pipeline(settings: Settings, url: DatabaseUrl) -> AsyncIterator[IngestPipeline]:
-    """Yield the path to the database at work; at the end, what it was given is finished."""
+    """Yield a running pipeline to the database; at the end, it finishes the messages it was given."""
     registry = KitRegistry()
     pipeline = make_pipeline(settings, url, registry, open_media_objects(settings), "hortus sink")
     async with asyncio.TaskGroup() as group:

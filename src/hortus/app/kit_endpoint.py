@@ -20,7 +20,7 @@ from hortus.protocol.reasons import Reason
 
 MQTT_SERVER_SECRET = "mqtt-server"  # noqa: S105  (the name of a secret)
 
-# Together less than the 5 s in which Ctrl-C has to be done.
+# Together less than the 5 s within which Ctrl-C must complete.
 _ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_seconds=0.3)
 
 _REASONS = {str(reason): reason for reason in Reason}
@@ -33,7 +33,7 @@ def kit_endpoint(
     pipeline: IngestPipeline,
     on_presence: OnPresence,
 ) -> MqttEndpoint:
-    """Return the endpoint. `on_presence` hears when a kit comes and goes."""
+    """Return the endpoint. `on_presence` is called when a kit connects and disconnects."""
     authenticator = KitAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
     )
@@ -76,6 +76,6 @@ def _serial_of(identity: Identity) -> str:
 
 
 def disconnect_changed_kit(endpoint: MqttEndpoint, what: str, serial: str) -> None:
-    """End the connections of a kit that is gone or has another password now."""
+    """Close the connections of a kit that was deleted or has a new password."""
     if what in {"kit-deleted", "kit-password"}:
         endpoint.disconnect_kit(serial)

@@ -1,4 +1,4 @@
-"""RPC in both directions over one way to kits: the parts that `hortus rpc` and `hortus up` run alike."""
+"""RPC in both directions over one transport to kits: the parts that `hortus rpc` and `hortus up` share."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ANSWER_TOPICS = "kit/+/kit-rpc/response"
 
 
 class KitRpc:
-    """Answers kits, sends commands to them, takes their answers, and notes that they are there.
+    """Answers kits, sends commands to them, receives their answers, and records their presence.
 
-    `kit_seconds` is what a kit has to answer.
+    `kit_seconds` is the time that a kit has to answer.
     """
 
     def __init__(
@@ -68,40 +68,40 @@ class KitRpc:
 
 
 class EndpointTransport:
-    """To kits that are connected to this very process."""
+    """Transport to kits that are connected to this process."""
 
     def __init__(self, endpoint: MqttEndpoint) -> None:
         self._endpoint = endpoint
 
     @property
     def connected(self) -> bool:
-        """Always: it is this process."""
+        """Always true: the endpoint is in this process."""
         return True
 
     async def send(self, topic: KitTopic, payload: bytes, *, expiry_seconds: int) -> bool:
-        """Deliver at once."""
+        """Deliver immediately."""
         if not self._endpoint.is_kit_connected(topic.serial):
             return False
         return self._endpoint.publish(str(topic), payload, qos=1, expiry_seconds=expiry_seconds) > 0
 
     async def publish(self, topic: str, payload: bytes) -> bool:
-        """Deliver an answer at once."""
+        """Deliver an answer immediately."""
         return self._endpoint.publish(topic, payload, qos=1) > 0
 
 
 class BrokerTransport:
-    """Through an external broker, which tells us whether the kit has subscribed (MQTT 5, section 3.4.2.1)."""
+    """Transport through a broker, which reports whether the kit has subscribed (MQTT 5, section 3.4.2.1)."""
 
     def __init__(self, client: MqttClient) -> None:
         self._client = client
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has let us in, and lets us hear answers."""
+        """Whether the broker has accepted the connection and granted the subscriptions to answers."""
         return self._client.connected
 
     async def send(self, topic: KitTopic, payload: bytes, *, expiry_seconds: int) -> bool:
-        """Publish, and wait until the broker has it."""
+        """Publish, and wait until the broker has acknowledged the message."""
         try:
             return await self._client.publish(str(topic), payload, qos=1, expiry_seconds=expiry_seconds)
         except BrokerUnreachableError as error:

@@ -41,20 +41,20 @@ MetricsHostOption = Annotated[str, typer.Option("--metrics-host", help="Address 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsAddress:
-    """Where to listen. The figures are those of an installation, so by default this machine only."""
+    """The address to listen on. The figures concern the whole installation, so by default only this machine."""
 
     host: str
     port: int
 
 
 def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
-    """Return where to serve metrics, or None without a port."""
+    """Return the address for metrics, or None without a port."""
     return None if port is None else MetricsAddress(host=host, port=port)
 
 
 @asynccontextmanager
 async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None = None) -> AsyncIterator[None]:
-    """Serve metrics and health of this flow while the context lasts; nothing without an address."""
+    """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
@@ -66,7 +66,7 @@ async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None
 
 
 def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) -> Starlette:
-    """Return the application that answers for one flow."""
+    """Return the application that serves one flow's metrics and health."""
     watch = FlowWatch(flow, clock)
     registry = CollectorRegistry()
     registry.register(HortusCollector(flow.metrics, watch, None))
@@ -93,7 +93,7 @@ def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) ->
 
 
 class _SinkCollector(Collector):
-    """Reads the figures of a sink at the moment they are asked for."""
+    """Collects the figures of a sink on request."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink

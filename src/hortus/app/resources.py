@@ -1,4 +1,4 @@
-"""What a process that lives for months needs of the system: settled memory, and many open files."""
+"""Process resources for long uptimes: garbage collection, and the limit on open files."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import resource
 
 _ENOUGH_FILES = 65_536
 
-# A request makes hundreds of objects that outlive each other by chance; with Python's 700, two requests cause
-# a collection.
+# A request creates hundreds of objects whose lifetimes overlap at random; with Python's default of 700, two
+# requests trigger a collection.
 _YOUNG_OBJECTS = 10_000
 _COLLECTIONS_PER_GENERATION = 20
 
 
 def settle_memory() -> None:
-    """Let garbage collection look at new objects only, and not with each request. Call it once all is made.
+    """Make garbage collection examine new objects only, and less often. Call it once everything is set up.
 
-    Requests spent a sixth of their processor time on looking through modules and models again and again, and an
-    ingester a fifth: readings that wait are young objects, so with Python's 700 each batch brought collections.
+    Requests spent a sixth of their processor time on scanning modules and models again and again, and an
+    ingester a fifth: waiting readings are young objects, so with Python's default of 700 each batch triggered
+    collections.
     """
     gc.collect()
     gc.freeze()
@@ -25,7 +26,7 @@ def settle_memory() -> None:
 
 
 def allow_many_connections() -> None:
-    """Raise the limit on open files to what the system grants at most.
+    """Raise the limit on open files to the maximum that the system allows.
 
     The usual default of 1,024 is for programs that keep descriptors in sets of that size, which we do not. Each
     kit, page and live connection takes one.

@@ -18,12 +18,12 @@ from hortus.protocol.mqtt.client.settings import broker_address, client_id
 
 log = logging.getLogger(__name__)
 
-# Shared, so that with several of these processes each request is answered once, and each answer noted once.
+# Shared, so that with several of these processes each request is answered, and each answer recorded, only once.
 SHARE = "$share/hortus-rpc/"
 
 
 def rpc() -> None:
-    """RPC with kits through an external MQTT broker: answer their questions, send them commands."""
+    """Answer kits' questions and send them commands through an external MQTT broker."""
     settings = read_settings()
     configure_logging(settings.log_level)
     run(run_rpc(settings))

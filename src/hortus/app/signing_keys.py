@@ -22,16 +22,16 @@ _HOW_TO_MAKE_ONE = "Make one with `head -c 48 /dev/urandom | base64 > token-sign
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKeys:
-    """What signs API tokens (`tokens`) and the cookies of people who logged in to pages (`sessions`)."""
+    """The keys that sign API tokens (`tokens`) and the cookies of web sessions (`sessions`)."""
 
     tokens: bytes = field(repr=False)
     sessions: str = field(repr=False)
 
 
 def keys_of_holder(settings: Settings, directory: DataDirectory) -> SigningKeys:
-    """Return the keys for the process that holds the data directory; it makes those that are missing.
+    """Return the keys for the process that holds the data directory, creating those that are missing.
 
-    Raises UsageError if the file that TOKEN_SIGNER_KEY names cannot be read.
+    Raises UsageError if the file named by TOKEN_SIGNER_KEY cannot be read.
     """
     if settings.token_signer_key is not None:
         return _keys_in_file(settings.token_signer_key)
@@ -42,9 +42,9 @@ def keys_of_holder(settings: Settings, directory: DataDirectory) -> SigningKeys:
 
 
 def shared_keys(settings: Settings, data_dir: Path | None) -> SigningKeys:
-    """Return the keys for one of several processes: of TOKEN_SIGNER_KEY, else of the data directory.
+    """Return the keys for one of several processes: from TOKEN_SIGNER_KEY, else from the data directory.
 
-    Raises UsageError if there are none: a process that made keys of its own would refuse whoever logged in at
+    Raises UsageError if there are none: a process with newly created keys would reject users who logged in at
     another one.
     """
     if settings.token_signer_key is not None:
@@ -64,13 +64,13 @@ def shared_keys(settings: Settings, data_dir: Path | None) -> SigningKeys:
 
 
 def _keys_in_file(path: Path) -> SigningKeys:
-    """Return both keys from one file, so that an operator has one secret to hand out."""
+    """Return both keys from one file, so that an operator has only one secret to distribute."""
     try:
         key = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"TOKEN_SIGNER_KEY names {path}, which cannot be read: {error.strerror}. {_HOW_TO_MAKE_ONE}."
         ) from error
-    # Derived, so that who learns what signs one kind cannot sign the other.
+    # Derived, so that an attacker who learns the sessions' key cannot sign tokens.
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hortus web sessions").derive(key)
     return SigningKeys(tokens=key, sessions=base64.urlsafe_b64encode(derived).decode())

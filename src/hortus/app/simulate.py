@@ -92,7 +92,7 @@ def simulate(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """What `hortus simulate` was asked for."""
+    """The arguments of `hortus simulate`."""
 
     kits: int
     credentials_file: Path
@@ -101,7 +101,7 @@ class Simulation:
 
 
 def server_address(settings: Settings, data_dir: Path | None) -> tuple[str, int]:
-    """Return where the kits connect: the running installation, else MQTT_HOST and MQTT_PORT."""
+    """Return the address the kits connect to: the running installation, else MQTT_HOST and MQTT_PORT."""
     if data_dir is None and settings.database_url is not None:
         return settings.mqtt_host, settings.mqtt_port
     directory = data_dir or settings.data_dir
@@ -116,7 +116,7 @@ def server_address(settings: Settings, data_dir: Path | None) -> tuple[str, int]
 
 
 async def run_simulation(settings: Settings, simulation: Simulation) -> None:
-    """Run the kits until SIGINT or SIGTERM; a line now and then tells how they are doing."""
+    """Run the kits until SIGINT or SIGTERM, printing a status line now and then."""
     stop = stop_requested()
     credentials = await _credentials(settings, simulation)
     fleet = Fleet(credentials, simulation.options)
@@ -147,7 +147,7 @@ def _report(fleet: Fleet) -> None:
 
 
 async def _credentials(settings: Settings, simulation: Simulation) -> list[KitCredentials]:
-    """Return as many kits as wanted: those in the file, and new ones, which are added to it."""
+    """Return the requested number of kits: those in the file, and new ones, which are added to it."""
     entries = _read_credentials(simulation.credentials_file)
     if len(entries) < simulation.kits or simulation.data_dir is not None:
         entries = await _register(settings, simulation, entries)
@@ -179,7 +179,7 @@ async def _register(
         for layout in islice(layouts(), len(entries), simulation.kits):
             kit = await make_virtual_kit(connection, store, layout)
             entries.append({"serial": kit.serial, "password": kit.password})
-        # Before the commit: a kit whose password is nowhere would be of no use to anybody.
+        # Before the commit: a kit whose password is stored nowhere would be useless.
         _write_private(simulation.credentials_file, json.dumps(entries, indent=2) + "\n")
     return entries
 

@@ -3,8 +3,8 @@
     kit   -> built-in endpoint -> pipeline -> PostgreSQL -> status page
     board -> gateway (spool)   ->
 
-Started from the bottom up and stopped from the top down: nobody is let in before readings can be stored, and
-what was taken in is stored before the database stops.
+Started from the bottom up and stopped from the top down: no client is accepted before readings can be stored,
+and messages already received are stored before the database stops.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def up(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
-    """What `hortus up` was asked for. `demo_kits` 0 means no demonstration."""
+    """The arguments of `hortus up`. `demo_kits` 0 means no demonstration."""
 
     data_dir: Path
     host: str
@@ -134,7 +134,7 @@ class UpOptions:
 
 
 async def run_up(settings: GatewaySettings, options: UpOptions, console: Console) -> None:
-    """Run everything until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start."""
+    """Run everything until SIGINT or SIGTERM. Raises HortusError with a sentence if it cannot start."""
     stop = stop_requested()
     allow_many_connections()
     with (
@@ -160,7 +160,7 @@ async def run_up(settings: GatewaySettings, options: UpOptions, console: Console
                     _tell_ready(console, directory, addresses, demo=bool(virtual_kits))
                     async with _virtual_kits(virtual_kits, addresses):
                         await stop.wait()
-                        console.print("Stopping: storing what was received.")
+                        console.print("Stopping: storing the received messages.")
                     directory.withdraw()
         finally:
             await postgres.stop(patience_seconds=_POSTGRES_STOP_SECONDS)
@@ -281,7 +281,7 @@ async def _running(
                     )
             finally:
                 presence.close()
-                web.cancel()  # lets requests under way end, while the endpoint stops beside it
+                web.cancel()  # lets requests in progress end, while the endpoint stops in parallel
                 await endpoint.stop()
                 await pipeline.stop(_DRAIN_SECONDS)
         finally:
@@ -325,18 +325,18 @@ def _text(host: str, port: int) -> str:
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:
-    """Start PostgreSQL again whenever it dies; meanwhile readings wait and nothing is acknowledged."""
+    """Restart PostgreSQL whenever it dies; meanwhile readings wait and nothing is acknowledged."""
     while True:
         await postgres.died.wait()
         log.error("PostgreSQL ended unexpectedly; starting it again")
         try:
             await postgres.restart(log.warning)
         except HortusError as error:
-            log.error("PostgreSQL does not start: %s Trying again.", error)
+            log.error("PostgreSQL does not start: %s Retrying.", error)
             postgres.died.set()
             await asyncio.sleep(_RESTART_PAUSE_SECONDS)
         else:
-            log.warning("PostgreSQL runs again")
+            log.warning("PostgreSQL is running again")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Kits for the simulator: registered like any other, set up as one of the simulator's layouts."""
+"""Kits for the simulator: registered like any other kit, with one of the simulator's layouts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hortus.simulator.layouts import KitLayout, demo_layouts
 
 
 def layouts() -> Iterator[KitLayout]:
-    """Yield the simulator's layouts, then variations of them without end."""
+    """Yield the simulator's layouts, then endless variations of them."""
     yield from demo_layouts()
     number = 1
     while True:
@@ -23,7 +23,7 @@ def layouts() -> Iterator[KitLayout]:
 
 
 async def make_virtual_kit(connection: AsyncConnection, store: KitStore, layout: KitLayout) -> CreatedKit:
-    """Make a public kit with the layout's active configuration. The caller commits."""
+    """Create a public kit with the layout's active configuration. The caller commits."""
     kit = await store.create(
         connection,
         NewKit(

@@ -24,7 +24,7 @@ _KAFKA_PAUSE_SECONDS = 0.5
 async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> None:
     """Return when the database answers and has this version's schema.
 
-    Raises DatabaseNotReady or DatabaseIsNewer at once: a person has to do something about those.
+    Raises DatabaseNotReady or DatabaseIsNewer immediately: those need action by the operator.
     """
     told = False
     while True:
@@ -40,9 +40,9 @@ async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> No
 
 
 async def wait_for_topics(connection: KafkaConnection, topics: Iterable[str], stop: asyncio.Event) -> bool:
-    """Return True when Kafka answers and has these topics, False if asked to stop before.
+    """Return True when Kafka answers and has these topics, False if asked to stop first.
 
-    Raises TopicsMissing: a person has to do something about that.
+    Raises TopicsMissing, which needs action by the operator.
     """
     administration = KafkaAdministration(connection, answer_seconds=_KAFKA_ANSWER_SECONDS)
     told = False

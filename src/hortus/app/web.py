@@ -1,4 +1,4 @@
-"""`hortus web`: pages and API as a process of its own. It keeps nothing, so any number may run at once."""
+"""`hortus web`: pages and API as a separate process. It is stateless, so any number may run at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def web(
     ] = 8080,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Serve web pages and the API on DATABASE_URL, beside any number of others that do the same.
+    """Serve web pages and the API on DATABASE_URL, alongside any number of other such processes.
 
     All need the same key, in the file that TOKEN_SIGNER_KEY names.
     """
@@ -57,7 +57,7 @@ def web(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebOptions:
-    """What `hortus web` was asked for. `data_dir` names a one-box installation to serve beside."""
+    """The arguments of `hortus web`. `data_dir` names a one-box installation to serve alongside."""
 
     host: str
     port: int
@@ -65,16 +65,16 @@ class WebOptions:
 
 
 async def run_web(settings: Settings, options: WebOptions) -> None:
-    """Serve until SIGINT or SIGTERM. Raises HortusError, in a sentence, if it cannot start.
+    """Serve until SIGINT or SIGTERM. Raises HortusError with a sentence if it cannot start.
 
-    The database need not answer yet: until it does, requests are answered 503 and /readyz says why.
+    The database need not be reachable yet: until it is, requests are answered 503 and /readyz says why.
     """
     if options.data_dir is None and settings.database_url is None:
         raise UsageError(
             "Set DATABASE_URL to the PostgreSQL of this installation, or name the data directory of one box "
             "with --data-dir."
         )
-    # Before anything is opened: without them nobody could stay logged in.
+    # Checked before anything is opened: without keys no log-in would last.
     shared_keys(settings, options.data_dir)
     async with open_url(options.data_dir, settings) as url:
         await _serve(settings, options, url)
@@ -147,11 +147,11 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 )
                 log.info("serving pages and API at %s from %s", address, url.redacted())
                 await stop.wait()
-                log.info("stopping: finishing the requests under way")
+                log.info("stopping: finishing requests in progress")
                 for task in (waiting, watching, serving, feeding):
                     task.cancel()
                 await asyncio.wait({serving})
-                # Requests that brought readings have ended, so nothing that waits was acknowledged.
+                # Requests that delivered readings have ended, so no waiting reading has been acknowledged.
                 await pipeline.stop(_DRAIN_SECONDS)
                 for task in (announcements, storing):
                     task.cancel()

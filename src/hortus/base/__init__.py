@@ -1,1 +1,1 @@
-"""What every part may use: errors, texts, settings, the database engine, the installation. Knows no kits."""
+"""Shared foundations: errors, text, settings, database engine, installation. Knows nothing about kits."""

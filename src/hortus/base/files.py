@@ -1,4 +1,4 @@
-"""Private files and directories: made so that nobody else can read them and no crash leaves half of one."""
+"""Private files and directories: unreadable to other users, and never left half written by a crash."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PRIVATE_FILE = 0o600
 
 
 class DirectoryNotUsable(OperationalError):
-    """A directory or file of the installation cannot be made, read or written."""
+    """A directory or file of the installation cannot be created, read or written."""
 
 
 def make_private_directory(path: Path) -> None:
-    """Make `path` with mode 0700 unless it exists.
+    """Create `path` with mode 0700 unless it exists.
 
     Raises DirectoryNotUsable if that is not possible.
     """
@@ -29,11 +29,11 @@ def make_private_directory(path: Path) -> None:
 
 
 def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | None = None) -> None:
-    """Put `content` into `path` (mode 0600, given to user and group id `owner`), all of it or nothing.
+    """Write `content` to `path` (mode 0600, owned by the user and group id `owner`) atomically.
 
     Raises DirectoryNotUsable if that is not possible.
     """
-    # A name that nobody can guess, made with O_EXCL, cannot be a link that somebody laid in our way.
+    # An unguessable name, created with O_EXCL, cannot be a link planted by an attacker.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         try:
@@ -53,7 +53,7 @@ def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | Non
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a rename is safe only once its directory is."""
+    """Make a directory's entries durable: a rename is safe only once its directory is synced."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -62,7 +62,7 @@ def sync_directory(path: Path) -> None:
 
 
 def not_usable(path: Path, error: OSError) -> DirectoryNotUsable:
-    """Return an error whose one sentence says what is wrong with `path` and what to do."""
+    """Return an error whose message explains in one sentence why `path` is unusable and what to do."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             advice = "the disk is full. Free some space and start again."

@@ -1,4 +1,4 @@
-"""How much one person may have here, so that one account cannot fill the box. Administrators may have more."""
+"""Limits per person, so that one account cannot fill the box. Administrators may exceed them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """The most of each thing; see the settings of the same names (hortus.base.settings)."""
+    """The maximum of each thing; see the settings of the same names (hortus.base.settings)."""
 
     kits_per_person: int = 500
     boards_per_person: int = 500

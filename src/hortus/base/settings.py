@@ -1,8 +1,8 @@
 """All settings in one typed object, read once from the environment.
 
-The names that operators already use (`DATABASE_URL`, `MQTT_HOST`, …) are kept; everything of our own begins
-with `HORTUS_`. A secret may come from a file: `<NAME>_FILE` names it, as with Docker's secrets. An empty
-variable counts as not set, because images set variables to empty texts.
+The names that operators already use (`DATABASE_URL`, `MQTT_HOST`, …) are kept; all others begin with `HORTUS_`.
+A secret may come from a file: `<NAME>_FILE` names it, as with Docker's secrets. An empty variable counts as
+unset, because images set variables to empty strings.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
 class InvalidSettings(UsageError):
-    """The environment holds a value that cannot be used."""
+    """An environment variable has an invalid value."""
 
 
 class Settings(BaseSettings):
-    """What an operator may set; see docs/operations.md."""
+    """The settings of an operator; see docs/operations.md."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
 
     @property
     def quotas(self) -> Quotas:
-        """How much one person may have."""
+        """The limits per person."""
         return Quotas(**{field.name: getattr(self, field.name) for field in fields(Quotas)})
 
     @classmethod
@@ -264,7 +264,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if not path or "SecretStr" not in str(field.annotation):
             return None, alias, False
         try:
-            # Empty counts as not set here too: who mounts secrets makes files for those that nobody has.
+            # Empty counts as unset here too: deployments that mount secrets create files even for unused ones.
             return Path(path).read_text("utf-8").strip() or None, alias, False
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
@@ -290,7 +290,7 @@ def read_settings() -> Settings:
 
 
 def what_is_wrong(error: ValidationError) -> str:
-    """Return a sentence that names each wrong variable, with the values that it takes as it takes them."""
+    """Return a sentence that names each invalid variable and the values it accepts."""
     problems = "; ".join(
         f"{str(problem['loc'][0]).upper()}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
         for problem in error.errors(include_input=False)

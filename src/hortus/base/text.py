@@ -1,8 +1,8 @@
-"""Texts that strangers send: what a name or a description may hold, and how any text is shown safely. Pure.
+"""Untrusted text: which characters names and descriptions may contain, and how text is displayed safely. Pure.
 
-A terminal obeys control characters, a log ends its line at a line break, and characters that turn the direction
-of text let a page say something else than what is stored. So none of them gets in with a name, and what is
-there already, or comes from a kit, is shown with them written out.
+Terminals obey control characters, logs break lines at line breaks, and characters that change the direction of
+text make a page show something other than what is stored. So names with such characters are rejected, and those
+already stored, or sent by a kit, are displayed in escaped form.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import unicodedata
 
 from hortus.base.errors import UsageError
 
-# Unicode's controls (C0, DEL, C1) but for tab and line breaks; line and paragraph separator; embeddings,
-# overrides and isolates of direction; halves of surrogate pairs, which no database keeps.
+# Unicode's controls (C0, DEL, C1) except tab and line breaks; line and paragraph separator; embeddings,
+# overrides and isolates of direction; halves of surrogate pairs, which no database stores.
 _NEVER = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-# People who write from right to left put these marks into longer texts, where they do no harm.
+# Right-to-left scripts use these marks in longer texts, where they do no harm.
 _MARKS = "\u061c\u200e\u200f"
 _LAYOUT = "\t\n\r"
 
@@ -26,43 +26,44 @@ _BREAKS = frozenset("\n\r\x0b\x0c\x85\u2028\u2029")
 
 
 def fault_of_line(text: str) -> str | None:
-    """Return what is wrong with a text of one line, such as a label or an address, or None."""
+    """Return the fault in a text of one line, such as a label or an address, or None."""
     return _fault(_NOT_IN_A_LINE.search(text))
 
 
 def fault_of_lines(text: str) -> str | None:
-    """Return what is wrong with a text of any number of lines, such as a description, or None."""
+    """Return the fault in a text of any number of lines, such as a description, or None."""
     return _fault(_NOT_IN_LINES.search(text))
 
 
 def fault_of_name(text: str) -> str | None:
-    """Return what is wrong with the name of a thing, or None. Whether it is too short is for others to say."""
+    """Return the fault in a name, or None. Its length is checked elsewhere."""
     if text and all(_is_unseen(character) for character in text):
         return fault_of_line(text) or "A name needs a character that can be seen"
     return fault_of_line(text)
 
 
 def require_name(what: str, text: str) -> None:
-    """Raise UsageError if this cannot be a name; `what` begins the sentence."""
+    """Raise UsageError if the text is not a valid name; `what` begins the sentence."""
     fault = fault_of_name(text)
     if fault is not None:
         raise UsageError(f"{what} is one line of characters that can be seen. {fault}.")
 
 
 def shown(text: str) -> str:
-    r"""Return the text on one line, with what a terminal would obey written out: `\x1b`, `\n`, `\u202e`."""
+    r"""Return the text on one line, with control characters escaped: `\x1b`, `\n`, `\u202e`."""
     return _NOT_IN_A_LINE.sub(_written_out, text)
 
 
 def shown_lines(text: str) -> str:
-    """Return the text with everything but its tabs and line breaks written out as by `shown`."""
+    """Return the text escaped as by `shown`, except for its tabs and line breaks."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(shown, line.split("\t"))) for line in lines)
 
 
 def shown_json(document: str) -> str:
-    """Return a JSON document that means the same and holds nothing that a terminal would obey."""
-    # Those outside of strings are its layout; JSON itself has escaped those below U+0020 within.
+    """Return an equivalent JSON document without characters that a terminal would obey."""
+    # Control characters outside strings are layout; within strings, JSON has already escaped those below
+    # U+0020.
     return re.sub(f"[{_NEVER}{_MARKS}]", lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
@@ -85,7 +86,7 @@ def _kind(character: str) -> str:
 
 
 def _is_unseen(character: str) -> bool:
-    # Spaces of all widths, and characters that only format others, such as a joiner.
+    # Spaces of all widths, and invisible formatting characters such as joiners.
     return character.isspace() or unicodedata.category(character) == "Cf"
 
 

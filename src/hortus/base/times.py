@@ -1,4 +1,4 @@
-"""Times as text."""
+"""Formatting of times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def format_time(moment: datetime) -> str:
-    """Return RFC 3339 in UTC ending in Z, with no fraction, or 3 or 6 digits of it as needed."""
+    """Return the time as RFC 3339 in UTC ending in Z, with no fraction or with 3 or 6 digits as needed."""
     utc = moment.astimezone(UTC).replace(tzinfo=None)
     digits = "microseconds" if utc.microsecond % 1000 else "milliseconds" if utc.microsecond else "seconds"
     return f"{utc.isoformat(timespec=digits)}Z"

@@ -1,8 +1,8 @@
 """Why a message was not stored: one table of reasons with their plain explanations.
 
-The value of a reason is what the ledger, the quarantine and metrics record, so it never changes once
-released. The explanation is what a grower reads on the quarantine page. This module imports nothing of
-Hortus, so that the wire codec, ingest and the pages can all use it.
+The value of a reason is recorded in the ledger, the quarantine and metrics, so it never changes once released.
+The explanation is shown to growers on the quarantine page. This module imports nothing of Hortus, so that the
+wire codec, ingest and the pages can all use it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Self
 
 
 class Reason(StrEnum):
-    """A machine name for why a message was set aside or refused; `explanation` says it to a person."""
+    """Why a message was quarantined or refused, for machines; `explanation` is the text for people."""
 
     explanation: str
 
     def __new__(cls, name: str, explanation: str) -> Self:
-        """Make a member from its row of the table."""
+        """Create a member from its row of the table."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.explanation = explanation
         return member
 
-    # What the bytes themselves show: raised by the wire codec.
+    # Detectable from the bytes alone: raised by the wire codec.
     EMPTY_PAYLOAD = (
         "empty-payload",
         "The message was empty. This happens when a retained message is cleared on the broker.",
@@ -89,7 +89,7 @@ class Reason(StrEnum):
         "A text in the message contains a zero character, which the database cannot store.",
     )
 
-    # What only the kit's configuration, the clock and the topic can show: found by ingest.
+    # Detectable only with the kit's configuration, the clock and the topic: found by ingest.
     UNKNOWN_KIT = (
         "unknown-kit",
         "No kit with this serial is registered here.",
@@ -145,5 +145,5 @@ class Reason(StrEnum):
 
 
 def explanation_of(name: str) -> str:
-    """Return the explanation of a reason by its recorded name; empty for a name of another version."""
+    """Return the explanation of a reason by its recorded name; empty for a name from another version."""
     return next((reason.explanation for reason in Reason if reason.value == name), "")

@@ -1,1 +1,1 @@
-"""Virtual kits: a growing chamber's physics behind the kit protocol."""
+"""Virtual kits: the physics of a growing chamber behind the kit protocol."""

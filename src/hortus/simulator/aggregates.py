@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Aggregate:
-    """Gathers the readings of one quantity until the window closes."""
+    """Collects the readings of one quantity until the window closes."""
 
     __slots__ = ("count", "maximum", "minimum", "total")
 
@@ -12,14 +12,14 @@ class Aggregate:
         self.clear()
 
     def clear(self) -> None:
-        """Begin a new window."""
+        """Start a new window."""
         self.count = 0
         self.total = 0.0
         self.minimum = float("inf")
         self.maximum = float("-inf")
 
     def add(self, value: float) -> None:
-        """Take one reading into the window."""
+        """Add a reading to the window."""
         self.count += 1
         self.total += value
         self.minimum = min(self.minimum, value)

@@ -1,4 +1,4 @@
-"""A kit that is asked something: one question after the other, and with whatever goes wrong on the way."""
+"""How a virtual kit answers RPC requests: one after the other, and with simulated faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _WRONG_BY = 1_000_000
 
 
 class Answering:
-    """Answers what the server asks one kit. `counts.overlaps` tells how often it did not wait for an answer."""
+    """Answers the server's requests to one kit.
+
+    `counts.overlaps` is how often the server did not wait for an answer.
+    """
 
     def __init__(
         self,
@@ -58,16 +61,16 @@ class Answering:
         self._unanswered = 0
 
     def take(self, payload: bytes) -> None:
-        """Take a question. Raises WireError if it cannot be read."""
+        """Accept a request. Raises WireError if it cannot be decoded."""
         request = decode_kit_rpc_request(payload)
         self._counts.questions += 1
         if self._unanswered:
-            # The real kit's network stands still now (kit-mqtt 4.3).
+            # The real kit's networking would stall now (kit-mqtt 4.3).
             self._counts.overlaps += 1
         try:
             self._questions.put_nowait(request)
         except asyncio.QueueFull:
-            logger.warning("kit %s is asked more than it can remember", self._serial)
+            logger.warning("kit %s: the queue of questions is full; dropped one", self._serial)
         else:
             self._unanswered += 1
 
@@ -75,7 +78,7 @@ class Answering:
         """Answer until cancelled."""
         while True:
             request = await self._questions.get()
-            # What was commanded until now has worked on the chamber until now.
+            # The commands given so far have affected the chamber up to now.
             self._settle_chamber()
             result = await self._carry_out(request)
             fault = self._dice.throw()
@@ -110,7 +113,7 @@ class Answering:
 
 
 def unreadable(request_id: int) -> bytes:
-    """Return an answer of which only the id can be read: a version whose text lies outside the message."""
+    """Return an answer of which only the id is readable: a version whose text lies outside the message."""
     data_words, pointer_words, version_tag = 3, 1, 1
     words = (
         (1 + data_words + pointer_words) << 32,  # one segment of this many words
@@ -124,8 +127,8 @@ def unreadable(request_id: int) -> bytes:
 
 
 def _packed(word: bytes) -> bytes:
-    """Pack one word as Cap'n Proto does: a bit for each byte that is not zero, then these bytes."""
+    """Pack one word as Cap'n Proto does: a bit for each nonzero byte, then these bytes."""
     present = [byte for byte in word if byte]
     tag = sum(1 << index for index, byte in enumerate(word) if byte)
-    # Behind a tag of zeros or ones stands how many words like it follow.
+    # A tag of zeros or ones is followed by the number of further words like it.
     return bytes([tag, *present]) + (b"\0" if tag in {0x00, 0xFF} else b"")

@@ -1,4 +1,4 @@
-"""What a kit answers when the server asks (kit-mqtt 4.3). Pure but for its own memory."""
+"""A kit's answers to the server's RPC requests (kit-mqtt 4.3). Pure except for its own state."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ KIT_VERSION = "1.0.0b8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureWanted:
-    """A camera was told to take a picture of this kind, which takes a while."""
+    """A camera was commanded to take a picture of this kind, which takes a while."""
 
     peripheral: FittedPeripheral
     kind: str
 
 
 class CommandDesk:
-    """Answers calls, and remembers what people commanded and locked.
+    """Answers calls, and keeps track of commands and locks.
 
-    `commanded` maps fields of Actuators to the percent that a person set.
+    `commanded` maps fields of Actuators to the percentage that a person set.
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class CommandDesk:
         self.commanded: dict[str, float] = {}
 
     def fit(self, peripherals: Iterable[FittedPeripheral]) -> None:
-        """Begin anew with these peripherals, as after a boot."""
+        """Start over with these peripherals, as after a boot."""
         self._peripherals = {peripheral.name: peripheral for peripheral in peripherals}
         self._locked.clear()
         self.commanded.clear()
 
     def answer(self, call: KitCall, uptime_seconds: float) -> KitResult | PictureWanted:
-        """Return what the kit answers to this call, or the picture that it has to take first."""
+        """Return the kit's answer to this call, or the picture that it has to take first."""
         match call:
             case VersionCall():
                 return VersionResult(version=KIT_VERSION)
@@ -62,7 +62,7 @@ class CommandDesk:
             case PeripheralCommandCall():
                 return self._command(call)
             case PeripheralCommandLockCall():
-                # The real kit 1.0.0b8 crashes here; this is what its authors meant to answer.
+                # The real kit 1.0.0b8 crashes here; this is the answer its authors intended.
                 return PeripheralCommandLockResult(locked=self._lock(call))
             case Unrecognised():
                 return MethodNotFoundError()
@@ -77,7 +77,7 @@ class CommandDesk:
                 self.commanded.update(peripheral.device.settings_of(command))
             except (CommandError, ValueError, RecursionError) as error:
                 return _text(f"Error: {error}")
-        # A name that no peripheral has is answered like success, as kit 1.0.0b8 does.
+        # A command to an unknown peripheral is answered like a success, as by kit 1.0.0b8.
         return _text("ok")
 
     def _lock(self, call: PeripheralCommandLockCall) -> bool:
@@ -86,7 +86,7 @@ class CommandDesk:
             case LockOperation.STATUS:
                 return was_locked
             case LockOperation.ACQUIRE:
-                # Only names that exist are remembered, so that callers cannot make this grow.
+                # Only existing names are stored, so that callers cannot make this grow.
                 if call.peripheral in self._peripherals:
                     self._locked.add(call.peripheral)
                 return True

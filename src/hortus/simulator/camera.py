@@ -1,6 +1,6 @@
-"""The cameras of a virtual kit: pictures on command, by timetable, and one soon after the start.
+"""The cameras of a virtual kit: pictures on command, on schedule, and one soon after the start.
 
-The last is not what a real kit does; it lets a demonstration begin with a picture.
+A real kit does not take the last one; it lets a demonstration begin with a picture.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Cameras:
         self._timetables: list[asyncio.Task[None]] = []
 
     async def take(self, peripheral: FittedPeripheral, kind: str) -> bytes:
-        """Take a picture, publish it, and return it: a camera takes a while."""
+        """Take a picture, publish it, and return it. Takes as long as a real camera."""
         await asyncio.sleep(self._seconds)
         identifier = uuid.uuid4()
         scene = Scene(
@@ -71,13 +71,13 @@ class Cameras:
         return picture
 
     def start(self, peripherals: Iterable[FittedPeripheral]) -> None:
-        """Follow the timetables of these peripherals from now on."""
+        """Follow the schedules of these peripherals from now on."""
         self._timetables = [
             asyncio.create_task(self._follow(peripheral)) for peripheral in peripherals if peripheral.schedule
         ]
 
     def stop(self) -> None:
-        """Take no more pictures by timetable."""
+        """Stop taking scheduled pictures."""
         for timetable in self._timetables:
             timetable.cancel()
         self._timetables = []
@@ -93,7 +93,7 @@ class Cameras:
 
 
 def next_picture(schedule: tuple[ScheduledPicture, ...], now: datetime) -> tuple[datetime, str]:
-    """Return when (in local time, as kits have it) the next picture is due after `now`, and of which kind."""
+    """Return the time (local, as in kits) and the kind of the next picture due after `now`."""
     due = []
     for entry in schedule:
         moment = datetime.combine(now.date(), time.fromisoformat(entry.time_of_day), now.tzinfo)

@@ -1,8 +1,8 @@
 """The physics of a small growing chamber: some hundred litres with a lamp, a heater, a fan and plants.
 
-First-order models, pure and deterministic: the same chamber, state, actuators and seconds give the same
-new state. Each quantity relaxes exponentially towards the balance of what drives it, so a step of any
-length stays within physical bounds.
+First-order models, pure and deterministic: the same chamber, state, actuators and seconds give the same new
+state. Each quantity relaxes exponentially towards the equilibrium of its drivers, so a step of any length stays
+within physical bounds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hortus.simulator.surroundings import (
     surroundings_at,
 )
 
-# Drivers (sun, heater's cut-out) are taken as constant for this long; well under the fastest time constant.
+# Drivers (sun, the heater's cut-out) are assumed constant for this long; well below the fastest time constant.
 LONGEST_SUBSTEP_SECONDS = 300.0
 
 # Heat: the closed chamber follows the room with 45 minutes; a fan at full power makes that six times faster.
 _THERMAL_SECONDS = 45 * 60.0
 _FAN_HEAT_EXCHANGE = 5.0
-# The virtual heater reads its command as percent although its definition allows 0-10 only; with 40 °C at full
-# power the greatest valid command warms the chamber by 4 °C, which a person can see.
+# The virtual heater interprets its command as percent although its definition allows 0-10 only; with 40 °C at
+# full power the greatest valid command warms the chamber by a visible 4 °C.
 _HEATER_CELSIUS = 40.0
 _HEATER_CUT_OUT_CELSIUS = 45.0
 _LAMP_CELSIUS = 3.0
@@ -38,16 +38,15 @@ _WATER_SECONDS = 5 * 3600.0
 _LEAK_PER_HOUR = 0.5
 _FAN_EXCHANGE_PER_HOUR = 20.0
 
-# Light of the LED panel at 100 %: photons that plants use (µmol/m²/s) and what a lux meter sees of it. Far
-# red drives hardly any photosynthesis and is nearly invisible.
+# Light of the LED panel at 100 %: photons usable by plants (µmol/m²/s) and the lux that a meter shows. Far red
+# drives hardly any photosynthesis and is nearly invisible.
 _BLUE_PHOTONS, _BLUE_LUX = 60.0, 540.0
 _RED_PHOTONS, _RED_LUX = 140.0, 1540.0
 _FAR_RED_PHOTONS, _FAR_RED_LUX = 10.0, 28.0
 _SUN_PHOTONS_PER_LUX = 0.0185
 _HALF_PHOTOSYNTHESIS_PHOTONS = 150.0
 
-# Plants, per hour: carbon dioxide taken up and breathed out (ppm of the chamber's air), water given off
-# (g/m³).
+# Plants, per hour: carbon dioxide absorbed and respired (ppm of the chamber's air), water released (g/m³).
 _UPTAKE_PPM = 700.0
 _HALF_UPTAKE_PPM = 300.0
 _RESPIRATION_PPM = 70.0
@@ -63,7 +62,7 @@ _SOIL_TRANSPIRATION_PER_HOUR = 0.035
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actuators:
-    """What the chamber's devices do, each in percent of full power."""
+    """The output of the chamber's devices, each in percent of full power."""
 
     heater_percent: float = 0.0
     fan_percent: float = 0.0
@@ -100,7 +99,7 @@ class Chamber:
     watering_interval_days: float = 3.0
 
     def step(self, state: ChamberState, actuators: Actuators, seconds: float) -> ChamberState:
-        """Return the chamber `seconds` later, the actuators left as they are."""
+        """Return the chamber's state `seconds` later, with unchanged actuators."""
         remaining = seconds
         while remaining > LONGEST_SUBSTEP_SECONDS:
             state = self._substep(state, actuators, LONGEST_SUBSTEP_SECONDS)
@@ -108,14 +107,14 @@ class Chamber:
         return self._substep(state, actuators, remaining)
 
     def last_watering_seconds(self, time_seconds: float) -> float:
-        """Return when somebody last watered: once per interval, at an hour that differs each time."""
+        """Return the time of the last watering: once per interval, at an hour that differs each time."""
         interval = self.watering_interval_days * DAY_SECONDS
         index = math.floor(time_seconds / interval)
         watered = self._watering_seconds(index)
         return watered if watered <= time_seconds else self._watering_seconds(index - 1)
 
     def at_rest(self, time_seconds: float) -> ChamberState:
-        """Return a just watered chamber in balance with its room, from which a simulation can start."""
+        """Return a freshly watered chamber in equilibrium with its room, as the start of a simulation."""
         around = surroundings_at(self.site, time_seconds)
         return ChamberState(
             time_seconds=time_seconds,
@@ -161,14 +160,14 @@ class Chamber:
         temperature_celsius: float,
         seconds: float,
     ) -> float:
-        # Leaves and soil give off water in proportion to what the air still lacks to saturation.
+        # Leaves and soil release water in proportion to how far the air is below saturation.
         saturated = saturated_vapour(temperature_celsius)
         available = (state.soil_moisture_fraction - SOIL_WILTING) / (SOIL_WATERED - SOIL_WILTING)
         given_off = available * (_SOIL_EVAPORATION_GRAMS + _TRANSPIRATION_GRAMS * self.plants * photosynthesis)
         exchange = _exchange_per_hour(actuators)
         rate = given_off / saturated + exchange
         balance = (given_off + exchange * around.vapour_grams_per_cubic_metre) / rate
-        # What exceeds saturation condenses on the walls.
+        # The excess over saturation condenses on the walls.
         return min(saturated, _relax(state.vapour_grams_per_cubic_metre, balance, rate * seconds / 3600))
 
     def _carbon_dioxide(
@@ -195,7 +194,7 @@ def _relax(value: float, balance: float, time_constants: float) -> float:
 
 
 def _air_temperature(state: ChamberState, around: Surroundings, actuators: Actuators, seconds: float) -> float:
-    # The cut-out takes heating power away over the last five degrees, as a bimetal in a real heater would.
+    # The cut-out reduces heating power over the last five degrees, as the bimetal of a real heater would.
     allowed = min(1.0, max(0.0, (_HEATER_CUT_OUT_CELSIUS - state.temperature_celsius) / 5))
     lamp = (actuators.lamp_blue_percent + actuators.lamp_red_percent + actuators.lamp_far_red_percent) / 300
     warming = (
@@ -213,7 +212,7 @@ def _exchange_per_hour(actuators: Actuators) -> float:
 
 
 def _photosynthesis(around: Surroundings, actuators: Actuators) -> float:
-    """Return how hard the plants work in this light, 0 to 1; it saturates in strong light."""
+    """Return the plants' rate of photosynthesis in this light, 0 to 1; it saturates in strong light."""
     photons = (
         _SUN_PHOTONS_PER_LUX * around.daylight_lux
         + (

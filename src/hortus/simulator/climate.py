@@ -1,6 +1,6 @@
-"""Who runs the chamber: a thermostat and a lamp timetable, unless somebody commands a device.
+"""Control of the chamber: a thermostat and a lamp schedule, unless a person commands a device.
 
-A command holds for its device until the next command or until the kit boots again; the other devices stay
+A command applies to its device until the next command or until the kit reboots; the other devices remain
 automatic.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hortus.simulator.chamber import LONGEST_SUBSTEP_SECONDS, Actuators, Chamber, ChamberState
 from hortus.simulator.surroundings import DAY_SECONDS, solar_hour
 
-# After a day next to nothing of a chamber's start is left in its air; its soil forgets at each watering.
+# After a day, a chamber's initial state has almost no effect on its air; the soil is reset at each watering.
 _SETTLING_SECONDS = DAY_SECONDS
 
 _HEATER_PERCENT_PER_CELSIUS = 15.0
@@ -23,7 +23,7 @@ _FAN_PERCENT_PER_HUMIDITY_PERCENT = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClimatePlan:
-    """What the automatic control aims at. Hours are by the sun: it is highest at 12."""
+    """The set points of the automatic control. Hours are solar time: the sun is highest at 12."""
 
     day_temperature_celsius: float = 23.0
     night_temperature_celsius: float = 18.0
@@ -35,13 +35,13 @@ class ClimatePlan:
     lamp_far_red_percent: float = 20.0
 
     def lamp_is_on(self, hour: float) -> bool:
-        """Whether the timetable lights the lamp at this hour by the sun; it may span midnight."""
+        """Return whether the schedule lights the lamp at this solar hour; it may span midnight."""
         return (hour - self.lamp_from_hour) % 24 < self.lamp_hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fittings:
-    """Which devices the chamber has; the others are off whatever the plan says."""
+    """The devices that the chamber has; the others are off whatever the plan says."""
 
     heater: bool = False
     fan: bool = False
@@ -50,14 +50,14 @@ class Fittings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climate:
-    """A chamber with its devices and the plan that runs them."""
+    """A chamber with its devices and the plan that controls them."""
 
     chamber: Chamber
     plan: ClimatePlan
     fittings: Fittings
 
     def actuators(self, state: ChamberState) -> Actuators:
-        """Return what thermostat and timetable do in this state."""
+        """Return the outputs of thermostat and schedule in this state."""
         plan = self.plan
         lamp_on = plan.lamp_is_on(solar_hour(self.chamber.site, state.time_seconds))
         wanted = plan.day_temperature_celsius if lamp_on else plan.night_temperature_celsius
@@ -73,7 +73,7 @@ class Climate:
     def advance(
         self, state: ChamberState, seconds: float, commanded: Mapping[str, float] | None = None
     ) -> ChamberState:
-        """Return the chamber `seconds` later; `commanded` maps fields of Actuators to what a person set."""
+        """Return the chamber `seconds` later; `commanded` maps fields of Actuators to set values."""
         remaining = seconds
         while remaining > 0:
             part = min(remaining, LONGEST_SUBSTEP_SECONDS)
@@ -85,9 +85,9 @@ class Climate:
         return state
 
     def state_at(self, time_seconds: float) -> ChamberState:
-        """Return the chamber as it is at this moment when nobody ever commanded it.
+        """Return the chamber's state at this moment, assuming that nothing was ever commanded.
 
-        Independent of where a simulation began, because it starts at a watering and lets the air settle.
+        Independent of the simulation's start, because it starts at a watering and lets the air settle.
         """
         begin = self.chamber.last_watering_seconds(time_seconds - _SETTLING_SECONDS)
         return self.advance(self.chamber.at_rest(begin), time_seconds - begin)

@@ -1,4 +1,4 @@
-"""What a kit reads from its active configuration and the quantity types (kit-mqtt 4.4 and 4.5)."""
+"""How a kit interprets its active configuration and the quantity types (kit-mqtt 4.4 and 4.5)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hortus.simulator.sensors import SensorOutput
 
 logger = logging.getLogger(__name__)
 
-# An interval below this, whatever the configuration says, would let one kit fill the line.
+# A shorter interval, even if configured, would let one kit saturate the network.
 _SHORTEST_INTERVAL_SECONDS = 0.1
 
 
 class UnusableConfigurationError(OperationalError):
-    """The server's answer is not a configuration, or not a list of quantity types."""
+    """The server's answer is not a valid configuration or list of quantity types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedQuantity:
-    """One quantity of a fitted sensor; `quantity_type` is the server's id of it."""
+    """One quantity of an installed sensor; `quantity_type` is its id at the server."""
 
     channel: SensorOutput
     quantity_type: int
@@ -33,7 +33,7 @@ class FittedQuantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledPicture:
-    """A picture that a camera takes every day; the time of day (`HH:MM:SS`) is the kit's local one."""
+    """A picture that a camera takes every day; the time of day (`HH:MM:SS`) is in the kit's local time."""
 
     time_of_day: str
     command: str
@@ -55,8 +55,8 @@ class FittedPeripheral:
 def fit_peripherals(configuration_json: str, quantity_types_json: str) -> list[FittedPeripheral]:
     """Return the peripherals to operate, one per name.
 
-    A peripheral that a virtual kit cannot operate is left out with a line in the log. Raises
-    UnusableConfigurationError if the documents as a whole are not what kit-mqtt says.
+    A peripheral that a virtual kit cannot operate is skipped and logged. Raises UnusableConfigurationError if
+    the documents as a whole do not conform to kit-mqtt.
     """
     try:
         quantity_types = {
@@ -72,7 +72,7 @@ def fit_peripherals(configuration_json: str, quantity_types_json: str) -> list[F
     for entry in entries:
         peripheral = _fit(entry, quantity_types)
         if peripheral is not None:
-            # Of peripherals with the same name the real kit runs the last one only.
+            # Of several peripherals with the same name, the real kit runs only the last.
             fitted[peripheral.name] = peripheral
     return list(fitted.values())
 
@@ -83,7 +83,7 @@ def _fit(entry: Any, quantity_types: Mapping[tuple[str, str], int]) -> FittedPer
         name = str(peripheral["name"])
         device = device_with_symbol(definition["symbolLocation"], definition["symbol"])
         if device is None:
-            logger.warning("peripheral “%s” has a device that virtual kits do not know", name)
+            logger.warning("peripheral “%s” has a device that virtual kits do not support", name)
             return None
         intervals = peripheral["configuration"]["intervals"] if device.channels else {}
         return FittedPeripheral(
@@ -107,7 +107,9 @@ def _measured(
     for channel in device.channels:
         quantity_type = quantity_types.get((channel.physical_quantity, channel.physical_unit))
         if quantity_type is None:
-            logger.warning("the server knows no %s for peripheral “%s”", channel.physical_quantity, name)
+            logger.warning(
+                "the server has no quantity type %s for peripheral “%s”", channel.physical_quantity, name
+            )
         else:
             measured.append(FittedQuantity(channel=channel, quantity_type=quantity_type))
     return tuple(measured)
@@ -125,7 +127,7 @@ def _schedule(configuration: Any, device: Device) -> tuple[ScheduledPicture, ...
 def _id(value: Any) -> int:
     number = int(value)
     if not -(2**31) <= number < 2**31:
-        raise ValueError(f"{number} is no id: it does not fit into 32 bits")
+        raise ValueError(f"{number} is not an id: it does not fit into 32 bits")
     return number
 
 

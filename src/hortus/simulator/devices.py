@@ -1,4 +1,4 @@
-"""The devices a kit knows, by the names of the built-in peripheral definitions.
+"""The devices that virtual kits support, by the names of the built-in peripheral definitions.
 
 A kit finds a device's driver by module and class (`symbolLocation`, `symbol`); layouts name the definition.
 Both lead to the same entry here. Definitions: kit-mqtt 4.5.
@@ -17,7 +17,7 @@ from hortus.simulator.sensors import SensorOutput
 
 
 class CommandError(UsageError):
-    """A device cannot do what it was told; the kit reports the message to whoever commanded it."""
+    """A device cannot carry out a command; the kit sends the message to whoever gave it."""
 
 
 class UnknownDefinitionError(UsageError):
@@ -26,7 +26,7 @@ class UnknownDefinitionError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A kind of peripheral: what it measures, or which actuator each key of its command sets.
+    """A kind of peripheral: the quantities it measures, or the actuator that each key of its command sets.
 
     `commands` maps a key of the JSON command to a field of Actuators, in percent. `pictures` are the commands
     (JSON strings) of a camera.
@@ -40,7 +40,7 @@ class Device:
     pictures: tuple[str, ...] = ()
 
     def picture_of(self, command: Any) -> str:
-        """Return which picture this JSON command asks a camera for. Raises CommandError."""
+        """Return the kind of picture that this JSON command requests from a camera. Raises CommandError."""
         if command not in self.pictures:
             raise CommandError(f"the command must be one of: {', '.join(self.pictures)}")
         return str(command)
@@ -48,7 +48,7 @@ class Device:
     def settings_of(self, command: Any) -> dict[str, float]:
         """Return the fields of Actuators that this JSON command sets, in percent.
 
-        Raises CommandError with a sentence for the person who sent it.
+        Raises CommandError with a message for the person who sent it.
         """
         if self.commands is None:
             # A device without commands fails with an empty message in kit 1.0.0b8.
@@ -157,7 +157,7 @@ _BY_DEFINITION_NAME = {device.definition_name: device for device in DEVICES}
 
 
 def device_with_symbol(symbol_location: str, symbol: str) -> Device | None:
-    """Return the device that this driver operates, or None if virtual kits do not know it."""
+    """Return the device that this driver operates, or None if virtual kits do not support it."""
     return _BY_SYMBOL.get((symbol_location, symbol))
 
 
@@ -173,7 +173,7 @@ def device_defined_as(definition_name: str) -> Device:
 
 
 def fittings_of(devices: list[Device]) -> Fittings:
-    """Return which actuators these devices give a chamber."""
+    """Return the actuators that these devices give a chamber."""
     fields = {field for device in devices for field in (device.commands or {}).values()}
     return Fittings(
         heater="heater_percent" in fields,
@@ -183,7 +183,7 @@ def fittings_of(devices: list[Device]) -> Fittings:
 
 
 def _percent(key: str, value: Any) -> float:
-    # bool is an int in Python, but true is no intensity.
+    # bool is an int in Python, but `true` is not an intensity.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise CommandError(f"{key} must be a number")
     return float(min(100, max(0, value)))

@@ -1,13 +1,13 @@
-"""What goes wrong with kits in the field, on demand and by chance, from a seed.
+"""Faults of kits in the field, simulated on demand and at random, from a seed.
 
     dropouts    a sensor is silent for a while
-    reconnects  the connection breaks in the middle; what is unfinished is sent again in full
+    reconnects  the connection breaks midway; unfinished messages are sent again in full
     duplicates  a reading is published twice, with the same id
     late        readings are held back for minutes or hours, then sent at once with their old timestamps
     drift       the kit's clock runs ahead or behind, by up to six hours
-    garbage     a message that no server can use is published beside the good ones
+    garbage     an invalid message is published along with the good ones
 
-The chance of each is per reading.
+Each probability is per reading.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SimulatedFault(StrEnum):
     GARBAGE = "garbage"
 
 
-# Per reading. Rare enough that most readings get through, frequent enough that an hour shows each.
+# Per reading. Rare enough that most readings get through, frequent enough that each occurs within an hour.
 USUAL_CHANCES: Mapping[SimulatedFault, float] = MappingProxyType(
     {
         SimulatedFault.DROPOUTS: 0.005,
@@ -49,20 +49,20 @@ USUAL_CHANCES: Mapping[SimulatedFault, float] = MappingProxyType(
 
 
 class UnknownFaultError(UsageError):
-    """A fault's name or chance was not understood."""
+    """The name or probability of a fault is invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """Which faults happen, and with which chance per reading (0 to 1)."""
+    """The faults that occur, each with its probability per reading (0 to 1)."""
 
     chances: Mapping[SimulatedFault, float] = field(default_factory=dict)
 
 
 def parse_faults(text: str) -> FaultPlan:
-    """Read a list such as `dropouts,late:0.05`, or `all`, or an empty text for none.
+    """Parse a list such as `dropouts,late:0.05`, or `all`, or an empty text for none.
 
-    A chance per reading may follow each name. Raises UnknownFaultError.
+    A probability per reading may follow each name. Raises UnknownFaultError.
     """
     chances: dict[SimulatedFault, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -85,38 +85,38 @@ def _faults_named(name: str) -> list[SimulatedFault]:
 
 
 def chance_of(text: str) -> float:
-    """Return the chance that a text names, 0 to 1. Raises UnknownFaultError."""
+    """Parse a probability, 0 to 1. Raises UnknownFaultError."""
     try:
         chance = float(text)
     except ValueError:
         chance = -1.0
     if not 0 <= chance <= 1:
-        raise UnknownFaultError(f"“{text}” is not a chance; write a number from 0 to 1, such as late:0.05.")
+        raise UnknownFaultError(f"“{text}” is not a probability; use a number from 0 to 1, such as late:0.05.")
     return chance
 
 
 class FaultDice:
-    """Throws the dice for one kit. Durations are in kit time, which `speed` shortens."""
+    """Rolls the dice for one kit. Durations are in kit time, which `speed` shortens."""
 
     def __init__(self, plan: FaultPlan, seed: str) -> None:
         self._chances = plan.chances
         self._randomness = random.Random(seed)  # noqa: S311 - chance, no secret
 
     def strike(self, fault: SimulatedFault) -> bool:
-        """Whether this fault happens now."""
+        """Return whether this fault occurs now."""
         chance = self._chances.get(fault, 0.0)
         return chance > 0 and self._randomness.random() < chance
 
     def silence_seconds(self, measurement_seconds: float) -> float:
-        """For how long a sensor falls silent: 2 to 20 measurements."""
+        """Return how long a sensor falls silent: 2 to 20 measurements."""
         return measurement_seconds * self._randomness.uniform(2, 20)
 
     def hold_back_seconds(self) -> float:
-        """For how long readings are held back: two minutes to three hours, short ones more often."""
+        """Return how long readings are held back: two minutes to three hours, short times more often."""
         return 120.0 * math.exp(self._randomness.uniform(0, math.log(90)))
 
     def garbage(self, good: bytes, other_good: bytes, not_a_number: bytes) -> bytes:
-        """Return one bad payload, made from a good one or from what a confused kit could send."""
+        """Return one invalid payload, made from a valid one or resembling a malfunctioning kit's."""
         cut = self._randomness.randrange(1, len(good))
         return self._randomness.choice(
             (
@@ -130,7 +130,7 @@ class FaultDice:
         )
 
     def clock_error(self) -> ClockError | None:
-        """Return a new error of the clock, or None if the clock is set right."""
+        """Return a new clock error, or None if the clock is corrected."""
         if self._randomness.random() < 0.3:
             return None
         # Cubed: most errors are minutes, few are hours.
@@ -146,6 +146,6 @@ class ClockError:
     rate: float
 
     def after(self, seconds: float) -> float:
-        """Return by how much the clock is ahead this many seconds after it went wrong; at most six hours."""
+        """Return how far the clock is ahead this many seconds after the error began; at most six hours."""
         error_seconds = self.jump_seconds + self.rate * seconds
         return min(_LONGEST_DRIFT_SECONDS, max(-_LONGEST_DRIFT_SECONDS, error_seconds))

@@ -17,7 +17,7 @@ _DRAIN_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatus:
-    """How a fleet is doing: kits in all, started, connected, measuring; open messages; the sum of counts."""
+    """The state of a fleet: kits in total, started, connected, measuring; open messages; the sum of counts."""
 
     kits: int
     started: int
@@ -28,7 +28,7 @@ class FleetStatus:
 
 
 class Fleet:
-    """Virtual kits that run together. Prints nothing: ask for `status`."""
+    """Virtual kits that run together. Prints nothing: query `status`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Fleet:
                 await asyncio.sleep(self._options.stagger_seconds)
 
     def status(self) -> FleetStatus:
-        """Return how the kits are doing now."""
+        """Return the current state of the kits."""
         counts = KitCounts()
         for kit in self.kits:
             counts.add(kit.counts)
@@ -69,20 +69,21 @@ class Fleet:
         )
 
     def stop_measuring(self) -> None:
-        """Let all sensors rest and start no more kits, so that what is under way can come to its end."""
+        """Stop all sensors and start no more kits, so that messages in flight can be completed."""
         self._may_start = False
         for kit in self.kits:
             kit.stop_measuring()
 
     async def drain(self, timeout_seconds: float) -> bool:
-        """Stop measuring and wait until the server has finished with every message.
+        """Stop measuring and wait until the server has completed every message.
 
         Return False if messages are still unfinished after `timeout_seconds`.
         """
         self.stop_measuring()
         try:
             async with asyncio.timeout(timeout_seconds):
-                # Polled, because an event per message would burden every message for the sake of the end.
+                # Polled, because an event per message would burden every message only for the benefit of the
+                # end.
                 while any(kit.unfinished_messages for kit in self.kits):  # noqa: ASYNC110
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
         except TimeoutError:

@@ -1,7 +1,7 @@
-"""A season of readings as a kit would have sent them, for a demonstration that starts with something to see.
+"""A season of readings as a kit would have sent them, so that a demonstration starts with data to show.
 
-The same physics as the live kit's: with the same layout and seed, the history ends where the live kit goes
-on.
+The physics are those of the live kit: with the same layout and seed, the history ends where the live kit
+continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hortus.simulator.sensors import SensorOutput
 
 
 class RawReading(NamedTuple):
-    """One reading; the quantity is named as in the quantity types.
+    """One reading; the quantity has the names used in the quantity types.
 
     A tuple rather than a dataclass: a season has half a million of them.
     """
@@ -35,7 +35,7 @@ class RawReading(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateReading:
-    """The readings of one quantity in one window, reduced."""
+    """The aggregated readings of one quantity in one window."""
 
     peripheral: str
     physical_quantity: str
@@ -49,16 +49,16 @@ class AggregateReading:
 
 
 class HistorySpanError(UsageError):
-    """The span or step of a history makes no sense."""
+    """The span or step of a history is invalid."""
 
 
 def season_of_history(
     layout: KitLayout, start: datetime, end: datetime, step_seconds: int, seed: int
 ) -> Iterator[RawReading | AggregateReading]:
-    """Yield what the kit measured after `start` and up to `end`, in order of time.
+    """Yield the kit's readings after `start` and up to `end`, in order of time.
 
-    Raw readings come every `step_seconds`, whatever the configured measurement interval, so that a season
-    stays small; aggregates cover the configured interval. A window that `end` cuts short is left out.
+    Raw readings come every `step_seconds`, regardless of the configured measurement interval, so that a season
+    stays small; aggregates cover the configured interval. A window truncated by `end` is omitted.
     """
     _check(start, end, step_seconds)
     # Seeded by text, because a tuple's hash is not a stable seed between Python versions.

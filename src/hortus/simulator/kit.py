@@ -1,7 +1,7 @@
 """A virtual kit: towards the server it behaves like kit 1.0.0b8; behind it is a simulated growing chamber.
 
-Source of the behaviour: kit-mqtt 1, 2 and 4. Where the real kit would crash or hang (no
-active configuration, `peripheralCommandLock`, an unknown method) the virtual one carries on.
+Source of the behaviour: kit-mqtt 1, 2 and 4. Where the real kit would crash or hang (no active configuration,
+`peripheralCommandLock`, an unknown method), the virtual one carries on.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _RPC_QOS = 1
 
 
 class VirtualKit:
-    """One kit with its own MQTT connection. Make it and `run` it in an event loop; cancel to end it.
+    """One kit with its own MQTT connection. Create it and `run` it in an event loop; cancel to end it.
 
-    `clock` is the wall clock that readings are stamped with.
+    `clock` is the wall clock that timestamps its readings.
     """
 
     def __init__(
@@ -118,28 +118,28 @@ class VirtualKit:
 
     @property
     def connected(self) -> bool:
-        """Whether the server has accepted the kit's present connection."""
+        """Whether the server has accepted the kit's current connection."""
         return self._link.connected
 
     @property
     def measuring(self) -> bool:
-        """Whether the kit has its configuration and its sensors are at work."""
+        """Whether the kit has its configuration and its sensors are running."""
         return bool(self._sensors)
 
     @property
     def unfinished_messages(self) -> int:
-        """The number of messages at QoS 1 and 2 that the server has not finished with."""
+        """The number of QoS 1 and 2 messages that the server has not completed yet."""
         return self._link.outbox.unfinished
 
     @property
     def counts(self) -> KitCounts:
-        """What the kit did so far."""
+        """The kit's counters so far."""
         self._counts.connections = self._link.connections
         self._counts.retransmissions = self._link.outbox.retransmissions
         return self._counts
 
     def chamber_state(self) -> ChamberState:
-        """Return the kit's chamber as it is now."""
+        """Return the current state of the kit's chamber."""
         return self._chamber.state_now(self._loop.time(), self._desk.commanded)
 
     async def run(self) -> None:
@@ -154,17 +154,17 @@ class VirtualKit:
             self._sender.close()
 
     def stop_measuring(self) -> None:
-        """Let the sensors rest for good and send what was held back; the connection stays."""
+        """Stop the sensors for good and send readings that were held back; the connection stays."""
         self._may_measure = False
         self._stop_sensors()
         self._sender.release_held_back()
 
     def reboot(self) -> None:
-        """Start the kit's program anew: it asks for its configuration again."""
+        """Restart the kit's program: it asks for its configuration again."""
         self._reboot.set()
 
     def cut_connection(self) -> None:
-        """Break the connection without a word; the kit connects again by itself."""
+        """Break the connection without a DISCONNECT; the kit reconnects by itself."""
         self._link.cut()
 
     async def _live(self) -> None:

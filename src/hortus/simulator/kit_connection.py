@@ -1,7 +1,7 @@
-"""The MQTT connection of one virtual kit: connect, subscribe, publish, and connect again for ever.
+"""The MQTT connection of one virtual kit: connect, subscribe, publish, and reconnect without limit.
 
-As kit 1.0.0b8 does it (kit-mqtt 1.1): 3.1.1 over plain TCP, empty client id, clean session,
-keep-alive 60 s, two SUBSCRIBE packets after each CONNACK, reconnect delay 1 s doubling to 128 s.
+As kit 1.0.0b8 does it (kit-mqtt 1.1): 3.1.1 over plain TCP, empty client id, clean session, keep-alive 60 s,
+two SUBSCRIBE packets after each CONNACK, reconnect delay 1 s doubling to 128 s.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from hortus.simulator.report import SentReading
 
 logger = logging.getLogger(__name__)
 
-# A configuration with every definition in it is tens of KiB; a kit is sent nothing larger.
+# A configuration with every definition in it is tens of KiB; a kit receives nothing larger.
 _LARGEST_PACKET_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """The times and limits of kit 1.0.0b8; tests make them shorter.
+    """The timings and limits of kit 1.0.0b8; tests shorten them.
 
-    `queue_messages` bounds what waits behind the window. The real kit's queue is unbounded.
+    `queue_messages` bounds the queue behind the window. The real kit's queue is unbounded.
     """
 
     keep_alive_seconds: int = 60
@@ -62,7 +62,7 @@ class LinkSettings:
 
 
 class KitConnection:
-    """Keeps one kit connected. `on_message` gets topic and payload of what the server publishes to it."""
+    """Keeps one kit connected. `on_message` receives topic and payload of messages from the server."""
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class KitConnection:
 
     @property
     def connected(self) -> bool:
-        """Whether the server has accepted the kit on the present connection."""
+        """Whether the server has accepted the kit on the current connection."""
         return self._connection is not None and self._connection.usable
 
     async def run(self) -> None:
-        """Connect, and connect again whenever the connection ends, until cancelled."""
+        """Connect, and reconnect whenever the connection ends, until cancelled."""
         delay_seconds = self._settings.first_reconnect_seconds
         while True:
             if await self._connect_once():
@@ -110,8 +110,8 @@ class KitConnection:
     def publish(self, topic: str, payload: bytes, *, qos: int, reading: SentReading | None = None) -> bool:
         """Publish now, or at QoS 1 and 2 as soon as window and connection allow.
 
-        Return False if the message is lost: at QoS 0 without a connection that drains, else with a full
-        queue.
+        Return False if the message is lost: at QoS 0 without a connection that accepts data, otherwise with a
+        full queue.
         """
         connection = self._connection
         if qos == 0:
@@ -125,7 +125,7 @@ class KitConnection:
         return added
 
     def cut(self) -> None:
-        """Break the connection without a word, as a lost radio link does."""
+        """Break the connection without a DISCONNECT, as a lost radio link does."""
         if self._connection is not None:
             self._connection.abort()
 
@@ -160,7 +160,7 @@ class KitConnection:
         )
 
     def accepted(self, connection: _Connection) -> None:
-        """Subscribe and go on with what is unfinished, on a connection that the server has just accepted."""
+        """Subscribe and resume unfinished messages on a newly accepted connection."""
         self.connections += 1
         for topic in self._topics:
             subscription = Subscription(topic_filter=topic, qos=1)
@@ -170,18 +170,18 @@ class KitConnection:
         self.first_connected.set()
 
     def refused(self, return_code: int) -> None:
-        """Say in the log that the server refused the kit; it tries again as the real one does."""
+        """Log that the server refused the kit; it retries as the real one does."""
         if return_code in {ConnectReturnCode.BAD_USER_NAME_OR_PASSWORD, ConnectReturnCode.NOT_AUTHORIZED}:
             logger.warning("kit %s: the server refused serial or password", self._username)
         else:
             logger.warning("kit %s: the server refused the connection (%d)", self._username, return_code)
 
     def subscription_refused(self) -> None:
-        """Say in the log that the kit will hear nothing."""
+        """Log that the kit will receive no messages."""
         logger.warning("kit %s: the server refused a subscription", self._username)
 
     def received(self, topic: str, payload: bytes) -> None:
-        """Hand over what the server published."""
+        """Pass on a message that the server published."""
         self._on_message(topic, payload)
 
 
@@ -207,11 +207,11 @@ class _Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        # A transport that was aborted takes bytes without a word and loses them.
+        # An aborted transport accepts bytes silently and loses them.
         return self.accepted and self._transport is not None and not self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not checked by type: the transports of uvloop do not inherit from those of asyncio.
+        # Not checked by type: uvloop's transports do not inherit from those of asyncio.
         self._transport = cast("asyncio.Transport", transport)
         self.write(encode(self._link.connect_packet(), MQTT_3_1_1))
         self._upkeep = self._loop.call_later(self._settings.connect_timeout_seconds, self._give_up_waiting)
@@ -232,7 +232,7 @@ class _Connection(asyncio.Protocol):
         try:
             packets = self._reader.feed(data)
         except MqttProtocolError as error:
-            logger.warning("%s; connecting again", error)
+            logger.warning("%s; reconnecting", error)
             self.abort()
             return
         for packet in packets:
@@ -248,7 +248,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def leave(self) -> None:
-        """Say goodbye if the connection is still there."""
+        """Send DISCONNECT if the connection is still open."""
         if self._transport is not None:
             self.write(encode(Disconnect(), MQTT_3_1_1))
             self._transport.close()
@@ -288,7 +288,7 @@ class _Connection(asyncio.Protocol):
         self._link.received(packet.topic, packet.payload)
 
     def _look_after(self) -> None:
-        """Send again what is overdue, ping when nothing was written for the keep-alive time, then sleep."""
+        """Resend overdue messages, ping when nothing was written for the keep-alive time, then sleep."""
         now = self.now_seconds
         keep_alive = self._settings.keep_alive_seconds
         if self._ping_sent_seconds is not None and now >= self._ping_sent_seconds + keep_alive:
@@ -298,7 +298,7 @@ class _Connection(asyncio.Protocol):
         if self._ping_sent_seconds is None and now >= self._written_seconds + keep_alive:
             self.write(encode(Pingreq(), MQTT_3_1_1))
             self._ping_sent_seconds = now
-        # A message that is sent while this sleeps is due one retry time later at the earliest.
+        # A message sent during this sleep is due one retry time later at the earliest.
         due = [now + self._settings.retry_seconds, self._written_seconds + keep_alive]
         next_retry = self._link.outbox.next_retry_seconds()
         if next_retry is not None:
@@ -308,7 +308,7 @@ class _Connection(asyncio.Protocol):
         self._upkeep = self._loop.call_at(max(min(due), now + 0.01), self._look_after)
 
     def _give_up_waiting(self) -> None:
-        logger.info("the server does not answer CONNECT; connecting again")
+        logger.info("the server does not answer CONNECT; reconnecting")
         self.abort()
 
     def _stop_upkeep(self) -> None:

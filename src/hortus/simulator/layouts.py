@@ -1,4 +1,4 @@
-"""Believable kits for a demonstration: what grows, where it stands, which devices it has."""
+"""Plausible kits for a demonstration: what grows, the location, the devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LayoutPeripheral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitLayout:
-    """A kit as a person would set it up. `key` names the layout for good; it also selects the weather.
+    """A kit as a person would set it up. `key` identifies the layout permanently; it also selects the weather.
 
     The remaining fields are those of Site, Chamber and ClimatePlan.
     """
@@ -44,7 +44,7 @@ class KitLayout:
     watering_interval_days: float = 3.0
 
     def climate(self, seed: int) -> Climate:
-        """Return the chamber of this kit and what runs it; the same seed gives the same past and future."""
+        """Return the chamber of this kit and its control; the same seed gives the same past and future."""
         site = Site(
             seed=seed ^ zlib.crc32(self.key.encode()),
             latitude_degrees=self.latitude_degrees,
@@ -63,7 +63,7 @@ class KitLayout:
 
 
 def demo_layouts() -> tuple[KitLayout, ...]:
-    """Return the kits of the demonstration, each with other plants, devices and weather."""
+    """Return the kits of the demonstration, each with different plants, devices and weather."""
     return (_BASIL, _LETTUCE, _CHILLI, _MICROGREENS)
 
 
@@ -102,7 +102,7 @@ def _heater(name: str = "Heater") -> LayoutPeripheral:
 
 
 def _camera(command: str, name: str = "Camera") -> LayoutPeripheral:
-    """Return a camera with a picture every ten minutes; a schedule names each time of the day."""
+    """Return a camera with a picture every ten minutes; its schedule lists each time of the day."""
     times = [f"{minutes // 60:02}:{minutes % 60:02}:00" for minutes in range(0, 24 * 60, 10)]
     return LayoutPeripheral(
         name=name,

@@ -1,4 +1,4 @@
-"""A chamber that lives along with its kit."""
+"""A chamber that advances in real time along with its kit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hortus.simulator.chamber import Chamber, ChamberState
 from hortus.simulator.climate import Climate, ClimatePlan, Fittings
 from hortus.simulator.surroundings import Site
 
-# Physics that moves less than this is not worth a step; sensors that measure together share one.
+# Changes over a shorter time are not worth a step; sensors that measure together share one.
 _SHORTEST_STEP_SECONDS = 1.0
-# A made-up chamber need not have a past; a few hours take the stiffness out of its start.
+# An invented chamber needs no past; a few hours are enough to let its initial state settle.
 _SETTLING_SECONDS = 3 * 3600.0
 
 
@@ -31,8 +31,8 @@ def made_up_climate(serial: str, seed: int) -> Climate:
 class LiveChamber:
     """Advances a chamber with the time that passes, `speed` times as fast.
 
-    Begins at `begin_seconds` (Unix time). With a known `climate` it is then just as the history of that climate
-    ends. Times passed to `state_now` are of a monotonic clock.
+    Begins at `begin_seconds` (Unix time). With a known `climate`, its state there is exactly where the history
+    of that climate ends. Times passed to `state_now` are from a monotonic clock.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LiveChamber:
         self._climate = replace(self._climate, fittings=fittings)
 
     def state_now(self, monotonic_seconds: float, commanded: Mapping[str, float]) -> ChamberState:
-        """Return the chamber now; `commanded` has applied since the last call."""
+        """Return the chamber's current state; `commanded` has applied since the last call."""
         if self._state is None:
             self._state = self._first_state()
         elapsed_seconds = (monotonic_seconds - self._last_seconds) * self._speed

@@ -1,4 +1,4 @@
-"""What a run of virtual kits is told: where the server is, how fast time runs, what goes wrong."""
+"""Options of a run of virtual kits: the server's address, the speed of time, the faults."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hortus.simulator.rpc_faults import RpcFaultPlan
 
 
 class SimulatorOptionsError(UsageError):
-    """An option of a simulation makes no sense."""
+    """An option of a simulation is invalid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitCredentials:
-    """Who a virtual kit is. `climate` is its chamber if a history has to go on; else one is made up."""
+    """The identity of a virtual kit. `climate` is its chamber if it continues a history, else generated."""
 
     serial: str
     password: str = field(repr=False)
@@ -27,7 +27,7 @@ class KitCredentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootTimes:
-    """How patient a booting kit is: the time-out of a question, and the pause before it asks anew."""
+    """Timings of a booting kit: the timeout of a question, and the pause before asking again."""
 
     answer_timeout_seconds: float = 15.0
     ask_again_seconds: float = 60.0
@@ -39,15 +39,15 @@ class SimulatorOptions:
 
     host, port        the MQTT server, plain TCP
     speed             how many times faster a kit's time runs: intervals shrink, the chamber's day too;
-                      timestamps stay true to the wall clock
-    faults            what goes wrong with readings, see `parse_faults`
-    rpc_faults        what goes wrong with answers, see `parse_rpc_faults`
+                      timestamps remain wall-clock time
+    faults            faults of readings, see `parse_faults`
+    rpc_faults        faults of answers, see `parse_rpc_faults`
     camera_seconds    how long a picture takes, in kit time
     raw_qos           0 as the real kit; 1 makes raw readings acknowledged, for load and fault tests
     seed              selects weather, noise and faults; the same seed gives the same
-    stagger_seconds   pause between the starts of two kits, so that a fleet does not move as one
-    link, boot        times and limits of the real kit
-    recorder          is told of each reading that is to be acknowledged
+    stagger_seconds   pause between the starts of two kits, so that a fleet does not run in lockstep
+    link, boot        timings and limits of the real kit
+    recorder          is notified of each reading that awaits an acknowledgement
     """
 
     host: str = "127.0.0.1"

@@ -1,8 +1,8 @@
-"""Messages at QoS 1 and 2 until the server has taken them over. Pure: bytes out, packets in, times given.
+"""QoS 1 and 2 messages until the server has accepted them. Pure: bytes out, packets in, times given.
 
-Behaves like the MQTT library of kit 1.0.0b8 (kit-mqtt 1.1): at most 20 messages in flight,
-the others wait in order; without an answer a message is sent again with DUP after 20 s on the same
-connection; after a reconnect everything unfinished is sent again in full, although the session is clean.
+Behaves like the MQTT library of kit 1.0.0b8 (kit-mqtt 1.1): at most 20 messages in flight, the others wait in
+order; without an answer a message is sent again with DUP after 20 s on the same connection; after a reconnect
+everything unfinished is sent again in full, although the session is clean.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ class _Message:
 class KitOutbox:
     """The unfinished messages of one kit.
 
-    Methods that return bytes return what is to be written to the connection now; times are of a monotonic
-    clock in seconds. `on_taken_over` is called with the reading of a message when the server acknowledges it
-    for the first time.
+    Methods that return bytes return the data to write to the connection now; times are from a monotonic clock,
+    in seconds. `on_taken_over` is called with the reading of a message when the server first acknowledges it.
     """
 
     def __init__(
@@ -69,18 +68,18 @@ class KitOutbox:
 
     @property
     def unfinished(self) -> int:
-        """The number of messages that are in flight or wait for their turn."""
+        """The number of messages in flight or queued."""
         return len(self._waiting) + len(self._in_flight)
 
     def add(self, topic: str, payload: bytes, qos: int, reading: SentReading | None) -> bool:
-        """Queue a message; return False, and drop it, if too many wait already."""
+        """Queue a message; return False, and drop it, if the queue is full."""
         if len(self._waiting) >= self._capacity:
             return False
         self._waiting.append(_Message(topic=topic, payload=payload, qos=qos, reading=reading))
         return True
 
     def fill_window(self, now_seconds: float) -> bytes:
-        """Start as many waiting messages as the window allows."""
+        """Send as many queued messages as the window allows."""
         packets = []
         while self._waiting and len(self._in_flight) < self._window:
             message = self._waiting.popleft()
@@ -90,14 +89,14 @@ class KitOutbox:
         return b"".join(packets)
 
     def resume(self, now_seconds: float) -> bytes:
-        """Begin on a new connection: send what is in flight in full, in order, then fill the window."""
+        """Continue on a new connection: resend messages in flight in full, in order, then fill the window."""
         packets = [
             self._publish(packet_id, message, now_seconds) for packet_id, message in self._in_flight.items()
         ]
         return b"".join(packets) + self.fill_window(now_seconds)
 
     def take(self, packet: Puback | Pubrec | Pubcomp, now_seconds: float) -> bytes:
-        """Take an acknowledgement; ones that no message waits for are ignored, but a PUBREC is answered."""
+        """Handle an acknowledgement; those that no message awaits are ignored, but a PUBREC is answered."""
         message = self._in_flight.get(packet.packet_id)
         if isinstance(packet, Pubrec):
             if message is not None and message.awaits is not _Awaits.PUBACK:
@@ -113,7 +112,7 @@ class KitOutbox:
         return self.fill_window(now_seconds)
 
     def overdue(self, now_seconds: float) -> bytes:
-        """Send again what has had no answer for the retry time."""
+        """Resend messages that have had no answer for the retry time."""
         return b"".join(self._send_overdue(now_seconds))
 
     def next_retry_seconds(self) -> float | None:
@@ -146,7 +145,7 @@ class KitOutbox:
             self.retransmissions += 1
         message.was_sent = True
         message.sent_seconds = now_seconds
-        # After a reconnect the handshake of QoS 2 begins anew, whatever had been answered before.
+        # After a reconnect the QoS 2 handshake starts over, whatever had been answered before.
         message.awaits = _Awaits.PUBACK if message.qos == 1 else _Awaits.PUBREC
         return encode(
             Publish(

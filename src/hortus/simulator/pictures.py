@@ -1,4 +1,4 @@
-"""What the cameras of virtual kits see: PNGs of 600 × 400, as kit-mqtt 8 has them."""
+"""The pictures of virtual kits' cameras: PNGs of 600 × 400, as kit-mqtt 8 specifies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FULL_LIGHT_LUX = 2000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is before the camera: how bright it is, how much grows, and a seed for chance."""
+    """The scene before the camera: its brightness, the amount of plants, and a random seed."""
 
     light_lux: float
     plants: float
@@ -27,7 +27,7 @@ class Scene:
 
 
 def draw(kind: str, scene: Scene) -> bytes:
-    """Return a picture: `uniform` in one colour, `art` of shapes, and any other kind of what grows there."""
+    """Return a picture: `uniform` in one colour, `art` of shapes, any other kind of the plants."""
     chance = random.Random(scene.seed)  # noqa: S311 - chance, no secret
     match kind:
         case "uniform":

@@ -10,10 +10,10 @@ from hortus.protocol.wire.rpc_codec import decode_server_rpc_response, encode_se
 
 
 class Questions:
-    """Numbers questions from 0 and brings each answer to whoever waits for it.
+    """Numbers questions from 0 and passes each answer to its waiter.
 
-    `ask` publishes a request. Nobody waits longer than `timeout_seconds`; answers that come later, twice or to
-    no question are ignored.
+    `ask` publishes a request. No waiter waits longer than `timeout_seconds`; late, repeated and unmatched
+    answers are ignored.
     """
 
     def __init__(self, *, ask: Callable[[bytes], object], timeout_seconds: float) -> None:
@@ -42,7 +42,7 @@ class Questions:
             del self._waiting[request_id]
 
     def take_answer(self, payload: bytes) -> None:
-        """Take a message on the kit's response topic. Raises WireError if it does not decode."""
+        """Handle a message on the kit's response topic. Raises WireError if it does not decode."""
         response = decode_server_rpc_response(payload)
         answer = self._waiting.get(response.id)
         if answer is not None and not answer.done():

@@ -1,7 +1,7 @@
-"""What virtual kits sent, and what became of it: counts, and on request each reading by its id.
+"""What virtual kits sent, and with what result: counts, and optionally each reading by its id.
 
-"Acknowledged" is the server's word that it has taken a message over: PUBACK at QoS 1, PUBREC at QoS 2. From
-then on the reading must be in the database, once. Readings at QoS 0 are never acknowledged.
+"Acknowledged" means that the server has accepted a message: PUBACK at QoS 1, PUBREC at QoS 2. From then on the
+reading must be in the database, once. Readings at QoS 0 are never acknowledged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ReadingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentReading:
-    """A reading on its way. `datetime_ms` is the kit's time of it; of an aggregate, the end of its window."""
+    """A sent reading. `datetime_ms` is its time by the kit's clock; for an aggregate, the end of its window."""
 
     serial: str
     kind: ReadingKind
@@ -35,19 +35,19 @@ class SentReading:
 
 
 class Recorder(Protocol):
-    """Is told of each reading that has an acknowledgement to wait for (QoS 1 or 2)."""
+    """Is notified of each reading that awaits an acknowledgement (QoS 1 or 2)."""
 
     def sent(self, reading: SentReading) -> None:
-        """The reading was handed to the connection, or waits for one; called once per reading."""
+        """The reading was handed to the connection or is queued for one; called once per reading."""
 
     def acknowledged(self, reading: SentReading) -> None:
-        """The server has taken the reading over; called once per message, so twice for a duplicate."""
+        """The server has accepted the reading; called once per message, so twice for a duplicate."""
 
 
 class FileRecorder:
     """Appends a line per event to a file: `sent` or `acknowledged`, kind, serial, id, time in ms.
 
-    Lines appear at once, so that another process can follow. Use as a context manager.
+    Lines are flushed immediately, so that another process can follow. Use as a context manager.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,11 +71,9 @@ class FileRecorder:
             self._file = None
 
     def sent(self, reading: SentReading) -> None:
-        """Write that the reading was sent."""
         self._write("sent", reading)
 
     def acknowledged(self, reading: SentReading) -> None:
-        """Write that the reading was acknowledged."""
         self._write("acknowledged", reading)
 
     def _write(self, event: str, reading: SentReading) -> None:
@@ -89,25 +87,18 @@ class FileRecorder:
 class KitCounts:
     """What one kit did since it started.
 
-    connections         times the server accepted the kit
-    raw_sent            raw readings handed over for sending, copies not counted
-    raw_lost            raw readings at QoS 0 that found no connection, or one that does not drain
-    raw_acknowledged    raw readings taken over by the server (only at QoS 1)
-    aggregates_sent     aggregates handed over for sending, copies not counted
-    aggregates_acknowledged  aggregates taken over by the server
-    discarded           readings dropped because too many waited
-    retransmissions     packets sent again: after 20 s without an answer, or after a reconnect
-    duplicates          second copies published on purpose
-    garbage             bad messages published on purpose
-    dropouts            times a sensor fell silent on purpose
-    late_batches        times readings were held back on purpose
-    clock_faults        times the clock was put wrong, or right again, on purpose
-    cuts                connections cut on purpose
-    questions           kit RPC requests received
-    overlaps            of these, how many came while another was not answered yet
-    answers             kit RPC answers published
-    rpc_faults          answers that went wrong on purpose
-    pictures            pictures published
+    connections         times the server accepted the kit raw_sent            raw readings handed over for
+    sending, copies not counted raw_lost            raw readings at QoS 0 that found no connection, or one that
+    does not accept data raw_acknowledged    raw readings accepted by the server (only at QoS 1) aggregates_sent
+    aggregates handed over for sending, copies not counted aggregates_acknowledged  aggregates accepted by the
+    server discarded           readings dropped because the queue was full retransmissions     packets sent
+    again: after 20 s without an answer, or after a reconnect duplicates          second copies published on
+    purpose garbage             bad messages published on purpose dropouts            times a sensor fell silent
+    on purpose late_batches        times readings were held back on purpose clock_faults        times the clock
+    was set wrong, or corrected again, on purpose cuts                connections cut on purpose questions
+    kit RPC requests received overlaps            of these, how many arrived while another was still unanswered
+    answers             kit RPC answers published rpc_faults          answers made faulty on purpose pictures
+    pictures published
     """
 
     connections: int = 0

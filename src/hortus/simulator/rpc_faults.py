@@ -1,13 +1,13 @@
-"""What goes wrong when a kit is asked something, on demand and by chance, from a seed.
+"""Faults of a kit's RPC answers, simulated on demand and at random, from a seed.
 
-    no-answer   the kit does what it was told and says nothing
-    late        the answer comes when the server has given up, after 35 s of kit time
-    twice       the answer comes twice
-    wrong-id    the answer bears the id of another question
-    rubbish     the answer cannot be read, although its id can
-    disconnect  the connection breaks before the answer; the kit sends it after the reconnect, as MQTT has it
+    no-answer   the kit carries out the command and does not answer
+    late        the answer arrives after the server has given up, after 35 s of kit time
+    twice       the answer is sent twice
+    wrong-id    the answer carries the id of another question
+    rubbish     the answer cannot be decoded, although its id can
+    disconnect  the connection breaks before the answer; the kit sends it after the reconnect, as in MQTT
 
-The chance of each is per answer.
+Each probability is per answer.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ USUAL_CHANCE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcFaultPlan:
-    """Which faults happen, and with which chance per answer (0 to 1)."""
+    """The faults that occur, each with its probability per answer (0 to 1)."""
 
     chances: Mapping[RpcFault, float] = field(default_factory=dict)
 
 
 def parse_rpc_faults(text: str) -> RpcFaultPlan:
-    """Read a list such as `late,twice:0.5`, or `all`, or an empty text for none. Raises UnknownFaultError."""
+    """Parse a list such as `late,twice:0.5`, or `all`, or an empty text for none. Raises UnknownFaultError."""
     chances: dict[RpcFault, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, colon, chance_text = part.partition(":")
@@ -66,14 +66,14 @@ def _faults_named(name: str) -> list[RpcFault]:
 
 
 class RpcFaultDice:
-    """Throws the dice for one kit: at most one fault for each answer."""
+    """Rolls the dice for one kit: at most one fault for each answer."""
 
     def __init__(self, plan: RpcFaultPlan, seed: str) -> None:
         self._chances = plan.chances
         self._randomness = random.Random(seed)  # noqa: S311 - chance, no secret
 
     def throw(self) -> RpcFault | None:
-        """Return what goes wrong with this answer."""
+        """Return the fault of this answer, or None."""
         for fault, chance in self._chances.items():
             if chance > 0 and self._randomness.random() < chance:
                 return fault

@@ -1,4 +1,4 @@
-"""From a kit's reading to messages on its link, through whatever goes wrong on the way."""
+"""Sending of a kit's readings over its connection, with simulated faults on the way."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hortus.simulator.report import KitCounts, ReadingKind, Recorder, SentReadin
 
 AGGREGATE_QOS = 2
 
-# Held-back readings wait in memory; more than this and they are sent early.
+# Held-back readings are kept in memory; beyond this number they are sent early.
 _MOST_HELD_BACK = 5_000
 _UNKNOWN_PERIPHERAL = 2_147_483_647
-# A value and a NaN whose eight bytes are all non-zero, so that packing leaves them as they are and one can be
-# put in the place of the other. The encoder itself refuses NaN.
+# A value and a NaN whose eight bytes are all nonzero, so that packing leaves them literal and one can be
+# replaced by the other. The encoder itself refuses NaN.
 _STAND_IN_VALUE = 1.1
 _STAND_IN_BYTES = bytes.fromhex("9a9999999999f13f")
 _NOT_A_NUMBER_BYTES = bytes.fromhex("010101010101f87f")
@@ -82,10 +82,10 @@ class ReadingSender:
     def send_aggregate(
         self, peripheral_id: int, quantity_type: int, start_ms: int, end_ms: int, aggregate: Aggregate
     ) -> None:
-        """Send what the readings of a window came to; the window must not be empty."""
+        """Send the aggregate of a window, which must not be empty."""
         message = AggregateMeasurement(
             id=uuid.uuid4().bytes,
-            # A clock that was put back makes windows that end before they start, which cannot be encoded.
+            # A clock that was set back produces windows that end before they start, which cannot be encoded.
             datetime_start_ms=min(start_ms, end_ms),
             datetime_end_ms=end_ms,
             peripheral=peripheral_id,
@@ -119,7 +119,7 @@ class ReadingSender:
             self._hand_over(self._held_back.popleft())
 
     def close(self) -> None:
-        """Forget the readings that are held back."""
+        """Discard the readings that are held back."""
         if self._release is not None:
             self._release.cancel()
             self._release = None

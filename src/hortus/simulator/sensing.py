@@ -1,4 +1,4 @@
-"""A sensor at work: it measures at once and each measurement interval, and reduces each aggregate interval."""
+"""A running sensor: measures at once and every measurement interval, and sends an aggregate per window."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hortus.simulator.kit_clock import KitClock
 from hortus.simulator.report import KitCounts
 from hortus.simulator.sending import ReadingSender
 
-# However fast time runs, a sensor measures at most this often, so that the event loop gets to its other work.
+# However fast time runs, a sensor measures at most this often, so that the event loop has time for other work.
 _SHORTEST_INTERVAL_SECONDS = 0.001
 
 
@@ -49,13 +49,13 @@ class WorkingSensor:
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def start(self) -> None:
-        """Measure now, and go on."""
+        """Measure now and then periodically."""
         self._window_start_ms = self._clock.now_ms()
         self._at("aggregate", self._loop.time() + self._aggregate_seconds, self._reduce)
         self._measure(self._loop.time())
 
     def stop(self) -> None:
-        """Stop at once; the open window is not sent."""
+        """Stop immediately; the open window is not sent."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -89,7 +89,7 @@ class WorkingSensor:
         return now < self._silent_until_seconds
 
     def _following(self, due_seconds: float, interval_seconds: float) -> float:
-        # A timer that fired much too late (a busy or sleeping machine) does not make up for what it missed.
+        # A timer that fired much too late (a busy or sleeping machine) skips the measurements it missed.
         following = due_seconds + interval_seconds
         return following if following > self._loop.time() else self._loop.time() + interval_seconds
 

@@ -1,4 +1,4 @@
-"""What sensors make of the chamber: their quantities, noise and resolution."""
+"""Models of the sensors: their quantities, noise and resolution."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class SensorOutput:
     """One quantity that a sensor reports.
 
     `noise` is the standard deviation of one reading in the quantity's unit, `noise_fraction` the part of it
-    that grows with the value; readings are multiples of `resolution` within `minimum` and `maximum`, as the
-    device's data sheet or protocol has it.
+    that grows with the value; readings are multiples of `resolution` within `minimum` and `maximum`, as
+    specified by the device's data sheet or protocol.
     """
 
     physical_quantity: str
@@ -29,11 +29,11 @@ class SensorOutput:
     maximum: float
 
     def read(self, state: ChamberState, randomness: random.Random) -> float:
-        """Return what the sensor would report in this state."""
+        """Return the sensor's reading in this state."""
         true_value = self.true_value(state)
         deviation = self.noise + self.noise_fraction * true_value
         value = min(self.maximum, max(self.minimum, randomness.gauss(true_value, deviation)))
-        # The outer rounding removes binary dust such as 21.400000000000002.
+        # The outer rounding removes binary residue such as 21.400000000000002.
         return round(round(value / self.resolution) * self.resolution, 4)
 
 

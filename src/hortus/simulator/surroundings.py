@@ -1,7 +1,7 @@
-"""What surrounds a virtual chamber at any moment: sun, room climate, air pressure.
+"""The surroundings of a virtual chamber at any moment: sun, room climate, air pressure.
 
-Everything here is a function of time and seed alone, without memory. That is what lets a season of history
-end exactly where a live kit begins: both ask for the same moment and get the same weather.
+Everything here is a stateless function of time and seed. That is why a season of history ends exactly where a
+live kit begins: both query the same moment and get the same weather.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a chamber stands, and in what kind of room.
+    """The location of a chamber, and the kind of room.
 
     `window_fraction` is the share of outdoor daylight that reaches the plants (0 = cellar, 0.1 = sunny sill).
     `room_daily_swing_celsius` is half the difference between the warmest and the coolest hour.
@@ -48,7 +48,7 @@ class Surroundings:
 
 
 def surroundings_at(site: Site, time_seconds: float) -> Surroundings:
-    """Return what surrounds the chamber at this moment (seconds since the Unix epoch)."""
+    """Return the surroundings of the chamber at this moment (seconds since the Unix epoch)."""
     season = math.cos(2 * math.pi * (time_seconds / YEAR_SECONDS - 0.54))  # +1 in mid July, northern half
     if site.latitude_degrees < 0:
         season = -season
@@ -63,7 +63,7 @@ def surroundings_at(site: Site, time_seconds: float) -> Surroundings:
     vapour = 8.0 + 2.0 * season + 1.2 * _weather(site.seed, 2, time_seconds, 2 * DAY_SECONDS)
     return Surroundings(
         temperature_celsius=temperature_celsius,
-        # Nobody lives in a room at more than 85 % relative humidity for long.
+        # Inhabited rooms do not stay above 85 % relative humidity for long.
         vapour_grams_per_cubic_metre=min(vapour, 0.85 * saturated_vapour(temperature_celsius)),
         pressure_hpa=_pressure_hpa(site, time_seconds),
         daylight_lux=_daylight_lux(site, time_seconds),
@@ -71,7 +71,7 @@ def surroundings_at(site: Site, time_seconds: float) -> Surroundings:
 
 
 def solar_hour(site: Site, time_seconds: float) -> float:
-    """Return the hour of the day by the sun, 0 to 24; the sun is highest at 12."""
+    """Return the solar hour of the day, 0 to 24; the sun is highest at 12."""
     return ((time_seconds % DAY_SECONDS) / 3600 + site.longitude_degrees / 15) % 24
 
 
@@ -96,7 +96,7 @@ _remembered_chance = lru_cache(maxsize=16_384)(chance)
 
 
 def _weather(seed: int, channel: int, time_seconds: float, period_seconds: float) -> float:
-    """Return a smooth random course in [-1, 1] that turns about once per period."""
+    """Return a smooth random curve in [-1, 1] that turns about once per period."""
     position = time_seconds / period_seconds
     index = math.floor(position)
     part = position - index

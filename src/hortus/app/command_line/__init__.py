@@ -1,1 +1,1 @@
-"""The commands: options, printing, and how they find the database."""
+"""The commands: options, output, and access to the database."""

@@ -1,4 +1,4 @@
-"""`hortus gateway …`: what waits in a gateway, and which gateways may bring readings; `hortus board …`."""
+"""`hortus gateway …`: a gateway's spool, and the gateways that may deliver readings; `hortus board …`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ NameOption = Annotated[str, typer.Option("--name", help="What people call it (1 
 
 @app.command()
 def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
-    """Show what waits in the gateway, what became of everything, and when each board was heard."""
+    """Show what is queued in the gateway, what became of all readings, and when each board was last heard."""
     depth, counters, sensors = _in_spool(data_dir, lambda file: (file.depth(), file.counters(), file.sensors()))
     oldest = None if depth.oldest_waiting_ms is None else _moment(depth.oldest_waiting_ms)
     if as_json:
@@ -102,7 +102,7 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
     for each in sensors:
         heard = f"{_age(_moment(each.last_contact_ms))} ago"
         table.add_row(str(each.sensor_id), str(each.received), heard, each.address)
-    console.print(table if sensors else "No board was heard yet.")
+    console.print(table if sensors else "No board has been heard yet.")
 
 
 @set_aside_app.command("list")
@@ -112,7 +112,7 @@ def list_set_aside(
     as_json: JsonOption = False,
     data_dir: SpoolOption = None,
 ) -> None:
-    """List readings that are set aside, the newest first."""
+    """List readings that were set aside, newest first."""
     readings = _in_spool(data_dir, lambda file: file.list_set_aside(sensor_id=sensor, limit=limit))
     if as_json:
         print_json([_document(each) for each in readings])
@@ -139,7 +139,7 @@ def retry(
     everything: AllOption = False,
     data_dir: SpoolOption = None,
 ) -> None:
-    """Let readings wait for their target again, after what was wrong has been mended."""
+    """Queue readings for their target again, after the cause has been fixed."""
     _require_choice(numbers, sensor, everything)
     retried = _in_spool(data_dir, lambda file: file.retry(numbers, sensor))
     console.print(f"{retried} wait for their target again.")
@@ -153,10 +153,10 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: SpoolOption = None,
 ) -> None:
-    """Throw readings away for good."""
+    """Delete readings permanently."""
     _require_choice(numbers, sensor, everything)
     if not yes:
-        typer.confirm("Throw these readings away for good?", abort=True)
+        typer.confirm("Delete these readings permanently?", abort=True)
     dropped = _in_spool(data_dir, lambda file: file.drop(numbers, sensor))
     console.print(f"Dropped {dropped}.")
 
@@ -170,7 +170,7 @@ def add(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Let another gateway bring readings to this installation: print a token for it, this once only."""
+    """Let another gateway deliver readings to this installation. Its token is printed only this once."""
 
     async def work() -> str:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
@@ -189,9 +189,9 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Take no more readings from a gateway. Its boards stay; what it brought of unknown ones is thrown away."""
+    """Stop accepting readings from a gateway. Its boards stay; its readings of unnamed boards are deleted."""
     if not yes:
-        typer.confirm(f"Remove {name}, with its readings of boards that nobody named?", abort=True)
+        typer.confirm(f"Remove {name}, with its readings of unnamed boards?", abort=True)
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
@@ -203,7 +203,7 @@ def remove(
 
 @app.command("list")
 def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List the gateways that bring readings to this installation."""
+    """List the gateways that deliver readings to this installation."""
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -235,7 +235,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
 
 @board_app.command("list")
 def list_boards_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List boards, whether they are silent, and those that were heard and wait for a name."""
+    """List boards, whether they are silent, and those that were heard but have no name yet."""
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -307,7 +307,7 @@ def add_board(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Register a board beforehand, and print the number to type into it."""
+    """Register a board in advance, and print the number to type into it."""
 
     async def work() -> RegisteredBoard:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
@@ -323,9 +323,9 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Throw away what was kept of a board that nobody named. It comes back when it is heard again."""
+    """Delete the readings kept of an unnamed board. It reappears when it is heard again."""
     if not yes:
-        typer.confirm(f"Throw away the readings kept of sensor {sensor}?", abort=True)
+        typer.confirm(f"Delete the readings kept of sensor {sensor}?", abort=True)
 
     async def work() -> int:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
@@ -374,7 +374,7 @@ def _in_spool(data_dir: Path | None, function: Callable[[SpoolFile], T]) -> T:
 
 def _require_choice(numbers: Sequence[int] | None, sensor: int | None, everything: bool) -> None:
     if not (numbers or sensor or everything):
-        raise UsageError("Say which readings: their numbers, --sensor, or --all.")
+        raise UsageError("Select readings: their numbers, --sensor, or --all.")
 
 
 def _document(each: SetAsideReading) -> dict[str, Any]:

@@ -37,19 +37,19 @@ app = typer.Typer(
 @app.command()
 def seed(
     output: Annotated[Path, typer.Option("--output", help="Where to write dynamic-security.json.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep_existing: Annotated[
-        bool, typer.Option("--keep-existing", help="Leave the file as it is if it is there, and succeed.")
+        bool, typer.Option("--keep-existing", help="Leave an existing file unchanged, and succeed.")
     ] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Write the accounts that a new Mosquitto starts with: all kits, this server's account, an administrator.
+    """Write the initial accounts of a new Mosquitto: all kits, this server's account, an administrator.
 
-    The server's account is MQTT_USERNAME with MQTT_PASSWORD, the administrator
-    HORTUS_BROKER_ADMIN_USERNAME with HORTUS_BROKER_ADMIN_PASSWORD.
+    The server's account is MQTT_USERNAME with MQTT_PASSWORD, the administrator HORTUS_BROKER_ADMIN_USERNAME
+    with HORTUS_BROKER_ADMIN_PASSWORD.
     """
     if keep_existing and output.exists():
-        console.print(f"{output} is there already, and stays as it is.", markup=False)
+        console.print(f"{output} exists already and is left unchanged.", markup=False)
         return
     settings = read_settings()
     services = [
@@ -74,7 +74,7 @@ def seed(
     if seeded.without_password:
         console.print(
             "Left out, because only their old password hash is known: "
-            f"{', '.join(seeded.without_password)}. `hortus kit password SERIAL` lets each in again.",
+            f"{', '.join(seeded.without_password)}. `hortus kit password SERIAL` lets each log in again.",
             markup=False,
         )
 

@@ -23,7 +23,7 @@ app = typer.Typer(
 
 @app.command("upgrade")
 def upgrade_command(data_dir: DataDirOption = None) -> None:
-    """Bring the database to the schema of this version, and load the built-in definitions."""
+    """Upgrade the database to this version's schema, and load the built-in definitions."""
 
     async def work() -> None:
         async with open_url(data_dir) as url, open_engine(url) as engine:
@@ -41,7 +41,7 @@ def upgrade_command(data_dir: DataDirOption = None) -> None:
 
 @app.command()
 def check(data_dir: DataDirOption = None) -> None:
-    """Tell whether the database is what this version expects; exit code 1 if not."""
+    """Check whether the database matches this version; exit code 1 if not."""
 
     async def work() -> bool:
         async with open_url(data_dir) as url, open_engine(url) as engine:
@@ -74,7 +74,7 @@ def definitions(
         bool, typer.Option("--update-existing", help="Overwrite built-in definitions that were changed.")
     ] = False,
 ) -> None:
-    """Load the built-in quantity types and peripheral definitions. Doing it again changes nothing."""
+    """Load the built-in quantity types and peripheral definitions. Repeating it changes nothing."""
 
     async def work() -> None:
         async with open_url(data_dir) as url, open_engine(url) as engine:
@@ -96,7 +96,7 @@ def url(
     data_dir: DataDirOption = None,
     libpq: Annotated[bool, typer.Option("--libpq", help="In the form that psql and pg_dump take.")] = False,
 ) -> None:
-    """Print the SQLAlchemy URL of the database in use, password included: mind who is watching."""
+    """Print the SQLAlchemy URL of the database in use, including the password: mind who is watching."""
     settings = read_settings()
     if data_dir is not None or settings.database_url is None:
         directory = data_dir or settings.data_dir

@@ -1,4 +1,4 @@
-"""How commands get at the database, and what they say when they cannot."""
+"""Database access of commands, and their error messages when it fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hortus.flow.migrations.revision import require_current
 
 @asynccontextmanager
 async def open_url(data_dir: Path | None, settings: Settings | None = None) -> AsyncIterator[DatabaseUrl]:
-    """Yield the database that a command works on: --data-dir, else DATABASE_URL, else ./hortus-data."""
+    """Yield the database URL that a command uses: --data-dir, else DATABASE_URL, else ./hortus-data."""
     settings = settings or read_settings()
     url = settings.database_url.get_secret_value() if settings.database_url else None
     if data_dir is not None:
@@ -36,7 +36,7 @@ async def open_url(data_dir: Path | None, settings: Settings | None = None) -> A
 async def open_ready_engine(
     data_dir: Path | None, settings: Settings | None = None
 ) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine on a database that has this version's schema. Raises OperationalError in words."""
+    """Yield an engine on a database that has this version's schema. Raises OperationalError otherwise."""
     async with open_url(data_dir, settings) as url, open_engine(url) as engine:
         with database_errors_in_words(url):
             await require_current(engine)
@@ -44,16 +44,15 @@ async def open_ready_engine(
 
 
 class database_errors_in_words:  # noqa: N801  (used like a function)
-    """Turns what drivers raise for a database that cannot be reached into one sentence."""
+    """Converts the drivers' errors for an unreachable database into an OperationalError with one sentence."""
 
     def __init__(self, url: DatabaseUrl) -> None:
         self._url = url
 
-    def __enter__(self) -> None:
-        """Begin."""
+    def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Translate the error, if there was one that we know."""
+        """Convert a known error."""
         if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
             raise OperationalError(
                 f"The database at {self._url.redacted()} cannot be reached: {error or 'no answer'}. "

@@ -1,4 +1,4 @@
-"""`hortus export`: what a kit measured, as a file."""
+"""`hortus export`: a kit's measurements as a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class FileFormat(StrEnum):
-    """What kind of file is written."""
+    """The format of the file."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -47,7 +47,7 @@ class FileFormat(StrEnum):
 
 
 class ExportedData(StrEnum):
-    """What is written to it."""
+    """The content of the file."""
 
     RAW = "raw"
     AGGREGATE = "aggregate"
@@ -102,7 +102,7 @@ def export_command(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Write a kit's readings to a file. The file is there when it is complete, and not before."""
+    """Write a kit's readings to a file. The file appears only once it is complete."""
     if start is not None and end is not None and end < start:
         raise UsageError("--from lies after --to.")
     if form is FileFormat.ZIP and (peripheral is not None or quantity_type is not None):

@@ -26,7 +26,7 @@ _MOST_COPIES = 3
 
 
 class TopicsUnfit(OperationalError):
-    """Some topics would lose or hold up messages."""
+    """Some topics would lose or delay messages."""
 
 
 @topics_app.command()
@@ -49,7 +49,7 @@ def create(
         int, typer.Option("--retention-days", min=1, max=3650, help="How long records are kept.")
     ] = DEFAULT_RETENTION_DAYS,
 ) -> None:
-    """Make the topics that do not exist yet. Existing ones stay as they are and are checked."""
+    """Create the topics that do not exist yet. Existing ones are left unchanged and checked."""
     settings = read_settings()
     names = TopicNames.of(settings)
     administration = KafkaAdministration(kafka_connection(settings))
@@ -62,7 +62,7 @@ def create(
 
 @topics_app.command()
 def check(json: JsonOption = False) -> None:
-    """Look at the topics and say what would lose or hold up messages; exit code 1 if anything would."""
+    """Check the topics for settings that would lose or delay messages; exit code 1 if there are any."""
     settings = read_settings()
     reports = KafkaAdministration(kafka_connection(settings)).check(TopicNames.of(settings))
     if json:

@@ -1,4 +1,4 @@
-"""`hortus kit`: making, listing and deleting kits."""
+"""`hortus kit`: creating, listing and deleting kits."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def create(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Make a kit and print its serial and password. The password is shown this once only."""
+    """Create a kit and print its serial and password. The password is shown only this once."""
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise UsageError(f"A kit's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
     require_name("A kit's name", name)
@@ -104,7 +104,7 @@ def create(
 
 @app.command("list")
 def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List all kits, whether they are there, and when a reading of each last came."""
+    """List all kits with their presence and the time of their last reading."""
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -141,7 +141,7 @@ def commands(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Show what a kit was told: who asked what and when, what came back, and how long it took."""
+    """Show the commands sent to a kit: who asked what and when, the answer, and how long it took."""
 
     async def work() -> list[Command]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -186,7 +186,7 @@ def _duration(command: Command) -> str:
 
 @app.command()
 def password(serial: Serial, as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """Give a kit a new password and print it. The old one stops working, and an open connection is cut."""
+    """Give a kit a new password and print it. The old one stops working, and an open connection is closed."""
 
     async def work() -> str:
         settings = read_settings()
@@ -206,7 +206,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Delete a kit and every reading it ever sent. This cannot be undone."""
+    """Delete a kit and all its readings. This cannot be undone."""
     if not yes:
         typer.confirm(f"Delete {serial} and all its readings for good?", abort=True)
 

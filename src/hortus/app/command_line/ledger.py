@@ -1,4 +1,4 @@
-"""`hortus ledger`: what became of every message."""
+"""`hortus ledger`: the outcome of every message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ledger(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Show what became of every message received: stored, duplicate, quarantined (why) or refused."""
+    """Show the outcome of every message received: stored, duplicate, quarantined (why) or refused."""
 
     async def work() -> list[LedgerLine]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:

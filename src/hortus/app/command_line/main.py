@@ -1,7 +1,7 @@
-"""The command `hortus`: gathers what each capability offers.
+"""The command `hortus`, composed of the commands of all capabilities.
 
-A command's module is loaded when the command is called: `hortus kit list` need not wait for web pages, Kafka
-and the simulator to be loaded, which takes a small computer seconds.
+A command's module is imported when the command is called: `hortus kit list` need not wait for web pages, Kafka
+and the simulator to be imported, which takes a small computer seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typer.main import get_command
 from hortus import __version__
 from hortus.app.command_line.terminal import console, fail_clearly
 
-# In the order in which they are listed: name, and where the Typer app or function is.
+# In listing order: name, and location of the Typer app or function.
 COMMANDS = {
     "up": "hortus.app.up:up",
     "simulate": "hortus.app.simulate:simulate",
@@ -43,14 +43,14 @@ COMMANDS = {
 
 
 class LazyCommands(TyperGroup):
-    """Commands that are imported when they are asked for."""
+    """Commands that are imported on demand."""
 
     def list_commands(self, _context: Any) -> list[str]:
         """Return the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, _context: Any, name: str) -> Any:
-        """Import a command; None for a name that is none."""
+        """Import a command; return None for an unknown name."""
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name].partition(":")

@@ -1,4 +1,4 @@
-"""`hortus media`: list what is stored, compare objects with rows, thin out."""
+"""`hortus media`: list stored media, compare objects with rows, thin out."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def list_command(
 
 @app.command()
 def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """Look whether every medium has its content and every object its medium; change nothing."""
+    """Check whether every medium has its content and every object its medium; change nothing."""
 
     async def work() -> tuple[Sweep, Sweep, Sequence[RowMapping], str]:
         settings = read_settings()
@@ -103,7 +103,7 @@ def check(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
         for path in rows.incomplete:
             console.print(f"missing or damaged: {path}", markup=False)
         if rows.refused:
-            console.print(f"The store does not tell of {rows.refused} objects; see their permissions.")
+            console.print(f"The store does not reveal {rows.refused} objects; check their permissions.")
         for row in refused:
             console.print(_refused_sentence(row), markup=False)
     if not rows.is_clean:
@@ -122,7 +122,7 @@ def sweep(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Remove objects that belong to no medium: what a process left that was killed while it stored."""
+    """Remove objects that belong to no medium: leftovers of processes that were killed while storing."""
 
     async def work() -> Sweep:
         settings = read_settings()
@@ -160,7 +160,7 @@ def thin(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Delete old pictures but one per hour, and of older ones all but one per day. Never the newest."""
+    """Delete old pictures except one per hour, and older ones except one per day. Never the newest."""
     settings = read_settings()
     days = all_days or settings.media_keep_all_days
     if days is None:

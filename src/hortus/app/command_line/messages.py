@@ -1,4 +1,4 @@
-"""`hortus message`: what waits to be sent or could not be, and whether mail works."""
+"""`hortus message`: messages that are queued or failed, and a test of the mail server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 _MOST_LISTED = 10_000
 
-# Named here: the rows' own names are not plain texts where a table was given another name.
+# Listed by name: a row's own names are not plain strings where a table has an alias.
 _SHOWN = (
     *("user_id", "channel_id", "transport", "kind", "recipient", "subject", "state", "attempts"),
     *("failure", "created_at", "next_attempt_at", "finished_at"),
@@ -42,7 +42,7 @@ def list_command(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """List messages, newest first, with what became of them. What they say is not shown."""
+    """List messages, newest first, with their outcome. Their content is not shown."""
 
     async def work() -> None:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -68,7 +68,7 @@ def retry_command(
     everything: Annotated[bool, typer.Option("--all", help="All messages that were given up.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Have messages that were given up sent again."""
+    """Queue messages that were given up to be sent again."""
     if (message is None) != everything:
         raise UsageError("Name one message, or say --all.")
 
@@ -84,7 +84,7 @@ def retry_command(
 def test(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address to send to.")],
 ) -> None:
-    """Send a test mail now, past the queue, and say what the mail server answered."""
+    """Send a test mail immediately, bypassing the queue, and report the mail server's answer."""
     account = mail_account(read_settings())
     if account is None:
         raise UsageError("No mail server is set. Set HORTUS_SMTP_URL and HORTUS_MAIL_FROM.")
@@ -97,4 +97,4 @@ def test(
         body="This mail was sent by `hortus message test`.\n",
     )
     run(asyncio.to_thread(MailDelivery(account, letter).deliver))
-    console.print(f"The mail server {account.host} took the mail.", markup=False)
+    console.print(f"The mail server {account.host} accepted the mail.", markup=False)

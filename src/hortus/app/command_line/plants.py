@@ -1,4 +1,4 @@
-"""`hortus plant` and `hortus species`: how all plants do, for the operator."""
+"""`hortus plant` and `hortus species`: the condition of all plants, for the operator."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WORDS_AND_STYLES = {
 
 @plant_app.command("list")
 def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List all plants with the worst of their quantities."""
+    """List all plants with their worst condition."""
 
     async def work() -> list[tuple[PlantOverview, Sequence[PlantLink]]]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -66,7 +66,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
 
 @plant_app.command("show")
 def show_command(plant_id: Identifier, as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """Show a plant: each quantity, its range, and what was measured last."""
+    """Show a plant: each quantity, its range, and its last reading."""
 
     async def work() -> tuple[PlantOverview, Sequence[PlantLink], dict[int, str]]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -103,7 +103,7 @@ def show_command(plant_id: Identifier, as_json: JsonOption = False, data_dir: Da
 
 @species_app.command("list")
 def list_species_command(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """List the built-in species and those that people described."""
+    """List the built-in species and those that people added."""
 
     async def work() -> list[Species]:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:

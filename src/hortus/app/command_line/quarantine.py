@@ -1,4 +1,4 @@
-"""`hortus quarantine`: messages set aside. Look, mend the cause, replay, or throw away."""
+"""`hortus quarantine`: inspect quarantined messages, replay them once the cause is fixed, or delete them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def show(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Show one message: where it came from, why it was set aside, and its bytes."""
+    """Show one message: its origin, the reason for its quarantine, and its bytes."""
 
     async def work() -> QuarantinedMessage:
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
@@ -118,7 +118,7 @@ def replay(
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Try to store messages once more, after what was wrong has been mended."""
+    """Try to store messages again, after the cause has been fixed."""
     _require_choice(identifiers, kit, reason, everything)
 
     async def work() -> ReplayResult:
@@ -164,10 +164,10 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Throw messages away for good. The ledger goes on counting them as quarantined."""
+    """Delete messages permanently. The ledger still counts them as quarantined."""
     _require_choice(identifiers, kit, reason, everything)
     if not yes:
-        typer.confirm("Throw these messages away for good?", abort=True)
+        typer.confirm("Delete these messages permanently?", abort=True)
 
     async def work() -> int:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
@@ -193,7 +193,7 @@ def _require_choice(
     identifiers: list[int] | None, kit: str | None, reason: str | None, everything: bool
 ) -> None:
     if not (identifiers or kit or reason or everything):
-        raise UsageError("Say which messages: their numbers, --kit, --reason, or --all.")
+        raise UsageError("Select messages: their numbers, --kit, --reason, or --all.")
 
 
 def _document(entry: QuarantinedMessage) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all commands share: how they run, print, stop and fail."""
+"""What all commands share: running, printing, stopping and failing."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ T = TypeVar("T")
 
 
 class Terminal(Console):
-    """A console to which texts of strangers can be printed, as sentences or in tables.
+    """A console to which untrusted text can be printed, as sentences or in tables.
 
-    Without markup: "[/x]" in a name must not end a command. And what a terminal would obey is written out, line
-    breaks too: a topic with one must not look like two lines of ours.
+    Markup is off: "[/x]" in a name must not break a command. Characters that a terminal would obey are escaped,
+    including line breaks: a topic with one must not look like two lines of ours.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text as it can be printed. Everything that is printed or in a table comes by here."""
+        """Return the text in printable form. Everything printed or put into a table passes through here."""
         return super().render_str(shown(text), **options)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Print a text whose line breaks belong to it, such as a description."""
+        """Print a text that may contain line breaks, such as a description."""
         self.print(Text(shown_lines(text)), **options)
 
 
@@ -62,7 +62,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def fail_clearly(command: Callable[[], None]) -> None:
-    """Call the command line; a foreseeable failure becomes one sentence and an exit code, no traceback."""
+    """Call the command line; turn a foreseeable failure into one sentence and an exit code."""
     try:
         command()
     except HortusError as error:
@@ -77,7 +77,7 @@ def fail_clearly(command: Callable[[], None]) -> None:
 
 
 def _first_foreseen(error: BaseException) -> HortusError | None:
-    """Return the first failure with a sentence among those that parts of one process ended with together."""
+    """Return the first foreseeable error of a group of errors raised together by parts of one process."""
     if isinstance(error, HortusError):
         return error
     parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
@@ -90,9 +90,9 @@ def _complain(sentence: str, exit_code: int) -> int:
 
 
 class OneLineFormatter(logging.Formatter):
-    """Formats an event as one line, whatever strangers put into a topic, a client id or an error.
+    """Formats an event as one line, whatever untrusted text a topic, a client id or an error contains.
 
-    A traceback follows on lines of its own. They are indented, so that none can pass for an event.
+    A traceback follows on separate lines. They are indented, so that none can be mistaken for an event.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ def configure_logging(level: str) -> None:
 
 
 def stop_requested() -> asyncio.Event:
-    """Return an event that is set when the process is asked to end."""
+    """Return an event that is set when the process receives SIGINT or SIGTERM."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -127,5 +127,5 @@ def stop_requested() -> asyncio.Event:
 
 
 def print_json(document: object) -> None:
-    """Print a document for programs, on one line per element for people."""
+    """Print a document as JSON, indented for people."""
     sys.stdout.write(shown_json(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()) + "\n")

@@ -40,7 +40,7 @@ def create_command(
     data_directory: Path | None = _DATA_DIRECTORY,
     database_url: str | None = _DATABASE_URL,
 ) -> None:
-    """Make an account for a person. The password is asked for, unless it is generated."""
+    """Create an account for a person. The password is prompted for, unless it is generated."""
     password = _choose_password(generate)
     asyncio.run(
         create_user_from_command_line(
@@ -58,7 +58,7 @@ def password_command(
     data_directory: Path | None = _DATA_DIRECTORY,
     database_url: str | None = _DATABASE_URL,
 ) -> None:
-    """Give a person a new password. Wherever they are logged in, they are logged out."""
+    """Give a person a new password. All their log-ins end."""
     password = _choose_password(generate)
     asyncio.run(
         set_password_from_command_line(data_directory, database_url, username=username, password=password)
@@ -76,7 +76,7 @@ async def create_user_from_command_line(
     password: str,
     is_admin: bool,
 ) -> None:
-    """Make an account in the database meant. Raises InvalidAccount, and what opening the database raises."""
+    """Create an account in the selected database. Raises InvalidAccount, and what `open_database` raises."""
     async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
         await create_user(
             connection,
@@ -91,7 +91,7 @@ async def create_user_from_command_line(
 async def set_password_from_command_line(
     data_directory: Path | None, database_url: str | None, *, username: str, password: str
 ) -> None:
-    """Set a password in the database meant. Raises UserNotFound, and what opening the database raises."""
+    """Set a password in the selected database. Raises UserNotFound, and what `open_database` raises."""
     async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
         await set_password(connection, Passwords(), username, password)
 

@@ -1,10 +1,10 @@
-"""Announcing that somebody may see less than before, so that what is open already follows at once.
+"""Announcements that access was reduced, so that open connections react at once.
 
     hortus_access   `kit 12`   members, privacy or existence of the kit with this id changed
                     `user 5`   password, log-ins, keys or existence of the user with this id changed
 
-Who listens looks for itself what holds now. An announcement is an invitation to hurry, nothing more: listeners
-look at everything again from time to time.
+A listener checks the current permissions itself. An announcement only triggers that check early: listeners also
+repeat it periodically.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 
 async def announce_kit_access(connection: AsyncConnection, kit_id: int) -> None:
-    """Announce, when the transaction commits, that others may see this kit than before."""
+    """Announce, on commit, that the set of users who may see this kit changed."""
     await connection.execute(_NOTIFY, {"channel": ACCESS_CHANNEL, "payload": f"kit {kit_id}"})
 
 
 async def announce_user_access(connection: AsyncConnection, user_id: int) -> None:
-    """Announce, when the transaction commits, that this user, or a key of theirs, may do less than before."""
+    """Announce, on commit, that this user or one of their API keys lost permissions."""
     await connection.execute(_NOTIFY, {"channel": ACCESS_CHANNEL, "payload": f"user {user_id}"})

@@ -1,4 +1,4 @@
-"""The declarative base that every table of every capability hangs on, and the column types they share."""
+"""The declarative base of all tables, and the column types they share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """Base of all models. Names of constraints and indexes follow PostgreSQL's own habit."""
+    """Base of all models. Constraints and indexes are named the way PostgreSQL names them by default."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 

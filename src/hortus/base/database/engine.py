@@ -1,4 +1,4 @@
-"""Connections to the database: SQLAlchemy's engine for most work, bare asyncpg where readings are written."""
+"""Connections to the database: SQLAlchemy's engine for most work, plain asyncpg where readings are written."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ CONNECTION_FAILURES = (
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    # What asyncpg raises when a session was ended and the end of its connection has not arrived yet.
+    # asyncpg raises this when the server ended the session but the connection's close has not arrived yet.
     asyncpg.InternalClientError,
 )
-"""What a bare connection raises when the database, or the way to it, fails."""
+"""What a plain asyncpg connection raises when the database or the network fails."""
 
 _CONNECT_SECONDS = 5.0
 _ENGINE_CONNECTIONS = 5
-# A writer whose network fails in a transaction holds up all others for so long: they wait for its locks on the
-# ledger. Between two statements of a batch lie milliseconds.
+# A writer whose network fails inside a transaction blocks all others for this long: they wait for its locks on
+# the ledger. The statements of a batch are milliseconds apart.
 _LONGEST_IDLE_TRANSACTION_MS = "5000"
 
 
 @asynccontextmanager
 async def open_engine(url: DatabaseUrl) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine of a few connections, and close them at the end."""
+    """Yield an engine with a small connection pool; dispose of it at the end."""
     arguments = url.asyncpg_arguments()
-    arguments.pop("dsn")  # the engine has the URL itself
+    arguments.pop("dsn")  # the engine already has the URL
     engine = create_async_engine(
         url.sqlalchemy(),
         connect_args={"timeout": _CONNECT_SECONDS, **arguments},
@@ -46,9 +46,9 @@ async def open_engine(url: DatabaseUrl) -> AsyncIterator[AsyncEngine]:
 
 
 def connector(url: DatabaseUrl, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
-    """Return a function that makes bare connections for writing readings.
+    """Return a function that opens plain asyncpg connections for writing readings.
 
-    The server itself ends a transaction whose client hangs, so that its locks do not hold up others.
+    The server ends a transaction whose client hangs, so that its locks do not block other writers.
     """
     arguments = url.asyncpg_arguments()
     settings = {

@@ -1,4 +1,4 @@
-"""Listening to a channel of the database for ever."""
+"""Listening to a PostgreSQL notification channel, with reconnection."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def listen(
     tell: Callable[[str], None],
     connected: Callable[[], None],
 ) -> None:
-    """Tell each announcement's payload until cancelled; reconnect for ever.
+    """Pass the payload of each notification to `tell` until cancelled, reconnecting without limit.
 
-    `connected` is called whenever listening begins, after which announcements before may have been missed.
+    `connected` is called each time listening begins: notifications sent before that may have been missed.
     """
     while True:
         try:
@@ -41,7 +41,7 @@ async def listen(
             await connection.add_listener(channel, lambda _c, _pid, _channel, payload: tell(payload))
             connected()
             await _lost_or_silent(connection, lost)
-            log.warning("lost the connection that announces %s; connecting again", channel)
+            log.warning("lost the connection listening to %s; reconnecting", channel)
         except CONNECTION_FAILURES:
             await asyncio.sleep(_RETRY_SECONDS)
         finally:
@@ -50,7 +50,7 @@ async def listen(
 
 
 async def _lost_or_silent(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
-    """Return when the connection has ended. One that is dead without a word raises at the next question."""
+    """Return when the connection was closed. A connection that died silently raises at the next probe."""
     while not lost.is_set():
         try:
             async with asyncio.timeout(_ASK_EVERY_SECONDS):

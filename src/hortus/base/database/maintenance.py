@@ -1,4 +1,4 @@
-"""Housekeeping that any process may do at any time: partitions made ahead, old batch notes removed."""
+"""Housekeeping that any process may run at any time: create future partitions, delete old batch records."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 3600.0
 _RETRY_SECONDS = 30.0
-# Seconds do on a healthy database. One that hangs must not hold this up for ever, nor its locks the readings.
+# A healthy database needs seconds. A hanging one must not block this job for ever, nor its locks the readings.
 _LONGEST_SECONDS = 300.0
 
-# A note is needed only while the writer of that batch may still ask what became of its commit.
+# A record is needed only while the writer of that batch may still check whether its commit succeeded.
 _DELETE_OLD_BATCHES = "DELETE FROM ingest_batches WHERE committed_at < now() - interval '1 day'"
 
 
 async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
-    """Keep house until cancelled. Several processes may do so at once."""
+    """Run housekeeping until cancelled. Several processes may do so at once."""
     while True:
         try:
             connection = await connect()
@@ -35,7 +35,7 @@ async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None
             finally:
                 await connection.close(timeout=5)
         except CONNECTION_FAILURES as error:
-            log.info("housekeeping is put off: %s", error)
+            log.info("housekeeping was postponed: %s", error)
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             await asyncio.sleep(_EVERY_SECONDS)

@@ -1,6 +1,6 @@
-"""Monthly partitions of the measurement tables: made ahead of time, and on demand for late data.
+"""Monthly partitions of the measurement tables, created ahead of time and, for late data, on demand.
 
-Retention drops a month at once, and the index that readings are inserted into stays small. Months are UTC.
+Retention drops a whole month at once, and the index that inserts go to stays small. Months are in UTC.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ MONTHS_AHEAD = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Month:
-    """A calendar month in UTC, from its first instant up to, not including, that of the next."""
+    """A calendar month in UTC, from its first instant up to but excluding that of the next."""
 
     year: int
     month: int
 
     @classmethod
     def of(cls, moment: datetime) -> Month:
-        """Return the month that the aware `moment` lies in."""
+        """Return the month that contains the aware datetime `moment`."""
         utc = moment.astimezone(UTC)
         return cls(utc.year, utc.month)
 
     def later(self, months: int) -> Month:
-        """Return the month so many months later."""
         index = self.year * 12 + self.month - 1 + months
         return Month(index // 12, index % 12 + 1)
 
@@ -44,16 +43,16 @@ class Month:
 
 
 def months_ahead(now: datetime) -> list[Month]:
-    """Return the months whose partitions should exist beforehand: the last, this one and a few to come."""
+    """Return the months whose partitions should exist in advance: the previous, the current and a few more."""
     return [Month.of(now).later(offset) for offset in range(-1, MONTHS_AHEAD + 1)]
 
 
 async def ensure_partitions(connection: asyncpg.Connection, months: Iterable[Month]) -> None:
-    """Make the partitions of these months for all measurement tables, where they do not exist yet.
+    """Create the partitions of these months for all measurement tables, where they do not exist yet.
 
-    Safe with any number of processes at once: one makes them, the others wait and find them. A partition is
-    built as a table of its own and then attached, because that does not block readers and writers of the
-    parent, as CREATE TABLE … PARTITION OF would.
+    Safe with any number of concurrent processes: one creates a partition, the others wait and find it. A
+    partition is built as a separate table and then attached, because that does not block readers and writers of
+    the parent, as CREATE TABLE … PARTITION OF would.
     """
     for month in sorted(set(months)):
         for table in PARTITIONED_TABLES:
@@ -69,7 +68,7 @@ async def _ensure_partition(connection: asyncpg.Connection, table: str, month: M
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hortus partitions'))")
         if await connection.fetchval(attached, partition):
             return
-        # Names and bounds are made of our own constants and integers; DDL takes no parameters.
+        # Names and bounds come from our own constants and integers; DDL takes no parameters.
         await connection.execute(
             f"CREATE TABLE {partition} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
         )

@@ -1,9 +1,10 @@
-"""Rules that the database keeps by itself, whichever program writes to it.
+"""Rules that the database enforces itself, whichever program writes to it.
 
-* `first_activated_at` is set when a configuration is active for the first time, and so `never_used` ends.
-* `updated_at` follows every change.
+* `first_activated_at` is set when a configuration becomes active for the first time; `never_used` is false
+  from then on.
+* `updated_at` is set at every change.
 * Changes of kits, configurations, peripherals and quantity types are announced on the channel
-  `hortus_registry`, after commit, as `<what> <kit serial>`; caches and open connections follow.
+  `hortus_registry`, after commit, as `<what> <kit serial>`; caches and open connections react to it.
 """
 
 from __future__ import annotations

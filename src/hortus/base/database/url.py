@@ -1,8 +1,8 @@
 """The database URL in every form that operators write and programs need; pure.
 
 Operators bring `DATABASE_URL` from other systems: `postgres://` (Diesel, Heroku), `postgresql://` (libpq),
-`postgresql+psycopg2://` or `postgresql+asyncpg://` (SQLAlchemy). They mean the same; here they become one
-value that is written out for each program.
+`postgresql+psycopg2://` or `postgresql+asyncpg://` (SQLAlchemy). All mean the same; they are parsed into one
+value, which is written out in the form that each program needs.
 
 Source: PostgreSQL manual, "Connection Strings", "Parameter Key Words".
 """
@@ -33,7 +33,7 @@ _SHARED = frozenset(
         *("passfile", "target_session_attrs", "krbsrvname", "gsslib"),
     }
 )
-# Parameters that asyncpg lacks under this name, or altogether: they tune the socket, or have no equivalent.
+# Parameters that asyncpg knows by another name or not at all: socket tuning, or options without an equivalent.
 _LIBPQ_ONLY = frozenset(
     {
         *("connect_timeout", "application_name", "fallback_application_name", "options", "client_encoding"),
@@ -48,25 +48,25 @@ _PLACE = frozenset({"host", "port", "dbname", "database", "user", "password"})
 
 
 class InvalidDatabaseUrl(UsageError):
-    """The database URL cannot be understood. The message never contains the URL: it may hold a password."""
+    """The database URL is invalid. The message never contains the URL: it may hold a password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One server that may be asked: a name or address, or the directory of a Unix socket."""
+    """A server to connect to: a host name or address, or the directory of a Unix socket."""
 
     name: str
     port: int = DEFAULT_PORT
 
     @property
     def is_socket_directory(self) -> bool:
-        """Whether this is a directory in the file system and not a network name."""
+        """Whether this is a directory of the file system rather than a network name."""
         return self.name.startswith("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DatabaseUrl:
-    """Where a PostgreSQL database is and how to log in. Shown as text, it hides its passwords.
+    """The location and credentials of a PostgreSQL database. Its text forms hide the passwords.
 
     Without hosts, drivers use their default: the local Unix socket.
     """
@@ -79,11 +79,11 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> DatabaseUrl:
-        """Read any form of PostgreSQL URL.
+        """Parse any form of PostgreSQL URL.
 
         Raises InvalidDatabaseUrl for another scheme, a malformed part or an unknown parameter.
         """
-        # Files for `docker run --env-file` keep quotation marks as part of the value.
+        # Docker's `--env-file` keeps quotation marks as part of the value.
         text = text.strip().strip("\"'")
         scheme = _SCHEME.match(text)
         if scheme is None:
@@ -107,13 +107,13 @@ class DatabaseUrl:
         )
 
     def libpq(self) -> str:
-        """Return the URL for psql, pg_dump and everything else that is built on libpq."""
+        """Return the URL for psql, pg_dump and other programs built on libpq."""
         return self._write("postgresql", _SHARED | _LIBPQ_ONLY)
 
     def sqlalchemy(self) -> str:
-        """Return the URL for SQLAlchemy over asyncpg, complete except for TLS files and time limits.
+        """Return the URL for SQLAlchemy over asyncpg, complete except for TLS files and timeouts.
 
-        Pass `asyncpg_arguments()` as `connect_args` beside it to have those too.
+        For those, pass `asyncpg_arguments()` as `connect_args` as well.
         """
         url = self._write("postgresql+asyncpg", frozenset(), hosts_in_query=len(self.hosts) > 1)
         tls_mode = dict(self.parameters).get("sslmode")
@@ -126,7 +126,7 @@ class DatabaseUrl:
         parameters = dict(self.parameters)
         arguments: dict[str, Any] = {"dsn": self._write("postgresql", _SHARED)}
         if "connect_timeout" in parameters:
-            # To libpq, zero means to wait for ever.
+            # For libpq, zero means no timeout.
             arguments["timeout"] = int(parameters["connect_timeout"]) or None
         application = parameters.get("application_name") or parameters.get("fallback_application_name")
         settings = {"application_name": application, "options": parameters.get("options")}
@@ -158,7 +158,7 @@ class DatabaseUrl:
         parameters = [(name, value) for name, value in self.parameters if name in wanted]
         authority = ""
         if hosts_in_query or any(host.is_socket_directory for host in self.hosts):
-            # A path does not fit before the first slash; as a parameter every driver takes it.
+            # A path cannot stand before the first slash of a URL; as a parameter, every driver accepts it.
             parameters.append(("host", ",".join(host.name for host in self.hosts)))
             parameters.append(("port", ",".join(str(host.port) for host in self.hosts)))
         else:
@@ -181,7 +181,7 @@ def _malformed(what: str) -> InvalidDatabaseUrl:
 
 
 def _decode(text: str) -> str | None:
-    """Undo percent-encoding; nothing written is None."""
+    """Undo percent-encoding; return None for an empty text."""
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as error:
@@ -207,7 +207,7 @@ def _parse_host(text: str) -> Host:
 
 
 def _hosts_from_query(parameters: Mapping[str, str]) -> tuple[Host, ...]:
-    """Read `host=a,b&port=1,2` of libpq, and `host=a:1` of SQLAlchemy."""
+    """Parse libpq's `host=a,b&port=1,2` and SQLAlchemy's `host=a:1`."""
     names = parameters.get("host", "")
     if not names:
         return ()
@@ -224,7 +224,7 @@ def _hosts_from_query(parameters: Mapping[str, str]) -> tuple[Host, ...]:
 
 def _host(name: str | None, port: str) -> Host:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        # The text is not shown: after an unescaped slash in a password, it is a part of the password.
+        # The text is not shown: after an unescaped slash in a password, it is part of the password.
         raise _malformed("has a port that is not a number from 1 to 65535")
     return Host(name=name or "localhost", port=int(port) if port else DEFAULT_PORT)
 
@@ -251,7 +251,7 @@ def _parse_query(query: str) -> dict[str, str]:
 
 
 def _checked(parameters: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the parameters that are not part of the place, each known and with a usable value."""
+    """Return the parameters other than host, database and login, each one known and with a valid value."""
     checked: dict[str, str] = {}
     for name, value in parameters.items():
         if name in _PLACE or not value:

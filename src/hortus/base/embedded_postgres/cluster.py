@@ -1,4 +1,4 @@
-"""The files of the embedded PostgreSQL: made once with initdb, checked and configured at each start."""
+"""The files of the embedded PostgreSQL: created once with initdb, checked and configured at each start."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OtherPostgresVersion(UsageError):
 def check_version(data_directory: Path) -> bool:
     """Return whether there is data for our version of PostgreSQL; False if there is none yet.
 
-    Raises OtherPostgresVersion if there is data of another one.
+    Raises OtherPostgresVersion if the data is of another version.
     """
     try:
         version = (data_directory / "PG_VERSION").read_text(encoding="ascii").strip()
@@ -59,12 +59,12 @@ def check_version(data_directory: Path) -> bool:
 
 
 async def create_cluster(data_directory: Path, account: SystemUser, superuser_password: str) -> None:
-    """Make a new, empty PostgreSQL in `data_directory`: all of it, durably, or nothing.
+    """Create an empty PostgreSQL cluster in `data_directory`: completely and durably, or not at all.
 
-    UTF-8 throughout, sorted by code point: independent of the libraries of the machine, so an index never
-    becomes wrong by an upgrade of the system. Pages have checksums, as memory cards do decay.
+    UTF-8 throughout, sorted by code point: this does not depend on the machine's libraries, so a system upgrade
+    never corrupts an index. Pages have checksums, because memory cards do decay.
     """
-    # A name of its own each time: an initdb whose Hortus was killed just now may still be removing its files.
+    # A new name each time: the initdb of a Hortus that was killed just now may still be removing its files.
     unfinished = data_directory.with_name(_UNFINISHED + secrets.token_hex(4))
     try:
         for abandoned in data_directory.parent.glob(f"{_UNFINISHED}*"):
@@ -79,7 +79,7 @@ async def create_cluster(data_directory: Path, account: SystemUser, superuser_pa
 
 
 def configure_cluster(data_directory: Path, account: SystemUser) -> None:
-    """Write the settings of this version of Hortus, so that an upgrade of Hortus takes effect."""
+    """Write the configuration files of this version of Hortus, so that an upgrade of Hortus takes effect."""
     contents = {
         "postgresql.conf": configuration(measure_box(data_directory)),
         "pg_hba.conf": HOST_BASED_AUTHENTICATION,
@@ -100,7 +100,7 @@ def configure_cluster(data_directory: Path, account: SystemUser) -> None:
 def handed_over(data_directory: Path, account: SystemUser) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name of the directory for a program run as `account`, and the descriptors to pass to it.
 
-    Another user may have no right to pass the directories above it; see embedded_account.
+    Another user may lack permission on the directories above it; see the module `account`.
     """
     if not account.switch:
         yield str(data_directory), ()
@@ -114,7 +114,7 @@ def handed_over(data_directory: Path, account: SystemUser) -> Iterator[tuple[str
 
 async def _run_initdb(directory: Path, account: SystemUser, superuser_password: str) -> None:
     start = await initdb_launcher(account)
-    # In memory, so that no copy of the password is left on the disk whatever happens.
+    # In memory, so that no copy of the password is ever left on the disk.
     password_file = os.memfd_create("password")
     try:
         os.write(password_file, f"{superuser_password}\n".encode())
@@ -155,11 +155,11 @@ def _initdb_options(directory: str, password_file: str) -> list[str]:
 
 
 async def _output_of(process: asyncio.subprocess.Process) -> str:
-    """Wait for initdb; if that is given up, end it with the servers that it starts."""
+    """Wait for initdb; on timeout or cancellation, kill it together with the servers that it starts."""
     try:
         async with asyncio.timeout(_INITDB_TIMEOUT_SECONDS):
             output, _ = await process.communicate()
-    except BaseException:  # also when cancelled: initdb must not go on alone; raised again
+    except BaseException:  # also when cancelled: initdb must not keep running alone; raised again
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

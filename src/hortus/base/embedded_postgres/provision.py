@@ -1,7 +1,7 @@
 """Hortus's own role and database in the embedded PostgreSQL.
 
-Hortus works as an ordinary role that owns one database: a mistake in a query, or somebody who gets at the
-connection, reaches neither the server's files nor its settings.
+Hortus works as an ordinary role that owns one database: neither a bug in a query nor an attacker who gains the
+connection can reach the server's files or settings.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ _CONNECT_TIMEOUT_SECONDS = 30
 
 
 async def provision(owner: DatabaseUrl, superuser: DatabaseUrl) -> None:
-    """Make sure that the owner can log in to the database, creating both or setting the password if not.
+    """Ensure that the owner can log in to the database.
 
-    A start that was killed half way is completed by the next one. Raises CannotRunPostgres if the
-    superuser's password is not the one that the server knows.
+    Creates the role and the database or sets the password, if needed. A start that was killed half way is
+    completed by the next one. Raises CannotRunPostgres if the superuser's password is not the one that the
+    server knows.
     """
     try:
         await (await _connect(owner)).close()

@@ -1,4 +1,4 @@
-"""The settings of the embedded PostgreSQL: durable, and at home on a small box. Pure but for the box's size."""
+"""The settings of the embedded PostgreSQL: durable, suited to a small box. Pure except for measuring it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 MIB = 1024 * 1024
 MAX_CONNECTIONS = 60
 
-# Whoever connects must know a password; nobody is trusted for being on this machine. Replication is not listed
-# and thereby refused.
+# Every connection needs a password; being on this machine grants nothing. Replication is not listed and thereby
+# refused.
 HOST_BASED_AUTHENTICATION = """\
 # Written by Hortus at each start; changes here are lost.
 local  all  all                scram-sha-256
@@ -19,15 +19,15 @@ host   all  all  127.0.0.1/32  scram-sha-256
 """
 
 # On the command line, where neither ALTER SYSTEM nor a file can override them: reachable from this machine
-# only, and a commit that is acknowledged is on the disk (P1).
+# only, and an acknowledged commit is on the disk (P1).
 FIXED_SETTINGS = (
     "listen_addresses=127.0.0.1",
     "fsync=on",
     "full_page_writes=on",
     "synchronous_commit=on",
     "password_encryption=scram-sha-256",
-    # Relative to PostgreSQL's working directory, which is its data directory (mode 0700): only its owner gets
-    # at the socket, and the length of the directory's name does not matter to the server.
+    # Relative to PostgreSQL's working directory, which is its data directory (mode 0700): only its owner can
+    # reach the socket, and the length of the directory's path does not matter to the server.
     "unix_socket_directories=.",
     "logging_collector=off",
 )
@@ -40,7 +40,7 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxSize:
-    """What the machine (or container) and its disk have to give."""
+    """The memory and disk space of the machine or container."""
 
     memory_bytes: int
     disk_bytes: int
@@ -70,9 +70,9 @@ def _memory_settings(box: BoxSize) -> dict[str, str]:
     shared_bytes = _between(box.memory_bytes // 8, 32 * MIB, 1024 * MIB)
     return {
         "shared_buffers": _mib(shared_bytes),
-        # For the planner only: it may count on about half of the memory holding pages of tables.
+        # For the planner only: it may assume that about half of the memory caches table pages.
         "effective_cache_size": _mib(max(box.memory_bytes // 2, shared_bytes)),
-        # Per sort or hash, and there can be several per connection, so it stays small.
+        # Per sort or hash, of which a connection can run several, so it stays small.
         "work_mem": _mib(_between(box.memory_bytes // 256, 4 * MIB, 32 * MIB)),
         "maintenance_work_mem": _mib(_between(box.memory_bytes // 32, 16 * MIB, 256 * MIB)),
         "max_connections": str(MAX_CONNECTIONS),
@@ -86,19 +86,19 @@ def _memory_settings(box: BoxSize) -> dict[str, str]:
 
 
 def _log_ahead_settings(box: BoxSize) -> dict[str, str]:
-    # Rare checkpoints write each page to the log once instead of often. The price is space, and time for
-    # recovery after a crash: 2 GB are replayed in well under a minute from a disk, so this is the most.
+    # Rare checkpoints write each full page to the log once instead of often. The price is disk space, and
+    # recovery time after a crash: 2 GB are replayed in well under a minute from a disk, so that is the maximum.
     log_ahead_bytes = _between(box.disk_bytes // 20, 256 * MIB, 2048 * MIB)
     return {
         "max_wal_size": _mib(log_ahead_bytes),
-        # Files of the log are reused instead of made anew while readings come in.
+        # Log files are recycled rather than created while readings come in.
         "min_wal_size": _mib(log_ahead_bytes // 4),
         "checkpoint_timeout": "15min",
-        # Spreads the writing over the time between checkpoints, so that commits do not wait behind it.
+        # Spreads the writes over the time between checkpoints, so that commits do not queue behind them.
         "checkpoint_completion_target": "0.9",
-        # Whole pages shrink to a fraction: less wear of a memory card. The build has no lz4.
+        # Full pages shrink to a fraction: less wear on a memory card. The build has no lz4.
         "wal_compression": "pglz",
-        # One box has no replica to feed.
+        # One box has no replica.
         "wal_level": "minimal",
         "max_wal_senders": "0",
     }
@@ -114,10 +114,10 @@ def _manner_settings() -> dict[str, str]:
         "log_timezone": "'UTC'",
         "lc_messages": "'C'",
         "log_line_prefix": "'%m [%p] %u@%d '",
-        # Shows that recovery moves on, so that a start is not given up while it does.
+        # Shows that recovery makes progress, so that a start is not abandoned while it does.
         "log_startup_progress_interval": "1s",
         "log_min_duration_statement": "5s",
-        # Values in statements are people's data and hashes of passwords: they do not belong in a log.
+        # Values in statements are personal data and password hashes: they do not belong in a log.
         "log_parameter_max_length": "0",
         "log_parameter_max_length_on_error": "0",
     }

@@ -1,1 +1,1 @@
-"""The data directory of a one-box installation: lock, version, secrets, what runs where."""
+"""The data directory of a one-box installation: lock, version, secrets, record of the running process."""

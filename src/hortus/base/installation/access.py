@@ -1,4 +1,4 @@
-"""How a command gets at the database: a PostgreSQL of the operator's, or the one in a data directory."""
+"""How a command connects to the database: the operator's own PostgreSQL, or the one in a data directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.1
 
 
 def embedded_postgres(directory: DataDirectory) -> EmbeddedPostgres:
-    """Return the installation's PostgreSQL, not started, with its passwords (made on the first call)."""
+    """Return the installation's PostgreSQL, not started, with its passwords (created on the first call)."""
     return EmbeddedPostgres(
         directory.postgres,
         owner_password=directory.secrets.get_or_create(OWNER_SECRET),
@@ -43,10 +43,10 @@ async def open_database(
     *,
     report: Callable[[str], None] = say_nothing,
 ) -> AsyncIterator[DatabaseUrl]:
-    """Yield the URL of the database that a command shall work on, usable until the context ends.
+    """Yield the URL of the database that a command should work on, usable until the context ends.
 
-    `database_url` wins. Otherwise it is the one in the data directory: of the running installation if there
-    is one, else PostgreSQL is started for as long as the context lasts.
+    `database_url` takes precedence. Otherwise the database in the data directory is used: of the running
+    installation if there is one, else PostgreSQL is started for as long as the context lasts.
 
     Raises UsageError if neither is given, and what DataDirectory and EmbeddedPostgres raise.
     """
@@ -68,7 +68,7 @@ async def open_database(
 
 
 async def _running_or_held(path: Path) -> RunInfo | DataDirectory:
-    """Return the running installation or else the directory itself, waiting while one starts or stops."""
+    """Return the running installation or else the opened directory, waiting while one starts or stops."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + _START_PATIENCE_SECONDS
     while True:
@@ -78,7 +78,7 @@ async def _running_or_held(path: Path) -> RunInfo | DataDirectory:
         try:
             return DataDirectory.open(path, create=False)
         except DirectoryInUse:
-            # It is starting or stopping, or another command uses it for a moment.
+            # An installation is starting or stopping, or another command holds the lock briefly.
             if clock() > deadline:
                 raise
         await asyncio.sleep(_POLL_SECONDS)

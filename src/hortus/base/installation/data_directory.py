@@ -1,4 +1,4 @@
-"""The data directory: everything that one installation keeps, used by one process at a time."""
+"""The data directory: everything that one installation stores, used by one process at a time."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from hortus.base.installation.run_info import RunInfo
 from hortus.base.installation.secret_store import Secrets
 
 FORMAT = 1
-"""Of the directory's layout; raised when an older version of Hortus could not work with it."""
+"""The version of the directory's layout; raised when an older version of Hortus could not work with it."""
 
 _LOCK = "hortus.lock"
 _RUN = "run.json"
 _INSTALLATION = "installation.json"
-# A command that only looks whether somebody holds the lock, holds it itself for an instant.
+# A command that only checks whether the lock is held, holds it itself for an instant.
 _LOCK_PATIENCE_SECONDS = 0.25
 
 
 class DirectoryInUse(UsageError):
-    """Another process works with this data directory."""
+    """Another process uses this data directory."""
 
 
 class DirectoryMissing(UsageError):
-    """There is no data directory at this place."""
+    """There is no data directory at this path."""
 
 
 class DirectoryDamaged(OperationalError):
-    """A file that describes the data directory cannot be understood."""
+    """A file that describes the data directory cannot be parsed."""
 
 
 class NewerInstallation(UsageError):
@@ -43,9 +43,9 @@ class NewerInstallation(UsageError):
 
 
 class DataDirectory:
-    """A data directory that this process alone uses, until it closes it or ends in whatever way.
+    """A data directory that this process uses exclusively until it closes it or ends.
 
-    Everything in it is for its owner only.
+    Only its owner can read its contents.
     """
 
     def __init__(self, path: Path, lock: int) -> None:
@@ -54,7 +54,7 @@ class DataDirectory:
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True) -> DataDirectory:
-        """Take hold of the directory, making it if `create` and its parent exists.
+        """Open and lock the directory, creating it if `create` is set and its parent exists.
 
         Raises DirectoryInUse, DirectoryMissing, DirectoryNotUsable or NewerInstallation, each with advice.
         """
@@ -78,39 +78,36 @@ class DataDirectory:
 
     @property
     def postgres(self) -> Path:
-        """The embedded PostgreSQL's directory."""
         return self.path / "postgres"
 
     @property
     def media(self) -> Path:
-        """Where pictures and other media are kept."""
+        """Directory of pictures and other media."""
         return self.path / "media"
 
     @property
     def spool(self) -> Path:
-        """Where messages wait that the database could not take yet."""
+        """Directory of messages that the database could not accept yet."""
         return self.path / "spool"
 
     @property
     def logs(self) -> Path:
-        """Where logs are written."""
         return self.path / "logs"
 
     @property
     def secrets(self) -> Secrets:
-        """Passwords and keys of this installation."""
         return Secrets(self.path / "secrets")
 
     def announce(self, info: RunInfo) -> None:
-        """Let operators' commands find what runs here, until `withdraw` or `close`."""
+        """Publish this installation's addresses for operators' commands, until `withdraw` or `close`."""
         info.write(self.path / _RUN)
 
     def withdraw(self) -> None:
-        """Tell operators' commands no longer to come here."""
+        """Stop directing operators' commands to this process."""
         (self.path / _RUN).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let others use the directory. May be called again."""
+        """Release the directory for other processes. May be called repeatedly."""
         if self._lock >= 0:
             try:
                 self.withdraw()
@@ -129,7 +126,7 @@ class DataDirectory:
     def _prepare(self) -> None:
         self._check_format()
         try:
-            # Of a process that was killed; the lock proves that it is gone.
+            # Left by a killed process: holding the lock proves that it has ended.
             self.withdraw()
         except OSError as error:
             raise not_usable(self.path, error) from error
@@ -150,9 +147,9 @@ class DataDirectory:
 
 
 def running_installation(path: Path) -> RunInfo | None:
-    """Return what runs in this data directory now, or None if nothing does or it is not up yet.
+    """Return the installation running in this data directory, or None if there is none or it is not ready yet.
 
-    Raises DirectoryNotUsable if this user may not look.
+    Raises DirectoryNotUsable if this user has no permission to check.
     """
     path = path.expanduser().absolute()
     try:
@@ -165,7 +162,7 @@ def running_installation(path: Path) -> RunInfo | None:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         info = RunInfo.read(path / _RUN)
-        # Between locking and tidying up, there may still be the note of a process that was killed.
+        # A process that has just taken the lock may not have removed the record of a killed process yet.
         return info if info and info.process_id == _holder(lock) else None
     finally:
         os.close(lock)
@@ -173,7 +170,7 @@ def running_installation(path: Path) -> RunInfo | None:
 
 
 def _take_lock(path: Path) -> int:
-    """Return a descriptor that holds the lock for as long as it is open; programs we start do not get it."""
+    """Return a descriptor that holds the lock while it is open; child processes do not inherit it."""
     lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         _wait_for_lock(lock, path)
@@ -209,7 +206,7 @@ def _holder(lock: int) -> int | None:
 
 
 def _read_format(path: Path) -> tuple[int, str] | None:
-    """Return the layout's number and the version of Hortus that last ran, or None for a new directory."""
+    """Return the layout's version and the Hortus version that last ran, or None for a new directory."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return int(content["format"]), str(content.get("hortus_version", "unknown"))
@@ -219,6 +216,5 @@ def _read_format(path: Path) -> tuple[int, str] | None:
         raise not_usable(path, error) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DirectoryDamaged(
-            f"{path} is damaged, so it cannot be told which version of Hortus it belongs to. "
-            "Restore it from a backup."
+            f"{path} is damaged, so its version of Hortus is unknown. Restore it from a backup."
         ) from error

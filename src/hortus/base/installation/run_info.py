@@ -1,4 +1,4 @@
-"""What a running installation tells operators' commands: where it can be reached."""
+"""The record in which a running installation tells operators' commands how to reach it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hortus.base.files import write_private_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """A running installation. `database_url` has no password: that stays among the secrets."""
+    """A running installation. `database_url` contains no password: that is kept with the secrets."""
 
     process_id: int
     database_url: str
@@ -24,7 +24,7 @@ class RunInfo:
     def of_this_process(
         cls, url: DatabaseUrl, *, http_address: str | None = None, mqtt_address: str | None = None
     ) -> RunInfo:
-        """Describe this process, which works on the database at `url`."""
+        """Return the record of this process, which uses the database at `url`."""
         return cls(
             process_id=os.getpid(),
             database_url=replace(url, password=None).libpq(),
@@ -33,12 +33,12 @@ class RunInfo:
         )
 
     def write(self, path: Path) -> None:
-        """Put this into a file, all of it or nothing."""
+        """Write the record to a file, atomically."""
         write_private_file(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> RunInfo | None:
-        """Return what a file tells, or None if it is absent or was not written by `write`."""
+        """Read a record, or return None if the file is absent or was not written by `write`."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             known = {field.name for field in fields(cls)}

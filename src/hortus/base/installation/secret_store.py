@@ -1,4 +1,4 @@
-"""The secrets of an installation: one small file each, for its owner's eyes only, never printed or logged."""
+"""The secrets of an installation: one small file each, readable by its owner only, never printed or logged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SecretExposed(OperationalError):
-    """A secret can be read by other users of the machine."""
+    """Other users of the machine can read a secret."""
 
 
 def new_secret() -> str:
@@ -25,7 +25,7 @@ def new_secret() -> str:
 
 
 class Secrets:
-    """The files in `directory`; only the holder of the installation's lock makes new ones."""
+    """The files in `directory`; only the holder of the installation's lock creates new ones."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -33,8 +33,8 @@ class Secrets:
     def get(self, name: str) -> str | None:
         """Return a secret, or None if there is none of this name.
 
-        Raises SecretExposed if other users can read it: what they may have copied already must be replaced,
-        which takes a person's decision.
+        Raises SecretExposed if other users can read it: a secret that may have been copied must be replaced,
+        which is the operator's decision.
         """
         path = self._path(name)
         try:
@@ -53,7 +53,7 @@ class Secrets:
         return value or None
 
     def get_or_create(self, name: str, generator: Callable[[], str] = new_secret) -> str:
-        """Return a secret, making it durably with `generator` if there is none yet."""
+        """Return a secret, creating and durably storing it with `generator` if there is none yet."""
         value = self.get(name)
         if value is None:
             make_private_directory(self._directory)
@@ -62,7 +62,7 @@ class Secrets:
         return value
 
     def replace(self, name: str, value: str) -> None:
-        """Put this value in the place of whatever the secret was."""
+        """Store this value as the secret, replacing any previous one."""
         make_private_directory(self._directory)
         write_private_file(self._path(name), f"{value}\n")
 

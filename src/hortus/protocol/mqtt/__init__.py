@@ -1,1 +1,1 @@
-"""MQTT: packets and topic rules (pure), the client of ingest, and the built-in endpoint."""
+"""MQTT: packets and topic rules (pure), the ingest client, and the built-in endpoint."""

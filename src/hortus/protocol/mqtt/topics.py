@@ -1,7 +1,7 @@
-"""Who may do what on which MQTT topic, and which filter matches which topic. Pure.
+"""Topic permissions, and matching of topics and filters. Pure.
 
-The topics of kits (kit-mqtt 2) are `kit/{serial}/{channel}`; names are matched exactly, case-sensitive. A kit
-writes and reads its own channels only, and only in the direction that kit-mqtt 1.3 gives them (P5).
+The topics of kits (kit-mqtt 2) are `kit/{serial}/{channel}`; names are matched exactly and case-sensitively. A
+kit publishes and reads only on its own channels, and only in the direction defined by kit-mqtt 1.3 (P5).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MAX_SERIAL_LENGTH = 20
 
 
 class TopicChannel(Enum):
-    """What follows `kit/{serial}/` in a topic of a kit."""
+    """The part after `kit/{serial}/` in a topic of a kit."""
 
     MEASUREMENT_RAW = "measurement/raw"
     MEASUREMENT_AGGREGATE = "measurement/aggregate"
@@ -45,7 +45,7 @@ class KitTopic:
 
 
 def parse_kit_topic(topic: str) -> KitTopic | None:
-    """Return the parts of a kit's topic, or None if the topic is not one."""
+    """Return the parts of a kit's topic, or None if it is not a kit's topic."""
     prefix, _, rest = topic.partition("/")
     serial, _, suffix = rest.partition("/")
     channel = _CHANNELS.get(suffix)
@@ -55,21 +55,21 @@ def parse_kit_topic(topic: str) -> KitTopic | None:
 
 
 def is_valid_serial(serial: str) -> bool:
-    """Tell whether a text can be a kit's serial: opaque, 1 to 20 characters, none of `/ + #` and U+0000."""
+    """Return whether a text can be a kit's serial: opaque, 1 to 20 characters, none of `/ + #` and U+0000."""
     return 0 < len(serial) <= MAX_SERIAL_LENGTH and not any(mark in serial for mark in "/+#\0")
 
 
 def kit_may_publish(serial: str, topic: str) -> bool:
-    """Tell whether this kit may publish on this topic."""
+    """Return whether this kit may publish on this topic."""
     parsed = parse_kit_topic(topic)
     return parsed is not None and parsed.serial == serial and parsed.channel in KIT_WRITES
 
 
 def kit_may_subscribe(serial: str, topic_filter: str) -> bool:
-    """Tell whether this kit may subscribe with this filter.
+    """Return whether this kit may subscribe with this filter.
 
-    Only the exact names of its two readable topics are allowed. `kit/{serial}/#` is refused: MQTT has no way
-    to grant a part of a filter, and the whole would include topics that a kit must not read.
+    Only the exact names of its two readable topics are allowed. `kit/{serial}/#` is refused: MQTT cannot grant
+    part of a filter, and the whole would include topics that a kit must not read.
     """
     parsed = parse_kit_topic(topic_filter)
     return parsed is not None and parsed.serial == serial and parsed.channel in KIT_READS
@@ -93,12 +93,12 @@ def parse_shared_filter(topic_filter: str) -> SharedFilter | None:
 
 
 def is_valid_topic(topic: str) -> bool:
-    """Tell whether a message can be published on this topic (section 4.7.3)."""
+    """Return whether a message can be published on this topic (section 4.7.3)."""
     return 0 < len(topic.encode()) <= 65_535 and not any(mark in topic for mark in "+#\0")
 
 
 def is_valid_filter(topic_filter: str) -> bool:
-    """Tell whether a filter is well formed: `#` only alone in the last level, `+` only alone in a level."""
+    """Return whether a filter is well formed: `#` only alone in the last level, `+` only alone in a level."""
     shared = parse_shared_filter(topic_filter)
     if shared is not None:
         group_is_valid = bool(shared.group) and not any(mark in shared.group for mark in "+#")
@@ -107,7 +107,7 @@ def is_valid_filter(topic_filter: str) -> bool:
 
 
 def is_valid_filter_levels(topic_filter: str) -> bool:
-    """Tell whether a filter without a share prefix is well formed."""
+    """Return whether a filter without a share prefix is well formed."""
     if not topic_filter or "\0" in topic_filter:
         return False
     *before, last = topic_filter.split("/")
@@ -117,7 +117,7 @@ def is_valid_filter_levels(topic_filter: str) -> bool:
 
 
 def filter_matches(topic_filter: str, topic: str) -> bool:
-    """Tell whether a topic matches a valid filter (section 4.7).
+    """Return whether a topic matches a valid filter (section 4.7).
 
     A wildcard at the beginning does not match topics that begin with `$`. `a/#` matches `a` too. For a shared
     subscription pass the filter inside it.

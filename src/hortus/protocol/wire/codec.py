@@ -1,8 +1,8 @@
 """Decode and encode the seven messages of the kit protocol (kit-mqtt 3, docs/protocol/codec.md).
 
-Every `decode_...` gives a value or raises WireError, for any bytes, within the time and memory that `limits`
-allows. Every `encode_...` gives bytes that decode to an equal value, or raises WireError. Fields are set in
-the order of the schema, because then the bytes are the same that existing software produces.
+Every `decode_...` returns a value or raises WireError, for any bytes, within the time and memory that `limits`
+allows. Every `encode_...` returns bytes that decode to an equal value, or raises WireError. Fields are set in
+schema order, because then the bytes are identical to those of existing software.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def decode_raw_measurement(payload: bytes) -> RawMeasurement:
 
 
 def decode_any_layout(payload: bytes) -> RawMeasurement:
-    """Decode a reading in whichever layout an encoder chose, with the library. Raises WireError."""
+    """Decode a reading in any layout, with the library. Raises WireError."""
     reader = open_message(limits.RAW_MEASUREMENT, payload)
     with translated():
         message = RawMeasurement(
@@ -85,7 +85,7 @@ def encode_raw_measurement(message: RawMeasurement) -> bytes:
 
 
 def decode_aggregate_measurement(payload: bytes) -> AggregateMeasurement:
-    """Decode an aggregate; of a type that was sent twice the last value holds. Raises WireError."""
+    """Decode an aggregate; if a type occurs twice, the last value counts. Raises WireError."""
     reader = open_message(limits.AGGREGATE_MEASUREMENT, payload)
     with translated():
         message = AggregateMeasurement(

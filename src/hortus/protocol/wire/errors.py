@@ -9,8 +9,8 @@ from hortus.protocol.reasons import Reason
 class WireError(HortusError):
     """A message cannot be decoded or encoded.
 
-    `reason` is for machines, the message of the error for people. `rpc_id` is the id of a request or
-    response that could be read although the rest could not, so that its waiter can be told; else None.
+    `reason` is for machines, the error's message for people. `rpc_id` is the id of a request or response if it
+    could be read although the rest could not, so that its waiter can be notified; else None.
     """
 
     def __init__(self, reason: Reason, message: str | None = None, *, rpc_id: int | None = None) -> None:

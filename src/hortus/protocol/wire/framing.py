@@ -1,9 +1,9 @@
 """The segments that a packed message claims, read from its segment table without unpacking the rest.
 
-A message begins with the number of its segments less one and the size of each in 8-byte words, as unsigned
-32-bit little-endian numbers, padded to a whole word (Cap'n Proto encoding, "Serialization Over a Stream").
-The table itself is packed like everything else (same document, "Packing"). A decoder allocates what the table
-claims, so checking the table is enough to bound what decoding costs.
+A message begins with the number of its segments minus one and the size of each in 8-byte words, as unsigned
+32-bit little-endian numbers, padded to a whole word (Cap'n Proto encoding, "Serialization Over a Stream"). The
+table itself is packed like everything else (same document, "Packing"). A decoder allocates as much as the table
+claims, so checking the table is enough to bound the cost of decoding.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ WORD_BYTES = 8
 # The Cap'n Proto library refuses 512 and more; a kit's pictures have two.
 MAXIMUM_SEGMENTS = 511
 
-# The tag of a table in which only the lowest byte of the first size is not zero, as in nearly all messages.
+# The tag of a table in which only the lowest byte of the first size is nonzero, as in nearly all messages.
 _ONE_SHORT_SEGMENT = b"\x10"
 
 
 class BrokenFraming(Exception):
-    """The payload does not begin with a segment table; wherever a caller sees it, it becomes a WireError."""
+    """The payload does not begin with a segment table; callers always convert this to a WireError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTable:
-    """The sizes of the segments, and at which byte of the packed payload the first one begins."""
+    """The sizes of the segments, and the byte of the packed payload at which the first one begins."""
 
     segment_bytes: tuple[int, ...]
     payload_position: int
@@ -38,7 +38,7 @@ class SegmentTable:
 def read_segment_table(payload: bytes) -> SegmentTable:
     """Read the segment table at the start of a packed message.
 
-    Raises BrokenFraming if the table is cut off, does not end where a packed word ends, or has more than 511
+    Raises BrokenFraming if the table is truncated, does not end where a packed word ends, or has more than 511
     segments.
     """
     if payload[:1] == _ONE_SHORT_SEGMENT and len(payload) > 1:
@@ -55,8 +55,8 @@ def read_segment_table(payload: bytes) -> SegmentTable:
 def join_segments(payload: bytes, table: SegmentTable) -> tuple[bytes, int]:
     """Return a packed message of one segment that holds all segments of this one as a blob, and its size.
 
-    Its root is a struct with one pointer, to bytes. Words are written with the tag for eight bytes as they are
-    and no further words in the run.
+    Its root is a struct with one pointer, to bytes. Words are written with the tag for eight literal bytes and
+    no further words in the run.
     """
     words = table.total_bytes // WORD_BYTES + 2
     segment_table = bytes(4) + words.to_bytes(4, "little")
@@ -74,7 +74,7 @@ def _unpack_words(payload: bytes, words: int) -> tuple[bytes, int]:
         tag = payload[position : position + 1]
         literals = position + 1
         position = literals + sum(byte.bit_count() for byte in tag)
-        # A run of zero words, or of words as they are, follows with its length in words.
+        # The length in words of a run of zero words, or of literal words, follows.
         run = payload[position : position + 1] if tag in (b"\x00", b"\xff") else b"\x00"
         if not tag or not run or position > len(payload):
             raise BrokenFraming
@@ -88,7 +88,7 @@ def _unpack_words(payload: bytes, words: int) -> tuple[bytes, int]:
         elif tag == b"\xff":
             unpacked += payload[position + 1 : position + 1 + run[0] * WORD_BYTES]
             position += 1 + run[0] * WORD_BYTES
-    # The existing decoders read the table by itself and refuse a run that reaches beyond it.
+    # The existing decoders read the table separately and refuse a run that extends beyond it.
     if words > 1 and len(unpacked) != words * WORD_BYTES:
         raise BrokenFraming
     return bytes(unpacked), position

@@ -1,6 +1,6 @@
-"""How large each kind of message may be, packed and unpacked, and how long its texts.
+"""Size limits of each kind of message, packed and unpacked, and of its texts.
 
-A payload is packed; packing can shrink zeros 1024-fold, so a small payload may claim to unpack to very much.
+A payload is packed; packing can shrink zeros 1024-fold, so a small payload may claim to unpack to a huge size.
 Both sizes are bounded, the second before anything is unpacked.
 """
 
@@ -20,7 +20,7 @@ MAXIMUM_AGGREGATE_TYPE_CHARACTERS = 50
 # Entries before duplicates collapse: bounds the work for a list that repeats one type.
 MAXIMUM_AGGREGATE_ENTRIES = 256
 
-# Serials, names, versions and media types; the data model holds at most 255 characters of any of them.
+# Serials, names, versions and media types; the data model stores at most 255 characters of any of them.
 MAXIMUM_NAME_CHARACTERS = 255
 MAXIMUM_METADATA_CHARACTERS = 64 * KIBIBYTE
 MAXIMUM_COMMAND_CHARACTERS = 48 * KIBIBYTE
@@ -29,17 +29,17 @@ MAXIMUM_DOCUMENT_CHARACTERS = 1 * MEBIBYTE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
-    """Bounds of one kind of message."""
+    """Limits of one kind of message."""
 
     root: str
     maximum_payload_bytes: int
     maximum_unpacked_bytes: int
 
     def allowed_unpacked_bytes(self, payload_bytes: int) -> int:
-        """Return to how much a payload of this size may unpack.
+        """Return the size to which a payload of this size may unpack.
 
-        16-fold plus 1 MiB: real messages grow at most about three-fold and pictures hardly at all, while
-        a hostile 65 KB could otherwise cost 64 MiB. For the small kinds their own maximum is below this.
+        16-fold plus 1 MiB: real messages grow at most about three-fold and pictures hardly at all, while a
+        hostile 65 KB could otherwise cost 64 MiB. For the small kinds their own maximum is below this.
         """
         return min(self.maximum_unpacked_bytes, 16 * payload_bytes + MEBIBYTE)
 
@@ -52,7 +52,7 @@ RAW_MEASUREMENT = MessageLimits(
 AGGREGATE_MEASUREMENT = MessageLimits(
     root="AggregateMeasurement", maximum_payload_bytes=16 * KIBIBYTE, maximum_unpacked_bytes=64 * KIBIBYTE
 )
-# The limit of the existing decoders; pictures of several MiB are usual.
+# The limit of the existing decoders; pictures of several MiB are common.
 MEDIA = MessageLimits(root="Media", maximum_payload_bytes=64 * MEBIBYTE, maximum_unpacked_bytes=64 * MEBIBYTE)
 # 8 bytes as kits send it; it has no texts.
 SERVER_RPC_REQUEST = MessageLimits(
@@ -66,7 +66,7 @@ SERVER_RPC_RESPONSE = MessageLimits(
 KIT_RPC_REQUEST = MessageLimits(
     root="KitRpcRequest", maximum_payload_bytes=256 * KIBIBYTE, maximum_unpacked_bytes=1 * MEBIBYTE
 )
-# May carry the picture that a camera command returned, so it is as large as media.
+# May carry the picture returned by a camera command, so it is as large as media.
 KIT_RPC_RESPONSE = MessageLimits(
     root="KitRpcResponse", maximum_payload_bytes=64 * MEBIBYTE, maximum_unpacked_bytes=64 * MEBIBYTE
 )

@@ -1,10 +1,10 @@
-"""Read a large medium without unpacking it as a whole: its content piece by piece, straight from the payload.
+"""Read a large medium without unpacking it as a whole: its content is unpacked piece by piece from the payload.
 
-The library holds a message of 64 MiB several times over, and Python's lock while it unpacks. Here the packed
-words are walked over once to see where they are, the few pointers of the message are followed, and the content
-is unpacked when somebody takes its next piece. Compressed pictures consist of long runs, so this is fast; a
-message of many short runs, or of any unusual build, is left to the library. This is a short cut and never a
-second opinion: tests hold that both agree.
+The library holds a message of 64 MiB in memory several times, and holds Python's lock while it unpacks. Here
+the packed words are scanned once to index them, the few pointers of the message are followed, and each piece of
+the content is unpacked when it is requested. Compressed pictures consist of long runs, so this is fast; a
+message with many short runs, or with any unusual layout, is left to the library. This is a shortcut and must
+always agree with the library: tests check that it does.
 
 Cap'n Proto encoding, "Packing", "Structs", "Lists", "Inter-Segment Pointers".
 """
@@ -25,7 +25,7 @@ from hortus.protocol.wire.rules import check_media
 
 PIECE_BYTES = 256 * 1024
 
-# A picture of 64 MiB has 33,000 runs. Python takes half a second for as many as this.
+# A picture of 64 MiB has 33,000 runs. Python takes half a second to scan this many.
 _MOST_RUNS = 500_000
 _CHECKPOINT_WORDS = 4096
 
@@ -34,7 +34,7 @@ _BYTE_LIST = 2
 
 
 class _Unusual(Exception):
-    """The library has to look at this."""
+    """Only the library can read this message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class LargeContent:
 
 
 def open_large_media(payload: bytes) -> tuple[Media, LargeContent] | None:
-    """Return the medium without its content, and the content; None if the library has to look at it.
+    """Return the medium without its content, and the content; None if only the library can read it.
 
-    Raises WireError for what would be wrong whichever way it is read.
+    Raises WireError for faults that any way of reading would find.
     """
     try:
         return _open(payload)
@@ -72,7 +72,8 @@ def _open(payload: bytes) -> tuple[Media, LargeContent]:
     message = _Message(words, sizes)
     root = message.root()
     pointers = [message.byte_list(root + _DATA_WORDS + index) for index in range(_POINTERS)]
-    # What the library counts against its limit; pointers that share a place could make it more than there is.
+    # The library's traversal limit counts this; pointers that share a target could make it exceed the message
+    # size.
     if sum(size for _, size in pointers) > table.total_bytes:
         raise _Unusual
     identifier, name, media_type, content, metadata = pointers
@@ -100,7 +101,7 @@ def _text(terminated: bytes) -> str:
 
 
 class _Message:
-    """Segments of words, and the pointers between them. Places are numbers of words over all segments."""
+    """Segments of words, and the pointers between them. Places are word indexes across all segments."""
 
     def __init__(self, words: _PackedWords, sizes: list[int]) -> None:
         self._words = words
@@ -108,19 +109,19 @@ class _Message:
         self._starts = [end - size for end, size in zip(self._ends, sizes, strict=True)]
 
     def root(self) -> int:
-        """Return where the root struct is."""
+        """Return the place of the root struct."""
         pointer = self._pointer_at(0)
         if pointer & 3 or pointer >> 32 != (_DATA_WORDS | _POINTERS << 16):
             raise _Unusual
         return self._target(0, pointer, _DATA_WORDS + _POINTERS)
 
     def byte_list(self, place: int) -> tuple[int, int]:
-        """Return where the bytes are that the pointer at this place points to, and how many."""
+        """Return the place and the number of the bytes that the pointer at this place points to."""
         pointer = self._pointer_at(place)
         if pointer == 0:
             return 0, 0
         if pointer & 3 == 2:
-            # Far: to a landing pad in another segment, which holds the pointer itself.
+            # A far pointer: it leads to a landing pad in another segment, which holds the pointer itself.
             segment, offset = pointer >> 32, pointer >> 3 & 0x1FFF_FFFF
             if pointer & 4 or segment >= len(self._ends):
                 raise _Unusual
@@ -137,7 +138,7 @@ class _Message:
         return int.from_bytes(self._words.read(place, WORD_BYTES), "little")
 
     def _target(self, place: int, pointer: int, words: int) -> int:
-        """Return where a pointer leads, relative to the word behind it and within its segment."""
+        """Return the target of a pointer, which is relative to the word after it and within its segment."""
         offset = pointer >> 2 & 0x3FFF_FFFF
         if offset & 0x2000_0000:
             offset -= 0x4000_0000
@@ -149,7 +150,7 @@ class _Message:
 
 
 class _PackedWords:
-    """Words that are packed, unpacked where they are asked for."""
+    """Packed words, unpacked on demand."""
 
     def __init__(self, payload: bytes, position: int, words: int) -> None:
         self._payload = payload
@@ -159,7 +160,7 @@ class _PackedWords:
         self._walk(position)
 
     def _walk(self, position: int) -> None:
-        """Note every few thousand words where they are, and that the message ends where it should."""
+        """Record a checkpoint every few thousand words, and verify that the message ends where it should."""
         payload, word, next_checkpoint, end = self._payload, 0, 0, self._words
         try:
             for _ in range(_MOST_RUNS):
@@ -186,11 +187,11 @@ class _PackedWords:
             raise _Unusual
 
     def read(self, start_word: int, size: int) -> bytes:
-        """Return so many bytes from this word on."""
+        """Return this many bytes, starting at this word."""
         return b"".join(self.pieces(start_word, size))
 
     def pieces(self, start_word: int, size: int) -> Iterator[bytes]:
-        """Yield so many bytes from this word on, in pieces of bounded size."""
+        """Yield this many bytes, starting at this word, in pieces of bounded size."""
         if start_word + -(-size // WORD_BYTES) > self._words:
             raise _Unusual
         if not size:

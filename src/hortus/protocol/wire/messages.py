@@ -1,4 +1,4 @@
-"""The messages of the kit protocol as values, exactly as they are on the wire.
+"""The messages of the kit protocol as values, exactly as on the wire.
 
 Times are milliseconds since 1970-01-01T00:00:00Z. `peripheral` and `quantity_type` are the ids of the
 configuration, as signed 32-bit numbers. Nothing here has been looked up or checked against a kit.
@@ -24,10 +24,10 @@ class RawMeasurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateMeasurement:
-    """What a kit made of the readings of one window: pairs of type and value, in wire order.
+    """A kit's summary of the readings of one window: pairs of type and value, in wire order.
 
-    A kit sends `count`, `average`, `minimum` and `maximum`. A decoded message has each type once: of a
-    type that was sent twice the last value holds.
+    A kit sends `count`, `average`, `minimum` and `maximum`. A decoded message has each type once: if a type was
+    sent twice, the last value counts.
     """
 
     id: bytes
@@ -41,7 +41,7 @@ class AggregateMeasurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file that a peripheral made, usually a picture. `metadata` is JSON text, not parsed here."""
+    """A file that a peripheral produced, usually a picture. `metadata` is JSON text, not parsed here."""
 
     id: bytes
     datetime_ms: int
@@ -54,16 +54,16 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """A method, answer or error with a number that the schema does not know; the id beside it still counts.
+    """A method, answer or error with a number that the schema does not know; the id beside it is still valid.
 
-    Never encoded. A request like this is answered with `MethodNotFoundError`; a response like this fails
-    whoever waits for its id.
+    Never encoded. Such a request is answered with `MethodNotFoundError`; such a response fails the waiter for
+    its id.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class OtherError:
-    """The other side could not do it and does not say why."""
+    """The other side failed without giving a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class MethodNotFoundError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitError:
-    """The other side was asked too often and wants this long a pause."""
+    """The other side was asked too often and demands a pause of this length."""
 
     wait_ms: int
 
@@ -110,7 +110,7 @@ class PeripheralCommandCall:
 
 
 class LockOperation(StrEnum):
-    """What to do with the lock of a peripheral; the values are the names in the schema."""
+    """The operation on a peripheral's lock; the values are the names in the schema."""
 
     STATUS = "status"
     ACQUIRE = "acquire"
@@ -119,7 +119,7 @@ class LockOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeripheralCommandLockCall:
-    """Ask for, take or give back the lock of the peripheral of this name."""
+    """Query, acquire or release the lock of the peripheral of this name."""
 
     peripheral: str
     operation: LockOperation
@@ -148,14 +148,14 @@ class ActiveConfigurationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UptimeResult:
-    """For how long the kit process has been running."""
+    """How long the kit process has been running."""
 
     uptime_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeripheralCommandResult:
-    """What a command returned. `metadata` is JSON text, not parsed here."""
+    """The result of a command. `metadata` is JSON text, not parsed here."""
 
     media_type: str
     data: bytes
@@ -184,7 +184,7 @@ KitResult = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRpcRequest:
-    """A kit asks the back end. Ids start at 0 in every kit process and therefore repeat."""
+    """A kit's request to the back end. Ids start at 0 in every kit process and therefore repeat."""
 
     id: int
     call: ServerCall
@@ -192,7 +192,7 @@ class ServerRpcRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRpcResponse:
-    """The back end answers the request with the same id."""
+    """The back end's answer to the request with the same id."""
 
     id: int
     result: ServerResult
@@ -200,7 +200,7 @@ class ServerRpcResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitRpcRequest:
-    """The back end asks a kit. A request that is delivered twice is executed twice."""
+    """The back end's request to a kit. A request that is delivered twice is executed twice."""
 
     id: int
     call: KitCall
@@ -208,7 +208,7 @@ class KitRpcRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitRpcResponse:
-    """The kit answers the request with the same id."""
+    """The kit's answer to the request with the same id."""
 
     id: int
     result: KitResult

@@ -1,4 +1,4 @@
-"""Decode a raw measurement in the layout in which every kit sends it, faster than the library.
+"""Decode a raw measurement in the layout that every kit uses, faster than the library.
 
 A kit's message always has one segment of nine words, with the objects in the same order:
 
@@ -11,12 +11,12 @@ A kit's message always has one segment of nine words, with the objects in the sa
           7, 8     id
           9        the empty text
 
-Packing writes for each word a tag byte, with a bit for each byte that is not zero, and then those bytes.
-Words 0, 1, 5, 6 and 9 are constant and therefore are constant bytes; an id of two words with few zeros is
-written as a run. Nineteen readings in twenty have no zero where any byte may stand, so all their bytes are in
-known places: the first short cut. The second unpacks the words and looks at those. Whatever deviates from the
-layout in a single byte is left to the library, so these are short cuts and never a second opinion: tests hold
-that all agree on any bytes.
+Packing writes for each word a tag byte, with a bit for each nonzero byte, and then those bytes. Words 0, 1, 5,
+6 and 9 are constant and therefore are constant bytes; an id of two words with few zeros is written as a run.
+Nineteen readings in twenty have no zero where any byte may stand, so all their bytes are in known places: the
+first shortcut. The second unpacks the words and checks those. Any message that deviates from the layout in a
+single byte is left to the library, so these are shortcuts that must always agree with it: tests check that all
+agree on any bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TABLE_AND_ROOT = bytes.fromhex("1009 500302")  # words 0 and 1
 _HEAD = _TABLE_AND_ROOT + b"\x3f"
 # Words 5 and 6, then the tag of an id whose first word is followed by ...
 _POINTERS = bytes.fromhex("110582 11090a ff")
-# ... one more word as it is, and last a zero word.
+# ... one more literal word, and last a zero word.
 _ONE_MORE_WORD = b"\x01"
 _ZERO_WORD = b"\x00\x00"
 
@@ -42,17 +42,17 @@ _DOUBLE = Struct("<d").unpack_from
 _END = Struct("<7s8sc8s2s").unpack_from
 _END_BYTES = 26
 
-# A double of few significant digits has zeros in its low bytes: tag -> number of bytes sent, zeros left out.
+# A double of few significant digits has zeros in its low bytes: tag -> number of bytes sent, zeros omitted.
 _HIGH_BYTES = {0xFF << (8 - sent) & 0xFF: (sent, bytes(8 - sent)) for sent in range(1, 8)}
 
-# The words by what they hold: 0 and 1, datetime, peripheral and quantity type, value, 5 and 6, id, 9.
+# The words by content: 0 and 1, datetime, peripheral and quantity type, value, 5 and 6, id, 9.
 _WORDS = Struct("<16s Q ii d 16s 16s 8s")
 _HEAD_WORDS = bytes.fromhex("00000000 09000000 00000000 03000200")
 _POINTER_WORDS = bytes.fromhex("05000000 82000000 09000000 0a000000")
 _EMPTY_TEXT = bytes(8)
-# Of ten words, if packing gains nothing: each with a tag and the length of a run.
+# Ten words, if packing gains nothing: each with a tag and the length of a run.
 _LONGEST_BYTES = 100
-# Tag -> the places in a word of the bytes that are sent.
+# Tag -> the positions within a word of the bytes that are sent.
 _PLACES = [tuple(place for place in range(8) if tag >> place & 1) for tag in range(256)]
 
 
@@ -61,13 +61,13 @@ def _slot_setters() -> tuple[Any, ...]:
     return tuple(getattr(RawMeasurement, name).__set__ for name in names)
 
 
-# The generated __init__ of a frozen dataclass takes 0.9 µs, nearly half of the whole; setting its slots 0.3.
+# The generated __init__ of a frozen dataclass takes 0.9 µs, nearly half of the total; setting its slots 0.3.
 _new = object.__new__
 _set_id, _set_datetime_ms, _set_peripheral, _set_quantity_type, _set_value, _set_kit_serial = _slot_setters()
 
 
 def decode_usual_layout(payload: bytes) -> RawMeasurement | None:
-    """Return the measurement, or None if the next in line has to look at it (then it may be valid or not)."""
+    """Return the measurement, or None if the next decoder has to try (the message may be valid or not)."""
     try:
         if payload[:6] != _HEAD:
             return None
@@ -94,7 +94,7 @@ def decode_usual_layout(payload: bytes) -> RawMeasurement | None:
             position += 2
         else:
             return None
-    except (IndexError, StructError):  # cut off
+    except (IndexError, StructError):  # truncated
         return None
 
     if len(payload) != position + _END_BYTES:
@@ -108,15 +108,16 @@ def decode_usual_layout(payload: bytes) -> RawMeasurement | None:
 
 
 def decode_usual_words(payload: bytes) -> RawMeasurement | None:
-    """Return the measurement, with zeros wherever they may be, or None if the library has to look at it."""
-    # A message with more in it, as a serial, has another segment table: it is not worth unpacking here.
+    """Return the measurement, with zeros in any position, or None if the library has to try."""
+    # A message with further content, such as a serial, has another segment table: unpacking it here is
+    # pointless.
     if payload[: len(_TABLE_AND_ROOT)] != _TABLE_AND_ROOT or len(payload) > _LONGEST_BYTES:
         return None
     try:
         head, datetime_ms, peripheral, quantity_type, value, pointers, id_, text = _WORDS.unpack(
             _unpacked(payload)
         )
-    except (IndexError, StructError):  # cut off, or of another length
+    except (IndexError, StructError):  # truncated, or of another length
         return None
     if head != _HEAD_WORDS or pointers != _POINTER_WORDS or text != _EMPTY_TEXT:
         return None
@@ -124,7 +125,7 @@ def decode_usual_words(payload: bytes) -> RawMeasurement | None:
 
 
 def _unpacked(payload: bytes) -> bytearray:
-    """Undo the packing (Cap'n Proto encoding, "Packing"). Raises IndexError if it is cut off."""
+    """Undo the packing (Cap'n Proto encoding, "Packing"). Raises IndexError if it is truncated."""
     words = bytearray()
     position = 0
     while position < len(payload):
@@ -153,7 +154,7 @@ def _unpacked(payload: bytes) -> bytearray:
 def _checked(
     id_: bytes, datetime_ms: int, peripheral: int, quantity_type: int, value: float
 ) -> RawMeasurement | None:
-    """Return the measurement if it keeps the rules of `rules.py`; the library's way says why not."""
+    """Return the measurement if it satisfies `rules.py`, else None; the library's decoder reports why not."""
     if datetime_ms > MAXIMUM_DATETIME_MS or not isfinite(value):
         return None
 

@@ -1,7 +1,7 @@
-"""Decode and encode the four RPC messages; `codec` is the public face.
+"""Decode and encode the four RPC messages; `codec` is the public interface.
 
 A method, answer or error with a number that the schema does not know decodes to `Unrecognised`, so that the
-id beside it can still be answered, or its waiter told.
+request with its id can still be answered, or its waiter notified.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def encode_server_rpc_request(message: ServerRpcRequest) -> bytes:
 
 
 def decode_server_rpc_response(payload: bytes) -> ServerRpcResponse:
-    """Decode an answer to a kit. Raises WireError, with the id of the answer if that could be read."""
+    """Decode an answer to a kit. Raises WireError, with the id of the answer if it could be read."""
     reader = open_message(limits.SERVER_RPC_RESPONSE, payload)
     rpc_id: int = reader.id
     with translated(rpc_id):
@@ -140,7 +140,7 @@ def _write_server_result(builder: Any, result: ServerResult) -> None:
 
 
 def decode_kit_rpc_request(payload: bytes) -> KitRpcRequest:
-    """Decode a question to a kit. Raises WireError, with the id of the question if that could be read."""
+    """Decode a question to a kit. Raises WireError, with the id of the question if it could be read."""
     reader = open_message(limits.KIT_RPC_REQUEST, payload)
     rpc_id: int = reader.id
     with translated(rpc_id):
@@ -200,7 +200,7 @@ def _write_kit_call(builder: Any, call: KitCall) -> None:
 
 
 def decode_kit_rpc_response(payload: bytes) -> KitRpcResponse:
-    """Decode an answer of a kit. Raises WireError, with the id of the answer if that could be read."""
+    """Decode an answer of a kit. Raises WireError, with the id of the answer if it could be read."""
     reader = open_message(limits.KIT_RPC_RESPONSE, payload)
     rpc_id: int = reader.id
     with translated(rpc_id):
@@ -279,7 +279,7 @@ def _write_error(builder: Any, error: RpcError) -> None:
 
 
 def _variant(reader: Any) -> str | None:
-    """Return the name of the union member that is set, or None if the schema does not know its number."""
+    """Return the name of the active union member, or None if the schema does not know its number."""
     try:
         return str(reader.which())
     except capnp.KjException:

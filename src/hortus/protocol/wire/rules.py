@@ -1,4 +1,4 @@
-"""What a message must satisfy by itself, in both directions: rules that need no database and no clock."""
+"""Rules for single messages, in both directions: they need no database and no clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from hortus.protocol.wire.messages import (
 
 
 def check_raw_measurement(message: RawMeasurement) -> None:
-    """Raise WireError unless the measurement is one that can be stored if its kit knows it."""
+    """Raise WireError unless the measurement could be stored for a kit that knows its ids."""
     _check_id(message.id)
     _check_name("The serial", message.kit_serial)
     _check_datetime(message.datetime_ms)
@@ -45,10 +45,10 @@ def check_raw_measurement(message: RawMeasurement) -> None:
 
 
 def check_aggregate_measurement(message: AggregateMeasurement) -> None:
-    """Raise WireError unless the aggregate is one that can be stored if its kit knows it.
+    """Raise WireError unless the aggregate could be stored for a kit that knows its ids.
 
-    Of a type that occurs twice the last value counts. One bad entry rejects the whole message: removing
-    the entry would lose a part silently, while a rejected message is kept and can be looked at.
+    If a type occurs twice, the last value counts. One bad entry rejects the whole message: removing the entry
+    would silently lose a part, while a rejected message is kept and can be inspected.
     """
     _check_id(message.id)
     _check_name("The serial", message.kit_serial)
@@ -71,7 +71,7 @@ def check_aggregate_measurement(message: AggregateMeasurement) -> None:
 
 
 def check_media(message: Media) -> None:
-    """Raise WireError unless the media is one that can be stored if its kit knows it."""
+    """Raise WireError unless the medium could be stored for a kit that knows its ids."""
     _check_id(message.id)
     _check_datetime(message.datetime_ms)
     _check_int32("The peripheral", message.peripheral)

@@ -1,4 +1,4 @@
-"""The Cap'n Proto library behind the codec: the schema, opened messages, and its failures as WireError."""
+"""The Cap'n Proto library behind the codec: the schema, opening messages, and its failures as WireError."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def root(name: str) -> Any:
 
 @cache
 def _schema() -> Any:
-    # The library hooks into Python's import to look for schemas beside modules; nobody here wants that.
+    # The library hooks into Python's import to find schemas beside modules, which is unwanted here.
     capnp.remove_import_hook()
     with resources.as_file(resources.files("hortus.protocol.wire") / "schema.capnp") as path:
         return capnp.load(str(path))
@@ -57,13 +57,13 @@ def open_message(limits: MessageLimits, payload: bytes) -> Any:
 def _unpack_segments(payload: bytes, table: SegmentTable) -> list[memoryview]:
     """Return the unpacked segments.
 
-    The library reads the second and later segments of a packed message only when they are needed, at the
-    latest in a destructor. If the payload is cut off there, the exception in the destructor ends the process:
-    six bytes suffice. A message of one segment is read at once and fails like everything else. So the
-    segments go through the library as one, which also unpacks them at its speed.
+    The library reads the second and later segments of a packed message only when they are needed, at the latest
+    in a destructor. If the payload is truncated there, the exception in the destructor ends the process: six
+    bytes suffice. A message of one segment is read at once and fails like everything else. So the segments are
+    passed to the library as one, which also unpacks them at its speed.
     """
     joined, words = join_segments(payload, table)
-    # Views, because a picture's second segment may have 64 MiB that need not be copied.
+    # Views, because a picture's second segment may have 64 MiB, which need not be copied.
     content = memoryview(root("Joined").from_bytes_packed(joined, 2 * words, _NESTING_LIMIT).segments)
     segments = []
     position = 0
@@ -87,7 +87,7 @@ def seal(limits: MessageLimits, builder: Any) -> bytes:
 
 @contextmanager
 def translated(rpc_id: int | None = None) -> Iterator[None]:
-    """Turn the library's failures into WireError, and name the request or response that they concern."""
+    """Convert the library's failures to WireError with the id of the request or response concerned."""
     try:
         yield
     except capnp.KjException as error:

@@ -1,4 +1,4 @@
-"""The MQTT 5 client with which Hortus speaks to a broker: for ingest, for RPC, for the broker's accounts."""
+"""The MQTT 5 client that connects Hortus to a broker: for ingest, for RPC, for managing broker accounts."""
 
 from __future__ import annotations
 

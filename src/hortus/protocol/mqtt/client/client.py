@@ -1,4 +1,4 @@
-"""An MQTT 5 client that stays connected: reconnects for ever, and says in one line why it cannot."""
+"""An MQTT 5 client that stays connected: reconnects without limit, and logs failures as one line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hortus.protocol.mqtt.topics import filter_matches, parse_shared_filter
 log = logging.getLogger(__name__)
 
 _MAX_CACHED_TOPICS = 10_000
-# A connection that lasted this long was a good one; after it, reconnecting starts with the short pause again.
+# A connection that lasted this long counts as successful: the next reconnect starts with the short pause again.
 _GOOD_CONNECTION_SECONDS = 10.0
 _WRONG_CREDENTIALS = {0x86, 0x87, 0x8A, 0x8C}
 
@@ -37,16 +37,16 @@ Callback = Callable[[str, bytes], None]
 
 
 class BrokerUnreachableError(OperationalError):
-    """There is no connection to the broker now."""
+    """There is currently no connection to the broker."""
 
 
 class BrokerRefusedError(BrokerUnreachableError):
-    """The broker answered, but does not let us in."""
+    """The broker answered but refused the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is and as whom to log in. With `tls`, the host's certificate is checked against it."""
+    """Address of the broker and credentials. With `tls`, the host's certificate is verified against it."""
 
     host: str
     port: int
@@ -59,10 +59,10 @@ class BrokerAddress:
 
 
 class MqttClient:
-    """Keeps one connection to a broker. `run` works until `stop`; everything else may be called meanwhile.
+    """Keeps one connection to a broker. `run` works until `stop`; all other methods may be called meanwhile.
 
-    State for metrics: `connected`, `messages`, `reconnects` (connections after the first),
-    `last_failure` (the sentence that was logged, None while connected).
+    State for metrics: `connected`, `messages`, `reconnects` (connections after the first), `last_failure` (the
+    sentence that was logged, None while connected).
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class MqttClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has let us in and granted every subscription."""
+        """Whether the broker has accepted the connection and granted every subscription."""
         return self._ready.is_set()
 
     def subscribe(self, topic_filter: str, callback: Callback, qos: int = 1) -> None:
-        """Call back with topic and payload of each message that matches, now and after every reconnect.
+        """Call back with topic and payload of each matching message, now and after every reconnect.
 
         The callback runs in the event loop and must be short; the message is acknowledged when it returns.
         """
@@ -109,13 +109,14 @@ class MqttClient:
     async def publish(
         self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None
     ) -> bool:
-        """Publish a message; return when the broker has it (QoS 1 and 2).
+        """Publish a message; return when the broker has acknowledged it (QoS 1 and 2).
 
-        False if the broker says that nobody has subscribed to it. With `expiry_seconds` the broker forgets it
-        when it could not deliver it by then.
+        Returns False if the broker reports that it has no matching subscribers. With `expiry_seconds`, the
+        broker discards the message if it could not deliver it by then.
+
         Raises BrokerUnreachableError if there is no connection, ConnectionLostError if it ends before the
-        broker has answered (it may have the message all the same), PublishRefusedError if the broker does not
-        want it.
+        broker has answered (it may have the message all the same), PublishRefusedError if the broker rejects
+        the message.
         """
         if self._connection is None or not self._connection.accepted.done():
             raise BrokerUnreachableError(
@@ -125,7 +126,6 @@ class MqttClient:
         return await self._connection.publish(topic, payload, qos, properties)
 
     async def wait_until_ready(self) -> None:
-        """Wait until `connected`."""
         await self._ready.wait()
 
     async def run(self) -> None:
@@ -145,18 +145,19 @@ class MqttClient:
                 pause_seconds = min(pause_seconds * 2, self._limits.reconnect_most_seconds)
         finally:
             self._running = False
-            if self._connection is not None:  # cancelled: end at once, the session keeps what is open
+            if self._connection is not None:
+                # Cancelled: end at once, the session keeps unacknowledged messages.
                 self._connection.fail("The client was cancelled.")
                 self._forget_connection()
             self._finished.set()
 
     async def stop(self) -> None:
-        """Finish what is under way (bounded by `drain_seconds`), disconnect and end `run`."""
+        """Finish work in progress (bounded by `drain_seconds`), disconnect and end `run`."""
         self._stopping.set()
         if self._running:
             await self._finished.wait()
 
-    # For the ingest client
+    # Hooks for the ingest client
 
     def _add_subscription(self, subscription: Subscription) -> None:
         self._subscriptions.append(subscription)
@@ -164,25 +165,25 @@ class MqttClient:
             self._connection.subscribe((subscription,))
 
     def _receive(self, message: Publish) -> None:
-        """Take one message. Without a callback for it there is nobody who could want it."""
+        """Handle one message. A message without a matching callback is only acknowledged."""
         self.messages += 1
         self._call_back(self._callback_for(message.topic), message)
 
     def _chunk_read(self) -> None:
-        """All messages of one piece of network data have been received."""
+        """Called when all messages of one chunk of network data have been received."""
 
     def _connection_begins(self) -> None:
-        """A new connection is about to be made."""
+        """Called before a new connection is made."""
 
     def _connection_ready(self) -> None:
-        """The broker has let us in."""
+        """Called when the broker has accepted the connection."""
 
     def _forget_connection(self) -> None:
         self._connection = None
         self._ready.clear()
 
     async def _drain(self) -> None:
-        """Wait for what is under way, at most `drain_seconds`."""
+        """Wait for work in progress, at most `drain_seconds`."""
 
     def _callback_for(self, topic: str) -> Callback | None:
         try:
@@ -199,7 +200,7 @@ class MqttClient:
         if callback is not None:
             try:
                 callback(message.topic, message.payload)
-            except Exception:  # one bad message harms nobody else (P4)
+            except Exception:  # one bad message must not affect others (P4)
                 log.exception("a message on %s could not be handled", message.topic)
         if message.qos and self._connection is not None:
             encode_answer = encode_puback if message.qos == 1 else encode_pubrec
@@ -209,7 +210,7 @@ class MqttClient:
 
     async def _connect_and_serve(self) -> None:
         connection = self._new_connection()
-        # Set before the first byte arrives: the broker sends waiting messages right behind its CONNACK.
+        # Set before the first byte arrives: the broker sends queued messages right after its CONNACK.
         self._connection = connection
         self._connection_begins()
         try:
@@ -224,19 +225,19 @@ class MqttClient:
             self._connections += 1
             self.reconnects = self._connections - 1
             if self._subscriptions:
-                # Always, even if the session is present: the broker may have lost it, or know it with the
-                # subscriptions of an older release.
+                # Always, even if the session is present: the broker may have lost it, or may have stored it
+                # with the subscriptions of an older release.
                 connection.subscribe(tuple(self._subscriptions))
             else:
                 connection.subscribed.set()
             self._connection_ready()
             await self._serve(connection)
         finally:
-            connection.fail("The connection was given up.")
+            connection.fail("The connection was abandoned.")
             self._forget_connection()
 
     def _new_connection(self) -> BrokerConnection:
-        # A broker drops what is larger for us without a word.
+        # A broker silently drops packets larger than the size announced here.
         connect = self._connect_packet(self._limits.max_packet_bytes)
         return BrokerConnection(connect, self._limits, self._receive, self._chunk_read)
 
@@ -270,7 +271,7 @@ class MqttClient:
                 "check that it runs and that MQTT_HOST and MQTT_PORT are right."
             ) from error
         if connection.accepted.cancelled():
-            raise BrokerRefusedError(f"The broker {address} does not talk to us: {connection.ended.result()}")
+            raise BrokerRefusedError(f"The broker {address} did not accept us: {connection.ended.result()}")
         return connection.accepted.result()
 
     def _connect_packet(self, max_packet_bytes: int | None) -> Connect:
@@ -296,7 +297,7 @@ class MqttClient:
         reason = explain_reason(connack.reason_code)
         if connack.reason_code in _WRONG_CREDENTIALS:
             raise BrokerRefusedError(
-                f"The broker {self._address} does not let {self._address.username!r} in ({reason}); "
+                f"The broker {self._address} rejected the account {self._address.username!r} ({reason}); "
                 "check MQTT_USERNAME and MQTT_PASSWORD, and that the broker has this account."
             )
         raise BrokerRefusedError(f"The broker {self._address} refused the connection ({reason}).")

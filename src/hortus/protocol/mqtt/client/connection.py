@@ -1,4 +1,4 @@
-"""One connection to a broker, from CONNECT to its end. Knows packets; nothing of reconnecting or readings."""
+"""One connection to a broker, from CONNECT to its end. Knows packets, nothing of reconnecting or readings."""
 
 from __future__ import annotations
 
@@ -39,25 +39,26 @@ from hortus.protocol.mqtt.packets import (
 
 _HIGHEST_PACKET_ID = 65_535
 _FAILURE = 0x80
-# Two ticks in a keep-alive interval: given up after one and a half, as the broker does with us.
+# Two ticks per keep-alive interval: the connection fails after one and a half, as the broker's does with us.
 _SILENT_TICKS_UNTIL_DEAD = 3
 
 
 class ConnectionLostError(OperationalError):
-    """The connection to the broker ended while something was under way over it."""
+    """The connection to the broker ended during an operation."""
 
 
 class PublishRefusedError(OperationalError):
-    """The broker did not accept a message of ours."""
+    """The broker rejected a message of ours."""
 
 
 class BrokerConnection(asyncio.Protocol):
     """Speaks MQTT 5 over one transport.
 
-    `accepted` becomes the broker's CONNACK, whatever it says; `subscribed` is set when every subscription
-    asked for so far is granted; `ended` becomes the sentence that says why the connection is over.
-    `on_message` is called for each PUBLISH, `on_chunk_end` after all packets of one piece of network data.
-    With `on_oversized` a PUBLISH may have any size: of one over `max_packet_bytes` that gets the beginning.
+    `accepted` resolves to the broker's CONNACK, whether positive or negative; `subscribed` is set when every
+    subscription requested so far is granted; `ended` resolves to a sentence that explains why the connection
+    ended. `on_message` is called for each PUBLISH, `on_chunk_end` after all packets of one chunk of network
+    data. With `on_oversized`, a PUBLISH may have any size: if it exceeds `max_packet_bytes`, `on_oversized`
+    receives its beginning.
     """
 
     def __init__(
@@ -96,15 +97,15 @@ class BrokerConnection(asyncio.Protocol):
         self._tick_handle: asyncio.TimerHandle | None = None
         self._keep_alive_seconds = limits.keep_alive_seconds
 
-    # The transport's side
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Introduce ourselves."""
+        """Send CONNECT."""
         self._transport = cast("asyncio.Transport", transport)
         self.write(encode(self._connect, MQTT_5))
 
     def data_received(self, data: bytes) -> None:
-        """Take packets from the broker. The hot path of ingest runs through here."""
+        """Process packets from the broker. This is the hot path of ingest."""
         self._silent_ticks = 0
         failure: MqttProtocolError | None = None
         try:
@@ -120,43 +121,43 @@ class BrokerConnection(asyncio.Protocol):
         self._on_chunk_end()
         if failure is not None:
             self._say_goodbye(int(failure.reason_code))
-            self.fail(f"The broker sent what MQTT forbids: {failure}")
+            self.fail(f"The broker violated the MQTT protocol: {failure}")
 
     def pause_writing(self) -> None:
-        """Hold back own publishes: the broker does not read as fast as we write."""
+        """Hold back own publishes: the broker reads more slowly than we write."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let own publishes go on."""
+        """Resume own publishes."""
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell everybody who waits."""
+        """End the connection and fail all pending operations."""
         self._end(f"The connection to the broker was lost ({exc})." if exc else "The broker hung up.")
 
-    # What the client does with it
+    # Called by the client
 
     def write(self, data: bytes) -> None:
-        """Send bytes; without effect when the connection is over."""
+        """Send bytes; has no effect once the connection has ended."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def pause_reading(self) -> None:
-        """Stop taking data from the network, so that the broker keeps it. May be called again."""
+        """Stop reading from the network, so that the broker keeps further messages. Idempotent."""
         if self._reading and self._transport is not None and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take data again. May be called again."""
+        """Read again. Idempotent."""
         if not self._reading and self._transport is not None and not self._transport.is_closing():
             self._reading = True
-            # While not reading, the broker's answers to our pings lay in the socket: it was not silent.
+            # While reading was paused, the broker's PINGRESPs waited in the socket: it was not silent.
             self._silent_ticks = 0
             self._transport.resume_reading()
 
     def subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
-        """Ask for subscriptions; `subscribed` is set when the broker has granted them all."""
+        """Request subscriptions; `subscribed` is set when the broker has granted them all."""
         self.subscribed.clear()
         packet_id = self._free_packet_id()
         self._subscribing[packet_id] = subscriptions
@@ -167,8 +168,9 @@ class BrokerConnection(asyncio.Protocol):
     ) -> bool:
         """Send a message; return when the broker has it (QoS 1, 2) or it is handed to the network (QoS 0).
 
-        The result is False if the broker says that nobody has subscribed to it (section 3.4.2.1; it need not).
-        Raises ConnectionLostError, PublishRefusedError, or MqttProtocolError for an impossible topic.
+        Returns False if the broker reports no matching subscribers (section 3.4.2.1; reporting is optional).
+
+        Raises ConnectionLostError, PublishRefusedError, or MqttProtocolError for an invalid topic.
         """
         if qos == 0:
             await self._send_publish(Publish(topic, payload, properties=properties))
@@ -182,7 +184,9 @@ class BrokerConnection(asyncio.Protocol):
                 async with asyncio.timeout(self._limits.answer_timeout_seconds):
                     reason_code = await answered
             except TimeoutError as error:
-                raise ConnectionLostError(f"The broker did not take a message on {topic} in time.") from error
+                raise ConnectionLostError(
+                    f"The broker did not acknowledge a message on {topic} in time."
+                ) from error
             finally:
                 self._publishing.pop(packet_id, None)
         if reason_code >= _FAILURE:
@@ -193,10 +197,10 @@ class BrokerConnection(asyncio.Protocol):
         return reason_code != ReasonCode.NO_MATCHING_SUBSCRIBERS
 
     async def close(self, patience_seconds: float = 2.0) -> None:
-        """Say goodbye and wait a little until the broker hangs up.
+        """Send DISCONNECT and wait briefly until the broker closes the connection.
 
-        Closing with unread data in the socket would reset the connection, and acknowledgements on their way
-        could be lost with it (they would only be delivered again, but need not be).
+        Closing with unread data in the socket would reset the connection, and acknowledgements in transit could
+        be lost with it (the messages would merely be delivered again, but that is avoidable).
         """
         self.resume_reading()
         self._say_goodbye(0)
@@ -204,7 +208,7 @@ class BrokerConnection(asyncio.Protocol):
         self.fail("The connection was closed.")
 
     def fail(self, reason: str) -> None:
-        """End the connection at once, for this reason."""
+        """End the connection immediately, for this reason."""
         self._end(reason)
         if self._transport is not None:
             self._transport.abort()
@@ -214,7 +218,7 @@ class BrokerConnection(asyncio.Protocol):
     def _take(self, packet: Packet) -> None:
         match packet:
             case Pubrel(packet_id=packet_id):
-                # Whatever is known here of this identifier: what was released was settled before.
+                # Answered even for an unknown identifier: a message is settled before it is released.
                 self.write(encode_pubcomp(packet_id))
             case Puback(packet_id=packet_id, reason_code=reason_code):
                 self._answered(packet_id, reason_code)
@@ -236,7 +240,9 @@ class BrokerConnection(asyncio.Protocol):
             case Disconnect(reason_code=reason_code):
                 self.fail(_explain_disconnect(reason_code))
             case _:
-                self.fail(f"The broker sent a {type(packet).__name__.upper()}, which is not for clients.")
+                self.fail(
+                    f"The broker sent a {type(packet).__name__.upper()}, which a client must not receive."
+                )
 
     def _take_connack(self, connack: Connack) -> None:
         properties = connack.properties
@@ -278,7 +284,7 @@ class BrokerConnection(asyncio.Protocol):
         self.write(data)
 
     def _free_packet_id(self) -> int:
-        # There are far fewer open packets than identifiers, so the next free one is near.
+        # There are far fewer open packets than identifiers, so the search is short.
         while True:
             self._last_packet_id = self._last_packet_id % _HIGHEST_PACKET_ID + 1
             if self._last_packet_id not in self._publishing and self._last_packet_id not in self._subscribing:
@@ -290,8 +296,8 @@ class BrokerConnection(asyncio.Protocol):
         self._tick_handle = self._loop.call_later(self._keep_alive_seconds / 2, self._tick)
 
     def _tick(self) -> None:
-        # Ticks are counted, not seconds: a process that was stopped for an hour has missed one tick, and
-        # hears the broker before the next.
+        # Ticks are counted, not seconds: a process that was suspended for an hour has missed one tick, and
+        # hears from the broker before the next.
         if self._reading:
             self._silent_ticks += 1
         if self._silent_ticks >= _SILENT_TICKS_UNTIL_DEAD:

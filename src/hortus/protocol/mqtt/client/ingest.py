@@ -1,4 +1,4 @@
-"""The MQTT 5 client of an ingester: acknowledges a message only when the intake says that it is safe (P1)."""
+"""The MQTT 5 client of an ingester: acknowledges a message only when the intake has settled it (P1)."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from hortus.protocol.mqtt.packets import (
     encode_pubrec,
 )
 
-# A handle is the number of the connection and the packet identifier (16 bits), so that one of an older
-# connection is never taken for one of this. Messages of QoS 0 count down from -1.
+# A handle combines the connection's number and the packet identifier (16 bits), so that a handle of an older
+# connection is never mistaken for one of this connection. Messages of QoS 0 count down from -1.
 _HANDLES_PER_CONNECTION = 0x1_0000
 
 
 class IngestClient(MqttClient):
     """Offers every message to an `Intake` and acknowledges it when it is settled.
 
-    The session is persistent: what the broker has not got acknowledged, it keeps while we are away and
-    delivers again. So a handle of an older connection means nothing any more and is ignored.
+    The session is persistent: the broker keeps all unacknowledged messages while we are disconnected and
+    delivers them again. So handles of an older connection are invalid and ignored.
 
-    Messages on topics that someone subscribed to with a callback go there instead. All others, also those
-    of subscriptions that nobody remembers, are offered: the intake says what is to become of them (P3).
+    Messages on topics with a subscribed callback go to the callback instead. All others, including those of
+    subscriptions left over in the session, are offered: the intake decides what happens to them (P3).
 
-    The broker may send packets of any size: of one over `max_packet_bytes` the beginning is offered, while the
-    rest is thrown away as it comes. If we refused it, the broker would drop it and nobody would know.
+    The broker may send packets of any size: if one exceeds `max_packet_bytes`, its beginning is offered, while
+    the rest is discarded as it arrives. If we refused it, the broker would drop it silently.
 
     Memory: reading stops when the intake is saturated, or when twice `receive_maximum` messages or
-    `max_open_bytes` of payload are open, so the rest waits at the broker (P6). The broker's own promise to
-    send no more than `receive_maximum` is not relied on: Mosquitto 2.0.11 breaks it as soon as messages wait
-    (docs/mosquitto.md), and at QoS 0 there is none.
+    `max_open_bytes` of payload are open, so the rest waits at the broker (P6). The broker's obligation to send
+    no more than `receive_maximum` is not relied on: Mosquitto 2.0.11 violates it as soon as messages are queued
+    (docs/mosquitto.md), and it does not apply to QoS 0.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class IngestClient(MqttClient):
         """The payload bytes of the messages offered and not yet settled."""
         return self._open_bytes
 
-    # Source: what the intake calls
+    # Source: called by the intake
 
     def settle(self, handles: Sequence[int]) -> None:
         """Acknowledge these messages to the broker, all in one write."""
@@ -91,7 +91,7 @@ class IngestClient(MqttClient):
             self._connection.write(b"".join(answers))
         self._after_settling()
 
-    # What the connection calls
+    # Called by the connection
 
     def _receive(self, message: Publish) -> None:
         if self._callbacks:
@@ -101,7 +101,7 @@ class IngestClient(MqttClient):
                 self._call_back(callback, message)
                 return
         if self._stopping.is_set():
-            # Not taken in any more; unacknowledged, it stays in the session for the next start.
+            # No longer accepted; unacknowledged, it stays in the session for the next start.
             return
         handle = self._open(message)
         if handle is not None:
@@ -116,9 +116,10 @@ class IngestClient(MqttClient):
             self._intake.offer_head(self, handle, head.topic, head.payload, message.payload_bytes)
 
     def _open(self, message: Publish) -> int | None:
-        """Note that a message is open, before it is offered; the intake may settle at once. Return its handle.
+        """Register a message as open and return its handle.
 
-        None if that identifier is open already; then the connection ends.
+        Called before the message is offered, because the intake may settle it at once. Returns None if that
+        identifier is open already; then the connection ends.
         """
         _topic, payload, qos, packet_id, _retain, _duplicate, _properties = message
         self.messages += 1
@@ -128,7 +129,7 @@ class IngestClient(MqttClient):
                 self._give_up_ambiguous_session()
                 return None
         else:
-            # Nothing to acknowledge, but the intake's memory counts.
+            # Nothing to acknowledge, but the message counts towards the intake's memory.
             self._last_qos_0_handle = handle = self._last_qos_0_handle - 1
         payload_bytes = len(payload)
         self._open_messages[handle] = (qos, packet_id, payload_bytes)
@@ -136,11 +137,11 @@ class IngestClient(MqttClient):
         return handle
 
     def _give_up_ambiguous_session(self) -> None:
-        """End the connection: two open messages have one packet identifier.
+        """End the connection because two open messages have the same packet identifier.
 
-        The broker (Mosquitto 2.0.11 with more than 65,535 messages on their way) takes an acknowledgement for
-        the older one. If the newer was settled first, it would forget the older unstored. After connecting
-        again it delivers all of them anew.
+        The broker (Mosquitto 2.0.11 with more than 65,535 messages in flight) applies an acknowledgement to the
+        older one. If the newer was settled first, it would delete the older one unstored. After reconnecting it
+        delivers both again.
         """
         if self._connection is not None:
             self._connection.fail("The broker used a packet identifier that is still open.")
@@ -162,7 +163,7 @@ class IngestClient(MqttClient):
 
     def _forget_connection(self) -> None:
         super()._forget_connection()
-        # The broker delivers them again; what the intake still settles is stale.
+        # The broker delivers them again; whatever the intake still settles is stale.
         self._open_messages.clear()
         self._open_bytes = 0
         self._after_settling()
@@ -171,8 +172,8 @@ class IngestClient(MqttClient):
         connection = self._connection
         if connection is None:
             return
-        # Read on, so that the broker's answers arrive: it sends at most `receive_maximum` messages more,
-        # which are not taken in.
+        # Keep reading, so that the broker's answers arrive: it sends at most `receive_maximum` more messages,
+        # which are not accepted.
         connection.resume_reading()
         connection.ended.add_done_callback(lambda _ended: self._all_settled.set())
         with contextlib.suppress(TimeoutError):
@@ -185,8 +186,8 @@ class IngestClient(MqttClient):
 
     @property
     def _too_much_open(self) -> bool:
-        # Not at `receive_maximum` itself: a broker that keeps to it reaches it all the time, and reading would
-        # be paused and resumed for nothing.
+        # Not at `receive_maximum` itself: a broker that respects it reaches it all the time, and reading would
+        # be paused and resumed needlessly.
         return (
             self._open_bytes >= self._limits.max_open_bytes
             or len(self._open_messages) >= 2 * self._limits.receive_maximum

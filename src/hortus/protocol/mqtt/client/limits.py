@@ -1,4 +1,4 @@
-"""How much the client takes in, and how patient it is."""
+"""Memory limits and timeouts of the client."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ NEVER_EXPIRES = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientLimits:
-    """Bounds of one client; the defaults fit an ingester.
+    """Bounds of one client; the defaults suit an ingester.
 
     receive_maximum: messages that the broker may send before it gets acknowledgements. Enough to fill several
         batches while one is being committed; each waiting message is held in memory. Reading stops at twice
-        this, because not every broker keeps to it.
-    max_packet_bytes: the largest packet that is taken in. A broker that is told so in CONNECT drops larger
-        ones without a word, so an ingester does not tell it; it takes their beginnings.
-    max_open_bytes: payload bytes taken in and not yet settled, above which the client stops reading. Memory
+        this, because not every broker respects it.
+    max_packet_bytes: the largest packet that is read whole. A broker that is given this limit in CONNECT
+        silently drops larger ones, so an ingester does not send it; it keeps the beginning of larger messages.
+    max_open_bytes: payload bytes received and not yet settled, above which the client stops reading. Memory
         is bounded by this plus one packet.
     max_outgoing: own QoS 1 and 2 publishes that may await the broker's acknowledgement.
-    session_expiry_seconds: how long the broker keeps the session, with all that waits in it, after the
-        client has gone. A session that expires takes its waiting readings with it, so the default is never.
-    keep_alive_seconds: after this long without a word, in either direction, the other side is asked.
+    session_expiry_seconds: how long the broker keeps the session, with all its queued messages, after the
+        client has disconnected. An expired session takes its queued readings with it, so the default is never.
+    keep_alive_seconds: after this long without traffic, in either direction, a ping is sent.
     connect_timeout_seconds: for the TCP and TLS handshake and the broker's CONNACK.
     answer_timeout_seconds: for the acknowledgement of an own publish.
-    drain_seconds: how long `stop` waits for what is already read to be settled.
-    reconnect_first_seconds, reconnect_most_seconds: the pause before connecting again doubles from the first
-        to the second, less up to half of it at random, so that many clients do not come back at once.
+    drain_seconds: how long `stop` waits until messages already read are settled.
+    reconnect_first_seconds, reconnect_most_seconds: the pause before reconnecting doubles from the first to the
+        second, less up to half of it at random, so that many clients do not reconnect at once.
     """
 
     receive_maximum: int = 4000

@@ -1,4 +1,4 @@
-"""How a process reaches the external broker, from the settings."""
+"""Connection settings of the external broker, read from the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.protocol.mqtt.client.client import BrokerAddress
 
 
 def broker_address(settings: Settings) -> BrokerAddress:
-    """Return where the broker is and as whom to log in. Raises UsageError for unusable certificates."""
+    """Return the broker's address and credentials. Raises UsageError for unusable certificates."""
     return BrokerAddress(
         host=settings.mqtt_host,
         port=settings.mqtt_port,
@@ -22,7 +22,7 @@ def broker_address(settings: Settings) -> BrokerAddress:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the TLS settings for the broker, or None where it is spoken to in the clear."""
+    """Return the TLS context for the broker, or None for an unencrypted connection."""
     if not settings.mqtt_tls:
         return None
     try:
@@ -34,9 +34,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def client_id(settings: Settings, role: str) -> str:
-    """Return the lasting name of this process's session at the broker.
+    """Return the permanent name of this process's session at the broker.
 
-    It must be the same after a restart, because the broker keeps messages for it; so it is made of the host's
-    name. Several processes of one role on one host need HORTUS_MQTT_CLIENT_ID.
+    It must be the same after a restart, because the broker queues messages for it; so it is derived from the
+    host name. Several processes of one role on one host need HORTUS_MQTT_CLIENT_ID.
     """
     return settings.mqtt_client_id or f"hortus-{role}-{socket.gethostname()}"

@@ -1,11 +1,11 @@
 """The built-in MQTT endpoint.
 
 Kits connect here with serial and password. A reading is offered to the intake and acknowledged when it is
-settled; everything else is what an ordinary broker does.
+settled; everything else is handled as by any broker.
 
-    server      listens, logs in, starts and stops        connection  what each packet leads to
-    inbox       handed to the intake, not settled yet     link        bytes, pausing, collected writes
-    broker      sessions, subscriptions, delivery         outbound    queue and window of one subscriber
+    server   listens, logs in, starts and stops      connection         handles each packet
+    inbox    messages the intake has not settled     socket_connection  bytes, pausing, collected writes
+    broker   sessions, subscriptions, delivery       outbound           queue and window of one subscriber
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ordinary broker inside the endpoint: sessions, subscriptions, retained messages, delivery."""
+"""The broker inside the endpoint: sessions, subscriptions, retained messages, delivery."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LocalCallback = Callable[[str, bytes], None]
 
 
 class LocalSubscriber:
-    """A part of this process that wants messages."""
+    """A subscriber inside this process."""
 
     def __init__(self, callback: LocalCallback) -> None:
         self.callback = callback
@@ -45,7 +45,7 @@ Subscriber = Session | LocalSubscriber
 
 
 class Broker:
-    """Delivers messages to subscribers. Knows nothing of sockets; all calls come from the event loop."""
+    """Delivers messages to subscribers. Knows nothing about sockets; must be called from the event loop."""
 
     def __init__(
         self, *, limits: EndpointLimits, counters: EndpointCounters, clock: Callable[[], float]
@@ -72,9 +72,9 @@ class Broker:
         clean_start: bool,
         expiry_seconds: float,
     ) -> tuple[Session, bool]:
-        """Give a connection its session; return it and whether it is an old one that goes on.
+        """Attach a connection to its session; return the session and whether it was already present.
 
-        A connection that has the session now is closed: the newer one of the same client wins (section 3.1.4).
+        An existing connection of the session is closed: the newer one of the same client wins (section 3.1.4).
         """
         session = self._sessions.get(identity, client_id)
         if session is not None and session.connection is not None:
@@ -94,7 +94,7 @@ class Broker:
         return session, is_present
 
     def leave(self, session: Session, delayed_will: DelayedWill | None = None) -> None:
-        """Note that the connection of a session is gone. A delayed will comes at its time or with the end."""
+        """Detach a session from its closed connection. A delayed will is published when due, or at its end."""
         session.connection = None
         session.outbound.detach()
         session.delayed_will = delayed_will
@@ -105,7 +105,7 @@ class Broker:
             self.end(surplus)
 
     def end(self, session: Session) -> None:
-        """Forget a session and everything that waits for it."""
+        """End a session and drop its queued messages."""
         session.has_ended = True
         for topic_filter in session.filters:
             self._router.unsubscribe(session, topic_filter)
@@ -115,12 +115,12 @@ class Broker:
         self._publish_delayed_will(session)
 
     def end_all_of(self, identity: Identity) -> None:
-        """Forget all sessions of an identity."""
+        """End all sessions of an identity."""
         for session in self._sessions.of(identity):
             self.end(session)
 
     def sweep(self) -> None:
-        """Publish delayed wills that are due, and forget sessions whose clients stayed away for too long."""
+        """Publish delayed wills that are due, and end sessions whose clients stayed away for too long."""
         now = self._clock()
         for session in self._sessions.with_due_wills(now):
             self._publish_delayed_will(session)
@@ -140,7 +140,7 @@ class Broker:
     # Subscriptions
 
     def subscribe_local(self, topic_filter: str, callback: LocalCallback) -> Callable[[], None]:
-        """Call back with topic and payload of each matching message; return a function that ends it."""
+        """Call back with topic and payload of each matching message; return a function that unsubscribes."""
         subscriber = LocalSubscriber(callback)
         self._router.subscribe(subscriber, Subscription(topic_filter=topic_filter, qos=2))
 
@@ -189,7 +189,7 @@ class Broker:
     # Delivery
 
     def route(self, publish: Publish, origin: Session | None = None) -> int:
-        """Give a message to everyone who wants it; return how many took it over."""
+        """Deliver a message to all its subscribers; return how many accepted it."""
         audience = self._router.audience(publish.topic)
         if not audience and not publish.retain:
             return 0
@@ -216,14 +216,14 @@ class Broker:
             if properties.message_expiry_interval_seconds is not None:
                 expires_at = self._clock() + properties.message_expiry_interval_seconds
             properties = replace(properties, topic_alias=None, subscription_identifiers=())
-        # "Retained" is meaningless under kit/, where nothing is.
+        # The retain flag has no meaning under kit/, where nothing is retained.
         retain = publish.retain and not publish.topic.startswith("kit/")
         return OutboundMessage(publish.topic, publish.payload, publish.qos, retain, properties, expires_at)
 
     def _deliver_to_group(self, group: SharedGroup[Subscriber], message: OutboundMessage) -> bool:
         members = group.in_turn()
         connected = [each for each in members if _is_connected(each)]
-        # Who is there comes first: what a group shares should not wait for a member that is away.
+        # Connected members come first: a group's messages should not wait for a member that is away.
         for subscriber in connected or members:
             held = group.members.get(subscriber)
             if held is not None and self._deliver(subscriber, message, together([held])):
@@ -236,7 +236,7 @@ class Broker:
         if subscriber.has_ended:
             return False
         if not message.payload and subscriber.identity.kind is IdentityKind.KIT:
-            # An empty payload on a topic that a kit reads ends the kit's process (kit 1.0.0b8).
+            # An empty payload on a topic that a kit reads terminates the kit's process (kit 1.0.0b8).
             self._counters.messages_dropped += 1
             return False
         wanted = message._replace(
@@ -249,9 +249,9 @@ class Broker:
     def _call_back(self, subscriber: LocalSubscriber, message: OutboundMessage) -> bool:
         try:
             subscriber.callback(message.topic, message.payload)
-        except Exception:  # a part of this process that fails must not stop delivery to the others
+        except Exception:  # a failing local subscriber must not stop delivery to the others
             self._counters.callback_errors += 1
-            logger.exception("A part of Hortus failed on a message on topic %s.", message.topic)
+            logger.exception("A local subscriber failed on a message on topic %s.", message.topic)
             return False
         return True
 
@@ -278,6 +278,6 @@ def _with_identifiers(properties: Properties, identifiers: tuple[int, ...]) -> P
 
 
 def suback_code(reason_code: int, protocol_level: int) -> int:
-    """Return a subscription's answer as the protocol level has it: before MQTT 5 there is one failure only."""
+    """Return the SUBACK code for the protocol level: before MQTT 5 there is only one failure code."""
     is_failure = reason_code >= SUBSCRIPTION_FAILURE
     return SUBSCRIPTION_FAILURE if is_failure and protocol_level != MQTT_5 else reason_code

@@ -1,4 +1,4 @@
-"""The MQTT side of one connection: what each packet of a client leads to."""
+"""The MQTT side of one connection: how each packet of a client is handled."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from hortus.protocol.mqtt.packets import (
 
 logger = logging.getLogger(__name__)
 
-# A kit uses five topics. A server account may use any number; what it used is forgotten when this is reached.
+# A kit uses five topics. A server account may use any number; the cache is cleared when it reaches this size.
 _MAX_REMEMBERED_ROUTES = 1024
 
 
@@ -72,7 +72,7 @@ class EndpointParts:
 
 
 class EndpointConnection(SocketConnection):
-    """One client. It is strange until `accept`, which gives it an identity and a session."""
+    """One client connection. It is unauthenticated until `accept` assigns it an identity and a session."""
 
     def __init__(self, parts: EndpointParts) -> None:
         super().__init__(parts.limits, asyncio.get_running_loop())
@@ -95,14 +95,14 @@ class EndpointConnection(SocketConnection):
         self.protocol_level = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the connection in if there is a place for it."""
+        """Register the connection, or abort it if the limit is reached."""
         super().connection_made(transport)
         if not self._parts.directory.admit(self):
             self._parts.counters.connections_refused += 1
             self.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Clean up. What this client sent and is not settled yet stays with the intake."""
+        """Clean up. Unsettled messages of this client stay with the intake."""
         if self._closing_deadline is None:
             self._closing_deadline = self._loop.time()
         if self.login_task is not None:
@@ -114,13 +114,13 @@ class EndpointConnection(SocketConnection):
             self._parts.farewell(self, self.session, self._will)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the peer."""
+        """Process bytes from the peer."""
         self.last_heard_at = self._loop.time()
         if self._closing_deadline is None:
             self._receive(data)
 
     def resume_writing(self) -> None:
-        """The peer has caught up: send what waits for it."""
+        """The peer has caught up: send its queued messages."""
         super().resume_writing()
         if self.session is not None and self.session.connection is self:
             self.session.outbound.drain()
@@ -128,7 +128,7 @@ class EndpointConnection(SocketConnection):
     # Coming and going
 
     def accept(self, identity: Identity, connect: Connect, terms: Terms) -> None:
-        """Welcome the client: give it its session and what waits there, then read on."""
+        """Accept the client: attach its session, send queued messages, and resume reading."""
         parts = self._parts
         self.identity = identity
         self._reader.max_packet_bytes = parts.limits.max_packet_bytes
@@ -150,17 +150,17 @@ class EndpointConnection(SocketConnection):
         parts.counters.connections_accepted += 1
         parts.directory.accepted(self)
         self.resume(Pause.LOGIN)
-        # What the client sent behind its CONNECT without waiting for the answer.
+        # Packets that the client sent after CONNECT without waiting for CONNACK.
         self._receive(b"")
 
     def refuse_login(self, reason_code: ReasonCode) -> None:
-        """Say why the client cannot connect, then close."""
+        """Send the reason for the refusal, then close."""
         self._parts.counters.connections_refused += 1
         self.send(refusal(reason_code, self.protocol_level))
         self.close_link()
 
     def close(self, reason_code: ReasonCode | None = None) -> None:
-        """Say why, if the protocol level has words for it, then close."""
+        """Send the reason if the protocol level supports it, then close."""
         if self.is_closing:
             return
         if reason_code is not None and self.session is not None and self.protocol_level == MQTT_5:
@@ -168,7 +168,7 @@ class EndpointConnection(SocketConnection):
         self.close_link()
 
     def sweep(self, now: float) -> None:
-        """End the connection if the peer has been silent or slow for too long."""
+        """Close the connection if the peer has been silent or slow for too long."""
         if self.is_closing:
             self.abort_if_overdue(now)
         elif self._connect_deadline is not None and now > self._connect_deadline:
@@ -179,18 +179,18 @@ class EndpointConnection(SocketConnection):
             self.close(ReasonCode.KEEP_ALIVE_TIMEOUT)
 
     def _is_silent(self, now: float) -> bool:
-        # Half as long again as promised (section 3.1.2.10). Who is not read cannot be heard.
+        # One and a half times the keep-alive (section 3.1.2.10). A paused connection cannot be heard.
         allowed_seconds = 1.5 * self._keep_alive_seconds
         return bool(allowed_seconds) and not self._pauses and now > self.last_heard_at + allowed_seconds
 
     # Pressure
 
     def hold(self) -> None:
-        """Stop reading with all other publishers."""
+        """Pause reading, together with all other publishers."""
         self.pause(Pause.GATE)
 
     def go_on(self) -> None:
-        """Read again with all other publishers."""
+        """Resume reading, together with all other publishers."""
         self.resume(Pause.GATE)
 
     def _check_pressure(self) -> None:
@@ -237,7 +237,7 @@ class EndpointConnection(SocketConnection):
                 self._on_other(packet)
 
     def _fail(self, error: MqttProtocolError) -> None:
-        """End a connection over which something came that MQTT forbids; what came before it counts."""
+        """Close a connection that sent something MQTT forbids, after handling the packets before it."""
         before, self._reader.packets_before_error = self._reader.packets_before_error, []
         try:
             self._handle(before)
@@ -256,7 +256,8 @@ class EndpointConnection(SocketConnection):
         self._connect_deadline = None
         self.protocol_level = packet.protocol_level
         self.username = packet.username
-        # Until the password is checked nothing more is read, so that a stranger can fill no memory.
+        # Nothing more is read until the password is checked, so that an unauthenticated peer cannot fill
+        # memory.
         self.pause(Pause.LOGIN)
         self.login_task = self._parts.begin_login(self, packet)
 
@@ -287,7 +288,7 @@ class EndpointConnection(SocketConnection):
                 raise _out_of_place(packet)
 
     def _on_publish(self, publish: Publish, session: Session, oversized_bytes: int | None = None) -> None:
-        """Take a message; with `oversized_bytes` it is the beginning of one whose payload had so many."""
+        """Handle a message; with `oversized_bytes` it is the beginning of one whose payload had that size."""
         self._parts.counters.messages_received += 1
         if publish.properties.topic_alias is not None:
             raise MqttProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "Topic aliases were not offered.")
@@ -311,7 +312,7 @@ class EndpointConnection(SocketConnection):
             self._acknowledge(publish.qos, publish.packet_id, session)
 
     def _is_repeated(self, publish: Publish, session: Session) -> bool:
-        """Tell whether this message is already here: the kit sends it again after 20 s without an answer."""
+        """Return whether this message was received before: a kit resends it after 20 s without an answer."""
         if publish.packet_id in self._pending:
             if publish.duplicate:
                 return True
@@ -348,7 +349,7 @@ class EndpointConnection(SocketConnection):
         )
 
     def _await_settlement(self, publish: Publish) -> bool:
-        """Note that the message is open. Return whether its bytes have a place, and count nowhere else."""
+        """Register the message as open. Return whether its bytes are counted as an upload and nowhere else."""
         if publish.qos:
             self._pending.add(publish.packet_id)
         self._unsettled_messages += 1
@@ -356,7 +357,7 @@ class EndpointConnection(SocketConnection):
         if place is None:
             self._unsettled_bytes += len(publish.payload)
             return False
-        # The inbox keeps the message until it is settled, so until then nothing else has this identity.
+        # The inbox keeps the message until it is settled, so its id() stays unique until then.
         self._places[id(publish)] = place
         return True
 
@@ -365,7 +366,7 @@ class EndpointConnection(SocketConnection):
             self._parts.uploads.done(place)
 
     def on_settled(self, publish: Publish) -> None:
-        """The message is durable: acknowledge it."""
+        """Acknowledge the message: it is durable."""
         self._settled(publish)
         if publish.qos and self.session is not None and not self.is_closing:
             self._acknowledge(publish.qos, publish.packet_id, self.session)
@@ -446,4 +447,4 @@ class EndpointConnection(SocketConnection):
 
 def _out_of_place(packet: Packet) -> MqttProtocolError:
     name = type(packet).__name__.upper()
-    return MqttProtocolError(ReasonCode.PROTOCOL_ERROR, f"The client sent {name} out of place.")
+    return MqttProtocolError(ReasonCode.PROTOCOL_ERROR, f"The client sent an unexpected {name}.")

@@ -1,4 +1,4 @@
-"""What the endpoint has seen, as plain numbers for someone else to export."""
+"""Counters of the endpoint, as plain numbers to be exported elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class EndpointCounters:
-    """Counts since the start; `connections` is the number now."""
+    """Counts since the start; `connections` is the current number."""
 
     connections: int = 0
     connections_accepted: int = 0

@@ -1,4 +1,4 @@
-"""Who is connected."""
+"""The directory of open connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Listed(Hashable, Protocol):
-    """A connection: `username` is what it logs in with, `identity` who it is then."""
+    """A connection. `username` is the name it logs in with, `identity` its identity once authenticated."""
 
     username: str | None
     identity: Identity | None
@@ -31,7 +31,7 @@ Entry = TypeVar("Entry", bound=Listed)
 
 
 class Directory(Generic[Entry]):
-    """All connections; tells when the first connection of a kit comes and its last one goes."""
+    """All connections; reports when the first connection of a kit opens and its last one closes."""
 
     def __init__(self, *, limits: EndpointLimits, counters: EndpointCounters, on_presence: OnPresence) -> None:
         self._limits = limits
@@ -39,12 +39,12 @@ class Directory(Generic[Entry]):
         self._on_presence = on_presence
         self._connections: set[Entry] = set()
         self._strangers: set[Entry] = set()
-        # In the order of their log-ins: the values are not used.
+        # In the order of log-in; the values are unused.
         self._kits: dict[str, dict[Entry, None]] = {}
         self._empty = asyncio.Event()
 
     def admit(self, connection: Entry) -> bool:
-        """Take in a new connection; return False if there is no place for it."""
+        """Register a new connection; return False if the limit is reached."""
         is_full = len(self._connections) >= self._limits.max_connections
         if is_full or len(self._strangers) >= self._limits.max_unauthenticated_connections:
             return False
@@ -54,7 +54,7 @@ class Directory(Generic[Entry]):
         return True
 
     def accepted(self, connection: Entry) -> None:
-        """Note that a connection has logged in."""
+        """Register a connection as logged in."""
         self._strangers.discard(connection)
         identity = connection.identity
         if identity is not None and identity.kind is IdentityKind.KIT:
@@ -68,11 +68,11 @@ class Directory(Generic[Entry]):
                 open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
 
     def turned_away(self, connection: Entry) -> None:
-        """Note that a connection is only waiting for its refusal: it takes no stranger's place any more."""
+        """Stop counting a connection as unauthenticated while it only waits for its refusal."""
         self._strangers.discard(connection)
 
     def remove(self, connection: Entry) -> None:
-        """Note that a connection is gone."""
+        """Remove a closed connection."""
         self._connections.discard(connection)
         self._strangers.discard(connection)
         self._counters.connections = len(self._connections)
@@ -87,7 +87,6 @@ class Directory(Generic[Entry]):
                 self._tell(identity.name, False)
 
     def all(self) -> list[Entry]:
-        """Return all connections."""
         return list(self._connections)
 
     async def wait_until_empty(self) -> None:
@@ -97,17 +96,17 @@ class Directory(Generic[Entry]):
             await self._empty.wait()
 
     def of_kit(self, serial: str) -> list[Entry]:
-        """Return the connections of a kit, and those that are just logging in with its name."""
+        """Return the connections of a kit, including those that are just logging in with its name."""
         logging_in = [each for each in self._strangers if each.username == serial]
         return [*self._kits.get(serial, ()), *logging_in]
 
     def is_connected(self, serial: str) -> bool:
-        """Tell whether a kit is connected."""
+        """Return whether a kit is connected."""
         return serial in self._kits
 
     def _tell(self, serial: str, is_connected: bool) -> None:
         try:
             self._on_presence(serial, is_connected)
-        except Exception:  # presence is told for information; it must not harm the connection
+        except Exception:  # presence is informational; it must not harm the connection
             self._counters.callback_errors += 1
-            logger.exception("The presence of kit %s could not be noted.", serial)
+            logger.exception("The presence of kit %s could not be recorded.", serial)

@@ -1,4 +1,4 @@
-"""Stops the reading of all publishers at once (P6)."""
+"""Pauses reading from all publishers at once (P6)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class Publisher(Protocol):
     """A connection that publishes readings."""
 
     def hold(self) -> None:
-        """Stop reading."""
+        """Pause reading."""
 
     def go_on(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
 
 class GateReason(Enum):
-    """Why publishers are not read."""
+    """Why reading from publishers is paused."""
 
     INTAKE_SATURATED = "the intake has enough for now"
     TOO_MUCH_UNSETTLED = "too many bytes wait to be settled"
 
 
 class PublisherGate:
-    """Open unless there is a reason to hold publishers. Subscribers that publish nothing are not affected."""
+    """Open unless there is a reason to pause publishers. Subscribers that publish nothing are not affected."""
 
     def __init__(self, counters: EndpointCounters) -> None:
         self._counters = counters
@@ -34,21 +34,21 @@ class PublisherGate:
         self._publishers: set[Publisher] = set()
 
     def join(self, publisher: Publisher) -> None:
-        """Include a connection from its first reading on."""
+        """Include a connection, from its first reading on."""
         self._publishers.add(publisher)
         if self._reasons:
             publisher.hold()
 
     def leave(self, publisher: Publisher) -> None:
-        """A connection is gone."""
+        """Remove a closed connection."""
         self._publishers.discard(publisher)
 
     def is_closed_for(self, reason: GateReason) -> bool:
-        """Tell whether this is one of the reasons now."""
+        """Return whether the gate is currently closed for this reason."""
         return reason in self._reasons
 
     def close(self, reason: GateReason) -> None:
-        """Hold all publishers."""
+        """Pause all publishers."""
         if not self._reasons:
             self._counters.publishers_held += 1
             for publisher in self._publishers:
@@ -56,7 +56,7 @@ class PublisherGate:
         self._reasons.add(reason)
 
     def open(self, reason: GateReason) -> None:
-        """Take a reason away; publishers go on if it was the last."""
+        """Remove a reason; publishers resume if it was the last one."""
         if reason in self._reasons:
             self._reasons.discard(reason)
             if not self._reasons:

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, and what the endpoint asks of the parts around it."""
+"""Identities of connected peers, and the interfaces that the endpoint requires from its surroundings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hortus.base.intake import MessageSource
 
 
 class IdentityKind(StrEnum):
-    """A kit is held to its own topics (kit-mqtt 1.3); a server account is not."""
+    """A kit is restricted to its own topics (kit-mqtt 1.3); a server account is not."""
 
     KIT = "kit"
     SERVER = "server"
@@ -26,20 +26,20 @@ class Identity:
 
 
 class Authenticator(Protocol):
-    """Checks a user name and a password."""
+    """Verifies a user name and a password."""
 
     async def authenticate(self, username: str, password: bytes) -> Identity | None:
-        """Return who this is, or None if the password is wrong or the user unknown.
+        """Return the identity, or None if the password is wrong or the user unknown.
 
         Deriving a key takes about 10 ms of CPU: do it off the event loop.
         """
 
 
 class OnSetAside(Protocol):
-    """Takes a message that its sender was not allowed to publish but cannot be refused (MQTT 3.1.1, QoS 0).
+    """Quarantines a message that a sender may not publish but that cannot be refused (MQTT 3.1.1, QoS 0).
 
-    Keeps it in quarantine under `reason`, then settles `handle` at `source` as an intake does. If
-    `payload_bytes` is more than `payload` has, this is the beginning of a message that was too large as well.
+    Stores it in quarantine under `reason`, then settles `handle` at `source` as an intake does. If
+    `payload_bytes` exceeds the length of `payload`, the message was also too large and this is its beginning.
     """
 
     def __call__(
@@ -53,11 +53,11 @@ class OnSetAside(Protocol):
         handle: int,
         /,
     ) -> None:
-        """Take over one message; never blocks and never drops."""
+        """Accept one message; never blocks and never drops."""
 
 
-# A refusal that was told to the sender, so that it can be counted (P3): who, topic, reason.
+# A refusal that was sent to the publisher, reported so that it can be counted (P3): identity, topic, reason.
 OnRefused = Callable[[Identity, str, str], None]
 
-# The first connection of a kit is there (True), or its last one is gone (False).
+# The first connection of a kit opened (True), or its last one closed (False).
 OnPresence = Callable[[str, bool], None]

@@ -1,4 +1,4 @@
-"""Messages that were handed to the intake and are not settled yet (P1)."""
+"""Messages handed to the intake and not yet settled (P1)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hortus.protocol.mqtt.packets import Publish
 
 
 class PublisherConnection(Protocol):
-    """The connection that a message came over."""
+    """The connection that a message arrived on."""
 
     session: Session | None
 
     def on_settled(self, publish: Publish) -> None:
-        """The message is durable: acknowledge it."""
+        """Acknowledge the message: it is durable."""
 
 
 class _OpenMessage(NamedTuple):
@@ -35,7 +35,7 @@ class _OpenMessage(NamedTuple):
 
 
 class Inbox:
-    """The source that the intake settles. A message is delivered to subscribers when it is settled (P7)."""
+    """The source whose messages the intake settles. A message is delivered to subscribers once settled (P7)."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class Inbox:
 
     @property
     def unsettled_messages(self) -> int:
-        """The number of messages that wait to be settled."""
+        """The number of messages waiting to be settled."""
         return len(self._open)
 
     def offer(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool = False) -> None:
-        """Hand a reading or medium to the intake. One that has a place among the uploads is bounded there."""
+        """Offer a reading or medium to the intake. One counted as an upload is bounded there."""
         size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
         self._open[handle] = _OpenMessage(sender, publish, size, True)
@@ -73,7 +73,7 @@ class Inbox:
         self._intake.offer(self, handle, publish.topic, publish.payload)
 
     def offer_head(self, sender: PublisherConnection, head: Publish, payload_bytes: int) -> None:
-        """Hand the beginning of a message that is too large to the intake; nobody else gets it."""
+        """Offer the beginning of an oversized message to the intake; it is not delivered to subscribers."""
         handle = self._open_aside(sender, head, has_place=False)
         self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
 
@@ -87,14 +87,14 @@ class Inbox:
         payload_bytes: int | None = None,
         has_place: bool = False,
     ) -> None:
-        """Hand a message on a wrong topic to quarantine; with `payload_bytes`, the beginning of one."""
+        """Quarantine a message on a forbidden topic; with `payload_bytes`, the head of an oversized one."""
         handle = self._open_aside(sender, publish, has_place=has_place)
         topic, payload = publish.topic, publish.payload
         size = len(payload) if payload_bytes is None else payload_bytes
         self._set_aside(identity, topic, payload, size, reason, self, handle)
 
     def _open_aside(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool) -> int:
-        """Note a message that goes to quarantine and to no subscriber; return its handle."""
+        """Register a message that goes to quarantine and to no subscriber; return its handle."""
         size = MESSAGE_OVERHEAD_BYTES + (0 if has_place else len(publish.payload))
         handle = next(self._handles)
         self._open[handle] = _OpenMessage(sender, publish, size, False)
@@ -103,7 +103,7 @@ class Inbox:
         return handle
 
     def check_pressure(self) -> None:
-        """Hold all publishers if the intake or this inbox has enough. Called once per read, not per message."""
+        """Pause all publishers if the intake or this inbox is full. Called once per read, not per message."""
         if self.unsettled_bytes >= self._max_bytes:
             self._gate.close(GateReason.TOO_MUCH_UNSETTLED)
         if self._intake.saturated and not self._gate.is_closed_for(GateReason.INTAKE_SATURATED):
@@ -139,5 +139,5 @@ class Inbox:
 
     def _on_relieved(self) -> None:
         self._gate.open(GateReason.INTAKE_SATURATED)
-        # It may have filled up again between being relieved and this call.
+        # The intake may have filled up again between the relief and this call.
         self.check_pressure()

@@ -1,4 +1,4 @@
-"""What the endpoint lets anyone use up (P6)."""
+"""Resource limits of the endpoint (P6)."""
 
 from __future__ import annotations
 
@@ -11,108 +11,110 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointLimits:
-    """Every bound of the endpoint, each with the reason for its default."""
+    """Every limit of the endpoint, each with the reason for its default."""
 
     max_connections: int = 2000
-    """A connection at rest takes about 20 KB; 2,000 of them fit a small board."""
+    """An idle connection takes about 20 KB; 2,000 of them fit a small board."""
 
     max_connections_of_kit: int = 20
-    """A kit needs one, and leaves dead ones behind when its network fails. Beyond it the oldest is closed."""
+    """A kit needs one, and leaves dead ones behind when its network fails. Above it, the oldest is closed."""
 
     max_unauthenticated_connections: int = 256
-    """Strangers must not take the places of kits."""
+    """Unauthenticated clients must not use up the connections of kits."""
 
     connect_timeout_seconds: float = 5.0
-    """CONNECT follows the TCP handshake at once; who is silent only holds a place."""
+    """CONNECT follows the TCP handshake immediately; a silent client only occupies a slot."""
 
     authentication_timeout_seconds: float = 30.0
     """After a power cut hundreds of kits log in together, and each password takes 10 ms to check."""
 
     max_connect_packet_bytes: int = 8 * 1024
-    """A CONNECT of a kit takes 70 bytes; the rest is room for a will and properties."""
+    """A kit's CONNECT takes 70 bytes; the rest is room for a will and properties."""
 
     max_packet_bytes: int = 64 * _MIB + 1024
-    """Media may have 64 MiB (kit-mqtt 8); the rest is framing, topic and properties. Of a larger message that
-    is published all the same, only the beginning is kept, in quarantine."""
+    """Media may have 64 MiB (kit-mqtt 8); the rest is framing, topic and properties. Of a larger message, only
+    the beginning is kept, in quarantine.
+    """
 
     kept_head_bytes: int = KEPT_HEAD_BYTES
-    """Of the payload of a message that is too large."""
+    """How much of the payload of an oversized message is kept."""
 
     max_upload_bytes: int = 96 * _MIB
-    """Packets over 16 KiB over all connections, from their first byte until they are settled: one of full size,
-    or many pictures. Others wait."""
+    """Limit for packets over 16 KiB across all connections, from their first byte until they are settled: one
+    of full size, or many pictures. Others wait.
+    """
 
     upload_grace_seconds: float = 60.0
-    """A packet under way may take this long and one second more for each `upload_bytes_per_second`."""
+    """A packet may take this long to arrive, plus one second for each `upload_bytes_per_second`."""
 
     upload_bytes_per_second: int = 8 * 1024
-    """The slowest uplink that may hold a place for its upload."""
+    """The slowest uplink that may occupy an upload slot."""
 
     max_unsettled_messages: int = 1000
     """Per connection. A kit has 20 in flight; a bridge needs some hundreds to fill a batch."""
 
     max_unsettled_bytes: int = 16 * _MIB
-    """Per connection, of messages that are no uploads. Reading goes on when half of it is settled."""
+    """Per connection, of messages other than uploads. Reading resumes when half of it is settled."""
 
     max_unreleased_messages: int = 10_000
-    """QoS 2 messages of one session that were received (PUBREC) and not released (PUBREL)."""
+    """QoS 2 messages of one session that were received (PUBREC) but not released (PUBREL)."""
 
     max_total_unsettled_bytes: int = 64 * _MIB
-    """Over all connections, of messages that are no uploads. At it no one is read until some are settled."""
+    """Across all connections, of messages other than uploads. At it, reading pauses until some are settled."""
 
     max_unread_answer_bytes: int = 256 * 1024
-    """A peer that publishes but never reads its acknowledgements is cut off here."""
+    """A peer that publishes but never reads its acknowledgements is disconnected at this limit."""
 
     max_unsent_bytes: int = 256 * 1024
-    """Bytes handed to the socket and not taken by the peer; beyond it messages wait in their queue."""
+    """Bytes handed to the socket and not yet read by the peer; above this, messages wait in their queue."""
 
     max_inflight_messages: int = 200
-    """Unacknowledged QoS 1 and 2 messages per subscriber; less if its receive maximum is less."""
+    """Unacknowledged QoS 1 and 2 messages per subscriber; lower if its receive maximum is lower."""
 
     max_queued_messages: int = 10_000
-    """Per subscriber. When it is full, QoS 0 is dropped; QoS 1 and 2 cut the subscriber off."""
+    """Per subscriber. When it is full, QoS 0 is dropped; for QoS 1 and 2 the subscriber is disconnected."""
 
     max_queued_bytes: int = 32 * _MIB
-    """Per subscriber, in its queue and in flight. A single bigger message passes an empty queue."""
+    """Per subscriber, queued and in flight. A single larger message passes through an empty queue."""
 
     max_total_queued_bytes: int = 64 * _MIB
-    """Over all subscribers and sessions of the absent."""
+    """Across all subscribers, including sessions of disconnected clients."""
 
     max_subscriptions: int = 100
     """Per session. A kit has two."""
 
     max_absent_sessions: int = 500
-    """Sessions kept for clients that are not connected; beyond it the one longest absent goes."""
+    """Sessions kept for disconnected clients; above the limit, the one absent for longest is removed."""
 
     max_absent_sessions_of_identity: int = 50
-    """The same for one account, so that it cannot push out the sessions of others."""
+    """The same per account, so that one account cannot evict the sessions of others."""
 
     max_session_expiry_seconds: int = 24 * 3600
-    """Sessions live in memory; who stays away for longer begins anew."""
+    """Sessions live in memory; a client that stays away for longer starts anew."""
 
     max_retained_messages: int = 1000
     """Retained messages exist outside `kit/` only, for use by people."""
 
     max_retained_bytes: int = 8 * _MIB
-    """Over all retained messages."""
+    """Across all retained messages."""
 
     max_keep_alive_seconds: int = 600
-    """Told to MQTT 5 clients that ask for more or for none, so that dead connections are noticed."""
+    """Imposed on MQTT 5 clients that request more or none, so that dead connections are noticed."""
 
     free_failed_logins: int = 5
     """Per address, before the answer to a wrong password is delayed."""
 
     max_failed_login_delay_seconds: float = 10.0
-    """The delay doubles with each failure up to this. Right passwords wait never: kits share addresses."""
+    """The delay doubles per failure up to this. Correct passwords are never delayed: kits share addresses."""
 
     max_delayed_refusals: int = 64
-    """Delayed answers at a time; further wrong passwords are answered at once, so that none pile up."""
+    """Delayed answers at a time; further wrong passwords are answered immediately, so that none pile up."""
 
     max_concurrent_authentications: int = 4
-    """Checking passwords must not take all processors from the readings."""
+    """Password checks must not take all processors from the readings."""
 
     stop_timeout_seconds: float = 3.0
-    """How long a stop waits for open messages to settle; what does not is delivered again later."""
+    """How long a stop waits for open messages to settle; the others are delivered again later."""
 
     close_timeout_seconds: float = 2.0
     """How long a closed connection may take to accept its last bytes."""

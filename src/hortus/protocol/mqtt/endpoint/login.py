@@ -1,4 +1,4 @@
-"""CONNECT and CONNACK: what may be asked for, and what is granted. Pure."""
+"""CONNECT and CONNACK: validation of requests, and the terms granted. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hortus.protocol.mqtt.packets import (
     encode,
 )
 
-# Enough for every address of a site; an attacker with more addresses only pushes out its own.
+# Enough for every address of a site; an attacker with more addresses only evicts their own.
 _MAX_ADDRESSES = 4096
 
 _FORGET_AFTER_SECONDS = 600.0
@@ -26,7 +26,7 @@ _FORGET_AFTER_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a client was granted."""
+    """The terms granted to a client."""
 
     client_id: str
     clean_start: bool
@@ -37,10 +37,10 @@ class Terms:
 
 
 def reason_to_refuse(connect: Connect) -> ReasonCode | None:
-    """Return why this CONNECT cannot be accepted whoever sends it, or None."""
+    """Return why this CONNECT must be refused regardless of the credentials, or None."""
     if connect.properties.authentication_method is not None:
         return ReasonCode.BAD_AUTHENTICATION_METHOD
-    # 3.1 wants 1 to 23 characters; 3.1.1 allows none together with a clean session (3.1.3.1); 5 always does.
+    # 3.1 requires 1 to 23 characters; 3.1.1 allows none with a clean session (3.1.3.1); 5 always does.
     may_be_empty = connect.protocol_level == MQTT_5 or (
         connect.protocol_level != MQTT_3_1 and connect.clean_start
     )
@@ -52,7 +52,7 @@ def reason_to_refuse(connect: Connect) -> ReasonCode | None:
 
 
 def terms_for(connect: Connect, limits: EndpointLimits, assigned_client_id: str) -> Terms:
-    """Return what this client is granted."""
+    """Return the terms for this client."""
     properties = connect.properties
     keep_alive_seconds = connect.keep_alive_seconds
     if connect.protocol_level == MQTT_5:
@@ -72,7 +72,7 @@ def terms_for(connect: Connect, limits: EndpointLimits, assigned_client_id: str)
 
 
 def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, session_present: bool) -> bytes:
-    """Return the CONNACK that welcomes a client."""
+    """Return the CONNACK that accepts a client."""
     properties = NO_PROPERTIES
     if connect.protocol_level == MQTT_5:
         wanted_expiry = connect.properties.session_expiry_interval_seconds
@@ -93,29 +93,29 @@ def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, sessio
 
 
 def refusal(reason_code: ReasonCode, protocol_level: int) -> bytes:
-    """Return the CONNACK that sends a client away, in the words of its protocol level."""
+    """Return the CONNACK that refuses a client, encoded for its protocol level."""
     code = int(reason_code) if protocol_level == MQTT_5 else connect_return_code(reason_code)
     return encode(Connack(reason_code=code), protocol_level)
 
 
 def refusal_of_version(error: ProtocolVersionError) -> bytes:
-    """Return the CONNACK for a protocol level that is not spoken, so that the client can fall back.
+    """Return the CONNACK for an unsupported protocol level, so that the client can fall back.
 
-    A later MQTT is expected to read the form of MQTT 5; everything else is told 0x01 as 3.1.1 says.
+    A later MQTT is expected to read the MQTT 5 form; all others get 0x01 as 3.1.1 specifies.
     """
     is_later = MQTT_5 < error.level < 0x80
     return refusal(ReasonCode.UNSUPPORTED_PROTOCOL_VERSION, MQTT_5 if is_later else MQTT_3_1)
 
 
 class FailedLogins:
-    """Counts failures per address. Right passwords wait never: kits behind one router share an address."""
+    """Counts failures per address. Correct passwords are never delayed: kits behind a router share one."""
 
     def __init__(self, limits: EndpointLimits) -> None:
         self._limits = limits
         self._failures: dict[str, tuple[int, float]] = {}
 
     def delay_after_failure(self, address: str, now: float) -> float:
-        """Count a failure; return how many seconds its answer is to wait."""
+        """Count a failure; return by how many seconds to delay its answer."""
         count, last = self._failures.pop(address, (0, now))
         count = 1 if now - last > _FORGET_AFTER_SECONDS else count + 1
         if len(self._failures) >= _MAX_ADDRESSES:
@@ -124,5 +124,5 @@ class FailedLogins:
         beyond = count - self._limits.free_failed_logins
         if beyond <= 0:
             return 0.0
-        # The exponent is held small; the limit is reached long before.
+        # The exponent is capped; the limit is reached long before.
         return min(self._limits.max_failed_login_delay_seconds, 0.25 * 2.0 ** min(beyond, 16))

@@ -1,4 +1,4 @@
-"""What waits for one subscriber: a bounded queue, and the window of unacknowledged messages."""
+"""Outgoing messages of one subscriber: a bounded queue, and the window of unacknowledged messages."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hortus.protocol.mqtt.packets import (
     encode_pubrel,
 )
 
-# What a queued message takes beside its payload, so that many empty ones are bounded too.
+# Memory taken by a queued message besides its payload, so that many empty ones are bounded too.
 MESSAGE_OVERHEAD_BYTES = 256
 
 
 class OutboundMessage(NamedTuple):
-    """A message for one subscriber. `expires_at` is a time of the event loop, or None."""
+    """A message for one subscriber. `expires_at` is in event-loop time, or None."""
 
     topic: str
     payload: bytes
@@ -34,18 +34,18 @@ class OutboundMessage(NamedTuple):
 
     @property
     def held_bytes(self) -> int:
-        """What it is counted as while it waits."""
+        """The size it counts as while queued."""
         return len(self.payload) + MESSAGE_OVERHEAD_BYTES
 
 
 class SubscriberConnection(Protocol):
-    """The connection of a subscriber, as far as its queue needs it."""
+    """The connection of a subscriber, as far as the queue needs it."""
 
     protocol_level: int
 
     @property
     def can_write(self) -> bool:
-        """Whether the peer keeps up with what it is sent."""
+        """Whether the peer keeps up with the data sent to it."""
 
     def send(self, data: bytes) -> None:
         """Send bytes in order."""
@@ -59,12 +59,12 @@ class SharedAllowance:
         self.used_bytes = 0
 
     def fits(self, size: int) -> bool:
-        """Tell whether `size` more bytes may be held; when nothing else waits, any size may."""
+        """Return whether `size` more bytes may be held; if nothing else is held, any size may."""
         return self.used_bytes == 0 or self.used_bytes + size <= self._max_bytes
 
 
 class Outbound:
-    """The outgoing side of a session. It outlives connections; `attach` gives it the current one."""
+    """The outgoing side of a session. It outlives connections; `attach` sets the current one."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Outbound:
         self._counters = counters
         self._clock = clock
         self._queue: deque[OutboundMessage] = deque()
-        # None stands for a QoS 2 message that the subscriber has taken over (PUBREC); PUBCOMP is awaited.
+        # None stands for a QoS 2 message that the subscriber has received (PUBREC); PUBCOMP is awaited.
         self._inflight: dict[int, OutboundMessage | None] = {}
         self._held_bytes = 0
         self._last_packet_id = 0
@@ -89,11 +89,11 @@ class Outbound:
 
     @property
     def waiting_messages(self) -> int:
-        """The number of messages in the queue and in flight."""
+        """The number of messages queued and in flight."""
         return len(self._queue) + len(self._inflight)
 
     def attach(self, link: SubscriberConnection, *, receive_maximum: int, max_packet_bytes: int | None) -> None:
-        """Go on over a new connection: what is in flight is sent again first, in its order (section 4.4)."""
+        """Continue over a new connection: messages in flight are resent first, in order (section 4.4)."""
         self._link = link
         self._window = min(receive_maximum, self._limits.max_inflight_messages)
         self._max_packet_bytes = max_packet_bytes
@@ -105,7 +105,7 @@ class Outbound:
         self.drain()
 
     def detach(self) -> None:
-        """Keep QoS 1 and 2 messages until the subscriber is back."""
+        """Keep QoS 1 and 2 messages until the subscriber reconnects."""
         self._link = None
         kept = [message for message in self._queue if message.qos]
         for message in self._queue:
@@ -115,7 +115,7 @@ class Outbound:
         self._queue = deque(kept)
 
     def clear(self) -> None:
-        """Forget everything; the session has ended."""
+        """Drop everything: the session has ended."""
         self._link = None
         self._queue.clear()
         self._inflight.clear()
@@ -123,7 +123,7 @@ class Outbound:
         self._held_bytes = 0
 
     def offer(self, message: OutboundMessage) -> bool:
-        """Send a message or keep it for later; return False if there is no room for it."""
+        """Send or queue a message; return False if there is no room for it."""
         link = self._link
         if link is None and not message.qos:
             self._counters.messages_dropped += 1
@@ -143,7 +143,7 @@ class Outbound:
         return True
 
     def drain(self) -> None:
-        """Send from the queue what the window and the connection take."""
+        """Send queued messages as far as the window and the connection allow."""
         while self._queue and self._link is not None and self._link.can_write:
             message = self._queue[0]
             if message.qos and len(self._inflight) >= self._window:
@@ -159,13 +159,13 @@ class Outbound:
                 self._write(message, 0)
 
     def on_puback(self, packet_id: int) -> None:
-        """The subscriber has this QoS 1 message."""
+        """Complete a QoS 1 message that the subscriber has acknowledged."""
         message = self._inflight.get(packet_id)
         if message is not None and message.qos == 1:
             self._complete(packet_id)
 
     def on_pubrec(self, packet_id: int, *, failed: bool) -> bool:
-        """The subscriber has this QoS 2 message, or does not want it. Return whether PUBREL is to follow."""
+        """Handle the subscriber's PUBREC for a QoS 2 message. Return whether PUBREL must follow."""
         if packet_id not in self._inflight:
             return False
         message = self._inflight[packet_id]
@@ -180,7 +180,7 @@ class Outbound:
         return True
 
     def on_pubcomp(self, packet_id: int) -> None:
-        """The QoS 2 exchange is over."""
+        """Complete the QoS 2 exchange."""
         if packet_id in self._inflight and self._inflight[packet_id] is None:
             self._complete(packet_id)
 
@@ -211,7 +211,7 @@ class Outbound:
             del self._inflight[packet_id]
 
     def _free_packet_id(self) -> int:
-        # The window is far smaller than 65,535, so a free one is always near.
+        # The window is far smaller than 65,535, so the search is short.
         packet_id = self._last_packet_id
         while True:
             packet_id = packet_id % 65_535 + 1

@@ -18,10 +18,10 @@ class RetainedMessages:
         self._bytes = 0
 
     def keep(self, message: OutboundMessage) -> None:
-        """Keep this message for later subscribers; an empty payload removes the one that is kept.
+        """Retain this message for later subscribers; an empty payload removes the retained one.
 
-        Topics under `kit/` keep nothing: kit-mqtt 2 retains no message there, and a kit takes a retained
-        answer of an earlier boot for the answer to its own request.
+        Topics under `kit/` retain nothing: kit-mqtt 2 retains no message there, and a kit would mistake a
+        retained answer of an earlier boot for the answer to its own request.
         """
         if message.topic.startswith("kit/"):
             return
@@ -38,7 +38,7 @@ class RetainedMessages:
         self._bytes += message.held_bytes
 
     def matching(self, topic_filter: str, now: float) -> list[OutboundMessage]:
-        """Return the messages for a new subscription; a shared one gets none (section 4.8.2)."""
+        """Return the messages for a new subscription; a shared subscription gets none (section 4.8.2)."""
         if parse_shared_filter(topic_filter) is not None:
             return []
         found = []

@@ -1,4 +1,4 @@
-"""Which subscribers want a message."""
+"""Matching of messages to subscribers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from hortus.protocol.mqtt.packets import Subscription
 from hortus.protocol.mqtt.topics import filter_matches, parse_shared_filter
 
-# Answers are remembered per topic, because readings come on few topics and subscriptions change seldom.
+# Results are cached per topic, because readings arrive on few topics and subscriptions change rarely.
 _MAX_REMEMBERED_TOPICS = 10_000
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
@@ -18,7 +18,7 @@ Subscriber = TypeVar("Subscriber", bound=Hashable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """How one subscriber wants a message: its overlapping subscriptions taken together."""
+    """How one subscriber receives a message: the combination of its overlapping subscriptions."""
 
     qos: int
     no_local: bool
@@ -36,13 +36,13 @@ class Held:
 
 @dataclass(slots=True)
 class SharedGroup(Generic[Subscriber]):
-    """The members of one shared subscription take turns (section 4.8.2)."""
+    """The members of one shared subscription, which take turns (section 4.8.2)."""
 
     members: dict[Subscriber, Held] = field(default_factory=dict)
     turn: int = 0
 
     def in_turn(self) -> list[Subscriber]:
-        """Return the members, the one whose turn it is first."""
+        """Return the members, starting with the one whose turn it is."""
         members = list(self.members)
         if not members:
             return []
@@ -53,7 +53,7 @@ class SharedGroup(Generic[Subscriber]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience(Generic[Subscriber]):
-    """Everyone who wants messages of one topic."""
+    """All subscribers to messages of one topic."""
 
     interests: dict[Subscriber, Interest]
     groups: tuple[SharedGroup[Subscriber], ...]
@@ -63,7 +63,7 @@ class Audience(Generic[Subscriber]):
 
 
 class Router(Generic[Subscriber]):
-    """Holds subscriptions and finds the audience of a topic. Filters are taken to be valid."""
+    """Stores subscriptions and finds the audience of a topic. Assumes that filters are valid."""
 
     def __init__(self) -> None:
         self._exact: dict[str, dict[Subscriber, Held]] = {}
@@ -93,7 +93,7 @@ class Router(Generic[Subscriber]):
         return existed
 
     def audience(self, topic: str) -> Audience[Subscriber]:
-        """Return who wants a message on this topic."""
+        """Return the subscribers to this topic."""
         audience = self._remembered.get(topic)
         if audience is None:
             audience = self._find(topic)
@@ -111,7 +111,7 @@ class Router(Generic[Subscriber]):
         return self._wildcard if "+" in topic_filter or "#" in topic_filter else self._exact
 
     def _forget(self, topic_filter: str) -> None:
-        # Kits come and go with exact filters: they must not empty the memory for everyone else's topics.
+        # Kits come and go with exact filters: they must not invalidate the cache for all other topics.
         if topic_filter in self._exact or not any(mark in topic_filter for mark in "+#$"):
             self._remembered.pop(topic_filter, None)
         else:

@@ -1,4 +1,4 @@
-"""What is to be done with a message on this topic from this sender. Pure."""
+"""The route of a message, by its topic and sender. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import Enum
 from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind
 from hortus.protocol.mqtt.topics import DATA_CHANNELS, kit_may_publish, parse_kit_topic
 
-# Why a message is set aside, in the words of quarantine.
+# Reasons for quarantining a message, by the names that quarantine uses.
 TOPIC_OUTSIDE_CONTRACT = "topic-outside-contract"
 TOPIC_NOT_ALLOWED = "topic-not-allowed"
 
 
 class Route(Enum):
-    """The way of a message through the endpoint."""
+    """How the endpoint handles a message."""
 
     STORE = "offer to the intake; acknowledge and deliver when it is settled"
     DELIVER = "acknowledge and deliver at once"
@@ -22,7 +22,7 @@ class Route(Enum):
 
 
 def route_of(identity: Identity, topic: str) -> Route:
-    """Return the way of a message. Readings are stored whoever sends them: a server account may be a bridge."""
+    """Return the route of a message. Readings are stored from any sender: a server account may be a bridge."""
     parsed = parse_kit_topic(topic)
     if identity.kind is IdentityKind.KIT and not kit_may_publish(identity.name, topic):
         return Route.OUTSIDE if parsed is None else Route.FORBIDDEN
@@ -30,5 +30,5 @@ def route_of(identity: Identity, topic: str) -> Route:
 
 
 def set_aside_reason(route: Route) -> str:
-    """Return the machine-readable reason for setting a message aside."""
+    """Return the machine-readable reason for quarantining a message."""
     return TOPIC_OUTSIDE_CONTRACT if route is Route.OUTSIDE else TOPIC_NOT_ALLOWED

@@ -1,4 +1,4 @@
-"""The built-in MQTT endpoint: listens, lets clients in, and ends what must end."""
+"""The built-in MQTT endpoint: listens, authenticates clients, and cleans up."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _BACKLOG = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """An address to listen on. Port 0 takes a free one; with `tls` only TLS is spoken there."""
+    """An address to listen on. Port 0 picks a free one; with `tls`, only TLS is accepted there."""
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -108,21 +108,21 @@ class MqttEndpoint:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each socket that is listened on."""
+        """Host and port of each listening socket."""
         return [socket.getsockname()[:2] for server in self._servers for socket in server.sockets]
 
     @property
     def unsettled_messages(self) -> int:
-        """The number of messages that wait to be stored."""
+        """The number of messages waiting to be stored."""
         return self._inbox.unsettled_messages
 
     @property
     def unsettled_bytes(self) -> int:
-        """The size of the messages that wait to be stored."""
+        """The size of the messages waiting to be stored."""
         return self._inbox.unsettled_bytes
 
     async def start(self) -> None:
-        """Listen. Raises OperationalError if an address cannot be listened on."""
+        """Start listening. Raises OperationalError if an address cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
             for listener in self._listeners:
@@ -156,14 +156,15 @@ class MqttEndpoint:
             self._sweeper = None
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None) -> int:
-        """Deliver a message of this process to its subscribers at once; return how many took it over.
+        """Deliver a message from this process to its subscribers immediately; return how many accepted it.
 
-        With `expiry_seconds` it is forgotten when it could not be delivered by then.
-        Raises MqttProtocolError if nothing can be published on this topic.
+        With `expiry_seconds`, it is dropped if it could not be delivered by then.
+
+        Raises MqttProtocolError if the topic cannot be published to.
         """
         if not is_valid_topic(topic):
             raise MqttProtocolError(
-                ReasonCode.TOPIC_NAME_INVALID, f"Nothing can be published on the topic {topic!r}."
+                ReasonCode.TOPIC_NAME_INVALID, f"The topic {topic!r} cannot be published to."
             )
         properties = (
             NO_PROPERTIES
@@ -173,18 +174,19 @@ class MqttEndpoint:
         return self._broker.route(Publish(topic, payload, qos, properties=properties))
 
     def subscribe_local(self, topic_filter: str, callback: LocalCallback) -> Callable[[], None]:
-        """Call back with topic and payload of each matching message; return a function that ends it.
+        """Call back with topic and payload of each matching message; return a function that unsubscribes.
 
-        Readings come after they are stored (P7), everything else at once. The callback must not block.
+        Readings are passed on after they are stored (P7), everything else immediately. The callback must not
+        block.
         """
         return self._broker.subscribe_local(topic_filter, callback)
 
     def is_kit_connected(self, serial: str) -> bool:
-        """Tell whether a kit has a connection now."""
+        """Return whether a kit is currently connected."""
         return self._directory.is_connected(serial)
 
     def disconnect_kit(self, serial: str) -> None:
-        """Cut off a kit that was deleted or has a new password, and forget its sessions."""
+        """Disconnect a kit that was deleted or has a new password, and end its sessions."""
         for connection in self._directory.of_kit(serial):
             connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
         self._broker.end_all_of(Identity(kind=IdentityKind.KIT, name=serial))
@@ -230,8 +232,8 @@ class MqttEndpoint:
             return
         try:
             identity = await self._authenticate(connect)
-        except Exception as error:  # noqa: BLE001 - whatever fails there, the client is told to try again
-            # One line each: when the database is away, every kit that tries leads here.
+        except Exception as error:  # noqa: BLE001 - whatever the failure, the client is asked to retry
+            # One line each: when the database is down, every kit that tries ends up here.
             logger.warning("A log-in from %s could not be checked: %r", connection.peer_address, error)
             connection.refuse_login(ReasonCode.SERVER_UNAVAILABLE)
             return
@@ -261,9 +263,9 @@ class MqttEndpoint:
     # Leaving
 
     def _farewell(self, connection: EndpointConnection, session: Session, will: Will | None) -> None:
-        """End or keep the session of a connection that is gone, and see to its will."""
+        """End or keep the session of a closed connection, and handle its will."""
         if session.connection is not connection:
-            # Taken over by a newer connection of the same client: only the will is left to be done.
+            # Taken over by a newer connection of the same client: only the will remains to be handled.
             if will is not None:
                 self._publish_will(session.identity, will)
             return
@@ -279,7 +281,7 @@ class MqttEndpoint:
             self._publish_will(session.identity, will)
 
     def _publish_will(self, identity: Identity, will: Will) -> None:
-        """Treat a will as a message of its client: the same rules, and nobody to acknowledge it to."""
+        """Treat a will like a message of its client: the same rules apply, and nothing is acknowledged."""
         publish = Publish(will.topic, will.payload, will.qos, 0, will.retain, False, will.properties)
         route = route_of(identity, will.topic)
         if route is Route.STORE:

@@ -1,4 +1,4 @@
-"""What the endpoint remembers of a client: subscriptions, and messages under way in both directions."""
+"""Session state that the endpoint keeps per client: subscriptions, and messages in flight both ways."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hortus.protocol.mqtt.packets import ReasonCode
 
 
 class SessionConnection(Protocol):
-    """The connection a session has now."""
+    """The current connection of a session."""
 
     def close(self, reason_code: ReasonCode | None = None) -> None:
-        """Say why, then close."""
+        """Send the reason, then close."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelayedWill:
-    """A will that waits for its client to return (section 3.1.3.2.2). `due_at` is a time of the event loop."""
+    """A will that waits for its client to return (section 3.1.3.2.2). `due_at` is in event-loop time."""
 
     due_at: float
     publish: Callable[[], None]
@@ -28,9 +28,9 @@ class DelayedWill:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Session:
-    """One client of one identity. `received` holds QoS 2 packet ids between our PUBREC and its PUBREL.
+    """One client of one identity. `received` holds QoS 2 packet ids between our PUBREC and the client's PUBREL.
 
-    A session can end before its connection does, when its kit is cut off.
+    A session can end before its connection does, when its kit is disconnected.
     """
 
     identity: Identity
@@ -45,7 +45,7 @@ class Session:
 
 
 class SessionStore:
-    """Sessions by identity and client id: two kits that choose the same client id do not meet."""
+    """Sessions by identity and client id: two kits that choose the same client id do not collide."""
 
     def __init__(self, *, max_absent: int, max_absent_of_identity: int) -> None:
         self._max_absent = max_absent
@@ -62,30 +62,28 @@ class SessionStore:
         return [session for session in self._sessions.values() if session.identity == identity]
 
     def add(self, session: Session) -> None:
-        """Remember a new session."""
         self._sessions[session.identity, session.client_id] = session
 
     def remove(self, session: Session) -> None:
-        """Forget a session."""
         self._absent.pop(session, None)
         key = (session.identity, session.client_id)
         if self._sessions.get(key) is session:
             del self._sessions[key]
 
     def returned(self, session: Session) -> None:
-        """Note that the client of a session is connected again."""
+        """Mark the client of a session as connected again."""
         self._absent.pop(session, None)
 
     def left(self, session: Session, now: float) -> list[Session]:
-        """Note that a client is gone; return sessions that must end to stay within the bound."""
+        """Mark a client as disconnected; return sessions that must end to stay within the limits."""
         self._absent[session] = now + session.expiry_seconds
-        # A kit that invents client ids pushes out its own sessions, not those of others.
+        # A kit that invents client ids evicts its own sessions, not those of others.
         own = [each for each in self._absent if each.identity == session.identity]
         surplus = own[: max(0, len(own) - self._max_absent_of_identity)]
         return surplus or list(self._absent)[: max(0, len(self._absent) - self._max_absent)]
 
     def with_due_wills(self, now: float) -> list[Session]:
-        """Return the absent sessions whose delayed wills are due."""
+        """Return the disconnected sessions whose delayed wills are due."""
         return [each for each in self._absent if each.delayed_will and each.delayed_will.due_at <= now]
 
     def expired(self, now: float) -> list[Session]:

@@ -1,4 +1,4 @@
-"""The byte side of a connection: reading that can be paused for reasons, writing that is collected."""
+"""The byte side of a connection: reading, with reasons to pause it, and collected writing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import cast
 
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 
-# Beyond this, collected bytes are written at once, so that a burst is not copied around as one piece.
+# Above this, collected bytes are written immediately, so that a burst is not copied as one piece.
 _FLUSH_BYTES = 64 * 1024
 
 
 class Pause(IntFlag):
-    """Why a connection is not read now. It is read when no reason is left."""
+    """Why reading is paused. Reading resumes when no reason is left."""
 
     NONE = 0
     LOGIN = 1
@@ -41,41 +41,41 @@ class SocketConnection(asyncio.Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing is read or sent any more."""
+        """Whether reading and sending have stopped for good."""
         return self._closing_deadline is not None
 
     @property
     def can_write(self) -> bool:
-        """Whether the peer keeps up with what it is sent."""
+        """Whether the peer keeps up with the data sent to it."""
         return not self._peer_is_slow and self._closing_deadline is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over a new connection."""
+        """Set up a new connection."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._limits.max_unsent_bytes)
         peer = transport.get_extra_info("peername")
         self.peer_address = str(peer[0]) if peer else "unknown"
 
     def pause(self, reason: Pause) -> None:
-        """Stop reading for this reason."""
+        """Pause reading for this reason."""
         transport = self._usable_transport()
         if not self._pauses and transport is not None:
             transport.pause_reading()
         self._pauses |= reason
 
     def resume(self, reason: Pause) -> None:
-        """Take a reason away."""
+        """Remove a reason; resume reading if it was the last one."""
         if not self._pauses & reason:
             return
         self._pauses &= ~reason
         transport = self._usable_transport()
         if not self._pauses and transport is not None:
-            # Silence while it was not read says nothing about the peer.
+            # Silence while reading was paused proves nothing about the peer.
             self.last_heard_at = self._loop.time()
             transport.resume_reading()
 
     def send(self, data: bytes) -> None:
-        """Send bytes in order; what is sent in one turn of the event loop goes out in one write."""
+        """Send bytes in order; everything sent in one turn of the event loop goes out in one write."""
         if self._closing_deadline is not None:
             return
         self._outgoing += data
@@ -86,7 +86,7 @@ class SocketConnection(asyncio.Protocol):
             self._loop.call_soon(self._scheduled_flush)
 
     def send_answer(self, data: bytes) -> None:
-        """Send an acknowledgement or another answer. A peer that never reads them is cut off."""
+        """Send an acknowledgement or other answer. A peer that never reads them is disconnected."""
         if self._peer_is_slow:
             self._unread_answer_bytes += len(data)
             if self._unread_answer_bytes > self._limits.max_unread_answer_bytes:
@@ -95,16 +95,16 @@ class SocketConnection(asyncio.Protocol):
         self.send(data)
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected bytes."""
         transport = self._usable_transport()
         if transport is not None and self._outgoing:
             transport.write(bytes(self._outgoing))
         self._outgoing.clear()
 
     def _usable_transport(self) -> asyncio.Transport | None:
-        """Return the transport, or None from the moment the connection breaks.
+        """Return the transport, or None as soon as the connection breaks.
 
-        uvloop raises on a transport that has broken, even before it has called `connection_lost`.
+        uvloop raises on a broken transport, even before it has called `connection_lost`.
         """
         transport = self._transport
         return transport if transport is not None and not transport.is_closing() else None
@@ -114,7 +114,7 @@ class SocketConnection(asyncio.Protocol):
         self.flush()
 
     def pause_writing(self) -> None:
-        """The peer does not read fast enough."""
+        """The peer reads too slowly."""
         self._peer_is_slow = True
 
     def resume_writing(self) -> None:
@@ -123,7 +123,7 @@ class SocketConnection(asyncio.Protocol):
         self._unread_answer_bytes = 0
 
     def close_link(self) -> None:
-        """Send what was collected, then close; the peer has a bounded time to take it."""
+        """Send collected bytes, then close; the peer has a bounded time to read them."""
         if self.is_closing:
             return
         self.flush()
@@ -132,7 +132,7 @@ class SocketConnection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close without sending what waits."""
+        """Close without sending collected bytes."""
         if self._closing_deadline is None:
             self._closing_deadline = self._loop.time()
         self._outgoing.clear()
@@ -140,6 +140,6 @@ class SocketConnection(asyncio.Protocol):
             self._transport.abort()
 
     def abort_if_overdue(self, now: float) -> None:
-        """Give up on a peer that does not take its last bytes."""
+        """Abort if the peer does not read its last bytes in time."""
         if self._closing_deadline is not None and now > self._closing_deadline:
             self.abort()

@@ -1,4 +1,4 @@
-"""A big packet under way over one connection: it waits for a place, and may not take for ever."""
+"""The upload of a large packet over one connection: it waits for a slot and has a deadline."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause, SocketConnection
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 
-# Below this a packet under way is not worth a place.
+# Packets smaller than this need no slot.
 _SMALL_PACKET_BYTES = 16 * 1024
 
 
 class UploadWatch:
-    """Pauses its connection while there is no place for the packet that the peer has begun."""
+    """Pauses its connection while there is no slot for the packet that the peer has begun."""
 
     def __init__(
         self, link: SocketConnection, uploads: Uploads, *, limits: EndpointLimits, clock: Callable[[], float]
@@ -26,11 +26,11 @@ class UploadWatch:
         self._deadline: float | None = None
 
     def is_overdue(self, now: float) -> bool:
-        """Tell whether the peer keeps a place for longer than its packet may take."""
+        """Return whether the peer occupies a slot for longer than its packet may take."""
         return self._deadline is not None and now > self._deadline
 
     def observe(self, awaited_bytes: int) -> None:
-        """Note the size of the packet that is under way after a read, 0 if there is none."""
+        """Record, after a read, the size of the incomplete packet; 0 if there is none."""
         if awaited_bytes <= _SMALL_PACKET_BYTES or self._deadline is not None:
             return
         self._packet_bytes = awaited_bytes
@@ -40,9 +40,9 @@ class UploadWatch:
             self._link.pause(Pause.UPLOAD)
 
     def packet_is_complete(self) -> object | None:
-        """Return the place of the packet, if it has one; who takes it gives it back to the uploads.
+        """Return the slot of the packet, if it has one; its new owner must release it to the uploads.
 
-        A big message keeps its place until it is settled: so the memory of all of them has one bound, and
+        A large message keeps its slot until it is settled: so the memory of all of them has one bound, and
         while they wait for a slow store, small ones pass.
         """
         if self._deadline is None:
@@ -53,7 +53,7 @@ class UploadWatch:
         return place
 
     def end(self) -> None:
-        """The connection is gone: give up place or turn."""
+        """Release the slot or the place in the queue: the connection was closed."""
         self._deadline = None
         self._uploads.done(self)
 

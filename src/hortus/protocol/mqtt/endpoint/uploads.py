@@ -1,4 +1,4 @@
-"""Big packets under way: who may send one now, so that all together stay bounded."""
+"""Upload slots for large packets, so that their total size stays bounded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable
 
 
 class Uploads:
-    """Hands out bytes for packets that are announced but not complete, first come, first served.
+    """Grants bytes to packets that are announced but incomplete, first come, first served.
 
-    A place is given for the whole packet before its body is read on. So every packet that was begun can be
-    completed, and two halves never wait for each other.
+    A slot is granted for the whole packet before the rest of its body is read. So every packet that was begun
+    can be completed, and two incomplete ones never wait for each other.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -19,7 +19,7 @@ class Uploads:
         self.granted_bytes = 0
 
     def ask(self, owner: Hashable, packet_bytes: int, on_granted: Callable[[], None]) -> bool:
-        """Return True if the packet may be read on now; otherwise `on_granted` is called when it may."""
+        """Return True if reading the packet may continue now; otherwise `on_granted` is called when it may."""
         if owner in self._granted:
             return True
         if owner in self._waiting:
@@ -31,11 +31,11 @@ class Uploads:
         return False
 
     def hand_over(self, owner: Hashable, heir: Hashable) -> None:
-        """Let the place of `owner` be that of `heir`, who now gives it back."""
+        """Transfer the slot of `owner` to `heir`, who must release it."""
         self._granted[heir] = self._granted.pop(owner)
 
     def done(self, owner: Hashable) -> None:
-        """Give the place back: the message is settled, or its connection is gone before it was complete."""
+        """Release the slot: the message is settled, or its connection was closed before it was complete."""
         self._waiting.pop(owner, None)
         self.granted_bytes -= self._granted.pop(owner, 0)
         while self._waiting:

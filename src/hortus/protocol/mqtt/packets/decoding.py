@@ -1,4 +1,4 @@
-"""Bodies of packets to values, for MQTT 3.1, 3.1.1 and 5. PUBLISH is decoded in the reader, for speed."""
+"""Packet bodies to values, for MQTT 3.1, 3.1.1 and 5. PUBLISH is decoded in the reader, for speed."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from hortus.protocol.mqtt.packets.values import (
     Will,
 )
 
-# PUBREL, SUBSCRIBE and UNSUBSCRIBE carry 0b0010, a left-over of MQTT 3.1 where they were QoS 1 messages.
+# PUBREL, SUBSCRIBE and UNSUBSCRIBE carry 0b0010, a relic of MQTT 3.1 where they were QoS 1 messages.
 _FLAGS = {PacketType.PUBREL: 2, PacketType.SUBSCRIBE: 2, PacketType.UNSUBSCRIBE: 2}
 _DUPLICATE_FLAG = 8
 
 
 def decode_packet(first_byte: int, body: bytes, protocol_level: int) -> Packet:
-    """Return the packet with this first byte and body. Not for PUBLISH.
+    """Decode the packet with this first byte and body. Not for PUBLISH.
 
     Raises MqttProtocolError if the packet is malformed or does not exist at this protocol level.
     """
@@ -74,7 +74,7 @@ def _check_flags(first_byte: int, protocol_level: int) -> None:
     flags = first_byte & 0x0F
     expected = _FLAGS.get(PacketType(first_byte >> 4), 0)
     if protocol_level == MQTT_3_1 and expected:
-        # In 3.1 these may be sent again with the duplicate flag (3.1, section 2.1).
+        # In 3.1 these may be resent with the duplicate flag (3.1, section 2.1).
         flags &= ~_DUPLICATE_FLAG
     if flags != expected:
         raise malformed(f"The reserved flags of {PacketType(first_byte >> 4).name} are wrong.")
@@ -147,7 +147,7 @@ def _decode_connack(cursor: FieldReader, protocol_level: int) -> Connack:
     return Connack(
         session_present=bool(flags & 1),
         reason_code=reason_code,
-        # A server that does not know MQTT 5 refuses with the two bytes of 3.1.1.
+        # A server that does not support MQTT 5 refuses with the two bytes of 3.1.1.
         properties=_properties(cursor, protocol_level, PropertyPlace.CONNACK)
         if cursor.remaining
         else NO_PROPERTIES,
@@ -180,7 +180,7 @@ def _decode_subscribe(cursor: FieldReader, protocol_level: int) -> Subscribe:
 
 
 def _decode_subscription(topic_filter: str, options: int, protocol_level: int) -> Subscription:
-    # Whether the filter itself is allowed is answered per filter in SUBACK: one bad filter harms no other.
+    # Whether the filter itself is allowed is answered per filter in SUBACK: a bad one does not affect others.
     qos = options & 0x03
     if protocol_level == MQTT_3_1:
         options = qos

@@ -42,10 +42,10 @@ _PLAIN_ACKNOWLEDGEMENT = Struct(">BBH").pack
 
 
 def encode(packet: Packet, protocol_level: int) -> bytes:
-    """Return the packet as it goes over the wire at this protocol level (3, 4 or 5).
+    """Return the packet's wire format at this protocol level (3, 4 or 5).
 
-    Raises MqttProtocolError for what MQTT cannot express: a text over 65,535 bytes, a packet identifier of 0,
-    a topic with a wildcard, a packet over 256 MiB.
+    Raises MqttProtocolError for what MQTT cannot express: a text over 65,535 bytes, a packet identifier of 0, a
+    topic with a wildcard, a packet over 256 MiB.
     """
     if type(packet) is Publish:
         return _encode_publish(packet, protocol_level)
@@ -53,22 +53,22 @@ def encode(packet: Packet, protocol_level: int) -> bytes:
 
 
 def encode_puback(packet_id: int) -> bytes:
-    """Return a PUBACK of success: the same four bytes at every level, for writing many at once."""
+    """Return a successful PUBACK: the same four bytes at every level, for writing many at once."""
     return _PLAIN_ACKNOWLEDGEMENT(0x40, 2, packet_id)
 
 
 def encode_pubrec(packet_id: int) -> bytes:
-    """Return a PUBREC of success, as `encode_puback` does."""
+    """Return a successful PUBREC, as `encode_puback` does."""
     return _PLAIN_ACKNOWLEDGEMENT(0x50, 2, packet_id)
 
 
 def encode_pubrel(packet_id: int) -> bytes:
-    """Return a PUBREL of success, as `encode_puback` does."""
+    """Return a successful PUBREL, as `encode_puback` does."""
     return _PLAIN_ACKNOWLEDGEMENT(0x62, 2, packet_id)
 
 
 def encode_pubcomp(packet_id: int) -> bytes:
-    """Return a PUBCOMP of success, as `encode_puback` does."""
+    """Return a successful PUBCOMP, as `encode_puback` does."""
     return _PLAIN_ACKNOWLEDGEMENT(0x70, 2, packet_id)
 
 
@@ -148,7 +148,7 @@ def _acknowledgement_encoder(
 
 
 def _optional_reason(reason_code: int, has_properties: bool) -> bytes:
-    # MQTT 5 lets both be left out when the reason is success, which keeps an acknowledgement at four bytes.
+    # MQTT 5 allows omitting both on success, which keeps an acknowledgement at four bytes.
     return bytes((reason_code,)) if reason_code or has_properties else b""
 
 

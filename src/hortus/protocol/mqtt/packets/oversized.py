@@ -1,4 +1,4 @@
-"""A PUBLISH that is too large to be held, while it comes in."""
+"""Reception of a PUBLISH that is too large to be held in memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _BEGINNING_BYTES = 128 * 1024
 class OversizedPacket:
     """Keeps the beginning of one packet and counts the rest of its bytes.
 
-    The beginning is complete after a number of bytes that does not depend on how they were cut. `publish` is
-    made of it by the reader, which knows how.
+    The beginning is complete after a number of bytes that does not depend on how they were chunked. The reader
+    parses it and sets `publish`.
     """
 
     def __init__(self, packet_bytes: int) -> None:
@@ -25,11 +25,11 @@ class OversizedPacket:
 
     @property
     def held_bytes(self) -> int:
-        """The number of bytes held now."""
+        """The number of bytes currently held."""
         return len(self._beginning) if self.publish is None else len(self.publish.payload)
 
     def take(self, data: bytes) -> bytes:
-        """Take what belongs to this packet; return what is behind it."""
+        """Consume the bytes of this packet; return the bytes after it."""
         if self.publish is None:
             self._beginning += data[: self._wanted_bytes - len(self._beginning)]
         rest = data[self.missing_bytes :]
@@ -37,7 +37,7 @@ class OversizedPacket:
         return rest
 
     def beginning(self) -> bytes | None:
-        """Return the beginning once it is complete; it is not held any longer. None before and afterwards."""
+        """Return the beginning once complete, and release it. Returns None before and afterwards."""
         if self.publish is not None or len(self._beginning) < self._wanted_bytes:
             return None
         beginning, self._beginning = bytes(self._beginning), bytearray()

@@ -9,7 +9,7 @@ MAX_STRING_BYTES = 65_535
 
 
 def malformed(message: str) -> MqttProtocolError:
-    """Return the error for bytes that no packet may consist of."""
+    """Return the error for bytes that cannot be part of any packet."""
     return MqttProtocolError(ReasonCode.MALFORMED_PACKET, message)
 
 
@@ -19,7 +19,7 @@ def protocol_error(message: str) -> MqttProtocolError:
 
 
 def decode_text(raw: bytes) -> str:
-    """Return an MQTT string: UTF-8 without surrogates and without U+0000 (section 1.5.4)."""
+    """Decode an MQTT string: UTF-8 without surrogates and without U+0000 (section 1.5.4)."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -30,7 +30,7 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_topic_name(raw: bytes) -> str:
-    """Return the topic of a PUBLISH, which must not contain wildcards (section 3.3.2.1)."""
+    """Decode the topic of a PUBLISH, which must not contain wildcards (section 3.3.2.1)."""
     topic = decode_text(raw)
     if "+" in topic or "#" in topic:
         raise MqttProtocolError(
@@ -51,11 +51,10 @@ class FieldReader:
 
     @property
     def remaining(self) -> int:
-        """The number of bytes not read yet."""
+        """The number of unread bytes."""
         return len(self._body) - self._position
 
     def take(self, count: int) -> bytes:
-        """Return the next `count` bytes."""
         end = self._position + count
         if end > len(self._body):
             raise malformed("The packet ends before its last field.")
@@ -64,7 +63,7 @@ class FieldReader:
         return taken
 
     def rest(self) -> bytes:
-        """Return all bytes that are left."""
+        """Return all remaining bytes."""
         return self.take(self.remaining)
 
     def byte(self) -> int:
@@ -80,7 +79,7 @@ class FieldReader:
         return int.from_bytes(self.take(4), "big")
 
     def variable_integer(self) -> int:
-        """Return a variable byte integer in its shortest form (section 1.5.5)."""
+        """Return a variable byte integer; it must be in its shortest form (section 1.5.5)."""
         value = 0
         for shift in (0, 7, 14, 21):
             digit = self.byte()
@@ -92,11 +91,11 @@ class FieldReader:
         raise malformed("A variable byte integer is longer than four bytes.")
 
     def binary(self) -> bytes:
-        """Return binary data with its two-byte length before it."""
+        """Return binary data, which is preceded by its two-byte length."""
         return self.take(self.uint16())
 
     def text(self) -> str:
-        """Return a UTF-8 string with its two-byte length before it."""
+        """Return a UTF-8 string, which is preceded by its two-byte length."""
         return decode_text(self.binary())
 
     def packet_id(self) -> int:
@@ -107,13 +106,13 @@ class FieldReader:
         return packet_id
 
     def expect_end(self) -> None:
-        """Refuse bytes behind the last field."""
+        """Raise if there are bytes after the last field."""
         if self.remaining:
             raise malformed("The packet has bytes behind its last field.")
 
 
 def encode_variable_integer(value: int) -> bytes:
-    """Return the shortest variable byte integer."""
+    """Encode a variable byte integer in its shortest form."""
     if value < 0x80:
         return bytes((value,))
     if value > MAX_REMAINING_LENGTH:
@@ -129,26 +128,26 @@ def encode_variable_integer(value: int) -> bytes:
 
 
 def encode_uint16(value: int) -> bytes:
-    """Return an unsigned integer of two bytes."""
+    """Encode an unsigned integer of two bytes."""
     return value.to_bytes(2, "big")
 
 
 def encode_packet_id(packet_id: int) -> bytes:
-    """Return a packet identifier; 0 is not one."""
+    """Encode a packet identifier; 0 is invalid."""
     if not 0 < packet_id <= 0xFFFF:
         raise protocol_error(f"{packet_id} is not a packet identifier (1 to 65535).")
     return packet_id.to_bytes(2, "big")
 
 
 def encode_binary(data: bytes) -> bytes:
-    """Return binary data with its length before it."""
+    """Encode binary data, preceded by its length."""
     if len(data) > MAX_STRING_BYTES:
         raise malformed(f"A field of {len(data)} bytes is longer than MQTT allows ({MAX_STRING_BYTES} bytes).")
     return len(data).to_bytes(2, "big") + data
 
 
 def encode_text(text: str) -> bytes:
-    """Return a UTF-8 string with its length before it."""
+    """Encode a UTF-8 string, preceded by its length."""
     if "\0" in text:
         raise malformed("A text with the character U+0000 cannot be sent.")
     try:

@@ -1,4 +1,4 @@
-"""The properties of MQTT 5 (section 2.2.2): one table, and the way to bytes and back."""
+"""The properties of MQTT 5 (section 2.2.2): one table, with decoding and encoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hortus.protocol.mqtt.packets.primitives import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Properties:
-    """All properties that MQTT 5 knows; None (or empty) means absent."""
+    """All properties that MQTT 5 defines; None (or empty) means absent."""
 
     payload_format_indicator: int | None = None
     message_expiry_interval_seconds: int | None = None
@@ -54,7 +54,7 @@ NO_PROPERTIES = Properties()
 
 
 class PropertyPlace(Enum):
-    """Where properties can stand: a packet, or the will inside CONNECT."""
+    """Where properties may occur: a packet, or the will inside CONNECT."""
 
     CONNECT = "CONNECT"
     CONNACK = "CONNACK"
@@ -73,7 +73,7 @@ class PropertyPlace(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """How a property's value becomes bytes and back, and which values it may have."""
+    """How a property's value is decoded and encoded, and its allowed range."""
 
     read: Callable[[FieldReader], Any]
     write: Callable[[Any], bytes]
@@ -172,8 +172,8 @@ _LISTS = frozenset({"subscription_identifiers", "user_properties"})
 def decode_properties(cursor: FieldReader, place: PropertyPlace) -> Properties:
     """Read the property length and the properties that follow it.
 
-    Raises MqttProtocolError for an unknown property, one that does not belong here, one given twice, or one
-    whose value is not allowed.
+    Raises MqttProtocolError for a property that is unknown, not allowed here, given twice, or whose value is
+    invalid.
     """
     length = cursor.variable_integer()
     if not length:
@@ -184,7 +184,7 @@ def decode_properties(cursor: FieldReader, place: PropertyPlace) -> Properties:
         identifier = section.variable_integer()
         rule = _RULES.get(identifier)
         if rule is None or place not in rule.places:
-            raise protocol_error(f"Property 0x{identifier:02x} does not belong into {place.value}.")
+            raise protocol_error(f"Property 0x{identifier:02x} is not allowed in {place.value}.")
         value = rule.kind.read(section)
         _check(rule, value)
         if rule.field in found and place not in rule.repeats_in:
@@ -199,7 +199,7 @@ def decode_properties(cursor: FieldReader, place: PropertyPlace) -> Properties:
 
 
 def encode_properties(properties: Properties, place: PropertyPlace) -> bytes:
-    """Return the property length and the properties, in the order of their identifiers."""
+    """Encode the property length and the properties, in the order of their identifiers."""
     if properties is NO_PROPERTIES or properties == NO_PROPERTIES:
         return b"\0"
     section = bytearray()
@@ -209,7 +209,7 @@ def encode_properties(properties: Properties, place: PropertyPlace) -> bytes:
             continue
         for each in value if rule.field in _LISTS else (value,):
             if place not in rule.places:
-                raise protocol_error(f"Property {rule.field} does not belong into {place.value}.")
+                raise protocol_error(f"Property {rule.field} is not allowed in {place.value}.")
             _check(rule, each)
             section.append(identifier)
             section += rule.kind.write(each)

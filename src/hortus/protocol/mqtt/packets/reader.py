@@ -1,4 +1,4 @@
-"""Bytes of a connection to packets, as they come in."""
+"""Incremental parsing of a connection's bytes into packets."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from hortus.protocol.mqtt.packets.values import (
     Publish,
 )
 
-# A kit publishes on five topics; a client that receives from thousands of kits sees five of each. The cache
-# is emptied when full, so that a stream of ever new topics costs a decode each and no memory.
+# A kit publishes on five topics; a client that receives from thousands of kits sees five of each. The cache is
+# cleared when full, so that a stream of ever new topics costs a decode each but no memory.
 _MAX_CACHED_TOPICS = 4096
 _MAX_CACHED_TOPIC_BYTES = 64
 
@@ -39,11 +39,11 @@ _new_publish = tuple.__new__
 class PacketReader:
     """Collects the bytes of one connection and returns each packet once it is complete.
 
-    A packet over `max_packet_bytes` (fixed header included) is refused from its header, before its body is
-    buffered. With `oversized_head_bytes` a PUBLISH is not: it becomes an OversizedPublish with so many bytes of
-    its payload at most, and the rest of it is not held at any time. Limits and level may be changed between two
-    calls of `feed`. `feed` stops behind a CONNECT and keeps the rest: how that is to be read depends on who
-    connects; `feed(b"")` goes on. `protocol_level` is set from the CONNECT.
+    A packet over `max_packet_bytes` (fixed header included) is refused by its header, before its body is
+    buffered. With `oversized_head_bytes`, a PUBLISH is not refused: it becomes an OversizedPublish with at most
+    that many bytes of its payload, and the rest is never held in memory. Limits and level may be changed
+    between two calls of `feed`. `feed` stops after a CONNECT and keeps the rest: how to read that depends on
+    who connects; `feed(b"")` continues. `protocol_level` is set from the CONNECT.
     """
 
     def __init__(
@@ -63,30 +63,30 @@ class PacketReader:
         self._awaited_bytes = 0
         self._topics: dict[bytes, str] = {}
         self.packets_before_error: list[Packet] = []
-        """After `feed` has raised: the good packets of that call, which must not be lost."""
+        """After `feed` has raised: the valid packets of that call, which must not be lost."""
 
     @property
     def buffered_bytes(self) -> int:
-        """The number of bytes held of a packet that is not complete yet."""
+        """The number of bytes held of an incomplete packet."""
         return self._buffered_bytes + (self._oversized.held_bytes if self._oversized is not None else 0)
 
     @property
     def awaited_bytes(self) -> int:
-        """The length of the packet that is collected, or 0 if none is or its length is not known yet."""
+        """The length of the packet being collected, or 0 if there is none or its length is not known yet."""
         return self._awaited_bytes
 
     def feed(self, data: bytes) -> list[Packet]:
-        """Take bytes from the connection; return the packets that are complete now, in order.
+        """Consume bytes from the connection; return the packets that are now complete, in order.
 
-        Raises MqttProtocolError if MQTT forbids what came; `packets_before_error` then holds the good
-        packets of this call, and the reader is of no use afterwards.
+        Raises MqttProtocolError if the data violates MQTT; `packets_before_error` then holds the valid packets
+        of this call, and the reader must not be used again.
         """
         if self._large is not None:
             return self._feed_large(*self._large, data)
         if self._oversized is not None:
             return self._feed_oversized(self._oversized, data)
         if self._chunks:
-            # A packet comes in several pieces; they are joined once, when the last one is here.
+            # A packet arrives in several chunks; they are joined once, when the last one is here.
             self._chunks.append(data)
             self._buffered_bytes += len(data)
             if self._buffered_bytes < self._awaited_bytes:
@@ -107,7 +107,7 @@ class PacketReader:
         return packets if consumed == len(data) else self._go_on(packets, data[consumed:])
 
     def _go_on(self, packets: list[Packet], rest: bytes) -> list[Packet]:
-        """Return these packets, and those in the bytes behind them."""
+        """Return these packets, and those in the bytes after them."""
         if not rest:
             return packets
         try:
@@ -117,9 +117,9 @@ class PacketReader:
             raise
 
     def _keep(self, rest: bytes) -> None:
-        """Hold the beginning of a packet. Of a large message only the payload is collected, and in one place.
+        """Keep the beginning of a packet. Of a large message only the payload is collected, in one buffer.
 
-        Pieces that are joined at the end, and a payload that is cut out of that, would be three times as much.
+        Joining chunks at the end and slicing the payload out of the result would take three times the memory.
         """
         self._chunks = [rest]
         self._buffered_bytes = len(rest)
@@ -129,14 +129,14 @@ class PacketReader:
             _, body = _remaining_length(rest, 0)
             begun = self._publish(rest, rest[0], body, len(rest))
         except MqttProtocolError:
-            return  # what is in front of the payload is not complete, or wrong; that is told in its time
+            return  # the part before the payload is incomplete or wrong; an error is raised later
         collected = BytesIO()
         collected.write(begun.payload)
         self._large = begun._replace(payload=b""), collected
         self._chunks = []
 
     def _feed_large(self, begun: Publish, collected: BytesIO, data: bytes) -> list[Packet]:
-        """Take further bytes of a large message, and go on behind it when it is complete."""
+        """Consume further bytes of a large message; once it is complete, continue with the bytes after it."""
         room = self._awaited_bytes - self._buffered_bytes
         rest = data[room:]
         collected.write(data if not rest else data[:room])
@@ -149,7 +149,7 @@ class PacketReader:
         return self._go_on([begun._replace(payload=collected.getvalue())], rest)
 
     def _feed_oversized(self, oversized: OversizedPacket, data: bytes) -> list[Packet]:
-        """Take further bytes of a message that is too large, and go on behind it when all of it has come."""
+        """Consume further bytes of an oversized message; once complete, continue with the bytes after it."""
         rest = oversized.take(data)
         beginning = oversized.beginning()
         if beginning is not None:
@@ -157,13 +157,13 @@ class PacketReader:
         if oversized.missing_bytes:
             return []
         self._oversized = None
-        assert oversized.publish is not None  # the beginning is complete with the packet at the latest
+        assert oversized.publish is not None  # the beginning is complete when the packet is, at the latest
         return self._go_on(
             [OversizedPublish(publish=oversized.publish, payload_bytes=oversized.payload_bytes)], rest
         )
 
     def _begin_oversized(self, oversized: OversizedPacket, beginning: bytes) -> None:
-        """Read what is in front of the payload. What cannot be read so far is no message to keep a part of."""
+        """Parse the part before the payload. If it cannot be parsed, no part of the message is kept."""
         try:
             _, body = _remaining_length(beginning, 0)
             publish = self._publish(beginning, beginning[0], body, len(beginning))
@@ -261,7 +261,7 @@ class PacketReader:
 
 
 def _remaining_length(data: bytes, position: int) -> tuple[int, int]:
-    """Return the length of a packet's body and where it begins (0 if the header is not complete)."""
+    """Return the length of a packet's body and where it begins (0 if the header is incomplete)."""
     length = 0
     for index in range(4):
         at = position + 1 + index

@@ -8,7 +8,7 @@ from hortus.base.errors import HortusError
 
 
 class ReasonCode(IntEnum):
-    """What became of a packet or a connection (MQTT 5, section 2.4)."""
+    """The outcome of a packet or a connection (MQTT 5, section 2.4)."""
 
     SUCCESS = 0x00
     GRANTED_QOS_1 = 0x01
@@ -56,7 +56,7 @@ class ReasonCode(IntEnum):
 
 
 class ConnectReturnCode(IntEnum):
-    """What a CONNACK says in MQTT 3.1 and 3.1.1 (3.1.1, section 3.2.2.3)."""
+    """The return code of a CONNACK in MQTT 3.1 and 3.1.1 (3.1.1, section 3.2.2.3)."""
 
     ACCEPTED = 0
     UNACCEPTABLE_PROTOCOL_VERSION = 1
@@ -66,15 +66,15 @@ class ConnectReturnCode(IntEnum):
     NOT_AUTHORIZED = 5
 
 
-# The answer of a SUBACK for one refused filter in MQTT 3.1.1 (section 3.9.3).
+# The SUBACK code for a refused filter in MQTT 3.1.1 (section 3.9.3).
 SUBSCRIPTION_FAILURE = 0x80
 
 _RETURN_CODES = {
     ReasonCode.SUCCESS: ConnectReturnCode.ACCEPTED,
     ReasonCode.UNSUPPORTED_PROTOCOL_VERSION: ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION,
     ReasonCode.CLIENT_IDENTIFIER_NOT_VALID: ConnectReturnCode.IDENTIFIER_REJECTED,
-    # Not 4: to 5 alone the kit's program says in its log that the password should be looked at, and it is
-    # what Mosquitto answers, to which kits are used.
+    # Not 4: only for 5 does the kit's program log that the password should be checked, and it is what Mosquitto
+    # answers, to which kits are used.
     ReasonCode.BAD_USER_NAME_OR_PASSWORD: ConnectReturnCode.NOT_AUTHORIZED,
     ReasonCode.NOT_AUTHORIZED: ConnectReturnCode.NOT_AUTHORIZED,
     ReasonCode.BANNED: ConnectReturnCode.NOT_AUTHORIZED,
@@ -88,7 +88,7 @@ def connect_return_code(reason_code: int) -> int:
 
 
 def explain_reason(reason_code: int) -> str:
-    """Return words for a reason code, such as "not authorized (0x87)"."""
+    """Return a description of a reason code, such as "not authorized (0x87)"."""
     try:
         words = ReasonCode(reason_code).name.lower().replace("_", " ")
     except ValueError:
@@ -97,9 +97,9 @@ def explain_reason(reason_code: int) -> str:
 
 
 class MqttProtocolError(HortusError):
-    """Bytes or packets that MQTT forbids; the connection they came over cannot go on.
+    """Bytes or packets that MQTT forbids; their connection cannot continue.
 
-    `reason_code` is what MQTT 5 tells the peer.
+    `reason_code` is the code that MQTT 5 sends to the peer.
     """
 
     def __init__(self, reason_code: ReasonCode, message: str) -> None:
@@ -108,7 +108,7 @@ class MqttProtocolError(HortusError):
 
 
 class ProtocolVersionError(MqttProtocolError):
-    """A CONNECT in a protocol level not spoken here; a CONNACK tells the client to fall back."""
+    """A CONNECT with an unsupported protocol level; a CONNACK makes the client fall back."""
 
     def __init__(self, level: int) -> None:
         super().__init__(
@@ -121,7 +121,7 @@ class ProtocolVersionError(MqttProtocolError):
 class PacketTooLargeError(MqttProtocolError):
     """A packet announces more bytes than are accepted; raised before its body is buffered.
 
-    `kind` is what kind of packet it is, such as "SUBSCRIBE".
+    `kind` is the type of packet, such as "SUBSCRIBE".
     """
 
     def __init__(self, kind: str, packet_bytes: int, max_packet_bytes: int) -> None:

@@ -1,7 +1,7 @@
 """MQTT packets as values.
 
-All but `Publish` are frozen dataclasses. Fields that only MQTT 5 knows (properties, reason codes of
-acknowledgements) have defaults and are left out on the wire in 3.1 and 3.1.1.
+All but `Publish` are frozen dataclasses. Fields that only MQTT 5 has (properties, reason codes of
+acknowledgements) have defaults and are omitted on the wire in 3.1 and 3.1.1.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Connect:
 class Connack:
     """The server's answer to CONNECT.
 
-    `reason_code` is what the protocol level has on the wire: a `ReasonCode` in MQTT 5, a `ConnectReturnCode`
+    `reason_code` is the code on the wire at the protocol level: a `ReasonCode` in MQTT 5, a `ConnectReturnCode`
     before.
     """
 
@@ -79,7 +79,7 @@ class Connack:
 class Publish(NamedTuple):
     """An application message. `packet_id` is 0 at QoS 0.
 
-    A tuple rather than a dataclass: one is made for every reading, and a frozen dataclass takes three times
+    A tuple rather than a dataclass: one is created for every reading, and a frozen dataclass takes three times
     as long.
     """
 
@@ -94,10 +94,10 @@ class Publish(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OversizedPublish:
-    """A PUBLISH that was larger than is accepted: most of its payload was thrown away while it came.
+    """A PUBLISH larger than the limit: most of its payload was discarded as it arrived.
 
-    `publish` is the message with the first bytes of its payload only; `payload_bytes` is how many there were.
-    It is received, never sent.
+    `publish` is the message with only the first bytes of its payload; `payload_bytes` is the full size. It is
+    received, never sent.
     """
 
     publish: Publish
@@ -106,7 +106,7 @@ class OversizedPublish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Puback:
-    """QoS 1: the message is taken over."""
+    """QoS 1: the message was received."""
 
     packet_id: int
     reason_code: int = 0
@@ -115,7 +115,7 @@ class Puback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pubrec:
-    """QoS 2, first answer: the message is taken over."""
+    """QoS 2, first answer: the message was received."""
 
     packet_id: int
     reason_code: int = 0
@@ -142,7 +142,7 @@ class Pubcomp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One topic filter of a SUBSCRIBE with its options; all but `qos` are of MQTT 5.
+    """One topic filter of a SUBSCRIBE with its options; all but `qos` exist in MQTT 5 only.
 
     `retain_handling`: 0 send retained messages, 1 only if the subscription is new, 2 do not.
     """
@@ -156,7 +156,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribe:
-    """A client asks for messages."""
+    """A client's request for messages."""
 
     packet_id: int
     subscriptions: tuple[Subscription, ...]
@@ -174,7 +174,7 @@ class Suback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribe:
-    """A client no longer wants messages."""
+    """A client's request to end subscriptions."""
 
     packet_id: int
     topic_filters: tuple[str, ...]
@@ -192,17 +192,17 @@ class Unsuback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pingreq:
-    """Are you there?"""
+    """A client's check that the server is alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pingresp:
-    """Yes."""
+    """The answer to PINGREQ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
-    """The sender closes the connection on purpose. Before MQTT 5 only a client sends it, without a reason."""
+    """The sender closes the connection deliberately. Before MQTT 5 only a client sends it, without a reason."""
 
     reason_code: int = 0
     properties: Properties = NO_PROPERTIES
