@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
-from alert_garden import ATTENTION, ago, judging, opened, settle
+from alert_garden import ATTENTION, COLD, ago, judging, opened, settle
 
 from garden import Garden
 from hortus.base.database.url import DatabaseUrl
@@ -217,8 +217,8 @@ async def test_a_kit_that_the_owner_may_see_goes_before_one_of_which_sight_was_l
     assert await judged(5) == []
     await garden.run("DELETE FROM kit_memberships WHERE kit_id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", True)]
-    assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
-    # Whose dashboard is public may be seen by everybody.
+    assert await garden.messages() == [("flora@example.org", "Monty: temperature 5 °C, below 18 °C")]
+    # A kit with a public dashboard may be seen by everyone.
     await garden.run("UPDATE kits SET privacy_public_dashboard = true WHERE id = :kit", kit=garden.kit.id)
     assert await judged(5) == [("low", False)]
     # A quantity that no other kit measures is still judged, for members who asked for it.
