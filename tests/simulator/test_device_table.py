@@ -129,7 +129,7 @@ def test_a_quantity_that_the_server_does_not_know_is_left_out(caplog: pytest.Log
     document = json.dumps({"peripherals": [entry("Climate", "Virtual barometer", {"intervals": {}})]})
     (peripheral,) = fit_peripherals(document, only_pressure)
     assert [measured.quantity_type for measured in peripheral.measured] == [2]
-    assert "the server knows no Temperature for peripheral “Climate”" in caplog.messages
+    assert "the server has no quantity type Temperature for peripheral “Climate”" in caplog.messages
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", "null", '{"peripherals": 3}', "[" * 100_000])
