@@ -132,7 +132,7 @@ async def test_what_takes_too_long_for_one_request_is_answered_once_several_have
     while (answer := await chamber.api.client.get(url, headers=chamber.owner.headers)).status_code != 200:
         assert_problem(answer, 503)
         assert int(answer.headers["Retry-After"]) > 0
-        assert "ask again soon" in answer.json()["detail"]
+        assert "Try again in a moment" in answer.json()["detail"]
         waiting.append(await connection.fetchval(_WAITING, chamber.kit.id))
     assert waiting == [1200, 900, 600, 300, 0]
 

@@ -59,9 +59,9 @@ def test_the_settings_say_where(
         ({"HORTUS_MEDIA_URL": "ftp://host/media"}, "names no place"),
         ({"HORTUS_MEDIA_URL": "s3://"}, "names no bucket"),
         ({"HORTUS_MEDIA_URL": "s3://bucket/folder"}, "names no bucket"),
-        ({"AWS_S3_ENDPOINT": "localhost:9000"}, "begins with http"),
+        ({"AWS_S3_ENDPOINT": "localhost:9000"}, "must start with http"),
         ({"AWS_S3_REGION": "x", "AWS_ACCESS_KEY_ID": "somebody"}, "Set both"),
-        ({"HORTUS_MEDIA_URL": "/proc/nowhere"}, "cannot be kept in"),
+        ({"HORTUS_MEDIA_URL": "/proc/nowhere"}, "cannot be stored in"),
     ],
 )
 def test_a_place_that_cannot_be_meant_is_told(

@@ -194,7 +194,7 @@ async def test_links_that_make_no_sense_are_refused_in_words(world: World) -> No
                 await link_plant(connection, plant_id, source, since=since, now=now)
         await link_plant(connection, plant_id, MeasuringSource(kit_id=kit_id), since=now - HOUR, now=now)
         (link,) = await links_of(connection, plant_id)
-        for until, words in ((now - HOUR, "after it began"), (now + HOUR, "now or in the past")):
+        for until, words in ((now - HOUR, "after it started"), (now + HOUR, "now or in the past")):
             with pytest.raises(InvalidPlant, match=words):
                 await end_link(connection, link, until=until, now=now)
 
