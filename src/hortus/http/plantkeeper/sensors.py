@@ -92,7 +92,7 @@ async def register_sensor(
     owned = select(func.count()).where(
         KitMembershipRow.user_id == owner_id, KitMembershipRow.kit_id == BoardRow.kit_id
     )
-    await require_room(connection, owner_id, owned, quotas.boards_per_person, "sensors of yours")
+    await require_room(connection, owner_id, owned, quotas.boards_per_person, "sensors in your account")
     await require_room_for_kit(connection, owner_id, quotas.kits_per_person)
     board = await register_board(connection, name=name if name.strip() else "Sensor")
     kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == board.sensor_id))
