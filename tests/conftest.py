@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -49,14 +51,16 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
     """A running server of its own, for tests that only connect to it; those that stop it make another."""
-    server = EmbeddedPostgres(
-        tmp_path_factory.mktemp("postgres"), owner_password="owner", superuser_password="superuser"
-    )
-    await server.start()
-    yield server
-    await server.stop(patience_seconds=2)
+    # Not below pytest's folder, which TMPDIR and a user's name may make too long for the path of a socket.
+    with tempfile.TemporaryDirectory(prefix="hortus-", dir="/tmp") as folder:
+        server = EmbeddedPostgres(
+            Path(folder, "postgres"), owner_password="owner", superuser_password="superuser"
+        )
+        await server.start()
+        yield server
+        await server.stop(patience_seconds=2)
 
 
 @asynccontextmanager

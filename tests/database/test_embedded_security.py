@@ -107,12 +107,14 @@ def copy_programs(directory: Path) -> None:
 @pytest.mark.parametrize("password", [None, "", "wrong"])
 @pytest.mark.parametrize("user", ["hortus", "postgres"])
 @pytest.mark.parametrize("by_socket", [False, True])
-async def test_no_one_can_log_in_without_the_right_password(postgres_server, password, user, by_socket):
+async def test_no_one_can_log_in_without_the_right_password(
+    tmp_path, postgres_server, password, user, by_socket
+):
     url = postgres_server.socket_url if by_socket else postgres_server.url
     stranger = replace(url, user=user, password=password)
 
     with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InterfaceError)):
-        await asyncpg.connect(**stranger.asyncpg_arguments(), passfile="/nonexistent")
+        await asyncpg.connect(**stranger.asyncpg_arguments(), passfile=tmp_path / "none")
 
 
 async def test_only_this_machine_can_reach_the_server(postgres_server: EmbeddedPostgres):
