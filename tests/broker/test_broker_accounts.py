@@ -1,4 +1,4 @@
-"""Accounts at a real Mosquitto, kept in step with a real database."""
+"""Accounts at a real Mosquitto, kept in sync with a real database."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ QUICK = ClientLimits(
 
 
 class HoldingIntake:
-    """Keeps what is offered until the test settles it, or settles at once."""
+    """Holds offered messages until the test settles them, or settles them immediately."""
 
     def __init__(self, settle_at_once: bool = False) -> None:
         self.saturated = False
@@ -83,7 +83,7 @@ async def ingesting(
 
 
 async def crash(client: IngestClient) -> None:
-    """Cut the connection without a goodbye, as a kill of the process does."""
+    """Abort the connection without a DISCONNECT, like a killed process."""
     connection = client._connection
     assert connection is not None
     connection.fail("killed by the test")
@@ -113,7 +113,7 @@ async def test_it_acknowledges_only_what_is_settled(mosquitto: Mosquitto) -> Non
 async def test_open_messages_are_bounded_although_the_broker_sends_more_than_it_may(
     mosquitto: Mosquitto,
 ) -> None:
-    """Each acknowledgement makes Mosquitto 2.0.11 send a whole window more when messages wait."""
+    """While messages are queued, Mosquitto 2.0.11 sends another full window for each acknowledgement."""
     size = 2_000
     intake = HoldingIntake(settle_at_once=True)
     async with ingesting(mosquitto, intake):

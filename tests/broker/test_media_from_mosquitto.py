@@ -1,4 +1,4 @@
-"""Media and readings from Mosquitto, taken by the real `hortus ingest`: each over its own connection."""
+"""Media and readings from Mosquitto, ingested by the real `hortus ingest`, each over its own connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from waiting import PATIENCE_SECONDS, until
 
 @contextmanager
 def ingesting(world: World, broker: Mosquitto, log: Path, media_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `hortus ingest` with this place for media until the end of the context."""
+    """Run `hortus ingest` with this media storage while the context is open."""
     settings = {
         "DATABASE_URL": world.url,
         "MQTT_HOST": "127.0.0.1",

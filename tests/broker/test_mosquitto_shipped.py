@@ -1,4 +1,4 @@
-"""The shipped configuration, run by a real Mosquitto: nobody without an account, nobody beyond his topics."""
+"""The shipped configuration in a real Mosquitto: no access without an account, or to others' topics."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ async def test_tls_is_offered_and_the_certificate_is_checked(tmp_path: Path) -> 
 
 
 async def test_a_full_queue_drops_the_newest_says_so_and_counts_them(tmp_path: Path) -> None:
-    """What no setting prevents; docs/mosquitto.md tells how to watch for it."""
+    """No setting prevents this; docs/mosquitto.md explains how to monitor it."""
     broker = Mosquitto(tmp_path, {"max_queued_messages": "100", "sys_interval": "1"})
     broker.seed([("k-one", "one")])
     figures: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""What tests of the gateway work with: a running gateway, boards as bytes on a socket, and targets."""
+"""The harness of the gateway tests: a running gateway, boards as bytes on a socket, and targets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LIMITS = GatewayLimits(admission=ADMIT_ALL)
 
 @dataclass(eq=False)
 class RecordingTarget:
-    """A target that notes what it gets, and fails or refuses as it is told."""
+    """A target that records what it receives, and fails or rejects as configured by the test."""
 
     name: str = "the test"
     taken: list[SpooledReading] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Reply:
 
 
 async def send(port: int, request: bytes, *, piece_bytes: int = 1 << 20) -> Reply:
-    """Send bytes in pieces, and return the answer when the server has closed the connection."""
+    """Send bytes in pieces, and return the response once the server has closed the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -112,7 +112,7 @@ def reading(sensor_id: Any = 1, **values: Any) -> bytes:
 
 
 def look(directory: Path) -> SpoolFile:
-    """Open the spool of a gateway, as the commands do."""
+    """Open the spool of a gateway, like the commands do."""
     return SpoolFile.open(directory / "spool" / SPOOL_NAME, most_bytes=1 << 30)
 
 
@@ -157,13 +157,13 @@ def answer(status: int, document: Any, *headers: str) -> bytes:
 
 
 async def plantkeeper(request: BackendRequest) -> bytes:
-    """Answer as an unmodified PlantKeeper backend does when all is well."""
+    """Respond like an unmodified PlantKeeper backend to a successful request."""
     return answer(200, {"id": request.sensor_id, "userId": 1, "name": "pot", **request.body})
 
 
 @dataclass(eq=False)
 class Backend:
-    """A scripted HTTP server that notes all requests, and how many it is busy with at once per path."""
+    """A scripted HTTP server that records all requests, and the number of concurrent requests per path."""
 
     script: Script = plantkeeper
     requests: list[BackendRequest] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The gateway as its user meets it: commands, settings, and boards in a one-box installation."""
+"""The gateway from the user's point of view: commands, settings, and boards in a one-box installation."""
 
 from __future__ import annotations
 

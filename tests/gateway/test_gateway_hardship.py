@@ -1,4 +1,4 @@
-"""What strangers and a tired backend can do to a gateway, and that its figures tell of it (plantkeeper 3.4)."""
+"""A gateway under hostile clients and with a slow backend, and how its metrics show it (plantkeeper 3.4)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SILENT_CONNECTIONS = 10_000
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process hold as many connections as the test is about."""
+    """Raise this process's limit to the number of connections that the test needs."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield

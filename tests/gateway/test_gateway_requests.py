@@ -1,4 +1,4 @@
-"""What the gateway answers to boards, and to everybody else who finds its port."""
+"""The gateway's responses to boards, and to any other client that finds its port."""
 
 from __future__ import annotations
 

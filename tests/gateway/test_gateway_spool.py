@@ -1,4 +1,4 @@
-"""The spool keeps what it took, in order and within its bounds, whatever happens to disk and process."""
+"""The spool keeps accepted readings, in order and within its limits, whatever happens to disk and process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only a target that proves who it is gets readings."""
+"""Readings are only delivered to an authenticated target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NONE: frozenset[str] = frozenset()
 
 
 def certificate(directory: Path, name: str, host: str, *, days: int = 1) -> Path:
-    """Make a certificate that signs itself, with its key in the same file."""
+    """Create a self-signed certificate, with its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)

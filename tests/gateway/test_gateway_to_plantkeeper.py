@@ -1,4 +1,4 @@
-"""Forwarding to an unmodified PlantKeeper backend: newest readings, in order, every answer judged rightly."""
+"""Forwarding to an unmodified PlantKeeper backend: newest readings, in order, all responses interpreted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNKNOWN = {
 
 @asynccontextmanager
 async def forwarding(directory: Path, backend: Backend, *, read_seconds: float = 5.0) -> AsyncIterator[int]:
-    """Run a gateway whose target is this backend, and yield its port."""
+    """Run a gateway with this backend as its target, and yield its port."""
     client = TargetClient(
         TargetAddress(url=f"http://127.0.0.1:{backend.port}"), headers={}, read_seconds=read_seconds
     )

@@ -1,4 +1,4 @@
-"""The account of what is open: bounds, relief and the wait for the end."""
+"""OpenAccount: bounds, relief callbacks, and waiting until it is empty."""
 
 from __future__ import annotations
 

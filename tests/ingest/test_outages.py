@@ -1,4 +1,4 @@
-"""What the pipeline does while its surroundings fail: it waits, keeps its bounds, and counts exactly."""
+"""The pipeline during outages of its environment: it waits, stays within its bounds, and counts exactly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from waiting import PATIENCE_SECONDS
 
 
 class FailingConnections:
-    """Makes connections to the real database, or fails as often as it was told to."""
+    """Connects to the real database, or fails the configured number of times."""
 
     def __init__(self, url: str, failures: list[Exception]) -> None:
         self._connect = connector(DatabaseUrl.parse(url), "test")

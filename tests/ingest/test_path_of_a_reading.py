@@ -1,4 +1,4 @@
-"""The path of a reading: stored before it is acknowledged, once, and whatever happens to it is counted."""
+"""The path of a reading: stored once, before it is acknowledged, and counted whatever its outcome."""
 
 from __future__ import annotations
 

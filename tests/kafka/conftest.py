@@ -1,4 +1,4 @@
-"""One Kafka node for the whole run, and topics of their own for each test."""
+"""One Kafka node for the whole run, and separate topics for each test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory, tls_folder: Path) -> Iterator[KafkaCluster]:
-    """A running node of its own, for tests that only connect to it; those that stop it make another."""
+    """A shared running node for tests that only connect to it; tests that stop it start their own."""
     cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"), tls_folder=tls_folder)
     yield cluster
     cluster.stop(signal.SIGKILL)

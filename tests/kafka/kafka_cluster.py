@@ -21,7 +21,7 @@ USERNAME, PASSWORD = "hortus", "stream-secret"
 
 
 def classpath() -> str:
-    """Return where the server's classes are; fetched if they are not there yet."""
+    """Return the path of the server's classes, downloading them if needed."""
     fetched = subprocess.run([ROOT / "scripts/fetch-kafka"], capture_output=True, text=True)
     assert fetched.returncode == 0, fetched.stderr
     return f"{fetched.stdout.strip()}/*"
@@ -134,7 +134,7 @@ class KafkaNode:
 
 
 class KafkaCluster:
-    """Brokers that belong together, started when made. `stop` ends all of them."""
+    """A cluster of brokers, started on creation. `stop` ends all of them."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class KafkaCluster:
         self.start()
 
     def start(self, nodes: Sequence[KafkaNode] | None = None) -> None:
-        """Start these nodes (all, if not told), and wait until every running one is in the cluster."""
+        """Start these nodes (default: all), and wait until every running one is in the cluster."""
         try:
             for node in nodes or self.nodes:
                 node.start(self._classes)

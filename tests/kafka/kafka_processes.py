@@ -31,7 +31,7 @@ class Process:
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """End it properly and return its exit code; 0 if it does not run."""
+        """Terminate it gracefully and return its exit code; 0 if it is not running."""
         return self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> int:
@@ -53,7 +53,7 @@ def hortus(*arguments: str, environment: dict[str, str], log: Path) -> Process:
 
 
 class OpenMosquitto:
-    """A broker that lets everybody in: what it acknowledged, it keeps for the ingester."""
+    """A broker that allows anonymous access, and keeps acknowledged messages for the ingester."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)

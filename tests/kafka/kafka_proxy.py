@@ -1,4 +1,4 @@
-"""A way to a Kafka node on which what writes can go wrong as it does while partitions change their leaders."""
+"""A proxy to a Kafka node in which writes can fail as they do while partitions change their leaders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _API_KEY = struct.Struct(">h")
 
 
 class KafkaProxy:
-    """Hands requests and responses on, whole; what writes to `topic` can be made to fail.
+    """Forwards complete requests and responses; writes to `topic` can be made to fail.
 
     fail_overtaken: hold the next request that writes until there is another, then send both, the first such
         that Kafka knows no such topic: it fails, to be repeated, after the second was sent and before it is
@@ -82,7 +82,7 @@ class KafkaProxy:
             await to_client.drain()
 
     def _as_of_us(self, response: bytes) -> bytes:
-        """Return a response in which the node's address is ours: clients connect to the one they are told."""
+        """Replace the node's address in a response with ours: clients connect to the address they are given."""
         host = b"127.0.0.1"
         moved = response.replace(host + _LENGTH.pack(self._kafka_port), host + _LENGTH.pack(self._port))
         return moved.replace(self._other_topic, self._topic)

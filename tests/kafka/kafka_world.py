@@ -1,4 +1,4 @@
-"""What tests around Kafka work with: topics of their own, records as they are there, a sink at work."""
+"""The harness of the Kafka tests: separate topics, access to their records, and a running sink."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Topics:
             consumer.close()
 
     def committed(self) -> int:
-        """Return how many records of all topics the group has behind it."""
+        """Return how many records of all topics the group has committed."""
         consumer = Consumer({"bootstrap.servers": self.connection.bootstrap, "group.id": self.group})
         try:
             places = [
@@ -122,7 +122,7 @@ async def sinking(
     stream_topics: Iterable[str] | None = None,
     media: MediaObjects | None = None,
 ) -> AsyncIterator[tuple[KafkaSink, IngestPipeline]]:
-    """Run one sink with a pipeline of its own, as one process does."""
+    """Run one sink with its own pipeline, like one process does."""
     url = DatabaseUrl.parse(database_url)
     connect, registry = connector(url, "test sink"), KitRegistry()
     lane = None if media is None else MediaLane(connect, registry, media)

@@ -1,4 +1,4 @@
-"""Kits publish without a pause while parts are killed: nothing acknowledged is lost, and nothing is twice."""
+"""Kits publish continuously while parts are killed: nothing acknowledged is lost, and nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClu
 
 @dataclass
 class Installation:
-    """Everything on its way: Mosquitto, one ingester, Kafka with three brokers, two sinks, PostgreSQL."""
+    """The complete path: Mosquitto, one ingester, Kafka with three brokers, two sinks, PostgreSQL."""
 
     cluster: KafkaCluster
     topics: Topics
@@ -63,7 +63,7 @@ class Installation:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def publish(self) -> None:
-        """Publish readings as kits do, until told to stop; note the acknowledged ones."""
+        """Publish readings like kits do, until stopped; record the acknowledged ones."""
         address = BrokerAddress(host="127.0.0.1", port=self.mosquitto.port)
         client = MqttClient(address, client_id="load")
         running = asyncio.create_task(client.run())
@@ -95,7 +95,7 @@ class Installation:
         await until(lambda: len(self.acknowledged) >= target, "the kits' acknowledgements")
 
     async def more_stored(self, count: int) -> None:
-        """Wait until so many more readings are in the database than there are now."""
+        """Wait until the database has this many more readings than now."""
         before = await self._fetch_count()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while await self._fetch_count() < before + count:
@@ -110,7 +110,7 @@ class Installation:
             await connection.close()
 
     async def all_stored(self) -> None:
-        """Hold the database against what was acknowledged until now; the load goes on."""
+        """Compare the database with the readings acknowledged so far; the load continues."""
         acknowledged = set(self.acknowledged)
         connection = await asyncpg.connect(self.postgres.url.libpq())
         try:

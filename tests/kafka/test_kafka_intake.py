@@ -1,4 +1,4 @@
-"""From a transport to Kafka: what is settled, when, and what becomes of the rest."""
+"""From a transport to Kafka: which messages are settled, when, and what happens to the rest."""
 
 from __future__ import annotations
 

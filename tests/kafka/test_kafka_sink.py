@@ -24,14 +24,14 @@ from waiting import until
 
 
 def write(topics: Topics, world: World, payloads: list[bytes], channel: str = "measurement/raw") -> None:
-    """Write messages of the world's kit as the ingester does."""
+    """Write messages of the world's kit like the ingester does."""
     for payload in payloads:
         record = record_of(topics.names, world.topic(channel), payload, now_ms())
         topics.produce(record.topic, [record.value], key=record.key, headers=record.headers)
 
 
 def write_readings(topics: Topics, world: World, count: int, kits: int = 1) -> list[bytes]:
-    """Write many readings at once, spread over kits and so over partitions; return them."""
+    """Write many readings at once, spread over kits and therefore over partitions; return them."""
     payloads = [world.raw(value=float(number)) for number in range(count)]
     for kit in range(kits):
         values = [record_of(topics.names, world.topic(), each, now_ms()).value for each in payloads[kit::kits]]

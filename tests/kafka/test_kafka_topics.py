@@ -1,4 +1,4 @@
-"""Topics for operators, and the ways into a cluster: log-in, TLS, lists of brokers."""
+"""Topic commands for operators, and connecting to a cluster: log-in, TLS, lists of brokers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replaying: what was mended is stored, the rest stays, and the ledger follows."""
+"""Replaying: messages whose cause is fixed are stored, the rest stays, and the ledger is adjusted."""
 
 from __future__ import annotations
 

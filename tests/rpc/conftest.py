@@ -8,6 +8,6 @@ from rpc_world import RpcWorld, rpc_world
 
 @pytest.fixture
 async def rpc_installation(migrated_database_url: str) -> AsyncIterator[RpcWorld]:
-    """An installation with the built-in endpoint, and a person who may do everything."""
+    """An installation with the built-in endpoint, and an administrator."""
     async with rpc_world(migrated_database_url) as world:
         yield world

@@ -1,4 +1,4 @@
-"""Kits that can be asked, people who ask, and everything between them, in one process and on real services."""
+"""The harness of the RPC tests: kits, users and everything between them, in one process on real services."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _numbers = itertools.count(1)
 
 
 class SettlingIntake:
-    """Readings are of no interest here: acknowledged and forgotten."""
+    """Acknowledges readings and discards them, as they do not matter here."""
 
     saturated = False
 
@@ -86,7 +86,7 @@ class SettlingIntake:
 
 @dataclass(slots=True, kw_only=True)
 class RpcWorld:
-    """An installation in one process, and a person who may do everything."""
+    """An installation in one process, and an administrator."""
 
     url: DatabaseUrl
     engine: AsyncEngine
@@ -187,7 +187,7 @@ async def serving_api(url: DatabaseUrl) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def running(*coroutines: Any) -> AsyncIterator[None]:
-    """Run these beside the test, and end them with it. One that fails fails the test."""
+    """Run these concurrently with the test, and cancel them at its end. A failure fails the test."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         yield
@@ -222,7 +222,7 @@ async def running_kit(
 
 @asynccontextmanager
 async def rpc_world(database_url: str, *, kit_seconds: int = 30) -> AsyncIterator[RpcWorld]:
-    """Run an installation with the built-in endpoint. `kit_seconds` is what kits have to answer."""
+    """Run an installation with the built-in endpoint. `kit_seconds` is the time kits have to answer."""
     url = DatabaseUrl.parse(database_url)
     intake = SettlingIntake()
     async with open_engine(url) as engine, AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A person asks a kit over HTTP, through the built-in endpoint, and gets what the kit answers."""
+"""A user sends a kit a request over HTTP, through the built-in endpoint, and gets the kit's answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_kit_tells_version_and_uptime_as_json(rpc_installation: RpcWorld
 
 @pytest.mark.parametrize("what", ["version", "uptime"])
 async def test_head_and_options_ask_no_kit(rpc_installation: RpcWorld, what: str) -> None:
-    """A proxy or a browser that looks ahead must not set a kit to work."""
+    """A prefetching proxy or browser must not make a kit act."""
     world = rpc_installation
     kit = await world.make_kit()
     virtual = await world.start(kit)

@@ -1,4 +1,4 @@
-"""Commands that nobody waits for, the ledger, and who may do what."""
+"""Commands without a waiting caller, the ledger, and permissions."""
 
 from __future__ import annotations
 

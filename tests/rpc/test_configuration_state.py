@@ -1,4 +1,4 @@
-"""Which configuration a kit runs, and what a person is told to do."""
+"""The configuration a kit runs, and the advice shown to users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kits that answer late, twice, wrongly or never, and answers that nobody asked for."""
+"""Kits that answer late, twice, wrongly or never, and unsolicited answers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def text(words: bytes, metadata: str = "null") -> PeripheralCommandResult:
 
 
 class Puppet:
-    """A connected kit that answers what the test says."""
+    """A connected kit whose answers are set by the test."""
 
     def __init__(self, world: RpcWorld, kit: CreatedKit) -> None:
         self._world = world

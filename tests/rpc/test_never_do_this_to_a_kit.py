@@ -1,4 +1,4 @@
-"""The table of kit-mqtt 4.6: each row is tried through the real code, and does not get to the kit."""
+"""The table of kit-mqtt 4.6: each row is tried through the real code, and does not reach the kit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HARMLESS_CALLS = (VersionCall, UptimeCall, PeripheralCommandCall)
 
 @dataclass
 class RawKit:
-    """A kit that only listens, and asks what the test says."""
+    """A kit that only listens, and sends the requests given by the test."""
 
     serial: str
     client: aiomqtt.Client
@@ -85,7 +85,7 @@ async def raw_kit(world: RpcWorld, kit: CreatedKit) -> AsyncIterator[RawKit]:
 
 
 async def everything_sent_has_arrived(world: RpcWorld, kit: RawKit) -> None:
-    """What was sent to the kit before this is there after it: its version is asked for, and comes last."""
+    """Wait until everything sent to the kit so far has arrived: ask for the version, which arrives last."""
     count = len(kit.payloads("kit-rpc/request"))
     asking = asyncio.create_task(world.get(f"/kit-rpc/{kit.serial}/version"))
     await until(lambda: len(kit.payloads("kit-rpc/request")) > count, "the question has arrived")

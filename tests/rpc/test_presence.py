@@ -1,4 +1,4 @@
-"""Whether a kit is there: the judgement by itself, and what is noted and announced of real connections."""
+"""The presence of kits: the judgement by itself, and the records and notifications of real connections."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_while_nobody_listens_nothing_changes() -> None:
 
 @pytest.fixture
 async def announced(migrated_database_url: str) -> Any:
-    """What was announced of presence, in order."""
+    """The presence notifications, in order."""
     heard: list[str] = []
     connection = await asyncpg.connect(migrated_database_url)
     await connection.add_listener(PRESENCE_CHANNEL, lambda _c, _p, _channel, payload: heard.append(payload))

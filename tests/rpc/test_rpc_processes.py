@@ -48,7 +48,7 @@ class Worker:
 
 @dataclass(slots=True, kw_only=True)
 class ManyBoxes:
-    """Everything that runs, and a person who may do everything."""
+    """All running processes, and an administrator."""
 
     engine: AsyncEngine
     broker: Mosquitto
