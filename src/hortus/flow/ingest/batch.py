@@ -101,7 +101,7 @@ class MediumToStore:
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedMessage:
+class ToQuarantine:
     """A message to be quarantined, with the data for its row and for the ledger."""
 
     message: InboundMessage
@@ -123,7 +123,7 @@ class ResolvedBatch:
     raw: RawColumns = field(default_factory=RawColumns)
     aggregate: AggregateColumns = field(default_factory=AggregateColumns)
     media: list[MediumToStore] = field(default_factory=list)
-    quarantined: list[QuarantinedMessage] = field(default_factory=list)
+    quarantined: list[ToQuarantine] = field(default_factory=list)
     received: Counter[LedgerKey] = field(default_factory=Counter)
     peripheral_ids: set[int] = field(default_factory=set)
     last_seen_ms: dict[int, int] = field(default_factory=dict)
@@ -209,7 +209,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
         hour_ms = message.received_at_ms - message.received_at_ms % HOUR_MS
         resolved.received[(kit_id, hour_ms, stream)] += 1
         if isinstance(content, QuarantineVerdict):
-            resolved.quarantined.append(QuarantinedMessage(message, kit_id, stream, content))
+            resolved.quarantined.append(ToQuarantine(message, kit_id, stream, content))
             continue
         configuration_id = kit.configuration_by_peripheral.get(content.peripheral) if kit is not None else None
         if (
@@ -218,7 +218,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
         ):
             verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
-            resolved.quarantined.append(QuarantinedMessage(message, kit_id, stream, verdict))
+            resolved.quarantined.append(ToQuarantine(message, kit_id, stream, verdict))
             continue
         resolved.peripheral_ids.add(content.peripheral)
         if isinstance(content, ArrivedMedium):

@@ -26,9 +26,9 @@ from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.flow.ingest.batch import (
     Knowledge,
-    QuarantinedMessage,
     ReadMessage,
     ResolvedBatch,
+    ToQuarantine,
     knowledge_in_memory,
     read_messages,
     resolve,
@@ -265,5 +265,5 @@ def _quarantining(
     resolved: ResolvedBatch, read: ReadMessage, kit_id: int, verdict: QuarantineVerdict
 ) -> ResolvedBatch:
     """Return the batch of this one message with the message quarantined instead of stored."""
-    quarantined = [QuarantinedMessage(read.message, kit_id, Stream.MEDIA, verdict)]
+    quarantined = [ToQuarantine(read.message, kit_id, Stream.MEDIA, verdict)]
     return ResolvedBatch(quarantined=quarantined, received=resolved.received)

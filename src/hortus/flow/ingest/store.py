@@ -21,9 +21,9 @@ from hortus.flow.ingest.batch import (
     AggregateColumns,
     LedgerKey,
     MediumToStore,
-    QuarantinedMessage,
     RawColumns,
     ResolvedBatch,
+    ToQuarantine,
     from_milliseconds,
 )
 from hortus.flow.ingest.messages import Stream
@@ -327,7 +327,7 @@ def _count_aggregate(columns: AggregateColumns) -> Counter[LedgerKey]:
 
 
 async def _quarantine(
-    connection: asyncpg.Connection, quarantined: list[QuarantinedMessage], outcome: StoredBatch
+    connection: asyncpg.Connection, quarantined: list[ToQuarantine], outcome: StoredBatch
 ) -> None:
     kept = [entry for entry in quarantined if not entry.verdict.refused_already]
     outcome.quarantined.update(entry.ledger_key for entry in kept)
@@ -348,9 +348,7 @@ async def _quarantine(
     await _make_room(connection, kept, outcome)
 
 
-async def _make_room(
-    connection: asyncpg.Connection, kept: list[QuarantinedMessage], outcome: StoredBatch
-) -> None:
+async def _make_room(connection: asyncpg.Connection, kept: list[ToQuarantine], outcome: StoredBatch) -> None:
     """Delete the oldest messages of kits whose quarantine is full, and record how many."""
     newest = {entry.kit_id: entry.ledger_key for entry in kept}
     for row in await connection.fetch(_QUARANTINE_USE, list(newest)):
@@ -397,7 +395,7 @@ async def _add_to_ledger(connection: asyncpg.Connection, batch: ResolvedBatch, o
 
 
 def _count_reasons(
-    quarantined: list[QuarantinedMessage], purged: Counter[LedgerKey]
+    quarantined: list[ToQuarantine], purged: Counter[LedgerKey]
 ) -> Counter[tuple[LedgerKey, str, str]]:
     counts = Counter(
         (

@@ -22,9 +22,9 @@ from hortus.flow.ingest.batch import (
     HOUR_MS,
     Knowledge,
     LedgerKey,
-    QuarantinedMessage,
     ReadMessage,
     ResolvedBatch,
+    ToQuarantine,
     from_milliseconds,
     knowledge_in_memory,
     resolve,
@@ -181,7 +181,7 @@ async def _put_media(
             continue
         resolved.media.remove(each)
         message = messages[id(each.medium)]
-        resolved.quarantined.append(QuarantinedMessage(message, each.kit_id, Stream.MEDIA, verdict))
+        resolved.quarantined.append(ToQuarantine(message, each.kit_id, Stream.MEDIA, verdict))
 
 
 def _read(

@@ -74,7 +74,7 @@ class DeliveredReading(_Document):
         )
 
 
-class Delivery(_Document):
+class GatewayDelivery(_Document):
     """The body of a delivery."""
 
     readings: Annotated[list[DeliveredReading], Field(min_length=1, max_length=MOST_READINGS)]
@@ -110,7 +110,7 @@ class GatewayReceiver:
     async def _receive(self, request: Request) -> Response:
         gateway_id = await self._gateway_of(request)
         try:
-            delivery = Delivery.model_validate_json(await _body(request))
+            delivery = GatewayDelivery.model_validate_json(await _body(request))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"

@@ -16,7 +16,7 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, next_page, problems
-from hortus.http.conventions.paging import Cursor, next_link
+from hortus.http.conventions.paging import PageCursor, next_link
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.replies import JsonReply
 from hortus.http.documents.measurements import (
@@ -49,7 +49,7 @@ async def wanted_measurements(
 ) -> Wanted:
     """Return what the query of a list of measurements asks for. Raises Problem 400."""
     require_order(start, end)
-    position = None if cursor is None else Cursor.parse(cursor)
+    position = None if cursor is None else PageCursor.parse(cursor)
     return Wanted(
         configuration_id=configuration,
         peripheral_id=peripheral,
@@ -120,7 +120,7 @@ def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit:
     return next_link(
         path,
         {
-            "cursor": Cursor(at=last[at], id=last["id"]),
+            "cursor": PageCursor(at=last[at], id=last["id"]),
             "configuration": wanted.configuration_id,
             "peripheral": wanted.peripheral_id,
             "quantityType": wanted.quantity_type_id,

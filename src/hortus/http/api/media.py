@@ -16,7 +16,7 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import GUARDED, HIDDEN, next_page, problems
-from hortus.http.conventions.paging import Cursor, next_link
+from hortus.http.conventions.paging import PageCursor, next_link
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.documents.media import Media, media_object
@@ -46,7 +46,7 @@ async def list_media(
     cursor: Annotated[str | None, Query()] = None,
 ) -> JsonReply[list[Media]]:
     """Newest first, `limit` at a time. `from` and `to` are the first and the last moment."""
-    position = None if cursor is None else Cursor.parse(cursor)
+    position = None if cursor is None else PageCursor.parse(cursor)
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -67,7 +67,7 @@ async def list_media(
         headers = next_link(
             f"/kits/{access.kit['serial']}/media",
             {
-                "cursor": Cursor(at=last["datetime"], id=last["id"]),
+                "cursor": PageCursor(at=last["datetime"], id=last["id"]),
                 "configuration": configuration,
                 "peripheral": peripheral,
                 "from": format_optional_time(since),

@@ -26,7 +26,7 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import HIDDEN, Responses, problems
 from hortus.http.conventions.head_requests import is_without_body
-from hortus.http.conventions.media_delivery import Delivery, deliver, thumbnail_of, version_of
+from hortus.http.conventions.media_delivery import Download, deliver, thumbnail_of, version_of
 from hortus.http.conventions.problems import Problem, not_found, unavailable
 
 router = APIRouter(tags=["Media"])
@@ -61,7 +61,7 @@ async def read_content(
 ) -> Response:
     """As a download under its own name. A range, `If-Range` and `If-None-Match` are honoured."""
     medium, serial = await _visible_medium(services, caller, medium_id)
-    delivery = Delivery(
+    delivery = Download(
         key=ObjectKey(serial, medium_id),
         version=version_of(medium_id, medium["size"], medium["sha256"], medium["received_at"]),
         media_type=clean_type(medium["type"]),

@@ -34,7 +34,7 @@ _CACHING = {"Cache-Control": "private, no-cache"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Download:
     """What is to be sent. `name` is the file name of a download; None shows it in the page."""
 
     key: ObjectKey
@@ -43,7 +43,7 @@ class Delivery:
     name: str | None
 
 
-async def deliver(request: Request, objects: MediaObjects, delivery: Delivery, *, head: bool) -> Response:
+async def deliver(request: Request, objects: MediaObjects, delivery: Download, *, head: bool) -> Response:
     """Return the answer to a request for this object: 200, 206, 304 or 416.
 
     It streams in pieces of bounded size. Raises ObjectMissing or ObjectStoreNotAnswering before it begins.
@@ -79,7 +79,7 @@ def version_of(medium_id: UUID, size: int, sha256: bytes | None, modified_at: da
     return Version(size=size, etag=f'"{mark}"', modified_at=modified_at)
 
 
-async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Delivery:
+async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Download:
     """Return the delivery of a medium's thumbnail, shown in the page: it is a picture that we made ourselves.
 
     Raises ObjectMissing or ObjectStoreNotAnswering.
@@ -88,7 +88,7 @@ async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datet
     if size is None:
         raise ObjectMissing(key.thumbnail)
     version = Version(size=size, etag=f'"{key.medium_id.hex}-{size}"', modified_at=modified_at)
-    return Delivery(key=key.thumbnail, version=version, media_type=THUMBNAIL_TYPE, name=None)
+    return Download(key=key.thumbnail, version=version, media_type=THUMBNAIL_TYPE, name=None)
 
 
 def disposition(name: str) -> str:
@@ -98,7 +98,7 @@ def disposition(name: str) -> str:
 
 
 async def _pieces(
-    objects: MediaObjects, delivery: Delivery, start: int, end: int, *, head: bool
+    objects: MediaObjects, delivery: Download, start: int, end: int, *, head: bool
 ) -> AsyncIterator[bytes]:
     """Open the object, so that what is wrong with it is known before the answer begins."""
     size = delivery.version.size

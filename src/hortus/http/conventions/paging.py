@@ -16,14 +16,14 @@ from hortus.http.conventions.problems import bad_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
+class PageCursor:
     """The last row of a page, newest first: the next page begins with the row before it."""
 
     at: datetime
     id: UUID
 
     @classmethod
-    def parse(cls, text: str) -> Cursor:
+    def parse(cls, text: str) -> PageCursor:
         """Return the cursor in a query. Raises Problem 400."""
         try:
             at, identifier = orjson.loads(text)

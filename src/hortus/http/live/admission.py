@@ -41,7 +41,7 @@ class TooManyConnections(UsageError):
 class Seat:
     """The place of one connection, to be given back at its end."""
 
-    def __init__(self, admission: Admission, network: str) -> None:
+    def __init__(self, admission: ConnectionCounter, network: str) -> None:
         self._admission = admission
         self._network = network
         self._user_id: int | None = None
@@ -59,7 +59,7 @@ class Seat:
         self._admission.discount(self._network)
 
 
-class Admission:
+class ConnectionCounter:
     """Counts connections. Each process counts for itself."""
 
     def __init__(self, limits: LiveLimits) -> None:

@@ -23,7 +23,7 @@ import asyncpg
 
 from hortus.base.database.access_changes import ACCESS_CHANNEL
 from hortus.base.database.engine import CONNECTION_FAILURES
-from hortus.http.live.admission import Admission, LiveLimits
+from hortus.http.live.admission import ConnectionCounter, LiveLimits
 from hortus.http.live.feed import Feed, FeedKey, Subscriber
 from hortus.http.live.principals import Claim
 from hortus.http.live.topics import HORIZON_NOW, TOPICS, Topic
@@ -54,7 +54,7 @@ class LiveHub:
         limits: LiveLimits | None = None,
     ) -> None:
         self.limits = limits or LiveLimits()
-        self.admission = Admission(self.limits)
+        self.admission = ConnectionCounter(self.limits)
         self.access_changes = 0
         self._connect = connect
         self.check = check

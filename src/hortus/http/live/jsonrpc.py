@@ -39,7 +39,7 @@ class RpcError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RpcRequest:
     """A request as it was sent. `wants_reply` is False for what the specification calls a notification."""
 
     id: RequestId
@@ -48,7 +48,7 @@ class Request:
     wants_reply: bool
 
 
-def parse_request(text: str) -> Request:
+def parse_request(text: str) -> RpcRequest:
     """Return the request in a frame. Raises RpcError, with the request's id where it can be told."""
     try:
         document = orjson.loads(text)
@@ -68,7 +68,7 @@ def parse_request(text: str) -> Request:
     method = document.get("method")
     if not isinstance(method, str):
         raise RpcError(ErrorCode.INVALID_REQUEST, "A request has a method.", request_id=request_id)
-    return Request(id=request_id, method=method, params=document.get("params"), wants_reply="id" in document)
+    return RpcRequest(id=request_id, method=method, params=document.get("params"), wants_reply="id" in document)
 
 
 def arguments(params: Any, *names: str) -> dict[str, Any]:

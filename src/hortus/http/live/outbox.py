@@ -31,7 +31,7 @@ class Addressed(Protocol):
     prefix: str
 
 
-class Outbox:
+class FeedOutbox:
     """The messages of one connection. One task takes, others put."""
 
     def __init__(self, *, most_values: int, most_replies: int) -> None:

@@ -16,8 +16,8 @@ from hortus.http.live.feed import Feed
 from hortus.http.live.hub import LiveHub
 from hortus.http.live.jsonrpc import (
     ErrorCode,
-    Request,
     RpcError,
+    RpcRequest,
     arguments,
     error_reply,
     notification,
@@ -25,7 +25,7 @@ from hortus.http.live.jsonrpc import (
     reply,
     subscription_prefix,
 )
-from hortus.http.live.outbox import Outbox, Skipped
+from hortus.http.live.outbox import FeedOutbox, Skipped
 from hortus.http.live.principals import Claim, Principal
 from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
@@ -57,7 +57,7 @@ class Doorkeeper(Protocol):
         """Return the id of the kit if it may be heard. Raises DatabaseNotAnswering."""
 
 
-class Subscription:
+class FeedSubscription:
     """What one connection hears of one feed."""
 
     def __init__(
@@ -107,14 +107,14 @@ class LiveSession:
         self, websocket: WebSocket, hub: LiveHub, doorkeeper: Doorkeeper, principal: Principal
     ) -> None:
         limits = hub.limits
-        self.outbox = Outbox(most_values=limits.waiting_values, most_replies=limits.waiting_replies)
+        self.outbox = FeedOutbox(most_values=limits.waiting_values, most_replies=limits.waiting_replies)
         self.principal = principal
         self._websocket = websocket
         self._hub = hub
         self._doorkeeper = doorkeeper
-        self._subscriptions: dict[int, Subscription] = {}
+        self._subscriptions: dict[int, FeedSubscription] = {}
         self._expiry: asyncio.TimerHandle | None = None
-        self._methods: dict[str, Callable[[Request], Awaitable[None]]] = {
+        self._methods: dict[str, Callable[[RpcRequest], Awaitable[None]]] = {
             SUBSCRIBE_RAW: self._subscribe_raw,
             "unsubscribe_raw_measurements": self._unsubscribe,
             # What the front-end sends, as the first message of its next connection (http-api 5.4).
@@ -139,7 +139,7 @@ class LiveSession:
             with contextlib.suppress(asyncio.CancelledError):
                 await sending
 
-    def end(self, subscription: Subscription, reason: str) -> None:
+    def end(self, subscription: FeedSubscription, reason: str) -> None:
         """End a subscription that the client did not end."""
         if self._subscriptions.get(subscription.id) is subscription:
             self._leave(subscription)
@@ -181,13 +181,13 @@ class LiveSession:
                 data={"retryAfterSeconds": _RETRY_SECONDS},
             ) from error
 
-    async def _subscribe_raw(self, request: Request) -> None:
+    async def _subscribe_raw(self, request: RpcRequest) -> None:
         """Answer the method of http-api 5.1: the last value of each series, and then whatever is newer."""
         serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
-        subscription = Subscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
+        subscription = FeedSubscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
         await self._begin(request, subscription)
 
-    async def _subscribe(self, request: Request) -> None:
+    async def _subscribe(self, request: RpcRequest) -> None:
         """Answer the method for any topic; notifications are named after the topic."""
         given = arguments(request.params, "topic", "kit_serial")
         serial, topic = _text(given, "kit_serial"), TOPICS.get(_text(given, "topic"))
@@ -195,9 +195,9 @@ class LiveSession:
             raise RpcError(
                 ErrorCode.INVALID_PARAMS, f"There is no such topic. There are: {', '.join(sorted(TOPICS))}."
             )
-        await self._begin(request, Subscription(self, topic, serial, topic.name, takes_late=True))
+        await self._begin(request, FeedSubscription(self, topic, serial, topic.name, takes_late=True))
 
-    async def _begin(self, request: Request, subscription: Subscription) -> None:
+    async def _begin(self, request: RpcRequest, subscription: FeedSubscription) -> None:
         if len(self._subscriptions) >= self._hub.limits.subscriptions:
             raise RpcError(
                 ErrorCode.TOO_MANY_SUBSCRIPTIONS,
@@ -217,7 +217,7 @@ class LiveSession:
                 # Rights changed while this waited; it was in no list of those to be looked at again.
                 self._hub.doubt([subscription])
 
-    async def _unsubscribe(self, request: Request) -> None:
+    async def _unsubscribe(self, request: RpcRequest) -> None:
         """Tell whether there was such a subscription; one of an earlier connection is no error."""
         number = arguments(request.params, "subscription")["subscription"]
         if isinstance(number, bool) or not isinstance(number, int | str):
@@ -227,7 +227,7 @@ class LiveSession:
             self._leave(subscription)
         self.outbox.put(reply(request.id, subscription is not None))
 
-    async def _authenticate(self, request: Request) -> None:
+    async def _authenticate(self, request: RpcRequest) -> None:
         """Let the connection belong to whoever this access token or API key names."""
         token = _text(arguments(request.params, "token"), "token")
         principal = await self._doorkeeper.principal_of(token)
@@ -241,7 +241,7 @@ class LiveSession:
         self._hub.doubt(list(self._subscriptions.values()))
         self.outbox.put(reply(request.id, True))
 
-    def _leave(self, subscription: Subscription) -> None:
+    def _leave(self, subscription: FeedSubscription) -> None:
         self._subscriptions.pop(subscription.id, None)
         if subscription.feed is not None:
             self._hub.leave(subscription.feed, subscription)

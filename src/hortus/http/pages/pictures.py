@@ -21,7 +21,7 @@ from hortus.domain.media.objects import (
 from hortus.domain.media.rules import clean_type
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import VISIBLE_KITS, visibility_parameters
-from hortus.http.conventions.media_delivery import Delivery, deliver, thumbnail_of, version_of
+from hortus.http.conventions.media_delivery import Download, deliver, thumbnail_of, version_of
 from hortus.http.server.database_access import snapshot
 
 # The page renews itself every two seconds, and a thumbnail never changes.
@@ -78,7 +78,7 @@ class PicturePages:
             if is_thumbnail:
                 delivery = await thumbnail_of(self._objects, key, medium.received_at)
             else:
-                delivery = Delivery(
+                delivery = Download(
                     key=key,
                     version=version_of(medium.id, medium.size, medium.sha256, medium.received_at),
                     media_type=clean_type(medium.type),

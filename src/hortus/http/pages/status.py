@@ -34,7 +34,7 @@ class LastReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class StatusSeries:
     """A last reading with its recent course: one value per slot of time, oldest first, None for no value."""
 
     last: LastReading
@@ -69,7 +69,7 @@ class KitStatus:
     name: str | None
     is_public: bool
     presence: Judgement
-    series: tuple[Series, ...]
+    series: tuple[StatusSeries, ...]
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]
     picture: Picture | None = None

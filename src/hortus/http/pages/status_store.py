@@ -19,9 +19,9 @@ from hortus.http.pages.status import (
     KitStatus,
     LastReading,
     Picture,
-    Series,
     SeriesKey,
     StatusPage,
+    StatusSeries,
     explained,
     summed,
 )
@@ -115,7 +115,7 @@ class StatusReader:
 
     async def _read_series(
         self, connection: AsyncConnection, kit_ids: list[int], now: datetime
-    ) -> dict[int, tuple[Series, ...]]:
+    ) -> dict[int, tuple[StatusSeries, ...]]:
         recent = now - timedelta(hours=RECENT_HOURS)
         await self._renew_memories(connection, kit_ids, now, recent)
         heads = await _read_newest(connection, kit_ids, recent, now, HEAD_READINGS)
@@ -125,7 +125,7 @@ class StatusReader:
             self._memories.move_to_end(kit_id)
             memory.newest = _newer(memory.newest, heads[kit_id])
             result[kit_id] = tuple(
-                Series(last=last, course=_course(memory.courses.get(key), last, now))
+                StatusSeries(last=last, course=_course(memory.courses.get(key), last, now))
                 for key, last in sorted(memory.newest.items(), key=_order_of_series)
             )
         while len(self._memories) > _REMEMBERED_KITS:
@@ -232,7 +232,7 @@ def _order_of_series(item: tuple[SeriesKey, LastReading]) -> tuple[int, str]:
 def _kit_status(
     kit: Mapping[Any, Any],
     counts: LedgerCounts,
-    series: Iterable[Series],
+    series: Iterable[StatusSeries],
     presence: Judgement,
     picture: Picture | None,
 ) -> KitStatus:

@@ -28,7 +28,7 @@ class SharesKits(UsageError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class PlantKeeperUser:
     """A person as a row of the API; never with anything of the password."""
 
     id: int
@@ -49,15 +49,15 @@ _ACCOUNTS = select(
 ).order_by(UserRow.id)
 
 
-async def find_account(connection: AsyncConnection, user_id: int) -> Account | None:
+async def find_account(connection: AsyncConnection, user_id: int) -> PlantKeeperUser | None:
     """Return the account with this id, or None."""
     row = (await connection.execute(_ACCOUNTS.where(UserRow.id == user_id))).mappings().one_or_none()
-    return Account(**row) if row else None
+    return PlantKeeperUser(**row) if row else None
 
 
-async def list_accounts(connection: AsyncConnection) -> list[Account]:
+async def list_accounts(connection: AsyncConnection) -> list[PlantKeeperUser]:
     """Return all accounts, by id."""
-    return [Account(**row) for row in (await connection.execute(_ACCOUNTS)).mappings()]
+    return [PlantKeeperUser(**row) for row in (await connection.execute(_ACCOUNTS)).mappings()]
 
 
 async def delete_account(connection: AsyncConnection, user_id: int) -> None:

@@ -57,8 +57,8 @@ from hortus.http.plantkeeper.requests import (
     body_of,
 )
 from hortus.http.plantkeeper.rows import (
-    GeneralPlantRow,
-    GeneralPlantWithPlantsRow,
+    GeneralPlant,
+    GeneralPlantWithPlants,
     general_plant_row,
     plant_row,
 )
@@ -106,7 +106,7 @@ class GeneralPlantChangeBody(JsonBody):
 )
 async def list_general_plants(
     services: UsedServices, caller: Anybody
-) -> JsonReply[list[GeneralPlantWithPlantsRow]]:
+) -> JsonReply[list[GeneralPlantWithPlants]]:
     """Each with the plants that the caller may see."""
     user_id = caller.user_id if Scope.READ in caller.scopes else None
     async with services.reading() as connection:
@@ -122,7 +122,7 @@ async def list_general_plants(
 )
 async def show_general_plant(
     services: UsedServices, caller: Anybody, species_id: GeneralPlantId
-) -> JsonReply[GeneralPlantWithPlantsRow]:
+) -> JsonReply[GeneralPlantWithPlants]:
     """Built-in, or the caller's own."""
     async with services.reading() as connection:
         species = await _visible(connection, caller, species_id)
@@ -141,7 +141,7 @@ async def describe(
     services: UsedServices,
     caller: Configurer,
     wanted: Annotated[NewGeneralPlantBody, Depends(body_of(NewGeneralPlantBody))],
-) -> JsonReply[GeneralPlantRow]:
+) -> JsonReply[GeneralPlant]:
     """It is the caller's own."""
     user_id = caller.require_user()
     async with services.writing() as connection:
@@ -174,7 +174,7 @@ async def change(
     caller: LoggedIn,
     species_id: GeneralPlantId,
     wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
-) -> JsonReply[GeneralPlantRow]:
+) -> JsonReply[GeneralPlant]:
     """Ranges of what this API does not know stay."""
     values: dict[str, Any] = {
         column: value
@@ -211,7 +211,7 @@ async def delete(services: UsedServices, caller: LoggedIn, species_id: GeneralPl
 
 async def _rows(
     services: Services, connection: AsyncConnection, caller: Caller, found: list[Species]
-) -> list[GeneralPlantWithPlantsRow]:
+) -> list[GeneralPlantWithPlants]:
     plants: dict[int | None, list[LinkedPlant]] = {}
     if caller.user_id is not None and Scope.READ in caller.scopes:
         for plant in await plants_visible_to(connection, caller, services.clock()):
@@ -226,7 +226,7 @@ async def _rows(
     ]
 
 
-async def _row(connection: AsyncConnection, species_id: int) -> GeneralPlantRow:
+async def _row(connection: AsyncConnection, species_id: int) -> GeneralPlant:
     species = await find_species(connection, species_id)
     if species is None:
         raise not_found(f"General plant {species_id}")

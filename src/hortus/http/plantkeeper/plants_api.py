@@ -39,8 +39,8 @@ from hortus.http.plantkeeper.plants import (
 )
 from hortus.http.plantkeeper.requests import Configurer, LoggedIn, PlantId, Reader, body_of
 from hortus.http.plantkeeper.rows import (
-    PlantRow,
-    PlantWithGeneralPlantRow,
+    PlainPlant,
+    PlantWithGeneralPlant,
     plant_row,
     plant_with_general_plant_row,
 )
@@ -93,7 +93,7 @@ class NewPlantBody(PlantChangeBody):
 
 
 @router.get("/users/plants", summary="One's own plants")
-async def list_own_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlantRow]]:
+async def list_own_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlainPlant]]:
     """Each with its sensor."""
     return JsonReply([plant_row(plant) for plant in await _own(services, caller)])
 
@@ -101,13 +101,13 @@ async def list_own_plants(services: UsedServices, caller: Reader) -> JsonReply[l
 @router.get("/users/plants/linkedGeneralPlant", summary="One's own plants with bounds")
 async def list_own_plants_with_general_plants(
     services: UsedServices, caller: Reader
-) -> JsonReply[list[PlantWithGeneralPlantRow]]:
+) -> JsonReply[list[PlantWithGeneralPlant]]:
     """With values and bounds: what a dashboard needs."""
     return JsonReply([plant_with_general_plant_row(plant) for plant in await _own(services, caller)])
 
 
 @router.get("/plants", summary="Plants that one may see")
-async def list_visible_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlantRow]]:
+async def list_visible_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlainPlant]]:
     """Those that the caller may see through their kits as well."""
     async with services.reading() as connection:
         plants = await plants_visible_to(connection, caller, services.clock())
@@ -132,7 +132,7 @@ async def make_plant(
     services: UsedServices,
     caller: Configurer,
     wanted: Annotated[NewPlantBody, Depends(body_of(NewPlantBody))],
-) -> JsonReply[PlantRow]:
+) -> JsonReply[PlainPlant]:
     """The caller owns it."""
     user_id = caller.require_user()
     owner_id = wanted.user.id if wanted.user else wanted.user_id
@@ -159,7 +159,7 @@ async def make_plant(
 
 
 @router.get("/plants/{id}", responses=WITH_ID, summary="A plant")
-async def show_plant(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> JsonReply[PlantRow]:
+async def show_plant(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> JsonReply[PlainPlant]:
     """With its sensor."""
     return JsonReply(plant_row(await _visible(services, caller, plant_id)))
 
@@ -167,7 +167,7 @@ async def show_plant(services: UsedServices, caller: LoggedIn, plant_id: PlantId
 @router.get("/plants/{id}/linkedGeneralPlant", responses=WITH_ID, summary="A plant with bounds")
 async def show_plant_with_general_plant(
     services: UsedServices, caller: LoggedIn, plant_id: PlantId
-) -> JsonReply[PlantWithGeneralPlantRow]:
+) -> JsonReply[PlantWithGeneralPlant]:
     """With its values."""
     return JsonReply(plant_with_general_plant_row(await _visible(services, caller, plant_id)))
 
@@ -183,7 +183,7 @@ async def change(
     caller: LoggedIn,
     plant_id: PlantId,
     wanted: Annotated[PlantChangeBody, Depends(body_of(PlantChangeBody))],
-) -> JsonReply[PlantRow]:
+) -> JsonReply[PlainPlant]:
     """Absent keys leave values as they are."""
     values: dict[str, Any] = {
         name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None

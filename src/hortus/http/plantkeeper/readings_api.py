@@ -61,7 +61,7 @@ from hortus.http.plantkeeper.requests import (
     parse_id,
     require_login,
 )
-from hortus.http.plantkeeper.rows import SensorRow, anonymous_sensor_row, sensor_row
+from hortus.http.plantkeeper.rows import PlainSensor, anonymous_sensor_row, sensor_row
 from hortus.http.plantkeeper.sensors import Sensor, find_sensor
 from hortus.http.plantkeeper.sensors_api import visible_kit
 
@@ -88,7 +88,7 @@ Whole = Annotated[float, Field(ge=SMALLEST_ID, le=LARGEST_ID), BeforeValidator(_
 """What the original keeps as an integer; fractions are taken and kept."""
 
 
-class Reading(JsonBody):
+class PlantKeeperReading(JsonBody):
     """What a board measured. Null is no value: nothing is stored, and the value before stays the last one."""
 
     id: Annotated[Number | None, Field(description="That of the path, if it is there at all.")] = None
@@ -98,7 +98,7 @@ class Reading(JsonBody):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class SenderOfReading:
     """Who brings a reading: a person or their key, a gateway by its token, or neither (an open network)."""
 
     caller: Caller | None = None
@@ -119,22 +119,24 @@ class Readings:
         rules = AdmissionRules(networks=parts.open_networks)
         self._admission = BoardAdmission(rules, {}) if parts.open_networks else None
 
-    async def sender_of(self, request: Request) -> Sender:
+    async def sender_of(self, request: Request) -> SenderOfReading:
         """Return who sends this request. Raises Refused 401 or 429, or Problem 429."""
         authorization = request.headers.get("authorization")
         if authorization is None:
             self._admit_anonymous(request)
-            return Sender()
+            return SenderOfReading()
         token = _gateway_token(authorization)
         if token is None:
-            return Sender(caller=require_login(await find_caller(request, self._services, authorization)))
+            return SenderOfReading(
+                caller=require_login(await find_caller(request, self._services, authorization))
+            )
         async with self._services.reading() as connection:
             gateway_id = await gateway_with_token(connection, token)
         if gateway_id is None:
             raise self._unknown_sender(request)
-        return Sender(gateway_id=gateway_id)
+        return SenderOfReading(gateway_id=gateway_id)
 
-    async def take(self, sender: Sender, reading: SensorReading, address: str) -> None:
+    async def take(self, sender: SenderOfReading, reading: SensorReading, address: str) -> None:
         """Store the values, until they are durable. Raises Refused, or Problem 403."""
         gateway_id = await self._gateway_for(sender, reading.sensor_id)
         if any(True for _ in reading.values()):
@@ -161,7 +163,7 @@ class Readings:
         self._services.limits.anonymous.take(network_of(request))
         return Refused(401, NO_ACCESS)
 
-    async def _gateway_for(self, sender: Sender, sensor_id: int) -> int:
+    async def _gateway_for(self, sender: SenderOfReading, sensor_id: int) -> int:
         """Return the gateway in whose name the reading is stored. Raises Refused 404, or Problem 403."""
         async with self._services.writing() as connection:
             sensor = await find_sensor(connection, sensor_id, self._services.clock())
@@ -203,24 +205,24 @@ async def _sender(
     readings: UsedReadings,
     _bearer: DocumentedBearer,
     _basic: Annotated[object, Depends(_BASIC)],
-) -> Sender:
+) -> SenderOfReading:
     return await readings.sender_of(request)
 
 
 @router.patch(
     "/sensors/{id}",
     responses=LOGGED_IN | WITH_ID | WITH_BODY,
-    openapi_extra=request_body(Reading) | WITHOUT_LOGGING_IN,
+    openapi_extra=request_body(PlantKeeperReading) | WITHOUT_LOGGING_IN,
     summary="Store a reading",
 )
 async def take_reading(
     request: Request,
     services: UsedServices,
     readings: UsedReadings,
-    sender: Annotated[Sender, Depends(_sender)],
+    sender: Annotated[SenderOfReading, Depends(_sender)],
     sensor_id: SensorId,
-    body: Annotated[Reading, Depends(body_of(Reading, MOST_BODY_BYTES))],
-) -> JsonReply[SensorRow]:
+    body: Annotated[PlantKeeperReading, Depends(body_of(PlantKeeperReading, MOST_BODY_BYTES))],
+) -> JsonReply[PlainSensor]:
     """The answer comes when it is durable. Other keys than the three values change nothing."""
     if body.id not in {None, sensor_id}:
         raise Refused(422, f"The id in the body is not the {sensor_id} in the path. Leave it out.")

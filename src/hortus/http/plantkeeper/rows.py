@@ -12,12 +12,12 @@ from hortus.domain.plants.species_store import Species
 from hortus.domain.plants.state import Range
 from hortus.flow.gateway.readings import Quantity
 from hortus.http.conventions.replies import TimeText
-from hortus.http.plantkeeper.accounts import Account
+from hortus.http.plantkeeper.accounts import PlantKeeperUser
 from hortus.http.plantkeeper.plants import LinkedPlant, Ranges
 from hortus.http.plantkeeper.sensors import Sensor
 
 
-class UserRow(TypedDict):
+class PlainUser(TypedDict):
     """A person."""
 
     username: str
@@ -28,7 +28,7 @@ class UserRow(TypedDict):
     updatedAt: TimeText
 
 
-class SensorRow(TypedDict):
+class PlainSensor(TypedDict):
     """A board. Values are what it measured last; humidity is the moisture of the soil."""
 
     id: int
@@ -43,7 +43,7 @@ class SensorRow(TypedDict):
     lastAlert: TimeText | None
 
 
-class PlantRow(TypedDict):
+class PlainPlant(TypedDict):
     """A plant with its sensor."""
 
     id: int
@@ -55,17 +55,17 @@ class PlantRow(TypedDict):
     sensorId: int | None
     createdAt: TimeText
     updatedAt: TimeText
-    sensor: SensorRow | None
+    sensor: PlainSensor | None
 
 
-class UserWithRelationsRow(UserRow, TypedDict):
+class UserWithRelations(PlainUser, TypedDict):
     """A person with what they own."""
 
-    sensors: list[SensorRow]
-    plants: list[PlantRow]
+    sensors: list[PlainSensor]
+    plants: list[PlainPlant]
 
 
-class GeneralPlantRow(TypedDict):
+class GeneralPlant(TypedDict):
     """A species."""
 
     id: int
@@ -82,13 +82,13 @@ class GeneralPlantRow(TypedDict):
     updatedAt: TimeText
 
 
-class GeneralPlantWithPlantsRow(GeneralPlantRow, TypedDict):
+class GeneralPlantWithPlants(GeneralPlant, TypedDict):
     """A species with the plants of it that one may see."""
 
-    plants: list[PlantRow]
+    plants: list[PlainPlant]
 
 
-class SensorWithPlantRow(TypedDict):
+class SensorWithPlant(TypedDict):
     """A board and a plant at it."""
 
     sensorId: int
@@ -101,7 +101,7 @@ class SensorWithPlantRow(TypedDict):
     plantName: str | None
 
 
-class PlantWithGeneralPlantRow(TypedDict):
+class PlantWithGeneralPlant(TypedDict):
     """A plant with its values and the bounds that it is judged by: its own go before its species'."""
 
     plantId: int
@@ -125,7 +125,7 @@ class PlantWithGeneralPlantRow(TypedDict):
     generalPlantDescription: str | None
 
 
-def user_row(account: Account) -> UserRow:
+def user_row(account: PlantKeeperUser) -> PlainUser:
     """Return the account, without any relation."""
     return {
         "username": account.username,
@@ -138,8 +138,8 @@ def user_row(account: Account) -> UserRow:
 
 
 def user_with_relations_row(
-    account: Account, sensors: Iterable[Sensor], plants: Iterable[LinkedPlant]
-) -> UserWithRelationsRow:
+    account: PlantKeeperUser, sensors: Iterable[Sensor], plants: Iterable[LinkedPlant]
+) -> UserWithRelations:
     """Return the account with what it owns."""
     return {
         **user_row(account),
@@ -148,7 +148,7 @@ def user_with_relations_row(
     }
 
 
-def sensor_row(sensor: Sensor) -> SensorRow:
+def sensor_row(sensor: Sensor) -> PlainSensor:
     """Return the sensor."""
     values = sensor.values
     return {
@@ -165,12 +165,12 @@ def sensor_row(sensor: Sensor) -> SensorRow:
     }
 
 
-def anonymous_sensor_row(sensor: Sensor) -> SensorRow:
+def anonymous_sensor_row(sensor: Sensor) -> PlainSensor:
     """Return the sensor without whose it is and what they call it, for a sender that did not say who it is."""
     return {**sensor_row(sensor), "userId": None, "name": "", "remark": "", "lastAlert": None}
 
 
-def plant_row(linked: LinkedPlant) -> PlantRow:
+def plant_row(linked: LinkedPlant) -> PlainPlant:
     """Return the plant with its sensor."""
     plant, sensor = linked.plant, linked.sensor
     return {
@@ -187,7 +187,7 @@ def plant_row(linked: LinkedPlant) -> PlantRow:
     }
 
 
-def general_plant_row(species: Species, ranges: Ranges) -> GeneralPlantRow:
+def general_plant_row(species: Species, ranges: Ranges) -> GeneralPlant:
     """Return the species, without its plants."""
     humidity, light, temperature = _ranges(ranges)
     return {
@@ -206,7 +206,7 @@ def general_plant_row(species: Species, ranges: Ranges) -> GeneralPlantRow:
     }
 
 
-def sensor_with_plant_row(sensor: Sensor, linked: LinkedPlant | None) -> SensorWithPlantRow:
+def sensor_with_plant_row(sensor: Sensor, linked: LinkedPlant | None) -> SensorWithPlant:
     """Return a row of the view of sensors and their plants."""
     values = sensor.values
     return {
@@ -221,7 +221,7 @@ def sensor_with_plant_row(sensor: Sensor, linked: LinkedPlant | None) -> SensorW
     }
 
 
-def plant_with_general_plant_row(linked: LinkedPlant) -> PlantWithGeneralPlantRow:
+def plant_with_general_plant_row(linked: LinkedPlant) -> PlantWithGeneralPlant:
     """Return a row of the view of plants, their sensors and their general plants."""
     plant, sensor, species = linked.plant, linked.sensor, linked.species
     values: Mapping[Quantity, float] = {} if sensor is None else sensor.values

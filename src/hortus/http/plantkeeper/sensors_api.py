@@ -31,8 +31,8 @@ from hortus.http.plantkeeper.answers import (
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_sensor, plants_visible_to
 from hortus.http.plantkeeper.requests import LoggedIn, Manager, Reader, SensorId, body_of
 from hortus.http.plantkeeper.rows import (
-    SensorRow,
-    SensorWithPlantRow,
+    PlainSensor,
+    SensorWithPlant,
     sensor_row,
     sensor_with_plant_row,
 )
@@ -69,7 +69,7 @@ class NewSensorBody(JsonBody):
 
 
 @router.get("/users/sensors", summary="One's own boards")
-async def list_own_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[SensorRow]]:
+async def list_own_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[PlainSensor]]:
     """Those that the caller has full access to."""
     async with services.reading() as connection:
         sensors = await list_sensors_of(connection, caller.require_user(), services.clock(), owned_only=True)
@@ -79,7 +79,7 @@ async def list_own_sensors(services: UsedServices, caller: Reader) -> JsonReply[
 @router.get("/users/sensors/linkedPlant", summary="One's own boards with their plants")
 async def list_own_sensors_with_plants(
     services: UsedServices, caller: Reader
-) -> JsonReply[list[SensorWithPlantRow]]:
+) -> JsonReply[list[SensorWithPlant]]:
     """A sensor with several plants has several rows."""
     now = services.clock()
     async with services.reading() as connection:
@@ -94,7 +94,7 @@ async def list_own_sensors_with_plants(
 
 
 @router.get("/sensors", summary="Boards that one shares")
-async def list_visible_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[SensorRow]]:
+async def list_visible_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[PlainSensor]]:
     """All boards, for administrators."""
     now = services.clock()
     async with services.reading() as connection:
@@ -127,7 +127,7 @@ async def register(
     services: UsedServices,
     caller: Manager,
     wanted: Annotated[NewSensorBody, Depends(body_of(NewSensorBody))],
-) -> JsonReply[SensorRow]:
+) -> JsonReply[PlainSensor]:
     """The id in the row is typed into the board."""
     user_id = caller.require_user()
     now = services.clock()
@@ -154,7 +154,7 @@ async def register(
 
 
 @router.get("/sensors/{id}", responses=WITH_ID, summary="A board")
-async def show_sensor(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> JsonReply[SensorRow]:
+async def show_sensor(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> JsonReply[PlainSensor]:
     """One that the caller shares."""
     async with services.reading() as connection:
         sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
@@ -164,7 +164,7 @@ async def show_sensor(services: UsedServices, caller: LoggedIn, sensor_id: Senso
 @router.get("/sensors/{id}/linkedPlants", responses=WITH_ID, summary="A board with its plant")
 async def show_sensor_with_plant(
     services: UsedServices, caller: LoggedIn, sensor_id: SensorId
-) -> JsonReply[SensorWithPlantRow]:
+) -> JsonReply[SensorWithPlant]:
     """One that the caller shares."""
     async with services.reading() as connection:
         sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
@@ -203,7 +203,7 @@ async def _permitted_sensor(
     return sensor
 
 
-def _rows_with_plants(sensor: Sensor, plants: list[LinkedPlant]) -> list[SensorWithPlantRow]:
+def _rows_with_plants(sensor: Sensor, plants: list[LinkedPlant]) -> list[SensorWithPlant]:
     if not plants:
         return [sensor_with_plant_row(sensor, None)]
     return [sensor_with_plant_row(sensor, plant) for plant in plants]

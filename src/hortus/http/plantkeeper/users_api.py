@@ -22,7 +22,7 @@ from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import ANY_TEXT
-from hortus.http.plantkeeper.accounts import Account, delete_account, find_account, list_accounts
+from hortus.http.plantkeeper.accounts import PlantKeeperUser, delete_account, find_account, list_accounts
 from hortus.http.plantkeeper.answers import (
     ALWAYS,
     LOGGED_IN,
@@ -42,8 +42,8 @@ from hortus.http.plantkeeper.requests import (
     body_of,
 )
 from hortus.http.plantkeeper.rows import (
-    UserRow,
-    UserWithRelationsRow,
+    PlainUser,
+    UserWithRelations,
     user_row,
     user_with_relations_row,
 )
@@ -127,7 +127,7 @@ async def _require_open_sign_up(services: UsedServices) -> None:
 )
 async def sign_up(
     request: Request, services: UsedServices, wanted: Annotated[NewUserBody, Depends(body_of(NewUserBody))]
-) -> JsonReply[UserRow]:
+) -> JsonReply[PlainUser]:
     """Make an account."""
     services.limits.sign_ups.take(network_of(request))
     async with services.writing() as connection:
@@ -144,9 +144,7 @@ async def sign_up(
 
 
 @router.get("/users", responses=LOGGED_IN, summary="Everybody, for administrators")
-async def list_users(
-    services: UsedServices, caller: LoggedInByAnyHeader
-) -> JsonReply[list[UserWithRelationsRow]]:
+async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> JsonReply[list[UserWithRelations]]:
     """Administrators may send an API key in the header `token`, too."""
     now = services.clock()
     async with services.reading() as connection:
@@ -171,7 +169,7 @@ async def list_users(
 
 @router.get("/profile", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
 @router.get("/users/me", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
-async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelationsRow]:
+async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelations]:
     """The caller's own row."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
@@ -189,7 +187,7 @@ async def change_me(
     services: UsedServices,
     caller: Person,
     wanted: Annotated[UserChangeBody, Depends(body_of(UserChangeBody))],
-) -> JsonReply[UserWithRelationsRow]:
+) -> JsonReply[UserWithRelations]:
     """A new password needs the present one. Neither role nor user name can be changed here."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
@@ -206,9 +204,7 @@ async def change_me(
 
 
 @router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Oneself; anybody for administrators")
-async def show_user(
-    services: UsedServices, caller: LoggedIn, user_id: UserId
-) -> JsonReply[UserWithRelationsRow]:
+async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -> JsonReply[UserWithRelations]:
     """With sensors and plants."""
     async with services.reading() as connection:
         account = await _reachable(connection, caller, user_id)
@@ -240,20 +236,20 @@ async def _authenticated(request: Request, services: Services, username: str, pa
 
 
 async def _require_password(
-    request: Request, services: Services, account: Account, password: str | None
+    request: Request, services: Services, account: PlantKeeperUser, password: str | None
 ) -> None:
     if password is None or await _authenticated(request, services, account.username, password) is None:
         raise Refused(422, "To change the password, send the present one as currentPassword.")
 
 
-async def _account_of(connection: AsyncConnection, caller: Caller) -> Account:
+async def _account_of(connection: AsyncConnection, caller: Caller) -> PlantKeeperUser:
     account = await find_account(connection, caller.require_user())
     if account is None:
         raise Refused(401, NO_ACCESS)
     return account
 
 
-async def _reachable(connection: AsyncConnection, caller: Caller, user_id: int) -> Account:
+async def _reachable(connection: AsyncConnection, caller: Caller, user_id: int) -> PlantKeeperUser:
     own = await _account_of(connection, caller)
     account = await find_account(connection, user_id)
     if account is None or not (own.is_admin or own.id == user_id):
@@ -262,8 +258,8 @@ async def _reachable(connection: AsyncConnection, caller: Caller, user_id: int) 
 
 
 async def _with_relations(
-    services: Services, connection: AsyncConnection, caller: Caller, account: Account
-) -> UserWithRelationsRow:
+    services: Services, connection: AsyncConnection, caller: Caller, account: PlantKeeperUser
+) -> UserWithRelations:
     now = services.clock()
     sensors = await list_sensors_of(connection, account.id, now, owned_only=True)
     plants = await plants_of_user(connection, caller, account.id, now)
@@ -271,7 +267,7 @@ async def _with_relations(
 
 
 async def _set_password(
-    connection: AsyncConnection, passwords: Passwords, account: Account, password: str
+    connection: AsyncConnection, passwords: Passwords, account: PlantKeeperUser, password: str
 ) -> None:
     """Set a password, which ends all log-ins, this one too."""
     await set_password(connection, passwords, account.username, password)
