@@ -1,4 +1,4 @@
-# Everything that a person or CI does here. `make` alone lists the targets.
+# All tasks of developers and CI. `make` alone lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 
 .PHONY: help
-help: ## List what can be done
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 .PHONY: install
@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## Run everything on this machine, with virtual kits (h
 	$(RUN)/hortus up --demo
 
 .PHONY: test
-test: $(VENV)/.installed test-tools ## Run all tests, fetching what they need
+test: $(VENV)/.installed test-tools ## Run all tests, after fetching what they need
 	$(RUN)/pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
 
 .PHONY: check
@@ -29,13 +29,13 @@ check: $(VENV)/.installed ## Check format, style, types and the direction of imp
 	$(RUN)/lint-imports --no-logo
 
 .PHONY: docs
-docs: $(VENV)/.installed ## Build docs/ as a site with search; a dead link or a page in no navigation fails
+docs: $(VENV)/.installed ## Build docs/ as a site with search; fails on a dead link or a page missing from the navigation
 	rm -rf build/docs
 	$(RUN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@echo "Built. Open $(abspath build/docs/index.html)."
 
 .PHONY: release
-release: $(VENV)/.installed ## Build wheel and sdist into dist/, and prove that they install and start
+release: $(VENV)/.installed ## Build wheel and sdist into dist/, and check that they install and start
 	$(RUN)/python scripts/release.py
 
 .PHONY: bench
@@ -44,7 +44,7 @@ bench: $(VENV)/.installed test-tools ## Measure speed and memory, with reference
 	$(RUN)/python bench/kafka.py
 
 .PHONY: faults
-faults: $(VENV)/.installed test-tools ## Kill, pause and cut everything under load, for some minutes
+faults: $(VENV)/.installed test-tools ## Kill, pause and interrupt everything under load, for some minutes
 	$(RUN)/pytest tests/faults --fault-minutes 5 -s
 
 .PHONY: test-tools
@@ -57,7 +57,7 @@ format: $(VENV)/.installed ## Format the code
 	$(RUN)/ruff check --fix .
 
 .PHONY: clean
-clean: ## Remove what was installed, fetched or built in this folder
+clean: ## Remove everything installed, fetched or built in this folder
 	rm -rf $(VENV) .tools build dist
 
 $(VENV)/.installed: uv.lock pyproject.toml scripts/install
