@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from programs import browser_environment
 from waiting import PATIENCE_SECONDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -43,7 +44,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         program = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"], env=browser_environment()
+        )
         opened = browser.new_page(viewport=PHONE)
         opened.set_default_timeout(PATIENCE_SECONDS * 1000)
         yield opened
