@@ -168,7 +168,7 @@ async def test_a_link_is_good_for_one_download(api: Installation, source: Measur
     assert sorted(answer.status_code for answer in answers) == [200, 403]
     again = await api.client.get(path, params={"token": token})
     assert_problem(again, 403)
-    assert again.json()["detail"] == "This link has been used, or is too old. Ask for a new one."
+    assert again.json()["detail"] == "This link has expired or has already been used. Request a new one."
 
 
 async def test_a_link_that_is_expired_or_for_another_kit_is_refused(

@@ -194,7 +194,7 @@ async def test_a_thumbnail_is_shown_and_says_why_there_is_none(gallery: Gallery)
     assert "content-disposition" not in answer.headers
     again = await gallery.get(path, **{"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
-    for other, detail in ((waiting, "The thumbnail is not made yet."), (unsuitable, "It is no picture.")):
+    for other, detail in ((waiting, "The thumbnail is not ready yet."), (unsuitable, "It is no picture.")):
         none = await gallery.get(other.replace("content", "thumbnail"))
         assert none.json()["detail"] == detail
         assert_problem(none, 404)

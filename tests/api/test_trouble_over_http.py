@@ -59,7 +59,7 @@ async def test_a_reset_that_cannot_be_looked_up_is_one_line_in_the_log(
         assert asked.status_code == 202
         errors = await until(lambda: [each for each in caplog.records if each.levelno >= logging.ERROR])
     assert [each.getMessage() for each in errors] == [
-        "a mail that resets a password was not sent: The database does not answer at the moment."
+        "could not send a password reset mail: The database does not answer at the moment."
     ]
 
 

@@ -66,7 +66,7 @@ def test_ages_are_said_in_their_largest_unit(seconds, text):
             LedgerCounts(received=2, stored=1),
             (
                 "The counts of the last 24 hours do not add up. "
-                "Please report this, with the output of `hortus ledger`."
+                "This is a fault in Hortus. Report it with the output of `hortus ledger`."
             ),
         ),
     ],

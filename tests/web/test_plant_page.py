@@ -179,18 +179,18 @@ async def test_it_says_how_each_quantity_is_and_what_measures_it(engine, garden,
         page = " ".join((await client.get(f"/plants/{garden.plants['public']}")).text.split())
         start = (await client.get("/")).text
     assert "Monstera" in page
-    assert "needs attention" in page
+    assert "Needs attention" in page
     assert '<span class="value">17.2</span> <span class="unit">°C</span>' in page
     assert "18 to 27 °C" in page
     assert f"Temperature, {garden.kits['public'].serial}" in page
     assert "3 min ago" in page
-    for word in ("low", "no data", "not judged"):
+    for word in ("Low", "No recent readings", "No target range"):
         assert f"</span> {word}</span>" in page
     assert "Public kit" in page
     assert '<a href="/">' in page
     # And in the line of its kit.
     assert f'<a href="/plants/{garden.plants["public"]}"' in start
-    assert "needs attention" in start
+    assert "Needs attention" in start
     assert "Monty, members" not in start
 
 
@@ -232,7 +232,7 @@ async def test_the_button_marks_an_alert_as_seen_by_whom_it_concerns(engine, gar
         await log_in(client, "ada")
         page = (await client.get(f"/plants/{plant_id}")).text
         assert page.count("/seen") == 1  # not for the one that is over
-        assert (button in page, "still open" in page, "over <time" in page) == (True, True, True)
+        assert (button in page, "still open" in page, "closed <time" in page) == (True, True, True)
         answer = await client.post(f"/plants/{plant_id}/alerts/{open_id}/seen")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/plants/{plant_id}")
         page = (await client.get(f"/plants/{plant_id}")).text

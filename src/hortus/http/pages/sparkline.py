@@ -1,4 +1,4 @@
-"""A small curve without axes, as points for an SVG polyline. Pure."""
+"""Sparklines: small curves without axes, as points for an SVG polyline. Pure."""
 
 from __future__ import annotations
 
