@@ -79,5 +79,5 @@ def test_a_literal_segment_that_leads_nowhere_leaves_the_parameter() -> None:
 
 
 def test_two_endpoints_for_the_same_are_a_mistake() -> None:
-    with pytest.raises(AssertionError, match="is there twice"):
+    with pytest.raises(AssertionError, match="was added twice"):
         _endpoints(("GET", "/kits/{kitSerial}"), ("GET", "/kits/{other}"))
