@@ -136,7 +136,7 @@ async def test_where_nothing_waits_all_figures_are_there_and_zero(engine):
         value for (name, _), value in found.items() if name.startswith("backlog_") and "known" not in name
     }
     assert values == {0}
-    assert health["parts"]["background"]["state"] == "Work is done in time."
+    assert health["parts"]["background"]["state"] == "Background work is up to date."
 
 
 async def test_health_names_the_work_that_is_overdue_and_stays_healthy(busy):
@@ -191,7 +191,7 @@ async def test_a_database_that_does_not_tell_leaves_all_other_figures(own_engine
     assert found["backlog_known", None] == 0
     assert ("build_info", None) in found
     assert not [name for name, _ in found if name == "backlog_waiting"]
-    assert background == {"state": "The database does not tell what waits."}
+    assert background == {"state": "The state of background work cannot be read from the database."}
 
 
 @pytest.mark.parametrize(("who", "told"), [("root", True), ("ada", False)])
@@ -201,4 +201,4 @@ async def test_the_status_page_tells_administrators_what_is_overdue(busy, who, t
     async with client_of(busy) as client:
         await log_in(client, who)
         page = (await client.get("/")).text
-    assert ("Pictures wait for thumbnails." in page) is told
+    assert ("Pictures are waiting for thumbnails." in page) is told
