@@ -45,7 +45,10 @@ class Sessions:
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
     async def viewer_of(self, request: HTTPConnection) -> Viewer:
-        """Return the sender of the request, with their current rights; anonymous without a valid session."""
+        """Return the sender of the request, with their current rights; anonymous without a valid session.
+
+        Raises DatabaseNotAnswering.
+        """
         claims = self.claims_of(request)
         if claims is None:
             return ANONYMOUS

@@ -80,7 +80,10 @@ def version_of(medium_id: UUID, size: int, sha256: bytes | None, modified_at: da
 
 
 async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Download:
-    """Return the delivery of a medium's thumbnail, displayed inline because we made the picture ourselves."""
+    """Return the delivery of a medium's thumbnail, displayed inline because we made the picture ourselves.
+
+    Raises ObjectMissing or ObjectStoreNotAnswering.
+    """
     size = await objects.size_of(key.thumbnail)
     if size is None:
         raise ObjectMissing(key.thumbnail)
