@@ -1,4 +1,4 @@
-"""Which endpoint a path finds, however many there are."""
+"""How paths are matched to endpoints, however many there are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def _answer(_request: Request) -> Response:
 
 
 async def _nothing(_request: Request) -> None:
-    """Nothing is to be prepared."""
+    """Prepare nothing."""
 
 
 def _endpoints(*routes: tuple[str, str]) -> Endpoints:

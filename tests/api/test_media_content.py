@@ -22,7 +22,7 @@ CONTENT = os.urandom(700_000)  # more than one piece
 
 @dataclass
 class Gallery:
-    """A kit with a camera, whose media can be put by hand."""
+    """A kit with a camera, whose media are stored directly by the test."""
 
     api: Installation
     kit: CreatedKit
@@ -32,7 +32,7 @@ class Gallery:
     peripheral: int
 
     async def add(self, content: bytes | None = CONTENT, **columns: Any) -> str:
-        """Add a medium; with content None, one whose object is gone."""
+        """Add a medium; with content None, one whose object is missing."""
         values = {"name": "regular.png", "type": "image/png", "size": len(content or b""), "id": uuid.uuid4()}
         values |= columns
         await self.api.run(

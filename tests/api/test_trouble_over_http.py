@@ -1,4 +1,4 @@
-"""What a request gets when the trouble is not its own."""
+"""Answers to requests that fail through no fault of their own."""
 
 from __future__ import annotations
 

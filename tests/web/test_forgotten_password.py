@@ -1,4 +1,4 @@
-"""People who forgot their password help themselves, with nothing but the pages and their mail."""
+"""People who forgot their password set a new one with nothing but the pages and their mail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def ada(engine):
 
 
 class Mails:
-    """Notes whom a mail would be sent to."""
+    """Records to whom a mail would be sent."""
 
     def __init__(self) -> None:
         self.sent_to: list[str] = []
@@ -92,7 +92,7 @@ async def test_from_the_log_in_page_by_way_of_a_mail_to_a_new_password(
         way = f"/password-reset?token={token}" if public_url else "/password-reset"
         assert (way in body) is bool(public_url)
         form = (await client.get(way)).text
-        # Whoever has the token only, and no link, has a field for it.
+        # Without a link, there is a field for the token.
         assert ('<input id="token" name="token"' in form) is (public_url is None)
         answer = await client.post("/password-reset", data={"token": f" {token} ", "password": "Remembered."})
         assert "Your password has been changed" in answer.text

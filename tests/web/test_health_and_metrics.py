@@ -34,7 +34,7 @@ class Flow:
 
 @pytest.fixture
 def monotonic(monkeypatch):
-    """The stopwatch of the health watch, set by the test."""
+    """The monotonic clock of the health watch, set by the test."""
     moment = [1000.0]
     monkeypatch.setattr("hortus.http.monitoring.health.time.monotonic", lambda: moment[0])
     return moment

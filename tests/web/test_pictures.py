@@ -1,4 +1,4 @@
-"""What a kit saw last, on the status page, for those who may see the kit."""
+"""The latest picture of a kit on the status page, for those who may see the kit."""
 
 from __future__ import annotations
 

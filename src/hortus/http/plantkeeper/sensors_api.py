@@ -95,7 +95,7 @@ async def list_own_sensors_with_plants(
 
 @router.get("/sensors", summary="List the boards that you can use")
 async def list_visible_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[PlainSensor]]:
-    """Lists the boards that you share. Administrators get all boards."""
+    """Lists the boards whose kits you are a member of. Administrators get all boards."""
     now = services.clock()
     async with services.reading() as connection:
         user = await find_user(connection, caller.require_user())
