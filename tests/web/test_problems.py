@@ -56,7 +56,7 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_answered_without_deta
     async with client_of(own_engine) as client:
         answer = await client.get("/")
     assert answer.status_code == 500
-    assert "The error is in the server's log." in answer.text
+    assert "Hortus made a mistake" in answer.text
     assert "ingest_ledger" not in answer.text
     assert PROTECTION.items() <= dict(answer.headers).items()
     assert "GET / failed" in caplog.text
