@@ -121,5 +121,5 @@ async def test_what_is_deleted_while_a_request_waits_is_not_found(api: Installat
 
 
 def test_a_key_that_could_be_guessed_is_refused() -> None:
-    with pytest.raises(UsageError, match="needs 32"):
+    with pytest.raises(UsageError, match="at least 32"):
         create_api(ApiParts(engine=None, connect=None, token_key=b"short"))  # type: ignore[arg-type]
