@@ -1,4 +1,4 @@
-"""A served API on a real database, and people who use it."""
+"""A served API on a real database, and its users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 
 class Clock:
-    """The present, unless a test moves it."""
+    """The current time, unless a test moves it."""
 
     def __init__(self) -> None:
         self.ahead_seconds = 0.0
@@ -43,7 +43,7 @@ class Person:
 
 @dataclass(slots=True, kw_only=True)
 class Installation:
-    """A served API with direct access to what is below it."""
+    """A served API with direct access to its database and stores."""
 
     base_url: str
     engine: AsyncEngine
@@ -53,7 +53,7 @@ class Installation:
     kits: KitStore = field(default_factory=KitStore)
 
     async def person(self, *, is_admin: bool = False) -> Person:
-        """Return a new user; their password fits nothing, which spares the hashing."""
+        """Return a new user. Their password hash matches no password, which saves the hashing."""
         username = f"person-{next(_numbers)}"
         async with self.engine.begin() as connection:
             user_id = await connection.scalar(
@@ -114,13 +114,12 @@ class Installation:
             return await connection.scalar(text(statement), parameters)
 
     async def run(self, statement: str, **parameters: Any) -> None:
-        """Run a statement."""
         async with self.engine.begin() as connection:
             await connection.execute(text(statement), parameters)
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str = "about:blank", **members: Any) -> None:
-    """Check everything about a problem document but its detail."""
+    """Check everything about a problem document except its detail."""
     document = response.json()
     document.pop("detail", None)
     title = document.pop("title")
@@ -130,5 +129,5 @@ def assert_problem(response: httpx.Response, status: int, kind: str = "about:bla
 
 
 def assert_invalid(response: httpx.Response, **parameters: list[Any]) -> None:
-    """Check that exactly these parameters are refused for exactly these reasons."""
+    """Check that exactly these parameters are rejected, for exactly these reasons."""
     assert_problem(response, 400, "/probs/invalid-parameters", invalidParameters=parameters)

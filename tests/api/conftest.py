@@ -71,14 +71,14 @@ async def migrated_url(module_database_url: str) -> str:
 
 @pytest_asyncio.fixture
 async def api(migrated_url: str) -> AsyncIterator[Installation]:
-    """An API at which everybody may sign up."""
+    """An API with open sign-up."""
     async with serve_api(migrated_url, sign_up_open=True) as installation:
         yield installation
 
 
 @pytest_asyncio.fixture
 async def serve(migrated_url: str) -> Serve:
-    """Serves APIs with other parts than usual, on the database of the file."""
+    """A function that serves APIs with other parts than usual, on the database of the file."""
 
     def served(**parts: Any) -> AbstractAsyncContextManager[Installation]:
         return serve_api(migrated_url, **parts)
@@ -88,5 +88,5 @@ async def serve(migrated_url: str) -> Serve:
 
 @pytest_asyncio.fixture
 async def serve_at() -> Serve:
-    """Serves APIs on whichever migrated database."""
+    """A function that serves APIs on any migrated database."""
     return serve_api

@@ -1,4 +1,4 @@
-"""What is asked of each route of the contract, and what its answer looks like."""
+"""The request for each route of the contract, and the shape of its answer."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ NO_SERIAL = "k-3333-3333-3333"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How a route is asked for. `path` and `json` are made from a scene, perhaps with an await.
+    """The request of a route. `path` and `json` are made from a scene, perhaps with an await.
 
-    `shape` is the reply's: None if it is empty, bytes if it is no JSON. `absent` is the same address of a thing
-    that does not exist. `everybody` is answered, with and without a token, whatever the kit. What is answered
-    `by_kit` succeeds only with one that runs: see item 10 of test_front_end_checklist.py.
+    `shape` is the reply's: None if it is empty, bytes if it is not JSON. `absent` is the same address of a
+    thing that does not exist. `everybody` is answered, with and without a token, whatever the kit. Routes
+    answered `by_kit` succeed only with a running kit: see item 10 of test_front_end_checklist.py.
     """
 
     path: Callable[[Scene], Any]

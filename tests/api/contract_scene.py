@@ -1,4 +1,4 @@
-"""A kit with one of everything, and how the objects of the API look, key by key (http-api 4.1)."""
+"""A kit with one of everything, and the shapes of the API's objects, key by key (http-api 4.1)."""
 
 from __future__ import annotations
 

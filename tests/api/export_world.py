@@ -1,4 +1,4 @@
-"""A kit that has measured something, for tests of what can be downloaded of it."""
+"""A kit with stored measurements, for tests of downloads."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def measured_kit(api: Installation) -> MeasuredKit:
 async def add_readings(
     api: Installation, source: MeasuredKit, count: int, *, seconds_apart: float = 1.0, start: datetime = START
 ) -> list[Reading]:
-    """Store so many readings, in no order and from all peripherals, and return them in order."""
+    """Store this number of readings, in random order and from all peripherals, and return them in order."""
     randomness = random.Random(count)
     readings = [
         Reading(
@@ -135,6 +135,6 @@ def seconds(moment: datetime) -> str:
 
 
 def unzip(content: bytes) -> dict[str, bytes]:
-    """Return the files of a zip, each checked against its checksum. Raises BadZipFile if it is not whole."""
+    """Return the files of a zip, each checked against its checksum. Raises BadZipFile if it is incomplete."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -28,7 +28,7 @@ Found = TypeVar("Found")
 
 @dataclass(slots=True)
 class FrontEnd:
-    """Requests as the front-end sends them: base and path put together as texts, with the token it has."""
+    """Requests as the front-end sends them: base and path concatenated, with the token it has."""
 
     base_url: str
     client: httpx.Client
@@ -53,13 +53,13 @@ class FrontEnd:
         return self.done("GET", path)
 
     def as_nobody(self) -> FrontEnd:
-        """The same page in the browser of somebody who is not logged in."""
+        """The same page in the browser of a visitor who is not logged in."""
         return FrontEnd(self.base_url, self.client)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ids:
-    """The kit that the front-end made, and what belongs to it."""
+    """The ids of the kit that the front-end made, and of what belongs to it."""
 
     serial: str
     password: str
@@ -71,7 +71,7 @@ class Ids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
-    """A person has signed up, and made and configured a kit that runs now."""
+    """A person who has signed up, and made and configured a kit that is running now."""
 
     front_end: FrontEnd
     refresh_token: str
@@ -86,7 +86,7 @@ class Journey:
 
 @contextmanager
 def journey(folder: Path) -> Iterator[Journey]:
-    """Start everything, and do what a person does up to a running kit."""
+    """Start everything, and do what a user does to get a running kit."""
     ports = {name: free_port() for name in ("http", "mqtt")}
     with (
         httpx.Client(timeout=PATIENCE_SECONDS) as client,

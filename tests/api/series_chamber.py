@@ -1,4 +1,4 @@
-"""A kit with sensors that have measured something, for tests of what the API says about readings."""
+"""A kit with sensors and stored readings, for tests of what the API answers about readings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hortus.flow.ingest.store import store_rows
 
 TEMPERATURE, PRESSURE, HUMIDITY = 1, 2, 3
 EVERY_HOUR = {"intervals": {"measurementInterval": 3600, "aggregateInterval": 7200}}
-"""So rarely that a test on a busy machine does not see its readings age."""
+"""An interval so long that even a slow test does not see its readings age."""
 LONG_AGO = datetime(2026, 1, 10, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class Chamber:
-    """A kit whose owner looks at what it measures."""
+    """A kit, and its owner who queries its measurements."""
 
     api: Installation
     kit: CreatedKit

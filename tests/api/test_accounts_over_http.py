@@ -33,7 +33,7 @@ async def test_a_person_signs_up_logs_in_and_sees_themself(api: Installation) ->
         "emailAddress": "flora@example.org",
         "useEmailAddressForGravatar": True,
     }
-    # To others, the picture is not made from the address.
+    # For others, the picture is not derived from the address.
     assert (await api.client.get("/users/FLORA-1")).json() == {
         "username": "flora-1",
         "displayName": "Flora-1",
@@ -117,7 +117,7 @@ async def test_an_access_token_is_accepted_until_a_minute_after_it_expired(api: 
     api.clock.ahead_seconds = ACCESS_LIFETIME.total_seconds() + 62
     expired = await api.client.get("/me", headers=person.headers)
     assert_problem(expired, 401, "/probs/authorization-header", category="expired")
-    # It does not stand in the way of what everybody may see.
+    # It does not prevent access to public things.
     assert (await api.client.get(f"/kits/{kit.serial}", headers=person.headers)).status_code == 200
 
 
@@ -235,7 +235,7 @@ async def test_a_deleted_user_is_nobody_any_more(api: Installation) -> None:
 
 
 class Mailbox:
-    """Keeps what would be sent."""
+    """Records what would be sent."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, str]] = []
@@ -342,7 +342,7 @@ async def test_too_many_attempts_to_log_in_are_refused_until_a_time_that_is_told
     async with serve(sign_up_open=True, allowances=few) as api:
         await sign_up(api, "guessed")
         right, wrong = {"username": "guessed", "password": PASSWORD}, {"username": "Guessed", "password": "x"}
-        for _ in range(3):  # what succeeds does not count
+        for _ in range(3):  # successes do not count
             assert (await api.client.post("/me/auth", json=right)).status_code == 200
         for _ in range(2):
             assert (await api.client.post("/me/auth", json=wrong)).status_code == 400

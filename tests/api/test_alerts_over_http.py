@@ -1,4 +1,4 @@
-"""Alerts over HTTP: who sees them, having seen one, and how those of a plant work."""
+"""Alerts over HTTP: who sees them, marking them as seen, and the settings of a plant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive: everything in it, in order, from one moment; and nobody takes a part of it for the whole."""
+"""The archive: complete, in order, from one snapshot; and a partial download cannot be mistaken for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def new_token(api: Installation, source: MeasuredKit) -> str:
 
 
 async def download(api: Installation, source: MeasuredKit, **query: Any) -> httpx.Response:
-    """Download with a new token, without saying who asks."""
+    """Download with a new token, without further authentication."""
     query["token"] = query.get("token") or await new_token(api, source)
     return await api.client.get(f"{source.path}/archive", params=query)
 
@@ -55,7 +55,7 @@ def rows(content: bytes) -> list[list[str]]:
 
 
 async def test_an_archive_holds_every_reading_in_order(api: Installation, source: MeasuredKit) -> None:
-    # More than two stretches, over the end of a month.
+    # More than two chunks, over the end of a month.
     readings = await add_readings(api, source, 41_000, seconds_apart=3.25)
     answer = await download(api, source)
     assert answer.status_code == 200
@@ -143,7 +143,7 @@ async def test_a_range_of_time_and_a_configuration_limit_the_archive(
     assert [line[0] for line in rows(files["raw_measurements.csv"])[1:]] == [
         micros(each.time) for each in readings if start <= each.time < end
     ]
-    # Windows that lie within the range as a whole, their ends included.
+    # Windows that lie entirely within the range, including its ends.
     assert [line[0] for line in rows(files["aggregate_measurements.csv"])[1:]] == [
         seconds(START + timedelta(hours=1))
     ]
@@ -168,7 +168,7 @@ async def test_a_link_is_good_for_one_download(api: Installation, source: Measur
     assert sorted(answer.status_code for answer in answers) == [200, 403]
     again = await api.client.get(path, params={"token": token})
     assert_problem(again, 403)
-    assert again.json()["detail"] == "This link has been used, or is too old. Ask for a new one."
+    assert again.json()["detail"] == "This link has expired or has already been used. Request a new one."
 
 
 async def test_a_link_that_is_expired_or_for_another_kit_is_refused(
@@ -203,7 +203,7 @@ async def test_a_link_to_a_kit_that_is_gone_or_hidden_by_now_leads_nowhere(
 
 
 async def backends(api: Installation, condition: str) -> int:
-    """Wait until the database works for a download in this way, and return the process."""
+    """Wait until the database is working on a download in this way, and return the process."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found = await api.scalar(
@@ -323,7 +323,7 @@ async def test_as_many_downloads_at_once_as_there_is_room_for(serve: Any) -> Non
             assert_problem(full, 503)
             assert full.headers["retry-after"] == "15"
             await holding.rollback()
-        # The refused link was not used up, and who went away made room.
+        # The refused link was not used up, and the disconnected client freed its slot.
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (answer := await api.client.get(path, params=kept)).status_code == 503:
                 await asyncio.sleep(0.05)

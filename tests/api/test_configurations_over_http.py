@@ -226,7 +226,7 @@ async def test_a_body_of_too_many_values_is_refused(api: Installation) -> None:
         refused = await bench.change(configuration_id, controlRules=many)
         assert_problem(refused, 400, "/probs/invalid-json", category="semantic")
         assert "50000 values" in refused.json()["detail"]
-    # A long text is no trouble.
+    # A long text is no problem.
     assert (await bench.change(configuration_id, description="x" * 1_000_000)).status_code == 200
 
 
@@ -249,7 +249,7 @@ async def test_a_configuration_is_copied_with_rules_and_peripherals(api: Install
     await bench.change(source, active=True)
     target = await Workbench.of(api)
     at = f"/kits/{target.kit.serial}/configurations"
-    # Somebody who may not see the source learns nothing of it.
+    # A person who may not see the source learns nothing about it.
     hidden = await target.request("POST", at, source=source)
     absent = await target.request("POST", at, source=2**31 - 1)
     assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)

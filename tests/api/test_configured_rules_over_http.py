@@ -47,8 +47,8 @@ async def test_the_front_end_deletes_an_input_while_a_rule_refers_to_it(api: Ins
     written["fuzzyControl"]["input"] = {}
     deleted = await bench.change(configuration_id, controlRules=written)
     assert (deleted.status_code, deleted.json()["controlRules"]) == (200, written)
-    # A kit would crash on it, so it does not get there. The front-end shows the rule without the condition, and
-    # writes it so as soon as anything else is edited.
+    # A kit would crash on it, so it is not sent to kits. The front-end shows the rule without the condition,
+    # and writes it so as soon as anything else is edited.
     refused = await bench.change(configuration_id, active=True)
     assert "rules[0].condition[0]" in refused.json()["detail"]
     assert_invalid(refused, controlRules=["other"])

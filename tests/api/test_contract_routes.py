@@ -32,7 +32,7 @@ SERVED = [route for route, name in zip(ROUTES, NAMES, strict=True) if name != SO
 
 @pytest.fixture
 async def api(serve: Any, tmp_path: Path) -> AsyncIterator[Installation]:
-    """An API at which everybody may sign up, with a folder for media."""
+    """An API with open sign-up, and with a folder for media."""
     async with serve(sign_up_open=True, media_objects=MediaObjects.in_folder(tmp_path)) as installation:
         yield installation
 
@@ -123,13 +123,13 @@ async def test_nothing_private_is_shown_or_done_without_a_valid_token(
     absent = case_of(route).absent
     for category, headers in tokens_that_are_worth_nothing(api, scene).items():
         answers = [await ask(scene, route, headers)]
-        if absent is not None:  # nobody can tell what is private from what is not there
+        if absent is not None:  # private things cannot be distinguished from absent ones
             document = None if case_of(route).json is None else await value_of(case_of(route).json(scene))
             answers.append(await scene.send(route["method"], absent, json=document, headers=headers))
         for response in answers:
             assert_problem(response, 401, "/probs/authorization-header", category=category)
             assert_open_to_other_sites(response)
-    # Nothing was done: it can still be done by whoever may.
+    # Nothing was done: those who may can still do it.
     if not case_of(route).by_kit:
         assert (await ask(scene, route)).status_code == route["successStatus"]
 
@@ -159,7 +159,7 @@ async def test_what_is_not_there_is_a_problem(api: Installation, route: dict[str
     response = await scene.send(route["method"], case.absent or "", json=document)
     assert_problem(response, 404)
     if not case.everybody:
-        # The same for whoever is logged in, but has nothing to do with the kit; but people are no secret.
+        # The same for users who have nothing to do with the kit; but accounts are not secret.
         others = await ask(scene, route, scene.stranger.headers)
         assert_problem(others, 403 if route["path"].startswith("/users/") else 404)
 
@@ -187,7 +187,7 @@ async def test_an_empty_change_changes_nothing(api: Installation, route: dict[st
 
 
 PATHS = sorted({route["path"] for route in SERVED})
-# Their GET asks a kit, which a HEAD must not.
+# Their GET sends a command to a kit, which a HEAD must not.
 ASKING_A_KIT = {"/kit-rpc/{kitSerial}/uptime", "/kit-rpc/{kitSerial}/version"}
 
 

@@ -1,4 +1,4 @@
-"""What holds for every address: CORS, other methods, slashes, content types, queries (http-api 1)."""
+"""Conventions of every address: CORS, other methods, slashes, content types, queries (http-api 1)."""
 
 from __future__ import annotations
 

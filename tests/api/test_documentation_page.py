@@ -1,4 +1,4 @@
-"""The documentation page, in a browser: everything is shown, and nothing comes from elsewhere."""
+"""The documentation page in a browser: everything is shown, and nothing is loaded from other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which endpoint a path finds, however many there are."""
+"""How paths are matched to endpoints, however many there are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def _answer(_request: Request) -> Response:
 
 
 async def _nothing(_request: Request) -> None:
-    """Nothing is to be prepared."""
+    """Prepare nothing."""
 
 
 def _endpoints(*routes: tuple[str, str]) -> Endpoints:
@@ -79,5 +79,5 @@ def test_a_literal_segment_that_leads_nowhere_leaves_the_parameter() -> None:
 
 
 def test_two_endpoints_for_the_same_are_a_mistake() -> None:
-    with pytest.raises(AssertionError, match="is there twice"):
+    with pytest.raises(AssertionError, match="was added twice"):
         _endpoints(("GET", "/kits/{kitSerial}"), ("GET", "/kits/{other}"))

@@ -178,7 +178,7 @@ async def test_row_groups_are_bounded(
 async def test_without_the_library_parquet_is_refused_with_the_command(
     api: Installation, kit: MeasuredKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds then is nothing
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # makes the import fail
     refused = await export(api, kit, format="parquet")
     assert_problem(refused, 501)
     assert "pip install 'hortus[parquet]'" in refused.json()["detail"]
@@ -210,7 +210,7 @@ async def test_who_takes_nothing_is_dropped_and_holds_nothing(serve: Any) -> Non
         await add_readings(api, kit, 60_000)
         address = urlsplit(api.base_url)
         with socket.socket() as idle:
-            # Little is on its way to who has little room.
+            # A small buffer at the receiver, so that little is in flight.
             idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             idle.setblocking(False)
             loop = asyncio.get_running_loop()
@@ -219,7 +219,7 @@ async def test_who_takes_nothing_is_dropped_and_holds_nothing(serve: Any) -> Non
             request += kit.owner.headers["Authorization"] + "\r\n\r\n"
             await loop.sock_sendall(idle, request.encode())
             assert (await loop.sock_recv(idle, 15)) == b"HTTP/1.1 200 OK"
-            # The only place is free again while that connection is still open.
+            # The only slot is free again while that connection is still open.
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while (answer := await export(api, kit, to=START.isoformat())).status_code == 503:
                     await asyncio.sleep(0.05)
@@ -237,7 +237,7 @@ async def test_who_reads_slowly_holds_no_lock(api: Installation, kit: MeasuredKi
     writer.write(f"GET /api{kit.path}/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode())
     writer.write(f"Authorization: {kit.owner.headers['Authorization']}\r\n\r\n".encode())
     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-    # Most of it is still to come, and yet nothing keeps others from changing the table.
+    # Most of it is still to come, and yet others can change the table.
     async with asyncio.timeout(PATIENCE_SECONDS), api.engine.begin() as other:
         await other.execute(text("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE"))
     content = await reader.read()

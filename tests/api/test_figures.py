@@ -1,4 +1,4 @@
-"""Figures in a peripheral's configuration that a kit would crash of, or never report with."""
+"""Numbers in a peripheral's configuration with which a kit would crash or never report."""
 
 from __future__ import annotations
 

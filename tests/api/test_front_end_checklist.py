@@ -1,7 +1,7 @@
-"""The compatibility checklist (http-api 8.3), item by item, on a whole installation with a kit that runs.
+"""The compatibility checklist (http-api 8.3), item by item, on a whole installation with a running kit.
 
-The front-end appends next-page addresses to the base of the API as they are, compares `content-type` for
-equality, and never looks at what it does not know.
+The front-end appends next-page addresses to the base of the API unchanged, compares `content-type` for
+equality, and ignores what it does not know.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def test_10_the_archive_needs_no_token_and_media_need_one(made: Journey) -> None
 
 
 def asked(made: Journey, method: str, path: str, body: Any = None) -> httpx.Response:
-    """Ask the kit. It answers once it has booted, and until then the API says so with 502 or 504."""
+    """Ask the kit. It answers once it has booted; until then the API answers with 502 or 504."""
 
     def answered() -> httpx.Response | None:
         response = made.front_end.send(method, f"/kit-rpc/{made.kit.serial}/{path}", body)

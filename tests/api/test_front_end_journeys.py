@@ -1,7 +1,7 @@
-"""The existing front-end's own requests, in its own order (http-api 8.2 and 8.3), as far as they are served.
+"""The existing front-end's own requests, in its own order (http-api 8.2 and 8.3), as far as supported.
 
-It appends next-page addresses to the base of the API as they are, reads `content-type` for equality, and
-follows `Link` before `x-next`.
+It appends next-page addresses to the base of the API unchanged, compares `content-type` for equality, and
+prefers `Link` to `x-next`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class FrontEnd:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         content: dict[str, Any] = {} if body is None else {"json": body}
-        # The base and the path are put together as texts, not resolved against one another.
+        # Base and path are concatenated, not resolved against each other.
         response = await self.api.client.request(method, self.api.base_url + path, headers=headers, **content)
         assert response.headers["access-control-allow-origin"] == "*"
         return response

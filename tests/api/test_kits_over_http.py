@@ -103,7 +103,7 @@ async def test_a_new_password_replaces_the_old_one(api: Installation) -> None:
 
 
 class Noted:
-    """Takes note of what an external broker would have to follow."""
+    """Records the changes that an external broker would have to follow."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, ...]] = []

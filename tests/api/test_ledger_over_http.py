@@ -1,4 +1,4 @@
-"""What became of every message of a kit, as the API tells it."""
+"""The outcome of every message of a kit, as the API reports it."""
 
 from __future__ import annotations
 

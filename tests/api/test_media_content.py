@@ -22,7 +22,7 @@ CONTENT = os.urandom(700_000)  # more than one piece
 
 @dataclass
 class Gallery:
-    """A kit with a camera, whose media can be put by hand."""
+    """A kit with a camera, whose media are stored directly by the test."""
 
     api: Installation
     kit: CreatedKit
@@ -32,7 +32,7 @@ class Gallery:
     peripheral: int
 
     async def add(self, content: bytes | None = CONTENT, **columns: Any) -> str:
-        """Add a medium; with content None, one whose object is gone."""
+        """Add a medium; with content None, one whose object is missing."""
         values = {"name": "regular.png", "type": "image/png", "size": len(content or b""), "id": uuid.uuid4()}
         values |= columns
         await self.api.run(
@@ -194,7 +194,7 @@ async def test_a_thumbnail_is_shown_and_says_why_there_is_none(gallery: Gallery)
     assert "content-disposition" not in answer.headers
     again = await gallery.get(path, **{"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
-    for other, detail in ((waiting, "The thumbnail is not made yet."), (unsuitable, "It is no picture.")):
+    for other, detail in ((waiting, "The thumbnail is not ready yet."), (unsuitable, "It is no picture.")):
         none = await gallery.get(other.replace("content", "thumbnail"))
         assert none.json()["detail"] == detail
         assert_problem(none, 404)

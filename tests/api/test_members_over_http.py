@@ -37,7 +37,7 @@ async def test_a_member_is_added_listed_changed_and_removed(api: Installation) -
     listed = (await api.client.get(path, headers=friend.headers)).json()
     assert [each["id"] for each in listed][1:] == [membership["id"]]
     assert listed[0]["datetimeLinked"] == "2026-01-02T03:04:05Z"
-    # One sees one's own address, nobody else's.
+    # People see their own address and nobody else's.
     assert listed[0]["user"]["gravatar"] == f"random-{owner.username}"
     assert listed[1]["user"]["gravatar"] == f"{friend.username}@example.org"
 
@@ -98,7 +98,7 @@ async def test_two_who_demote_each_other_at_once_do_not_both_succeed(api: Instal
             api.client.delete(f"/kit-memberships/{second}", headers=one.headers),
             api.client.delete(f"/kit-memberships/{first}", headers=other.headers),
         )
-        # The loser is the last one with super access, or no member any more: never a failure of ours.
+        # The loser is the last member with super access, or no longer a member: never an internal error.
         statuses = sorted(response.status_code for response in responses)
         assert statuses in ([200, 400], [200, 404]), statuses
         assert await api.scalar("SELECT count(*) FROM kit_memberships WHERE kit_id = :id", id=kit.id) == 1

@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: whatever is sent, nothing fails and every answer is one that it describes."""
+"""The OpenAPI document is true: no request causes a failure, and every answer is one it describes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EXAMPLES = 6
 @pytest.mark.timeout(400)  # thousands of requests; seconds on a machine that does nothing else
 @pytest.mark.parametrize("identified", [False, True], ids=["anonymous", "logged in"])
 async def test_every_answer_to_anything_is_described(serve: Any, identified: bool) -> None:
-    # Without a prefix: a path with `..` in it still ends in the API then.
+    # Without a prefix: then a path with `..` in it still reaches the API.
     async with serve(prefix="", sign_up_open=True, allowances=GENEROUS) as api:
         document = (await api.client.get("/openapi.json")).json()
         person = await api.person()
@@ -96,7 +96,7 @@ def try_everything(document: Any, base_url: str, headers: dict[str, str], known:
     for result in schema.get_all_operations():
         operation = result.ok()
         try_operation(operation, schemathesis.GenerationMode.POSITIVE, base_url, headers, known)
-        # An operation without parameters and body has nothing that could be wrong.
+        # An operation without parameters and body cannot get invalid input.
         with contextlib.suppress(Unsatisfiable):
             try_operation(operation, schemathesis.GenerationMode.NEGATIVE, base_url, headers, known)
         tried += 1
@@ -106,7 +106,7 @@ def try_everything(document: Any, base_url: str, headers: dict[str, str], known:
 def try_operation(
     operation: Any, mode: Any, base_url: str, headers: dict[str, str], known: dict[str, Any]
 ) -> None:
-    # With things that exist wherever the path names one, or nearly every request would end at a 404.
+    # With existing things wherever the path names one, or nearly every request would end with 404.
     @with_seed(20261122)
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))

@@ -1,4 +1,4 @@
-"""The table of permissions (http-api 3.1), cell by cell: by what is told, and by what really can be done.
+"""The table of permissions (http-api 3.1), cell by cell: as reported, and as really enforced.
 
 The table is written down here a second time, on purpose.
 """
@@ -224,7 +224,7 @@ async def test_what_the_table_denies_is_refused_and_what_it_grants_is_done(
     headers = await actor_headers(api, kit, actor)
     granted = TABLE[actor][public]
     identified = actor not in {"anonymous", "broken token"}
-    # What is denied first, then what is granted: the last ones delete what the others are about.
+    # Denied requests first, then granted ones: the last of these delete what the others need.
     for name, (permission, request) in REQUESTS.items():
         if permission in granted:
             continue

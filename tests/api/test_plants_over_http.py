@@ -1,4 +1,4 @@
-"""Plants over HTTP: making them, what measures them, how they do, and who may know of it."""
+"""Plants over HTTP: creating them, their links, their condition, and who may see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that were set aside, looked at and dealt with over the API."""
+"""Quarantined messages, inspected and handled over the API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def path(world: World, *parts: object) -> str:
 
 
 async def set_aside(world: World) -> list[bytes]:
-    """Set three messages of the kit aside, and one of another; return those of the kit."""
+    """Quarantine three messages of the kit and one of another kit; return those of the kit."""
     future = world.raw(datetime_ms=now_ms() + HOUR_SECONDS * 1000, value=21.5)
     await world.send(b"<script>alert(1)</script>")
     await world.send(future)
@@ -149,7 +149,7 @@ async def test_what_was_mended_is_stored_by_replaying(
     none = await api.client.post(path(world, "replay"), params={"reason": "bad-id"}, headers=headers)
     assert none.json() == {"stored": 0, "duplicate": 0, "stillQuarantined": 0}
     assert await world.count() == 1
-    assert await world.count("quarantine") == 3  # that of the other kit was not touched
+    assert await world.count("quarantine") == 3  # the other kit's message was not touched
     counts = await world.ledger(world.kit.id)
     assert (counts.received, counts.stored, counts.quarantined) == (3, 1, 2)
 
@@ -162,7 +162,7 @@ async def test_messages_are_thrown_away_one_by_one_or_by_reason(
     gone = await api.client.delete(path(world, rows[0]["id"]), headers=gardener.headers)
     assert (gone.status_code, gone.content) == (200, b"")
     assert_problem(await api.client.delete(path(world, rows[0]["id"]), headers=gardener.headers), 404)
-    # All at once only for a reason.
+    # All at once only by reason.
     assert_problem(await api.client.delete(path(world), headers=gardener.headers), 400)
     for reason in ("undecodable", "empty-payload"):
         query = {"reason": reason}
@@ -195,7 +195,7 @@ async def test_only_those_who_may_configure_the_kit_see_its_quarantine(
             assert_problem(refused, status)
         anonymous = await api.client.request(method, path(world, *parts), params=query)
         assert_problem(anonymous, 401, "/probs/authorization-header", category="missing")
-    # A message of another kit is as good as absent, although this person may configure that one's neighbour.
+    # A message of another kit counts as absent, although this person may configure that one's neighbour.
     for method, parts in (
         ("GET", (foreign,)),
         ("GET", (foreign, "payload")),

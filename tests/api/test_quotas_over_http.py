@@ -1,4 +1,4 @@
-"""One account cannot fill the box: how much one person may have, and how many members a kit."""
+"""Quotas: how much one person may have, and how many members a kit, so that no account fills the server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_even_requests_at_once_make_no_more_than_one_may_have(
         refused = await make(person)
         assert said in refused.json()["detail"]
         assert_problem(refused, 403)
-        # Others have room of their own, and administrators have any.
+        # Others have quotas of their own, and administrators have none.
         assert (await make(await api.person())).status_code == 201
         assert [(await make(administrator)).status_code for _ in range(3)] == [201, 201, 201]
 
@@ -88,6 +88,6 @@ async def test_a_kit_has_so_many_members_and_no_more(serve: Any) -> None:
         refused = await add(api, stranger, owner)
         assert "2 members of this kit" in refused.json()["detail"]
         assert_problem(refused, 403)
-        # Who is a member already stays as they are, and administrators may add anybody.
+        # Existing members keep their access, and administrators may add anyone.
         assert (await add(api, member, owner)).status_code == 200
         assert (await add(api, stranger, await api.person(is_admin=True))).status_code == 200

@@ -18,7 +18,7 @@ LINK = re.compile(r'<([^>]+)>; rel="next"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A kit with peripherals that have sent something."""
+    """A kit with peripherals that have sent data."""
 
     kit: CreatedKit
     owner: Person
@@ -58,7 +58,7 @@ async def add_aggregate(
 
 
 async def follow(api: Installation, response: httpx.Response, headers: dict[str, str]) -> list[httpx.Response]:
-    """Return this page and all that come after it."""
+    """Return this page and all that follow."""
     pages = [response]
     while "link" in pages[-1].headers:
         link = LINK.fullmatch(pages[-1].headers["link"])

@@ -1,4 +1,4 @@
-"""Charts and lists of a kit whose readings are not rolled up: no job runs, and there are very many of them."""
+"""Charts and lists of a kit with very many readings that are not rolled up, because no job runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WAITING = "SELECT count(DISTINCT hour) FROM series_touched_hours WHERE kit_id =
 
 
 async def lagging(api: Installation, readings: int) -> Chamber:
-    """Return a kit with these readings, each hour noted as it is by several batches, and nothing rolled up."""
+    """Return a kit with these readings, each hour noted by several batches, and nothing rolled up."""
     made = await make_chamber(api)
     connection = await made.connect()
     await connection.execute(
@@ -103,13 +103,13 @@ async def test_a_chart_of_a_few_hours_leaves_all_others_to_the_job(
 async def test_the_list_of_series_tells_the_newest_reading(
     chamber: Chamber, connection: asyncpg.Connection
 ) -> None:
-    # By a clock at the middle of an hour, which does not end while the test runs.
+    # With the clock in the middle of an hour, which does not end while the test runs.
     chamber.api.clock.ahead_seconds = -((datetime.now(UTC).timestamp() - 1800) % 3600)
     newest = chamber.api.clock().replace(microsecond=0) - timedelta(seconds=5)
     await chamber.measured([(newest, 7.5)])
     (series,) = await chamber.series()
     assert (series["lastValue"], series["freshness"]) == (7.5, "live")
-    # The present hour is left alone: the next reading would touch it again.
+    # The current hour is left alone: the next reading would touch it again.
     assert await connection.fetchval(_WAITING, chamber.kit.id) == 1
 
 

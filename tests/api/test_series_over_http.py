@@ -196,7 +196,7 @@ async def test_any_range_is_answered_however_long_ago_or_far_away(chamber: Chamb
         ("points=5001", "points"),
         ("points=many", "points"),
         ("from=yesterday", "from"),
-        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from lies after to"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from is later than to"),
         ("to=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "once"),
     ],
 )
@@ -215,7 +215,7 @@ async def test_nobody_learns_that_a_private_series_exists(api: Installation, cha
         assert_problem(await api.client.get(path, headers=stranger.headers), 404)
         hidden = await api.client.get(path)
         assert hidden.status_code == 401
-    # A series of another kit is none of this one.
+    # A series of another kit does not belong to this one.
     other = await api.kit()
     await api.join(other, chamber.owner)
     path = f"/kits/{other.serial}/series/{series['id']}"

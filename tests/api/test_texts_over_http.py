@@ -1,4 +1,4 @@
-"""Texts that people send: whatever a terminal or a page would obey is refused wherever it is named."""
+"""Texts in requests: control characters for terminals or pages are rejected in every field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLAGS = {"privacyPublicDashboard": True, "privacyShowOnMap": False}
 
 
 class Scene:
-    """A person with a kit that has a configuration and a peripheral, and a plant and a species of theirs."""
+    """A person with a kit that has a configuration and a peripheral, and with a plant and a species."""
 
     def __init__(self, api: Installation, person: Person) -> None:
         self.api, self.person, self.paths = api, person, {}
@@ -55,7 +55,7 @@ HEATER = {"peripheralDefinitionId": 4, "name": "Heater", "configuration": None}
 KEY = {"name": "Notebook", "scopes": ["read"]}
 CHANNEL = {"name": "Telephone", "url": "ntfys://my-secret-topic"}
 
-# Where, the rest of the body, and the field. Each is tried with what is wrong for its kind of text.
+# Path, the rest of the body, and the field. Each is tried with what is invalid for its kind of text.
 NAMES = [
     ("POST", "/kits", FLAGS, "name"),
     ("PATCH", "/kits/{kit}", {}, "name"),
@@ -145,7 +145,7 @@ async def test_passwords_may_hold_anything(serve: Any) -> None:
         assert (await api.client.post("/me/auth", json=log_in)).status_code == 200
         unknown = await api.client.post("/me/auth", json={**log_in, "username": "no\x1bbody"})
         assert_invalid(unknown, username=["other"], password=["other"])
-        # All that is wrong is said at once, and under the names of http-api 1.7.
+        # All errors are reported at once, under the names of http-api 1.7.
         wrong = {**account, "username": "Flo\x1bra", "emailAddress": "flora\x1b@example.org"}
         answer = await api.client.post("/users", json=wrong)
         assert_invalid(answer, username=["other"], emailAddress=["mustBeEmailAddress"])

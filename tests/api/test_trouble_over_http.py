@@ -1,4 +1,4 @@
-"""What a request gets when the trouble is not its own."""
+"""Answers to requests that fail through no fault of their own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_reset_that_cannot_be_looked_up_is_one_line_in_the_log(
         assert asked.status_code == 202
         errors = await until(lambda: [each for each in caplog.records if each.levelno >= logging.ERROR])
     assert [each.getMessage() for each in errors] == [
-        "a mail that resets a password was not sent: The database does not answer at the moment."
+        "could not send a password reset mail: The database does not answer at the moment."
     ]
 
 
@@ -121,5 +121,5 @@ async def test_what_is_deleted_while_a_request_waits_is_not_found(api: Installat
 
 
 def test_a_key_that_could_be_guessed_is_refused() -> None:
-    with pytest.raises(UsageError, match="needs 32"):
+    with pytest.raises(UsageError, match="at least 32"):
         create_api(ApiParts(engine=None, connect=None, token_key=b"short"))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A kit with configurations to work on, and rules and intervals that are right."""
+"""A kit with configurations to work on, and valid rules and intervals."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def rules(climate: str = "Climate", heater: str = "Heater", command: str = "heat
 
 
 class Workbench:
-    """A kit, its owner, and short ways to work on its configurations."""
+    """A kit, its owner, and shortcuts to work on its configurations."""
 
     def __init__(self, api: Installation, kit: CreatedKit, owner: Person) -> None:
         self.api, self.kit, self.owner = api, kit, owner

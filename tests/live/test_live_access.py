@@ -1,4 +1,4 @@
-"""Who hears what on the live feed, and for how long."""
+"""Access to the live feed: who may subscribe to what, and for how long."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Garden:
         return answer.json(), {"Cookie": cookie_in(answer)}
 
     async def hears(self, **options: Any) -> bool:
-        """Tell whether a connection made like this may hear the private kit."""
+        """Return whether a connection with these options may subscribe to the private kit."""
         async with self.live.client(**options) as client:
             answer = await client.call("subscribe_raw_measurements", {"kit_serial": self.kit.serial})
         if "result" in answer:
@@ -222,13 +222,13 @@ def new_password() -> dict[str, str]:
 async def heard_until(
     garden: Garden, client: Client, end: Callable[[], Awaitable[httpx.Response | None]]
 ) -> None:
-    """Hear a value, let the right end, and see that what is stored afterwards is not told."""
+    """Receive a value, end the right, and check that values stored afterwards are not sent."""
     subscription = await client.subscribe(garden.kit)
     await garden.live.store(garden.kit, 1.0)
     await client.until(lambda: client.values(subscription) == [1.0])
     answer = await end()
     assert answer is None or answer.is_success
-    # At once: what is stored after the right ended must not be told, however soon that is.
+    # At once: values stored after the right ended must not be sent, however soon they follow.
     await garden.live.store(garden.kit, 2.0)
     await client.until(lambda: client.told("subscription_ended"))
     (ended,) = client.told("subscription_ended")
@@ -303,7 +303,7 @@ async def test_the_feed_of_a_key_ends_with_it(garden: Garden) -> None:
 
 
 async def test_the_feed_of_a_token_ends_when_it_expires(garden: Garden) -> None:
-    for seconds_left in (2, 10, 30):  # more, where connecting took longer than that
+    for seconds_left in (2, 10, 30):  # more, if connecting took longer than that
         long_ago = timedelta(minutes=16) - timedelta(seconds=seconds_left)
         old = Tokens(garden.live.parts.token_key, lambda ago=long_ago: garden.live.clock() - ago)
         headers = garden.bearer(old.access(garden.user.id))
@@ -321,7 +321,7 @@ async def test_a_token_that_expires_is_replaced_without_a_gap(garden: Garden) ->
         garden.live.clock.ahead = timedelta(minutes=14)
         fresh = garden.tokens.access(garden.user.id)
         assert (await client.call("authenticate", [fresh]))["result"] is True
-        garden.live.clock.ahead = timedelta(minutes=17)  # the first one is worth nothing now
+        garden.live.clock.ahead = timedelta(minutes=17)  # the first one has expired now
         await garden.run("SELECT pg_notify('hortus_access', :what)", what=f"user {garden.user.id}")
         await garden.live.store(garden.kit, 3.0, at=garden.live.clock())
         await client.until(lambda: client.values(subscription) == [3.0])

@@ -62,7 +62,7 @@ async def test_health_and_metrics_tell_who_listens(live: LiveWorld) -> None:
         health = await http.get(f"http://127.0.0.1:{live.port}/healthz")
         metrics = await http.get(f"http://127.0.0.1:{live.port}/metrics")
     assert health.json()["parts"]["live"] == {
-        "state": "Telling what is stored.",
+        "state": "Sending new values.",
         "connections": 2,
         "subscriptions": 1,
     }

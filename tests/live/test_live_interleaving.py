@@ -1,4 +1,4 @@
-"""Whatever the order of commits: each recent reading is told once, and none that was not committed (P7, P8)."""
+"""Each recent reading is sent once, and only after its commit, whatever the order of commits (P7, P8)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STEPS = st.one_of(
 
 @dataclass
 class Writer:
-    """One ingester: a connection with perhaps a transaction open."""
+    """One ingester: a connection, possibly with an open transaction."""
 
     connection: asyncpg.Connection
     transaction: Any = None
@@ -45,7 +45,7 @@ class Writer:
 
 @dataclass
 class Listening:
-    """A subscription, and what had been committed when its reply arrived."""
+    """A subscription, and what had been committed when the reply to it arrived."""
 
     number: int
     topic: str | None
@@ -54,7 +54,7 @@ class Listening:
 
 @dataclass
 class Course:
-    """What happened so far."""
+    """What has happened so far."""
 
     live: LiveWorld
     kit: LiveKit
@@ -124,7 +124,7 @@ class Course:
     def is_complete(self, listening: Listening) -> bool:
         expected = self.committed - listening.before
         told = set(self.told(listening))
-        # What was committed while the reply was under way is among the last values, or told, or late.
+        # What was committed while the reply was on its way is among the last values, or sent, or late.
         return len(told - listening.before) + self.skipped(listening) >= len(expected)
 
     def check(self, listening: Listening) -> None:
@@ -167,7 +167,7 @@ async def quick_live(module_database_url: str, monkeypatch: pytest.MonkeyPatch) 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(_STEPS, min_size=5, max_size=40))
-# The one that began first commits last, after others were told.
+# The transaction that began first commits last, after others were sent.
 @example(
     steps=[
         ("insert", 0, 0, 20.0),
@@ -182,7 +182,7 @@ async def quick_live(module_database_url: str, monkeypatch: pytest.MonkeyPatch) 
         ("commit", 0),
     ]
 )
-# Committed while nobody listens.
+# Committed while nobody was subscribed.
 @example(
     steps=[
         ("subscribe", "raw_measurements"),
@@ -218,7 +218,7 @@ async def test_old_backfill_is_not_told(live: LiveWorld) -> None:
         await live.store(kit, 1.0, at=now)
         await client.until(lambda: client.values(subscription) == [1.0])
         await live.store(kit, 2.0, at=now - timedelta(minutes=40))
-        await live.store(kit, 3.0, at=now - timedelta(minutes=6))  # older than the kit's newest by too much
+        await live.store(kit, 3.0, at=now - timedelta(minutes=6))  # too much older than the kit's newest
         await live.store(kit, 4.0, at=now - timedelta(minutes=4))
         await live.store(kit, 5.0)
         await client.until(lambda: 5.0 in client.values(subscription))

@@ -1,4 +1,4 @@
-"""What one connection can take of the live feed: little, whatever it does."""
+"""What one connection can cost the live feed: little, whatever it does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READINGS = 6_000
 
 
 async def store_many(live: LiveWorld, kit: LiveKit, first: int, count: int) -> None:
-    """Commit readings of two series in turn, whose values count up and whose times ascend."""
+    """Commit readings of two alternating series, with ascending values and times."""
     async with live.connection.transaction():
         await live.connection.execute(
             "INSERT INTO raw_measurements (datetime, value, id, kit_id, peripheral_id, kit_configuration_id, "
@@ -43,7 +43,7 @@ async def store_many(live: LiveWorld, kit: LiveKit, first: int, count: int) -> N
 
 @contextlib.asynccontextmanager
 async def slow_client(live: LiveWorld) -> AsyncIterator[Client]:
-    """A client whose system takes little for it while it does not read."""
+    """A client whose system buffers little for it while it does not read."""
     reading = socket.socket()
     reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     reading.setblocking(False)
@@ -71,7 +71,7 @@ async def test_a_slow_reader_gets_the_newest_of_each_series_and_is_told_of_the_r
         assert slow.values() == sorted(slow.values())
         assert skipped(slow) > READINGS / 2
         assert {notice["reason"] for notice in slow.told("skipped")} == {"slow"}
-        # Nobody else pays for it.
+        # Other readers are not affected.
         assert quick.values() == list(range(READINGS))
 
 
@@ -96,11 +96,11 @@ async def test_a_peer_that_answers_no_ping_is_cut_off(
         kit = await live.kit()
         async with slow_client(live) as client:
             for _ in range(20):
-                with contextlib.suppress(Exception):  # cut off already, on a slow machine
+                with contextlib.suppress(Exception):  # already disconnected, on a slow machine
                     await client.subscribe(kit)
                     break
             client.socket.transport.pause_reading()
-            await store_many(live, kit, 0, 2_000)  # so that there is something that it does not take
+            await store_many(live, kit, 0, 2_000)  # data that it does not read
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while live.hub.subscriptions:
                     await asyncio.sleep(0.01)

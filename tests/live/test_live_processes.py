@@ -1,4 +1,4 @@
-"""Several processes: two that serve, one that stores, and a database that goes away and comes back."""
+"""Several processes: two that serve, one that stores, and a database that goes away and returns."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_two_processes_tell_what_a_third_stores_and_one_goes_on_without_th
         await second.until(lambda: 23.5 in second.values())
         assert second.values() == [21.5, 22.5, 23.5]
 
-        # A process that is asked to stop tells its clients to come again, and does not wait for them.
+        # A process that is stopping asks its clients to reconnect, and does not wait for them.
         assert await two.stop() == 0
         with pytest.raises(ConnectionClosed) as closed:
             await second.until(lambda: False)
@@ -67,14 +67,14 @@ async def test_two_processes_tell_what_a_third_stores_and_one_goes_on_without_th
 
 
 class Door:
-    """Lets the processes of a database in, or not."""
+    """Allows or prevents connections of processes to a database."""
 
     def __init__(self, server: EmbeddedPostgres, live: LiveWorld) -> None:
         self._server = server
         self._database = live.url.database
 
     async def shut(self) -> None:
-        """End all connections but that of the test, and let no others in: as when the database is away."""
+        """Close all connections but the test's own and reject new ones, as if the database were away."""
         await self._run(
             f"ALTER DATABASE {self._database} CONNECTION LIMIT 0",
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -110,7 +110,7 @@ async def test_while_the_database_is_away_nobody_is_told_a_lie_and_afterwards_no
         refused = await client.call("subscribe_raw_measurements", [kit.serial])
         assert refused["error"]["code"] == ErrorCode.UNAVAILABLE
         assert refused["error"]["data"] == {"retryAfterSeconds": 5}
-        await live.store(kit, 2.0)  # a writer that was let in before
+        await live.store(kit, 2.0)  # a writer that connected before
         await live.store(kit, 3.0)
         await live.connection.execute(
             "UPDATE kits SET privacy_public_dashboard = $1 WHERE id = $2", True, kit.id
@@ -121,7 +121,7 @@ async def test_while_the_database_is_away_nobody_is_told_a_lie_and_afterwards_no
         await door.open()
         await client.until(lambda: client.values() == [1.0, 2.0, 3.0])
         methods = [each["method"] for each in client.notifications]
-        assert methods.index("resumed") < len(methods) - 2  # before what had been missing
+        assert methods.index("resumed") < len(methods) - 2  # before the missing values
         assert client.told("resumed") == [{"subscription": subscription}]
         await client.subscribe(kit)
 

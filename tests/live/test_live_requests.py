@@ -1,4 +1,4 @@
-"""Requests on the live feed: subscribing, unsubscribing, and an answer to everything that is wrong."""
+"""Requests on the live feed: subscribing, unsubscribing, and errors for invalid requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More than readings: each topic tells what is stored, and what of it changes."""
+"""Other topics than readings: each sends what is stored, and what changes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API for PlantKeeper's clients as a server on a free port, with a pipeline that really stores."""
+"""The API for PlantKeeper's clients on a free port, with a pipeline that really stores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from ingest_fixtures import running_world
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def keeper(module_database_url: str) -> AsyncIterator[PlantKeeper]:
-    """The whole web application, at which everybody may sign up. One for all tests of a file."""
+    """The whole web application, with open sign-up. One for all tests of a file."""
     async with running_world(module_database_url) as world, serve_plantkeeper(world) as served:
         yield served

@@ -1,4 +1,4 @@
-"""The web application with both APIs, on a database and a pipeline, and people who use it as PlantKeeper's."""
+"""The web application with both APIs, on a database and a pipeline, and users of PlantKeeper's clients."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gardener:
-    """Somebody who logged in at this API."""
+    """A user who logged in at this API."""
 
     id: int
     email: str
@@ -53,7 +53,7 @@ class Gardener:
 
 @dataclass(slots=True, kw_only=True)
 class PlantKeeper:
-    """A served installation. `url` is the base that PlantKeeper's clients are given."""
+    """A served installation. `url` is the base URL for PlantKeeper's clients."""
 
     world: World
     port: int
@@ -64,7 +64,7 @@ class PlantKeeper:
         return f"http://127.0.0.1:{self.port}/api/v1"
 
     async def gardener(self, *, is_admin: bool = False) -> Gardener:
-        """Return a new user; their password fits nothing, which spares the hashing."""
+        """Return a new user. Their password hash matches no password, which saves the hashing."""
         name = f"gardener-{next(_numbers)}"
         async with self.world.engine.begin() as connection:
             user_id = await connection.scalar(
@@ -85,7 +85,7 @@ class PlantKeeper:
         return Gardener(id=user_id, email=f"{name}@example.org", headers=headers)
 
     async def join(self, gardener: Gardener, sensor_id: int, *, configure: bool = False) -> None:
-        """Let somebody share a sensor's kit."""
+        """Make the user a member of a sensor's kit."""
         await self.run(
             "INSERT INTO kit_memberships (user_id, kit_id, datetime_linked, access_super, access_configure)"
             " SELECT :user_id, kit_id, now(), false, :configure FROM boards WHERE sensor_id = :sensor_id",
@@ -115,7 +115,6 @@ class PlantKeeper:
             return await add_gateway(connection, name)
 
     async def run(self, statement: str, **parameters: Any) -> None:
-        """Run a statement."""
         async with self.world.engine.begin() as connection:
             await connection.execute(text(statement), parameters)
 
@@ -178,7 +177,7 @@ async def serve_plantkeeper(
 
 
 def assert_error(response: httpx.Response, status: int, message: str | None = None) -> None:
-    """Check that an error has the shape that clients of NestJS read, and says something."""
+    """Check that an error has NestJS's format and a message."""
     document = response.json()
     assert (response.status_code, document["statusCode"]) == (status, status), response.text
     assert document.keys() == {"message", "error", "statusCode"}

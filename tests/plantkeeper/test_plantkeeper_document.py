@@ -1,4 +1,4 @@
-"""The OpenAPI document of `/api/v1` is complete and true: every answer to anything is one that it describes."""
+"""The OpenAPI document of `/api/v1` is complete and true: it describes every answer to any request."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def api_without_database() -> FastAPI:
 
 
 class _NoEngine:
-    """An engine that is not asked for anything but a variant of itself."""
+    """An engine that supports nothing but making a variant of itself."""
 
     def execution_options(self, **_: Any) -> _NoEngine:
         return self
@@ -142,7 +142,7 @@ async def test_every_answer_to_anything_is_described(module_database_url: str, i
 
 def try_everything(described: Any, base_url: str, headers: dict[str, str], known: dict[str, int]) -> None:
     operations = [result.ok() for result in schemathesis.openapi.from_dict(described).get_all_operations()]
-    # What deletes goes last, or nothing would be there to be found.
+    # Deletions go last, or there would be nothing left to find.
     for operation in sorted(operations, key=lambda each: (each.method == "delete", "users" in each.path)):
         try_operation(operation, schemathesis.GenerationMode.POSITIVE, base_url, headers, known)
         with contextlib.suppress(Unsatisfiable):

@@ -1,6 +1,6 @@
-"""Boards, the simulator and gateways against this API, as they are (plantkeeper 7.4).
+"""Unmodified boards, simulators and gateways against this API (plantkeeper 7.4).
 
-PlantKeeper's own scripts use the library `requests` in the way that is repeated here, URL and all.
+PlantKeeper's own scripts use the library `requests` in the same way as these tests, URL and all.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def gateway(directory: Path, make_forwarder: MakeForwarder) -> AsyncIterat
 
 
 def forward_as_the_original(server_url: str, data: dict[str, Any]) -> requests.Response:
-    """What PlantKeeper's gateway does with each reading; only the URL is another."""
+    """What PlantKeeper's gateway does with each reading; only the URL differs."""
     return requests.patch(server_url + str(data["id"]), json=data, verify=False)
 
 

@@ -1,4 +1,4 @@
-"""What belongs to whom at the API for PlantKeeper's clients: nobody sees or changes what is others'."""
+"""Ownership in the API for PlantKeeper's clients: nobody sees or changes what belongs to others."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_deleting_a_sensor_unlinks_its_plant_and_keeps_what_it_measured(ke
     kept = (await call(keeper, owner, "GET", f"/plants/{plant['id']}")).json()
     assert (kept["id"], kept["sensor"]) == (plant["id"], None)
     assert await keeper.stored(sensor_id) == [("Soil moisture", 55.0)]
-    # The board may still send: its number is not given to the next one.
+    # The board may still send: its number is not reused.
     assert await keeper.sensor(owner) > sensor_id
 
 
@@ -190,7 +190,7 @@ async def test_ones_own_general_plant_is_described_changed_and_deleted(keeper: P
         assert_error(await call(keeper, who, "PATCH", path, {"type": "x"}), status)
         assert_error(await call(keeper, who, "DELETE", path), status)
         assert_error(await call(keeper, who, "GET", path), 404)
-    # What this API does not know of a species stays when it is changed here.
+    # Ranges of a species that this API does not know are kept when it is changed here.
     await keeper.run("INSERT INTO species_ranges VALUES (:id, 3, 40, NULL)", id=made["id"])
     changed = await call(
         keeper, owner, "PATCH", path, {"humidityMin": 45, "temperatureMax": 27.5, "image": "m"}
@@ -266,7 +266,7 @@ async def test_logging_in_lasts_until_the_password_is_another(keeper: PlantKeepe
     log_in = {"email": "Robin@Example.org", "password": "s3cret"}
     token = (await keeper.client.post("/auth/login", json=log_in)).json()["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}
-    # It opens our own API too, so a client may use both.
+    # The token works for our own API too, so a client may use both.
     me = await keeper.client.get(f"http://127.0.0.1:{keeper.port}/api/me", headers=bearer)
     assert me.json()["username"] == "robin"
 

@@ -1,4 +1,4 @@
-"""`hortus web` takes readings of gateways: what it acknowledged is stored when it dies."""
+"""`hortus web` accepts readings of gateways: acknowledged readings survive its death."""
 
 from __future__ import annotations
 

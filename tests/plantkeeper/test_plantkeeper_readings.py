@@ -1,4 +1,4 @@
-"""`PATCH /sensors/{id}`: who may bring readings, and every row of the table (plantkeeper 4.4)."""
+"""`PATCH /sensors/{id}`: who may send readings, and every row of the table (plantkeeper 4.4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_values_are_taken_as_the_contract_says_and_nothing_else_changes(ke
 
     assert await patch(READING | {"id": sensor_id}) == (sensor_id, 21.46, 55, 900)
     assert await patch({}) == (sensor_id, 21.46, 55, 900)
-    # What could not be measured is no value, and not zero: the one before stays the last.
+    # A value that could not be measured is missing, not zero: the previous one stays the latest.
     assert await patch({"temperature": None, "humidity": 56}) == (sensor_id, 21.46, 56, 900)
     # Fractions are kept, and shown as the original's whole numbers.
     assert await patch({"humidity": 55.6, "light": 3.4}) == (sensor_id, 21.46, 56, 3)
@@ -48,7 +48,7 @@ async def test_values_are_taken_as_the_contract_says_and_nothing_else_changes(ke
         -12,
         99999,
     )
-    # The id is that of the path, in whatever form; a text of it creates nothing.
+    # The id must be that of the path, in any form; a text creates nothing.
     for named in (sensor_id, str(sensor_id), float(sensor_id), None):
         assert (await patch({"humidity": 1, "id": named}))[0] == sensor_id
     taken = {"userId": 99, "user": {"id": 99}, "name": "mine", "remark": "mine", "createdAt": "2000-01-01"}
@@ -126,7 +126,7 @@ async def test_whoever_does_not_say_who_they_are_is_refused_by_default(keeper: P
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic x"}, {"Authorization": "x"}):
         known = await keeper.client.patch(f"/sensors/{sensor_id}", json=READING, headers=headers)
         unknown = await keeper.client.patch("/sensors/4242", json=READING, headers=headers)
-        for answer in (known, unknown):  # alike: nobody learns which sensors there are
+        for answer in (known, unknown):  # alike: the answers must not reveal which sensors exist
             assert_error(answer, 401, "You do not have access to this route")
             assert answer.headers["www-authenticate"] == "Bearer"
     assert await keeper.stored(sensor_id) == []
@@ -147,14 +147,14 @@ async def test_readings_are_taken_from_those_who_may_configure_the_kit(keeper: P
 async def test_a_gateways_token_brings_readings_of_its_own_boards_only(keeper: PlantKeeper) -> None:
     owner = await keeper.gardener()
     first, second = await keeper.sensor(owner), await keeper.sensor(owner)
-    # A person who tries it out does not lock out the gateway that comes later.
+    # A person testing it does not lock out the gateway that comes later.
     tried = await keeper.client.patch(f"/sensors/{first}", json=READING, headers=owner.headers)
     assert tried.status_code == 200
     bearer = {"Authorization": f"Bearer {await keeper.gateway_token('one')}"}
     other = {"Authorization": f"Bearer {await keeper.gateway_token('two')}"}
     answer = await keeper.client.patch(f"/sensors/{first}", json=READING, headers=bearer)
     assert (answer.status_code, answer.json()["id"], answer.json()["humidity"]) == (200, first, 55)
-    # The board belongs to the first gateway that brought something.
+    # The board belongs to the first gateway that sent something.
     assert_error(await keeper.client.patch(f"/sensors/{first}", json=READING, headers=other), 404)
     assert (await keeper.client.patch(f"/sensors/{second}", json=READING, headers=other)).status_code == 200
     assert_error(await keeper.client.patch("/sensors/4242", json=READING, headers=bearer), 404)
@@ -177,17 +177,17 @@ async def test_an_operator_can_open_it_to_a_network_and_no_further(keeper: Plant
         sensor_id = await keeper.sensor(owner)
         answer = await keeper.client.patch(f"/sensors/{sensor_id}", json=READING)
         assert answer.status_code == 200
-        # Whose it is and what they call it is not told to whoever knocks.
+        # Owner and remark are not shown to unauthenticated senders.
         row = answer.json()
         assert (row["id"], row["userId"], row["name"], row["humidity"]) == (sensor_id, None, "", 55)
         assert_error(await keeper.client.patch("/sensors/4242", json=READING), 404)
         assert_error(await keeper.client.get(f"/sensors/{sensor_id}"), 401)
-        # At once: one by one, a slow machine would not be too fast.
+        # Concurrently: one by one, a slow machine would stay below the limit.
         answers = await asyncio.gather(
             *(keeper.client.patch(f"/sensors/{sensor_id}", json=READING) for _ in range(30))
         )
         assert 429 in {answer.status_code for answer in answers}
-        # A board that a gateway with a token brings is not taken from anybody else.
+        # Readings of a board that belongs to a gateway with a token are not accepted from anyone else.
         token = await keeper.gateway_token()
         guarded = await keeper.sensor(owner)
         bearer = {"Authorization": f"Bearer {token}"}

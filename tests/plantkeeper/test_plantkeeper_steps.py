@@ -22,7 +22,7 @@ async def test_from_nothing_to_a_stored_reading(keeper: PlantKeeper) -> None:
     user = made.json()
     assert user.pop("createdAt").endswith("Z")
     assert user.pop("updatedAt").endswith("Z")
-    # Never a hash; and nobody makes themself an administrator.
+    # Never a hash, and users cannot make themselves administrators.
     assert user == {"username": "alice", "email": "alice@example.org", "role": "User", "id": user["id"]}
 
     answer = await client.post("/auth/login", json={"email": "alice@example.org", "password": "s3cret"})
@@ -32,7 +32,7 @@ async def test_from_nothing_to_a_stored_reading(keeper: PlantKeeper) -> None:
     assert (claims["email"], claims["username"], claims["role"]) == ("alice@example.org", "alice", "User")
     bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    # The original lets everybody do this.
+    # The original allows this for everyone.
     assert_error(await client.post("/general-plants", json=MONSTERA), 401)
     general = await client.post("/general-plants", json=MONSTERA, headers=bearer)
     assert general.status_code == 201

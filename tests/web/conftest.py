@@ -78,7 +78,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
     yield page
-    # What browser and htmx say about requests that fail while the server is away is expected.
+    # Messages of the browser and htmx about requests that fail while the server is away are expected.
     expected = (
         "Failed to load resource",
         "htmx:sendError",

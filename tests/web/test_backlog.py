@@ -1,4 +1,4 @@
-"""What waits for background work: at /metrics, at /healthz, and on the status page of administrators."""
+"""The backlog of background work: at /metrics, at /healthz, and on the status page of administrators."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ FROM peripherals WHERE id = :peripheral
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """The database of a starved machine may take longer to tell than a page waits for it."""
+    """Allow for a slow machine, on which the database may take longer than a page waits for it."""
     monkeypatch.setattr("hortus.http.monitoring.backlog._ANSWER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
 async def busy(own_engine):
-    """A database in which some of everything waits, and some is done."""
+    """A database in which each queue has waiting and finished work."""
     async with own_engine.begin() as connection:
         user = await make_user(connection, "root", is_admin=True)
         kit = await make_kit(connection, "Basil")
@@ -84,9 +84,9 @@ async def busy(own_engine):
 
 @pytest.fixture
 def monotonic(monkeypatch):
-    """The stopwatch of the backlog, set by the test."""
+    """The monotonic clock of the backlog, set by the test."""
     moment = [1000.0]
-    # In place of the module there, as the event loop goes by the real one.
+    # Replaces the module only there, because the event loop needs the real clock.
     monkeypatch.setattr("hortus.http.monitoring.backlog.time", SimpleNamespace(monotonic=lambda: moment[0]))
     return moment
 
@@ -107,7 +107,7 @@ async def test_metrics_tell_what_waits_what_fails_and_since_when(busy):
     assert found["backlog_known", None] == 1
     waiting = {queue: value for (name, queue), value in found.items() if name == "backlog_waiting"}
     assert waiting == {
-        "rollups": 12,  # of three kits four hours each; the present one is not over
+        "rollups": 12,  # four hours of each of three kits; the current hour is not over
         "messages": 2,
         "kit-commands": 1,
         "media-deletion": 2,
@@ -121,7 +121,7 @@ async def test_metrics_tell_what_waits_what_fails_and_since_when(busy):
     assert found["backlog_oldest_seconds", "kit-commands"] >= 120
     assert found["backlog_oldest_seconds", "media-deletion"] >= 3 * 3600
     assert found["backlog_oldest_seconds", "thumbnails"] >= 1200
-    # What is to be tried again later is not overdue, however old it is.
+    # A message to be retried later is not overdue, however old it is.
     assert 30 <= found["backlog_overdue_seconds", "messages"] < 600
     assert 60 <= found["backlog_overdue_seconds", "kit-commands"] < 600
     assert 5 <= found["backlog_overdue_seconds", "media-deletion"] < 600
@@ -136,15 +136,15 @@ async def test_where_nothing_waits_all_figures_are_there_and_zero(engine):
         value for (name, _), value in found.items() if name.startswith("backlog_") and "known" not in name
     }
     assert values == {0}
-    assert health["parts"]["background"]["state"] == "Work is done in time."
+    assert health["parts"]["background"]["state"] == "Background work is up to date."
 
 
 async def test_health_names_the_work_that_is_overdue_and_stays_healthy(busy):
     async with client_of(busy) as client:
         answer = await client.get("/healthz")
     background = answer.json()["parts"]["background"]
-    assert answer.status_code == 200  # another process may be the one that does not work
-    assert "wait for thumbnails" in background["state"]
+    assert answer.status_code == 200  # another process may be the one at fault
+    assert "waiting for thumbnails" in background["state"]
     assert "Messages" not in background["state"]
     assert background["media-deletion"]["failing"] == 1
 
@@ -158,7 +158,9 @@ async def test_rollups_are_overdue_while_they_do_not_become_fewer(busy, monotoni
 
         assert await overdue_after(0) == 0
         assert [await overdue_after(250) for _ in range(3)] == [250, 500, 750]
-        assert "summed up" in (await client.get("/healthz")).json()["parts"]["background"]["state"]
+        assert (
+            "Hourly figures are behind" in (await client.get("/healthz")).json()["parts"]["background"]["state"]
+        )
         async with busy.begin() as connection:
             await connection.execute(text("DELETE FROM series_touched_hours WHERE kit_id = 2"))
         assert await overdue_after(20) == 0
@@ -191,7 +193,7 @@ async def test_a_database_that_does_not_tell_leaves_all_other_figures(own_engine
     assert found["backlog_known", None] == 0
     assert ("build_info", None) in found
     assert not [name for name, _ in found if name == "backlog_waiting"]
-    assert background == {"state": "The database does not tell what waits."}
+    assert background == {"state": "The state of background work cannot be read from the database."}
 
 
 @pytest.mark.parametrize(("who", "told"), [("root", True), ("ada", False)])
@@ -201,4 +203,4 @@ async def test_the_status_page_tells_administrators_what_is_overdue(busy, who, t
     async with client_of(busy) as client:
         await log_in(client, who)
         page = (await client.get("/")).text
-    assert ("Pictures wait for thumbnails." in page) is told
+    assert ("Pictures are waiting for thumbnails." in page) is told

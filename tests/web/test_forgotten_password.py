@@ -1,4 +1,4 @@
-"""People who forgot their password help themselves, with nothing but the pages and their mail."""
+"""People who forgot their password set a new one with nothing but the pages and their mail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def ada(engine):
 
 
 class Mails:
-    """Notes whom a mail would be sent to."""
+    """Records to whom a mail would be sent."""
 
     def __init__(self) -> None:
         self.sent_to: list[str] = []
@@ -85,17 +85,17 @@ async def test_from_the_log_in_page_by_way_of_a_mail_to_a_new_password(
         assert '<a href="/forgotten-password">' in (await client.get("/login")).text
         assert 'name="email_address"' in (await client.get("/forgotten-password")).text
         answer = await ask(client, " Ada@Example.org ")
-        assert (answer.status_code, "a mail is on its way" in answer.text) == (200, True)
+        assert (answer.status_code, "an email is on its way" in answer.text) == (200, True)
         await until(lambda: bool(server.mails))
         body = text_of(server.mails[0])
         [token] = re.findall(r"ey[\w.-]+", body)
         way = f"/password-reset?token={token}" if public_url else "/password-reset"
         assert (way in body) is bool(public_url)
         form = (await client.get(way)).text
-        # Whoever has the token only, and no link, has a field for it.
+        # Without a link, there is a field for the token.
         assert ('<input id="token" name="token"' in form) is (public_url is None)
         answer = await client.post("/password-reset", data={"token": f" {token} ", "password": "Remembered."})
-        assert "Your password is changed" in answer.text
+        assert "Your password has been changed" in answer.text
         assert (await log_in(client, "ada", PASSWORD)).status_code == 403
         assert (await log_in(client, "ada", "Remembered.")).status_code == 303
         again = await client.post("/password-reset", data={"token": token, "password": "Once more."})
@@ -132,7 +132,7 @@ async def test_what_is_no_address_is_named_and_does_not_count(
     async with visitor(engine, mails) as client:
         for _ in range(6):
             answer = await ask(client, address)
-            assert (answer.status_code, "is not an e-mail address" in answer.text) == (400, True)
+            assert (answer.status_code, "is not an email address" in answer.text) == (400, True)
         assert f'value="{html.escape(shown_lines(address.strip()))}"' in answer.text
         assert (await ask(client, "ada@example.org")).status_code == 200
     assert mails.sent_to == ["ada <ada@example.org>"]
@@ -184,4 +184,4 @@ async def test_a_database_that_is_away_is_noted_and_changes_nothing_of_the_answe
 
     async with visitor(engine, Away()) as client:
         assert (await ask(client, "ada@example.org")).status_code == 200
-    assert "a mail that resets a password was not sent: The database does not answer" in caplog.text
+    assert "could not send a password reset mail: The database does not answer" in caplog.text

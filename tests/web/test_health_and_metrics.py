@@ -34,7 +34,7 @@ class Flow:
 
 @pytest.fixture
 def monotonic(monkeypatch):
-    """The stopwatch of the health watch, set by the test."""
+    """The monotonic clock of the health watch, set by the test."""
     moment = [1000.0]
     monkeypatch.setattr("hortus.http.monitoring.health.time.monotonic", lambda: moment[0])
     return moment
@@ -47,7 +47,7 @@ async def test_an_idle_process_is_healthy_however_long_ago_its_last_commit_was(e
     assert answer.status_code == 200
     content = answer.json()
     assert content["status"] == "healthy"
-    assert content["parts"]["ingest"]["state"] == "Nothing waits to be stored."
+    assert content["parts"]["ingest"]["state"] == "No messages are waiting to be stored."
     assert content["parts"]["ingest"]["messagesSettled"] == 40
     assert content["parts"]["ingest"]["lastCommitAgeSeconds"] > 1e9
     assert content["parts"]["endpoint"] == {"connections": 2}

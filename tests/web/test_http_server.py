@@ -57,7 +57,7 @@ async def test_a_port_in_use_is_one_clear_sentence():
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "", "a" * 300])
 def test_an_address_that_is_not_ours_is_one_clear_sentence(host, monkeypatch):
-    # No question to a name server: tests stay on this machine.
+    # No DNS lookups: tests stay on this machine.
     def refuse(*_arguments, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

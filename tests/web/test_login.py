@@ -34,7 +34,7 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(engine, 
         impossible_user = await log_in(client, "ada\0", PASSWORD)
     assert wrong_password.status_code == unknown_user.status_code == impossible_user.status_code == 403
     assert wrong_password.text.replace("ada", "eve") == unknown_user.text
-    assert "do not fit together" in unknown_user.text
+    assert "Wrong user name or password" in unknown_user.text
     assert COOKIE not in wrong_password.cookies
 
 
@@ -111,7 +111,7 @@ async def test_after_too_many_attempts_even_the_right_password_has_to_wait(engin
             await log_in(client, "ada", "wrong")
         answer = await log_in(client, "ada")
     assert answer.status_code == 429
-    assert "too many attempts. Try again in 5 minutes." in answer.text
+    assert "Too many attempts. Try again in 5 minutes." in answer.text
     assert 0 < int(answer.headers["retry-after"]) <= 300
 
 

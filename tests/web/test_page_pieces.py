@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hortus.domain.ledger.store import LedgerCounts
@@ -66,7 +66,7 @@ def test_ages_are_said_in_their_largest_unit(seconds, text):
             LedgerCounts(received=2, stored=1),
             (
                 "The counts of the last 24 hours do not add up. "
-                "Please report this, with the output of `hortus ledger`."
+                "This is a fault in Hortus. Report it with the output of `hortus ledger`."
             ),
         ),
     ],
@@ -86,6 +86,7 @@ def test_a_gap_in_the_course_is_a_gap_in_the_curve():
 
 
 @given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60))
+@example([0.0, 5e-324])
 def test_a_curve_stays_within_its_frame(course):
     for line in polylines(course):
         for point in line.split(" "):

@@ -1,4 +1,4 @@
-"""What a kit saw last, on the status page, for those who may see the kit."""
+"""The latest picture of a kit on the status page, for those who may see the kit."""
 
 from __future__ import annotations
 
@@ -138,5 +138,5 @@ async def test_a_lost_picture_is_404_and_says_so(own_engine, kits, objects):
     async with browser(own_engine, objects) as client:
         for what in ("thumbnail", "content"):
             answer = await client.get(f"/pictures/{medium}/{what}")
-            assert (answer.status_code, "lost its content" in answer.text) == (404, True)
+            assert (answer.status_code, "is missing" in answer.text) == (404, True)
         assert (await client.get("/")).status_code == 200

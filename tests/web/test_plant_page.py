@@ -1,4 +1,4 @@
-"""The page of a plant: who may see it, what it says, the button of an alert, and the way there by log-in."""
+"""The page of a plant: who may see it, its contents, the button of an alert, and the way there by log-in."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_each_viewer_sees_exactly_the_plants_that_the_api_shows_them(engin
                 assert answer.status_code == 200
                 assert f"<h1>Monty, {name}</h1>" in answer.text
                 continue
-            # Nobody can tell a plant that is hidden from one that does not exist.
+            # A hidden plant cannot be distinguished from one that does not exist.
             assert answer.status_code == absent.status_code == (404 if who else 303)
             assert answer.text == absent.text
             if not who:
@@ -128,7 +128,7 @@ async def test_a_person_comes_back_to_the_plant_after_logging_in(engine, garden)
         done = await client.post("/login", data={**sent, "password": PASSWORD})
         assert (done.status_code, done.headers["location"]) == (303, f"/plants/{plant_id}")
         assert "<h1>Monty, members</h1>" in (await client.get(done.headers["location"])).text
-        # Who is logged in already is sent on at once.
+        # A visitor who is already logged in is redirected at once.
         shown = await client.get("/login", params={"next": f"/plants/{plant_id}"})
         assert (shown.status_code, shown.headers["location"]) == (303, f"/plants/{plant_id}")
 
@@ -179,18 +179,18 @@ async def test_it_says_how_each_quantity_is_and_what_measures_it(engine, garden,
         page = " ".join((await client.get(f"/plants/{garden.plants['public']}")).text.split())
         start = (await client.get("/")).text
     assert "Monstera" in page
-    assert "needs attention" in page
+    assert "Needs attention" in page
     assert '<span class="value">17.2</span> <span class="unit">°C</span>' in page
     assert "18 to 27 °C" in page
     assert f"Temperature, {garden.kits['public'].serial}" in page
     assert "3 min ago" in page
-    for word in ("low", "no data", "not judged"):
+    for word in ("Low", "No recent readings", "No target range"):
         assert f"</span> {word}</span>" in page
     assert "Public kit" in page
     assert '<a href="/">' in page
-    # And in the line of its kit.
+    # And in the list of its kit.
     assert f'<a href="/plants/{garden.plants["public"]}"' in start
-    assert "needs attention" in start
+    assert "Needs attention" in start
     assert "Monty, members" not in start
 
 
@@ -231,8 +231,8 @@ async def test_the_button_marks_an_alert_as_seen_by_whom_it_concerns(engine, gar
     async with client_of(engine) as client:
         await log_in(client, "ada")
         page = (await client.get(f"/plants/{plant_id}")).text
-        assert page.count("/seen") == 1  # not for the one that is over
-        assert (button in page, "still open" in page, "over <time" in page) == (True, True, True)
+        assert page.count("/seen") == 1  # not for the closed one
+        assert (button in page, "still open" in page, "closed <time" in page) == (True, True, True)
         answer = await client.post(f"/plants/{plant_id}/alerts/{open_id}/seen")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/plants/{plant_id}")
         page = (await client.get(f"/plants/{plant_id}")).text

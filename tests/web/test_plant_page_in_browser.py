@@ -1,4 +1,4 @@
-"""The way from a message about an alert to the button, in Debian's Chromium."""
+"""From a message about an alert to the button, in Debian's Chromium."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ async def test_a_link_in_a_message_leads_by_log_in_to_the_button(engine, databas
         await expect(page.get_by_text("It is too cold.")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") == 375
 
-        await page.get_by_role("button", name="Seen").click()
-        await expect(page.get_by_role("button", name="Seen")).to_have_count(0)
+        await page.get_by_role("button", name="Mark as seen").click()
+        await expect(page.get_by_role("button", name="Mark as seen")).to_have_count(0)
         await expect(page.get_by_text("still open")).to_be_visible()
 
-        # It renews itself.
+        # The page refreshes itself.
         await add_readings(database_url, kit, [(datetime.now(UTC), 22.5)])
-        await expect(page.locator(".does")).to_contain_text("no data")
+        await expect(page.locator(".does")).to_contain_text("No recent readings")
         await page.get_by_role("link", name="All kits").click()
         await page.get_by_role("link", name="Monty").click()
         await expect(page).to_have_url(f"{site}/plants/{plant_id}")

@@ -56,7 +56,7 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_answered_without_deta
     async with client_of(own_engine) as client:
         answer = await client.get("/")
     assert answer.status_code == 500
-    assert "The fault is ours" in answer.text
+    assert "Hortus made a mistake" in answer.text
     assert "ingest_ledger" not in answer.text
     assert PROTECTION.items() <= dict(answer.headers).items()
     assert "GET / failed" in caplog.text
@@ -109,7 +109,7 @@ async def test_a_database_that_cannot_be_reached_is_no_error_of_ours():
 async def _answers_while_down(client):
     page = await client.get("/?page=2")
     assert page.status_code == 503
-    assert "The database does not answer" in page.text
+    assert "The database is not answering" in page.text
     assert '<meta http-equiv="refresh" content="5">' in page.text
     assert page.headers["retry-after"] == "5"
     ready = await client.get("/readyz")

@@ -98,7 +98,7 @@ async def test_a_reading_from_the_future_never_becomes_the_latest(engine, databa
     )
     status = reader(engine)
     assert _values(await status.read(ADMIN, 1)) == [20.5]
-    # Nor with the next look, which builds on what the first one remembered; only when its time has come.
+    # Nor at the next read, which uses what the first one cached; only when its time has come.
     assert _values(await status.read(ADMIN, 1)) == [20.5]
     later = reader(engine, lambda: present + timedelta(minutes=5))
     assert _values(await later.read(ADMIN, 1)) == [99.0]
@@ -230,7 +230,7 @@ async def test_the_number_of_statements_does_not_grow_with_kits_and_pages_hold_a
         )
     statements.clear()
     first, *among_many = await statements_of_a_page(1)
-    # One more at the first look: kits without recent readings are searched further back.
+    # One more at the first read: kits without recent readings are searched further back.
     assert [among_many[0] - 1, among_many[1]] == alone
     pages = -(-121 // KITS_PER_PAGE)
     assert (len(first.kits), first.kits_in_total, first.pages) == (KITS_PER_PAGE, 121, pages)
@@ -267,7 +267,7 @@ async def test_a_page_number_that_is_none_is_not_found(engine, page):
 
 @pytest.mark.parametrize(
     ("who", "hint"),
-    [(None, "hortus user create"), ("bob", "member of no kit"), ("root", "hortus kit create --name")],
+    [(None, "hortus user create"), ("bob", "You have no kits yet"), ("root", "hortus kit create --name")],
 )
 async def test_an_empty_page_says_what_to_do_next(engine, who, hint):
     async with engine.begin() as connection:

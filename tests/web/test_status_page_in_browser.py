@@ -39,7 +39,7 @@ async def test_a_committed_reading_appears_by_itself(engine, database_url, page,
     await page.goto(site)
     await expect(page.get_by_role("heading", name="Basil")).to_be_visible()
     await expect(page.get_by_text("No messages were received")).to_be_visible()
-    await expect(page.get_by_text("Never heard")).to_be_visible()
+    await expect(page.get_by_text("Has not connected yet")).to_be_visible()
 
     await add_readings(database_url, kit, [(datetime.now(UTC), 21.25)])
 
@@ -56,7 +56,7 @@ async def test_what_was_unfolded_and_where_the_keyboard_is_survive_an_update(eng
     async with ledger_connection(database_url) as connection:
         await add_to_ledger(connection, kit.id, quarantined=3)
     await page.goto(site)
-    summary = page.get_by_text("Why 3 were not stored")
+    summary = page.get_by_text("3 messages were not stored. Why?")
     await summary.focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Check the clock of the kit.")).to_be_visible()
@@ -75,7 +75,7 @@ async def test_a_lost_connection_is_shown_and_mends_by_itself(engine, browser, p
     async with serving(app, bind("127.0.0.1", port)):
         await page.goto(f"http://127.0.0.1:{port}")
         await expect(live).to_have_text("Live")
-    await expect(live).to_contain_text("Connection lost since")
+    await expect(live).to_contain_text("No connection since")
     async with serving(app, bind("127.0.0.1", port)):
         await expect(live).to_have_text("Live")
 
@@ -85,7 +85,7 @@ async def test_a_database_that_does_not_answer_is_told_from_a_lost_connection(en
     await page.route(
         "**/status?**", lambda route: route.fulfill(status=503, content_type="text/html", body="down")
     )
-    await expect(page.locator("#live")).to_contain_text("Database does not answer since")
+    await expect(page.locator("#live")).to_contain_text("The database has not answered since")
     await page.unroute("**/status?**")
     await expect(page.locator("#live")).to_have_text("Live")
 
@@ -98,7 +98,7 @@ async def test_logging_out_in_one_tab_takes_private_kits_from_the_other(engine, 
     await page.get_by_label("User name").fill("root")
     await page.get_by_label("Password").fill("wrong")
     await page.get_by_role("button", name="Log in").click()
-    await expect(page.get_by_role("alert")).to_have_text("User name and password do not fit together.")
+    await expect(page.get_by_role("alert")).to_have_text("Wrong user name or password.")
     await expect(page.get_by_label("Password")).to_be_focused()
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
@@ -107,8 +107,8 @@ async def test_logging_out_in_one_tab_takes_private_kits_from_the_other(engine, 
     other = await page.context.new_page()
     await other.goto(site)
     await other.get_by_role("button", name="Log out").click()
-    await expect(other.get_by_role("heading", name="Nothing public here")).to_be_visible()
-    await expect(page.get_by_role("heading", name="Nothing public here")).to_be_visible()
+    await expect(other.get_by_role("heading", name="No public kits")).to_be_visible()
+    await expect(page.get_by_role("heading", name="No public kits")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
-"""What we override in uvicorn, and what we use of it beside, is there: an upgrade that renames it fails here.
+"""The parts of uvicorn that we override or use still exist: an upgrade that renames one fails here.
 
-None of it is promised by uvicorn. A method that nobody calls any more would take its limits away in silence.
+None of them is a public interface of uvicorn. A method that is no longer called would silently disable its
+limits.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def tree_of(cls: type) -> ast.ClassDef:
 
 
 def methods_of(cls: type) -> dict[str, list[str]]:
-    """The methods that a class writes itself, with the names of their arguments."""
+    """The methods that a class defines itself, with the names of their arguments."""
     return {
         node.name: [argument.arg for argument in node.args.args]
         for node in tree_of(cls).body
@@ -40,7 +41,7 @@ def methods_of(cls: type) -> dict[str, list[str]]:
 
 
 def names_on_self(cls: type, context: type[ast.expr_context]) -> set[str]:
-    """What a class reads from `self` (ast.Load), or writes to it (ast.Store)."""
+    """The attributes that a class reads from `self` (ast.Load), or writes to it (ast.Store)."""
     return {
         node.attr
         for node in ast.walk(tree_of(cls))
@@ -52,12 +53,12 @@ def names_on_self(cls: type, context: type[ast.expr_context]) -> set[str]:
 
 
 def calls_of(cls: type) -> set[str]:
-    """What a class calls, or hands on to be called."""
+    """The functions that a class calls, or passes on as callbacks."""
     return names_on_self(cls, ast.Load)
 
 
 def overridden_in(cls: type) -> set[str]:
-    """The public methods of a subclass, but for those that are its own by intent."""
+    """The public methods of a subclass, except those that are intentionally its own."""
     own = {BoundedHttpProtocol: {"end"}}.get(cls, set())
     return {name for name in methods_of(cls) if not name.startswith("_")} - own
 
@@ -75,7 +76,7 @@ def test_every_method_that_we_override_is_still_called(cls: type) -> None:
     called_by_others = CALLED_BY_ASYNCIO | CALLED_BY_HTTPTOOLS
     for name in overridden_in(cls) - called_by_others:
         if name == "on_response_complete":
-            assert "on_response_complete" in calls_of(cls.__base__)  # handed on to the cycle, which calls it
+            assert "on_response_complete" in calls_of(cls.__base__)  # passed to the cycle, which calls it
         else:
             assert name in calls_of(cls.__base__), (
                 f"uvicorn {uvicorn.__version__} does not call {name} any more"
@@ -86,7 +87,7 @@ def test_every_method_that_we_override_is_still_called(cls: type) -> None:
 def test_nothing_of_ours_has_the_name_of_something_of_uvicorn(cls: type) -> None:
     theirs = methods_of(cls.__base__).keys() | names_on_self(cls.__base__, ast.Store)
     ours = methods_of(cls).keys() | names_on_self(cls, ast.Store)
-    # `frames` is emptied by us as it is by uvicorn itself.
+    # `frames` is emptied both by us and by uvicorn.
     assert (ours & theirs) - overridden_in(cls) - {"frames"} == set()
 
 

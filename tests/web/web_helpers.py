@@ -1,4 +1,4 @@
-"""Rows for the tests of the pages: kits, people, readings, ledger lines, straight into the database."""
+"""Database rows for the tests of the pages: kits, people, readings, ledger entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP application: which address is answered by what."""
+"""The HTTP application and its routes."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebDependencies:
-    """What the pages are made of.
+    """The dependencies of the web application.
 
-    `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` proves
-    tokens that reset a password; without it there is no page for them. Without `reset_mailer`, only an operator
-    can reset a password. `pipeline` and
-    `endpoint_counters` (a dataclass of numbers) are None in a process without ingest or endpoint.
-    `metrics_token` lets its holders read /metrics from elsewhere; those of a `gateway` in this process are
-    there too. `api` is what answers below /api, and `plantkeeper` below /api/v1. `media_objects` is where
-    pictures are. A reading older than `plant_freshness` says nothing about how a plant does now.
+    `secret_key` signs sessions and must be the same in all processes of an installation. `token_key` verifies
+    password reset tokens; without it there is no page for them. Without `reset_mailer`, only an operator can
+    reset a password. `pipeline` and `endpoint_counters` (a dataclass of numbers) are None in a process without
+    ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
+    `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
+    `media_objects` stores pictures. A reading older than `plant_freshness` does not count for a plant's
+    condition.
     """
 
     engine: AsyncEngine
@@ -85,15 +85,15 @@ class WebDependencies:
 
 
 def create_app(dependencies: WebDependencies) -> FastAPI:
-    """Return the application. It holds no connection until the first request."""
+    """Return the application. It opens no connection before the first request."""
     templates = Templates()
     problems = Problems(templates)
-    # No generated API pages: they load scripts from elsewhere.
+    # No generated API pages: they load scripts from other hosts.
     app = FastAPI(title="Hortus", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     _add_routes(app, dependencies, templates)
     app.add_exception_handler(HTTPException, problems.for_http_exception)
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
-    # The last one added is the outermost.
+    # The last middleware added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
     app.add_middleware(
         _Compression,
@@ -170,7 +170,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
 
 
 class _Compression(GZipMiddleware):
-    """Compresses what is text. What a kit sent goes out as it is: parts of it have to fit together."""
+    """Compresses text. Content from kits is sent unchanged: its ranges have to fit together."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].endswith(("/content", "/thumbnail")):
@@ -180,7 +180,7 @@ class _Compression(GZipMiddleware):
 
 
 class _WithSlash:
-    """Answers the path of a mounted application itself, which a mount leaves to others."""
+    """Answers the path of a mounted application without its trailing slash, which a mount does not match."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self._app = app
@@ -192,10 +192,10 @@ class _WithSlash:
 
 
 class _CachedStaticFiles(StaticFiles):
-    """Files whose address changes with their content: whoever asked with `?v=` may keep them."""
+    """Static files. Addresses change with the content, so clients may cache those requested with `?v=`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a file; what asks for a WebSocket here is refused, and no fault of ours."""
+        """Serve a file, and reject WebSocket requests, which would otherwise count as our error."""
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
         else:

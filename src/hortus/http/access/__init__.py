@@ -1,1 +1,1 @@
-"""Who sends a request, what they may see and do, and how often."""
+"""Who is calling, what they may see and do, and how often."""

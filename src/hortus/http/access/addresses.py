@@ -1,4 +1,4 @@
-"""Where a request comes from, as the trusted proxies in front of us report it."""
+"""The network address of a client, as reported by trusted proxies."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from starlette.requests import HTTPConnection
 
 
 def address_of(request: HTTPConnection) -> str:
-    """Return the address of the client, as the trusted proxies in front of us tell it."""
+    """Return the client's address, as reported by trusted proxies."""
     return request.client.host if request.client else ""
 
 
 def network_of(request: HTTPConnection) -> str:
-    """Return what one subscriber has: the client's IPv4 address, or the first 64 bits of its IPv6 address.
+    """Return the network of one subscriber: the client's IPv4 address, or the first 64 bits of an IPv6 one.
 
-    The address is the one that trusted proxies in front of us tell.
+    The address is the one reported by trusted proxies.
     """
     address = request.client.host if request.client else ""
     try:

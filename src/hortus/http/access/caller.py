@@ -1,4 +1,4 @@
-"""Who sends a request: told by a bearer token or an API key, else anonymous (http-api 2.3)."""
+"""Who sends a request, by bearer token or API key, else anonymous (http-api 2.3)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CALLER = "hortus.caller"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. `user_id` is None for anonymous callers; `fault` says what is wrong with their token.
+    """The sender of a request. `user_id` is None if anonymous; `fault` is what is wrong with their token.
 
-    Whether the user still exists is found out where something is asked that depends on it.
+    Whether the user still exists is checked where something depends on it.
     """
 
     user_id: int | None = None
@@ -37,15 +37,16 @@ class Caller:
     is_key: bool = False
 
     def refusal(self) -> Problem:
-        """Return the problem for what this caller may not know of.
+        """Return the problem for something hidden from this caller.
 
-        Whoever shows no valid token gets 401 for hidden and for absent things alike; who does gets 404 for
-        both. Nobody learns that a private thing exists, and the front-end shows its page for private kits.
+        Without a valid token the answer is 401 for hidden and for nonexistent things alike; with one it is 404
+        for both. So nobody learns that a private thing exists, and the front-end shows its page for private
+        kits.
         """
         return unauthorized(self.fault) if self.user_id is None else not_found()
 
     def denial(self, detail: str | None = None) -> Problem:
-        """Return the problem for what this caller may know of, but not do."""
+        """Return the problem for an action that this caller is not allowed on something they can see."""
         return unauthorized(self.fault) if self.user_id is None else forbidden(detail)
 
     def require_user(self) -> int:
@@ -55,9 +56,9 @@ class Caller:
         return self.user_id
 
     def require_person(self) -> int:
-        """Return the id of a user who logged in. Raises Problem 401, or 403 for API keys.
+        """Return the id of a logged-in user. Raises Problem 401, or 403 for API keys.
 
-        A key that could change passwords or make keys would have all rights of its owner.
+        A key that could change passwords or create keys would have all rights of its owner.
         """
         user_id = self.require_user()
         if self.is_key:
@@ -73,7 +74,7 @@ class Caller:
 
 
 async def identify(request: Request) -> None:
-    """Find out who sends this request, for `CurrentCaller`. Raises Problem 429."""
+    """Identify the sender of this request, for `CurrentCaller`. Raises Problem 429."""
     services = await services_of(request)
     caller = await find_caller(request, services, request.headers.get("authorization"))
     if caller.user_id is None:
@@ -82,9 +83,9 @@ async def identify(request: Request) -> None:
 
 
 async def find_caller(request: Request, services: Services, authorization: str | None) -> Caller:
-    """Return who sends a request with this `Authorization`.
+    """Return the caller with this `Authorization` header.
 
-    Raises Problem 429 for anonymous callers when there are too many of them.
+    Raises Problem 429 when there are too many requests from anonymous callers.
     """
     caller = await _caller_of(authorization, services)
     if caller.user_id is None:
@@ -116,7 +117,7 @@ async def _caller_of(authorization: str | None, services: Services) -> Caller:
 
 
 async def _caller_in_session(token: str, services: Services) -> Caller | None:
-    """Return who sends a session token; None if it is not one."""
+    """Return the caller of a session token, or None if it is not one."""
     try:
         claims = services.tokens.read_session(token)
     except InvalidToken as error:
@@ -130,6 +131,6 @@ async def _holder_of(key: str, services: Services) -> Caller:
     async with services.reading() as connection:
         holder = await find_key_holder(connection, key, services.clock())
     if holder is None:
-        # Deleted, expired or never made: the same for whoever shows it.
+        # Deleted, expired and invented keys get the same answer.
         return Caller(fault="expired")
     return Caller(user_id=holder.user_id, scopes=holder.scopes, is_key=True)

@@ -1,4 +1,4 @@
-"""A kit, and what the caller may do with it: read together in one statement."""
+"""A kit and the caller's rights to it, read in one statement."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BY_ID = PreparedQuery(_KITS_AND_CALLER.where(KitRow.id == bindparam("kit_id")))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitAccess:
-    """A kit that the caller may know of, and what they may do with it."""
+    """A kit that the caller may see, and their rights to it."""
 
     kit: Row
     caller: Caller
@@ -44,7 +44,6 @@ class KitAccess:
 
     @property
     def kit_id(self) -> int:
-        """The kit's id."""
         return int(self.kit["kit_id"])
 
     def require(self, permission: Permission) -> None:
@@ -62,7 +61,7 @@ async def access_to_kit(connection: AsyncConnection, caller: Caller, serial: str
 
 
 async def access_to_kit_of_id(connection: AsyncConnection, caller: Caller, kit_id: int | None) -> KitAccess:
-    """Return the kit with this id, as `access_to_kit` does; None is the id of a thing that does not exist."""
+    """Return the kit with this id, as `access_to_kit` does; None stands for a thing that does not exist."""
     if kit_id is None:
         raise caller.refusal()
     parameters = {"kit_id": kit_id, "user_id": caller.user_id}
@@ -70,7 +69,7 @@ async def access_to_kit_of_id(connection: AsyncConnection, caller: Caller, kit_i
 
 
 def role_in(row: Row) -> Role:
-    """Return what the caller is to the kit in this row."""
+    """Return the caller's role for the kit in this row."""
     return role_of(
         is_admin=bool(row["is_admin"]),
         access_super=row["access_super"],
@@ -79,9 +78,9 @@ def role_in(row: Row) -> Role:
 
 
 async def lock_kit(connection: AsyncConnection, kit_id: int) -> bool:
-    """Let no one else change the kit's members or configurations until the transaction ends.
+    """Lock the kit's members and configurations against changes until the transaction ends.
 
-    Returns whether the kit is still there. Readings keep flowing meanwhile.
+    Returns whether the kit still exists. Readings are stored meanwhile.
     """
     statement = select(KitRow.id).where(KitRow.id == kit_id).with_for_update(key_share=True)
     return await connection.scalar(statement) is not None
@@ -95,7 +94,7 @@ def _access(caller: Caller, row: Row | None) -> KitAccess:
     if Permission.VIEW not in permissions:
         raise caller.refusal()
     if caller.user_id is not None and row["is_admin"] is None:
-        # The token is valid, but its user is gone: nobody is logged in.
+        # The token is valid, but its user has been deleted: treat the caller as anonymous.
         caller = Caller(fault="expired")
     allowed = within_scopes(permissions, caller.scopes, is_public=is_public)
     return KitAccess(kit=row, caller=caller, permissions=allowed)

@@ -1,7 +1,7 @@
-"""Who may do what with a kit: the table of http-api 3.1, here and nowhere else.
+"""Permissions by role: the table of http-api 3.1, here and nowhere else.
 
 An administrator of the installation may do everything with every kit. An API key may do what its owner may,
-as far as its scopes go; what everybody may do needs no scope.
+limited to its scopes; what everyone may do needs no scope.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hortus.domain.accounts.api_keys import Scope
 
 
 class Permission(StrEnum):
-    """What can be permitted, named and ordered as in `GET /permissions`."""
+    """The permissions, named and ordered as in `GET /permissions`."""
 
     VIEW = "view"
     SUBSCRIBE_REAL_TIME_MEASUREMENTS = "subscribeRealTimeMeasurements"
@@ -31,7 +31,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """What somebody is to a kit."""
+    """A person's relation to a kit."""
 
     STRANGER = "stranger"  # anonymous, or not a member
     MEMBER = "member"
@@ -75,14 +75,14 @@ _OF_SCOPE: dict[Scope, frozenset[Permission]] = {
 
 
 def permissions_of(role: Role, *, is_public: bool) -> frozenset[Permission]:
-    """Return what this role may do with a kit whose dashboard is public or not."""
+    """Return the permissions of this role for a kit with a public or private dashboard."""
     return _OF_ROLE[role] | (_SEE if is_public else frozenset())
 
 
 def within_scopes(
     permissions: frozenset[Permission], scopes: Collection[Scope], *, is_public: bool
 ) -> frozenset[Permission]:
-    """Return what of these permissions is left to a credential with these scopes."""
+    """Return those of these permissions that a credential with these scopes may use."""
     granted = permissions_of(Role.STRANGER, is_public=is_public)
     for scope in scopes:
         granted |= _OF_SCOPE[scope]
@@ -90,7 +90,7 @@ def within_scopes(
 
 
 def role_of(*, is_admin: bool, access_super: bool | None, access_configure: bool | None) -> Role:
-    """Return the role; the flags are None for somebody who is not a member."""
+    """Return the role; the flags are None for someone who is not a member."""
     if is_admin:
         return Role.ADMINISTRATOR
     if access_super:

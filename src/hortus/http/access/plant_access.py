@@ -1,7 +1,7 @@
-"""A plant, and what the caller may do with it.
+"""A plant and the caller's rights to it.
 
-A plant is its owner's, and whoever may see or configure a kit that measures it now may see or edit the plant.
-What a kit measured is shown to those who may see that kit only: linking gives nobody access to a kit.
+A plant belongs to its owner. Anyone who may see or configure a kit that measures it now may see or edit the
+plant. A kit's measurements are shown only to those who may see that kit: a link grants no access to a kit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hortus.http.conventions.problems import NOT_FOUND, invalid_parameters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantAccess:
-    """A plant that the caller may know of; `links` are those to kits that they may see, past ones included."""
+    """A plant that the caller may see. `links` are those to kits that they may see, past ones included."""
 
     plant: Plant
     caller: Caller
@@ -44,10 +44,12 @@ class PlantAccess:
     def require_edit(self) -> None:
         """Raise Problem 401 or 403 unless the caller may change the plant."""
         if not self.may_edit:
-            raise self.caller.denial("Only the plant's owner, and who may configure its kit, can change it.")
+            raise self.caller.denial(
+                "Only the plant's owner and people who may configure its kit can change it."
+            )
 
     def require_owner(self) -> None:
-        """Raise Problem 401 or 403 unless the plant is the caller's, or nobody's and they may change it."""
+        """Raise Problem 401 or 403 unless the caller owns the plant, or may change it and nobody owns it."""
         self.require_edit()
         if not self.is_owner and self.plant.owner_id is not None:
             raise self.caller.denial("Only the plant's owner can do this.")
@@ -68,7 +70,7 @@ async def access_to_plants(
     """Return those of these plants that the caller may see."""
     user = None if caller.user_id is None else await find_user(connection, caller.user_id)
     if caller.user_id is not None and user is None:
-        # The token is valid, but its user is gone: nobody is logged in.
+        # The token is valid, but its user has been deleted: treat the caller as anonymous.
         caller = Caller(fault="expired")
     links = await links_of_plants(connection, [plant.id for plant in plants], caller.user_id)
     accesses = (_access(caller, user, plant, links[plant.id]) for plant in plants)
@@ -102,7 +104,7 @@ def _may_see(caller: Caller, link: PlantLink) -> bool:
 
 
 async def visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species | None:
-    """Return a species that is built in, or the caller's own; None if there is none with this id."""
+    """Return a built-in species or the caller's own; None if there is none with this id."""
     species = await find_species(connection, species_id)
     if species is None or species.is_built_in:
         return species
@@ -112,6 +114,6 @@ async def visible_species(connection: AsyncConnection, caller: Caller, species_i
 
 
 async def require_visible_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
-    """Refuse a species for a plant that is not there, or that the caller may not see. Raises Problem 400."""
+    """Raise Problem 400 unless the species exists and the caller may use it."""
     if species_id is not None and await visible_species(connection, caller, species_id) is None:
         raise invalid_parameters({"speciesId": [NOT_FOUND]}, f"There is no species {species_id}.")

@@ -1,6 +1,6 @@
-"""How often somebody may ask without saying who they are: token buckets, in bounded memory.
+"""Rate limits for callers who have not identified themselves: token buckets, in bounded memory.
 
-Each process counts for itself. That is enough against guessing: N processes allow N times a little.
+Each process counts separately. That is enough against guessing: N processes allow N times a few.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ _LONGEST_KEY = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """So many at once, and then one more each time this many seconds have passed."""
+    """A token bucket: `at_once` requests, and one more each `refill_seconds`."""
 
     at_once: int
     refill_seconds: float
 
 
 class RateLimit:
-    """Counts per key. What was asked longest ago is forgotten first, when there are too many keys."""
+    """Counts per key. When there are too many keys, the least recently used is dropped first."""
 
     def __init__(self, allowance: Allowance, clock: Callable[[], float] = time.monotonic) -> None:
         self._allowance = allowance
         self._clock = clock
-        # When each key will have its whole allowance back, in seconds of the clock.
+        # When each key will have its whole allowance again, in seconds of the clock.
         self._full_again_at: OrderedDict[str, float] = OrderedDict()
 
     def wait_seconds(self, key: str) -> float:
-        """Return for how long nothing may be taken; 0 if something may be taken now."""
+        """Return the seconds until something may be taken; 0 if that is now."""
         missing_seconds = self._full_again_at.get(_shortened(key), 0.0) - self._clock()
         return max(0.0, missing_seconds - (self._allowance.at_once - 1) * self._allowance.refill_seconds)
 
     def take(self, key: str) -> None:
-        """Take one. Raises Problem 429, and then takes none."""
+        """Take one token. Raises Problem 429 if there is none."""
         wait_seconds = self.wait_seconds(key)
         if wait_seconds > 0:
             raise rate_limited(wait_seconds)
@@ -59,10 +59,10 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowances:
-    """What the API allows to those who do not say who they are, or are about to say it.
+    """The limits for callers who have not identified themselves, or are about to.
 
-    Per network, and for log-ins per user name too. Log-ins that succeed do not count. Test messages count per
-    person: each makes this server speak to another.
+    They apply per network, and for log-ins also per user name. Successful log-ins do not count. Test messages
+    count per person: each makes this server contact another.
     """
 
     anonymous: Allowance = Allowance(at_once=600, refill_seconds=0.05)
@@ -75,7 +75,7 @@ class Allowances:
 
 
 class RateLimits:
-    """The limits of one API."""
+    """The rate limits of one API."""
 
     def __init__(self, allowances: Allowances) -> None:
         self.anonymous = RateLimit(allowances.anonymous)
@@ -87,12 +87,12 @@ class RateLimits:
         self._log_ins_per_user = RateLimit(allowances.log_ins_per_user)
 
     def begin_log_in(self, network: str, username: str) -> None:
-        """Count an attempt to show that one is this user. Raises Problem 429."""
+        """Count a log-in attempt for this user name. Raises Problem 429."""
         self._log_ins.take(network)
         self._log_ins_per_user.take(username.lower())
 
     def log_in_succeeded(self, network: str, username: str) -> None:
-        """Do not count this attempt after all."""
+        """Undo the count of an attempt that succeeded."""
         self._log_ins.give_back(network)
         self._log_ins_per_user.give_back(username.lower())
 

@@ -1,4 +1,4 @@
-"""What the API is made of: everything comes in here, nothing is global."""
+"""The dependencies of the API. Everything is passed in, nothing is global."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ from hortus.http.server.database_access import ANSWER_SECONDS, database_failures
 # Deleting a kit deletes all of its readings, which may be millions.
 _CHANGE_SECONDS = 600.0
 
-# Meanwhile others must not wait for the same kit, each with a connection that log-ins need as well.
+# Others must not wait that long for the same kit: each holds a connection that log-ins need as well.
 LOCK_SECONDS = 10.0
 
-# Messages in quarantine may be many, and replaying them competes with those that arrive.
+# There may be many messages in quarantine, and replaying them competes with new ones.
 _REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
 
 
 @asynccontextmanager
 async def open_reading_engine(url: DatabaseUrl, connections: int = 8) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine for single statements that change nothing, and close it at the end.
+    """Yield an engine for single read-only statements, and close it at the end.
 
-    It spares what an ordinary engine does around each statement: a probe of the connection, the begin of a
-    transaction and its end are a round trip each. After a restart of the database, one request fails with 503.
+    It saves the overhead of an ordinary engine around each statement: probing the connection, beginning and
+    ending a transaction are a round trip each. After a restart of the database, one request fails with 503.
     """
     arguments = url.asyncpg_arguments()
-    arguments.pop("dsn")  # the engine has the URL itself
+    arguments.pop("dsn")  # the engine gets the URL
     engine = create_async_engine(
         url.sqlalchemy(),
         connect_args={"timeout": ANSWER_SECONDS, **arguments},
         isolation_level="AUTOCOMMIT",
         pool_size=connections,
-        max_overflow=0,  # what overflows is closed when given back: a connection made for each request
+        max_overflow=0,  # overflow connections are closed on return: one would be opened per request
         pool_reset_on_return=None,
     )
     try:
@@ -71,20 +71,18 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What a program that serves the API has to give it.
+    """What a program must provide to serve the API.
 
-    `connect` makes a bare connection, for what takes long (see `hortus.base.database.engine.connector`).
-    `reading_engine` (see `open_reading_engine`) makes reading cheaper than `engine`, which is used without it.
-    `token_key` signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open`
-    lets everybody make an account (setting HORTUS_SIGN_UP). `account_changes` notes changed kit accounts for
-    an external broker. Without `reset_mailer`, only an operator can reset a password.
-    `message_access` says how people can be reached; without it, by the usual services and not by mail.
-    `quotas` bound how much one person may have.
-    `clock_tolerance_ms` is how far a kit's clock may be ahead.
-    A reading older than `plant_freshness` says nothing about how a plant does now. `command_watch` should be
-    told what the database announces of commands; without, their end is noticed a second later.
-    `media_objects` is where the content of media lies; without it, it cannot be read.
-    `page_sessions` lets people who logged in to our pages hear the live feed.
+    `connect` opens a bare connection, for long operations (see `hortus.base.database.engine.connector`).
+    `reading_engine` (see `open_reading_engine`) makes reads cheaper; without it, `engine` is used. `token_key`
+    signs tokens: at least 32 bytes, the same in all processes of an installation. `sign_up_open` lets everyone
+    create an account (setting HORTUS_SIGN_UP). `account_changes` records changed kit accounts for an external
+    broker. Without `reset_mailer`, only an operator can reset a password. `message_access` defines how people
+    can be reached; by default, through the usual services and not by mail. `quotas` limit how much one person
+    may have. `clock_tolerance_ms` is how far a kit's clock may be ahead. A reading older than `plant_freshness`
+    does not count for a plant's condition. `command_watch` should receive the database's notifications about
+    commands; otherwise their end is noticed a second later. `media_objects` holds the content of media; without
+    it, content cannot be read. `page_sessions` lets users who logged in to the web pages use the live feed.
     """
 
     engine: AsyncEngine
@@ -108,7 +106,7 @@ class ApiParts:
 
 
 class Services:
-    """The parts, and what is made of them once for all requests."""
+    """The parts, and the objects built from them once for all requests."""
 
     def __init__(self, parts: ApiParts) -> None:
         self.parts = parts
@@ -127,7 +125,10 @@ class Services:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection; each statement sees what is committed by then. Raises DatabaseNotAnswering."""
+        """Yield a connection in autocommit mode. Raises DatabaseNotAnswering.
+
+        Each statement sees everything committed before it.
+        """
         with database_failures_translated():
             async with asyncio.timeout(ANSWER_SECONDS), self._reading_engine.connect() as connection:
                 yield connection
@@ -136,7 +137,7 @@ class Services:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection in a transaction that is committed at the end. Raises DatabaseNotAnswering.
 
-        Whoever else changes the same is waited for, but not for long; then PostgreSQL ends the statement
+        Waits only briefly for others who are changing the same rows; then PostgreSQL aborts the statement
         (SQLSTATE 55P03).
         """
         with database_failures_translated():
@@ -146,9 +147,9 @@ class Services:
 
 
 async def services_of(request: Request) -> Services:
-    """Return the services of the API that got this request.
+    """Return the services of the API that received this request.
 
-    A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+    A coroutine although it awaits nothing: dependencies that are plain functions each run in a thread.
     """
     return cast("Services", request.app.state.services)
 

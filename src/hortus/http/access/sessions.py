@@ -1,8 +1,8 @@
-"""Who is logged in: a signed cookie that names a user, and nothing kept on the server.
+"""Web sessions: a signed cookie that names a user, with no state on the server.
 
-The cookie is bound to the password by a stamp: a new password ends all sessions of a person. It is signed with
-the installation's key, hidden from scripts, not sent by requests of other sites (SameSite=Lax), and kept to
-https if the log-in came that way.
+The cookie is bound to the password by a stamp: a new password ends all sessions of a user. It is signed with
+the installation's key, hidden from scripts, not sent with requests from other sites (SameSite=Lax), and limited
+to https if the log-in used it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Sessions:
         self._engine = engine
 
     def start(self, request: HTTPConnection, response: Response, user: User) -> None:
-        """Let this response log the user in."""
+        """Set the cookie that logs the user in."""
         response.set_cookie(
             COOKIE,
             self._serializer.dumps([user.id, user.password_stamp]),
@@ -41,11 +41,11 @@ class Sessions:
         )
 
     def end(self, response: Response) -> None:
-        """Let this response log the user out."""
+        """Delete the cookie, which logs the user out."""
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
     async def viewer_of(self, request: HTTPConnection) -> Viewer:
-        """Return who sent the request, with their present rights; anonymous if no valid session tells.
+        """Return the sender of the request, with their current rights; anonymous without a valid session.
 
         Raises DatabaseNotAnswering.
         """
@@ -60,7 +60,7 @@ class Sessions:
         return Viewer(user=user)
 
     def claims_of(self, request: HTTPConnection) -> tuple[int, str] | None:
-        """Return the user's id and password stamp that the cookie has; the database tells if they hold."""
+        """Return the user's id and password stamp from the cookie; they are still to be checked."""
         cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None

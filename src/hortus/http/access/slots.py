@@ -1,7 +1,7 @@
-"""How much of what takes long is done at once, so that it leaves room for everything else.
+"""Limits on long-running requests, so that they leave room for everything else.
 
-Each process counts for itself. What takes long costs it a connection to the database of its own, a few
-megabytes and a share of a processor.
+Each process counts separately. A long-running request takes its own database connection, a few megabytes and a
+share of a processor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _RETRY_SECONDS = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotLimits:
-    """How many at once in a process: in all, of people who are not logged in, of one person."""
+    """Concurrent requests per process: in all, for all anonymous users together, and per person."""
 
     at_once: int
     anonymous_at_once: int
@@ -27,7 +27,7 @@ class SlotLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportLimits(SlotLimits):
-    """Limits of one process. `idle_seconds`: who takes nothing for so long is dropped."""
+    """Limits of one process. A client that accepts no data for `idle_seconds` is dropped."""
 
     at_once: int = 8
     anonymous_at_once: int = 4
@@ -36,7 +36,7 @@ class ExportLimits(SlotLimits):
 
 
 class Slots:
-    """Counts what is under way."""
+    """Counts the requests in progress."""
 
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
@@ -45,9 +45,9 @@ class Slots:
 
     @contextmanager
     def taken(self, user_id: int | None, network: str) -> Iterator[None]:
-        """Count one more of this user, or of this network for somebody who is not logged in.
+        """Count one more for this user, or for this network if the user is anonymous.
 
-        Raises Problem 429 if they have as many under way as one may have, 503 if all together have.
+        Raises Problem 429 if they are at their own limit, 503 if the process is at its limit.
         """
         person = f"network {network}" if user_id is None else f"user {user_id}"
         if self._by_person[person] >= self._limits.per_person:
@@ -57,7 +57,7 @@ class Slots:
             self._by_person.total() >= self._limits.at_once
             or self._anonymous + anonymous > self._limits.anonymous_at_once
         ):
-            raise unavailable("Much is under way at the moment. Try again a little later.", _RETRY_SECONDS)
+            raise unavailable("The server is busy right now. Try again in a moment.", _RETRY_SECONDS)
         self._by_person[person] += 1
         self._anonymous += anonymous
         try:

@@ -1,4 +1,4 @@
-"""Who looks at a page, and which kits that person may see (http-api 3.1 and 3.3; P5)."""
+"""The viewer of a page, and the kits they may see (http-api 3.1 and 3.3; P5)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WHERE CAST(:is_admin AS boolean)
    OR k.privacy_public_dashboard
    OR k.id IN (SELECT m.kit_id FROM kit_memberships m WHERE m.user_id = CAST(:user_id AS integer))
 """
-"""The ids of the kits that the viewer may see, for use in a statement with `visibility_parameters`."""
+"""SQL for the ids of the kits that the viewer may see; needs `visibility_parameters`."""
 
 
 def visibility_parameters(viewer: Viewer) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Endpoints about people: signing up, profiles, whose kits they share (http-api 4.2)."""
+"""Endpoints for accounts: signing up, profiles and the kits a person shares (http-api 4.2)."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from hortus.http.documents.kits import KitMembership, membership_object
 
 router = APIRouter(tags=["People"])
 
-Username = Annotated[str, Path(description="In whatever case.")]
+Username = Annotated[str, Path(description="Not case-sensitive.")]
 
 
 class NewUserBody(JsonBody):
-    """A person who signs up."""
+    """The account to create."""
 
     username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
     password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
@@ -52,7 +52,7 @@ class NewUserBody(JsonBody):
 
 
 class ProfileBody(JsonBody):
-    """What is to be different; absent and null leave a value as it is."""
+    """The fields to change. A field that is absent or null keeps its value."""
 
     display_name: Annotated[str | None, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), NAME] = None
     email_address: Annotated[
@@ -74,11 +74,9 @@ class ProfileBody(JsonBody):
 async def sign_up(
     request: Request, services: UsedServices, body: Annotated[NewUserBody, Depends(json_body(NewUserBody))]
 ) -> Response:
-    """Make an account, where the installation allows everybody to do so."""
+    """Create an account. Available only where the operator has opened sign-up to everyone."""
     if not services.parts.sign_up_open:
-        raise forbidden(
-            "Nobody can sign up here themselves. Ask the operator, who can run `hortus user create`."
-        )
+        raise forbidden("Sign-up is closed on this server. Ask the operator, who can run `hortus user create`.")
     services.limits.sign_ups.take(network_of(request))
     try:
         async with services.writing() as connection:
@@ -94,9 +92,9 @@ async def sign_up(
     return empty_reply(201)
 
 
-@router.get("/users/{username}", responses=problems(404), summary="A person as others see them")
+@router.get("/users/{username}", responses=problems(404), summary="Get a person's public profile")
 async def show_user(services: UsedServices, caller: CurrentCaller, username: Username) -> JsonReply[User]:
-    """Everybody may see everybody; nobody sees the e-mail address of others."""
+    """Public profiles are visible to everyone. Email addresses are shown only to their owners."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
     if profile is None:
@@ -108,7 +106,7 @@ async def show_user(services: UsedServices, caller: CurrentCaller, username: Use
     "/users/{username}",
     responses=HIDDEN | problems(403) | WITH_BODY,
     openapi_extra=request_body(ProfileBody, {"displayName": "Flora Green"}),
-    summary="Change one's profile",
+    summary="Update your profile",
 )
 async def change_user(
     services: UsedServices,
@@ -116,7 +114,7 @@ async def change_user(
     caller: CurrentCaller,
     username: Username,
 ) -> JsonReply[User]:
-    """Only the person themself may do so, logged in."""
+    """You can change only your own profile. Requires a log-in; an API key is not enough."""
     user_id = caller.require_person()
     change = ProfileChange(**body.model_dump())
     try:
@@ -125,7 +123,7 @@ async def change_user(
             if profile is None:
                 raise not_found()
             if profile.id != user_id:
-                raise forbidden("You can change your own profile only.")
+                raise forbidden("You can change only your own profile.")
             await change_profile(connection, user_id, change)
             changed = await find_profile(connection, user_id)
     except InvalidAccount as error:
@@ -137,12 +135,12 @@ async def change_user(
 @router.get(
     "/users/{username}/kit-memberships",
     responses=problems(404),
-    summary="The kits that a person shares",
+    summary="List a person's kits",
 )
 async def list_memberships(
     services: UsedServices, caller: CurrentCaller, username: Username
 ) -> JsonReply[list[KitMembership]]:
-    """Only those kits that the caller may see."""
+    """Lists the person's memberships, limited to the kits that you can see."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
         if profile is None:
@@ -153,14 +151,14 @@ async def list_memberships(
     return JsonReply([membership_object(row, user) for row in visible])
 
 
-@router.get("/me", responses=problems(401, 403), summary="Who is logged in")
+@router.get("/me", responses=problems(401, 403), summary="Get your own account")
 async def show_me(services: UsedServices, caller: CurrentCaller) -> JsonReply[FullUser]:
-    """The person whose token or API key it is."""
+    """Returns the account that the access token or API key belongs to."""
     return JsonReply(full_user_object(await current_profile(services, caller.require_scope(Scope.READ))))
 
 
 async def current_profile(services: Services, user_id: int) -> Profile:
-    """Return the person who is logged in. Raises Problem 401 if the account is gone."""
+    """Return the profile of the logged-in user. Raises Problem 401 if the account no longer exists."""
     async with services.reading() as connection:
         profile = await find_profile(connection, user_id)
     if profile is None:
@@ -169,7 +167,7 @@ async def current_profile(services: Services, user_id: int) -> Profile:
 
 
 def _viewer_of_address(caller: Caller) -> int | None:
-    """Return who may see the caller's own e-mail address: nobody through a key that may not read."""
+    """Return the user who may see their own e-mail address: None for an API key without the scope to read."""
     return caller.user_id if Scope.READ in caller.scopes else None
 
 

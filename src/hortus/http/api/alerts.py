@@ -1,4 +1,4 @@
-"""Endpoints about alerts: lists, having seen one, and how those of a plant work."""
+"""Endpoints for alerts: lists, marking one as seen, and a plant's alert settings."""
 
 from __future__ import annotations
 
@@ -46,14 +46,17 @@ Number = TypeVar("Number", int, float)
 
 PAGE_SIZE = 100
 
-_State = Annotated[Literal["open", "all"], Query(description="`open`: only alerts that are not over.")]
+_State = Annotated[
+    Literal["open", "all"],
+    Query(description="`open` lists only alerts that have not closed; `all` lists every alert."),
+]
 _Percent = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HYSTERESIS_PERCENT})]
 _Hold = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HOLD_SECONDS})]
 _Pause = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_PAUSE_SECONDS})]
 
 
 class AlertSettingsBody(JsonBody):
-    """What is to be different; absent and null leave a value as it is."""
+    """The settings to change. A setting that is absent or null keeps its value."""
 
     enabled: bool | None = None
     hysteresis_percent: _Percent | None = None
@@ -64,12 +67,15 @@ class AlertSettingsBody(JsonBody):
 @router.get(
     "/alerts",
     responses=problems(401, 403) | next_page("X-Next", "/alerts?state=all&before=100"),
-    summary="Alerts of one's plants and kits",
+    summary="List your alerts",
 )
 async def show_alerts(
     services: UsedServices, caller: CurrentCaller, state: _State = "open", before: IdInQuery = None
 ) -> JsonReply[list[Alert]]:
-    """The newest first: of kits that the caller is a member of, and of their plants in public ones."""
+    """Lists alerts of the kits you are a member of, and of your plants measured by public kits.
+
+    Newest first.
+    """
     user_id = caller.require_scope(Scope.READ)
     async with services.reading() as connection:
         rows = await alerts_of_person(
@@ -81,7 +87,7 @@ async def show_alerts(
 @router.get(
     "/plants/{plantId}/alerts",
     responses=HIDDEN | problems(403) | next_page("X-Next", "/plants/1/alerts?state=all&before=100"),
-    summary="Alerts of a plant",
+    summary="List a plant's alerts",
 )
 async def show_alerts_of_plant(
     services: UsedServices,
@@ -90,7 +96,7 @@ async def show_alerts_of_plant(
     state: _State = "open",
     before: IdInQuery = None,
 ) -> JsonReply[list[Alert]]:
-    """The newest first, by what kits measured that the caller may see."""
+    """Lists the plant's alerts from kits that you can see, newest first."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
         access.require_view()
@@ -108,14 +114,17 @@ async def show_alerts_of_plant(
 @router.post(
     "/alerts/{alertId}/seen",
     responses=GUARDED,
-    summary="Note that an alert was seen",
+    summary="Mark an alert as seen",
 )
 async def see_alert(
     services: UsedServices,
     caller: CurrentCaller,
     alert_id: Annotated[Identifier, Path(alias="alertId")],
 ) -> JsonReply[Alert]:
-    """Nobody is reminded of it any more. It stays open until it is over; seeing it twice changes nothing."""
+    """Stops reminders about the alert.
+
+    The alert stays open until its cause is resolved. Marking it again has no effect.
+    """
     user_id = caller.require_scope(Scope.CONFIGURE)
     async with services.writing() as connection:
         row = await mark_seen(connection, user_id, alert_id)
@@ -127,12 +136,12 @@ async def see_alert(
 @router.get(
     "/plants/{plantId}/alert-settings",
     responses=HIDDEN | problems(403),
-    summary="How a plant's alerts work",
+    summary="Get a plant's alert settings",
 )
 async def show_settings(
     services: UsedServices, caller: CurrentCaller, plant_id: PlantId
 ) -> JsonReply[AlertSettings]:
-    """The defaults, where nothing was set."""
+    """Settings that were never changed have their default values."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
         access.require_view()
@@ -143,7 +152,7 @@ async def show_settings(
     "/plants/{plantId}/alert-settings",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(AlertSettingsBody, {"holdSeconds": 600, "pauseSeconds": 86400}),
-    summary="Change how a plant's alerts work",
+    summary="Update a plant's alert settings",
 )
 async def change_settings(
     services: UsedServices,
@@ -151,7 +160,7 @@ async def change_settings(
     caller: CurrentCaller,
     plant_id: PlantId,
 ) -> JsonReply[AlertSettings]:
-    """Holds from the next reading on. Switching alerts off ends those that are open."""
+    """Changes apply from the next reading on. Turning alerts off closes those that are open."""
     async with services.writing() as connection:
         access = await access_to_plant(connection, caller, plant_id)
         access.require_edit()

@@ -1,4 +1,4 @@
-"""The application that is mounted under `/api`: which capability's endpoints it has, and how it refuses."""
+"""The application mounted under `/api`: its endpoints, and how errors become problem documents."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ _ROLLED_BACK = "40"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _DESCRIPTION = """\
-Kits, their configurations and their readings. Times are RFC 3339; all keys are camelCase; errors are RFC 9457
-problem documents. Log in with `POST /me/auth`, or send an API key as the bearer token.
+The API for kits, plants, readings and accounts. Times are in RFC 3339 format, keys are camelCase, and errors
+are RFC 9457 problem documents. To authenticate, log in with `POST /me/auth` or send an API key as the bearer
+token.
 """
 
 _ROUTERS = (
@@ -93,9 +94,9 @@ _ROUTERS = (
 
 
 def create_api(parts: ApiParts, live: LiveHub | None = None) -> FastAPI:
-    """Return the API, with the live feed if the program runs one. It connects on the first request.
+    """Return the API, with the live feed if the program runs one. It connects to the database on first use.
 
-    Raises UsageError if the key for tokens is too short.
+    Raises UsageError if the token key is too short.
     """
     app = FastAPI(
         title="Hortus",
@@ -138,7 +139,7 @@ async def _answer_problem(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_unreadable(_request: Request, error: Exception) -> Response:
-    """Answer a path or query parameter that is not of its type."""
+    """Answer a request whose path or query parameter has the wrong type."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][-1])
@@ -147,23 +148,23 @@ async def _answer_unreadable(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_gone(_request: Request, _error: Exception) -> Response:
-    """Answer when a kit was deleted while the request was under way."""
+    """Answer a request whose kit was deleted while it was running."""
     return not_found().response()
 
 
 async def _answer_collision(_request: Request, error: Exception) -> Response:
-    """Answer when another request got in the way: something is gone, or one waited for the other in vain.
+    """Answer a request that collided with another: a row was deleted, or a lock wait timed out.
 
-    Any other failure of a statement is a fault of ours, and goes on as one.
+    Any other database error is a bug on our side and is re-raised.
     """
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     if state == _FOREIGN_KEY_VIOLATION:
         return not_found().response()
     if isinstance(state, str) and state.startswith(_ROLLED_BACK):
-        return unavailable("Somebody else changed the same at the same moment.", 1).response()
+        return unavailable("Someone else changed the same data at the same time. Try again.", 1).response()
     if state == _LOCK_NOT_AVAILABLE:
         return unavailable(
-            "Somebody else is changing the same, which takes a while.", _RETRY_SECONDS
+            "Someone else is changing the same data, which takes a while.", _RETRY_SECONDS
         ).response()
     raise error
 

@@ -1,4 +1,4 @@
-"""Asking a kit and waiting for what comes of it, and how that is told over HTTP."""
+"""Sending a command to a kit, waiting for its result, and turning the outcome into an HTTP response."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PERMISSION_FOR = {
 }
 
 _PATIENCE_SECONDS = 20
-"""How long a command waits for its turn when somebody waits for it; then the kit has its 30 s."""
+"""How long a command waits in the queue while a caller waits for it; after that the kit has its 30 s."""
 
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 5
@@ -59,16 +59,16 @@ _TURN_SECONDS = 10.0
 _LONGEST_SECONDS = 90.0
 
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?[a-z-]+=[A-Za-z0-9._-]+)*", re.ASCII)
-# What a browser shows without running anything in it. Everything else is only ever saved.
+# Types that a browser displays without executing anything. Everything else is served as a download.
 _HARMLESS = re.compile(r"(image/(png|jpeg|gif|webp)|text/plain|application/json|(audio|video)/[a-z0-9.+-]+)\b")
 
 
 async def ask_and_wait(
     request: Request, services: Services, caller: Caller, serial: str, question: Question
 ) -> Command:
-    """Ask a kit, and return the command when it has ended. Raises Problem.
+    """Send a command to a kit and return it once it has finished. Raises Problem.
 
-    When the person who asked goes away while the command waits for its turn, it is taken back.
+    If the caller disconnects while the command is still queued, the command is cancelled.
     """
     with refusals_as_problems(), ExitStack() as stack:
         async with services.writing() as connection:
@@ -87,7 +87,7 @@ async def ask_and_wait(
 
 @contextmanager
 def refusals_as_problems() -> Iterator[None]:
-    """Tell why a command is not even sent."""
+    """Translate the reasons why a command is not even sent into Problems."""
     try:
         yield
     except UnsuitableCommand as error:
@@ -102,16 +102,16 @@ def refusals_as_problems() -> Iterator[None]:
 
 
 async def require_success(services: Services, command: Command, *, timeout_status: int = 502) -> None:
-    """Raise the Problem that says why a command did not succeed."""
+    """Raise the Problem that describes why a command failed, if it did."""
     if command.state is CommandState.CANCELLED:
-        raise conflict("The command was taken back before it was sent.")
+        raise conflict("The command was cancelled before it was sent.")
     if command.state in UNFINISHED:
-        raise conflict("The command has not ended yet.")
+        raise conflict("The command has not finished yet.")
     if command.error is None:
         return
     if command.error == NOT_SENT:
         raise unavailable(
-            "The kit was busy with something else, or could not be reached; the command was not sent.",
+            "The kit was busy with another command, or could not be reached; the command was not sent.",
             _RETRY_SECONDS,
         )
     if command.error == KIT_OFFLINE:
@@ -121,21 +121,23 @@ async def require_success(services: Services, command: Command, *, timeout_statu
 
 
 async def _offline(services: Services, command: Command) -> Problem:
-    """Return the problem of a kit that is not there, with since when."""
+    """Return the problem for a kit that is offline, including since when."""
     async with services.reading() as connection:
         judgement = await read_presence(connection, services.clock(), command.kit_id)
     since = judgement.since if judgement.state is Presence.OFFLINE else judgement.last_contact_at
     if since is None:
-        detail = "The kit is not connected, and was never seen here. Check its power, network and password."
+        detail = "The kit is offline and has never connected. Check its power, its network and its password."
     else:
-        detail = f"The kit is not connected; it was there last at {format_time(since)}."
+        detail = f"The kit is offline; it was last online at {format_time(since)}."
     return kit_rpc(KIT_OFFLINE, detail, commandId=command.id, offlineSince=format_optional_time(since))
 
 
 async def result_reply(services: Services, command: Command) -> Response:
-    """Return what a command gave, as the kit declares it but without the power to do harm. Raises Problem."""
+    """Return the result of a command with the media type the kit declared, made harmless. Raises Problem."""
     if not command.has_result:
-        raise gone("What the kit returned is kept for ten minutes only. Send the command again.")
+        raise gone(
+            "The result is no longer available: results are kept for ten minutes. Send the command again."
+        )
     headers = headers_for(command.result_media_type or "", command.result_bytes or 0)
     first = await _part(services, command.id, 0)
     if (command.result_bytes or 0) <= RESULT_PART_BYTES:
@@ -144,10 +146,10 @@ async def result_reply(services: Services, command: Command) -> Response:
 
 
 def headers_for(media_type: str, size_bytes: int) -> dict[str, str]:
-    """Return the headers for bytes of a kit.
+    """Return the response headers for bytes that came from a kit.
 
-    The front-end compares the type exactly, so it is passed on as it is (http-api 4.11). Nothing in it may
-    run in our origin: no guessing, no scripts, and what could hold some is saved rather than shown.
+    The front-end compares the type exactly, so it is passed on unchanged (http-api 4.11). Nothing in it may run
+    in our origin: no sniffing, no scripts, and types that could contain scripts are served as downloads.
     """
     declared = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
     headers = {
@@ -176,20 +178,20 @@ async def _ended(
         try:
             async with services.reading() as connection:
                 command = await find_command(connection, kit_id, command_id)
-                if command is None:  # the kit was deleted meanwhile
+                if command is None:  # the kit was deleted in the meantime
                     raise Problem(404)
                 if command.state not in UNFINISHED:
                     return command
                 if command.state is CommandState.WAITING and await request.is_disconnected():
                     await cancel(connection, command_id)
         except DatabaseNotAnswering:
-            # The kit may well do it meanwhile, and the database be back before it has.
+            # The kit may still carry the command out, and the database may be back before it has.
             if time.monotonic() > give_up_at:
                 raise
 
 
 async def _parts(services: Services, command_id: int, first: bytes) -> AsyncIterator[bytes]:
-    """Yield the parts one after the other; no connection is held while a slow reader takes one."""
+    """Yield the parts in order; no database connection is held while a slow reader receives one."""
     part, data = 0, first
     while data:
         yield data

@@ -1,4 +1,4 @@
-"""Endpoints about commands that nobody waits for, and the ledger of all commands."""
+"""Endpoints for sending commands without waiting for the result, and for the ledger of all commands."""
 
 from __future__ import annotations
 
@@ -51,23 +51,25 @@ CommandId = Annotated[_Id, Path(alias="commandId")]
 
 
 class NewCommandBody(JsonBody):
-    """A command. `peripheral` and `command` belong to `peripheralCommand` and to nothing else."""
+    """The command to send. `peripheral` and `command` are used only by `peripheralCommand`."""
 
     method: Literal["version", "uptime", "peripheralCommand"]
     peripheral: Annotated[str | None, ANY_TEXT] = None
-    command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")] = None
+    command: Annotated[
+        Any, Field(description="Any JSON value accepted by the command schema of the peripheral's definition.")
+    ] = None
     wait_seconds: Annotated[
-        int, Field(ge=1, le=_MOST_PATIENCE_SECONDS, description="How long it may wait for its turn.")
+        int, Field(ge=1, le=_MOST_PATIENCE_SECONDS, description="How long the command may wait in the queue.")
     ] = _DEFAULT_PATIENCE_SECONDS
 
 
 _ACCEPTED: Responses = {
     202: {
-        "description": "It waits for its turn.",
+        "description": "The command is queued.",
         "model": KitCommand,
         "headers": {
             "Location": {
-                "description": "Where the command can be looked up, relative to the base of the API.",
+                "description": "The command's address, relative to the base URL of the API.",
                 "schema": {"type": "string"},
                 "example": "/kits/k-3467-bcdf-ghjk/commands/1234",
             }
@@ -76,7 +78,7 @@ _ACCEPTED: Responses = {
 }
 _WHATEVER: Responses = {
     200: {
-        "description": "What the kit returned, as the type that it declares.",
+        "description": "The kit's response, with the media type that the kit declared.",
         "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -89,7 +91,7 @@ _WHATEVER: Responses = {
     openapi_extra=request_body(
         NewCommandBody, {"method": "peripheralCommand", "peripheral": "Heater", "command": {"heat": 5}}
     ),
-    summary="Send a command to a kit without waiting for it",
+    summary="Queue a command for a kit",
 )
 async def make_command(
     services: UsedServices,
@@ -97,7 +99,11 @@ async def make_command(
     caller: CurrentCaller,
     serial: KitSerial,
 ) -> JsonReply[KitCommand]:
-    """A kit does one thing at a time; at most ten commands wait for it."""
+    """Queues the command and returns immediately.
+
+    A kit carries out one command at a time; at most ten commands can be queued for it. Poll the address in
+    `Location` for the outcome.
+    """
     with refusals_as_problems():
         question = _question(body)
         async with services.writing() as connection:
@@ -119,7 +125,7 @@ async def make_command(
 @router.get(
     "/kits/{kitSerial}/commands",
     responses=GUARDED | next_page("Link", '</kits/k-3467-bcdf-ghjk/commands?before=1184>; rel="next"'),
-    summary="What a kit was told, by whom, and what came of it",
+    summary="List a kit's commands",
 )
 async def list_commands_of_kit(
     services: UsedServices,
@@ -127,7 +133,10 @@ async def list_commands_of_kit(
     serial: KitSerial,
     before: Annotated[_Id | None, Query()] = None,
 ) -> JsonReply[list[KitCommand]]:
-    """Newest first, 50 at a time. For those who may configure the kit. Lines are kept for a year."""
+    """Lists every command sent to the kit, who sent it and how it ended. Newest first, 50 per page.
+
+    Requires permission to configure the kit. Entries are kept for one year.
+    """
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.EDIT_CONFIGURATION)
@@ -142,12 +151,12 @@ async def list_commands_of_kit(
 @router.get(
     "/kits/{kitSerial}/commands/{commandId}",
     responses=GUARDED,
-    summary="A command and what came of it",
+    summary="Get a command and its outcome",
 )
 async def show_command(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
 ) -> JsonReply[KitCommand]:
-    """For those who may send such a command, and those who may configure the kit."""
+    """Requires permission to send this kind of command, or to configure the kit."""
     async with services.reading() as connection:
         access, command = await _command_of_kit(connection, caller, serial, command_id)
         if Permission.EDIT_CONFIGURATION not in access.permissions:
@@ -159,12 +168,12 @@ async def show_command(
     "/kits/{kitSerial}/commands/{commandId}/result",
     response_class=Response,
     responses=GUARDED | problems(409, 410, 502, 504) | _WHATEVER,
-    summary="What a command returned",
+    summary="Get the result of a command",
 )
 async def show_result(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
 ) -> Response:
-    """Kept for ten minutes, and of the newest five commands of a kit only."""
+    """Results are kept for ten minutes, and only for the five most recent commands of a kit."""
     async with services.reading() as connection:
         access, command = await _command_of_kit(connection, caller, serial, command_id)
         access.require(PERMISSION_FOR[command.question.method])
@@ -176,17 +185,17 @@ async def show_result(
     "/kits/{kitSerial}/commands/{commandId}",
     response_class=Response,
     responses=GUARDED | problems(409),
-    summary="Take a command back that waits for its turn",
+    summary="Cancel a queued command",
 )
 async def cancel_command(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, command_id: CommandId
 ) -> Response:
-    """What was sent cannot be taken back any more."""
+    """Only a command that has not been sent yet can be cancelled."""
     async with services.writing() as connection:
         access, command = await _command_of_kit(connection, caller, serial, command_id)
         access.require(PERMISSION_FOR[command.question.method])
         if not await cancel(connection, command_id):
-            raise conflict("The command was sent already, or has ended; it cannot be taken back.")
+            raise conflict("The command has already been sent or has finished; it cannot be cancelled.")
     return empty_reply()
 
 
@@ -195,7 +204,7 @@ def _question(body: NewCommandBody) -> Question:
     if method is Method.PERIPHERAL_COMMAND:
         if body.peripheral is None or "command" not in body.model_fields_set:
             raise invalid_parameters(
-                {"peripheral": [OTHER]}, "A peripheralCommand needs a peripheral and a command."
+                {"peripheral": [OTHER]}, "A peripheralCommand requires a peripheral and a command."
             )
         return Question.to_peripheral(body.peripheral, body.command)
     return Question(method=method)
@@ -204,7 +213,7 @@ def _question(body: NewCommandBody) -> Question:
 async def _command_of_kit(
     connection: AsyncConnection, caller: Caller, serial: str, command_id: int
 ) -> tuple[KitAccess, Command]:
-    """Return a command of a kit. Nobody without a right to commands learns whether it exists."""
+    """Return a command of a kit. Callers without any command permission cannot learn whether it exists."""
     access = await access_to_kit(connection, caller, serial)
     if not access.permissions & {Permission.EDIT_CONFIGURATION, *PERMISSION_FOR.values()}:
         access.require(Permission.EDIT_CONFIGURATION)

@@ -1,4 +1,4 @@
-"""Endpoints about which configuration a kit runs."""
+"""Endpoints about which configuration a kit is running."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ router = APIRouter(tags=["Configurations"])
 
 
 class ConfigurationState(TypedDict):
-    """Whether a kit runs what it should, by what it was given last and by what its readings are of.
+    """Whether the kit runs its active configuration, judged by what it last fetched and what it sends.
 
-    `advice` tells a person what to do, if there is anything to do.
+    `advice` is a sentence for the user about what to do; null if nothing needs doing.
     """
 
     activeConfigurationId: int | None
@@ -35,12 +35,12 @@ class ConfigurationState(TypedDict):
 @router.get(
     "/kits/{kitSerial}/configuration-state",
     responses=HIDDEN | problems(403),
-    summary="Whether a kit runs its active configuration",
+    summary="Check whether a kit runs its active configuration",
 )
 async def show_configuration_state(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[ConfigurationState]:
-    """Kits ask for their configuration when they start, and at no other time; nothing can be sent to them."""
+    """Kits fetch their configuration only when they start; a change cannot be pushed to them."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)

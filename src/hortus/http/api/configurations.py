@@ -1,4 +1,4 @@
-"""Endpoints about configurations of kits (http-api 4.6)."""
+"""Endpoints for the configurations of kits (http-api 4.6)."""
 
 from __future__ import annotations
 
@@ -62,30 +62,30 @@ _MOST_EXPLANATION_CHARACTERS = 2000
 
 
 class NewConfigurationBody(JsonBody):
-    """A configuration to be made."""
+    """The configuration to create."""
 
     description: Annotated[str | None, LINES] = None
 
 
 class ConfigurationChangeBody(JsonBody):
-    """What is to be different. Null empties the description, and leaves anything else as it is."""
+    """The fields to change. Null clears the description and leaves any other field unchanged."""
 
     description: Annotated[str | None, LINES] = None
     controller_symbol_location: str | None = None
     controller_symbol: str | None = None
-    control_rules: Annotated[Any, Field(description="See the page on control rules.")] = None
+    control_rules: Annotated[Any, Field(description="See the documentation of control rules.")] = None
     active: bool | None = None
 
 
 @router.get(
     "/kits/{kitSerial}/configurations",
     responses=HIDDEN | problems(403),
-    summary="A kit's configurations",
+    summary="List a kit's configurations",
 )
 async def list_configurations(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[list[KitConfigurationWithPeripherals]]:
-    """All of them, with their peripherals; at most one is active."""
+    """Lists all configurations with their peripherals. At most one of them is active."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -99,7 +99,7 @@ async def list_configurations(
     "/kits/{kitSerial}/configurations",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(NewConfigurationBody, {"description": "Basil, week 1"}, required=False),
-    summary="Make or copy a configuration",
+    summary="Create or copy a configuration",
 )
 async def make_configuration(
     request: Request,
@@ -108,9 +108,9 @@ async def make_configuration(
     serial: KitSerial,
     source: IdInQuery = None,
 ) -> JsonReply[KitConfiguration]:
-    """Send either a body, or `source`: the id of a configuration of a kit that the caller may see."""
+    """Send either a JSON body, or `source`: the id of a configuration to copy, of any kit you can see."""
     async with services.reading() as connection:
-        # First of all: whoever may not make one is told so, whatever they send (http-api 2.3).
+        # Checked first: a caller without permission gets that answer whatever they send (http-api 2.3).
         await _editable_kit(connection, caller, serial)
     body = await read_optional_json(request)
     if (body is None) == (source is None):
@@ -134,7 +134,7 @@ async def make_configuration(
     "/kit-configurations/{kitConfigurationId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(ConfigurationChangeBody, {"description": "Basil, week 2", "active": True}),
-    summary="Change or activate a configuration",
+    summary="Update or activate a configuration",
 )
 async def patch_configuration(
     services: UsedServices,
@@ -142,11 +142,11 @@ async def patch_configuration(
     caller: CurrentCaller,
     configuration_id: ConfigurationId,
 ) -> JsonReply[KitConfiguration]:
-    """Control rules that a kit could not run are refused with an explanation.
+    """Rejects control rules that a kit could not run, with an explanation.
 
-    What rules refer to, inputs, outputs and peripherals, must be there when the configuration becomes active.
-    Once it was active, rules and controller stay as they are. The kit takes its active configuration over when
-    it starts.
+    Inputs, outputs and peripherals that the rules refer to must exist when the configuration becomes active.
+    Once a configuration has been active, its rules and controller can no longer change. A kit picks up its
+    active configuration when it starts.
     """
     try:
         async with services.writing() as connection:
@@ -172,7 +172,7 @@ async def patch_configuration(
 async def remove_configuration(
     services: UsedServices, caller: CurrentCaller, configuration_id: ConfigurationId
 ) -> Response:
-    """Delete it with its peripherals, and all readings and media that they sent."""
+    """Deletes the configuration with its peripherals, and every reading and medium they recorded."""
     async with services.writing() as connection:
         configuration = await editable_configuration(connection, caller, configuration_id)
         await delete_configuration(connection, configuration)
@@ -182,12 +182,12 @@ async def remove_configuration(
 async def editable_configuration(
     connection: AsyncConnection, caller: Caller, configuration_id: int
 ) -> RowMapping:
-    """Return a configuration that the caller may edit, its kit locked. Raises Problem 401, 403 or 404."""
+    """Return a configuration that the caller may edit, with its kit locked. Raises Problem 401, 403 or 404."""
     configuration = await find_configuration(connection, configuration_id)
     access = await access_to_kit_of_id(connection, caller, configuration["kit_id"] if configuration else None)
     access.require(Permission.EDIT_CONFIGURATION)
     await lock_kit(connection, access.kit_id)
-    # Once more: it may have been changed until the lock was ours.
+    # Read again: it may have changed before we got the lock.
     configuration = await find_configuration(connection, configuration_id)
     if configuration is None:
         raise caller.refusal()
@@ -195,10 +195,10 @@ async def editable_configuration(
 
 
 def already_activated() -> Problem:
-    """Return the problem for editing what kits have run: readings refer to it."""
+    """Return the problem for editing a configuration that kits have run: readings refer to it."""
     return invalid_parameters(
         {"configurationId": [ALREADY_ACTIVATED]},
-        "The configuration was active once, so it cannot be edited any more. Copy it and edit the copy.",
+        "This configuration has been active, so it can no longer be edited. Copy it and edit the copy.",
     )
 
 
@@ -247,7 +247,7 @@ def _require_valid(values: dict[str, Any]) -> None:
             reasons[parameter] = [OTHER]
     if reasons:
         raise invalid_parameters(
-            reasons, "The controller is the name of a Python module, and of a class in it."
+            reasons, "The controller must be the name of a Python module and of a class in it."
         )
     if "control_rules" in values:
         faults = oversized_rules(values["control_rules"]) or misshapen_rules(values["control_rules"])
@@ -258,14 +258,14 @@ def _require_valid(values: dict[str, Any]) -> None:
 async def _require_runnable(
     connection: AsyncConnection, configuration: RowMapping, values: dict[str, Any]
 ) -> None:
-    """Refuse to make active what would crash the kit at its next start."""
+    """Refuse to activate a configuration that would crash the kit at its next start."""
     devices = await devices_of_configuration(connection, configuration["id"])
-    # In a thread: there may be many of them, and others are to be served meanwhile.
+    # In a thread: there may be many peripherals, and the event loop must stay free.
     faults = await asyncio.to_thread(_faults_of_devices, devices)
     if faults:
         raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
-    # Those that were stored before they were bounded may be too large to be looked at.
+    # Rules stored before the size limit existed may be too large to check.
     unusable = oversized_rules(control_rules) or unusable_rules(
         control_rules, devices_by_name(devices), await quantity_type_ids(connection)
     )
@@ -274,11 +274,9 @@ async def _require_runnable(
 
 
 def _faults_of_devices(devices: list[ConfiguredDevice]) -> list[str]:
-    # Figures first: those that were stored before they were bounded may be too large to be tried by a schema.
+    # Sizes first: configurations stored before the limit existed may be too large for schema validation.
     figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
     faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
     if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
-        faults.append(
-            f"The settings of all peripherals together have more than {MOST_BYTES_IN_ALL} bytes as JSON."
-        )
+        faults.append(f"The settings of all peripherals together exceed {MOST_BYTES_IN_ALL} bytes as JSON.")
     return faults or faults_of_configuration(devices)

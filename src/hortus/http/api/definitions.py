@@ -1,7 +1,7 @@
-"""Endpoints about quantity types and peripheral definitions (http-api 4.3).
+"""Endpoints for quantity types and peripheral definitions (http-api 4.3).
 
-The front-end loads both lists with every page, so each is one page, and a browser that has it already is told
-so (`ETag`).
+The front-end loads both lists with every page, so each fits on one page, and a browser that has a current copy
+gets 304 (`ETag`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ router = APIRouter(tags=["Definitions"])
 
 PAGE_SIZE = 500
 
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "As the `If-None-Match` says."}}
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Not modified: the copy named in `If-None-Match` is current."}
+}
 
 
 class QuantityType(TypedDict):
-    """A physical quantity in a unit."""
+    """A physical quantity and its unit."""
 
     id: int
     physicalQuantity: str
@@ -39,7 +41,7 @@ class QuantityType(TypedDict):
 
 
 class PeripheralDefinition(TypedDict):
-    """A kind of peripheral. The schemas are JSON Schemas of its configuration and its commands."""
+    """A kind of peripheral. Its configuration and its commands are described by JSON Schemas."""
 
     id: int
     name: str
@@ -57,10 +59,10 @@ class PeripheralDefinition(TypedDict):
     "/quantity-types",
     response_model=list[QuantityType],
     responses=next_page("X-Next", "/quantity-types?after=500") | _NOT_MODIFIED,
-    summary="What can be measured",
+    summary="List quantity types",
 )
 async def show_quantity_types(request: Request, services: UsedServices, after: IdInQuery = None) -> Response:
-    """In the order of their ids."""
+    """Lists every physical quantity that peripherals can measure, ordered by id."""
     async with services.reading() as connection:
         rows = await list_quantity_types(connection, after, PAGE_SIZE + 1)
     page: list[QuantityType] = [
@@ -81,7 +83,7 @@ async def show_quantity_types(request: Request, services: UsedServices, after: I
     response_model=list[PeripheralDefinition],
     responses=next_page("X-Next", "/peripheral-definitions?after=500&withExpectedQuantityTypes=true")
     | _NOT_MODIFIED,
-    summary="Which peripherals there are",
+    summary="List peripheral definitions",
 )
 async def show_definitions(
     request: Request,
@@ -89,7 +91,10 @@ async def show_definitions(
     after: IdInQuery = None,
     with_expected: Annotated[Boolean, Query(alias="withExpectedQuantityTypes")] = False,
 ) -> Response:
-    """In the order of their ids; `expectedQuantityTypes` is there only if it is asked for."""
+    """Lists every supported kind of peripheral, ordered by id.
+
+    `expectedQuantityTypes` is included only on request.
+    """
     async with services.reading() as connection:
         rows, expected = await list_definitions(connection, after, PAGE_SIZE + 1)
     page: list[PeripheralDefinition] = []

@@ -1,4 +1,4 @@
-"""Endpoints that send a kit's readings as files (http-api 4.9)."""
+"""Endpoints that export a kit's readings as files (http-api 4.9)."""
 
 from __future__ import annotations
 
@@ -38,25 +38,28 @@ from hortus.http.server.database_access import DatabaseNotAnswering
 router = APIRouter(tags=["Export"])
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_ZIP: Responses = {200: {"description": "A zip.", "content": {"application/zip": _BINARY}}}
+_ZIP: Responses = {200: {"description": "A zip archive.", "content": {"application/zip": _BINARY}}}
 _FILES: Responses = {
     200: {
-        "description": "The file, as it is being made.",
+        "description": "The file, streamed while it is generated.",
         "content": {media_type.partition(";")[0]: _BINARY for media_type in MEDIA_TYPES.values()},
     }
 }
-_USED = "This link has been used, or is too old. Ask for a new one."
+_USED = "This link has expired or has already been used. Request a new one."
 
 
 @router.post(
     "/kits/{kitSerial}/archive",
     responses=HIDDEN | problems(403),
-    summary="Get a link to a kit's archive",
+    summary="Create a download token for a kit's archive",
 )
 async def make_archive_token(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[str]:
-    """A token for `GET /kits/{kitSerial}/archive`, good for one download that begins within 90 seconds."""
+    """Returns a token for `GET /kits/{kitSerial}/archive`.
+
+    It is valid for a single download, which must start within 90 seconds.
+    """
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
     access.require(Permission.VIEW)
@@ -78,9 +81,10 @@ async def download_archive(
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
 ) -> Response:
-    """Everything that the kit measured, as CSV, with its configurations. Needs no `Authorization`.
+    """Everything the kit has measured, as CSV files, together with its configurations.
 
-    A download that does not end properly is not complete: every program for zips says so.
+    The token in the query authorizes the download; no `Authorization` header is needed. If the connection
+    breaks before the end, the archive is incomplete and zip programs will report it as damaged.
     """
     require_order(start, end)
     claims = _claims(services, token, serial)
@@ -89,7 +93,7 @@ async def download_archive(
         access = await _access_of(services, claims)
         source = await resources.enter_async_context(opened(services, access.kit_id))
         contents = await _contents(services, access, configuration, start, end)
-        # Last of all, so that a link is not used up by a request that fails.
+        # Last, so that a request that fails does not use up the link.
         if not is_without_body(request.scope):
             await _use(services, claims)
         return StreamedReply(
@@ -120,9 +124,9 @@ async def export_readings(
     peripheral: IdInQuery = None,
     quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
 ) -> Response:
-    """In the order of time; `from` is included, `to` is not.
+    """Rows are in chronological order; `from` is inclusive, `to` is exclusive.
 
-    A download that does not end properly is not complete.
+    If the connection breaks before the end, the file is incomplete.
     """
     require_order(start, end)
     _require_installed(form)
@@ -164,7 +168,7 @@ def _require_installed(form: Format) -> None:
 
 @asynccontextmanager
 async def opened(services: Services, kit_id: int) -> AsyncIterator[ExportedKit]:
-    """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit was deleted meanwhile."""
+    """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit has since been deleted."""
     stack = AsyncExitStack()
     try:
         source = await stack.enter_async_context(open_source(services.parts.connect, kit_id))
@@ -187,7 +191,7 @@ def _claims(services: Services, token: str, serial: str) -> ArchiveClaims:
 
 
 async def _access_of(services: Services, claims: ArchiveClaims) -> KitAccess:
-    """Return the kit, if whoever asked for the link may still see it. Raises Problem 404."""
+    """Return the kit if the person who requested the link may still see it. Raises Problem 404."""
     caller = Caller(user_id=claims.user_id)
     try:
         async with services.reading() as connection:

@@ -1,8 +1,10 @@
-"""The receiving side: where another gateway delivers its readings (docs/gateway.md).
+"""The receiving side of gateway delivery: where other gateways post their readings (docs/gateway.md).
 
 POST /api/v1/gateway/readings      Authorization: Bearer TOKEN
+
 {"readings": [{"id": UUID, "sensorId": 7, "receivedAt": "2026-11-22T15:04:05.123Z", "temperature": 21.4}]}
--> 200 {"taken": 1, "refused": []}, when all is durable. Gateways also understand targets that refuse some.
+
+-> 200 {"taken": 1, "refused": []} once everything is durable. Gateways also accept targets that refuse some.
 """
 
 from __future__ import annotations
@@ -58,8 +60,8 @@ class DeliveredReading(_Document):
     light: Value = None
 
     def as_value(self) -> ReceivedReading:
-        """Return the reading. The moment is cut to milliseconds, as it was sent."""
-        # Messages have no times outside these years: a clock that is so wrong must not stop the queue.
+        """Return the reading. Its time is truncated to the milliseconds that were sent."""
+        # Messages cannot carry times outside these years; a clock that far off must not block the queue.
         moment = min(max(self.received_at, _EARLIEST), _LATEST)
         return ReceivedReading(
             id=self.id,
@@ -87,7 +89,7 @@ class _Refused(Exception):
 
 
 class GatewayReceiver:
-    """Takes the deliveries of other gateways. Mount `receive` at RECEIVE_PATH, for POST."""
+    """Accepts deliveries from other gateways. Mount `receive` at RECEIVE_PATH, for POST."""
 
     def __init__(
         self, engine: AsyncEngine, intake: ReadingIntake, *, store_seconds: float = _STORE_SECONDS
@@ -97,7 +99,7 @@ class GatewayReceiver:
         self._store_seconds = store_seconds
 
     async def receive(self, request: Request) -> Response:
-        """Answer 200 when everything taken is durable; 400, 401 or 413 for good; 503 to be tried again."""
+        """Answer 200 once everything accepted is durable; 400, 401 or 413 are final; 503 means retry."""
         try:
             return await self._receive(request)
         except _Refused as refused:
@@ -128,7 +130,7 @@ class GatewayReceiver:
                     gateway_id = await gateway_with_token(connection, token.strip())
             if gateway_id is not None:
                 return gateway_id
-        raise _Refused(401, "Send the token of a gateway that is known here. `hortus gateway add` makes one.")
+        raise _Refused(401, "Send the token of a registered gateway. `hortus gateway add` creates one.")
 
 
 async def _body(request: Request) -> bytes:
@@ -137,7 +139,7 @@ async def _body(request: Request) -> bytes:
         async for chunk in request.stream():
             body += chunk
             if len(body) > _MOST_BODY_BYTES:
-                raise _Refused(413, f"A delivery has at most {_MOST_BODY_BYTES} bytes.")
+                raise _Refused(413, f"A delivery may have at most {_MOST_BODY_BYTES} bytes.")
     return bytes(body)
 
 

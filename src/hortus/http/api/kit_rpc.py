@@ -1,4 +1,4 @@
-"""The endpoints that ask a kit and wait for its answer (http-api 4.11)."""
+"""Endpoints that query or command a kit and wait for its answer (http-api 4.11)."""
 
 from __future__ import annotations
 
@@ -30,30 +30,32 @@ _ASKED: Responses = GUARDED | problems(409, 502)
 
 _WHATEVER: Responses = {
     200: {
-        "description": "What the kit returned, as the type that it declares.",
+        "description": "The kit's response, with the media type that the kit declared.",
         "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
 
 class PeripheralCommandBody(JsonBody):
-    """A command for a peripheral, which is named as in the kit's configuration."""
+    """A command for a peripheral, which is identified by its name in the kit's configuration."""
 
     peripheral: Annotated[str, ANY_TEXT]
-    command: Annotated[Any, Field(description="Any JSON that the peripheral's definition accepts.")]
+    command: Annotated[
+        Any, Field(description="Any JSON value accepted by the command schema of the peripheral's definition.")
+    ]
 
 
 @router.get(
     "/kit-rpc/{kitSerial}/version",
     response_model=str,
     responses=_ASKED,
-    summary="Ask a kit for the version of its software",
+    summary="Get a kit's software version",
 )
 @not_by_head
 async def kit_version(
     request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> Response:
-    """Waits for the kit's answer: at most 20 s for its turn, and 30 s for the kit."""
+    """Asks the kit and waits for its answer: up to 20 s in the queue, then up to 30 s for the kit."""
     command = await ask_and_wait(request, services, caller, serial, Question(method=Method.VERSION))
     await require_success(services, command)
     return await result_reply(services, command)
@@ -63,13 +65,13 @@ async def kit_version(
     "/kit-rpc/{kitSerial}/uptime",
     response_model=int,
     responses=_ASKED,
-    summary="Ask a kit for how long it has been running",
+    summary="Get a kit's uptime",
 )
 @not_by_head
 async def kit_uptime(
     request: Request, services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> Response:
-    """In whole seconds. Waits like the version."""
+    """The uptime in whole seconds. Waits for the kit as the version endpoint does."""
     command = await ask_and_wait(request, services, caller, serial, Question(method=Method.UPTIME))
     await require_success(services, command)
     return await result_reply(services, command)
@@ -80,7 +82,7 @@ async def kit_uptime(
     response_class=Response,
     responses=_ASKED | WITH_BODY | _WHATEVER,
     openapi_extra=request_body(PeripheralCommandBody, {"peripheral": "Heater", "command": {"heat": 5}}),
-    summary="Send a command to a peripheral and wait for its result",
+    summary="Run a peripheral command and wait for its result",
 )
 async def command_peripheral(
     request: Request,
@@ -89,9 +91,10 @@ async def command_peripheral(
     caller: CurrentCaller,
     serial: KitSerial,
 ) -> Response:
-    """The command is checked against the definition of the peripheral first.
+    """Validates the command against the peripheral's definition, sends it, and returns the kit's result.
 
-    A kit that could not carry it out is answered with 502; `commandId` in it names the line of the ledger.
+    If the kit could not carry it out, the answer is 502, and `commandId` in it identifies the command in the
+    ledger.
     """
     with refusals_as_problems():
         question = Question.to_peripheral(body.peripheral, body.command)

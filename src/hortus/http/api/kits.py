@@ -1,4 +1,4 @@
-"""Endpoints about kits (http-api 4.4)."""
+"""Endpoints for kits (http-api 4.4)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _EXAMPLE = {
 
 
 class NewKitBody(JsonBody):
-    """A kit to be made."""
+    """The kit to create."""
 
     name: _Name = None
     description: _Description = None
@@ -89,7 +89,7 @@ class NewKitBody(JsonBody):
 
 
 class KitChangeBody(JsonBody):
-    """What is to be different. Null empties a text or coordinate, and leaves a flag as it is."""
+    """The fields to change. Null clears a text or coordinate, and leaves a flag unchanged."""
 
     name: _Name = None
     description: _Description = None
@@ -102,14 +102,14 @@ class KitChangeBody(JsonBody):
 @router.get(
     "/kits",
     responses=next_page("X-Next", "/kits?lastSeenSince=2026-11-22T12%3A24%3A18Z&after=100"),
-    summary="Kits on the map",
+    summary="List the kits on the map",
 )
 async def list_kits(
     services: UsedServices,
     last_seen_since: Annotated[TimeInQuery, Query(alias="lastSeenSince")] = None,
     after: IdInQuery = None,
 ) -> JsonReply[list[Kit]]:
-    """Kits that are public and shown on the map, in the order of their ids."""
+    """Lists public kits that are shown on the map, ordered by id."""
     async with services.reading() as connection:
         rows = await list_kits_on_map(
             connection, after=after, last_seen_since=last_seen_since, most=PAGE_SIZE + 1
@@ -124,12 +124,12 @@ async def list_kits(
     status_code=201,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewKitBody, _EXAMPLE),
-    summary="Make a kit",
+    summary="Create a kit",
 )
 async def create_kit(request: Request, services: UsedServices, caller: CurrentCaller) -> JsonReply[CreatedKit]:
-    """The caller becomes its first member. The password is shown this once only."""
+    """You become the kit's first member. The response contains its password, which is not shown again."""
     profile = await current_profile(services, caller.require_scope(Scope.MANAGE))
-    # Only now: whoever may not make kits is told so, whatever they send (http-api 2.3).
+    # Parsed only now: a caller who may not create kits gets that answer whatever they send (http-api 2.3).
     wanted = parse_body(NewKitBody, await read_json(request))
     _require_valid(wanted)
     new = NewKit(
@@ -157,9 +157,9 @@ async def create_kit(request: Request, services: UsedServices, caller: CurrentCa
     return JsonReply({"kitSerial": kit.serial, "password": kit.password}, status_code=201)
 
 
-@router.get("/kits/{kitSerial}", responses=HIDDEN | problems(403), summary="A kit")
+@router.get("/kits/{kitSerial}", responses=HIDDEN | problems(403), summary="Get a kit")
 async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> JsonReply[Kit]:
-    """Without a valid token, 401 for private and for absent kits alike; with one, 404 for both."""
+    """Private and nonexistent kits are answered alike: 401 without a valid token, 404 with one."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
     access.require(Permission.VIEW)
@@ -170,7 +170,7 @@ async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSer
     "/kits/{kitSerial}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(KitChangeBody, _EXAMPLE),
-    summary="Change what is said about a kit",
+    summary="Update a kit's details",
 )
 async def change_kit(
     services: UsedServices,
@@ -178,7 +178,7 @@ async def change_kit(
     caller: CurrentCaller,
     serial: KitSerial,
 ) -> JsonReply[Kit]:
-    """Absent keys leave values as they are."""
+    """Fields that are absent keep their values."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.EDIT_DETAILS)
@@ -188,9 +188,9 @@ async def change_kit(
     return JsonReply(kit_object(access.kit))
 
 
-@router.delete("/kits/{kitSerial}", response_class=Response, responses=GUARDED, summary="Delete a kit for good")
+@router.delete("/kits/{kitSerial}", response_class=Response, responses=GUARDED, summary="Delete a kit")
 async def delete_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
-    """Delete it with its configurations, readings and media."""
+    """Permanently deletes the kit with its configurations, readings and media."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.DELETE)
@@ -201,12 +201,15 @@ async def delete_kit(services: UsedServices, caller: CurrentCaller, serial: KitS
 @router.post(
     "/kits/{kitSerial}/password",
     responses=GUARDED,
-    summary="Give a kit a new password",
+    summary="Reset a kit's password",
 )
 async def reset_kit_password(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[str]:
-    """The new password, shown this once only. The old one ends, and so does the kit's connection."""
+    """Returns the new password, which is not shown again.
+
+    The old password stops working immediately, and the kit is disconnected.
+    """
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.RESET_PASSWORD)

@@ -1,4 +1,4 @@
-"""The endpoint that tells what became of every message of a kit (P3)."""
+"""The endpoint that accounts for every message of a kit (P3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _USUAL_HOURS = 24
 
 
 class LedgerReason(TypedDict):
-    """Why messages were set aside or refused, and how many. Of those `purged`, no copy is kept any more."""
+    """Why messages were quarantined or refused, and how many. No copy is kept of those `purged`."""
 
     outcome: str
     reason: str
@@ -39,7 +39,7 @@ class LedgerReason(TypedDict):
 
 
 class LedgerSum(TypedDict):
-    """How many messages arrived, and how each of them ended: `received` is the sum of the other four."""
+    """How many messages arrived and how they ended: `received` is the sum of the other four."""
 
     received: int
     stored: int
@@ -60,7 +60,7 @@ _Span = TypedDict("_Span", {"from": TimeText, "to": TimeText})
 
 
 class Ledger(LedgerSum, _Span):
-    """The hours from `from` up to, not including, `to`, oldest first; and their sum."""
+    """The hours from `from` (inclusive) to `to` (exclusive), oldest first, and their total."""
 
     addsUp: bool
     hours: list[LedgerHour]
@@ -69,7 +69,7 @@ class Ledger(LedgerSum, _Span):
 @router.get(
     "/kits/{kitSerial}/ledger",
     responses=GUARDED,
-    summary="What became of a kit's messages",
+    summary="Get a kit's message ledger",
 )
 async def show_ledger(
     services: UsedServices,
@@ -78,12 +78,15 @@ async def show_ledger(
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
 ) -> JsonReply[Ledger]:
-    """Whole hours, by arrival: those that `from` and `to` lie in are included. Without them, the last 24."""
+    """Counts the kit's messages per hour of arrival, by how they ended.
+
+    The hours containing `from` and `to` are included. Without them, the last 24 hours are returned.
+    """
     since, before = _hours(start, end, services.clock())
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
     access.require(Permission.EDIT_CONFIGURATION)
-    # All from one moment, or the figures would not add up while messages flow.
+    # One snapshot for all, or the figures would not add up while messages arrive.
     async with snapshot(services.parts.engine) as connection:
         lines = await read_ledger_between(connection, since, before, {access.kit_id})
     total = LedgerCounts.sum_of(lines)
@@ -105,9 +108,9 @@ def _hours(start: datetime | None, end: datetime | None, now: datetime) -> tuple
         before += _HOUR
     since = before - _USUAL_HOURS * _HOUR if start is None else hour_of(start)
     if since > before:
-        raise bad_request("from lies after to.")
+        raise bad_request("from is later than to.")
     if before - since > MOST_HOURS * _HOUR:
-        raise bad_request(f"That is more than {MOST_HOURS} hours; ask for them in parts.")
+        raise bad_request(f"The range is longer than {MOST_HOURS} hours; request it in parts.")
     return since, before
 
 

@@ -1,4 +1,4 @@
-"""Endpoints about measurements (http-api 4.8): lists of readings and of aggregates, page by page."""
+"""Endpoints for measurements (http-api 4.8): paged lists of readings and aggregates."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ MOST_ON_A_PAGE = 1000
 
 Limit = Annotated[
     Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_ON_A_PAGE)],
-    Query(description="How many on a page."),
+    Query(description="Maximum number of items per page."),
 ]
 
 
-# A coroutine without need, as dependencies that are plain functions are each sent to a thread.
+# A coroutine although it awaits nothing: dependencies that are plain functions each run in a thread.
 async def wanted_measurements(
     configuration: IdInQuery = None,
     peripheral: IdInQuery = None,
     quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
-    order: Annotated[Order, Query(description="Newest first (`desc`), or oldest first.")] = Order.DESC,
+    order: Annotated[Order, Query(description="`desc` for newest first, `asc` for oldest first.")] = Order.DESC,
     cursor: Annotated[str | None, Query()] = None,
 ) -> Wanted:
-    """Return what the query of a list of measurements asks for. Raises Problem 400."""
+    """Return the parsed query of a list of measurements. Raises Problem 400."""
     require_order(start, end)
     position = None if cursor is None else PageCursor.parse(cursor)
     return Wanted(
@@ -69,7 +69,7 @@ WantedMeasurements = Annotated[Wanted, Depends(wanted_measurements)]
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/aggregate-measurements?cursor=…&peripheral=7>; rel="next"'),
-    summary="A kit's aggregates",
+    summary="List a kit's aggregates",
 )
 async def list_aggregates(
     services: UsedServices,
@@ -78,7 +78,7 @@ async def list_aggregates(
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
 ) -> JsonReply[list[AggregateMeasurement]]:
-    """Newest first, 50 at a time, unless asked for otherwise. `from` and `to` are about when they start."""
+    """By default newest first and 50 per page. `from` and `to` refer to the start time of an aggregate."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -94,7 +94,7 @@ async def list_aggregates(
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/raw-measurements?cursor=…&peripheral=7>; rel="next"'),
-    summary="A kit's readings",
+    summary="List a kit's readings",
 )
 async def list_readings(
     services: UsedServices,
@@ -103,7 +103,7 @@ async def list_readings(
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
 ) -> JsonReply[list[RawMeasurement]]:
-    """Newest first, 50 at a time, unless asked for otherwise. `from` is included, `to` is not."""
+    """By default newest first and 50 per page. `from` is inclusive, `to` is exclusive."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -113,7 +113,7 @@ async def list_readings(
 
 
 def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit: int) -> dict[str, str]:
-    """Return the header that leads to the next page, if there is one. Parameters as usual are left out."""
+    """Return the header that links to the next page, if there is one. Default parameters are left out."""
     if len(rows) <= limit:
         return {}
     last = rows[limit - 1]

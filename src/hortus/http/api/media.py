@@ -1,4 +1,4 @@
-"""Endpoints about media of kits (http-api 4.10)."""
+"""Endpoints for the media of kits (http-api 4.10)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_AT_ONCE = 500
     responses=HIDDEN
     | problems(403)
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/media?cursor=…&configuration=5>; rel="next"'),
-    summary="A kit's media",
+    summary="List a kit's media",
 )
 async def list_media(
     services: UsedServices,
@@ -45,7 +45,10 @@ async def list_media(
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = PAGE_SIZE,
     cursor: Annotated[str | None, Query()] = None,
 ) -> JsonReply[list[Media]]:
-    """Newest first, `limit` at a time. `from` and `to` are the first and the last moment."""
+    """Lists pictures and other files of the kit, newest first, `limit` per page.
+
+    Both `from` and `to` are inclusive.
+    """
     position = None if cursor is None else PageCursor.parse(cursor)
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
@@ -82,7 +85,7 @@ async def list_media(
 async def remove_medium(
     services: UsedServices, caller: CurrentCaller, medium_id: Annotated[UUID, Path(alias="mediaId")]
 ) -> Response:
-    """Delete it and its content."""
+    """Deletes the medium and its content."""
     async with services.writing() as connection:
         medium = await find_medium(connection, medium_id)
         access = await access_to_kit_of_id(connection, caller, medium["kit_id"] if medium else None)

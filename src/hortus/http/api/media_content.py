@@ -1,4 +1,4 @@
-"""Endpoints that send the content of media (http-api 4.10)."""
+"""Endpoints that serve the content of media (http-api 4.10)."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _BYTES: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary
 def _answers(what: str) -> Responses:
     return {
         200: {"description": what, "content": _BYTES},
-        206: {"description": "The part that `Range` asks for.", "content": _BYTES},
-        304: {"description": "The asker has it already."},
-        416: {"description": "The range begins behind the end."},
+        206: {"description": "The part requested by `Range`.", "content": _BYTES},
+        304: {"description": "Not modified: the client's copy is current."},
+        416: {"description": "The range starts beyond the end of the content."},
         **problems(403),
-        502: {**problems(502)[502], "description": "The store of media does not answer properly. Try again."},
+        502: {**problems(502)[502], "description": "The media store did not answer correctly. Try again."},
         **HIDDEN,
     }
 
@@ -53,13 +53,13 @@ def _answers(what: str) -> Responses:
 @router.get(
     "/media/{mediaId}/content",
     response_class=Response,
-    responses=_answers("The content, of the type that the kit gave it."),
-    summary="The content of a medium",
+    responses=_answers("The content, with the media type that the kit declared."),
+    summary="Download a medium",
 )
 async def read_content(
     request: Request, services: UsedServices, caller: CurrentCaller, medium_id: MediumId
 ) -> Response:
-    """As a download under its own name. A range, `If-Range` and `If-None-Match` are honoured."""
+    """Served as a download under its own name. Supports `Range`, `If-Range` and `If-None-Match`."""
     medium, serial = await _visible_medium(services, caller, medium_id)
     delivery = Download(
         key=ObjectKey(serial, medium_id),
@@ -75,15 +75,15 @@ async def read_content(
     "/media/{mediaId}/thumbnail",
     response_class=Response,
     responses=_answers("A picture of at most 320 × 320 pixels, as WebP."),
-    summary="The thumbnail of a picture",
+    summary="Get the thumbnail of a picture",
 )
 async def read_thumbnail(
     request: Request, services: UsedServices, caller: CurrentCaller, medium_id: MediumId
 ) -> Response:
-    """404 says in its detail whether none can be made, or none has been made yet."""
+    """If the answer is 404, `detail` says whether no thumbnail can be made or it is not ready yet."""
     medium, serial = await _visible_medium(services, caller, medium_id)
     if medium["thumbnail"] != "made":
-        detail = medium["thumbnail_note"] if medium["thumbnail"] else "The thumbnail is not made yet."
+        detail = medium["thumbnail_note"] if medium["thumbnail"] else "The thumbnail is not ready yet."
         raise Problem(404, detail=detail)
     objects = _objects(services)
     with _failures_as_problems():
@@ -105,18 +105,18 @@ def _objects(services: Services) -> MediaObjects:
     """Return the object store. Raises Problem 502 if this process has none."""
     objects: MediaObjects | None = services.parts.media_objects
     if objects is None:
-        raise Problem(502, detail="This server does not know where media are kept; see HORTUS_MEDIA_URL.")
+        raise Problem(502, detail="No media store is configured on this server; see HORTUS_MEDIA_URL.")
     return objects
 
 
 @contextmanager
 def _failures_as_problems() -> Iterator[None]:
-    """Raise Problem 404 if there is no object, 502 if the store does not give it, 503 if it is not there."""
+    """Raise Problem 404 for a missing object, 502 for a failing store, and 503 for one that is unreachable."""
     try:
         yield
     except MediaPlaceMissing as error:
-        raise unavailable("The place where media are kept is not there now.", _RETRY_SECONDS) from error
+        raise unavailable("The media store cannot be reached right now.", _RETRY_SECONDS) from error
     except ObjectMissing as error:
         raise not_found() from error
     except ObjectStoreNotAnswering as error:
-        raise Problem(502, detail="The store of media does not answer properly at the moment.") from error
+        raise Problem(502, detail="The media store is not answering correctly right now.") from error

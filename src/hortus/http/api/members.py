@@ -1,4 +1,4 @@
-"""Endpoints about who belongs to a kit (http-api 4.5)."""
+"""Endpoints for the members of a kit (http-api 4.5)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MembershipId = Annotated[Identifier, Path(alias="kitMembershipId")]
 
 
 class NewMemberBody(JsonBody):
-    """A person who is to become a member."""
+    """The person to add as a member."""
 
     username: str
     access_configure: bool
@@ -51,7 +51,7 @@ class NewMemberBody(JsonBody):
 
 
 class MemberChangeBody(JsonBody):
-    """What a member may do from now on."""
+    """The member's new access rights."""
 
     access_configure: bool
     access_super: bool
@@ -60,12 +60,12 @@ class MemberChangeBody(JsonBody):
 @router.get(
     "/kits/{kitSerial}/members",
     responses=HIDDEN | problems(403),
-    summary="A kit's members",
+    summary="List a kit's members",
 )
 async def list_members(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[list[KitMembership]]:
-    """In the order of their joining."""
+    """Lists the members in the order in which they joined."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -79,7 +79,7 @@ async def list_members(
     openapi_extra=request_body(
         NewMemberBody, {"username": "flora", "accessConfigure": False, "accessSuper": False}
     ),
-    summary="Make somebody a member",
+    summary="Add a member",
 )
 async def create_member(
     services: UsedServices,
@@ -87,7 +87,7 @@ async def create_member(
     caller: CurrentCaller,
     serial: KitSerial,
 ) -> JsonReply[KitMembership]:
-    """Somebody who is a member already stays as they are."""
+    """If the person is already a member, their access does not change."""
     async with services.writing() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(_permission_for(body.access_super))
@@ -109,12 +109,12 @@ async def create_member(
 @router.get(
     "/kits/{kitSerial}/member-suggestions",
     responses=GUARDED,
-    summary="People who might become members",
+    summary="Find people to add as members",
 )
 async def suggest_members(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, username: Annotated[str, Query()]
 ) -> JsonReply[list[User]]:
-    """At most 20 people whose user name contains the text, present members included."""
+    """Returns up to 20 people whose user name contains the text, including current members."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.EDIT_MEMBERS)
@@ -126,7 +126,7 @@ async def suggest_members(
     "/kit-memberships/{kitMembershipId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(MemberChangeBody, {"accessConfigure": True, "accessSuper": False}),
-    summary="Change what a member may do",
+    summary="Change a member's access",
 )
 async def change_membership(
     services: UsedServices,
@@ -134,7 +134,7 @@ async def change_membership(
     caller: CurrentCaller,
     membership_id: MembershipId,
 ) -> JsonReply[ChangedMembership]:
-    """The last member with super access keeps it."""
+    """The last member with super access cannot lose it."""
     async with services.writing() as connection:
         access, membership = await _membership_and_kit(connection, caller, membership_id)
         access.require(_permission_for(body.access_super or membership.access_super))
@@ -163,12 +163,12 @@ async def change_membership(
     "/kit-memberships/{kitMembershipId}",
     response_class=Response,
     responses=GUARDED,
-    summary="End a membership",
+    summary="Remove a member",
 )
 async def delete_membership(
     services: UsedServices, caller: CurrentCaller, membership_id: MembershipId
 ) -> Response:
-    """Everybody may end their own; the last member with super access stays."""
+    """Members can always remove themselves. The last member with super access cannot be removed."""
     async with services.writing() as connection:
         access, membership = await _membership_and_kit(connection, caller, membership_id)
         if membership.user_id != caller.user_id or caller.is_key:
@@ -187,7 +187,7 @@ async def _membership_and_kit(
     membership = await find_membership(connection, membership_id)
     access = await access_to_kit_of_id(connection, caller, membership.kit_id if membership else None)
     await lock_kit(connection, access.kit_id)
-    # Once more: it may have been changed until the lock was ours.
+    # Read again: it may have changed before we got the lock.
     membership = await find_membership(connection, membership_id)
     if membership is None:
         raise caller.refusal()

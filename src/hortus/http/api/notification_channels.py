@@ -1,4 +1,4 @@
-"""Endpoints about being told: by which ways, of what, and what became of the messages."""
+"""Endpoints for notifications: channels, preferences and the delivery state of messages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _Url = Annotated[str, Field(json_schema_extra={"maxLength": MOST_URL_CHARACTERS,
 
 
 class PreferencesBody(JsonBody):
-    """What is to be different; absent and null leave a value as it is."""
+    """The fields to change. A field that is absent or null keeps its value."""
 
     by_mail: bool | None = None
     of_shared_kits: bool | None = None
@@ -69,14 +69,14 @@ class PreferencesBody(JsonBody):
 
 
 class NewChannelBody(JsonBody):
-    """A service to be used."""
+    """The service to add."""
 
     name: _Name
     url: _Url
 
 
 class ChannelChangeBody(JsonBody):
-    """What is to be different; absent and null leave a value as it is."""
+    """The fields to change. A field that is absent or null keeps its value."""
 
     name: _Name | None = None
     url: _Url | None = None
@@ -86,10 +86,10 @@ class ChannelChangeBody(JsonBody):
 @router.get(
     "/me/notification-preferences",
     responses=problems(401, 403),
-    summary="What one wants to be told",
+    summary="Get your notification preferences",
 )
 async def show_preferences(services: UsedServices, caller: CurrentCaller) -> JsonReply[NotificationPreferences]:
-    """And whether by mail."""
+    """Returns what you are notified about, and whether by email."""
     user_id = caller.require_person()
     async with services.reading() as connection:
         preferences = await read_preferences(connection, user_id)
@@ -100,14 +100,14 @@ async def show_preferences(services: UsedServices, caller: CurrentCaller) -> Jso
     "/me/notification-preferences",
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(PreferencesBody, {"byMail": True, "ofSharedKits": True}),
-    summary="Change what one wants to be told",
+    summary="Update your notification preferences",
 )
 async def change_preferences(
     services: UsedServices,
     body: Annotated[PreferencesBody, Depends(json_body(PreferencesBody))],
     caller: CurrentCaller,
 ) -> JsonReply[NotificationPreferences]:
-    """Holds from the next message on."""
+    """Changes apply from the next message on."""
     profile = await current_profile(services, caller.require_person())
     async with services.writing() as connection:
         old = await read_preferences(connection, profile.id)
@@ -124,10 +124,13 @@ async def change_preferences(
 @router.get(
     "/me/notification-channels",
     responses=problems(401, 403),
-    summary="One's services for messages",
+    summary="List your notification services",
 )
 async def show_channels(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[NotificationChannel]]:
-    """In the order of their making, without their URLs. Mail is not among them; see the preferences."""
+    """Lists your services in the order in which they were added, without their URLs.
+
+    Email is not listed here; see the notification preferences.
+    """
     user_id = caller.require_person()
     async with services.reading() as connection:
         rows = await list_channels(connection, user_id)
@@ -139,14 +142,17 @@ async def show_channels(services: UsedServices, caller: CurrentCaller) -> JsonRe
     status_code=201,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewChannelBody, {"name": "My telephone", "url": "ntfys://my-secret-topic"}),
-    summary="Be told through a service",
+    summary="Add a notification service",
 )
 async def create_channel(
     services: UsedServices,
     body: Annotated[NewChannelBody, Depends(json_body(NewChannelBody))],
     caller: CurrentCaller,
 ) -> JsonReply[NotificationChannel]:
-    """The URL says where and with which secret, in Apprise's form; it is kept encrypted and never shown."""
+    """The URL is in Apprise format and contains the destination and its secret.
+
+    It is stored encrypted and never shown again.
+    """
     profile = await current_profile(services, caller.require_person())
     _require_valid_name(body.name)
     scheme = await _checked_scheme(services, body.url)
@@ -171,7 +177,7 @@ async def create_channel(
     "/me/notification-channels/{channelId}",
     responses=problems(401, 403, 404) | WITH_BODY,
     openapi_extra=request_body(ChannelChangeBody, {"enabled": False}),
-    summary="Change a service",
+    summary="Update a notification service",
 )
 async def patch_channel(
     services: UsedServices,
@@ -179,7 +185,7 @@ async def patch_channel(
     caller: CurrentCaller,
     channel_id: _ChannelId,
 ) -> JsonReply[NotificationChannel]:
-    """Rename it, give it another URL, or switch it on or off."""
+    """Rename the service, replace its URL, or turn it on or off."""
     user_id = caller.require_person()
     values: dict[str, object] = {}
     if body.name is not None:
@@ -202,10 +208,10 @@ async def patch_channel(
     "/me/notification-channels/{channelId}",
     response_class=Response,
     responses=problems(401, 403, 404),
-    summary="Delete a service",
+    summary="Delete a notification service",
 )
 async def remove_channel(services: UsedServices, caller: CurrentCaller, channel_id: _ChannelId) -> Response:
-    """With the messages that wait for it."""
+    """Messages still waiting to be sent through it are deleted as well."""
     user_id = caller.require_person()
     async with services.writing() as connection:
         if not await delete_channel(connection, user_id, channel_id):
@@ -216,10 +222,10 @@ async def remove_channel(services: UsedServices, caller: CurrentCaller, channel_
 @router.get(
     "/me/messages",
     responses=problems(401, 403),
-    summary="What became of the messages to oneself",
+    summary="List messages sent to you",
 )
 async def show_messages(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[Message]]:
-    """The newest hundred, newest first, without what they said."""
+    """The last hundred messages and their delivery state, newest first, without their contents."""
     user_id = caller.require_person()
     async with services.reading() as connection:
         rows = await list_messages(connection, user_id=user_id, most=SHOWN_MESSAGES)
@@ -230,10 +236,13 @@ async def show_messages(services: UsedServices, caller: CurrentCaller) -> JsonRe
     "/me/test-message",
     status_code=202,
     responses=problems(401, 403),
-    summary="Send oneself a test message",
+    summary="Send yourself a test message",
 )
 async def send_test(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[Message]]:
-    """By all enabled ways. `GET /me/messages` tells what became of it; it may take a minute."""
+    """Sends a message through every enabled channel.
+
+    Delivery may take a minute; `GET /me/messages` shows the outcome.
+    """
     profile = await current_profile(services, caller.require_person())
     services.limits.test_messages.take(str(profile.id))
     async with services.writing() as connection:
@@ -249,7 +258,7 @@ async def send_test(services: UsedServices, caller: CurrentCaller) -> JsonReply[
             else []
         )
         if not messages:
-            raise forbidden("There is no way to send you a message. Add a service, or switch mail on.")
+            raise forbidden("You have no notification channel. Add a service or turn on email.")
         ids = await put_in(connection, services.messages.seal, messages)
         rows = await list_messages(connection, user_id=profile.id, most=SHOWN_MESSAGES)
     return JsonReply([message_object(row) for row in rows if row["id"] in ids], status_code=202)

@@ -1,4 +1,4 @@
-"""Endpoints about the peripherals of a configuration (http-api 4.7)."""
+"""Endpoints for the peripherals of a configuration (http-api 4.7)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _EXAMPLE = {
 
 
 class NewPeripheralBody(JsonBody):
-    """A peripheral to be added; `configuration` as the definition's schema says."""
+    """The peripheral to add. `configuration` must match the schema of its definition."""
 
     peripheral_definition_id: Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
     name: Annotated[str, Field(json_schema_extra=_NAME_RULE), NAME]
@@ -72,7 +72,7 @@ class NewPeripheralBody(JsonBody):
 
 
 class PeripheralChangeBody(JsonBody):
-    """What is to be different; absent and null leave a value as it is."""
+    """The fields to change. A field that is absent or null keeps its value."""
 
     name: Annotated[str | None, Field(json_schema_extra=_NAME_RULE), NAME] = None
     configuration: Any = None
@@ -90,7 +90,7 @@ async def create_peripheral(
     caller: CurrentCaller,
     configuration_id: ConfigurationId,
 ) -> JsonReply[Peripheral]:
-    """Only to a configuration that was never active. Names are unique within it."""
+    """The configuration must never have been active. Names are unique within a configuration."""
     try:
         async with services.writing() as connection:
             configuration = await _unused_configuration(connection, caller, configuration_id)
@@ -114,7 +114,7 @@ async def create_peripheral(
     "/peripherals/{peripheralId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(PeripheralChangeBody, {"name": "Air, below the lamp"}),
-    summary="Change a peripheral",
+    summary="Update a peripheral",
 )
 async def patch_peripheral(
     services: UsedServices,
@@ -122,7 +122,7 @@ async def patch_peripheral(
     caller: CurrentCaller,
     peripheral_id: PeripheralId,
 ) -> JsonReply[Peripheral]:
-    """Only in a configuration that was never active."""
+    """The configuration must never have been active."""
     try:
         async with services.writing() as connection:
             peripheral = await _unused_peripheral(connection, caller, peripheral_id)
@@ -152,7 +152,7 @@ async def patch_peripheral(
 async def remove_peripheral(
     services: UsedServices, caller: CurrentCaller, peripheral_id: PeripheralId
 ) -> Response:
-    """Only from a configuration that was never active."""
+    """The configuration must never have been active."""
     async with services.writing() as connection:
         peripheral = await _unused_peripheral(connection, caller, peripheral_id)
         await delete_peripheral(connection, peripheral)
@@ -175,7 +175,7 @@ async def _unused_peripheral(connection: AsyncConnection, caller: Caller, periph
     access.require(Permission.EDIT_CONFIGURATION)
     assert peripheral is not None
     await _unused_configuration(connection, caller, peripheral["kit_configuration_id"])
-    # Once more: it may have been changed until the lock was ours.
+    # Read again: it may have changed before we got the lock.
     peripheral = await find_peripheral(connection, peripheral_id)
     if peripheral is None:
         raise caller.refusal()
@@ -188,7 +188,7 @@ def _require_name(name: str) -> None:
 
 
 async def _require_configuration(definition: Definition, configuration: Any) -> None:
-    # What is too large is told before its schema is tried, and the rest tried in a thread: it may take a while.
+    # Size limits are checked before the schema, and the schema in a thread: it may take a while.
     fault = fault_of_figures(configuration) or await asyncio.to_thread(
         fault_of_configuration, definition, configuration
     )

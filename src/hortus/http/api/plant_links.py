@@ -1,4 +1,4 @@
-"""Endpoints about what measures a plant."""
+"""Endpoints for the links between plants and the kits that measure them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LinkId = Annotated[Identifier, Path(alias="linkId")]
 
 
 class NewLinkBody(JsonBody):
-    """What measures a plant from `from` on (now, if absent): a whole kit, or one series of it."""
+    """What measures the plant from `from` on (now, if absent): a whole kit, or one of its series."""
 
     kit_serial: str
     peripheral_name: Annotated[str, Field(max_length=255), ANY_TEXT] | None = None
@@ -41,7 +41,7 @@ class NewLinkBody(JsonBody):
 
 
 class LinkEndBody(JsonBody):
-    """When a link ended (now, if absent)."""
+    """When the link ended (now, if absent)."""
 
     until: Time | None = None
 
@@ -51,7 +51,7 @@ class LinkEndBody(JsonBody):
     status_code=201,
     responses=GUARDED | problems(409) | WITH_BODY,
     openapi_extra=request_body(NewLinkBody, {"kitSerial": "k-3467-bcdf-ghjk"}),
-    summary="Let a kit or series measure a plant",
+    summary="Link a kit or series to a plant",
 )
 async def add_link(
     services: UsedServices,
@@ -59,7 +59,7 @@ async def add_link(
     caller: CurrentCaller,
     plant_id: PlantId,
 ) -> JsonReply[PlantObject]:
-    """Needs the permission `editConfiguration` for the kit. Links of the same do not overlap."""
+    """Requires the permission `editConfiguration` for the kit. Links of the same series cannot overlap."""
     now = services.clock()
     with refusals_as_problems():
         async with services.writing() as connection:
@@ -87,7 +87,7 @@ async def finish_link(
     plant_id: PlantId,
     link_id: LinkId,
 ) -> JsonReply[PlantObject]:
-    """It stays as the plant's history."""
+    """The ended link is kept as part of the plant's history."""
     now = services.clock()
     with refusals_as_problems():
         async with services.writing() as connection:
@@ -100,12 +100,15 @@ async def finish_link(
 @router.delete(
     "/plants/{plantId}/links/{linkId}",
     responses=GUARDED,
-    summary="Delete a link that was a mistake",
+    summary="Delete a link",
 )
 async def remove_link(
     services: UsedServices, caller: CurrentCaller, plant_id: PlantId, link_id: LinkId
 ) -> JsonReply[PlantObject]:
-    """As if it had never been. To say that a plant has moved, end the link instead."""
+    """Removes a link that was made by mistake, as if it had never existed.
+
+    If the plant has moved, end the link instead.
+    """
     async with services.writing() as connection:
         link = _link_in(await editable_plant(connection, caller, plant_id), link_id)
         await delete_link(connection, link.id)

@@ -1,4 +1,4 @@
-"""Endpoints about photos of plants."""
+"""Endpoints for photos of plants."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD: dict[str, Any] = {"requestBody": {"required": True, "content": dict.fromkeys(CONTENT_TYPES, _BINARY)}}
 _PHOTO: dict[int | str, dict[str, Any]] = {
     200: {"description": "The photo.", "content": {STORED_TYPE: _BINARY}},
-    304: {"description": "As the `If-None-Match` says."},
+    304: {"description": "Not modified: the copy named in `If-None-Match` is current."},
 }
 
 
@@ -41,12 +41,12 @@ _PHOTO: dict[int | str, dict[str, Any]] = {
     "/plants/{plantId}/photo",
     response_class=Response,
     responses=GUARDED | _PHOTO,
-    summary="A plant's photo",
+    summary="Get a plant's photo",
 )
 async def show_photo(
     request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
 ) -> Response:
-    """At most 1600 pixels wide and high. 404 if there is none."""
+    """The photo is at most 1600 pixels wide and high. The answer is 404 if the plant has none."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
         access.require_view()
@@ -60,15 +60,18 @@ async def show_photo(
     "/plants/{plantId}/photo",
     responses=GUARDED | WITH_BODY,
     openapi_extra=_UPLOAD,
-    summary="Give a plant a photo",
+    summary="Upload a plant's photo",
 )
 async def upload_photo(
     request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
 ) -> JsonReply[PlantObject]:
-    """JPEG, PNG or WebP, up to 10 MiB. It is made small; where and when it was taken is not kept."""
+    """Accepts JPEG, PNG or WebP, up to 10 MiB.
+
+    The photo is scaled down, and its location and capture time are removed.
+    """
     async with services.reading() as connection:
         (await access_to_plant(connection, caller, plant_id)).require_edit()
-    # Only now: nobody makes us read megabytes for nothing.
+    # Only after the permission checks: nobody without permission can make us read megabytes.
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in CONTENT_TYPES:
         raise Problem(415, detail=f"Send the photo as {', '.join(CONTENT_TYPES)}.")
@@ -91,7 +94,7 @@ async def upload_photo(
 async def remove_photo(
     services: UsedServices, caller: CurrentCaller, plant_id: PlantId
 ) -> JsonReply[PlantObject]:
-    """404 if there is none."""
+    """The answer is 404 if the plant has no photo."""
     async with services.writing() as connection:
         await editable_plant(connection, caller, plant_id)
         if not await delete_photo(connection, plant_id):

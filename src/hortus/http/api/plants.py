@@ -1,4 +1,4 @@
-"""Endpoints about plants: what they are, and how they do."""
+"""Endpoints for plants and their condition."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _EXAMPLE = {"name": "Monty", "remark": "By the window.", "speciesId": 1, "kitSer
 
 
 class NewPlantBody(JsonBody):
-    """A plant to be made. With `kitSerial`, that kit measures it from now on."""
+    """The plant to create. With `kitSerial`, it is linked to that kit from now on."""
 
     name: _Name
     remark: _Remark = ""
@@ -93,7 +93,7 @@ class NewPlantBody(JsonBody):
 
 
 class PlantChangeBody(JsonBody):
-    """What is to be different. Null empties image and species, and leaves the rest as it is."""
+    """The fields to change. Null clears image and species, and leaves any other field unchanged."""
 
     name: _Name | None = None
     remark: _Remark | None = None
@@ -102,7 +102,7 @@ class PlantChangeBody(JsonBody):
 
 
 class OwnRangeBody(JsonBody):
-    """A plant's own range. Both bounds belong to it; without any, the quantity is not judged."""
+    """A plant's own range, bounds included. Without any bound, the quantity is not judged."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -111,12 +111,12 @@ class OwnRangeBody(JsonBody):
 @router.get(
     "/plants",
     responses=problems(401, 403) | next_page("X-Next", "/plants?after=100"),
-    summary="The caller's plants, and those of their kits",
+    summary="List your plants",
 )
 async def show_plants(
     services: UsedServices, caller: CurrentCaller, after: IdInQuery = None
 ) -> JsonReply[list[PlantObject]]:
-    """Plants that the caller owns or that a kit measures of which they are a member, and how each does."""
+    """Lists plants that you own or that are measured by kits you are a member of, with their condition."""
     user_id = caller.require_scope(Scope.READ)
     async with services.reading() as connection:
         found = await list_plants_of_user(connection, user_id, after=after, most=PAGE_SIZE + 1)
@@ -126,12 +126,12 @@ async def show_plants(
 @router.get(
     "/users/{username}/plants",
     responses=problems(404) | next_page("X-Next", "/users/flora/plants?after=100"),
-    summary="A person's plants",
+    summary="List a person's plants",
 )
 async def show_plants_of_user(
     services: UsedServices, caller: CurrentCaller, username: str, after: IdInQuery = None
 ) -> JsonReply[list[PlantObject]]:
-    """Only those plants of the person that the caller may see; a page may have fewer than others."""
+    """Lists the person's plants that you can see. A page may hold fewer plants than its limit."""
     async with services.reading() as connection:
         profile = await find_profile_by_name(connection, username)
         if profile is None:
@@ -143,12 +143,12 @@ async def show_plants_of_user(
 @router.get(
     "/kits/{kitSerial}/plants",
     responses=GUARDED | next_page("X-Next", "/kits/k-3467-bcdf-ghjk/plants?after=100"),
-    summary="The plants that a kit measures",
+    summary="List the plants measured by a kit",
 )
 async def show_plants_of_kit(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, after: IdInQuery = None
 ) -> JsonReply[list[PlantObject]]:
-    """Those that are linked to it now."""
+    """Lists the plants that are linked to the kit now."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
@@ -161,14 +161,14 @@ async def show_plants_of_kit(
     status_code=201,
     responses=GUARDED | problems(409) | WITH_BODY,
     openapi_extra=request_body(NewPlantBody, _EXAMPLE),
-    summary="Make a plant",
+    summary="Create a plant",
 )
 async def make_plant(
     services: UsedServices,
     body: Annotated[NewPlantBody, Depends(json_body(NewPlantBody))],
     caller: CurrentCaller,
 ) -> JsonReply[PlantObject]:
-    """It is the caller's. Linking it to a kit needs the permission `editConfiguration` for the kit."""
+    """You become the plant's owner. Linking it to a kit requires `editConfiguration` for that kit."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     now = services.clock()
     with refusals_as_problems():
@@ -192,11 +192,11 @@ async def make_plant(
     return JsonReply(document, status_code=201)
 
 
-@router.get("/plants/{plantId}", responses=GUARDED, summary="A plant")
+@router.get("/plants/{plantId}", responses=GUARDED, summary="Get a plant")
 async def show_plant(
     services: UsedServices, caller: CurrentCaller, plant_id: PlantId
 ) -> JsonReply[PlantObject]:
-    """What it is, what measures it, and how it does by what was measured last."""
+    """Returns the plant, the kits that measure it, and its condition by the latest readings."""
     async with services.reading() as connection:
         access = await access_to_plant(connection, caller, plant_id)
         access.require_view()
@@ -208,7 +208,7 @@ async def show_plant(
     "/plants/{plantId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(PlantChangeBody, {"name": "Monty", "speciesId": 1}),
-    summary="Change a plant",
+    summary="Update a plant",
 )
 async def edit_plant(
     services: UsedServices,
@@ -216,7 +216,7 @@ async def edit_plant(
     caller: CurrentCaller,
     plant_id: PlantId,
 ) -> JsonReply[PlantObject]:
-    """Absent keys leave values as they are."""
+    """Fields that are absent keep their values."""
     values: dict[str, Any] = {
         name: value
         for name in body.model_fields_set
@@ -234,7 +234,7 @@ async def edit_plant(
 
 @router.delete("/plants/{plantId}", response_class=Response, responses=GUARDED, summary="Delete a plant")
 async def remove_plant(services: UsedServices, caller: CurrentCaller, plant_id: PlantId) -> Response:
-    """Only the owner can do so. What kits measured stays with the kits."""
+    """Only the owner can delete a plant. Readings stay with the kits that recorded them."""
     async with services.writing() as connection:
         (await editable_plant(connection, caller, plant_id)).require_owner()
         await delete_plant(connection, plant_id)
@@ -245,7 +245,7 @@ async def remove_plant(services: UsedServices, caller: CurrentCaller, plant_id: 
     "/plants/{plantId}/ranges/{quantityTypeId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(OwnRangeBody, {"minimum": 20.0, "maximum": 30.0}),
-    summary="Give a plant a range of its own",
+    summary="Set a plant's own range",
 )
 async def put_range(
     services: UsedServices,
@@ -254,7 +254,7 @@ async def put_range(
     plant_id: PlantId,
     quantity_type_id: Annotated[Identifier, Path(alias="quantityTypeId")],
 ) -> JsonReply[PlantObject]:
-    """It replaces the range of the plant's species."""
+    """The plant's own range takes precedence over its species' range."""
     with refusals_as_problems():
         async with services.writing() as connection:
             await editable_plant(connection, caller, plant_id)
@@ -267,7 +267,7 @@ async def put_range(
 @router.delete(
     "/plants/{plantId}/ranges/{quantityTypeId}",
     responses=GUARDED,
-    summary="Let the range of the species hold again",
+    summary="Remove a plant's own range",
 )
 async def delete_range(
     services: UsedServices,
@@ -275,7 +275,7 @@ async def delete_range(
     plant_id: PlantId,
     quantity_type_id: Annotated[Identifier, Path(alias="quantityTypeId")],
 ) -> JsonReply[PlantObject]:
-    """404 if the plant has no range of its own for this quantity."""
+    """The range of the plant's species applies again. The answer is 404 if the plant has no own range."""
     async with services.writing() as connection:
         await editable_plant(connection, caller, plant_id)
         if not await unset_plant_range(connection, plant_id, quantity_type_id):
@@ -298,7 +298,7 @@ async def configurable_kit(connection: AsyncConnection, caller: Caller, serial: 
     try:
         access = await access_to_kit(connection, caller, serial)
     except Problem as error:
-        detail = f"There is no kit with the serial {serial!r:.40} that you may see."
+        detail = f"There is no kit with the serial {serial!r:.40} that you can see."
         raise invalid_parameters({"kitSerial": [NOT_FOUND]}, detail) from error
     access.require(Permission.EDIT_CONFIGURATION)
     return access.kit_id
@@ -307,7 +307,7 @@ async def configurable_kit(connection: AsyncConnection, caller: Caller, serial: 
 async def plant_document(
     services: Services, connection: AsyncConnection, caller: Caller, plant_id: int
 ) -> PlantObject:
-    """Return the plant as it is now, after a change."""
+    """Return the current state of the plant, after a change."""
     access = await access_to_plant(connection, caller, plant_id)
     (document,) = await _documents(services, connection, [access])
     return document
@@ -315,7 +315,7 @@ async def plant_document(
 
 @contextmanager
 def refusals_as_problems() -> Iterator[None]:
-    """Raise a Problem for everything that can be wrong with a plant, its ranges and its links."""
+    """Translate invalid plants, ranges and links into Problems."""
     try:
         yield
     except InvalidPlant as error:

@@ -1,4 +1,4 @@
-"""Endpoints about kits being there."""
+"""The endpoint for the presence of kits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["Kits"])
 
 
 class KitPresence(TypedDict):
-    """Whether a kit is there. `since` is when that began, as far as it is known."""
+    """The presence of a kit. `since` is when this state began, as far as known."""
 
     state: PresenceState
     since: TimeText | None
@@ -30,12 +30,15 @@ class KitPresence(TypedDict):
 @router.get(
     "/kits/{kitSerial}/presence",
     responses=HIDDEN | problems(403),
-    summary="Whether a kit is there",
+    summary="Get a kit's presence",
 )
 async def kit_presence(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[KitPresence]:
-    """Judged against the kit's own reporting interval; silence counts only while this server listened."""
+    """Whether the kit is online, late, offline or was never seen, judged by its own reporting interval.
+
+    Silence counts only for the time during which this server was listening.
+    """
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)

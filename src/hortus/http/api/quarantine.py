@@ -1,4 +1,4 @@
-"""Endpoints about a kit's messages that were set aside: look, mend the cause, replay, or throw away."""
+"""Endpoints for a kit's quarantined messages: inspect, replay after fixing the cause, or delete."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _RETRY_SECONDS = 15
 MessageNumber = Annotated[
     int, BeforeValidator(integer_text), Field(ge=0, le=2**63 - 1), Path(alias="messageId")
 ]
-_ReasonInQuery = Annotated[Reason | None, Query(description="Only messages set aside for this reason.")]
+_ReasonInQuery = Annotated[Reason | None, Query(description="Only messages quarantined for this reason.")]
 _BYTES: Responses = {
     200: {
-        "description": "The bytes, as they came.",
+        "description": "The message as it was received.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-# Whatever the bytes are, no browser makes a page of them.
+# Browsers must not render the bytes, whatever they are.
 _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
@@ -68,7 +68,7 @@ _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sa
     "/kits/{kitSerial}/quarantine",
     responses=GUARDED
     | next_page("Link", '</kits/k-3467-bcdf-ghjk/quarantine?cursor=812&reason=time-in-future>; rel="next"'),
-    summary="Messages of a kit that were set aside",
+    summary="List a kit's quarantined messages",
 )
 async def list_set_aside(
     services: UsedServices,
@@ -79,7 +79,7 @@ async def list_set_aside(
         Annotated[int, BeforeValidator(integer_text), Field(ge=0, le=2**63 - 1)] | None, Query()
     ] = None,
 ) -> JsonReply[list[Quarantined]]:
-    """Newest first, 50 at a time, without their bytes."""
+    """Lists messages that could not be stored, newest first, 50 per page, without their payloads."""
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
         wanted = _filter(access, reason=reason, before_id=cursor)
@@ -95,12 +95,12 @@ async def list_set_aside(
 @router.get(
     "/kits/{kitSerial}/quarantine/{messageId}",
     responses=GUARDED,
-    summary="A message that was set aside",
+    summary="Get a quarantined message",
 )
 async def show_set_aside(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, message_id: MessageNumber
 ) -> JsonReply[QuarantinedInFull]:
-    """With its bytes, and what they say as far as they can be read."""
+    """Returns the message with its payload, decoded as far as possible."""
     message = await _message(services, caller, serial, message_id)
     return JsonReply(quarantined_in_full(message))
 
@@ -109,12 +109,12 @@ async def show_set_aside(
     "/kits/{kitSerial}/quarantine/{messageId}/payload",
     response_class=Response,
     responses=_BYTES | GUARDED,
-    summary="The bytes of a message that was set aside",
+    summary="Download a quarantined message's payload",
 )
 async def download_payload(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, message_id: MessageNumber
 ) -> Response:
-    """All that are kept, to be saved."""
+    """All bytes that were kept, as a download."""
     message = await _message(services, caller, serial, message_id)
     return Response(
         message.payload,
@@ -126,7 +126,7 @@ async def download_payload(
 @router.post(
     "/kits/{kitSerial}/quarantine/replay",
     responses=GUARDED,
-    summary="Try to store messages once more",
+    summary="Replay quarantined messages",
 )
 async def replay_set_aside(
     request: Request,
@@ -135,7 +135,10 @@ async def replay_set_aside(
     serial: KitSerial,
     reason: _ReasonInQuery = None,
 ) -> JsonReply[Replayed]:
-    """All of the kit's messages in quarantine, or those set aside for one reason, in their order of arrival."""
+    """Tries again to store the kit's quarantined messages, in the order in which they arrived.
+
+    Covers all of them, or only those quarantined for one reason.
+    """
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
         ids = await quarantine_ids(connection, _filter(access, reason=reason))
@@ -145,7 +148,7 @@ async def replay_set_aside(
 @router.post(
     "/kits/{kitSerial}/quarantine/{messageId}/replay",
     responses=GUARDED,
-    summary="Try to store a message once more",
+    summary="Replay a quarantined message",
 )
 async def replay_one(
     request: Request,
@@ -154,7 +157,7 @@ async def replay_one(
     serial: KitSerial,
     message_id: MessageNumber,
 ) -> JsonReply[Replayed]:
-    """What is still wrong stays in quarantine, with its present reason."""
+    """A message that still cannot be stored stays in quarantine, with its current reason."""
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
         ids = await quarantine_ids(connection, _filter(access, ids=(message_id,)))
@@ -167,15 +170,15 @@ async def replay_one(
     "/kits/{kitSerial}/quarantine",
     response_class=Response,
     responses=GUARDED,
-    summary="Throw messages away for good",
+    summary="Delete quarantined messages",
 )
 async def delete_set_aside(
     services: UsedServices,
     caller: CurrentCaller,
     serial: KitSerial,
-    reason: Annotated[Reason, Query(description="Those that were set aside for this reason.")],
+    reason: Annotated[Reason, Query(description="Delete the messages quarantined for this reason.")],
 ) -> Response:
-    """The ledger goes on counting them as quarantined."""
+    """Permanently deletes the messages. The ledger still counts them as quarantined."""
     async with services.writing() as connection:
         access = await _configurable(connection, caller, serial)
         await purge_quarantine(connection, _filter(access, reason=reason))
@@ -186,12 +189,12 @@ async def delete_set_aside(
     "/kits/{kitSerial}/quarantine/{messageId}",
     response_class=Response,
     responses=GUARDED,
-    summary="Throw a message away for good",
+    summary="Delete a quarantined message",
 )
 async def delete_one(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial, message_id: MessageNumber
 ) -> Response:
-    """The ledger goes on counting it as quarantined."""
+    """Permanently deletes the message. The ledger still counts it as quarantined."""
     async with services.writing() as connection:
         access = await _configurable(connection, caller, serial)
         if not await purge_quarantine(connection, _filter(access, ids=(message_id,))):
@@ -212,7 +215,7 @@ def _filter(
     reason: Reason | None = None,
     before_id: int | None = None,
 ) -> QuarantineFilter:
-    """Return what is meant, of this kit only: numbers of others are as good as absent."""
+    """Return the filter, limited to this kit: message numbers of other kits match nothing."""
     return QuarantineFilter(
         kit_id=access.kit_id, ids=ids, reason=None if reason is None else str(reason), before_id=before_id
     )
@@ -245,7 +248,7 @@ async def _replay(request: Request, services: Services, access: KitAccess, ids: 
 
 @contextmanager
 def _failures_translated() -> Iterator[None]:
-    """Raise DatabaseNotAnswering, or Problem 503 while the place of media does not answer."""
+    """Raise DatabaseNotAnswering, or Problem 503 if the media store does not answer."""
     try:
         with database_failures_translated():
             yield

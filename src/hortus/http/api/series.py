@@ -1,4 +1,4 @@
-"""Endpoints about series: what a kit measures, and the points of its charts (docs/series.md)."""
+"""Endpoints for series: what a kit measures, and the points of its charts (docs/series.md)."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _RETRY_SECONDS = 5
 SeriesId = Annotated[Identifier, Path(alias="seriesId")]
 PointsInQuery = Annotated[
     Annotated[int, BeforeValidator(integer_text), Field(ge=1, le=MOST_POINTS)],
-    Query(description="How many points at most."),
+    Query(description="Maximum number of points."),
 ]
 
 
 class SeriesQuantityType(TypedDict):
-    """What is measured, and in which unit; `symbol` is how people write the unit."""
+    """The quantity and its unit; `symbol` is the unit as people write it."""
 
     id: int
     quantity: str
@@ -58,10 +58,10 @@ class SeriesQuantityType(TypedDict):
 
 
 class SeriesObject(TypedDict):
-    """A quantity that a kit's peripheral of this name measures, across all configurations of the kit.
+    """One quantity measured by a kit's peripheral of this name, across all configurations of the kit.
 
     `peripheralId` is that of the peripheral with this name in the active configuration. `lastTime` is the
-    device time of the last reading that is not from the future.
+    device time of the last reading whose time is not in the future.
     """
 
     id: int
@@ -77,10 +77,10 @@ class SeriesObject(TypedDict):
 
 
 class SeriesColumns(TypedDict):
-    """Arrays of equal length, in the order of `time` (milliseconds since the epoch; of a bucket its start).
+    """Arrays of equal length, ordered by `time` (milliseconds since the epoch; for a bucket, its start).
 
-    A bucket without readings is left out. For single readings, `mean` holds their values, and the other
-    columns are null.
+    Buckets without readings are left out. For single readings, `mean` holds their values, and the other columns
+    are null.
     """
 
     time: list[int]
@@ -94,9 +94,10 @@ _Span = TypedDict("_Span", {"from": TimeText, "to": TimeText})
 
 
 class SeriesPoints(_Span, TypedDict):
-    """Points of a chart. `bucketSeconds` is null if they are single readings.
+    """The points of a chart. `bucketSeconds` is null if they are single readings.
 
-    `from` and `to` are what the points cover: whole buckets, so maybe a little more than was asked for.
+    `from` and `to` are the range that the points cover. It consists of whole buckets, so it may be slightly
+    wider than the range requested.
     """
 
     id: int
@@ -110,14 +111,14 @@ class SeriesPoints(_Span, TypedDict):
 @router.get(
     "/kits/{kitSerial}/series",
     responses=HIDDEN | problems(403),
-    summary="A kit's series",
+    summary="List a kit's series",
 )
 async def list_series_of_kit(
     services: UsedServices, caller: CurrentCaller, serial: KitSerial
 ) -> JsonReply[list[SeriesObject]]:
-    """What the kit measured and is to measure, with the last values and how fresh they are.
+    """Lists what the kit has measured or is configured to measure, with latest values and freshness.
 
-    503 with `Retry-After` if many readings are to be summed up first.
+    Answers 503 with `Retry-After` if many readings have to be rolled up first.
     """
     now = services.clock()
     async with services.reading() as connection:
@@ -138,7 +139,7 @@ async def list_series_of_kit(
 @router.get(
     "/kits/{kitSerial}/series/{seriesId}",
     responses=HIDDEN | problems(403),
-    summary="The points of a chart",
+    summary="Get the points of a chart",
 )
 async def chart_series(
     services: UsedServices,
@@ -149,10 +150,10 @@ async def chart_series(
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
     points: PointsInQuery = _DEFAULT_POINTS,
 ) -> JsonReply[SeriesPoints]:
-    """The readings themselves if they are few enough, else figures of buckets of equal width.
+    """Returns single readings if they are few enough, otherwise statistics per bucket of equal width.
 
-    `from` is included, `to` is not. Without `to`, until now; without `from`, the 24 hours before `to`.
-    503 with `Retry-After` if many readings are to be summed up first.
+    `from` is inclusive, `to` is exclusive. `to` defaults to now, `from` to 24 hours before `to`. Answers 503
+    with `Retry-After` if many readings have to be rolled up first.
     """
     require_order(start, end)
     now = services.clock()
@@ -175,12 +176,12 @@ async def chart_series(
 
 
 def _this_hour(now: datetime) -> datetime:
-    """Return when the present hour began, which is left to the next: each reading touches it."""
+    """Return the start of the current hour, which is not rolled up yet: each reading touches it."""
     return now - (now - EPOCH) % timedelta(hours=1)
 
 
 async def _catch_up(services: Services, backlog: HoursToRollUp) -> None:
-    """Roll up what the answer needs. Raises Problem 503 if that takes too long, DatabaseNotAnswering."""
+    """Roll up the hours the answer needs. Raises Problem 503 if it takes too long, DatabaseNotAnswering."""
     try:
         with database_failures_translated():
             await services.rollups.catch_up(backlog)

@@ -1,4 +1,4 @@
-"""What is asked of the server itself: its time, its documentation, and what the caller may do."""
+"""Endpoints about the server itself: its time, and what the caller may do."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hortus.http.conventions.replies import JsonReply
 router = APIRouter()
 
 
-@router.get("/time", summary="The server's time", tags=["Server"])
+@router.get("/time", summary="Get the server's time", tags=["Server"])
 async def server_time(services: UsedServices) -> JsonReply[str]:
-    """RFC 3339 in UTC, with `+00:00` and microseconds."""
+    """The current time in RFC 3339 format, in UTC, with `+00:00` and microseconds."""
     return JsonReply(services.clock().isoformat(timespec="microseconds"))
 
 
 @router.get(
     "/permissions",
-    summary="What the caller may do with a kit",
+    summary="List your permissions for a kit",
     tags=["Kits"],
 )
 async def list_permissions(
     services: UsedServices, caller: CurrentCaller, kit_serial: Annotated[str, Query(alias="kitSerial")]
 ) -> JsonReply[list[Permission]]:
-    """The permissions that hold. For a kit that is not there, or must not be known of, there are none."""
+    """Lists the permissions you have. The list is empty for a kit that does not exist or is hidden from you."""
     try:
         async with services.reading() as connection:
             access = await access_to_kit(connection, caller, kit_serial)

@@ -1,4 +1,4 @@
-"""Endpoints about species."""
+"""Endpoints for species."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _EXAMPLE = {
 
 
 class RangeBody(JsonBody):
-    """In which values a quantity is right. Both bounds belong to the range; one may be absent."""
+    """The target range of a quantity, bounds included. One bound may be absent."""
 
     quantity_type_id: IdInBody
     minimum: float | None = None
@@ -73,7 +73,7 @@ class RangeBody(JsonBody):
 
 
 class NewSpeciesBody(JsonBody):
-    """A species to be described."""
+    """The species to create."""
 
     name: _Name
     description: _Description = ""
@@ -82,7 +82,7 @@ class NewSpeciesBody(JsonBody):
 
 
 class SpeciesChangeBody(JsonBody):
-    """What is to be different. `ranges` replaces all; null empties the image and leaves the rest."""
+    """The fields to change. `ranges` replaces all ranges; null clears the image and leaves the rest."""
 
     name: _Name | None = None
     description: _Description | None = None
@@ -93,12 +93,12 @@ class SpeciesChangeBody(JsonBody):
 @router.get(
     "/species",
     responses=next_page("X-Next", "/species?after=100"),
-    summary="Species: built-in ones, and one's own",
+    summary="List species",
 )
 async def show_all_species(
     services: UsedServices, caller: CurrentCaller, after: IdInQuery = None
 ) -> JsonReply[list[SpeciesObject]]:
-    """In the order of their ids. Without logging in: those that ship with Hortus."""
+    """Lists built-in species and your own, ordered by id. Without a log-in, only built-in ones."""
     user_id = caller.user_id if Scope.READ in caller.scopes else None
     async with services.reading() as connection:
         found = await list_species(connection, user_id, after=after, most=PAGE_SIZE + 1)
@@ -112,14 +112,14 @@ async def show_all_species(
     status_code=201,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewSpeciesBody, _EXAMPLE),
-    summary="Describe a species",
+    summary="Create a species",
 )
 async def describe_species(
     services: UsedServices,
     body: Annotated[NewSpeciesBody, Depends(json_body(NewSpeciesBody))],
     caller: CurrentCaller,
 ) -> JsonReply[SpeciesObject]:
-    """It is the caller's own: seen and used by them alone."""
+    """The species is private: only you can see and use it."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     species = NewSpecies(
         name=body.name, description=body.description, image=body.image, ranges=_ranges(body.ranges)
@@ -138,11 +138,11 @@ async def describe_species(
     return JsonReply(species_object(made), status_code=201)
 
 
-@router.get("/species/{speciesId}", responses=GUARDED, summary="A species")
+@router.get("/species/{speciesId}", responses=GUARDED, summary="Get a species")
 async def show_species(
     services: UsedServices, caller: CurrentCaller, species_id: SpeciesId
 ) -> JsonReply[SpeciesObject]:
-    """Built-in, or the caller's own."""
+    """Returns a built-in species or one of your own."""
     async with services.reading() as connection:
         species = await visible_species(connection, caller, species_id)
     if species is None:
@@ -156,7 +156,7 @@ async def show_species(
     "/species/{speciesId}",
     responses=GUARDED | WITH_BODY,
     openapi_extra=request_body(SpeciesChangeBody, _EXAMPLE),
-    summary="Change a species of one's own",
+    summary="Update one of your species",
 )
 async def edit_species(
     services: UsedServices,
@@ -164,7 +164,7 @@ async def edit_species(
     caller: CurrentCaller,
     species_id: SpeciesId,
 ) -> JsonReply[SpeciesObject]:
-    """All plants of the species are judged by the new ranges at once. Built-in ones cannot be changed."""
+    """New ranges apply to all plants of the species at once. Built-in species cannot be changed."""
     values: dict[str, Any] = {
         name: value
         for name in body.model_fields_set - {"ranges"}
@@ -188,10 +188,10 @@ async def edit_species(
     "/species/{speciesId}",
     response_class=Response,
     responses=GUARDED | problems(409),
-    summary="Delete a species of one's own",
+    summary="Delete one of your species",
 )
 async def remove_species(services: UsedServices, caller: CurrentCaller, species_id: SpeciesId) -> Response:
-    """Not while plants are of it."""
+    """A species cannot be deleted while plants use it."""
     try:
         async with services.writing() as connection:
             await _own_species(connection, caller, species_id)
@@ -206,12 +206,12 @@ async def _own_species(connection: AsyncConnection, caller: Caller, species_id: 
     if species is None:
         raise caller.refusal()
     if species.is_built_in:
-        raise caller.denial("Built-in species cannot be changed. Describe one of your own instead.")
+        raise caller.denial("Built-in species cannot be changed. Create one of your own instead.")
     caller.require_scope(Scope.CONFIGURE)
 
 
 def _ranges(bodies: list[RangeBody]) -> dict[int, Range]:
     ranges = {each.quantity_type_id: Range(minimum=each.minimum, maximum=each.maximum) for each in bodies}
     if len(ranges) < len(bodies):
-        raise invalid_parameters({"ranges": [OTHER]}, "Each quantity type may have one range.")
+        raise invalid_parameters({"ranges": [OTHER]}, "Each quantity type can have only one range.")
     return ranges

@@ -1,4 +1,4 @@
-"""Endpoints about being logged in: tokens, log-ins, passwords and API keys (http-api 2)."""
+"""Endpoints for authentication: tokens, log-ins, passwords and API keys (http-api 2)."""
 
 from __future__ import annotations
 
@@ -94,20 +94,20 @@ class RefreshBody(JsonBody):
 
 
 class PasswordBody(JsonBody):
-    """The present password, and the one to come."""
+    """The current and the new password."""
 
     current_password: Annotated[str, ANY_TEXT]
     new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
 
 
 class ResetRequestBody(JsonBody):
-    """Whose password was forgotten."""
+    """The email address of the account whose password was forgotten."""
 
     email_address: Annotated[str, ANY_TEXT]
 
 
 class ResetBody(JsonBody):
-    """The token that was sent by mail, and the password to come."""
+    """The token from the reset email, and the new password."""
 
     token: Annotated[str, ANY_TEXT]
     new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
@@ -119,12 +119,12 @@ def _parse_time(value: Any) -> Any:
 
 def _parse_scopes(value: Any) -> Any:
     if not isinstance(value, list) or not value or any(each not in set(Scope) for each in value):
-        raise ValueError(f"one or more of {', '.join(Scope)} are expected")
+        raise ValueError(f"expected one or more of {', '.join(Scope)}")
     return [Scope(each) for each in value]
 
 
 class NewKeyBody(JsonBody):
-    """A key to be made; without `expiresAt` it is valid for a year."""
+    """The API key to create. Without `expiresAt` it is valid for one year."""
 
     name: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_KEY_NAME_CHARACTERS}), NAME]
     scopes: Annotated[
@@ -148,7 +148,10 @@ class NewKeyBody(JsonBody):
 async def log_in(
     request: Request, services: UsedServices, body: Annotated[LogInBody, Depends(json_body(LogInBody))]
 ) -> JsonReply[TokenPair]:
-    """Whichever of the two is wrong, the answer is the same, and takes the same time."""
+    """Returns an access token and a refresh token.
+
+    A wrong user name and a wrong password get the same answer, after the same time.
+    """
     user = await _authenticated(request, services, body.username, body.password)
     if user is None:
         raise invalid_parameters({"username": [OTHER], "password": [OTHER]})
@@ -161,12 +164,12 @@ async def log_in(
     "/me/refresh",
     responses=WITH_BODY,
     openapi_extra=request_body(RefreshBody, {"refreshToken": "ey…"}),
-    summary="Get a new access token",
+    summary="Refresh an access token",
 )
 async def refresh(
     request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> JsonReply[str]:
-    """The refresh token stays the same."""
+    """Returns a new access token. The refresh token stays the same."""
     with _token_named("refreshToken"):
         claims = services.tokens.read_refresh(body.refresh_token)
         async with services.writing() as connection:
@@ -186,7 +189,7 @@ async def refresh(
 async def log_out(
     request: Request, services: UsedServices, body: Annotated[RefreshBody, Depends(json_body(RefreshBody))]
 ) -> Response:
-    """End the log-in of this refresh token. Access tokens made with it expire within 16 minutes."""
+    """Ends the log-in of this refresh token. Its access tokens expire within 16 minutes."""
     with _token_named("refreshToken"):
         try:
             claims = services.tokens.read_refresh(body.refresh_token)
@@ -202,10 +205,10 @@ async def log_out(
 @router.get(
     "/me/log-ins",
     responses=problems(401, 403),
-    summary="Where one is logged in",
+    summary="List your log-ins",
 )
 async def show_log_ins(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[LogInObject]]:
-    """The most recently used first."""
+    """Lists where you are logged in, most recently used first."""
     user_id = caller.require_person()
     async with services.reading() as connection:
         log_ins = await list_log_ins(connection, user_id, services.clock())
@@ -216,7 +219,7 @@ async def show_log_ins(services: UsedServices, caller: CurrentCaller) -> JsonRep
     "/me/log-ins", response_class=Response, responses=problems(401, 403), summary="Log out everywhere"
 )
 async def end_log_ins(services: UsedServices, caller: CurrentCaller) -> Response:
-    """End all log-ins. Access tokens made with them expire within 16 minutes."""
+    """Ends all of your log-ins. Their access tokens expire within 16 minutes."""
     user_id = caller.require_person()
     async with services.writing() as connection:
         await end_all_log_ins(connection, user_id)
@@ -227,12 +230,12 @@ async def end_log_ins(services: UsedServices, caller: CurrentCaller) -> Response
     "/me/log-ins/{logInId}",
     response_class=Response,
     responses=problems(401, 403, 404),
-    summary="Log out elsewhere",
+    summary="End a log-in",
 )
 async def end_one_log_in(
     services: UsedServices, caller: CurrentCaller, log_in_id: Annotated[UUID, Path(alias="logInId")]
 ) -> Response:
-    """End one log-in."""
+    """Ends one of your log-ins, for example on another device."""
     user_id = caller.require_person()
     async with services.writing() as connection:
         if not await end_log_in(connection, user_id, log_in_id):
@@ -246,7 +249,7 @@ async def end_one_log_in(
     openapi_extra=request_body(
         PasswordBody, {"currentPassword": "It all adds up.", "newPassword": "Not any more."}
     ),
-    summary="Change one's password",
+    summary="Change your password",
 )
 async def change_password(
     request: Request,
@@ -254,10 +257,10 @@ async def change_password(
     body: Annotated[PasswordBody, Depends(json_body(PasswordBody))],
     caller: CurrentCaller,
 ) -> JsonReply[TokenPair]:
-    """End all log-ins, and answer with a new one. API keys stay valid."""
+    """Ends all of your log-ins and returns the tokens of a new one. API keys stay valid."""
     profile = await current_profile(services, caller.require_person())
     if await _authenticated(request, services, profile.username, body.current_password) is None:
-        raise invalid_parameters({"currentPassword": [OTHER]}, "The present password is another.")
+        raise invalid_parameters({"currentPassword": [OTHER]}, "The current password is wrong.")
     async with services.writing() as connection:
         try:
             await set_password(connection, services.passwords, profile.username, body.new_password)
@@ -276,19 +279,19 @@ async def change_password(
     response_class=Response,
     responses=problems(403) | WITH_BODY,
     openapi_extra=request_body(ResetRequestBody, {"emailAddress": "flora@example.org"}),
-    summary="Have a forgotten password reset",
+    summary="Request a password reset",
 )
 async def request_reset(
     request: Request,
     services: UsedServices,
     body: Annotated[ResetRequestBody, Depends(json_body(ResetRequestBody))],
 ) -> Response:
-    """Send a token by mail. The answer is the same whether somebody has this address or not."""
+    """Sends a reset token by email. The answer is the same whether or not the address is known."""
     mailer = services.parts.reset_mailer
     if mailer is None:
-        raise forbidden("This server sends no mail. Ask its operator, who can run `hortus user password`.")
+        raise forbidden("This server does not send mail. Ask the operator, who can run `hortus user password`.")
     services.limits.password_resets.take(network_of(request))
-    # After the answer: the time until then must not tell whether there is anything to send.
+    # Sent after the answer: the response time must not reveal whether the address is known.
     sending = BackgroundTask(_send_reset, services, mailer, body.email_address)
     return Response(status_code=202, background=sending)
 
@@ -298,12 +301,15 @@ async def request_reset(
     response_class=Response,
     responses=WITH_BODY,
     openapi_extra=request_body(ResetBody, {"token": "ey…", "newPassword": "Not any more."}),
-    summary="Set a new password with a token from a mail",
+    summary="Reset a password",
 )
 async def redeem_reset(
     services: UsedServices, body: Annotated[ResetBody, Depends(json_body(ResetBody))]
 ) -> Response:
-    """Works once, for half an hour. All log-ins end."""
+    """Sets a new password with the token from the reset email.
+
+    The token works once, within 30 minutes. All log-ins of the account end.
+    """
     try:
         with _token_named("token"):
             async with services.writing() as connection:
@@ -318,10 +324,10 @@ async def redeem_reset(
 @router.get(
     "/me/api-keys",
     responses=problems(401, 403),
-    summary="One's API keys",
+    summary="List your API keys",
 )
 async def show_keys(services: UsedServices, caller: CurrentCaller) -> JsonReply[list[ApiKeyObject]]:
-    """In the order of their making, without their secrets."""
+    """Lists your API keys in the order in which they were created, without their secrets."""
     user_id = caller.require_person()
     async with services.reading() as connection:
         keys = await list_keys(connection, user_id)
@@ -333,14 +339,14 @@ async def show_keys(services: UsedServices, caller: CurrentCaller) -> JsonReply[
     status_code=201,
     responses=problems(401, 403) | WITH_BODY,
     openapi_extra=request_body(NewKeyBody, {"name": "Notebook", "scopes": ["read"]}),
-    summary="Make an API key",
+    summary="Create an API key",
 )
 async def create_key(
     services: UsedServices,
     body: Annotated[NewKeyBody, Depends(json_body(NewKeyBody))],
     caller: CurrentCaller,
 ) -> JsonReply[NewApiKeyObject]:
-    """The key itself is shown this once only; send it as the bearer token."""
+    """The response contains the key, which is not shown again. Send it as the bearer token."""
     profile = await current_profile(services, caller.require_person())
     now = services.clock()
     expires_at = body.expires_at or now + DEFAULT_LIFETIME
@@ -350,7 +356,7 @@ async def create_key(
     if not now < expires_at <= now + LONGEST_LIFETIME:
         reasons["expiresAt"] = [OTHER]
     if reasons:
-        raise invalid_parameters(reasons, "A key has a name, and expires within the next five years.")
+        raise invalid_parameters(reasons, "A key needs a name, and must expire within the next five years.")
     try:
         async with services.writing() as connection:
             key, secret = await make_key(
@@ -376,7 +382,7 @@ async def create_key(
 async def remove_key(
     services: UsedServices, caller: CurrentCaller, key_id: Annotated[Identifier, Path(alias="apiKeyId")]
 ) -> Response:
-    """It is worth nothing from then on."""
+    """The key stops working immediately."""
     user_id = caller.require_person()
     async with services.writing() as connection:
         if not await delete_key(connection, user_id, key_id):
@@ -386,7 +392,7 @@ async def remove_key(
 
 @contextmanager
 def _token_named(parameter: str) -> Iterator[None]:
-    """Refuse this parameter of the body if the token in it is worth nothing."""
+    """Reject this parameter of the body if the token in it is not valid."""
     try:
         yield
     except InvalidToken as error:
@@ -424,4 +430,4 @@ async def _send_reset(services: Services, mailer: ResetMailer, email_address: st
     try:
         await send_password_reset(services.reading(), services.tokens, mailer, email_address)
     except OperationalError as error:
-        log.error("a mail that resets a password was not sent: %s", error)
+        log.error("could not send a password reset mail: %s", error)

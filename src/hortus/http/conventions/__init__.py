@@ -1,1 +1,1 @@
-"""How every endpoint of the API reads a request and answers it."""
+"""How all endpoints of the API read requests and answer them."""

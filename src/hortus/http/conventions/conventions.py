@@ -1,4 +1,4 @@
-"""What holds for every address alike: CORS, OPTIONS, HEAD, slashes, other methods (http-api 1.1, 1.5)."""
+"""Conventions for every address: CORS, OPTIONS, HEAD, slashes, other methods (http-api 1.1, 1.5)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
     "Access-Control-Allow-Headers": "content-type,authorization",
 }
-# As they go over the wire: they are part of every answer. A second Vary adds to one that is there.
+# Pre-encoded, because they are part of every response. The second Vary adds to an existing one.
 _NOT_PREFLIGHT = [
     (b"access-control-allow-origin", b"*"),
     (b"vary", _VARY.encode()),
@@ -37,14 +37,14 @@ def _internal_error() -> Response:
 
 
 class Conventions:
-    """Answers OPTIONS anywhere, HEAD as GET without a body, unforeseen failures with `unexpected_fault`."""
+    """Answers OPTIONS anywhere, HEAD as GET without a body, unexpected errors with `unexpected_fault`."""
 
     def __init__(self, app: ASGIApp, unexpected_fault: Callable[[], Response] = _internal_error) -> None:
         self._app = app
         self._unexpected_fault = unexpected_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the headers of CORS added to its response."""
+        """Pass the request on, and add the CORS headers to its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -67,7 +67,7 @@ class Conventions:
 
         try:
             await self._app(scope, receive, completing_send)
-        except Exception:  # whatever an endpoint failed with, its caller gets an answer that they can read
+        except Exception:  # whatever the failure, the client gets a well-formed answer
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])
@@ -75,7 +75,7 @@ class Conventions:
 
 
 async def answer_unrouted(request: Request, error: Exception) -> Response:
-    """Answer a request that no route takes, or takes only with another method."""
+    """Answer a request that matches no route, or matches one with another method only."""
     assert isinstance(error, HTTPException)
     endpoints: Endpoints = request.app.state.endpoints
     path = path_of(request.scope)
@@ -92,5 +92,5 @@ async def answer_unrouted(request: Request, error: Exception) -> Response:
 
 
 def _other_slash(path: str) -> str:
-    """Return the path with a trailing slash taken away or added."""
+    """Return the path with its trailing slash removed or added."""
     return path[:-1] if path.endswith("/") else f"{path}/"

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about every operation alike, and the page that shows it."""
+"""The parts of the OpenAPI document that are common to all operations."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _PROBLEM_SCHEMA = {
         },
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "One sentence for a person."},
+        "detail": {"type": "string", "description": "A sentence for people."},
         "category": {"type": "string"},
         "limit": {"type": "integer", "description": "In bytes."},
         "waitTimeMillis": {"type": "integer"},
         "kitRpcResponseError": {
             "type": "string",
-            "description": "What went wrong with a kit: `TimedOut`, `MalformedResponse`, `InvalidResponse`, "
-            "`RpcError(…)`, `CommandFailed`, `KitOffline` or `NotSent`.",
+            "description": "How the request to the kit failed: `TimedOut`, `MalformedResponse`, "
+            "`InvalidResponse`, `RpcError(…)`, `CommandFailed`, `KitOffline` or `NotSent`.",
         },
-        "commandId": {"type": "integer", "description": "The command's line in the kit's ledger."},
+        "commandId": {"type": "integer", "description": "The id of the command in the kit's ledger."},
         "offlineSince": {"type": ["string", "null"], "format": "date-time"},
         "invalidParameters": {
             "type": "object",
-            "description": "Maps the name of a parameter to everything that is wrong with it.",
+            "description": "All validation errors, by parameter name.",
             "additionalProperties": {"type": "array", "items": {"type": ["string", "object"]}, "minItems": 1},
         },
     },
@@ -64,25 +64,25 @@ _PROBLEM_SCHEMA = {
 }
 
 _WHEN = {
-    400: "The request cannot be read, or a value in it breaks a rule.",
-    401: "No valid token was sent, and without one this cannot be done or even seen.",
-    403: "The caller may know of this, but not do it.",
-    404: "There is no such thing, or the caller may not know of it.",
-    409: "What is there stands in the way, or the state that it is in; `detail` says what.",
-    410: "It was there, and is not kept any more.",
+    400: "The request is malformed, or one of its values is invalid.",
+    401: "A valid token is required.",
+    403: "The caller is not allowed to do this.",
+    404: "The resource does not exist, or the caller may not see it.",
+    409: "The request conflicts with existing data or its current state; see `detail`.",
+    410: "The resource existed, but is no longer kept.",
     413: "The body is too large.",
-    415: "The body is not declared as JSON.",
+    415: "The body does not have the required media type.",
     426: "The request does not ask for a WebSocket.",
-    429: "Too many requests; `waitTimeMillis` tells when to try again.",
-    502: "The kit is offline, did not answer, or answered with an error; `kitRpcResponseError` tells.",
-    501: "This server lacks what is needed for it; the operator can install it.",
-    503: "The database does not answer, or too many people log in at the moment. Try again.",
+    429: "Too many requests. Try again after `waitTimeMillis`.",
+    502: "The kit is offline, did not answer, or answered with an error; see `kitRpcResponseError`.",
+    501: "This server lacks an optional component that the operator can install.",
+    503: "The database is not answering, or too many people are logging in. Try again.",
     504: "The kit did not answer in time.",
 }
 
 
 def problems(*statuses: int) -> Responses:
-    """Return the documentation of responses that are problem documents."""
+    """Return the documentation of problem document responses."""
     return {
         status: {
             "description": _WHEN[status],
@@ -94,20 +94,20 @@ def problems(*statuses: int) -> Responses:
 
 COMMON_PROBLEMS = problems(400, 429, 503)
 HIDDEN = problems(401, 404)
-"""For what belongs to a kit that not everybody may see."""
+"""For resources of a kit that may be private."""
 GUARDED = problems(401, 403, 404)
-"""For what only some of those who see a kit may do."""
+"""For actions that not everyone who sees a kit may perform."""
 WITH_BODY = problems(413, 415)
 
 
 def next_page(header: str, example: str) -> Responses:
-    """Return the documentation of a successful page whose header tells where the next one is."""
+    """Return the documentation of a successful page whose header links to the next page."""
     return {
         200: {
-            "description": "A page.",
+            "description": "One page of results.",
             "headers": {
                 header: {
-                    "description": "Where the next page is, relative to the base of the API. "
+                    "description": "The address of the next page, relative to the base URL of the API. "
                     "Absent on the last page.",
                     "schema": {"type": "string"},
                     "example": example,
@@ -126,7 +126,7 @@ def request_body(model: type[JsonBody], example: object = None, *, required: boo
 
 
 def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document as FastAPI makes it, with what bodies refer to among the components."""
+    """Return FastAPI's OpenAPI document, with the schemas of request bodies moved to the components."""
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=routes)
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for operations in schema["paths"].values():
@@ -137,12 +137,12 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
 
 
 def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document of an API that answers problems, made once."""
+    """Return the OpenAPI document of an API that answers with problem documents. It is built once."""
     if app.openapi_schema is None:
         schema = describe(app, endpoints)
         components = schema["components"]
         schemas = components["schemas"]
-        # FastAPI's own form of a validation error is never sent.
+        # FastAPI's own validation errors are never sent.
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         schemas["Problem"] = _PROBLEM_SCHEMA
@@ -165,7 +165,7 @@ def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
 
 
 def _without_definitions(body: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the body without `$defs`, which are added to the schemas. The body itself belongs to a route."""
+    """Return a copy of the body without `$defs`, which are added to the schemas. The original is a route's."""
     contents = {}
     for media_type, content in body["content"].items():
         schema = dict(content["schema"])

@@ -1,4 +1,4 @@
-"""The page at `/docs` that shows the OpenAPI document, with its scripts, all from this server."""
+"""The page at `/docs` that displays the OpenAPI document, with scripts from this server only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        # Swagger UI sets styles on elements, and its pictures are part of its style sheet.
+        # Swagger UI sets styles on elements, and its images are embedded in its style sheet.
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data:",
         "connect-src 'self'",
@@ -31,10 +31,10 @@ _CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def documentation_routes(document: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]:
-    """Return the addresses of the page, its files and the document that it shows."""
+    """Return the routes of the page, its files and the OpenAPI document."""
 
     async def openapi(request: Request) -> Response:
-        # Where the API is mounted is known with the request only.
+        # The mount point of the API is known only from the request.
         servers = [{"url": request.scope.get("root_path") or "/"}]
         return Response(orjson.dumps({**document(), "servers": servers}), media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""HEAD: answered as GET without the body (http-api 1.1), unless even the asking does something."""
+"""HEAD: answered as GET without the body (http-api 1.1), unless the GET has side effects."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NOT_BY_HEAD = "hortus_not_by_head"
 
 
 def as_get_without_body(scope: Scope) -> Scope:
-    """Return the scope of a HEAD as that of a GET; an extension spares those who would make a body."""
+    """Return a HEAD's scope as that of a GET, marked so that endpoints can skip producing a body."""
     extensions = {**(scope.get("extensions") or {}), _WITHOUT_BODY: {}}
     return {**scope, "method": "GET", "extensions": extensions}
 
 
 def is_without_body(scope: Scope) -> bool:
-    """Return whether only the headers of the response are wanted."""
+    """Return whether the client wants only the response headers."""
     return _WITHOUT_BODY in (scope.get("extensions") or {})
 
 
 def not_by_head(endpoint: Endpoint) -> Endpoint:
-    """Mark an endpoint whose GET does what a HEAD must not (RFC 9110, 9.2.1): HEAD is answered 405 there."""
+    """Mark a GET with effects that a HEAD must not have (RFC 9110, 9.2.1): HEAD is answered with 405."""
     setattr(endpoint, _NOT_BY_HEAD, True)
     return endpoint
 

@@ -22,14 +22,19 @@ from hortus.http.conventions.texts import require_clean
 
 MOST_BODY_BYTES = 2_097_152
 MOST_ANONYMOUS_BODY_BYTES = 65_536
-"""Of those who do not say who they are: reading a large document takes a second in which nobody else is served.
-What they may send, to log in or sign up, is a hundredth of it."""
+"""Limit for anonymous callers: parsing a large document blocks everyone else for a second.
+
+What they may send, to log in or sign up, is a hundredth of it.
+"""
 
 MOST_LEVELS = 64
-"""Documents nested deeper than this are none of ours, and kits and browsers would choke on them."""
+"""Depth limit: no legitimate document is nested deeper, and kits and browsers would choke on it."""
 
 MOST_VALUES = 50_000
-"""To look through more in one body takes so long that others have to wait. One text may fill a whole body."""
+"""Limit on the number of values in one body: checking more takes so long that others have to wait.
+
+A single text may fill a whole body.
+"""
 
 _LIMIT = "hortus.most_body_bytes"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
@@ -38,18 +43,21 @@ Document = TypeVar("Document", bound="JsonBody")
 
 
 class JsonBody(BaseModel):
-    """A body: camelCase keys, exact types, unknown keys ignored. Absent keys are not in `model_fields_set`."""
+    """A request body: camelCase keys, exact types, unknown keys ignored.
+
+    Absent keys are not in `model_fields_set`.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=to_camel)
 
 
 def limit_anonymous_body(request: Request) -> None:
-    """Accept at most MOST_ANONYMOUS_BODY_BYTES in the body of this request."""
+    """Limit the body of this request to MOST_ANONYMOUS_BODY_BYTES."""
     request.scope[_LIMIT] = MOST_ANONYMOUS_BODY_BYTES
 
 
 def json_body(model: type[Document]) -> Callable[[Request], Awaitable[Document]]:
-    """Return a dependency that gives the request's body as this model."""
+    """Return a dependency that parses the request's body into this model."""
 
     async def read(request: Request) -> Document:
         return parse_body(model, await read_json(request))
@@ -64,7 +72,7 @@ async def read_json(request: Request, most_bytes: int = MOST_BODY_BYTES) -> Any:
 
 
 async def read_optional_json(request: Request) -> Any | None:
-    """Return the JSON value of the body, or None if there is no body, whatever its type would be."""
+    """Return the JSON value of the body, or None if there is no body, whatever the content type."""
     body = await read_bytes(request)
     if not body:
         return None
@@ -89,8 +97,7 @@ async def read_bytes(request: Request, most_bytes: int = MOST_BODY_BYTES) -> byt
 def parse_body(model: type[Document], value: Any) -> Document:
     """Return the value as a model.
 
-    Raises Problem 400 that names the first thing that is not as expected, or all texts that hold what they may
-    not.
+    Raises Problem 400 that names the first unexpected value, or all texts with forbidden characters.
     """
     if not isinstance(value, dict):
         raise invalid_json("semantic", "The body must be a JSON object.")
@@ -99,7 +106,7 @@ def parse_body(model: type[Document], value: Any) -> Document:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
-        # Only its beginning: it may name values, as they have to be written.
+        # Lower-case only the first letter: the rest may contain literal values.
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise invalid_json("semantic", f"{place}: {reason}.") from error
     require_clean(document)
@@ -113,9 +120,9 @@ def _require_json_type(request: Request) -> None:
 
 
 def _parse_json(body: bytes) -> Any:
-    # Each value but the first of its list or object follows a comma. Counting them takes a millisecond.
+    # Every value except the first of a list or object follows a comma. Counting them takes a millisecond.
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES:
-        raise invalid_json("semantic", f"The body holds more than {MOST_VALUES} values.")
+        raise invalid_json("semantic", f"The body contains more than {MOST_VALUES} values.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -125,13 +132,13 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
-    # The decoder points behind the last character if the document ends too early.
+    # The decoder's position is past the last character if the document ends too early.
     ended_early = error.pos >= len(body.decode("utf-8", "replace").rstrip())
     return invalid_json("prematureEnd" if ended_early else "syntactic", f"The body is not JSON: {error.msg}.")
 
 
 def _require_storable(value: Any) -> None:
-    """Refuse what the database cannot keep: the character U+0000, and what is nested without end."""
+    """Reject values that the database cannot store: the character U+0000, and excessive nesting."""
     level = [value]
     for _ in range(MOST_LEVELS + 1):
         if any(isinstance(each, str) and "\0" in each for each in level):

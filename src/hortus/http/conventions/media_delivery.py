@@ -1,7 +1,7 @@
-"""Sending what lies in the object store to somebody who may see it: in parts, in pieces, and never as a script.
+"""Serving content from the object store: ranges, bounded chunks, and protection against scripts.
 
-A kit may send a page or a drawing with a script in it. Nothing of that runs in our origin: a browser offers it
-as a download, is told not to guess another type, and if it shows it all the same, shows it in a sandbox.
+A kit may send an HTML page or a drawing that contains a script. It must not run in our origin: browsers are
+told to download it and not to sniff its type, and if one displays it anyway, it does so in a sandbox.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _HARMLESS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
-# Whoever may see it today may not tomorrow: a copy is kept by the asker only, and asked about before use.
+# Access may be revoked: only the client itself may cache a copy, and must revalidate it before use.
 _CACHING = {"Cache-Control": "private, no-cache"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """What is to be sent. `name` is the file name of a download; None shows it in the page."""
+    """The content to send. `name` is the file name of a download; None displays it inline."""
 
     key: ObjectKey
     version: Version
@@ -44,9 +44,9 @@ class Download:
 
 
 async def deliver(request: Request, objects: MediaObjects, delivery: Download, *, head: bool) -> Response:
-    """Return the answer to a request for this object: 200, 206, 304 or 416.
+    """Return the response to a request for this object: 200, 206, 304 or 416.
 
-    It streams in pieces of bounded size. Raises ObjectMissing or ObjectStoreNotAnswering before it begins.
+    The content is streamed in bounded chunks. Raises ObjectMissing or ObjectStoreNotAnswering before it starts.
     """
     version = delivery.version
     headers = {
@@ -74,13 +74,13 @@ async def deliver(request: Request, objects: MediaObjects, delivery: Download, *
 
 
 def version_of(medium_id: UUID, size: int, sha256: bytes | None, modified_at: datetime) -> Version:
-    """Return the version of a medium's content, which never changes: without a digest its id will do."""
+    """Return the version of a medium's content, which never changes: without a digest, its id is enough."""
     mark = sha256.hex()[:32] if sha256 is not None else medium_id.hex
     return Version(size=size, etag=f'"{mark}"', modified_at=modified_at)
 
 
 async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Download:
-    """Return the delivery of a medium's thumbnail, shown in the page: it is a picture that we made ourselves.
+    """Return the delivery of a medium's thumbnail, displayed inline because we made the picture ourselves.
 
     Raises ObjectMissing or ObjectStoreNotAnswering.
     """
@@ -92,7 +92,7 @@ async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datet
 
 
 def disposition(name: str) -> str:
-    """Return the header that offers a download under this name, whatever is in it (RFC 6266, RFC 8187)."""
+    """Return the header for a download with this name, whatever it contains (RFC 6266, RFC 8187)."""
     plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
@@ -100,7 +100,7 @@ def disposition(name: str) -> str:
 async def _pieces(
     objects: MediaObjects, delivery: Download, start: int, end: int, *, head: bool
 ) -> AsyncIterator[bytes]:
-    """Open the object, so that what is wrong with it is known before the answer begins."""
+    """Open the object, so that errors are known before the response starts."""
     size = delivery.version.size
     if head or start == end:
         found = await objects.size_of(delivery.key)

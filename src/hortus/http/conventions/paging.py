@@ -1,4 +1,4 @@
-"""Where a list goes on (http-api 1.4). Addresses are relative to the base of the API, whatever its prefix."""
+"""Links to the next page of a list (http-api 1.4), relative to the base of the API, whatever its prefix."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from hortus.http.conventions.problems import bad_request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageCursor:
-    """The last row of a page, newest first: the next page begins with the row before it."""
+    """The position of a page in a list, newest first: the last row of the page before."""
 
     at: datetime
     id: UUID
 
     @classmethod
     def parse(cls, text: str) -> PageCursor:
-        """Return the cursor in a query. Raises Problem 400."""
+        """Return the cursor from a query parameter. Raises Problem 400."""
         try:
             at, identifier = orjson.loads(text)
             return cls(at=parse_time(at), id=UUID(identifier))
         except (ValueError, TypeError, AttributeError) as error:
-            raise bad_request("The cursor cannot be read. Follow the Link of the page before.") from error
+            raise bad_request("The cursor is not valid. Follow the Link of the previous page.") from error
 
     def __str__(self) -> str:
         return orjson.dumps([format_time(self.at), str(self.id)]).decode()
 
 
 def address(path: str, parameters: Mapping[str, object | None]) -> str:
-    """Return path and query; parameters that are None are left out."""
+    """Return path and query, without parameters that are None."""
     pairs = [
         f"{name}={quote(_text(value), safe='')}" for name, value in parameters.items() if value is not None
     ]

@@ -1,4 +1,4 @@
-"""Types of path and query parameters, as strict as http-api 1.1 and 1.3 are."""
+"""Types of path and query parameters, with the strictness of http-api 1.1 and 1.3."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-
 
 
 def parse_time(text: str) -> datetime:
-    """Return the moment that an RFC 3339 text names. Raises ValueError. Microseconds are kept."""
+    """Return the time of an RFC 3339 text, including microseconds. Raises ValueError."""
     if not _TIME.fullmatch(text):
         raise ValueError("a time looks like 2026-11-22T12:24:18.805+00:00")
     moment = datetime.fromisoformat(text.upper())
@@ -29,7 +29,7 @@ def parse_time(text: str) -> datetime:
 
 
 def integer_text(value: Any) -> Any:
-    """Return the value; raises ValueError for a text that is no decimal integer."""
+    """Return the value. Raises ValueError for a text that is not a decimal integer."""
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise ValueError("an integer is expected")
     return value
@@ -66,13 +66,13 @@ TimeInQuery = Annotated[Time | None, Query()]
 def require_order(start: datetime | None, end: datetime | None) -> None:
     """Raise Problem 400 if a time range ends before it begins."""
     if start is not None and end is not None and end < start:
-        raise bad_request("from lies after to.")
+        raise bad_request("from is later than to.")
 
 
 def require_single_values(request: Request) -> None:
-    """Refuse a query key that is given twice, with status 400: which of the two is meant?"""
+    """Reject a repeated query key with status 400: it is unclear which value is meant."""
     if not request.scope["query_string"]:
         return
     pairs = request.query_params.multi_items()
     if len(pairs) > len(request.query_params):
-        raise bad_request("Each query parameter may be given once.")
+        raise bad_request("Each query parameter may be given only once.")

@@ -1,4 +1,4 @@
-"""What a request gets that cannot be answered as asked: a problem document (RFC 9457; http-api 1.7)."""
+"""Error responses of the API: problem documents (RFC 9457; http-api 1.7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 BLANK = "about:blank"
 
 Reason = str | Mapping[str, Mapping[str, Any]]
-"""Why a parameter is refused, in the JSON form of http-api 1.7."""
+"""Why a parameter is invalid, in the JSON form of http-api 1.7."""
 
 ALREADY_EXISTS = "alreadyExists"
 ALREADY_ACTIVATED = "alreadyActivated"
@@ -36,7 +36,7 @@ _TOKEN_TITLES: dict[TokenCategory, str] = {
 
 
 class Problem(HortusError):
-    """A request that is refused. `members` are further members of the document, `headers` of the response."""
+    """A refused request. `members` are further members of the document, `headers` those of the response."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Problem(HortusError):
 def length_between(minimum: int, maximum: int) -> Reason:
     """Return the reason for a text that is too short or too long, in characters.
 
-    Both bounds are always there: the front-end prints a raw placeholder for a missing one (http-api 1.7).
+    Both bounds are always included: the front-end prints a raw placeholder for a missing one (http-api 1.7).
     """
     return {"mustHaveLengthBetween": {"min": minimum, "max": maximum}}
 
@@ -80,12 +80,12 @@ def in_range(minimum: float, maximum: float) -> Reason:
 
 
 def invalid_token(category: str) -> Reason:
-    """Return the reason for a token in a body that is not accepted: `expired` or `malformed`."""
+    """Return the reason for an invalid token in a body: `expired` or `malformed`."""
     return {"invalidToken": {"category": category}}
 
 
 def invalid_parameters(reasons: Mapping[str, Sequence[Reason]], detail: str | None = None) -> Problem:
-    """Values that break rules; `reasons` maps the parameter's name to all that is wrong with it."""
+    """Return the problem for invalid values; `reasons` maps each parameter's name to all of its errors."""
     return Problem(
         400,
         kind="/probs/invalid-parameters",
@@ -96,12 +96,12 @@ def invalid_parameters(reasons: Mapping[str, Sequence[Reason]], detail: str | No
 
 
 def bad_request(detail: str) -> Problem:
-    """A path, query or header that cannot be read."""
+    """Return the problem for a malformed path, query or header."""
     return Problem(400, detail=detail)
 
 
 def invalid_json(category: JsonCategory, detail: str) -> Problem:
-    """A body that is no JSON (`syntactic`, `prematureEnd`), or not what is expected here (`semantic`)."""
+    """Return the problem for invalid JSON (`syntactic`, `prematureEnd`) or unexpected JSON (`semantic`)."""
     return Problem(
         400,
         kind="/probs/invalid-json",
@@ -112,23 +112,23 @@ def invalid_json(category: JsonCategory, detail: str) -> Problem:
 
 
 def payload_too_large(limit_bytes: int) -> Problem:
-    """A body that is longer than any of ours has to be."""
+    """Return the problem for a body that exceeds the limit."""
     return Problem(
         413,
         kind="/probs/payload-too-large",
         title="Your request payload was too large.",
-        detail=f"A request body has at most {limit_bytes} bytes.",
+        detail=f"A request body may have at most {limit_bytes} bytes.",
         members={"limit": limit_bytes},
     )
 
 
 def unsupported_media_type() -> Problem:
-    """A body that does not say that it is JSON."""
+    """Return the problem for a body that is not declared as JSON."""
     return Problem(415, detail="Send the body as JSON, with Content-Type: application/json.")
 
 
 def unauthorized(category: TokenCategory) -> Problem:
-    """A request that somebody might make, but not without a valid token."""
+    """Return the problem for a request that needs a valid token."""
     return Problem(
         401,
         kind="/probs/authorization-header",
@@ -139,22 +139,22 @@ def unauthorized(category: TokenCategory) -> Problem:
 
 
 def forbidden(detail: str | None = None) -> Problem:
-    """A request that this caller may not make, of a thing that they may know of."""
+    """Return the problem for an action this caller may not perform on something they can see."""
     return Problem(403, detail=detail)
 
 
 def not_found() -> Problem:
-    """A thing that is not there, or that this caller may not know of: nobody can tell which."""
+    """Return the problem for something that does not exist or is hidden: callers cannot tell which."""
     return Problem(404)
 
 
 def conflict(detail: str) -> Problem:
-    """A request that what is there, or the state that it is in, stands in the way of."""
+    """Return the problem for a request that conflicts with existing data or its state."""
     return Problem(409, detail=detail)
 
 
 def rate_limited(wait_seconds: float, detail: str | None = None) -> Problem:
-    """One request too many for now."""
+    """Return the problem for too many requests."""
     return Problem(
         429,
         kind="/probs/rate-limit",
@@ -166,7 +166,7 @@ def rate_limited(wait_seconds: float, detail: str | None = None) -> Problem:
 
 
 def requires_one_super_member() -> Problem:
-    """A change after which nobody could manage the kit."""
+    """Return the problem for a change that would leave a kit without anyone to manage it."""
     return Problem(
         400,
         kind="/probs/kits-require-one-super-member",
@@ -175,17 +175,17 @@ def requires_one_super_member() -> Problem:
 
 
 def unavailable(detail: str, retry_seconds: int) -> Problem:
-    """Nothing is wrong with the request; it may be made again."""
+    """Return the problem for a valid request that cannot be served now and may be retried."""
     return Problem(503, detail=detail, headers={"Retry-After": str(retry_seconds)})
 
 
 def gone(detail: str) -> Problem:
-    """A thing that was there, and is not kept any more."""
+    """Return the problem for something that existed but is no longer kept."""
     return Problem(410, detail=detail)
 
 
 def kit_rpc(error: str, detail: str | None, *, status: int = 502, **members: Any) -> Problem:
-    """A kit that did not do what it was asked; `error` is a name of http-api 4.11."""
+    """Return the problem for a failed request to a kit; `error` is a name of http-api 4.11."""
     return Problem(
         status,
         kind="/probs/kit-rpc",

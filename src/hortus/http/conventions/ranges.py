@@ -1,4 +1,4 @@
-"""Which part of a content a request asks for, and whether the asker has it (RFC 9110, 13 and 14). Pure."""
+"""Range and conditional requests: what to send, or whether the client has it (RFC 9110, 13, 14). Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ONE_RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.A
 
 
 class RangeNotSatisfiable(Exception):
-    """The range begins behind the end of the content."""
+    """The range starts beyond the end of the content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """Which version of a content this is. `etag` is strong and quoted."""
+    """A version of a content. `etag` is strong and quoted."""
 
     size: int
     etag: str
@@ -25,12 +25,12 @@ class Version:
 
     @property
     def last_modified(self) -> str:
-        """The moment as HTTP writes it."""
+        """The modification time as an HTTP date."""
         return format_datetime(self.modified_at.replace(microsecond=0), usegmt=True)
 
 
 def is_known(headers: Mapping[str, str], version: Version) -> bool:
-    """Tell whether the asker has this version (RFC 9110, 13.2.2: an ETag counts before a date)."""
+    """Return whether the client has this version (RFC 9110, 13.2.2: an ETag takes precedence over a date)."""
     tags = headers.get("if-none-match")
     if tags is not None:
         return tags.strip() == "*" or version.etag in _tags(tags)
@@ -41,7 +41,7 @@ def is_known(headers: Mapping[str, str], version: Version) -> bool:
 def wanted_range(headers: Mapping[str, str], version: Version) -> tuple[int, int] | None:
     """Return the first byte and the one after the last, or None for everything.
 
-    Several ranges at once, other units and what cannot be understood mean everything, as the RFC allows. Raises
+    Multiple ranges, other units and unparsable headers mean everything, as the RFC allows. Raises
     RangeNotSatisfiable.
     """
     text = headers.get("range")
@@ -64,7 +64,7 @@ def wanted_range(headers: Mapping[str, str], version: Version) -> tuple[int, int
 
 
 def _may_continue(condition: str | None, version: Version) -> bool:
-    """Tell whether what the asker has is of this version, so that a part of it fits on (RFC 9110, 13.1.5)."""
+    """Return whether the client's part is of this version, so that it can be continued (RFC 9110, 13.1.5)."""
     return condition is None or condition.strip() in {version.etag, version.last_modified}
 
 

@@ -1,6 +1,6 @@
-"""Values as http-api 1.3 has them: camelCase keys, null rather than absent, times in UTC with a Z.
+"""JSON responses with the conventions of http-api 1.3: camelCase, null rather than absent, UTC with a Z.
 
-The shape of each object is a `TypedDict` with the names of the JSON: mypy checks the dicts that are answered
+The shape of each object is a `TypedDict` with the names used in the JSON: mypy checks the returned dicts
 against it, and FastAPI documents it. Nothing is converted or validated at run time.
 """
 
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from hortus.domain.plants.photos import Photo
 
 TimeText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-"""A time as `hortus.base.times.format_time` writes it."""
+"""A time in the format of `hortus.base.times.format_time`."""
 
 UuidText = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
@@ -28,7 +28,8 @@ Content = TypeVar("Content")
 class JsonReply(JSONResponse, Generic[Content]):
     """A JSON document, without a charset parameter; whole floats keep their `.0`.
 
-    An endpoint that returns `JsonReply[Kit]` is documented as answering a `Kit`, and type-checked to do so.
+    An endpoint that returns `JsonReply[Kit]` is documented as answering with a `Kit`, and type-checked to do
+    so.
     """
 
     def __init__(
@@ -37,23 +38,22 @@ class JsonReply(JSONResponse, Generic[Content]):
         super().__init__(content, status_code, headers)
 
     def render(self, content: Any) -> bytes:
-        """Return the document's bytes."""
         return orjson.dumps(content)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Describe the content: this is what FastAPI documents a return type by."""
+        """Return the schema of the content, from which FastAPI documents the return type."""
         (content,) = get_args(source)
         return handler.generate_schema(content)
 
 
 def empty_reply(status_code: int = 200) -> Response:
-    """Return a success that has nothing to say: no body and no content type."""
+    """Return a success without body and content type."""
     return Response(status_code=status_code)
 
 
 def photo_reply(request: Request, photo: Photo) -> Response:
-    """Return the photo, or 304 to who has it already."""
+    """Return the photo, or 304 if the client's copy is current."""
     headers = {"ETag": f'"{photo.digest[:32]}"', "Cache-Control": "private, no-cache"}
     if photo.digest[:32] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -1,7 +1,7 @@
-"""Sending what is made while it is being sent, so that nobody takes a part of it for the whole.
+"""Streaming of content that is generated on the fly, so that nobody mistakes a part of it for the whole.
 
-The body has no announced length and is sent in chunks (RFC 9112, 7.1). If it cannot be finished, the connection
-is closed without the last chunk, which every client reports as an error.
+The body has no announced length and is sent in chunks (RFC 9112, 7.1). If it cannot be completed, the
+connection is closed without the last chunk, which every client reports as an error.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class ReceiverTooSlow(HortusError):
-    """Whoever asked takes nothing of what is sent."""
+    """The client accepts no data."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the receiver took nothing for {seconds:.0f} s")
+        super().__init__(f"the receiver accepted no data for {seconds:.0f} s")
 
 
 class StreamedReply(Response):
-    """A body of pieces. `resources` are what it is made from; they are released at the end, whatever that is.
+    """A streamed body. `resources` are what it is generated from; they are always released at the end.
 
-    A HortusError of the pieces breaks the body off; so does a receiver who takes nothing for `idle_seconds`.
+    A HortusError while generating it aborts the body; so does a client that accepts no data for `idle_seconds`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class StreamedReply(Response):
         self._name = filename
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send everything, until the client is gone."""
+        """Send everything, unless the client disconnects first."""
         async with self._resources:
             if is_without_body(scope):
                 await self._send_headers(send)
@@ -70,9 +70,9 @@ class StreamedReply(Response):
             try:
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                # Only the end of the server does this. The connection is closed, which tells the client; if it
-                # were raised, it would be reported as a fault of ours.
-                log.warning("%s is broken off: the server stops", self._name)
+                # Happens only when the server stops. The connection is closed, which tells the client; raising
+                # it would report it as an error of ours.
+                log.warning("%s was aborted: the server is stopping", self._name)
             finally:
                 sending.cancel()
                 gone.cancel()
@@ -83,13 +83,13 @@ class StreamedReply(Response):
     async def _send(self, send: Send) -> None:
         await self._send_headers(send)
         try:
-            async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # it is a generator
+            async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # a generator
                 async for piece in pieces:
                     for start in range(0, len(piece), _PIECE_BYTES):
                         await self._send_piece(send, piece[start : start + _PIECE_BYTES])
         except HortusError as error:
             # Returning without the last chunk makes the server close the connection.
-            log.warning("%s is broken off: %s", self._name, error)
+            log.warning("%s was aborted: %s", self._name, error)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -106,7 +106,7 @@ class StreamedReply(Response):
 
 
 def attachment(filename: str) -> str:
-    """Return the Content-Disposition of a file to be saved; usual names without quotes (http-api 4.9)."""
+    """Return the Content-Disposition of a file download; usual names without quotes (http-api 4.9)."""
     if _TOKEN.fullmatch(filename):
         return f"attachment; filename={filename}"
     return disposition(filename)

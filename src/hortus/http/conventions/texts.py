@@ -1,6 +1,6 @@
-"""What the texts in a body may hold (hortus.base.text), said where the body's model names them.
+"""Rules for the texts in a body (hortus.base.text), declared in the body's model.
 
-A text is one line, unless its field says otherwise. So a new field is safe before anybody thinks of it.
+A text is one line unless its field says otherwise, so new fields are safe by default.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ Fault = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """How a text field is judged; goes into `Annotated`."""
+    """The rule of a text field; used in `Annotated`."""
 
     fault: Fault
 
 
 NAME = TextRule(fault_of_name)
-"""The name of a thing: one line, with something to be seen."""
+"""The name of a thing: one line with at least one visible character."""
 
 LINES = TextRule(fault_of_lines)
-"""A text in which people write several lines."""
+"""A text of several lines."""
 
 ANY_TEXT = TextRule(lambda _text: None)
-"""A secret, a text with stricter rules of its own, or one that is only compared with what is there."""
+"""A secret, a text with stricter rules of its own, or one that is only compared with stored values."""
 
 
 def require_clean(document: BaseModel) -> None:
-    """Raise Problem 400 that names each text of the document that holds what it may not."""
+    """Raise Problem 400 that names each text of the document with forbidden characters."""
     reasons: dict[str, list[Reason]] = {}
     explanations = []
     for name, parameter, fault in _rules_of(type(document)):
@@ -60,7 +60,7 @@ def _rules_of(model: type[BaseModel]) -> tuple[tuple[str, str, Fault], ...]:
 
 
 def _annotated(annotation: Any) -> Iterator[Any]:
-    """Yield what is noted at the parts of a type: `Annotated[str, NAME] | None` has its rule inside."""
+    """Yield the annotations of a type and its parts: in `Annotated[str, NAME] | None` the rule is inside."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from _annotated(part)

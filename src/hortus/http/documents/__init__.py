@@ -1,1 +1,1 @@
-"""The JSON of each thing, as the API and the live feed show it."""
+"""The JSON representations used by the API and the live feed."""

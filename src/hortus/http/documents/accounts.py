@@ -1,4 +1,4 @@
-"""People as the API shows them (http-api 4.1)."""
+"""JSON objects of accounts (http-api 4.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hortus.http.conventions.replies import TimeText, UuidText
 
 
 class User(TypedDict):
-    """A person as everybody may see them."""
+    """A person's public profile."""
 
     username: str
     displayName: str
@@ -24,7 +24,7 @@ class User(TypedDict):
 
 
 class FullUser(TypedDict):
-    """A person as they see themselves."""
+    """A person's own account, including private fields."""
 
     id: int
     username: str
@@ -35,14 +35,14 @@ class FullUser(TypedDict):
 
 
 class TokenPair(TypedDict):
-    """A log-in."""
+    """The tokens of a log-in."""
 
     refreshToken: str
     accessToken: str
 
 
 class LogInObject(TypedDict):
-    """Where a person is logged in."""
+    """One place where a person is logged in."""
 
     id: UuidText
     createdAt: TimeText
@@ -51,7 +51,7 @@ class LogInObject(TypedDict):
 
 
 class ApiKeyObject(TypedDict):
-    """A key, without its secret."""
+    """An API key, without its secret."""
 
     id: int
     name: str
@@ -62,7 +62,7 @@ class ApiKeyObject(TypedDict):
 
 
 class NewApiKeyObject(ApiKeyObject):
-    """A new key. Its secret is shown this once only."""
+    """A new API key. Its secret is not shown again."""
 
     key: str
 
@@ -70,8 +70,8 @@ class NewApiKeyObject(ApiKeyObject):
 def user_object(profile: Profile, viewer_id: int | None) -> User:
     """Return the person as the viewer may see them.
 
-    The front-end makes a picture from the MD5 of `gravatar`. Only the person themself gets the e-mail address
-    there; to others it is a random text that stays the same.
+    The front-end derives a picture from the MD5 of `gravatar`. Only the person themselves gets their email
+    address there; others get a random text that stays the same.
     """
     own_address = profile.id == viewer_id and profile.use_email_address_for_gravatar
     return {
@@ -82,7 +82,6 @@ def user_object(profile: Profile, viewer_id: int | None) -> User:
 
 
 def full_user_object(profile: Profile) -> FullUser:
-    """Return the person as they see themselves."""
     return {
         "id": profile.id,
         "username": profile.username,
@@ -94,7 +93,6 @@ def full_user_object(profile: Profile) -> FullUser:
 
 
 def log_in_object(log_in: LogIn) -> LogInObject:
-    """Return the log-in."""
     return {
         "id": str(log_in.id),
         "createdAt": format_time(log_in.created_at),
@@ -104,7 +102,6 @@ def log_in_object(log_in: LogIn) -> LogInObject:
 
 
 def api_key_object(key: ApiKey) -> ApiKeyObject:
-    """Return the key."""
     return {
         "id": key.id,
         "name": key.name,
@@ -116,13 +113,13 @@ def api_key_object(key: ApiKey) -> ApiKeyObject:
 
 
 def invalid_account(error: InvalidAccount, renamed: Mapping[str, str] | None = None) -> Problem:
-    """Return the problem for an account that breaks rules; `renamed` gives fields other names."""
+    """Return the problem for an invalid account; `renamed` maps fields to other names."""
     reasons: dict[str, list[Reason]] = {}
     for broken in error.broken_rules:
         name = (renamed or {}).get(broken.field, broken.field)
         reasons.setdefault(name, []).append(_reason(broken))
         if broken.field == "username" and broken.rule is AccountRule.LENGTH:
-            # The display name is filled from the user name, so it breaks the same rule (http-api 4.2).
+            # The display name defaults to the user name, so it breaks the same rule (http-api 4.2).
             reasons["displayName"] = [_reason(broken)]
     return invalid_parameters(reasons, str(error))
 

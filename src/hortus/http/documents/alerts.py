@@ -1,4 +1,4 @@
-"""Alerts and their settings, as the API shows them."""
+"""JSON objects of alerts and their settings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class AlertPlant(TypedDict):
 
 
 class AlertKit(TypedDict):
-    """The kit that measured it, or that is silent."""
+    """The kit that measured the plant, or that is silent."""
 
     serial: str
     name: str | None
 
 
 class AlertQuantity(TypedDict):
-    """The quantity that is out of its range."""
+    """The quantity that is out of range."""
 
     id: int
     physicalQuantity: str
@@ -37,9 +37,10 @@ class AlertQuantity(TypedDict):
 
 
 class Alert(TypedDict):
-    """Something that a person should look after: a quantity out of its range, or a kit that is silent.
+    """Something that needs attention: a quantity out of its range, or a silent kit.
 
-    `value` and range are those when it opened. `beganAt`: since when it was out of range, or last heard.
+    `value` and the range are those when the alert opened. `beganAt` is when the value left its range, or when
+    the kit was last seen.
     """
 
     id: int
@@ -58,27 +59,34 @@ class Alert(TypedDict):
     overAt: TimeText | None
     ending: Annotated[
         Literal["recovered", "withdrawn"] | None,
-        Field(description="`withdrawn`: nothing judges it any more."),
+        Field(description="`withdrawn`: closed because its range or its link was removed."),
     ]
     messageAcceptedAt: Annotated[
-        TimeText | None, Field(description="When a message about it was last accepted for delivery.")
+        TimeText | None, Field(description="When a message about the alert was last accepted for delivery.")
     ]
 
 
 class AlertSettings(TypedDict):
-    """How a plant's alerts work."""
+    """The alert settings of a plant."""
 
     enabled: bool
     hysteresisPercent: Annotated[
         float,
-        Field(description="How far inside a value must be to be back, of the range's width or its only bound."),
+        Field(
+            description="How far inside its range a value must be to count as back, in percent of the range's "
+            "width or of its only bound."
+        ),
     ]
-    holdSeconds: Annotated[int, Field(description="For how long it must be out, or back, to count.")]
-    pauseSeconds: Annotated[int, Field(description="Between two messages about the same quantity.")]
+    holdSeconds: Annotated[
+        int, Field(description="How long a value must be out of range, or back in it, to count.")
+    ]
+    pauseSeconds: Annotated[
+        int, Field(description="Minimum time between two messages about the same quantity.")
+    ]
 
 
 def alert_object(row: RowMapping) -> Alert:
-    """Return the JSON form."""
+    """Return the JSON object."""
     return {
         "id": row["id"],
         "kind": row["kind"],
@@ -100,7 +108,7 @@ def alert_object(row: RowMapping) -> Alert:
 
 
 def settings_object(settings: PlantAlertSettings) -> AlertSettings:
-    """Return the JSON form."""
+    """Return the JSON object."""
     return {
         "enabled": settings.enabled,
         "hysteresisPercent": settings.hysteresis_percent,

@@ -1,4 +1,4 @@
-"""Commands as the API and the command line show them."""
+"""JSON objects of commands, for the API and the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hortus.http.conventions.replies import TimeText
 
 
 class KitCommand(TypedDict):
-    """A command and what came of it; `resultSize` is in bytes. `explanation` is for people."""
+    """A command and its outcome. `resultSize` is in bytes; `explanation` is a sentence for people."""
 
     id: int
     method: Method
@@ -36,7 +36,6 @@ class KitCommand(TypedDict):
 
 
 def command_object(command: Command) -> KitCommand:
-    """Return a command as the API shows it."""
     question = command.question
     seconds = None
     if command.sent_at is not None and command.finished_at is not None:

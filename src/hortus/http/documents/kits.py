@@ -1,4 +1,4 @@
-"""Kits and what belongs to them as the API shows them (http-api 4.1)."""
+"""JSON objects of kits and memberships (http-api 4.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hortus.http.documents.accounts import User
 
 
 class Kit(TypedDict):
-    """A kit. Coordinates are in degrees; `lastSeen` is when a message of it last arrived."""
+    """A kit. Coordinates are in degrees; `lastSeen` is when its last message arrived."""
 
     id: int
     serial: str
@@ -26,14 +26,14 @@ class Kit(TypedDict):
 
 
 class CreatedKit(TypedDict):
-    """A new kit. Its password is shown this once only."""
+    """A new kit. Its password is not shown again."""
 
     kitSerial: str
     password: str
 
 
 class KitMembership(TypedDict):
-    """What a person may do with a kit."""
+    """A person's access to a kit."""
 
     id: int
     user: User
@@ -44,7 +44,7 @@ class KitMembership(TypedDict):
 
 
 class ChangedMembership(TypedDict):
-    """A membership with the ids of its user and its kit, instead of themselves."""
+    """A membership with the ids of its user and its kit instead of the objects."""
 
     id: int
     user: int

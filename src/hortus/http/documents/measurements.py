@@ -1,4 +1,4 @@
-"""Measurements as the API and the live feed show them (http-api 4.1)."""
+"""JSON objects of measurements (http-api 4.1), for the API and the live feed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hortus.http.conventions.replies import TimeText, UuidText
 
 
 class AggregateMeasurement(TypedDict):
-    """Figures that a kit computed over a time: `count`, `average`, `minimum`, `maximum`, maybe others."""
+    """Statistics that a kit computed over a period: `count`, `average`, `minimum`, `maximum`, maybe others."""
 
     id: UuidText
     peripheralId: int
@@ -25,7 +25,7 @@ class AggregateMeasurement(TypedDict):
 
 
 class RawMeasurement(TypedDict):
-    """One reading. `datetime` is the kit's clock, `receivedAt` that of this installation."""
+    """One reading. `datetime` is by the kit's clock, `receivedAt` by the server's."""
 
     id: UuidText
     peripheralId: int
@@ -38,7 +38,7 @@ class RawMeasurement(TypedDict):
 
 
 def aggregate_object(row: Mapping[Any, Any]) -> AggregateMeasurement:
-    """Return an aggregate as http-api 4.1 has it, from its row."""
+    """Return the aggregate in this row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],
@@ -47,13 +47,13 @@ def aggregate_object(row: Mapping[Any, Any]) -> AggregateMeasurement:
         "quantityTypeId": row["quantity_type_id"],
         "datetimeStart": format_time(row["datetime_start"]),
         "datetimeEnd": format_time(row["datetime_end"]),
-        # The database may have kept a whole number without its `.0`.
+        # The database may have stored a whole number without its `.0`.
         "values": {name: float(value) for name, value in row["values"].items()},
     }
 
 
 def reading_object(row: Mapping[Any, Any]) -> RawMeasurement:
-    """Return a reading as http-api 4.1 has it, from its row."""
+    """Return the reading in this row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

@@ -1,4 +1,4 @@
-"""Media as the API and the live feed show them (http-api 4.1)."""
+"""JSON objects of media (http-api 4.1), for the API and the live feed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hortus.http.conventions.replies import TimeText, UuidText
 
 
 class Media(TypedDict):
-    """A picture or file. `size` is in bytes, `metadata` whatever the kit said about it.
+    """A picture or another file. `size` is in bytes; `metadata` is whatever the kit sent with it.
 
-    `hasThumbnail` is false also while a thumbnail is still to be made.
+    `hasThumbnail` is also false while the thumbnail is still to be made.
     """
 
     id: UuidText
@@ -30,7 +30,7 @@ class Media(TypedDict):
 
 
 def media_object(row: Mapping[Any, Any]) -> Media:
-    """Return a medium as http-api 4.1 has it, from its row."""
+    """Return the medium in this row."""
     return {
         "id": str(row["id"]),
         "peripheralId": row["peripheral_id"],

@@ -1,4 +1,4 @@
-"""Messages, and the ways that they take, as the API shows them."""
+"""JSON objects of notification channels, preferences and messages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hortus.http.conventions.replies import TimeText, UuidText
 
 
 class NotificationPreferences(TypedDict):
-    """What a person wants to be told. `mailAvailable`: whether this server sends mail at all."""
+    """A person's notification preferences. `mailAvailable` is whether this server sends email at all."""
 
     byMail: bool
-    ofSharedKits: Annotated[bool, Field(description="Also of kits and plants that others own.")]
-    whenOver: Annotated[bool, Field(description="Also when what was wrong is over.")]
-    whenSilent: Annotated[bool, Field(description="Also when a kit is not heard any more.")]
+    ofSharedKits: Annotated[bool, Field(description="Include kits and plants that others own.")]
+    whenOver: Annotated[bool, Field(description="Also send a message when an alert closes.")]
+    whenSilent: Annotated[bool, Field(description="Also send a message when a kit falls silent.")]
     mailAvailable: bool
 
 
 class NotificationChannel(TypedDict):
-    """A service. Its URL is never shown again."""
+    """A notification service. Its URL is never shown again."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ class NotificationChannel(TypedDict):
 
 
 class Message(TypedDict):
-    """A message. `accepted`: the next server took it; whether somebody reads it, nobody can know."""
+    """A message. `accepted` means that the next server accepted it; whether it was read cannot be known."""
 
     id: UuidText
     kind: Literal["alert", "reset", "test"]
@@ -44,13 +44,13 @@ class Message(TypedDict):
     subject: str
     state: Literal["waiting", "accepted", "given-up"]
     attempts: int
-    failure: Annotated[str | None, Field(description="What went wrong in the last attempt.")]
+    failure: Annotated[str | None, Field(description="Why the last attempt failed.")]
     createdAt: TimeText
     finishedAt: TimeText | None
 
 
 def preferences_object(preferences: Preferences, *, mail_available: bool) -> NotificationPreferences:
-    """Return the JSON form."""
+    """Return the JSON object."""
     return {
         "byMail": preferences.by_mail,
         "ofSharedKits": preferences.of_shared_kits,
@@ -61,7 +61,7 @@ def preferences_object(preferences: Preferences, *, mail_available: bool) -> Not
 
 
 def channel_object(row: RowMapping) -> NotificationChannel:
-    """Return the JSON form."""
+    """Return the JSON object."""
     return {
         "id": row["id"],
         "name": row["name"],
@@ -72,7 +72,7 @@ def channel_object(row: RowMapping) -> NotificationChannel:
 
 
 def message_object(row: RowMapping) -> Message:
-    """Return the JSON form."""
+    """Return the JSON object."""
     return {
         "id": str(row["id"]),
         "kind": row["kind"],

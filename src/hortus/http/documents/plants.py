@@ -1,4 +1,4 @@
-"""Species and plants as the API shows them."""
+"""JSON objects of species and plants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hortus.http.conventions.replies import TimeText
 
 
 class RangeObject(TypedDict):
-    """In which values a quantity is right, in its unit. Both bounds belong to the range; null is no bound."""
+    """The target range of a quantity, in its unit. Both bounds are inclusive; null means unbounded."""
 
     quantityTypeId: int
     minimum: float | None
@@ -36,7 +36,7 @@ class RangeObject(TypedDict):
 
 
 class SpeciesObject(TypedDict):
-    """A kind of plant and what it needs. Built-in ones are the same everywhere and cannot be changed."""
+    """A kind of plant and its target ranges. Built-in species are the same everywhere and cannot be changed."""
 
     id: int
     name: str
@@ -49,17 +49,17 @@ class SpeciesObject(TypedDict):
 
 
 class SpeciesName(TypedDict):
-    """Which species a plant is of."""
+    """The species of a plant."""
 
     id: int
     name: str
 
 
 class QuantityObject(TypedDict):
-    """One quantity of a plant: what was measured last, by what, and whether it is right.
+    """One quantity of a plant: its latest value, what measured it, and whether it is in range.
 
-    `condition` is null if it is not judged: there is no range, or nothing measures it. `value` is the latest
-    one, however old; `noData` says that it is too old to count.
+    `condition` is null if the quantity is not judged: it has no range, or nothing measures it. `value` is the
+    latest one, however old; `noData` means that it is too old to count.
     """
 
     quantityTypeId: int
@@ -77,7 +77,7 @@ _Since = TypedDict("_Since", {"from": TimeText})
 
 
 class LinkObject(_Since, TypedDict):
-    """What measured a plant, from when until when. Without peripheral and quantity type: the whole kit."""
+    """A kit or series that measures a plant, and the period. Without peripheral and quantity: a whole kit."""
 
     id: int
     kitSerial: str
@@ -88,16 +88,18 @@ class LinkObject(_Since, TypedDict):
 
 
 class PlantObject(TypedDict):
-    """A plant. `condition` is the worst of its quantities'; `ranges` are its own, instead of its species'.
+    """A plant. `condition` is its worst quantity's; `ranges` are its own, replacing its species'.
 
-    `links` and `quantities` tell of kits that the caller may see, and of no others.
+    `links` and `quantities` cover only kits that the caller may see.
     """
 
     id: int
     name: str
     remark: str
     image: str | None
-    photo: Annotated[str | None, Field(description="Where its photo is, relative to the base of the API.")]
+    photo: Annotated[
+        str | None, Field(description="The address of its photo, relative to the base URL of the API.")
+    ]
     owner: str | None
     species: SpeciesName | None
     condition: Condition
@@ -110,7 +112,6 @@ class PlantObject(TypedDict):
 
 
 def species_object(species: Species) -> SpeciesObject:
-    """Return the species."""
     return {
         "id": species.id,
         "name": species.name,
@@ -145,7 +146,6 @@ def plant_object(access: PlantAccess, overview: PlantOverview, now: datetime) ->
 
 
 def link_object(link: PlantLink) -> LinkObject:
-    """Return the link."""
     return {
         "id": link.id,
         "kitSerial": link.serial,
@@ -158,12 +158,12 @@ def link_object(link: PlantLink) -> LinkObject:
 
 
 def photo_address(plant_id: int, digest: str | None) -> str | None:
-    """Return where a photo is. The address changes with the photo, so browsers may keep what they have."""
+    """Return the address of a photo. It changes with the photo, so browsers may cache it."""
     return None if digest is None else f"/plants/{plant_id}/photo?v={digest[:16]}"
 
 
 def invalid_plant(error: InvalidPlant) -> Problem:
-    """Return the problem for a species, plant or link that breaks rules."""
+    """Return the problem for an invalid species, plant or link."""
     reasons: dict[str, list[Reason]] = {}
     for broken in error.broken_rules:
         reason = OTHER if broken.lengths is None else length_between(*broken.lengths)

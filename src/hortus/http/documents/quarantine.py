@@ -1,4 +1,4 @@
-"""Messages in quarantine as the API shows them, with what their bytes say where that can be read."""
+"""JSON objects of quarantined messages, with their payload decoded as far as possible."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from hortus.protocol.wire.codec import (
 from hortus.protocol.wire.errors import WireError
 
 SHOWN_BYTES = 64 * 1024
-"""How much of a message is in a reply; all of it is at its own address."""
+"""The part of a payload included in a response; the whole is at its own address."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Quarantined(TypedDict):
-    """A message that was set aside. `explanation` says what the reason means, `detail` what is wrong here."""
+    """A quarantined message. `explanation` describes the reason in general, `detail` this case."""
 
     id: int
     receivedAt: TimeText
@@ -42,9 +42,10 @@ class Quarantined(TypedDict):
 
 
 class QuarantinedInFull(Quarantined):
-    """With the bytes (the first 64 KiB, in Base64), and what they say, or null if they cannot be read.
+    """A quarantined message with its payload (the first 64 KiB, in Base64), and decoded if possible.
 
-    Of a message that was too large only the beginning is kept: `keptSize` is less than `size`.
+    `decoded` is null if the payload cannot be read. Only the beginning of a message that was too large is kept:
+    `keptSize` is then less than `size`.
     """
 
     keptSize: int
@@ -54,7 +55,7 @@ class QuarantinedInFull(Quarantined):
 
 
 class Replayed(TypedDict):
-    """What became of messages that were tried once more."""
+    """The outcome of a replay."""
 
     stored: int
     duplicate: int
@@ -62,7 +63,7 @@ class Replayed(TypedDict):
 
 
 def quarantined_object(message: QuarantinedMessage) -> Quarantined:
-    """Return the message as lists show it."""
+    """Return the message without its payload, as in lists."""
     return {
         "id": message.id,
         "receivedAt": format_time(message.received_at),
@@ -76,7 +77,7 @@ def quarantined_object(message: QuarantinedMessage) -> Quarantined:
 
 
 def quarantined_in_full(message: QuarantinedMessage) -> QuarantinedInFull:
-    """Return the message with its bytes."""
+    """Return the message with its payload."""
     is_kept_whole = len(message.payload) == message.payload_bytes
     return {
         **quarantined_object(message),
@@ -88,7 +89,6 @@ def quarantined_in_full(message: QuarantinedMessage) -> QuarantinedInFull:
 
 
 def replayed_object(result: ReplayResult) -> Replayed:
-    """Return what became of the messages."""
     return {
         "stored": result.stored,
         "duplicate": result.duplicate,
@@ -97,7 +97,7 @@ def replayed_object(result: ReplayResult) -> Replayed:
 
 
 def decoded(topic: str, payload: bytes) -> dict[str, Any] | None:
-    """Return what the message says, under the names of the API; None if it cannot be read."""
+    """Return the decoded payload under the names of the API; None if it cannot be read."""
     _, stream = serial_and_stream(topic)
     try:
         return _READERS[stream](payload) if stream in _READERS else None

@@ -1,1 +1,1 @@
-"""The live feed: what was stored, told at once to everybody who may know of it and asked for it."""
+"""The live feed: pushes stored values to subscribers who may see them."""

@@ -1,6 +1,6 @@
-"""Who may hear which kit, looked up for many at once: when they subscribe, and again for as long as they hear.
+"""Access to kits for subscribers, checked in bulk: when they subscribe, and again while they are subscribed.
 
-One rule for both, so that nothing may be kept that could not be had anew.
+Both use the same rule, so that nobody keeps a subscription that they could not start anew.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ LEFT JOIN refresh_tokens l ON l.id = c.log_in_id AND l.user_id = u.id AND l.expi
 
 
 class AccessToKits:
-    """Looks up who may hear which kit at present, which `clock` gives as an aware datetime.
+    """Checks the current access of subscribers to kits; `clock` returns the time as an aware datetime.
 
-    `engine` makes sure that its connections are alive: a look must not fail just because the database was
-    started anew since the last one.
+    `engine` must verify that its connections are alive: a check must not fail just because the database was
+    restarted since the last one.
     """
 
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -46,14 +46,14 @@ class AccessToKits:
         self._clock = clock
 
     async def check(self, claims: Sequence[Claim]) -> list[int | None]:
-        """Return for each claim the id of the kit, or None if there is none that may be heard.
+        """Return for each claim the id of its kit, or None if there is no such kit or no access to it.
 
         Raises DatabaseNotAnswering.
         """
         now = self._clock()
         parameters = {
             "numbers": list(range(len(claims))),
-            # A zero character can be in no serial, and PostgreSQL takes none in a text.
+            # No serial contains a zero character, and PostgreSQL does not accept one in a text.
             "serials": [claim.serial.replace("\0", "") for claim in claims],
             "user_ids": [claim.principal.user_id for claim in claims],
             "key_ids": [claim.principal.key_id for claim in claims],
@@ -82,8 +82,8 @@ def _may_hear(principal: Principal, row: Any, now: datetime) -> bool:
 
 
 def _scopes(principal: Principal, row: Any, now: datetime) -> frozenset[Scope] | None:
-    """Return what is left of what was shown; None if it is worth nothing any more, or nothing was shown."""
-    if row["is_admin"] is None or principal.is_expired(now):  # nobody, or a user who is gone
+    """Return the scopes of the credential that are still valid; None if it is invalid or there is none."""
+    if row["is_admin"] is None or principal.is_expired(now):  # anonymous, or a deleted user
         return None
     if principal.key_id is not None:
         return None if row["scopes"] is None else known_scopes(row["scopes"])

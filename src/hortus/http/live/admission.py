@@ -1,4 +1,4 @@
-"""How many connections there may be: in all, per address and per user."""
+"""Limits on the number of connections: in total, per address and per user."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hortus.base.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLimits:
-    """Per process.
+    """Limits of the live feed per process.
 
-    `subscriptions` are those of one connection (http-api 5); `waiting_values` is how many wait for a slow
-    reader before only the newest of each series are kept; `values_per_look` is how many new values of one kit
-    are read at a time, the newest first.
+    `subscriptions` is the limit of one connection (http-api 5); `waiting_values` is how many values may queue
+    for a slow reader before only the newest of each series are kept; `values_per_look` is how many new values
+    of one kit are read at a time, the newest first.
     """
 
     connections: int = 2_000
@@ -31,7 +31,7 @@ class LiveLimits:
 
 
 class TooManyConnections(UsageError):
-    """A connection that is one too many. `is_full` if it is for all, not for this address or user alone."""
+    """One connection too many. `is_full` if the total is reached, not this address's or user's limit."""
 
     def __init__(self, sentence: str, *, is_full: bool) -> None:
         super().__init__(sentence)
@@ -39,7 +39,7 @@ class TooManyConnections(UsageError):
 
 
 class Seat:
-    """The place of one connection, to be given back at its end."""
+    """One connection's place in the count, to be given back when it closes."""
 
     def __init__(self, admission: ConnectionCounter, network: str) -> None:
         self._admission = admission
@@ -47,14 +47,14 @@ class Seat:
         self._user_id: int | None = None
 
     def belongs_to(self, user_id: int | None) -> None:
-        """Count it for this user from now on. Raises TooManyConnections, and then nothing changes."""
+        """Count the connection for this user from now on. Raises TooManyConnections without any change."""
         if user_id != self._user_id:
             self._admission.count_user(user_id)
             self._admission.discount_user(self._user_id)
             self._user_id = user_id
 
     def give_back(self) -> None:
-        """Make room for another. To be called once."""
+        """Give the place back. Must be called exactly once."""
         self._admission.discount_user(self._user_id)
         self._admission.discount(self._network)
 
@@ -69,7 +69,7 @@ class ConnectionCounter:
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """The number of open connections."""
         return self._of_network.total()
 
     def seat(self, network: str) -> Seat:
@@ -78,7 +78,7 @@ class ConnectionCounter:
             raise TooManyConnections("Too many live connections are open. Try again later.", is_full=True)
         if self._of_network[network] >= self._limits.connections_per_address:
             raise TooManyConnections(
-                "Too many live connections come from your address. Close some first.", is_full=False
+                "There are too many live connections from your address. Close some first.", is_full=False
             )
         self._of_network[network] += 1
         return Seat(self, network)
@@ -92,13 +92,13 @@ class ConnectionCounter:
         self._of_user[user_id] += 1
 
     def discount_user(self, user_id: int | None) -> None:
-        """Take away a connection of this user."""
+        """Remove a connection of this user."""
         if user_id is not None:
             self._of_user[user_id] -= 1
-            self._of_user += Counter()  # forgets whoever has none
+            self._of_user += Counter()  # drops users without connections
 
     def discount(self, network: str) -> None:
-        """Take away a connection of this address."""
+        """Remove a connection of this address."""
         self._of_network[network] -= 1
         if not self._of_network[network]:
             del self._of_network[network]

@@ -1,8 +1,8 @@
-"""The cookie by which the existing front-end is known on the live feed (http-api 5).
+"""The cookie that identifies users of the existing front-end on the live feed (http-api 5).
 
-A browser cannot add a header to the upgrade to a WebSocket, and that front-end sends nothing of its own. So
-logging in and refreshing, which it does every five minutes, set a cookie for the address of the feed alone:
-hidden from scripts, not sent by other sites, worth something for 15 minutes and for nothing else.
+A browser cannot add a header to a WebSocket upgrade, and that front-end sends no credentials of its own. So
+logging in and refreshing, which it does every five minutes, set a cookie for the address of the feed only:
+hidden from scripts, not sent by other sites, valid for 15 minutes and for nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOCKET_PATH = "/ws"
 def set_live_cookie(
     request: HTTPConnection, response: Response, tokens: Tokens, *, user_id: int, token_id: UUID
 ) -> None:
-    """Let the browser that gets this response show on the live feed that it is logged in."""
+    """Set the cookie that identifies the user on the live feed."""
     response.set_cookie(
         COOKIE,
         tokens.live(user_id, token_id),
@@ -34,7 +34,7 @@ def set_live_cookie(
 
 
 def forget_live_cookie(request: HTTPConnection, response: Response) -> None:
-    """Let the browser that gets this response be unknown on the live feed again."""
+    """Delete the cookie, so that the browser is anonymous on the live feed again."""
     response.delete_cookie(COOKIE, path=_path(request), httponly=True, samesite="strict")
 
 

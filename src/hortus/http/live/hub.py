@@ -1,11 +1,12 @@
-"""The live feed of one process: one connection that listens and looks, for all who hear.
+"""The live feed of one process: one database connection that listens and queries for all subscribers.
 
-    NOTIFY hortus_stored -> feeds with subscribers that it concerns -> one statement for all of them -> told
-    NOTIFY hortus_access -> who may still hear what -> only then the next values
+NOTIFY hortus_stored -> affected feeds with subscribers -> one statement for all of them -> values sent
 
-Values are told after their commit (P7), whichever process stored them. While the database is away nothing is
-told, and nothing is forgotten: afterwards each feed goes on from its horizon (see `hortus.http.live.topics`),
-and rights are looked at again first.
+NOTIFY hortus_access -> recheck who may see what -> only then the next values
+
+Values are sent after their commit (P7), whichever process stored them. While the database is away, nothing is
+sent and nothing is lost: afterwards each feed continues from its horizon (see `hortus.http.live.topics`), after
+access has been rechecked.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _FEEDS_PER_STATEMENT = 100
 _CLAIMS_PER_STATEMENT = 500
 
 AccessCheck = Callable[[Sequence[Claim]], Awaitable[list[int | None]]]
-"""Returns the id of the kit for each claim that holds. Raises DatabaseNotAnswering."""
+"""Returns the kit id of each claim that is valid. Raises DatabaseNotAnswering."""
 
 
 class LiveHub:
-    """Tells subscribers what is stored. `clock` gives the present as an aware datetime."""
+    """Sends stored values to subscribers. `clock` returns the current time as an aware datetime."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class LiveHub:
         self.check = check
         self._clock = clock
         self._feeds: dict[FeedKey, Feed] = {}
-        # By id and by serial, as announcements name kits.
+        # By id and by serial, as notifications name kits.
         self._feeds_of_kit: dict[str, list[Feed]] = {}
         self._dirty: dict[FeedKey, None] = {}
         self._doubted: dict[Subscriber, None] = {}
@@ -72,22 +73,22 @@ class LiveHub:
 
     @property
     def is_connected(self) -> bool:
-        """Whether it hears of what is stored."""
+        """Whether it is listening to the database."""
         return self._connected.is_set()
 
     @property
     def connections(self) -> int:
-        """How many clients are connected to this process."""
+        """The number of clients connected to this process."""
         return self.admission.connections
 
     @property
     def subscriptions(self) -> int:
-        """How many hear something in this process."""
+        """The number of subscriptions in this process."""
         return sum(len(feed.subscribers) for feed in self._feeds.values())
 
     @asynccontextmanager
     async def feed_of(self, topic: Topic, kit_id: int, serial: str) -> AsyncIterator[Feed]:
-        """Yield a feed that is up to date, to `join` before anything else is awaited.
+        """Yield a feed that is up to date; call `join` before awaiting anything else.
 
         Raises DatabaseNotAnswering if it cannot be brought up to date in time.
         """
@@ -113,54 +114,54 @@ class LiveHub:
             self._drop_if_unneeded(feed)
 
     def join(self, feed: Feed, subscriber: Subscriber) -> None:
-        """Tell this subscriber the last values, and from now on each new one: nothing falls in between."""
+        """Send this subscriber the latest values, and then each new one without a gap."""
         now = self._clock()
         feed.subscribers[subscriber] = None
         for item in feed.last_values(now):
             subscriber.hear(item, is_late=False)
 
     def leave(self, feed: Feed, subscriber: Subscriber) -> None:
-        """Tell this subscriber nothing any more. May be called again."""
+        """Stop sending to this subscriber. Idempotent."""
         feed.subscribers.pop(subscriber, None)
         self._doubted.pop(subscriber, None)
         self._drop_if_unneeded(feed)
 
     def doubt(self, subscribers: Iterable[Subscriber]) -> None:
-        """Look whether these may still hear what they hear, before anything else is told."""
+        """Recheck the access of these subscribers before anything else is sent."""
         self._doubted.update(dict.fromkeys(subscribers))
         self._woken.set()
 
     async def run(self) -> None:
-        """Tell until cancelled; reconnect for ever."""
+        """Run until cancelled, reconnecting as often as necessary."""
         while True:
             try:
                 await self._connect_and_serve()
             except (*CONNECTION_FAILURES, DatabaseNotAnswering) as error:
-                # Once per outage: nobody needs a line for each attempt.
+                # Logged once per outage, not for each attempt.
                 if not self._is_away:
-                    log.warning("the live feed waits for the database: %s", error)
+                    log.warning("the live feed is waiting for the database: %s", error)
                 self._is_away = True
-            except Exception:  # the feed must not take the pages down with it, whatever is wrong with it
-                log.exception("the live feed failed; it begins again")
+            except Exception:  # a failing feed must not take the web server down
+                log.exception("the live feed failed; restarting it")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _connect_and_serve(self) -> None:
         connection = await self._connect()
         try:
             await self._serve(connection)
-            log.warning("lost the connection of the live feed; connecting again")
+            log.warning("lost the database connection of the live feed; reconnecting")
         finally:
             self._pause()
-            with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
+            with contextlib.suppress(Exception):  # it may already be half closed; nothing is lost
                 await connection.close(timeout=1)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
-        """Listen and look until the connection is lost."""
+        """Listen and query until the connection is lost."""
         connection.add_termination_listener(lambda _connection: self._woken.set())
         await connection.add_listener(ACCESS_CHANNEL, self._access_changed)
         for channel in {topic.channel for topic in TOPICS.values()}:
             await connection.add_listener(channel, self._stored)
-        # Whatever was announced while nobody listened.
+        # Access may have changed while nothing was listening.
         self._doubt_all()
         self._dirty.update(dict.fromkeys(self._feeds))
         self._woken.set()
@@ -171,7 +172,8 @@ class LiveHub:
             for feed in self._feeds.values():
                 feed.tell_due(self._clock())
             await self._look(connection)
-            # A moment in which further commits gather, so that a busy kit costs some looks, not one each.
+            # A short pause to collect further commits, so that a busy kit costs a few queries, not one per
+            # commit.
             await asyncio.sleep(self.limits.pause_seconds)
 
     async def _wait_for_work(self, connection: asyncpg.Connection) -> None:
@@ -184,7 +186,7 @@ class LiveHub:
                 await self._woken.wait()
         except TimeoutError:
             if time.monotonic() >= self._next_recheck:
-                # Also shows whether a connection that says nothing is dead.
+                # Also detects a dead connection that stays silent.
                 await connection.execute("SELECT 1", timeout=_STATEMENT_SECONDS)
                 self._doubt_all()
         self._woken.clear()
@@ -194,10 +196,10 @@ class LiveHub:
             for subscribers in _chunks(list(self._doubted), _CLAIMS_PER_STATEMENT):
                 kit_ids = await self.check([subscriber.claim for subscriber in subscribers])
                 for subscriber, kit_id in zip(subscribers, kit_ids, strict=True):
-                    still_doubted = subscriber in self._doubted  # unless it left meanwhile
+                    still_doubted = subscriber in self._doubted  # unless it left in the meantime
                     self._doubted.pop(subscriber, None)
                     if still_doubted and kit_id is None:
-                        subscriber.end("You may not hear this kit any more.")
+                        subscriber.end("You no longer have access to this kit.")
 
     async def _look(self, connection: asyncpg.Connection) -> None:
         keys, self._dirty = list(self._dirty), {}
@@ -211,12 +213,12 @@ class LiveHub:
                 for some in _chunks(of_topic, _FEEDS_PER_STATEMENT):
                     await self._tell_new(connection, topic, some)
         except BaseException:
-            # They were not looked at, or not to the end; their horizons are those of before.
+            # They were not queried, or not completely; their horizons are unchanged.
             self._dirty.update(dict.fromkeys(keys))
             raise
 
     async def _load(self, connection: asyncpg.Connection, feed: Feed) -> None:
-        """Learn what was stored before anybody subscribed, all as of one moment."""
+        """Load the values stored before the first subscription, from one snapshot."""
         topic, now = feed.topic, self._clock()
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             horizon = await connection.fetchval(HORIZON_NOW, timeout=_STATEMENT_SECONDS)
@@ -260,19 +262,19 @@ class LiveHub:
             found = by_kit[feed.kit_id]
             horizon = found[0]["horizon"]
             if feed.horizon is not None and horizon < feed.horizon:
-                log.warning("the database went back in time; the live feed of %s begins anew", feed.serial)
+                log.warning("the database went back in time; restarting the live feed of %s", feed.serial)
                 feed.forget()
                 self._mark(feed)
                 continue
             items = [topic.item(row, feed.serial) for row in found if row[topic.id] is not None]
             new = feed.take(horizon, items, found[0]["found"] or 0, now)
-            # Not more at once than may wait for a reader: each has a chance to take them before the next come.
+            # In chunks smaller than a reader's queue, so that each can receive them before the next arrive.
             for some in _chunks(new, max(1, self.limits.waiting_values // 2)):
                 feed.tell(some, now)
                 await asyncio.sleep(0)
 
     def _stored(self, _connection: object, _process_id: int, channel: str, payload: str) -> None:
-        """Note which kits have something new; `*` stands for more than a notification holds."""
+        """Mark the kits with new values; `*` means more than a notification can hold."""
         if payload == "*":
             concerned = list(self._feeds.values())
         else:
@@ -282,7 +284,7 @@ class LiveHub:
                 self._mark(feed)
 
     def _access_changed(self, _connection: object, _process_id: int, _channel: str, payload: str) -> None:
-        """Doubt those whom a change of members, privacy, keys or accounts may concern."""
+        """Mark the subscribers whose access may have changed with members, privacy, keys or accounts."""
         self.access_changes += 1
         what, _, number = payload.partition(" ")
         for feed in self._feeds.values():

@@ -12,7 +12,7 @@ RequestId = int | float | str | None
 
 
 class ErrorCode(IntEnum):
-    """Why a request is refused: the specification's codes, and ours (positive, or from -32099 to -32000)."""
+    """Error codes: those of the specification, and our own (positive, or from -32099 to -32000)."""
 
     PARSE_ERROR = -32700
     INVALID_REQUEST = -32600
@@ -26,7 +26,7 @@ class ErrorCode(IntEnum):
 
 
 class RpcError(Exception):
-    """A request that is refused, with an answer for the client. `data` tells programs more."""
+    """A refused request, with an error for the client. `data` is for programs."""
 
     def __init__(
         self, code: ErrorCode, message: str, *, request_id: RequestId = None, data: object = None
@@ -40,7 +40,7 @@ class RpcError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcRequest:
-    """A request as it was sent. `wants_reply` is False for what the specification calls a notification."""
+    """A parsed request. `wants_reply` is False for what the specification calls a notification."""
 
     id: RequestId
     method: str
@@ -49,30 +49,30 @@ class RpcRequest:
 
 
 def parse_request(text: str) -> RpcRequest:
-    """Return the request in a frame. Raises RpcError, with the request's id where it can be told."""
+    """Return the request in a frame. Raises RpcError, with the request's id where it is known."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise RpcError(ErrorCode.PARSE_ERROR, "That is not JSON.") from error
+        raise RpcError(ErrorCode.PARSE_ERROR, "The message is not JSON.") from error
     if isinstance(document, list):
-        raise RpcError(ErrorCode.INVALID_REQUEST, "Send one request per message; there are no batches.")
+        raise RpcError(ErrorCode.INVALID_REQUEST, "Send one request per message; batches are not supported.")
     if not isinstance(document, dict):
-        raise RpcError(ErrorCode.INVALID_REQUEST, "A request is a JSON object.")
+        raise RpcError(ErrorCode.INVALID_REQUEST, "A request must be a JSON object.")
     request_id = document.get("id")
     if isinstance(request_id, bool) or not isinstance(request_id, int | float | str | None):
-        raise RpcError(ErrorCode.INVALID_REQUEST, "The id of a request is a number, a text or null.")
+        raise RpcError(ErrorCode.INVALID_REQUEST, "The id of a request must be a number, a string or null.")
     if document.get("jsonrpc") != "2.0":
         raise RpcError(
-            ErrorCode.INVALID_REQUEST, 'A request has the member "jsonrpc": "2.0".', request_id=request_id
+            ErrorCode.INVALID_REQUEST, 'A request must have the member "jsonrpc": "2.0".', request_id=request_id
         )
     method = document.get("method")
     if not isinstance(method, str):
-        raise RpcError(ErrorCode.INVALID_REQUEST, "A request has a method.", request_id=request_id)
+        raise RpcError(ErrorCode.INVALID_REQUEST, "A request must have a method.", request_id=request_id)
     return RpcRequest(id=request_id, method=method, params=document.get("params"), wants_reply="id" in document)
 
 
 def arguments(params: Any, *names: str) -> dict[str, Any]:
-    """Return the arguments by name, whether they were sent by name or by position; further ones are ignored.
+    """Return the arguments by name, whether sent by name or by position. Additional ones are ignored.
 
     Raises RpcError if one is missing.
     """
@@ -84,17 +84,17 @@ def arguments(params: Any, *names: str) -> dict[str, Any]:
         given = {}
     missing = [name for name in names if name not in given]
     if missing:
-        raise RpcError(ErrorCode.INVALID_PARAMS, f"Parameters are missing: {', '.join(missing)}.")
+        raise RpcError(ErrorCode.INVALID_PARAMS, f"Missing parameters: {', '.join(missing)}.")
     return given
 
 
 def reply(request_id: RequestId, result: object) -> str:
-    """Return the answer to a request that succeeded."""
+    """Return the response to a successful request."""
     return orjson.dumps({"jsonrpc": "2.0", "result": result, "id": request_id}).decode()
 
 
 def error_reply(error: RpcError) -> str:
-    """Return the answer to a request that failed."""
+    """Return the response to a failed request."""
     content: dict[str, object] = {"code": int(error.code), "message": error.message}
     if error.data is not None:
         content["data"] = error.data
@@ -102,10 +102,10 @@ def error_reply(error: RpcError) -> str:
 
 
 def notification(method: str, params: object) -> str:
-    """Return a message that no request asked for."""
+    """Return a message that is not the response to a request."""
     return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params}).decode()
 
 
 def subscription_prefix(method: str, subscription_id: int) -> str:
-    """Return what comes before a value in a notification; a value and two braces complete it."""
+    """Return the beginning of a value's notification; a value and two braces complete it."""
     return f'{{"jsonrpc":"2.0","method":"{method}","params":{{"subscription":{subscription_id},"result":'

@@ -1,7 +1,7 @@
-"""What waits to be sent to one connection, in bounded memory.
+"""The outgoing queue of one connection, in bounded memory.
 
-Replies wait in order and are never left out. Values are, when a reader is slow: then only the newest of each
-series is kept, and the reader is told how many were skipped.
+Replies are queued in order and never dropped. Values are dropped if a reader is slow: then only the newest of
+each series is kept, and the reader is told how many were skipped.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from hortus.http.live.topics import Item
 class Skipped(StrEnum):
     """Why a value was not sent."""
 
-    SLOW = "slow"  # the reader was, and a newer value of the series took its place
-    LATE = "late"  # a newer value of the series had been sent
+    SLOW = "slow"  # the reader is slow, and a newer value of the series replaced it
+    LATE = "late"  # a newer value of the series was sent before
     MANY = "many"  # too many arrived at once
 
 
 class Addressed(Protocol):
-    """A subscription, as far as its messages go."""
+    """The part of a subscription that its messages need."""
 
     id: int
     prefix: str
 
 
 class FeedOutbox:
-    """The messages of one connection. One task takes, others put."""
+    """The queued messages of one connection. One task takes, others put."""
 
     def __init__(self, *, most_values: int, most_replies: int) -> None:
         self._most_values = most_values
@@ -47,18 +47,18 @@ class FeedOutbox:
         self._is_closed = False
 
     def close(self) -> None:
-        """Note that nothing will be taken any more."""
+        """Close the queue: nothing will be taken any more."""
         self._is_closed = True
         self._replies_left.set()
 
     async def room_for_reply(self) -> None:
-        """Return when so few replies wait that another request may be read, or none will be sent anyway."""
+        """Wait until few enough replies are queued to read another request, or the queue is closed."""
         while self._replies >= self._most_replies and not self._is_closed:
             self._replies_left.clear()
             await self._replies_left.wait()
 
     def put(self, message: str) -> None:
-        """Add a reply, or a notification of which there are few."""
+        """Add a reply, or a notification of a rare kind."""
         self._waiting.append(message)
         self._replies += 1
         self._filled.set()
@@ -72,12 +72,12 @@ class FeedOutbox:
         self._filled.set()
 
     def skip(self, subscription: Addressed, reason: Skipped, count: int = 1) -> None:
-        """Add to the values that this subscriber is told were skipped."""
+        """Add to the number of values reported as skipped to this subscriber."""
         self._skipped[subscription, reason] += count
         self._filled.set()
 
     def drop(self, subscription: Addressed) -> None:
-        """Forget everything of a subscription that has ended."""
+        """Remove everything of a subscription that has ended."""
         self._waiting = deque(
             entry for entry in self._waiting if isinstance(entry, str) or entry[0] is not subscription
         )
@@ -88,8 +88,8 @@ class FeedOutbox:
     async def take(self) -> str:
         """Return the next message, waiting for one."""
         while True:
-            # Before the next value, or a reader that is always slow would never hear of it; after replies,
-            # of which one may be that to the subscription itself.
+            # Sent before the next value, or a reader that is always slow would never get it; but after replies,
+            # one of which may be the reply to the subscription itself.
             if self._skipped and not (self._waiting and isinstance(self._waiting[0], str)):
                 return self._skip_notice()
             if self._waiting:
@@ -111,7 +111,7 @@ class FeedOutbox:
         """Keep the newest value of each series of each subscription."""
         kept: set[tuple[int, Hashable]] = set()
         remaining: deque[str | tuple[Addressed, Item]] = deque()
-        # From the newest to the oldest; a value that came late is older than the one before it.
+        # From the newest to the oldest; a late value is older than the one before it.
         newest: dict[tuple[int, Hashable], Item] = {}
         for entry in self._waiting:
             if not isinstance(entry, str):
@@ -130,5 +130,5 @@ class FeedOutbox:
                 self._skipped[entry[0], Skipped.SLOW] += 1
         self._waiting = remaining
         self._values = len(kept)
-        # With as many series as values may wait, every further one would have all of them looked through.
+        # With as many series as the limit, every further value would cause another scan of all of them.
         self._conflate_at = max(self._most_values, 2 * len(kept))

@@ -1,4 +1,4 @@
-"""Whom a connection belongs to, and so what it may hear. Pure."""
+"""The user of a connection and their credential, which decide what it may see. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person and how they showed it; without `user_id` nobody in particular.
+    """A person and their credential; anonymous without `user_id`.
 
-    What was shown is looked at again for as long as the connection lasts: an access token until it
-    `expires_at`, an API key (`key_id`) and a log-in (`log_in_id`) while they exist, and a session of our pages
-    while the password is the one with this `password_stamp`.
+    The credential is rechecked for as long as the connection lasts: an access token is valid until it
+    `expires_at`, an API key (`key_id`) and a log-in (`log_in_id`) while they exist, and a web session while the
+    password still has this `password_stamp`.
     """
 
     user_id: int | None = None
@@ -23,7 +23,7 @@ class Principal:
     password_stamp: str | None = None
 
     def is_expired(self, now: datetime) -> bool:
-        """Tell whether what was shown is worth nothing any more, as far as the clock tells."""
+        """Return whether the credential has expired by this time."""
         return self.expires_at is not None and self.expires_at < now
 
 
@@ -32,7 +32,7 @@ ANONYMOUS = Principal()
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody who wants to hear a kit."""
+    """A request of a principal to see a kit."""
 
     principal: Principal
     serial: str

@@ -31,34 +31,34 @@ from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 SUBSCRIBE_RAW = "subscribe_raw_measurements"
-"""Also the name of the notifications: the front-end compares it (http-api 5.2)."""
+"""Also the name of its notifications: the front-end compares it (http-api 5.2)."""
 
-_SUBSCRIPTION_BITS = 53  # what a number in JavaScript holds exactly
+_SUBSCRIPTION_BITS = 53  # the exact integers of a JavaScript number
 _RETRY_SECONDS = 5
 _NOT_AUTHORIZED = "you are not authorized to subscribe to this kit"
 
 
 class Doorkeeper(Protocol):
-    """Knows who is who, and how much they may ask."""
+    """Authenticates the users of a connection and enforces their limits."""
 
     def clock(self) -> datetime:
-        """Return the present."""
+        """Return the current time."""
 
     async def principal_of(self, credential: str) -> Principal:
-        """Return whose token or key this is. Raises RpcError."""
+        """Return the owner of this token or key. Raises RpcError."""
 
     def admit(self, principal: Principal) -> None:
-        """Let the connection belong to somebody else from now on. Raises TooManyConnections."""
+        """Assign the connection to another user from now on. Raises TooManyConnections."""
 
     def count_request(self, principal: Principal) -> None:
         """Count a request. Raises RpcError if there are too many."""
 
     async def check(self, claim: Claim) -> int | None:
-        """Return the id of the kit if it may be heard. Raises DatabaseNotAnswering."""
+        """Return the id of the kit if the principal may see it. Raises DatabaseNotAnswering."""
 
 
 class FeedSubscription:
-    """What one connection hears of one feed."""
+    """One connection's subscription to one feed."""
 
     def __init__(
         self, session: LiveSession, topic: Topic, serial: str, method: str, *, takes_late: bool
@@ -73,35 +73,35 @@ class FeedSubscription:
 
     @property
     def claim(self) -> Claim:
-        """Who hears which kit; the connection may have come to belong to somebody else."""
+        """The subscriber and their kit; the connection may have been assigned to another user."""
         return Claim(self._session.principal, self.serial)
 
     def hear(self, item: Item, *, is_late: bool) -> None:
-        """Send a value. Who shows just the last one of each series is spared what is older (P8)."""
+        """Send a value. Clients that show only the latest of each series do not get older ones (P8)."""
         if is_late and not self._takes_late:
             self._session.outbox.skip(self, Skipped.LATE)
         else:
             self._session.outbox.put_value(self, item)
 
     def missed(self, count: int) -> None:
-        """Tell that values were left out."""
+        """Report skipped values."""
         self._session.outbox.skip(self, Skipped.MANY, count)
 
     def end(self, reason: str) -> None:
-        """Tell that nothing follows any more."""
+        """Announce the end of the subscription."""
         self._session.end(self, reason)
 
     def pause(self) -> None:
-        """Tell that values may be missing for a while."""
+        """Announce that values may be missing for a while."""
         self._session.outbox.put(notification("interrupted", {"subscription": self.id}))
 
     def resume(self) -> None:
-        """Tell that nothing is missing any more."""
+        """Announce that the values are complete again."""
         self._session.outbox.put(notification("resumed", {"subscription": self.id}))
 
 
 class LiveSession:
-    """The conversation on one connection, which has been accepted."""
+    """The JSON-RPC session on an accepted connection."""
 
     def __init__(
         self, websocket: WebSocket, hub: LiveHub, doorkeeper: Doorkeeper, principal: Principal
@@ -117,7 +117,7 @@ class LiveSession:
         self._methods: dict[str, Callable[[RpcRequest], Awaitable[None]]] = {
             SUBSCRIBE_RAW: self._subscribe_raw,
             "unsubscribe_raw_measurements": self._unsubscribe,
-            # What the front-end sends, as the first message of its next connection (http-api 5.4).
+            # What the front-end sends as the first message of its next connection (http-api 5.4).
             "unsubscribe_subscribe_raw_measurements": self._unsubscribe,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
@@ -125,7 +125,7 @@ class LiveSession:
         }
 
     async def run(self) -> None:
-        """Converse until the connection ends, from whichever side."""
+        """Process requests until either side closes the connection."""
         self._watch_expiry()
         sending = asyncio.create_task(self._send())
         try:
@@ -140,7 +140,7 @@ class LiveSession:
                 await sending
 
     def end(self, subscription: FeedSubscription, reason: str) -> None:
-        """End a subscription that the client did not end."""
+        """End a subscription from the server's side."""
         if self._subscriptions.get(subscription.id) is subscription:
             self._leave(subscription)
             self.outbox.put(
@@ -161,10 +161,10 @@ class LiveSession:
     async def _answer(self, text: str | None) -> None:
         self._doorkeeper.count_request(self.principal)
         if text is None:
-            raise RpcError(ErrorCode.INVALID_REQUEST, "Send text frames; binary ones mean nothing here.")
+            raise RpcError(ErrorCode.INVALID_REQUEST, "Send text frames; binary frames are not supported.")
         request = parse_request(text)
         if not request.wants_reply:
-            return  # there is nothing to be asked for whose answer nobody wants
+            return  # no method does anything without a reply
         method = self._methods.get(request.method)
         try:
             if method is None:
@@ -182,18 +182,18 @@ class LiveSession:
             ) from error
 
     async def _subscribe_raw(self, request: RpcRequest) -> None:
-        """Answer the method of http-api 5.1: the last value of each series, and then whatever is newer."""
+        """Handle the method of http-api 5.1: the latest value of each series, then every newer one."""
         serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
         subscription = FeedSubscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
         await self._begin(request, subscription)
 
     async def _subscribe(self, request: RpcRequest) -> None:
-        """Answer the method for any topic; notifications are named after the topic."""
+        """Handle the method for any topic; notifications are named after the topic."""
         given = arguments(request.params, "topic", "kit_serial")
         serial, topic = _text(given, "kit_serial"), TOPICS.get(_text(given, "topic"))
         if topic is None:
             raise RpcError(
-                ErrorCode.INVALID_PARAMS, f"There is no such topic. There are: {', '.join(sorted(TOPICS))}."
+                ErrorCode.INVALID_PARAMS, f"Unknown topic. Available topics: {', '.join(sorted(TOPICS))}."
             )
         await self._begin(request, FeedSubscription(self, topic, serial, topic.name, takes_late=True))
 
@@ -201,34 +201,36 @@ class LiveSession:
         if len(self._subscriptions) >= self._hub.limits.subscriptions:
             raise RpcError(
                 ErrorCode.TOO_MANY_SUBSCRIPTIONS,
-                f"A connection has at most {self._hub.limits.subscriptions} subscriptions. End one first.",
+                f"A connection can have at most {self._hub.limits.subscriptions} subscriptions. End one first.",
             )
         changes_before = self._hub.access_changes
         kit_id = await self._doorkeeper.check(subscription.claim)
         if kit_id is None:
             raise RpcError(ErrorCode.NOT_AUTHORIZED, _NOT_AUTHORIZED)
         async with self._hub.feed_of(subscription.topic, kit_id, subscription.serial) as feed:
-            # Nothing is awaited from here on: the reply, the last values and the new ones follow each other.
+            # Nothing is awaited from here on, so the reply, the latest values and the new ones are in order.
             subscription.feed = feed
             self._subscriptions[subscription.id] = subscription
             self.outbox.put(reply(request.id, subscription.id))
             self._hub.join(feed, subscription)
             if self._hub.access_changes != changes_before:
-                # Rights changed while this waited; it was in no list of those to be looked at again.
+                # Access changed while this was waiting; it was in no list to be rechecked.
                 self._hub.doubt([subscription])
 
     async def _unsubscribe(self, request: RpcRequest) -> None:
-        """Tell whether there was such a subscription; one of an earlier connection is no error."""
+        """Reply whether there was such a subscription; one of an earlier connection is not an error."""
         number = arguments(request.params, "subscription")["subscription"]
         if isinstance(number, bool) or not isinstance(number, int | str):
-            raise RpcError(ErrorCode.INVALID_PARAMS, "A subscription is the number that subscribing returned.")
+            raise RpcError(
+                ErrorCode.INVALID_PARAMS, "The subscription must be the number that subscribing returned."
+            )
         subscription = self._subscriptions.get(number) if isinstance(number, int) else None
         if subscription is not None:
             self._leave(subscription)
         self.outbox.put(reply(request.id, subscription is not None))
 
     async def _authenticate(self, request: RpcRequest) -> None:
-        """Let the connection belong to whoever this access token or API key names."""
+        """Assign the connection to the owner of this access token or API key."""
         token = _text(arguments(request.params, "token"), "token")
         principal = await self._doorkeeper.principal_of(token)
         try:
@@ -237,7 +239,7 @@ class LiveSession:
             raise RpcError(ErrorCode.TOO_MANY_REQUESTS, str(error)) from error
         self.principal = principal
         self._watch_expiry()
-        # What the one before might hear, this one might not.
+        # The new user may have less access than the previous one.
         self._hub.doubt(list(self._subscriptions.values()))
         self.outbox.put(reply(request.id, True))
 
@@ -248,7 +250,7 @@ class LiveSession:
         self.outbox.drop(subscription)
 
     def _watch_expiry(self) -> None:
-        """Have rights looked at again as soon as the token expires."""
+        """Recheck access as soon as the token expires."""
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -264,11 +266,11 @@ class LiveSession:
             while True:
                 await self._websocket.send({"type": "websocket.send", "text": await self.outbox.take()})
         except (WebSocketDisconnect, RuntimeError):
-            self.outbox.close()  # the connection has ended, as receiving will tell as soon as it is asked
+            self.outbox.close()  # the connection is closed, which the next receive will report
 
 
 def _text(given: dict[str, Any], name: str) -> str:
     value = given[name]
     if not isinstance(value, str):
-        raise RpcError(ErrorCode.INVALID_PARAMS, f"The parameter {name} is a text.")
+        raise RpcError(ErrorCode.INVALID_PARAMS, f"The parameter {name} must be a string.")
     return value

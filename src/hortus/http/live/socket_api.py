@@ -1,4 +1,4 @@
-"""`/ws`: who connects, whether there is room, and the conversation (http-api 5)."""
+"""`/ws`: authentication, admission, and the session (http-api 5)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _RETRY_SECONDS = 5
     status_code=101,
     response_class=Response,
     responses=problems(426),
-    summary="The live feed, a WebSocket",
+    summary="Connect to the live feed (WebSocket)",
 )
 async def upgrade_required() -> Response:
-    """JSON-RPC 2.0 in text frames; see docs/live-feed.md. A request for anything else is answered 426."""
+    """JSON-RPC 2.0 in text frames; see docs/live-feed.md. Any other request is answered with 426."""
     raise Problem(
         426, detail="Connect with a WebSocket.", headers={"Upgrade": "websocket", "Connection": "Upgrade"}
     )
@@ -50,14 +50,14 @@ def live_route(hub: LiveHub, services: Services) -> WebSocketRoute:
 
 
 class LiveSocket:
-    """The address of the live feed in one process."""
+    """The live feed's WebSocket endpoint in one process."""
 
     def __init__(self, hub: LiveHub, services: Services) -> None:
         self._hub = hub
         self._services = services
 
     async def connect(self, websocket: WebSocket) -> None:
-        """Serve one connection from its upgrade to its end."""
+        """Serve one connection from its upgrade until it closes."""
         network = network_of(websocket)
         try:
             seat = self._hub.admission.seat(network)
@@ -83,9 +83,9 @@ class LiveSocket:
             seat.give_back()
 
     async def _who_connects(self, websocket: WebSocket) -> Principal:
-        """Return whom the header or else a cookie names. What is not valid names nobody (http-api 2.3).
+        """Return the principal of the header, else of a cookie; anonymous if it is not valid (http-api 2.3).
 
-        Raises Problem if that cannot be found out now.
+        Raises Problem if it cannot be determined now.
         """
         authorization = websocket.headers.get("authorization")
         if authorization is not None:
@@ -115,7 +115,7 @@ class LiveSocket:
 
 
 async def principal_of(services: Services, credential: str) -> Principal:
-    """Return whose access token or API key this is. Raises InvalidToken or DatabaseNotAnswering."""
+    """Return the owner of this access token or API key. Raises InvalidToken or DatabaseNotAnswering."""
     if not credential.startswith(KEY_PREFIX):
         claims = services.tokens.read_access_claims(credential)
         return Principal(user_id=claims.user_id, expires_at=claims.accepted_until)
@@ -136,18 +136,18 @@ class _Door:
         self._network = network
 
     def clock(self) -> datetime:
-        """Return the present."""
+        """Return the current time."""
         return self._services.clock()
 
     async def principal_of(self, credential: str) -> Principal:
-        """Return whose token or key this is. Raises RpcError."""
+        """Return the owner of this token or key. Raises RpcError."""
         try:
             return await principal_of(self._services, credential)
         except InvalidToken as error:
             raise RpcError(ErrorCode.INVALID_TOKEN, str(error)) from error
 
     def admit(self, principal: Principal) -> None:
-        """Let the connection belong to somebody else from now on. Raises TooManyConnections."""
+        """Assign the connection to another user from now on. Raises TooManyConnections."""
         self._seat.belongs_to(principal.user_id)
 
     def count_request(self, principal: Principal) -> None:
@@ -158,13 +158,13 @@ class _Door:
         if wait_seconds > 0:
             raise RpcError(
                 ErrorCode.TOO_MANY_REQUESTS,
-                "Too many requests. Wait a little.",
+                "Too many requests. Try again in a moment.",
                 data={"waitTimeMillis": max(1, round(wait_seconds * 1000))},
             )
         requests.take(key)
 
     async def check(self, claim: Claim) -> int | None:
-        """Return the id of the kit if it may be heard. Raises DatabaseNotAnswering."""
+        """Return the id of the kit if the principal may see it. Raises DatabaseNotAnswering."""
         return (await self._hub.check([claim]))[0]
 
 
@@ -175,6 +175,6 @@ def _refusal(error: TooManyConnections) -> Problem:
 
 
 def _is_same_origin(websocket: HTTPConnection) -> bool:
-    """Tell whether a page of ours connects: browsers say so, and send cookies whoever's page it is."""
+    """Return whether one of our own pages connects: browsers send cookies with requests of any site's page."""
     origin = websocket.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()

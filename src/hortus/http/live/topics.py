@@ -1,10 +1,10 @@
-"""What can be subscribed to: which rows it is about, and how one is told.
+"""The topics of the live feed: which rows they cover, and how a row is sent.
 
 New rows are found by the transaction that wrote them, not by a time. The order of commits is neither that of
 device times nor that of arrival, but a row that is visible now and was not at the last look was written by a
 transaction that had not ended then. Its id is not below the oldest one that was still open at the last look
-(the *horizon*). So every look asks for rows at or above the horizon of the one before, and what comes twice is
-recognised by its key. This holds for any number of writers, however long their transactions take, and with
+(the *horizon*). So every look asks for rows at or above the horizon of the previous one, and duplicates are
+recognised by their key. This holds for any number of writers, however long their transactions take, and with
 savepoints: the id of a sub-transaction is above that of its transaction.
 """
 
@@ -26,7 +26,7 @@ from hortus.flow.ingest.store import LIVE_CHANNEL
 from hortus.http.documents.measurements import aggregate_object
 from hortus.http.documents.media import media_object
 
-# Ids of transactions are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
+# Transaction ids are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
 _AT_OR_ABOVE_HORIZON = "((r.xmin::text::bigint - {horizon}) & 4294967295) < 2147483648"
 
 HORIZON_NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
@@ -34,9 +34,9 @@ HORIZON_NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A stored value as subscribers hear of it.
+    """A stored value as it is sent to subscribers.
 
-    Of several of one `series`, the one with the latest `at` counts. `result` is JSON, encoded once for all.
+    Of several of one `series`, the one with the latest `at` is current. `result` is JSON, encoded once for all.
     """
 
     series: Hashable
@@ -48,11 +48,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A kind of stored things, one row of `table` each. A row that changes is told again, if that shows.
+    """A topic, with one row of `table` per item. A row that changes visibly is sent again.
 
     `time` is an expression over the row `r`, `id` and `series` are columns, `columns` further ones that `tell`
-    needs. What is older than `depth` is history and not told; nor is what is older by `slack` than the newest
-    of its kit. `channel` announces which kits have new ones, by their ids or serials.
+    needs. Rows older than `depth` are history and not sent; nor are rows older by `slack` than the newest of
+    their kit. `channel` announces which kits have new rows, by their ids or serials.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Topic:
 
     @property
     def new_rows(self) -> str:
-        """Rows of kits at or above a horizon, and the horizon for the next look; a row of nulls for none.
+        """Return SQL for rows of kits at or above a horizon, and the next horizon; a row of nulls for none.
 
-        Parameters: kit ids, horizons, times from which on, most rows per kit (newest first; null: all).
+        Parameters: kit ids, horizons, start times, most rows per kit (newest first; null: all).
         """
         return f"""
             SELECT f.kit_id AS of_kit_id, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, t.*
@@ -82,11 +82,11 @@ class Topic:
                   AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")}
                 ORDER BY {self.time} DESC, r.{self.id} DESC LIMIT $4
             ) t ON true
-        """  # noqa: S608  (made of our own constants)
+        """  # noqa: S608  (built from constants)
 
     @property
     def last_rows(self) -> str:
-        """The newest row of each series. Parameters: kit id, from when, until when."""
+        """Return SQL for the newest row of each series. Parameters: kit id, from when, until when."""
         series = ", ".join(f"r.{column}" for column in self.series)
         return f"""
             SELECT DISTINCT ON ({series}) {self._selection} FROM {self.table} r
@@ -96,7 +96,7 @@ class Topic:
 
     @property
     def future_rows(self) -> str:
-        """Rows whose time has not come. Parameters: kit id, from when, most rows (the earliest first)."""
+        """Return SQL for rows of the future. Parameters: kit id, from when, most rows (the earliest first)."""
         return f"""
             SELECT {self._selection} FROM {self.table} r
             WHERE r.kit_id = $1 AND {self.time} > $2 ORDER BY {self.time}, r.{self.id} LIMIT $3
@@ -108,7 +108,7 @@ class Topic:
         return f"{self.time} AS told_at, {names}, r.xmin::text::bigint AS transaction"
 
     def item(self, row: asyncpg.Record, serial: str) -> Item:
-        """Return what to tell of a row of the kit with this serial."""
+        """Return the item for a row of the kit with this serial."""
         return Item(
             series=tuple(row[column] for column in self.series),
             at=row["told_at"],
@@ -148,7 +148,7 @@ def _presence(row: asyncpg.Record, serial: str) -> dict[str, Any]:
 
 
 def _alert(row: asyncpg.Record, serial: str) -> dict[str, Any]:
-    """Return an alert without names: who may hear the kit need not be one who may see the plant."""
+    """Return an alert without names: people who may see the kit need not be allowed to see the plant."""
     return {
         "id": row["id"],
         "kitSerial": serial,
@@ -213,7 +213,7 @@ PRESENCE = Topic(
 ALERTS = Topic(
     name="alerts",
     table="alerts",
-    # Of its last change; those that are null do not count.
+    # The time of its last change; nulls do not count.
     time="greatest(r.opened_at, r.seen_at, r.over_at)",
     series=("id",),
     columns=(

@@ -1,7 +1,7 @@
-"""What waits for background work, whichever process is to do it (P9): how much, and for how long.
+"""The backlog of background work, whichever process handles it (P9): how much waits, and how long.
 
-Read from the database, so each process that serves `/metrics` tells the same of the whole installation. Each
-question is bounded: it walks an index of what waits, and stops counting at some thousands.
+Read from the database, so every process that serves `/metrics` reports the whole installation. Each query is
+bounded: it walks an index of the waiting rows and stops counting at a few thousand.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from hortus.http.monitoring.backlog_statements import QUESTIONS
 from hortus.http.server.database_access import database_failures_translated
 
 MOST_COUNTED = 10_000
-"""Of a longer queue, so many are counted and looked at."""
+"""The maximum counted and looked at; queues may be longer."""
 
 LATE_SECONDS = 600.0
-"""What is due for longer is a fault: nobody does this work, or it does not come to its end."""
+"""Work overdue for longer than this is a fault: nothing processes it, or it never completes."""
 
 _KEEP_SECONDS = 10.0
 _ANSWER_SECONDS = 2.0
 _FORGET_SECONDS = 300.0
 
 _SENTENCES = {
-    "rollups": "Readings wait to be summed up. See whether `hortus jobs` runs.",
-    "messages": "Messages to people wait to be sent. See `hortus message list`; `hortus jobs` sends them.",
-    "kit-commands": "Commands to kits wait to be sent. See whether `hortus rpc` runs.",
-    "media-deletion": "Pictures wait to be deleted. See `hortus media check`; `hortus jobs` deletes them.",
-    "thumbnails": "Pictures wait for thumbnails. See `hortus media check`; `hortus jobs` makes them.",
+    "rollups": "Hourly figures are behind. Check that `hortus jobs` is running.",
+    "messages": "Messages to people are waiting. See `hortus message list`; `hortus jobs` sends them.",
+    "kit-commands": "Commands to kits are waiting to be sent. Check that `hortus rpc` is running.",
+    "media-deletion": "Pictures are waiting for deletion. See `hortus media check`; `hortus jobs` does it.",
+    "thumbnails": "Pictures are waiting for thumbnails. See `hortus media check`; `hortus jobs` makes them.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """How one kind of background work stands.
+    """The state of one queue of background work.
 
-    `failing` of those that wait were tried in vain; None where nothing can fail. `oldest_seconds` is since when
-    the oldest waits, `overdue_seconds` since when the one waits that was to be done first: what is tried again
-    later is not overdue until then. Of rollups it is for how long they have not become fewer: late readings
-    touch old hours, so the age of an hour does not tell.
+    `failing` counts waiting items that failed at least once; None where nothing can fail. `oldest_seconds` is
+    how long the oldest item has waited, `overdue_seconds` how long the first due item has been due: an item to
+    be retried later is not overdue until then. For rollups it is how long their number has not decreased: late
+    readings touch old hours, so the age of an hour means nothing.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Queue:
 
     @property
     def is_late(self) -> bool:
-        """Whether this work is not done as it should be."""
+        """Whether the queue is not processed as it should be."""
         return self.overdue_seconds > LATE_SECONDS
 
     @property
     def sentence(self) -> str:
-        """What waits, for a person who can do something about it."""
+        """A sentence about what waits, for a person who can act on it."""
         return _SENTENCES[self.name]
 
     def as_json(self) -> dict[str, Any]:
@@ -77,19 +77,19 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """All queues, and how many messages of the last day were given up."""
+    """All queues, and the number of messages given up in the last day."""
 
     queues: Sequence[Queue]
     messages_given_up: int
 
     @property
     def late(self) -> list[Queue]:
-        """The queues that are not worked on as they should be."""
+        """The queues that are not processed as they should be."""
         return [queue for queue in self.queues if queue.is_late]
 
 
 class BacklogReader:
-    """Reads the backlog when asked, and remembers it for some seconds: several ask, and often."""
+    """Reads the backlog on demand and caches it for some seconds: there are several, frequent readers."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -99,7 +99,7 @@ class BacklogReader:
         self._rollups = _Progress()
 
     async def look(self) -> Backlog | None:
-        """Return the backlog; None if the database does not tell it in time."""
+        """Return the backlog, or None if the database does not answer in time."""
         async with self._reading:
             if time.monotonic() >= self._known_until:
                 self._known = await self._read()
@@ -123,7 +123,7 @@ class BacklogReader:
 
 
 class _Progress:
-    """For how long a number has not fallen, from one look to the next; after a long time without, anew."""
+    """Measures how long a number has not fallen from look to look; starts anew after a long pause."""
 
     def __init__(self) -> None:
         self._last = 0

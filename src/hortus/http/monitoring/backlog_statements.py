@@ -1,6 +1,7 @@
-"""How much of each kind of background work waits, in bounded time: `waiting`, `failing`, and seconds.
+"""Statements that measure each queue of background work in bounded time: `waiting`, `failing`, seconds.
 
-`oldest_seconds` is since when the oldest waits, `overdue_seconds` since when the first one is due.
+`oldest_seconds` is how long the oldest item has waited, `overdue_seconds` how long the first due item has been
+due.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 # From kit to kit and from hour to hour in the index: an hour may have been noted thousands of times. The
-# present hour does not wait, it is rolled up once it is over.
+# current hour does not count as waiting; it is rolled up once it is over.
 _ROLLUPS = text(
     """
     WITH RECURSIVE noted (kit_id, hour) AS (
@@ -48,7 +49,7 @@ _MESSAGES = text(
     """
 )
 
-# A kit answers one question at a time, so a command may wait; but not beyond the time at which it is given up.
+# A kit handles one command at a time, so a command may wait, but not beyond the time at which it is given up.
 _KIT_COMMANDS = text(
     """
     SELECT count(*) AS waiting, NULL::int AS failing,
@@ -92,4 +93,4 @@ QUESTIONS = {
     "media-deletion": _MEDIA_DELETION,
     "thumbnails": _THUMBNAILS,
 }
-"""By the name of the queue."""
+"""Statements by queue name."""

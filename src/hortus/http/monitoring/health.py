@@ -1,6 +1,6 @@
-"""Whether readings flow (P9): judged by what waits and for how long, never by whether a socket is open.
+"""Whether readings flow (P9), judged by what waits and for how long, never by whether a socket is open.
 
-An installation with nothing to do is healthy, however long ago its last commit was.
+An idle installation is healthy, however long ago its last commit was.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from hortus.http.monitoring.backlog import Backlog, BacklogReader
 from hortus.http.server.database_access import database_failures_translated
 
 LONGEST_WAIT_SECONDS = 30.0
-"""A message that waits longer than this to be stored is a fault, whatever its cause."""
+"""A message that has waited longer than this to be stored is a fault, whatever the cause."""
 
 _DATABASE_SECONDS = 3.0
 _SCHEMA_RECHECK_SECONDS = 60.0
 
 
 class Flow(Protocol):
-    """What is looked at of an IngestPipeline."""
+    """The part of an IngestPipeline that is monitored."""
 
     metrics: IngestMetrics
 
     @property
     def open_messages(self) -> int:
-        """How many messages are taken in and not settled."""
+        """The number of messages accepted but not yet settled."""
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """For how long the oldest message has been waiting to be taken up."""
+        """How long the oldest message has been waiting to be processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReport:
-    """How the storing of readings goes."""
+    """The state of the storing of readings."""
 
     messages_waiting: int
     oldest_wait_seconds: float
@@ -54,18 +54,20 @@ class FlowReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing waits too long."""
+        """Whether no message has waited too long."""
         return self.oldest_wait_seconds <= LONGEST_WAIT_SECONDS
 
     @property
     def sentence(self) -> str:
-        """How it goes, for a person."""
+        """The state in a sentence for people."""
         if not self.is_healthy:
             return (
                 f"A message has been waiting to be stored for {self.oldest_wait_seconds:.0f} s. "
-                "See whether the database answers."
+                "Check that the database answers."
             )
-        return "Messages are being stored." if self.messages_waiting else "Nothing waits to be stored."
+        return (
+            "Messages are being stored." if self.messages_waiting else "No messages are waiting to be stored."
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for /healthz."""
@@ -82,8 +84,8 @@ class FlowReport:
 class FlowWatch:
     """Watches a pipeline from one look to the next.
 
-    The pipeline tells how long messages wait to be taken up. A batch that was taken up and does not come to
-    its end shows only as open messages without any commit between two looks, so that time is counted here.
+    The pipeline reports how long messages wait to be processed. A batch that is being processed but never
+    completes shows only as open messages without a commit between two looks, so that time is counted here.
     """
 
     def __init__(self, flow: Flow, clock: Callable[[], datetime]) -> None:
@@ -93,7 +95,7 @@ class FlowWatch:
         self._no_progress_since = 0.0
 
     def look(self) -> FlowReport:
-        """Return how it goes now."""
+        """Return the current state."""
         flow = self._flow
         now = time.monotonic()
         if flow.open_messages == 0 or flow.metrics.batches != self._batches_seen:
@@ -111,23 +113,23 @@ class FlowWatch:
 
 
 class LiveFeed(Protocol):
-    """The live feed, as far as its health and figures go."""
+    """The part of the live feed that is monitored."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether it hears of what is stored."""
+        """Whether the feed receives notifications from the database."""
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
 
     @property
     def subscriptions(self) -> int:
-        """How many hear something."""
+        """The number of subscriptions."""
 
 
 class HealthEndpoints:
-    """`/healthz`: is this process doing its work; `/readyz`: may it be given work."""
+    """`/healthz`: is this process doing its work; `/readyz`: may it receive requests."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class HealthEndpoints:
         self._schema_known_until = 0.0
 
     async def healthz(self, _request: Request) -> Response:
-        """Answer 200 or 503, with the parts of this process and how each does."""
+        """Answer 200 or 503, with the state of each part of this process."""
         report = self._watch.look() if self._watch else None
         healthy = report is None or report.is_healthy
         parts: dict[str, Any] = {"http": {"state": "Answering."}}
@@ -154,9 +156,9 @@ class HealthEndpoints:
         if self._counters is not None:
             parts["endpoint"] = {"connections": getattr(self._counters, "connections", None)}
         if self._live is not None:
-            # Not unhealthy while the database is away: nothing is wrong with this process then.
+            # Not unhealthy while the database is away: then this process is not at fault.
             parts["live"] = {
-                "state": "Telling what is stored." if self._live.is_connected else "Waiting for the database.",
+                "state": "Sending new values." if self._live.is_connected else "Waiting for the database.",
                 "connections": self._live.connections,
                 "subscriptions": self._live.subscriptions,
             }
@@ -166,7 +168,7 @@ class HealthEndpoints:
         return JSONResponse(content, status_code=200 if healthy else 503)
 
     async def readyz(self, _request: Request) -> Response:
-        """Answer 200 or 503, with each condition and what is wrong about it."""
+        """Answer 200 or 503, with each condition and its fault, if any."""
         database = await self._database_fault()
         report = self._watch.look() if self._watch else None
         ingest = report.sentence if report and not report.is_healthy else None
@@ -178,7 +180,7 @@ class HealthEndpoints:
         return JSONResponse(content, status_code=200 if ready else 503)
 
     async def _database_fault(self) -> str | None:
-        """Return what is wrong with the database, or None."""
+        """Return the fault of the database, or None."""
         try:
             with database_failures_translated():
                 async with asyncio.timeout(_DATABASE_SECONDS):
@@ -188,7 +190,8 @@ class HealthEndpoints:
         return None
 
     async def _ask_database(self) -> None:
-        # Comparing revisions reads the migrations' files: not with each probe. A database does not go back.
+        # Comparing revisions reads the migration files, so it is not done at each probe: a schema never goes
+        # back.
         if time.monotonic() > self._schema_known_until:
             await require_current(self._engine)
             self._schema_known_until = time.monotonic() + _SCHEMA_RECHECK_SECONDS
@@ -198,11 +201,11 @@ class HealthEndpoints:
 
 
 def _background(backlog: Backlog | None) -> dict[str, Any]:
-    """Return how background work stands, whichever process does it: so it makes none unhealthy."""
+    """Return the state of background work. Any process may do it, so it makes none unhealthy."""
     if backlog is None:
-        return {"state": "The database does not tell what waits."}
+        return {"state": "The state of background work cannot be read from the database."}
     late = " ".join(queue.sentence for queue in backlog.late)
     return {
-        "state": late or "Work is done in time.",
+        "state": late or "Background work is up to date.",
         **{queue.name: queue.as_json() for queue in backlog.queues},
     }

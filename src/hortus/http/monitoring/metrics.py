@@ -1,6 +1,6 @@
-"""`/metrics`: what this process counts, in Prometheus' text form.
+"""`/metrics`: the counters of this process, in Prometheus' text format.
 
-Only sums: a label per kit would grow with the installation and tell outsiders which kits there are. The
+Totals only: a label per kit would grow with the installation and reveal to outsiders which kits exist. The
 counts of each kit are on the status page and in `hortus ledger`, for those who may see them.
 """
 
@@ -31,12 +31,12 @@ from hortus.http.monitoring.health import FlowReport, FlowWatch, LiveFeed
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
-# Of the endpoint's counters, those that say how it is now; the others only grow.
+# The endpoint's counters that are gauges; the others only grow.
 _ENDPOINT_GAUGES = frozenset({"connections", "publishers_held"})
 
 
 class HortusCollector(Collector):
-    """Reads the figures of the parts of this process at the moment they are asked for."""
+    """Reads the figures of this process when they are collected."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class HortusCollector(Collector):
 
 
 class MetricsEndpoint:
-    """Answers those who may read the metrics.
+    """Serves the metrics to authorized clients.
 
     These are programs on this machine (the usual place of a collector), holders of the token that the operator
-    set, and administrators. The figures tell how much an installation does, which is not for everybody on
-    the internet. A request that a proxy on this machine passed on is not a program on this machine.
+    set, and administrators. The figures show how much an installation does, which is not meant for the public.
+    A request passed on by a proxy on this machine does not count as coming from this machine.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class MetricsEndpoint:
             viewer = await self._sessions.viewer_of(request)
             if not viewer.is_admin:
                 raise HTTPException(
-                    403, "Metrics are for programs on this machine, holders of the token, and administrators."
+                    403,
+                    "Metrics are for programs on this machine, holders of the token, and administrators.",
                 )
         figures = generate_latest(self._registry) + await self._gateway.text()
         if self._backlog is not None:
@@ -111,7 +112,7 @@ class MetricsEndpoint:
 
 
 class _BacklogCollector(Collector):
-    """The figures of what waits for background work; of None only that they cannot be told."""
+    """The figures of the backlog; if it is None, only that they are not known."""
 
     def __init__(self, backlog: Backlog | None) -> None:
         self._backlog = backlog
@@ -120,16 +121,19 @@ class _BacklogCollector(Collector):
         """Yield all metrics."""
         yield GaugeMetricFamily(
             "hortus_backlog_known",
-            "Whether the database tells what waits: 1 or 0.",
+            "Whether the backlog can be read from the database: 1 or 0.",
             value=int(self._backlog is not None),
         )
         if self._backlog is None:
             return
         for name, title in (
-            ("waiting", "What waits for background work; at most 10,000 are counted."),
-            ("failing", "Of that, what was tried in vain at least once."),
-            ("oldest_seconds", "For how long the oldest of it waits."),
-            ("overdue_seconds", "For how long what was to be done first has been due; rollups: not got fewer."),
+            ("waiting", "Items waiting for background work; at most 10,000 are counted."),
+            ("failing", "Waiting items that failed at least once."),
+            ("oldest_seconds", "How long the oldest item has been waiting."),
+            (
+                "overdue_seconds",
+                "How long the first due item has been due; for rollups, since they last became fewer.",
+            ),
         ):
             metric = GaugeMetricFamily(f"hortus_backlog_{name}", title, labels=("queue",))
             for queue in self._backlog.queues:
@@ -139,7 +143,7 @@ class _BacklogCollector(Collector):
             yield metric
         yield GaugeMetricFamily(
             "hortus_messages_given_up",
-            "Messages to people of the last 24 hours that could not be delivered.",
+            "Messages to people in the last 24 hours that could not be delivered.",
             value=self._backlog.messages_given_up,
         )
 
@@ -162,7 +166,7 @@ def _comes_from_this_machine(request: Request) -> bool:
 def _ingest_totals(metrics: IngestMetrics) -> Iterator[Metric]:
     outcomes = CounterMetricFamily(
         "hortus_ingest_messages",
-        "Messages by what became of them (stored, duplicate, quarantined, refused).",
+        "Messages by outcome (stored, duplicate, quarantined, refused).",
         labels=("outcome", "stream"),
     )
     for (outcome, stream), count in sorted(metrics.outcomes.items()):
@@ -171,33 +175,33 @@ def _ingest_totals(metrics: IngestMetrics) -> Iterator[Metric]:
     yield CounterMetricFamily("hortus_ingest_batches", "Batches committed.", value=metrics.batches)
     yield CounterMetricFamily(
         "hortus_ingest_failed_attempts",
-        "Attempts to store a batch that failed and were repeated.",
+        "Failed attempts to store a batch that were retried.",
         value=metrics.failed_attempts,
     )
 
 
 def _flow(report: FlowReport) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "hortus_ingest_open_messages", "Messages taken in and not stored yet.", value=report.messages_waiting
+        "hortus_ingest_open_messages", "Messages accepted and not stored yet.", value=report.messages_waiting
     )
     yield GaugeMetricFamily(
         "hortus_ingest_oldest_wait_seconds",
-        "For how long the oldest of them waits.",
+        "How long the oldest of them has been waiting.",
         value=report.oldest_wait_seconds,
     )
     if report.last_commit_age_seconds is not None:
         yield GaugeMetricFamily(
             "hortus_ingest_last_commit_age_seconds",
-            "How long ago readings were last committed.",
+            "Time since readings were last committed.",
             value=report.last_commit_age_seconds,
         )
 
 
 def _media(lane: MediaLane) -> Iterator[Metric]:
     for name, title, value in (
-        ("open_messages", "Pictures and files taken in and not stored yet.", lane.open_messages),
-        ("open_bytes", "How many bytes these have.", lane.open_bytes),
-        ("oldest_wait_seconds", "For how long the oldest of them waits.", lane.oldest_wait_seconds),
+        ("open_messages", "Pictures and files accepted and not stored yet.", lane.open_messages),
+        ("open_bytes", "Total size of these.", lane.open_bytes),
+        ("oldest_wait_seconds", "How long the oldest of them has been waiting.", lane.oldest_wait_seconds),
     ):
         yield GaugeMetricFamily(f"hortus_media_{name}", title, value=value)
 
@@ -215,7 +219,13 @@ def _endpoint(counters: object) -> Iterator[Metric]:
 
 def _live_feed(live: LiveFeed) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "hortus_live_is_connected", "Whether the live feed hears of what is stored.", value=live.is_connected
+        "hortus_live_is_connected",
+        "Whether the live feed receives notifications from the database.",
+        value=live.is_connected,
     )
-    yield GaugeMetricFamily("hortus_live_connections", "Clients of the live feed.", value=live.connections)
-    yield GaugeMetricFamily("hortus_live_subscriptions", "What they subscribed to.", value=live.subscriptions)
+    yield GaugeMetricFamily(
+        "hortus_live_connections", "Connected clients of the live feed.", value=live.connections
+    )
+    yield GaugeMetricFamily(
+        "hortus_live_subscriptions", "Subscriptions of these clients.", value=live.subscriptions
+    )

@@ -1,6 +1,6 @@
-"""How often somebody may try to log in: bounded per address and per user name, in bounded memory.
+"""Limits on log-in attempts per address and per user name, in bounded memory.
 
-Each process counts for itself. That is enough against guessing: N processes allow N times a few attempts.
+Each process counts separately. That is enough against guessing: N processes allow N times a few attempts.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class _Count:
 
 
 class LoginAttempts:
-    """Counts attempts within windows that begin with the first one."""
+    """Counts attempts in windows that start with the first attempt."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
 
     def begin(self, address: str, username: str) -> float:
-        """Count an attempt. Return 0 if it may be made, else for how many seconds none may be made."""
+        """Count an attempt. Return 0 if it is allowed, otherwise the number of seconds to wait."""
         now = self._clock()
         limits = (
             (("address", _network_of(address)), ATTEMPTS_PER_ADDRESS),
@@ -48,7 +48,7 @@ class LoginAttempts:
         return 0.0
 
     def succeeded(self, username: str) -> None:
-        """Forget this user's failures; those of the address still count, or one account would free it."""
+        """Reset this user's failures. The address keeps its count, or one valid account would reset it."""
         self._counts.pop(_user_key(username), None)
 
     def _count(self, key: tuple[str, str], now: float) -> _Count:
@@ -66,7 +66,7 @@ def _user_key(username: str) -> tuple[str, str]:
 
 
 def _network_of(address: str) -> str:
-    """Return what one subscriber has: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    """Return the network of one subscriber: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -18,8 +18,8 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import local_path, read_form, require_same_origin
 from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
 
-# The same words whichever of the two was wrong: who has an account here is nobody's business.
-_WRONG = "User name and password do not fit together."
+# The same message for a wrong name and a wrong password: it must not reveal who has an account here.
+_WRONG = "Wrong user name or password."
 
 
 class LoginPages:
@@ -35,7 +35,7 @@ class LoginPages:
         self._attempts = LoginAttempts()
 
     async def show(self, request: Request) -> Response:
-        """Answer with the form. `next` is the page of ours that asked for the log-in, if one did."""
+        """Answer with the form. `next` is the page of this site that required the log-in, if any."""
         next_path = local_path(request.query_params.get("next", ""))
         viewer = await self._sessions.viewer_of(request)
         if viewer.user is not None:
@@ -43,7 +43,7 @@ class LoginPages:
         return self._form("", "", 200, next_path=next_path)
 
     async def log_in(self, request: Request) -> Response:
-        """Log in, or show the form again with what went wrong."""
+        """Log in, or show the form again with an error message."""
         require_same_origin(request)
         form = await read_form(request)
         username, password = form.get("username", "").strip(), form.get("password", "")
@@ -51,13 +51,13 @@ class LoginPages:
         wait_seconds = self._attempts.begin(address_of(request), username)
         if wait_seconds:
             minutes = math.ceil(wait_seconds / 60)
-            message = f"There were too many attempts. Try again in {minutes} minute{'s' * (minutes != 1)}."
+            message = f"Too many attempts. Try again in {minutes} minute{'s' * (minutes != 1)}."
             return answer(message, status_code=429, headers={"Retry-After": str(math.ceil(wait_seconds))})
         try:
             with database_failures_translated():
                 user = await authenticate(self._engine, self._passwords, username, password)
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            message = f"You cannot be logged in now. {error}"
+            message = f"Logging in does not work right now. {error}"
             return answer(message, status_code=503, headers={"Retry-After": "5"})
         if user is None:
             return answer(_WRONG, status_code=403)
@@ -67,7 +67,7 @@ class LoginPages:
         return response
 
     async def log_out(self, request: Request) -> Response:
-        """Log out and go to the start."""
+        """Log out and redirect to the home page."""
         require_same_origin(request)
         response = RedirectResponse("/", status_code=303)
         self._sessions.end(response)

@@ -1,4 +1,4 @@
-"""The status page: all kits that the viewer may see, and what became of every message."""
+"""The status page: all kits that the viewer may see, and how every message ended."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.status_store import COURSE_HOURS, LEDGER_HOURS, StatusReader
 from hortus.http.server.answers import SharedAnswers
 
-# The page asks every two seconds: a second is soon enough, and then many open tabs cost as much as one.
+# Pages poll every two seconds, so answers one second old will do, and many open tabs cost as much as one.
 _KEEP_SECONDS = 1.0
 _KEPT_ANSWERS = 200
-# How plants do is judged from hours of readings, and changes slowly.
+# The condition of plants is judged from hours of readings, and changes slowly.
 _KEEP_PLANTS_SECONDS = 15.0
 _LAST_PAGE = 1_000_000
 
 
 class StatusPages:
-    """`/` and the part of it that renews itself, `/status`."""
+    """`/` and its self-refreshing part, `/status`."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class StatusPages:
         return self._templates.page("status.html", viewer=viewer, content=content, page=page)
 
     async def status(self, request: Request) -> Response:
-        """Answer with the part that renews itself, or ask for the whole page if more than that changed."""
+        """Answer with the self-refreshing part, or request a reload if anything around it changed."""
         page = _page_number(request)
         viewer = await self._sessions.viewer_of(request)
         asked = (request.query_params.get("viewer"), request.query_params.get("build"))
         if asked != (viewer.name, self._templates.build):
-            # Somebody logged in or out elsewhere, or the server was renewed.
+            # The user logged in or out in another tab, or the server was upgraded.
             return Response(status_code=200, headers={"HX-Refresh": "true"})
         return HTMLResponse(await self._status(viewer, page))
 
@@ -68,7 +68,7 @@ class StatusPages:
             plants = await self._plants_of_kits.get(
                 (viewer.user, kit_ids), lambda: self._plants.plants_of_kits(viewer, kit_ids)
             )
-            # Whoever runs the installation can do something about it.
+            # Only administrators can do something about it.
             backlog = await self._backlog.look() if viewer.is_admin else None
             return self._templates.render(
                 "_status.html",
@@ -86,5 +86,5 @@ class StatusPages:
 def _page_number(request: Request) -> int:
     text = request.query_params.get("page", "1")
     if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 7 or not 1 <= int(text) <= _LAST_PAGE:
-        raise HTTPException(404, "There is no such page.")
+        raise HTTPException(404, "This page does not exist.")
     return int(text)

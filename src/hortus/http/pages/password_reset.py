@@ -1,4 +1,4 @@
-"""The pages for people who forgot their password: asking for the mail, and what the mail leads to."""
+"""The pages for a forgotten password: requesting the mail, and the page it links to."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from hortus.http.server.database_access import (
 
 log = logging.getLogger(__name__)
 
-_ENDED = "This link is too old or was used before. Ask for another one."
-_NO_ADDRESS = "This is not an e-mail address; it looks like name@example.org."
+_ENDED = "This link has expired or has already been used. Request a new one."
+_NO_ADDRESS = "This is not an email address. It should look like name@example.org."
 _LIFETIME_MINUTES = round(PASSWORD_RESET_LIFETIME.total_seconds() / 60)
 
 
 class ForgottenPasswordPages:
-    """`/forgotten-password`: asks for the mail. Without a mailer the page says who can help instead.
+    """`/forgotten-password`: requests the mail. Without a mailer, the page says who can help instead.
 
-    The answer, and the time until then, are the same whether somebody has the address or not.
+    The response and its timing are the same whether or not an account has the address.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class ForgottenPasswordPages:
         self._templates = templates
         self._limit = RateLimit(Allowances().password_resets)
 
-    async def show(self, request: Request) -> Response:  # noqa: ARG002  (each page gets its request)
+    async def show(self, request: Request) -> Response:  # noqa: ARG002  (every page handler takes the request)
         """Answer with the form."""
         return self._page()
 
     async def ask(self, request: Request) -> Response:
-        """Have the mail sent after the answer, or show the form again with what is wrong."""
+        """Send the mail after the response, or show the form again with an error message."""
         require_same_origin(request)
         address = (await read_form(request)).get("email_address", "").strip()
         if self._sends is None:
@@ -65,7 +65,7 @@ class ForgottenPasswordPages:
         wait_seconds = self._limit.wait_seconds(network_of(request))
         if wait_seconds > 0:
             minutes = math.ceil(wait_seconds / 60)
-            message = f"This was asked too often. Try again in {minutes} minute{'s' * (minutes != 1)}."
+            message = f"Too many requests. Try again in {minutes} minute{'s' * (minutes != 1)}."
             return self._page(message, address, 429, {"Retry-After": str(math.ceil(wait_seconds))})
         self._limit.take(network_of(request))
         response = self._page(address=address, asked=True)
@@ -76,7 +76,7 @@ class ForgottenPasswordPages:
         try:
             await send_password_reset(snapshot(self._engine), tokens, mailer, address)
         except OperationalError as error:
-            log.error("a mail that resets a password was not sent: %s", error)
+            log.error("could not send a password reset mail: %s", error)
 
     def _page(
         self,
@@ -100,7 +100,7 @@ class ForgottenPasswordPages:
 
 
 class PasswordResetPages:
-    """`/password-reset`, to which the mail leads. The token is only looked at when a password comes with it."""
+    """`/password-reset`, which the mail links to. The token is checked only when a password is submitted."""
 
     def __init__(self, engine: AsyncEngine, passwords: Passwords, tokens: Tokens, templates: Templates) -> None:
         self._engine = engine
@@ -109,11 +109,11 @@ class PasswordResetPages:
         self._templates = templates
 
     async def show(self, request: Request) -> Response:
-        """Answer with the form; whoever comes without the token of a link can enter it."""
+        """Answer with the form. Without the token of a link, the form has a field to enter it."""
         return self._page("", request.query_params.get("token", ""), 200)
 
     async def choose(self, request: Request) -> Response:
-        """Set the password, or show the form again with what went wrong."""
+        """Set the password, or show the form again with an error message."""
         require_same_origin(request)
         form = await read_form(request)
         token, password = form.get("token", "").strip(), form.get("password", "")
@@ -126,7 +126,7 @@ class PasswordResetPages:
         except InvalidAccount as error:
             return self._page(str(error), token, 400)
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            message = f"The password cannot be changed now. {error}"
+            message = f"Your password cannot be changed right now. {error}"
             return self._page(message, token, 503, {"Retry-After": "5"})
         return self._page("", "", 200, done=True)
 

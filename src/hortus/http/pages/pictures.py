@@ -1,4 +1,4 @@
-"""Pictures for pages: what a kit saw last, for whoever may see the kit. The API has the same for programs."""
+"""Pictures for pages: a kit's latest picture, for viewers who may see the kit. The API is for programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hortus.http.access.viewer import VISIBLE_KITS, visibility_parameters
 from hortus.http.conventions.media_delivery import Download, deliver, thumbnail_of, version_of
 from hortus.http.server.database_access import snapshot
 
-# The page renews itself every two seconds, and a thumbnail never changes.
+# The page refreshes every two seconds, and a thumbnail never changes.
 _KEPT = "private, max-age=3600"
 
 _MEDIUM = text(
@@ -32,7 +32,7 @@ _MEDIUM = text(
     SELECT m.id, m.name, m.type, m.size, m.sha256, m.received_at, m.thumbnail, k.serial
     FROM media m JOIN kits k ON k.id = m.kit_id
     WHERE m.id = :id AND m.kit_id IN ({VISIBLE_KITS})
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from constants)
 )
 
 
@@ -45,10 +45,10 @@ class PicturePages:
         self._objects = objects
 
     async def thumbnail(self, request: Request) -> Response:
-        """Answer with the small picture; 404 also if there is none."""
+        """Answer with the thumbnail, or 404 if there is none."""
         medium = await self._medium(request)
         if medium.thumbnail != "made":
-            raise HTTPException(404, "There is no such picture.")
+            raise HTTPException(404, "This picture does not exist.")
         response = await self._deliver(request, medium, is_thumbnail=True)
         response.headers["Cache-Control"] = _KEPT
         return response
@@ -61,18 +61,18 @@ class PicturePages:
         try:
             medium_id = UUID(request.path_params["medium_id"])
         except ValueError:
-            raise HTTPException(404, "There is no such picture.") from None
+            raise HTTPException(404, "This picture does not exist.") from None
         viewer = await self._sessions.viewer_of(request)
         async with snapshot(self._engine) as connection:
             parameters = {"id": medium_id, **visibility_parameters(viewer)}
             medium = (await connection.execute(_MEDIUM, parameters)).one_or_none()
         if medium is None:
-            raise HTTPException(404, "There is no such picture.")
+            raise HTTPException(404, "This picture does not exist.")
         return medium
 
     async def _deliver(self, request: Request, medium: Any, *, is_thumbnail: bool) -> Response:
         if self._objects is None:
-            raise HTTPException(502, "This server does not know where pictures are kept.")
+            raise HTTPException(502, "No media store is configured on this server.")
         key = ObjectKey(medium.serial, medium.id)
         try:
             if is_thumbnail:
@@ -86,8 +86,8 @@ class PicturePages:
                 )
             return await deliver(request, self._objects, delivery, head=request.method == "HEAD")
         except ObjectMissing as error:
-            raise HTTPException(404, "The picture has lost its content.") from error
+            raise HTTPException(404, "The content of this picture is missing.") from error
         except MediaPlaceMissing as error:
-            raise HTTPException(503, "The place where pictures are kept is not there now.") from error
+            raise HTTPException(503, "The media store cannot be reached right now.") from error
         except ObjectStoreNotAnswering as error:
-            raise HTTPException(502, "The store of pictures does not answer at the moment.") from error
+            raise HTTPException(502, "The media store is not answering correctly right now.") from error

@@ -1,4 +1,4 @@
-"""What the page of a plant shows, as values. Pure."""
+"""The values shown on the page of a plant. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class PlantQuantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantAlert:
-    """One alert of a plant. `value` and `range` are those at its opening; an open one has no `over_at`.
+    """One alert of a plant. `value` and `range` are those when it opened; `over_at` is None while it is open.
 
-    `may_be_seen`: the viewer is one of those whom it concerns, and nobody has said yet that they saw it.
+    `may_be_seen`: it concerns the viewer, and nobody has marked it as seen yet.
     """
 
     id: int
@@ -47,7 +47,7 @@ class PlantAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantStatus:
-    """A plant as its viewer may see it. `links` are those that measure it now."""
+    """A plant as the viewer may see it. `links` are the current ones."""
 
     now: datetime
     plant: Plant
@@ -59,7 +59,7 @@ class PlantStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantLine:
-    """A plant in the line of a kit on the status page."""
+    """A plant in a kit's list on the status page."""
 
     id: int
     name: str
@@ -68,7 +68,7 @@ class PlantLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantsOfKit:
-    """The first plants that a kit measures, and how many there are besides."""
+    """The first plants that a kit measures, and how many more there are."""
 
     lines: Sequence[PlantLine] = ()
     more: int = 0

@@ -1,4 +1,4 @@
-"""Reading how plants do, for a page of one and for the lines of kits, as its viewer may see them."""
+"""Reading the condition of plants, for the plant page and the lists of kits, as the viewer may see them."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class NoSuchPlant(LookupError):
 
 
 def caller_of(viewer: Viewer) -> Caller:
-    """Return the viewer as the API's rules of access know people."""
+    """Return the viewer as a caller of the API, for its access rules."""
     return Caller(user_id=viewer.user.id if viewer.user else None)
 
 
 async def visible_plant(connection: AsyncConnection, viewer: Viewer, plant_id: int) -> PlantAccess:
-    """Return a plant by the API's own rules. Raises NoSuchPlant: hidden and absent are the same."""
+    """Return a plant by the API's own access rules. Raises NoSuchPlant for hidden and absent plants alike."""
     try:
         access = await access_to_plant(connection, caller_of(viewer), plant_id)
         access.require_view()
@@ -70,7 +70,7 @@ async def visible_plant(connection: AsyncConnection, viewer: Viewer, plant_id: i
 
 
 class PlantReader:
-    """Reads how plants do. `clock` gives the present as an aware datetime."""
+    """Reads the condition of plants. `clock` returns the current time as an aware datetime."""
 
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime], freshness: timedelta) -> None:
         self._engine = engine
@@ -78,7 +78,7 @@ class PlantReader:
         self._freshness = freshness
 
     async def read(self, viewer: Viewer, plant_id: int) -> PlantStatus:
-        """Return the plant, all of one moment (P7). Raises NoSuchPlant or DatabaseNotAnswering."""
+        """Return the plant from one snapshot (P7). Raises NoSuchPlant or DatabaseNotAnswering."""
         now = self._clock()
         async with snapshot(self._engine) as connection:
             access = await visible_plant(connection, viewer, plant_id)
@@ -95,7 +95,7 @@ class PlantReader:
         )
 
     async def plants_of_kits(self, viewer: Viewer, kit_ids: Sequence[int]) -> dict[int, PlantsOfKit]:
-        """Return by kit the plants that it measures; the viewer may see these kits.
+        """Return the plants that each of these kits measures. The viewer must be allowed to see the kits.
 
         Raises DatabaseNotAnswering.
         """
@@ -153,7 +153,7 @@ def _source(measured: MeasuredSeries | None) -> str:
 
 
 async def _alerts(connection: AsyncConnection, access: PlantAccess) -> tuple[PlantAlert, ...]:
-    """Return all open alerts, then the last ones that are over."""
+    """Return all open alerts, then the most recently closed ones."""
     kit_ids = {link.source.kit_id for link in access.links}
     plant_id = access.plant.id
     open_ones = await alerts_of_plant(

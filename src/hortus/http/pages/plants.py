@@ -1,4 +1,4 @@
-"""The page of a plant, where messages about alerts lead: how it does, and its alerts."""
+"""The page of a plant, which alert messages link to: its condition and its alerts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from hortus.http.server.database_access import (
 _KEEP_SECONDS = 1.0
 _KEPT_ANSWERS = 200
 
-_NO_PLANT = "There is no such plant, or none that you may see."
-_NO_ALERT = "There is no such alert, or none that concerns you."
+_NO_PLANT = "This plant does not exist, or you cannot see it."
+_NO_ALERT = "This alert does not exist, or does not concern you."
 
 
 class PlantPages:
-    """`/plants/{id}`, the part of it that renews itself, its photo, and the button of an alert."""
+    """`/plants/{id}`, its self-refreshing part, its photo, and the button of an alert."""
 
     def __init__(
         self, engine: AsyncEngine, reader: PlantReader, sessions: Sessions, templates: Templates
@@ -46,7 +46,7 @@ class PlantPages:
         self._answers = SharedAnswers[tuple[str, str]](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
 
     async def show(self, request: Request) -> Response:
-        """Answer with the whole page; with the log-in to whoever is nobody yet and may not see the plant."""
+        """Answer with the page, or redirect anonymous visitors who may not see the plant to the log-in."""
         plant_id = _id(request, "plant_id", _NO_PLANT)
         viewer = await self._sessions.viewer_of(request)
         try:
@@ -56,7 +56,7 @@ class PlantPages:
         return self._templates.page("plant.html", viewer=viewer, content=content, name=name, plant_id=plant_id)
 
     async def status(self, request: Request) -> Response:
-        """Answer with the part that renews itself, or ask for the whole page if more than that changed."""
+        """Answer with the self-refreshing part, or request a reload if anything around it changed."""
         plant_id = _id(request, "plant_id", _NO_PLANT)
         viewer = await self._sessions.viewer_of(request)
         whole_page = Response(status_code=200, headers={"HX-Refresh": "true"})
@@ -66,11 +66,11 @@ class PlantPages:
         try:
             _, content = await self._content(viewer, plant_id)
         except NoSuchPlant:
-            return whole_page  # which says that it is gone
+            return whole_page  # which answers that the plant no longer exists
         return HTMLResponse(content)
 
     async def photo(self, request: Request) -> Response:
-        """Answer with the photo; 404 if there is none, or no plant that the viewer may see."""
+        """Answer with the photo, or 404 if there is none or the viewer may not see the plant."""
         plant_id = _id(request, "plant_id", _NO_PLANT)
         viewer = await self._sessions.viewer_of(request)
         async with snapshot(self._engine) as connection:
@@ -80,11 +80,11 @@ class PlantPages:
                 raise HTTPException(404, _NO_PLANT) from error
             photo = await find_photo(connection, plant_id)
         if photo is None:
-            raise HTTPException(404, "The plant has no photo.")
+            raise HTTPException(404, "This plant has no photo.")
         return photo_reply(request, photo)
 
     async def see_alert(self, request: Request) -> Response:
-        """Note that the viewer saw an alert of the plant, and go back to the plant."""
+        """Mark an alert of the plant as seen by the viewer, and redirect to the plant."""
         require_same_origin(request)
         plant_id, alert_id = _id(request, "plant_id", _NO_PLANT), _id(request, "alert_id", _NO_ALERT)
         viewer = await self._sessions.viewer_of(request)
@@ -103,7 +103,7 @@ class PlantPages:
         return RedirectResponse(f"/plants/{plant_id}", status_code=303)
 
     async def _content(self, viewer: Viewer, plant_id: int) -> tuple[str, str]:
-        """Return the plant's name, and the part of the page that renews itself. Raises NoSuchPlant."""
+        """Return the plant's name and the self-refreshing part of the page. Raises NoSuchPlant."""
 
         async def ask() -> tuple[str, str]:
             status = await self._reader.read(viewer, plant_id)
@@ -113,7 +113,7 @@ class PlantPages:
 
 
 def _hidden(viewer: Viewer, plant_id: int) -> Response:
-    """Answer alike for plants that are hidden and for those that do not exist."""
+    """Answer hidden and nonexistent plants alike."""
     if viewer.user is None:
         return RedirectResponse(f"/login?next=/plants/{plant_id}", status_code=303)
     raise HTTPException(404, _NO_PLANT)

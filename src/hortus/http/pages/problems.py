@@ -1,4 +1,4 @@
-"""What a request gets that went wrong: a small page, or below /api a problem document (http-api 1.7)."""
+"""Error responses: a small page, or a problem document below /api (http-api 1.7)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 
 _WORDS = {
-    404: ("Nothing is here", "The address may be mistyped, or what was here is gone."),
-    405: ("This cannot be done here", "The address does not accept this kind of request."),
-    500: ("Something went wrong", "The fault is ours and was written to the log of the server."),
+    404: ("Page not found", "Check the address; the page may have been removed."),
+    405: ("That action is not available here", "This address does not accept this kind of request."),
+    500: ("Hortus made a mistake", "The error is in the server's log."),
     503: (
-        "The database does not answer",
-        "Readings that kits send now wait, and nothing is lost. This page tries again by itself.",
+        "The database is not answering",
+        "Readings from kits are kept until it is back. This page retries automatically.",
     ),
 }
 
 
 class Problems:
-    """Makes the responses to requests that fail."""
+    """Builds the responses to requests that fail."""
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
 
     async def for_http_exception(self, request: Request, error: Exception) -> Response:
-        """Answer a failure that has a status."""
+        """Answer an exception that has a status."""
         assert isinstance(error, HTTPException)
         return self.response(request.url.path, error.status_code, error.detail, dict(error.headers or {}))
 
@@ -44,7 +44,7 @@ class Problems:
         return self.response(request.url.path, 503, "", {"Retry-After": str(RETRY_SECONDS)})
 
     def response(self, path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
-        """Answer with this status; `detail` replaces the usual words if it says more than the status."""
+        """Answer with this status; `detail` replaces the default text if it says more than the status."""
         standard_phrase = HTTPStatus(status).phrase
         if path == "/api" or path.startswith("/api/"):
             # No charset parameter: the front-end compares the content type for equality (http-api 1.2).
@@ -65,14 +65,14 @@ class Problems:
 
 
 class UnexpectedErrors:
-    """Logs what nobody foresaw and answers with status 500, so that the page has our words and headers."""
+    """Logs unexpected exceptions and answers them with our own 500 page and headers."""
 
     def __init__(self, app: ASGIApp, problems: Problems) -> None:
         self._app = app
         self._problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and answer if that fails."""
+        """Pass the request on, and answer if it fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -85,7 +85,7 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched_send)
-        except Exception:  # whatever a page failed with, whoever asked gets our words and headers
+        except Exception:  # whatever the failure, the visitor gets our page and headers
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])

@@ -1,4 +1,4 @@
-"""Turning values into HTML: the templates and what they may call."""
+"""Rendering HTML: the templates and the functions they may call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
 
 
 class Templates:
-    """The templates of the package. Values are escaped; a name that was not given is an error."""
+    """The templates of the package. Values are escaped, and undefined names are errors."""
 
     def __init__(self) -> None:
         self.build = _fingerprint_of_static_files()
@@ -74,12 +74,12 @@ class Templates:
         return HTMLResponse(content, status_code=status_code, headers=headers)
 
     def _static(self, name: str) -> str:
-        # The address changes with the content, so browsers may keep a file for ever.
+        # The address changes with the content, so browsers may cache a file indefinitely.
         return f"/static/{name}?v={self.build}"
 
 
 def _readable(value: object) -> object:
-    """Return a value as a page shows it: what would turn the direction of its text, or end it, written out."""
+    """Return a value as a page shows it, with characters that change or end text direction escaped."""
     return shown_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,4 +1,4 @@
-"""What pages need to know about a request: its origin, its sender, its form."""
+"""What pages need from a request: its origin, its sender, its form."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from starlette.requests import Request
 _MOST_FORM_BYTES = 8192
 _MOST_FIELDS = 20
 
-# Printable ASCII after one slash. Browsers take `//` and `/\` for another host, and drop tabs and line breaks.
+# Printable ASCII after one slash. Browsers treat `//` and `/\` as another host, and drop tabs and line breaks.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
 
 
 def require_same_origin(request: Request) -> None:
-    """Refuse a form that another site's page sent (CSRF), with status 403.
+    """Reject a form submitted by another site's page (CSRF), with status 403.
 
-    Browsers say so themselves on https and localhost (Sec-Fetch-Site); elsewhere Origin must be our host. A
-    request with neither does not come from a browser's page.
+    Browsers report the origin on https and localhost (Sec-Fetch-Site); elsewhere Origin must be our host. A
+    request with neither header does not come from a browser's page.
     """
     fetch_site = request.headers.get("sec-fetch-site")
     if fetch_site is not None:
@@ -30,7 +30,7 @@ def require_same_origin(request: Request) -> None:
             origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
         )
     if foreign:
-        raise HTTPException(403, "This form was sent by a page of another site, so nothing was done.")
+        raise HTTPException(403, "This form was sent by a page of another site. Nothing was changed.")
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -39,7 +39,7 @@ async def read_form(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST_FORM_BYTES:
-            raise HTTPException(413, "The form is larger than any form of ours.")
+            raise HTTPException(413, "The form is too large.")
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError as error:
@@ -48,5 +48,5 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def local_path(text: str) -> str:
-    """Return this path if it surely leads to this server, else `/`: no link may send people elsewhere."""
+    """Return this path if it certainly leads to this server, else `/`: links must not redirect elsewhere."""
     return text if _LOCAL_PATH.fullmatch(text) else "/"

@@ -1,4 +1,4 @@
-"""A small curve without axes, as points for an SVG polyline. Pure."""
+"""Sparklines: small curves without axes, as points for an SVG polyline. Pure."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def polylines(course: Sequence[float | None]) -> list[str]:
 
 
 def _height_of(value: float, low: float, high: float) -> float:
-    if high == low:
+    # Halved first: the difference of two finite numbers can be infinite. Half of the smallest numbers is 0.
+    span = high / 2 - low / 2
+    if span == 0:
         return HEIGHT / 2
-    # Halved first: the difference of two finite numbers can be infinite.
-    share = (value / 2 - low / 2) / (high / 2 - low / 2)
+    share = (value / 2 - low / 2) / span
     return HEIGHT - _MARGIN - share * (HEIGHT - 2 * _MARGIN)
 
 

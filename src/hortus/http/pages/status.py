@@ -1,4 +1,4 @@
-"""What the status page shows, as values, and the plain rules behind it. Pure."""
+"""The values shown on the status page, and the plain rules behind them. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXPLANATIONS = {reason.value: reason.explanation for reason in Reason}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesKey:
-    """What a person charts: it outlives a change of configuration, although peripheral ids change."""
+    """The identity of a chart. It outlives a change of configuration, although peripheral ids change."""
 
     peripheral: str
     quantity_type_id: int
@@ -35,7 +35,7 @@ class LastReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSeries:
-    """A last reading with its recent course: one value per slot of time, oldest first, None for no value."""
+    """A last reading with its recent course: one value per time slot, oldest first, None for an empty slot."""
 
     last: LastReading
     course: tuple[float | None, ...]
@@ -43,7 +43,7 @@ class StatusSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
-    """How many messages ended in one way for one reason, in words."""
+    """The number of messages with one outcome and reason, and an explanation of the reason."""
 
     outcome: str
     reason: str
@@ -53,7 +53,7 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What a kit saw last, of which there is a thumbnail. `at` is the kit's clock."""
+    """A kit's latest picture that has a thumbnail. `at` is the kit's clock."""
 
     id: UUID
     name: str
@@ -77,9 +77,9 @@ class KitStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusPage:
-    """One page of kits, and the figures of all kits that the viewer may see.
+    """One page of kits, and the totals of all kits that the viewer may see.
 
-    `unassigned` counts messages that belong to no kit; None unless the viewer may see them.
+    `unassigned` counts messages that belong to no kit; it is None unless the viewer may see them.
     """
 
     now: datetime
@@ -93,7 +93,7 @@ class StatusPage:
 
 
 def explained(counts: LedgerCounts) -> tuple[ReasonCount, ...]:
-    """Return the reasons of these counts in words, the most frequent first."""
+    """Return the reasons in these counts with their explanations, the most frequent first."""
     return tuple(
         ReasonCount(outcome=outcome, reason=reason, explanation=explanation_of(reason), count=count)
         for (outcome, reason), count in sorted(counts.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -102,7 +102,7 @@ def explained(counts: LedgerCounts) -> tuple[ReasonCount, ...]:
 
 
 def explanation_of(reason: str) -> str:
-    """Return what a reason means. The database may know reasons of a later version."""
+    """Return the explanation of a reason. The database may contain reasons of a later version."""
     return _EXPLANATIONS.get(reason, "This version of Hortus does not know this reason.")
 
 

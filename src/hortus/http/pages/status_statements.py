@@ -12,16 +12,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from hortus.http.access.viewer import VISIBLE_KITS
 
 HEAD_READINGS = 200
-"""Newest readings of each kit that are read at every request: enough to see all that is new."""
+"""Newest readings of each kit that are read at every request: enough to include everything new."""
 
 DEEP_READINGS = 2000
-"""Newest readings of each kit that are searched for series that report rarely, once in a while."""
+"""Newest readings of each kit that are occasionally searched for series that report rarely."""
 
 SLOT_READINGS = 40
-"""Readings that represent a slot of time in a kit's course: the last of the slot."""
+"""Readings per time slot of a kit's course: the last ones of the slot."""
 
 RECENT_HOURS = 24
-"""Where readings are searched first; only kits without any in it are searched further back."""
+"""The range searched first; only kits without readings in it are searched further back."""
 
 _INTEGERS = ARRAY(Integer)
 
@@ -32,10 +32,10 @@ KITS_OF_PAGE = text(
     WHERE k.id IN ({VISIBLE_KITS})
     ORDER BY lower(coalesce(k.name, k.serial)), k.id
     LIMIT :page_size OFFSET :skipped
-    """  # noqa: S608  (made of our own constants)
+    """  # noqa: S608  (built from constants)
 )
 
-# Of the newest media of each kit the first with a thumbnail: a bounded number of rows, along the index.
+# The first of each kit's newest media that has a thumbnail: a bounded number of rows, along the index.
 NEWEST_PICTURES = text(
     """
     SELECT k.id AS kit_id, p.id, p.name, p.datetime AS at
@@ -53,8 +53,8 @@ NEWEST_PICTURES = text(
 
 NUMBER_OF_KITS = text(f"SELECT count(*) FROM ({VISIBLE_KITS}) visible")  # noqa: S608
 
-# One line for each kit of the page, one (-1) for all other visible kits together, one (0) for messages of no
-# kit. Sums are taken kit by kit along the key (kit_id, hour, …), so old hours cost nothing.
+# One line per kit of the page, one (-1) for all other visible kits together, one (0) for messages of no kit.
+# Sums are taken per kit along the key (kit_id, hour, …), so old hours cost nothing.
 _LEDGER_KITS = f"""
     WITH visible AS (
       SELECT id, CASE WHEN id = ANY(:kit_ids) THEN id ELSE -1 END AS line FROM ({VISIBLE_KITS}) v
@@ -84,8 +84,8 @@ LEDGER_REASONS = text(
     """  # noqa: S608
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
-# The newest reading of each series among the newest readings of each kit. A reading from the future is not
-# looked at, so it cannot become the latest (P8). A name can be missing after its configuration was deleted.
+# The newest reading of each series among the newest readings of each kit. Readings from the future are skipped,
+# so they cannot become the latest (P8). The name can be missing after a configuration was deleted.
 NEWEST_READINGS = text(
     """
     SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id)
@@ -104,8 +104,8 @@ NEWEST_READINGS = text(
     """
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
-# The course of each series: for each slot of time the newest value of each series among the slot's last
-# readings. What is read does not grow with the rate at which a kit measures.
+# The course of each series: for each time slot, the newest value of each series among the slot's last readings.
+# The amount read does not grow with a kit's measuring rate.
 COURSES = text(
     """
     SELECT DISTINCT ON (r.kit_id, slot, p.name, r.quantity_type_id)

@@ -1,4 +1,4 @@
-"""Reading the status page from the database: a fixed number of statements, whatever the number of kits."""
+"""Reading the status page from the database, with a fixed number of statements for any number of kits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from hortus.http.pages.status_statements import (
 )
 from hortus.http.server.database_access import snapshot
 
-# A page is rendered in the event loop that readings pass through too: 24 kits take it some 20 ms.
+# Pages are rendered in the event loop that also stores readings: 24 kits take it some 20 ms.
 KITS_PER_PAGE = 24
 LEDGER_HOURS = 24
 SLOTS = 36
@@ -60,7 +60,7 @@ Courses = dict[SeriesKey, list[float | None]]
 
 @dataclass(slots=True)
 class _Memory:
-    """What changes slowly about a kit: its courses, and the last readings of series that report rarely."""
+    """Cached per kit because it changes slowly: courses, and last readings of series that report rarely."""
 
     until: float
     newest: Newest = field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Memory:
 
 
 class StatusReader:
-    """Reads pages of kits. `clock` gives the present as an aware datetime."""
+    """Reads pages of kits. `clock` returns the current time as an aware datetime."""
 
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
@@ -76,9 +76,9 @@ class StatusReader:
         self._memories: OrderedDict[int, _Memory] = OrderedDict()
 
     async def read(self, viewer: Viewer, page: int) -> StatusPage:
-        """Return a page (from 1; beyond the last one: the last) of the kits that the viewer may see.
+        """Return a page of the kits that the viewer may see. Pages count from 1; beyond the last, the last.
 
-        Everything on it was committed, at one and the same moment (P7). Raises DatabaseNotAnswering.
+        Everything on it comes from one snapshot of committed data (P7). Raises DatabaseNotAnswering.
         """
         now = self._clock()
         visible = visibility_parameters(viewer)
@@ -160,7 +160,7 @@ async def _read_pictures(connection: AsyncConnection, kit_ids: list[int], now: d
 async def _read_ledger(
     connection: AsyncConnection, visible: Mapping[str, Any], kit_ids: list[int], now: datetime
 ) -> dict[int, LedgerCounts]:
-    """Return counts by kit id, with the lines of no kit and of the kits on other pages."""
+    """Return counts by kit id, including those of no kit and of the kits on other pages."""
     since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=LEDGER_HOURS - 1)
     parameters = {**visible, "kit_ids": kit_ids, "since": since}
     counts: dict[int, LedgerCounts] = defaultdict(LedgerCounts)
@@ -203,7 +203,7 @@ async def _read_courses(connection: AsyncConnection, kit_ids: list[int], now: da
 
 
 def _first_slot(now: datetime) -> datetime:
-    """Return where the slots begin: they lie on whole multiples of their length, so that curves stand still."""
+    """Return the start of the first slot: slots start at multiples of their length, so curves stand still."""
     elapsed = (now - _LONG_AGO) % SLOT_LENGTH
     return now - elapsed - (SLOTS - 1) * SLOT_LENGTH
 
@@ -225,7 +225,7 @@ def _newer(one: Newest, other: Newest) -> Newest:
 
 
 def _order_of_series(item: tuple[SeriesKey, LastReading]) -> tuple[int, str]:
-    # The same quantity stands at the same place on every kit.
+    # The same quantity appears in the same place on every kit.
     return item[0].quantity_type_id, item[0].peripheral.lower()
 
 

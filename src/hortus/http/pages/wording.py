@@ -1,4 +1,4 @@
-"""Numbers, units, ages and sentences as people read them. Pure."""
+"""Formatting of numbers, units, ages and sentences for people. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from hortus.domain.plants.state import Condition, Range
 _MINUS = "−"
 
 _SIGNS_AND_WORDS = {
-    Condition.OK: ("✓", "ok"),
-    Condition.LOW: ("▼", "low"),
-    Condition.HIGH: ("▲", "high"),
-    Condition.NO_DATA: ("?", "no data"),
-    None: ("–", "not judged"),
+    Condition.OK: ("✓", "In range"),
+    Condition.LOW: ("▼", "Low"),
+    Condition.HIGH: ("▲", "High"),
+    Condition.NO_DATA: ("?", "No recent readings"),
+    None: ("–", "No target range"),
 }
 _OF_PLANT = {
-    Condition.OK: ("✓", "well"),
-    Condition.LOW: ("!", "needs attention"),
-    Condition.HIGH: ("!", "needs attention"),
-    Condition.NO_DATA: ("?", "no data"),
+    Condition.OK: ("✓", "All in range"),
+    Condition.LOW: ("!", "Needs attention"),
+    Condition.HIGH: ("!", "Needs attention"),
+    Condition.NO_DATA: ("?", "No recent readings"),
 }
 
 
 def number(value: float) -> str:
-    """Return a measured value with as many digits as a sensor of plants has to say."""
+    """Return a measured value with as many digits as a plant sensor's precision justifies."""
     size = abs(value)
     if size >= 10_000_000 or 0 < size < 0.005:
         text = f"{value:.3g}"
@@ -39,12 +39,12 @@ def number(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """Return a count with its thousands apart."""
+    """Return a count with thousands separators."""
     return f"{value:,}"
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was. The same words are in static/status.js, which lets them go on."""
+    """Return how long ago a moment was. Same wording as static/status.js, which keeps ages current."""
     seconds = max(0, int((now - moment) / timedelta(seconds=1)))
     if seconds < 60:
         return f"{seconds} s ago"
@@ -61,11 +61,11 @@ def age_seconds(moment: datetime, now: datetime) -> int:
 
 
 def accounted(counts: LedgerCounts, hours: int) -> str:
-    """Say in one sentence whether every message received has an end that is known (P3)."""
+    """Return a sentence that says whether every received message is accounted for (P3)."""
     if not counts.adds_up:
         return (
             f"The counts of the last {hours} hours do not add up. "
-            "Please report this, with the output of `hortus ledger`."
+            "This is a fault in Hortus. Report it with the output of `hortus ledger`."
         )
     if counts.received == 0:
         return f"No messages were received in the last {hours} hours."
@@ -75,27 +75,27 @@ def accounted(counts: LedgerCounts, hours: int) -> str:
 
 
 def sign(condition: Condition | None) -> str:
-    """Return the sign of how a quantity is; None is not judged."""
+    """Return the status icon of a quantity; None means that it is not judged."""
     return _SIGNS_AND_WORDS[condition][0]
 
 
 def word(condition: Condition | None) -> str:
-    """Return in a word how a quantity is; None is not judged."""
+    """Return the status of a quantity in words; None means that it is not judged."""
     return _SIGNS_AND_WORDS[condition][1]
 
 
 def plant_sign(condition: Condition) -> str:
-    """Return the sign of how a plant does."""
+    """Return the status icon of a plant."""
     return _OF_PLANT[condition][0]
 
 
 def plant_word(condition: Condition) -> str:
-    """Return in a word how a plant does."""
+    """Return the status of a plant in words."""
     return _OF_PLANT[condition][1]
 
 
 def bounds(range_: Range) -> str:
-    """Return in which values a quantity is right, without its unit; empty if there is no bound."""
+    """Return the target range without its unit, or an empty text if it has no bound."""
     if range_.minimum is not None and range_.maximum is not None:
         return f"{_bound(range_.minimum)} to {_bound(range_.maximum)}"
     if range_.minimum is not None:
@@ -104,5 +104,5 @@ def bounds(range_: Range) -> str:
 
 
 def _bound(value: float) -> str:
-    # As a person entered it, not with the digits of a measurement.
+    # As the person entered it, not with the digits of a measurement.
     return f"{value:.6g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.6g}"

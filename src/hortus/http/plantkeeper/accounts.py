@@ -1,4 +1,4 @@
-"""Accounts as PlantKeeper's rows of users: reading them, and deleting one."""
+"""Accounts in the form of PlantKeeper's user rows: reading and deleting them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from hortus.domain.plants.tables import PlantLinkRow, PlantRow
 
 
 class SharesKits(UsageError):
-    """An account cannot be deleted on which others depend."""
+    """The account cannot be deleted because kits shared with others depend on it."""
 
     def __init__(self, serials: Sequence[str]) -> None:
         super().__init__(
-            f"Nobody else has full access to {', '.join(serials)}, which others share. Give it to another "
+            f"No other member has full access to the shared kit {', '.join(serials)}. Give it to another "
             "member, or delete the kit, first."
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantKeeperUser:
-    """A person as a row of the API; never with anything of the password."""
+    """A person as a row of the API, without any password data."""
 
     id: int
     username: str
@@ -63,8 +63,8 @@ async def list_accounts(connection: AsyncConnection) -> list[PlantKeeperUser]:
 async def delete_account(connection: AsyncConnection, user_id: int) -> None:
     """Delete an account with its log-ins, keys and memberships. The caller commits. Raises SharesKits.
 
-    Plants that a kit measures stay with the kit, the others go. Kits stay with their readings; those that had
-    no other member are seen by administrators only.
+    Plants that a kit measures stay with the kit; others are deleted. Kits stay with their readings; those
+    without another member are visible to administrators only.
     """
     serials = list((await connection.scalars(_kits_that_depend_on(user_id))).all())
     if serials:
@@ -76,7 +76,7 @@ async def delete_account(connection: AsyncConnection, user_id: int) -> None:
 
 
 def _kits_that_depend_on(user_id: int) -> Select[str]:
-    """Return the serials of kits of which only this member has full access, while there are others."""
+    """Return the serials of shared kits to which only this member has full access."""
     supers = aliased(KitMembershipRow)
     others = aliased(KitMembershipRow)
     return (

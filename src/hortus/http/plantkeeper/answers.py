@@ -1,4 +1,4 @@
-"""How this API refuses: errors as NestJS writes them.
+"""Error responses of this API, in the format of NestJS.
 
 {"message": "Sensor 7 does not exist.", "error": "Not Found", "statusCode": 404}
 """
@@ -22,29 +22,29 @@ from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply
 
 NO_ACCESS = "You do not have access to this route"
-"""The original's words for a missing or wrong token."""
+"""The original's text for a missing or wrong token."""
 
 _RETRY_SECONDS = 5
-_ROLLED_BACK = "40"  # a class of SQLSTATE
+_ROLLED_BACK = "40"  # a SQLSTATE class
 _LOCK_NOT_AVAILABLE = "55P03"
 _FOREIGN_KEY_VIOLATION = "23503"
 
 _WHEN = {
-    400: "The body is not JSON.",
-    401: "No valid token was sent, or user and password do not fit together.",
-    403: "The caller may know of this, but not do it.",
-    404: "It does not exist, or the caller may not know of it.",
-    409: "Plants are of this species.",
+    400: "The body is not valid JSON.",
+    401: "A valid token is required, or the user name or password is wrong.",
+    403: "The caller is not allowed to do this.",
+    404: "The resource does not exist, or the caller may not see it.",
+    409: "The species is used by plants.",
     413: "The body is too large.",
-    415: "The body is not declared as JSON.",
-    422: "A value cannot be.",
+    415: "The body does not have the required media type.",
+    422: "A value is invalid.",
     429: "Too many requests.",
-    503: "The database does not answer, or the reading could not be stored in time. Try again.",
+    503: "The database is not answering, or the reading could not be stored in time. Try again.",
 }
 
 
 class Error(TypedDict):
-    """What is wrong, in the shape of NestJS."""
+    """An error in the format of NestJS."""
 
     message: str
     error: str
@@ -52,7 +52,7 @@ class Error(TypedDict):
 
 
 class Refused(HortusError):
-    """A request that is refused, in the original's words where it has some."""
+    """A refused request, with the original's message where it has one."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -61,12 +61,12 @@ class Refused(HortusError):
 
 
 def not_found(what: str) -> Refused:
-    """Return the refusal for what is not there, or must not be known of."""
+    """Return the error for something that does not exist or is hidden from the caller."""
     return Refused(404, f"{what} does not exist, or is not yours.")
 
 
 def refusals(*statuses: int) -> Responses:
-    """Return the documentation of responses that refuse a request."""
+    """Return the documentation of error responses."""
     return {
         status: {"model": Error, "description": f"{HTTPStatus(status).phrase}. {_WHEN[status]}"}
         for status in statuses
@@ -80,7 +80,7 @@ WITH_BODY = refusals(400, 413, 415, 422)
 
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> JsonReply[Error]:
-    """Return an error in NestJS's shape."""
+    """Return an error response in NestJS's format."""
     if status == 401:
         headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
     document: Error = {"message": message, "error": HTTPStatus(status).phrase, "statusCode": status}
@@ -88,12 +88,12 @@ def error_reply(status: int, message: str, headers: Mapping[str, str] | None = N
 
 
 def unexpected_fault() -> Response:
-    """Return the answer to a request that failed for a reason that nobody foresaw."""
+    """Return the response to a request that failed unexpectedly."""
     return error_reply(500, "Internal server error")
 
 
 def refuse_in_this_shape(app: FastAPI) -> None:
-    """Let the application answer whatever its endpoints raise in NestJS's shape."""
+    """Register error handlers that answer in NestJS's format."""
     for kind in (HortusError, DBAPIError, HTTPException):
         app.add_exception_handler(kind, _answer)
 
@@ -101,7 +101,7 @@ def refuse_in_this_shape(app: FastAPI) -> None:
 async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case HTTPException():
-            # Nothing else raises it than a path or method that nobody answers; these are the original's words.
+            # Raised only for a path or method without an endpoint; this is the original's message.
             return error_reply(404, f"Cannot {request.method} {request.url.path}")
         case Refused():
             return error_reply(error.status, str(error), error.headers)
@@ -113,16 +113,18 @@ async def _answer(request: Request, error: Exception) -> Response:
             return error_reply(503, str(error), {"Retry-After": str(_RETRY_SECONDS)})
     state = _sqlstate(error)
     if state.startswith(_ROLLED_BACK) or state == _LOCK_NOT_AVAILABLE:
-        return error_reply(503, "Somebody else changed the same at the same moment.", {"Retry-After": "1"})
+        return error_reply(
+            503, "Someone else changed the same data at the same time. Try again.", {"Retry-After": "1"}
+        )
     if state == _FOREIGN_KEY_VIOLATION:
-        return error_reply(404, "What this belongs to was deleted meanwhile.")
+        return error_reply(404, "The resource that this belongs to has been deleted.")
     raise error
 
 
 def _answer_to_problem(problem: Problem) -> Response:
     status = problem.status
     if problem.kind == "/probs/invalid-parameters" or problem.members.get("category") == "semantic":
-        status = 422  # it was read, and is not what is expected here
+        status = 422  # valid JSON, but not what this endpoint expects
     message = NO_ACCESS if status == 401 else problem.detail or problem.title
     return error_reply(status, message, problem.headers)
 

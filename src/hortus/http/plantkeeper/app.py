@@ -1,4 +1,4 @@
-"""The application that is mounted under `/api/v1`: which paths it has."""
+"""The application mounted under `/api/v1`, and its routes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.readings_api import Readings
 
 _DESCRIPTION = """\
-What PlantKeeper's clients read and write, on the kits and plants of this installation: users, sensors (boards),
-plants and general plants (species). Log in with `POST /auth/login`; what it answers is good for a day. The API
-of Hortus itself is described at `/api/docs`.
+An API for PlantKeeper's clients, on the kits and plants of this installation: users, sensors (boards), plants
+and general plants (species). Log in with `POST /auth/login`; the token is valid for one day. The API of Hortus
+itself is documented at `/api/docs`.
 """
 
-# The first that fits answers: literal paths below `/users` go before `/users/{id}`.
+# The first match answers: literal paths below `/users` go before `/users/{id}`.
 _ROUTERS = (
     hortus.http.plantkeeper.sensors_api.router,
     hortus.http.plantkeeper.plants_api.router,
@@ -37,7 +37,7 @@ _ROUTERS = (
 
 
 def create_plantkeeper_api(parts: PlantKeeperParts) -> FastAPI:
-    """Return the API. It holds no connection until the first request."""
+    """Return the API. It opens no connection before the first request."""
     app = FastAPI(
         title="Hortus for PlantKeeper's clients",
         version=__version__,
@@ -50,7 +50,12 @@ def create_plantkeeper_api(parts: PlantKeeperParts) -> FastAPI:
     app.state.services = parts.services
     app.state.readings = Readings(parts)
     app.add_api_route(
-        "/", _hello, response_class=PlainTextResponse, tags=["Server"], summary="Is it up?", methods=["GET"]
+        "/",
+        _hello,
+        response_class=PlainTextResponse,
+        tags=["Server"],
+        summary="Check that the server is up",
+        methods=["GET"],
     )
     for router in _ROUTERS:
         app.include_router(router)
@@ -62,5 +67,5 @@ def create_plantkeeper_api(parts: PlantKeeperParts) -> FastAPI:
 
 
 async def _hello() -> PlainTextResponse:
-    """What clients of the original wait for to know that it is up: `Hello World!`."""
+    """Returns `Hello World!`, which clients of the original wait for to know that it is up."""
     return PlainTextResponse("Hello World!")

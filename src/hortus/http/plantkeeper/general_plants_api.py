@@ -1,4 +1,4 @@
-"""General plants: our species as PlantKeeper's clients see them (plantkeeper 4.3)."""
+"""General plants: species in the form that PlantKeeper's clients know (plantkeeper 4.3)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Whole = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
 
 
 class NewGeneralPlantBody(JsonBody):
-    """A general plant to be described. All bounds belong to it: clients expect numbers."""
+    """The general plant to create. All bounds are required: clients expect numbers."""
 
     type: Annotated[str, NAME]
     humidity_min: Whole
@@ -85,7 +85,7 @@ class NewGeneralPlantBody(JsonBody):
 
 
 class GeneralPlantChangeBody(JsonBody):
-    """What is to be different."""
+    """The fields to change."""
 
     type: Annotated[str | None, NAME] = None
     humidity_min: Whole | None = None
@@ -102,12 +102,12 @@ class GeneralPlantChangeBody(JsonBody):
     "/general-plants",
     responses=refusals(401),
     openapi_extra=WITHOUT_LOGGING_IN,
-    summary="Built-in species, and one's own",
+    summary="List general plants",
 )
 async def list_general_plants(
     services: UsedServices, caller: Anybody
 ) -> JsonReply[list[GeneralPlantWithPlants]]:
-    """Each with the plants that the caller may see."""
+    """Lists built-in species and your own, each with the plants that you can see."""
     user_id = caller.user_id if Scope.READ in caller.scopes else None
     async with services.reading() as connection:
         found = await list_species(connection, user_id, most=_MOST_SPECIES)
@@ -118,12 +118,12 @@ async def list_general_plants(
     "/general-plants/{id}",
     responses=refusals(401) | WITH_ID,
     openapi_extra=WITHOUT_LOGGING_IN,
-    summary="A species",
+    summary="Get a general plant",
 )
 async def show_general_plant(
     services: UsedServices, caller: Anybody, species_id: GeneralPlantId
 ) -> JsonReply[GeneralPlantWithPlants]:
-    """Built-in, or the caller's own."""
+    """Returns a built-in species or one of your own."""
     async with services.reading() as connection:
         species = await _visible(connection, caller, species_id)
         (row,) = await _rows(services, connection, caller, [species])
@@ -135,14 +135,14 @@ async def show_general_plant(
     status_code=201,
     responses=LOGGED_IN | WITH_BODY,
     openapi_extra=request_body(NewGeneralPlantBody),
-    summary="Describe a species",
+    summary="Create a general plant",
 )
 async def describe(
     services: UsedServices,
     caller: Configurer,
     wanted: Annotated[NewGeneralPlantBody, Depends(body_of(NewGeneralPlantBody))],
 ) -> JsonReply[GeneralPlant]:
-    """It is the caller's own."""
+    """Creates a species that only you can see and use."""
     user_id = caller.require_user()
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
@@ -167,7 +167,7 @@ async def describe(
     "/general-plants/{id}",
     responses=LOGGED_IN | WITH_ID | WITH_BODY,
     openapi_extra=request_body(GeneralPlantChangeBody),
-    summary="Change a species of one's own",
+    summary="Update one of your general plants",
 )
 async def change(
     services: UsedServices,
@@ -175,7 +175,7 @@ async def change(
     species_id: GeneralPlantId,
     wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
 ) -> JsonReply[GeneralPlant]:
-    """Ranges of what this API does not know stay."""
+    """Ranges of quantities that this API does not know are kept."""
     values: dict[str, Any] = {
         column: value
         for column, value in (("name", wanted.type), ("description", wanted.description))
@@ -196,10 +196,10 @@ async def change(
     "/general-plants/{id}",
     response_class=Response,
     responses=LOGGED_IN | WITH_ID | refusals(409),
-    summary="Delete a species of one's own",
+    summary="Delete one of your general plants",
 )
 async def delete(services: UsedServices, caller: LoggedIn, species_id: GeneralPlantId) -> Response:
-    """Plants of it stand in the way, and are not deleted with it."""
+    """A species cannot be deleted while plants use it; its plants are not deleted with it."""
     try:
         async with services.writing() as connection:
             await _own(connection, caller, species_id)
@@ -244,13 +244,13 @@ async def _visible(connection: AsyncConnection, caller: Caller, species_id: int)
 async def _own(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:
     species = await _visible(connection, caller, species_id)
     if species.is_built_in:
-        raise Refused(403, "Built-in general plants cannot be changed. Describe one of your own instead.")
+        raise Refused(403, "Built-in general plants cannot be changed. Create one of your own instead.")
     caller.require_scope(Scope.CONFIGURE)
     return species
 
 
 def _ranges(wanted: NewGeneralPlantBody | GeneralPlantChangeBody, known: Ranges) -> dict[Quantity, Range]:
-    """Return the ranges that are known with the bounds that are wanted."""
+    """Return the known ranges, updated with the requested bounds."""
     ranges = {}
     for quantity in Quantity:
         before = known.get(quantity, Range())

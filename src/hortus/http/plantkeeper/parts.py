@@ -1,4 +1,4 @@
-"""What this API is made of."""
+"""The dependencies of this API."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hortus.http.access.services import Services
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantKeeperParts:
-    """What a program that serves this API has to give it.
+    """What a program must provide to serve this API.
 
-    `services` are those of the API beside it, so that limits are counted together. `intake` takes readings; a
-    process without one refuses them. From `open_networks`, readings are taken from senders that do not say who
-    they are (setting HORTUS_PLANTKEEPER_OPEN_NETWORKS).
+    `services` are shared with the main API, so that limits are counted together. `intake` stores readings; a
+    process without one refuses them. Senders from `open_networks` may send readings without credentials
+    (setting HORTUS_PLANTKEEPER_OPEN_NETWORKS).
     """
 
     services: Services

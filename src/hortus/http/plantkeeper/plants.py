@@ -1,7 +1,7 @@
-"""Plants and species as PlantKeeper's rows of plants and general plants.
+"""Plants and species in the form of PlantKeeper's rows of plants and general plants.
 
 A general plant has three ranges. Its humidity is compared with the one value that a board calls humidity, which
-is the moisture of the soil; our species know the humidity of the air besides, and keep it.
+is the moisture of the soil. Our species also have the humidity of the air, and keep it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from hortus.http.plantkeeper.sensors import Sensor, sensors_of_kits
 
 Ranges = Mapping[Quantity, Range]
 
-# This API has no pages. Nobody owns as many (hortus.domain.plants.rules).
+# This API has no paging. Nobody owns as many (hortus.domain.plants.rules).
 _MOST = 10_000
 
 
 class SensorTaken(UsageError):
-    """A sensor is linked to a plant, and this API knows one plant per sensor."""
+    """The sensor is already linked to a plant, and this API knows one plant per sensor."""
 
     def __init__(self, sensor_id: int) -> None:
-        super().__init__(f"Sensor {sensor_id} has a plant already. Unlink it from that plant first.")
+        super().__init__(f"Sensor {sensor_id} is already linked to a plant. Unlink it from that plant first.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedPlant:
-    """A plant, the sensor that measures it (None without one), and the ranges that it is judged by."""
+    """A plant, the sensor that measures it (or None), and the ranges that it is judged by."""
 
     plant: Plant
     sensor: Sensor | None
@@ -94,7 +94,7 @@ async def plants_of_user(
 
 
 async def plants_visible_to(connection: AsyncConnection, caller: Caller, now: datetime) -> list[LinkedPlant]:
-    """Return the plants of the caller and of their kits; everybody's for administrators."""
+    """Return the plants of the caller and of their kits; for administrators, all plants."""
     user = None if caller.user_id is None else await find_user(connection, caller.user_id)
     if user is None:
         return []
@@ -118,7 +118,7 @@ async def plants_of_sensor(
 async def ranges_of_general_plants(
     connection: AsyncConnection, species: Iterable[Species]
 ) -> dict[int, Ranges]:
-    """Return what this API shows of the ranges of these species, by their ids."""
+    """Return the ranges of these species that this API shows, by species id."""
     quantities = await _quantities(connection)
     return {
         each.id: {quantities[key]: range_ for key, range_ in each.ranges.items() if key in quantities}
@@ -127,13 +127,13 @@ async def ranges_of_general_plants(
 
 
 async def as_species_ranges(connection: AsyncConnection, ranges: Ranges) -> dict[int, Range]:
-    """Return ranges of this API by quantity type."""
+    """Return this API's ranges by quantity type id."""
     ids = await quantity_type_ids_by_key(connection)
     return {ids[QUANTITY_TYPES[quantity]]: each for quantity, each in ranges.items()}
 
 
 async def link_to_sensor(connection: AsyncConnection, plant_id: int, sensor: Sensor, now: datetime) -> None:
-    """Let this sensor measure the plant, instead of another one. The caller has locked the plant, and commits.
+    """Link the plant to this sensor, replacing its other one. The caller has locked the plant, and commits.
 
     Raises SensorTaken.
     """

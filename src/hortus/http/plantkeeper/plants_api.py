@@ -1,4 +1,4 @@
-"""Plants as PlantKeeper's clients see them (plantkeeper 4.3)."""
+"""Plants in the form that PlantKeeper's clients know (plantkeeper 4.3)."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ router = APIRouter(tags=["Plants"], responses=ALWAYS | LOGGED_IN)
 
 
 class ReferenceBody(JsonBody):
-    """A general plant or a sensor, by its id."""
+    """A reference to a general plant or a sensor, by id."""
 
     id: IdInBody
 
 
 class PlantChangeBody(JsonBody):
-    """What is to be different. A sensor that is null unlinks the plant."""
+    """The fields to change. Null as the sensor unlinks the plant."""
 
     name: Annotated[str | None, NAME] = None
     remark: Annotated[str | None, LINES] = None
@@ -69,22 +69,22 @@ class PlantChangeBody(JsonBody):
 
     @property
     def wanted_species_id(self) -> int | None:
-        """Which general plant, in either of the forms that the original takes."""
+        """The id of the general plant, in either form that the original accepts."""
         return self.general_plant.id if self.general_plant else self.general_plant_id
 
     @property
     def wanted_sensor_id(self) -> int | None:
-        """Which sensor, in either of the forms that the original takes."""
+        """The id of the sensor, in either form that the original accepts."""
         return self.sensor.id if self.sensor else self.sensor_id
 
     @property
     def says_sensor(self) -> bool:
-        """Whether anything is said about the sensor, and be it that there is none."""
+        """Whether the body mentions the sensor, even if as null."""
         return bool(self.model_fields_set & {"sensor", "sensor_id"})
 
 
 class NewPlantBody(PlantChangeBody):
-    """A plant to be made; a general plant belongs to it, a sensor may."""
+    """The plant to create. The general plant is required, the sensor optional."""
 
     name: Annotated[str, NAME]
     remark: Annotated[str, LINES]
@@ -92,23 +92,23 @@ class NewPlantBody(PlantChangeBody):
     user_id: IdInBody | None = None
 
 
-@router.get("/users/plants", summary="One's own plants")
+@router.get("/users/plants", summary="List your plants")
 async def list_own_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlainPlant]]:
-    """Each with its sensor."""
+    """Lists the plants that you own, each with its sensor."""
     return JsonReply([plant_row(plant) for plant in await _own(services, caller)])
 
 
-@router.get("/users/plants/linkedGeneralPlant", summary="One's own plants with bounds")
+@router.get("/users/plants/linkedGeneralPlant", summary="List your plants with values and bounds")
 async def list_own_plants_with_general_plants(
     services: UsedServices, caller: Reader
 ) -> JsonReply[list[PlantWithGeneralPlant]]:
-    """With values and bounds: what a dashboard needs."""
+    """Lists your plants with current values and bounds, as a dashboard needs them."""
     return JsonReply([plant_with_general_plant_row(plant) for plant in await _own(services, caller)])
 
 
-@router.get("/plants", summary="Plants that one may see")
+@router.get("/plants", summary="List the plants that you can see")
 async def list_visible_plants(services: UsedServices, caller: Reader) -> JsonReply[list[PlainPlant]]:
-    """Those that the caller may see through their kits as well."""
+    """Lists your plants and those that you can see through your kits."""
     async with services.reading() as connection:
         plants = await plants_visible_to(connection, caller, services.clock())
     return JsonReply([plant_row(plant) for plant in plants])
@@ -119,30 +119,30 @@ async def list_visible_plants(services: UsedServices, caller: Reader) -> JsonRep
     status_code=201,
     responses=WITH_BODY,
     openapi_extra=request_body(NewPlantBody),
-    summary="Make a plant",
+    summary="Create a plant",
 )
 @router.post(
     "/plants",
     status_code=201,
     responses=WITH_BODY,
     openapi_extra=request_body(NewPlantBody),
-    summary="Make a plant",
+    summary="Create a plant",
 )
 async def make_plant(
     services: UsedServices,
     caller: Configurer,
     wanted: Annotated[NewPlantBody, Depends(body_of(NewPlantBody))],
 ) -> JsonReply[PlainPlant]:
-    """The caller owns it."""
+    """You become the plant's owner."""
     user_id = caller.require_user()
     owner_id = wanted.user.id if wanted.user else wanted.user_id
     if owner_id not in {None, user_id}:
-        raise Refused(403, "You can make plants for yourself only.")
+        raise Refused(403, "You can create plants only for yourself.")
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
             raise Refused(401, NO_ACCESS)
         if wanted.wanted_species_id is None:
-            raise Refused(422, 'Say which general plant it is: "generalPlant": {"id": 1}.')
+            raise Refused(422, 'The general plant is missing, for example "generalPlant": {"id": 1}.')
         await _require_species(connection, caller, wanted.wanted_species_id)
         plant_id = await create_plant(
             connection,
@@ -158,17 +158,17 @@ async def make_plant(
     return JsonReply(plant_row(made), status_code=201)
 
 
-@router.get("/plants/{id}", responses=WITH_ID, summary="A plant")
+@router.get("/plants/{id}", responses=WITH_ID, summary="Get a plant")
 async def show_plant(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> JsonReply[PlainPlant]:
-    """With its sensor."""
+    """Returns the plant with its sensor."""
     return JsonReply(plant_row(await _visible(services, caller, plant_id)))
 
 
-@router.get("/plants/{id}/linkedGeneralPlant", responses=WITH_ID, summary="A plant with bounds")
+@router.get("/plants/{id}/linkedGeneralPlant", responses=WITH_ID, summary="Get a plant with values and bounds")
 async def show_plant_with_general_plant(
     services: UsedServices, caller: LoggedIn, plant_id: PlantId
 ) -> JsonReply[PlantWithGeneralPlant]:
-    """With its values."""
+    """Returns the plant with its current values and the bounds that it is judged by."""
     return JsonReply(plant_with_general_plant_row(await _visible(services, caller, plant_id)))
 
 
@@ -176,7 +176,7 @@ async def show_plant_with_general_plant(
     "/plants/{id}",
     responses=WITH_ID | WITH_BODY,
     openapi_extra=request_body(PlantChangeBody),
-    summary="Change a plant",
+    summary="Update a plant",
 )
 async def change(
     services: UsedServices,
@@ -184,7 +184,7 @@ async def change(
     plant_id: PlantId,
     wanted: Annotated[PlantChangeBody, Depends(body_of(PlantChangeBody))],
 ) -> JsonReply[PlainPlant]:
-    """Absent keys leave values as they are."""
+    """Fields that are absent keep their values."""
     values: dict[str, Any] = {
         name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None
     }
@@ -201,11 +201,9 @@ async def change(
     return JsonReply(plant_row(changed))
 
 
-@router.delete(
-    "/plants/{id}", response_class=Response, responses=WITH_ID, summary="Delete a plant of one's own"
-)
+@router.delete("/plants/{id}", response_class=Response, responses=WITH_ID, summary="Delete one of your plants")
 async def delete(services: UsedServices, caller: LoggedIn, plant_id: PlantId) -> Response:
-    """What its sensor measured stays."""
+    """Deletes the plant. The readings of its sensor are kept."""
     async with services.writing() as connection:
         (await _editable(connection, caller, plant_id)).require_owner()
         await delete_plant(connection, plant_id)
@@ -255,7 +253,7 @@ async def _link(
 async def _linkable_sensor(
     services: Services, connection: AsyncConnection, caller: Caller, sensor_id: int
 ) -> Sensor:
-    missing = Refused(422, f"There is no sensor {sensor_id} that you may use.")
+    missing = Refused(422, f"There is no sensor {sensor_id} that you can use.")
     sensor = await find_sensor(connection, sensor_id, services.clock())
     if sensor is None:
         raise missing
@@ -269,7 +267,7 @@ async def _linkable_sensor(
 
 async def _require_species(connection: AsyncConnection, caller: Caller, species_id: int | None) -> None:
     if species_id is None or await visible_species(connection, caller, species_id) is None:
-        raise Refused(422, f"There is no general plant {species_id} that you may use.")
+        raise Refused(422, f"There is no general plant {species_id} that you can use.")
 
 
 async def _access(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:

@@ -1,13 +1,13 @@
-"""`PATCH /sensors/{id}`: how PlantKeeper's gateway brings a reading (plantkeeper 4.4 and 6).
+"""`PATCH /sensors/{id}`: how PlantKeeper's gateway delivers a reading (plantkeeper 4.4 and 6).
 
-The original takes it from anybody, with any column. Here the three values are taken, from
+The original accepts it from anyone, with any column. Here the three values are accepted, from
 
-    who may configure the sensor's kit      a token or an API key, as Bearer
-    the gateway that the board belongs to   its token, as Bearer or as the password of Basic
-    a network that the operator opened      nothing (HORTUS_PLANTKEEPER_OPEN_NETWORKS, none by default)
+    people who may configure the sensor's kit    a token or an API key, as Bearer
+    the gateway that the board belongs to        its token, as Bearer or as the password of Basic
+    a network that the operator has opened       nothing (HORTUS_PLANTKEEPER_OPEN_NETWORKS, none by default)
 
-and go down the path that all readings take, with the moment of their receipt: 200 when they are durable. The
-original's gateway sends no credentials, but does so, by Basic, when they stand in the URL that it is given.
+and are processed like all readings, with their time of arrival: the answer is 200 once they are durable. The
+original's gateway sends no credentials, except by Basic if they are part of its configured URL.
 """
 
 from __future__ import annotations
@@ -73,25 +73,25 @@ _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _BASIC = HTTPBase(
     scheme="basic",
     scheme_name="basic",
-    description="The token of a gateway as the password, for readings only.",
+    description="A gateway's token as the password; for readings only.",
     auto_error=False,
 )
 
 
 def _number(value: Any) -> Any:
-    """Return the number in a text; the original takes them as text, too."""
+    """Return a number given as text; the original accepts text, too."""
     return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
 
 
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 Whole = Annotated[float, Field(ge=SMALLEST_ID, le=LARGEST_ID), BeforeValidator(_number)]
-"""What the original keeps as an integer; fractions are taken and kept."""
+"""A value that the original stores as an integer; fractions are accepted and kept."""
 
 
 class PlantKeeperReading(JsonBody):
-    """What a board measured. Null is no value: nothing is stored, and the value before stays the last one."""
+    """A board's measurements. Null means no value: nothing is stored, and the previous value stays current."""
 
-    id: Annotated[Number | None, Field(description="That of the path, if it is there at all.")] = None
+    id: Annotated[Number | None, Field(description="Optional; must equal the id in the path.")] = None
     humidity: Whole | None = None
     light: Whole | None = None
     temperature: Number | None = None
@@ -99,19 +99,19 @@ class PlantKeeperReading(JsonBody):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderOfReading:
-    """Who brings a reading: a person or their key, a gateway by its token, or neither (an open network)."""
+    """The sender of a reading: a person or their API key, a gateway by its token, or an open network."""
 
     caller: Caller | None = None
     gateway_id: int | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether they said who they are."""
+        """Whether the sender is authenticated."""
         return self.caller is not None or self.gateway_id is not None
 
 
 class Readings:
-    """From whom readings are taken, and how they are stored."""
+    """Authenticates the senders of readings, and stores their readings."""
 
     def __init__(self, parts: PlantKeeperParts) -> None:
         self._services = parts.services
@@ -120,7 +120,7 @@ class Readings:
         self._admission = BoardAdmission(rules, {}) if parts.open_networks else None
 
     async def sender_of(self, request: Request) -> SenderOfReading:
-        """Return who sends this request. Raises Refused 401 or 429, or Problem 429."""
+        """Return the sender of this request. Raises Refused 401 or 429, or Problem 429."""
         authorization = request.headers.get("authorization")
         if authorization is None:
             self._admit_anonymous(request)
@@ -137,16 +137,16 @@ class Readings:
         return SenderOfReading(gateway_id=gateway_id)
 
     async def take(self, sender: SenderOfReading, reading: SensorReading, address: str) -> None:
-        """Store the values, until they are durable. Raises Refused, or Problem 403."""
+        """Store the values, and return once they are durable. Raises Refused, or Problem 403."""
         gateway_id = await self._gateway_for(sender, reading.sensor_id)
         if any(True for _ in reading.values()):
-            # Only a gateway makes a board its own: a person who tries something out, or a sender that nobody
-            # knows, must not lock out the gateway that comes later.
+            # Only a gateway claims a board: a person testing something, or an unknown sender, must not lock out
+            # the gateway that comes later.
             claim = sender.gateway_id is not None
             await self._store(gateway_id, reading, address, claim=claim)
 
     def _admit_anonymous(self, request: Request) -> None:
-        """Raise Refused unless readings are taken from this address without credentials."""
+        """Raise Refused unless readings from this address are accepted without credentials."""
         address = request.client.host if request.client else ""
         if self._admission is None or not _is_address(address):
             raise self._unknown_sender(request)
@@ -159,12 +159,12 @@ class Readings:
             raise Refused(refused.status, str(refused)) from refused
 
     def _unknown_sender(self, request: Request) -> Refused:
-        """Return the refusal. Raises Problem 429 for whoever gets it too often."""
+        """Return the error. Raises Problem 429 for an address that gets it too often."""
         self._services.limits.anonymous.take(network_of(request))
         return Refused(401, NO_ACCESS)
 
     async def _gateway_for(self, sender: SenderOfReading, sensor_id: int) -> int:
-        """Return the gateway in whose name the reading is stored. Raises Refused 404, or Problem 403."""
+        """Return the gateway under which the reading is stored. Raises Refused 404, or Problem 403."""
         async with self._services.writing() as connection:
             sensor = await find_sensor(connection, sensor_id, self._services.clock())
             if sensor is None:
@@ -178,7 +178,7 @@ class Readings:
 
     async def _store(self, gateway_id: int, reading: SensorReading, address: str, *, claim: bool) -> None:
         if self._boards is None:
-            raise Refused(503, "This process takes no readings. Send them to one that does.")
+            raise Refused(503, "This process does not accept readings. Send them to one that does.")
         received = ReceivedReading(
             id=uuid4(),
             received_at_ms=int(self._services.clock().timestamp() * 1000),
@@ -223,9 +223,9 @@ async def take_reading(
     sensor_id: SensorId,
     body: Annotated[PlantKeeperReading, Depends(body_of(PlantKeeperReading, MOST_BODY_BYTES))],
 ) -> JsonReply[PlainSensor]:
-    """The answer comes when it is durable. Other keys than the three values change nothing."""
+    """Answers once the reading is durable. Keys other than the three values are ignored."""
     if body.id not in {None, sensor_id}:
-        raise Refused(422, f"The id in the body is not the {sensor_id} in the path. Leave it out.")
+        raise Refused(422, f"The id in the body differs from the {sensor_id} in the path. Leave it out.")
     reading = SensorReading(
         sensor_id=sensor_id, humidity=body.humidity, light=body.light, temperature=body.temperature
     )
@@ -238,7 +238,7 @@ async def take_reading(
 
 
 def _gateway_token(authorization: str) -> str | None:
-    """Return the token of a gateway in the header `Authorization`; None if it holds something else."""
+    """Return the gateway token in an `Authorization` header, or None if it contains something else."""
     scheme, _, credential = authorization.partition(" ")
     credential = credential.strip()
     if scheme.lower() == "basic":
@@ -259,6 +259,6 @@ def _is_address(text: str) -> bool:
 
 
 def _require_gateway(sensor: Sensor, gateway_id: int) -> None:
-    """Readings are taken from one gateway only, the first that brings some (docs/gateway.md)."""
+    """Refuse readings from any gateway but the first one that sent some for this board (docs/gateway.md)."""
     if sensor.gateway_id not in {None, gateway_id}:
         raise not_found(f"Sensor {sensor.id}")

@@ -1,6 +1,6 @@
-"""What endpoints of this API take from a request: who calls, the id in the path, the body.
+"""Parts of a request that endpoints of this API depend on: the caller, the id in the path, the body.
 
-The order of an endpoint's arguments is the order in which a request is refused.
+The order of an endpoint's arguments is the order in which a request is checked.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _TOKEN_HEADER = "token"  # noqa: S105  (the name of a header)
 
 _BEARER = HTTPBearer(
     scheme_name="bearer",
-    description="The `access_token` of `POST /auth/login`, an API key, or, for readings only, the token of a "
-    "gateway.",
+    description="The `access_token` from `POST /auth/login`, an API key, or (for readings only) a gateway's "
+    "token.",
     auto_error=False,
 )
 DocumentedBearer = Annotated[object, Depends(_BEARER)]
-"""For the documentation only; `find_caller` reads the header."""
+"""Only for the documentation; `find_caller` reads the header."""
 
 WITHOUT_LOGGING_IN: dict[str, Any] = {"security": [{}]}
-"""Documents that an endpoint for those who logged in answers others, too."""
+"""Documents that an endpoint also answers callers who are not logged in."""
 
 _IdText = Annotated[
     str, Path(alias="id"), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
@@ -44,26 +44,26 @@ _IdText = Annotated[
 
 
 async def _anybody(request: Request, services: UsedServices, _documented: DocumentedBearer) -> Caller:
-    """Return who sends this request, logged in or not. Raises Problem 429."""
+    """Return the caller, logged in or not. Raises Problem 429."""
     return await find_caller(request, services, request.headers.get("authorization"))
 
 
 async def _user(request: Request, services: UsedServices, _documented: DocumentedBearer) -> Caller:
-    """Return who sends this request, if they logged in. Raises Refused 401, or Problem 429."""
+    """Return the logged-in caller. Raises Refused 401, or Problem 429."""
     return require_login(await find_caller(request, services, request.headers.get("authorization")))
 
 
 async def _user_by_any_header(
     request: Request, services: UsedServices, _documented: DocumentedBearer
 ) -> Caller:
-    """Return the same. Where the original takes a secret in the header `token`, ours takes an API key there."""
+    """Return the logged-in caller. An API key is accepted in `token`, too, where the original has a secret."""
     key = request.headers.get(_TOKEN_HEADER)
     authorization = f"Bearer {key}" if key else request.headers.get("authorization")
     return require_login(await find_caller(request, services, authorization))
 
 
 def require_login(caller: Caller) -> Caller:
-    """Return the caller, if they logged in. Raises Refused 401."""
+    """Return the caller. Raises Refused 401 unless they are logged in."""
     if caller.user_id is None:
         raise Refused(401, NO_ACCESS)
     return caller
@@ -95,7 +95,7 @@ Manager = Annotated[Caller, Depends(_allowed(Scope.MANAGE))]
 
 
 def parse_id(text: str, what: str) -> int:
-    """Return an id. Raises Refused: 422 for no whole number, 404 for one that no row can have."""
+    """Return an id. Raises Refused: 422 if it is not a whole number, 404 if no row can have it."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         raise Refused(422, "The id in the path must be a whole number.")
@@ -118,12 +118,14 @@ GeneralPlantId = Annotated[int, Depends(_id_of("General plant"))]
 
 
 def body_of(model: type[Document], most_bytes: int = MOST_BODY_BYTES) -> Callable[..., Awaitable[Document]]:
-    """Return a dependency that gives the request's body as this model."""
+    """Return a dependency that parses the request's body into this model."""
 
     async def read(request: Request) -> Document:
         document: Any = await read_json(request, most_bytes)
         if isinstance(document, dict) and document.get("id") is not None and request.method == "POST":
-            raise Refused(422, "Leave id out: new rows get theirs from the server, and POST changes none.")
+            raise Refused(
+                422, "Leave out the id: the server assigns it, and POST does not change existing rows."
+            )
         return parse_body(model, document)
 
     return read

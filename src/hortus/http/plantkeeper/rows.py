@@ -1,4 +1,4 @@
-"""The rows of this API, in its names and types (plantkeeper 4.1). Pure."""
+"""The rows of this API, with its names and types (plantkeeper 4.1). Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PlainUser(TypedDict):
 
 
 class PlainSensor(TypedDict):
-    """A board. Values are what it measured last; humidity is the moisture of the soil."""
+    """A board with its latest values; humidity is the moisture of the soil."""
 
     id: int
     userId: int | None
@@ -59,7 +59,7 @@ class PlainPlant(TypedDict):
 
 
 class UserWithRelations(PlainUser, TypedDict):
-    """A person with what they own."""
+    """A person with their sensors and plants."""
 
     sensors: list[PlainSensor]
     plants: list[PlainPlant]
@@ -83,13 +83,13 @@ class GeneralPlant(TypedDict):
 
 
 class GeneralPlantWithPlants(GeneralPlant, TypedDict):
-    """A species with the plants of it that one may see."""
+    """A species with those of its plants that the caller may see."""
 
     plants: list[PlainPlant]
 
 
 class SensorWithPlant(TypedDict):
-    """A board and a plant at it."""
+    """A board and a plant that it measures."""
 
     sensorId: int
     sensorName: str
@@ -102,7 +102,7 @@ class SensorWithPlant(TypedDict):
 
 
 class PlantWithGeneralPlant(TypedDict):
-    """A plant with its values and the bounds that it is judged by: its own go before its species'."""
+    """A plant with its values and bounds: its own bounds take precedence over its species'."""
 
     plantId: int
     plantName: str
@@ -126,7 +126,7 @@ class PlantWithGeneralPlant(TypedDict):
 
 
 def user_row(account: PlantKeeperUser) -> PlainUser:
-    """Return the account, without any relation."""
+    """Return the account without relations."""
     return {
         "username": account.username,
         "email": account.email_address,
@@ -140,7 +140,7 @@ def user_row(account: PlantKeeperUser) -> PlainUser:
 def user_with_relations_row(
     account: PlantKeeperUser, sensors: Iterable[Sensor], plants: Iterable[LinkedPlant]
 ) -> UserWithRelations:
-    """Return the account with what it owns."""
+    """Return the account with its sensors and plants."""
     return {
         **user_row(account),
         "sensors": [sensor_row(sensor) for sensor in sensors],
@@ -149,7 +149,6 @@ def user_with_relations_row(
 
 
 def sensor_row(sensor: Sensor) -> PlainSensor:
-    """Return the sensor."""
     values = sensor.values
     return {
         "id": sensor.id,
@@ -166,7 +165,7 @@ def sensor_row(sensor: Sensor) -> PlainSensor:
 
 
 def anonymous_sensor_row(sensor: Sensor) -> PlainSensor:
-    """Return the sensor without whose it is and what they call it, for a sender that did not say who it is."""
+    """Return the sensor without owner and remark, for a sender who is not authenticated."""
     return {**sensor_row(sensor), "userId": None, "name": "", "remark": "", "lastAlert": None}
 
 
@@ -188,7 +187,7 @@ def plant_row(linked: LinkedPlant) -> PlainPlant:
 
 
 def general_plant_row(species: Species, ranges: Ranges) -> GeneralPlant:
-    """Return the species, without its plants."""
+    """Return the species without its plants."""
     humidity, light, temperature = _ranges(ranges)
     return {
         "id": species.id,
@@ -250,7 +249,7 @@ def plant_with_general_plant_row(linked: LinkedPlant) -> PlantWithGeneralPlant:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a time as JavaScript writes it: UTC, three digits of a second, Z."""
+    """Return a time in JavaScript's format: UTC, milliseconds, Z."""
     utc = moment.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
@@ -266,7 +265,7 @@ def _ranges(ranges: Ranges) -> tuple[Range, Range, Range]:
 
 
 def _whole(value: float | None) -> int | None:
-    """Return the value as the original's integer columns would have it."""
+    """Return the value rounded for the original's integer columns."""
     return None if value is None else round(value)
 
 

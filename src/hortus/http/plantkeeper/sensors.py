@@ -1,4 +1,4 @@
-"""Boards as PlantKeeper's rows of sensors: the number typed into the board, and what it measured last."""
+"""Boards in the form of PlantKeeper's sensor rows: the number typed into the board, and its latest values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hortus.flow.gateway.tables import BoardRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensor:
-    """A board. `owner_id` is the first member with full access, `gateway_id` what brings its readings.
+    """A board. `owner_id` is the first member with full access, `gateway_id` the gateway of its readings.
 
     `last_alert` is when a message about it or its plants was last accepted for delivery.
     """
@@ -52,14 +52,14 @@ async def find_sensor(connection: AsyncConnection, sensor_id: int, now: datetime
 
 
 async def list_sensors(connection: AsyncConnection, now: datetime) -> list[Sensor]:
-    """Return everybody's sensors, by number."""
+    """Return all sensors, by number."""
     return await _read(connection, None, now)
 
 
 async def list_sensors_of(
     connection: AsyncConnection, user_id: int, now: datetime, *, owned_only: bool
 ) -> list[Sensor]:
-    """Return the sensors that the user shares, or only those that they have full access to, by number."""
+    """Return the sensors that the user shares, or only those with full access, by number."""
     kits = select(KitMembershipRow.kit_id).where(KitMembershipRow.user_id == user_id)
     if owned_only:
         kits = kits.where(KitMembershipRow.access_super)
@@ -69,7 +69,7 @@ async def list_sensors_of(
 async def sensors_of_kits(
     connection: AsyncConnection, kit_ids: Collection[int], now: datetime
 ) -> dict[int, Sensor]:
-    """Return by kit the sensors among these kits; a kit that is no board has none."""
+    """Return the sensors among these kits, by kit id; a kit that is not a board has none."""
     found = await _read(connection, BoardRow.kit_id.in_(kit_ids), now) if kit_ids else []
     return {sensor.kit_id: sensor for sensor in found}
 
@@ -88,7 +88,7 @@ async def register_sensor(
     Raises UsageError.
     """
     if len(remark) > MOST_DESCRIPTION_CHARACTERS:
-        raise UsageError(f"A remark has at most {MOST_DESCRIPTION_CHARACTERS} characters.")
+        raise UsageError(f"A remark may have at most {MOST_DESCRIPTION_CHARACTERS} characters.")
     owned = select(func.count()).where(
         KitMembershipRow.user_id == owner_id, KitMembershipRow.kit_id == BoardRow.kit_id
     )
@@ -104,9 +104,9 @@ async def register_sensor(
 
 
 async def retire_sensor(connection: AsyncConnection, sensor: Sensor, now: datetime) -> None:
-    """End a board: its number is no longer taken, its plants are unlinked. The caller commits.
+    """Retire a board: its number is no longer accepted, and its plants are unlinked. The caller commits.
 
-    Kit and readings stay, for those who share the kit; they can delete it for good.
+    The kit and its readings stay for its members, who can delete them permanently.
     """
     await unlink_kit(connection, sensor.kit_id, now=now)
     await retire_board(connection, sensor.kit_id)

@@ -1,4 +1,4 @@
-"""Sensors: boards as PlantKeeper's clients see them (plantkeeper 4.3), but for their readings."""
+"""Sensors: boards in the form that PlantKeeper's clients know (plantkeeper 4.3), except for readings."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ router = APIRouter(tags=["Sensors"], responses=ALWAYS | LOGGED_IN)
 
 
 class OwnerBody(JsonBody):
-    """Whose something is, by the id."""
+    """A reference to the owner, by id."""
 
     id: IdInBody
 
 
 class NewSensorBody(JsonBody):
-    """A sensor to be registered; both texts may be empty."""
+    """The sensor to register; both texts may be empty."""
 
     name: str
     remark: Annotated[str, LINES]
@@ -64,23 +64,23 @@ class NewSensorBody(JsonBody):
 
     @property
     def owner_id(self) -> int | None:
-        """Whose it is to be, in either of the forms that the original takes."""
+        """The id of the owner, in either form that the original accepts."""
         return self.user.id if self.user else self.user_id
 
 
-@router.get("/users/sensors", summary="One's own boards")
+@router.get("/users/sensors", summary="List your boards")
 async def list_own_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[PlainSensor]]:
-    """Those that the caller has full access to."""
+    """Lists the boards that you have full access to."""
     async with services.reading() as connection:
         sensors = await list_sensors_of(connection, caller.require_user(), services.clock(), owned_only=True)
     return JsonReply([sensor_row(sensor) for sensor in sensors])
 
 
-@router.get("/users/sensors/linkedPlant", summary="One's own boards with their plants")
+@router.get("/users/sensors/linkedPlant", summary="List your boards with their plants")
 async def list_own_sensors_with_plants(
     services: UsedServices, caller: Reader
 ) -> JsonReply[list[SensorWithPlant]]:
-    """A sensor with several plants has several rows."""
+    """Lists your boards with their plants. A board with several plants has several rows."""
     now = services.clock()
     async with services.reading() as connection:
         sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
@@ -93,9 +93,9 @@ async def list_own_sensors_with_plants(
     )
 
 
-@router.get("/sensors", summary="Boards that one shares")
+@router.get("/sensors", summary="List the boards that you can use")
 async def list_visible_sensors(services: UsedServices, caller: Reader) -> JsonReply[list[PlainSensor]]:
-    """All boards, for administrators."""
+    """Lists the boards whose kits you are a member of. Administrators get all boards."""
     now = services.clock()
     async with services.reading() as connection:
         user = await find_user(connection, caller.require_user())
@@ -128,7 +128,7 @@ async def register(
     caller: Manager,
     wanted: Annotated[NewSensorBody, Depends(body_of(NewSensorBody))],
 ) -> JsonReply[PlainSensor]:
-    """The id in the row is typed into the board."""
+    """Returns the new board. Its `id` is the number to type into the board."""
     user_id = caller.require_user()
     now = services.clock()
     async with services.writing() as connection:
@@ -137,7 +137,7 @@ async def register(
             raise Refused(401, NO_ACCESS)
         owner_id = wanted.owner_id or user_id
         if owner_id != user_id and not user.is_admin:
-            raise Refused(403, "You can register sensors for yourself only.")
+            raise Refused(403, "You can register sensors only for yourself.")
         if owner_id != user_id and await find_user(connection, owner_id) is None:
             raise Refused(422, f"There is no user {owner_id}.")
         sensor_id = await register_sensor(
@@ -153,30 +153,28 @@ async def register(
     return JsonReply(sensor_row(sensor), status_code=201)
 
 
-@router.get("/sensors/{id}", responses=WITH_ID, summary="A board")
+@router.get("/sensors/{id}", responses=WITH_ID, summary="Get a board")
 async def show_sensor(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> JsonReply[PlainSensor]:
-    """One that the caller shares."""
+    """You must be a member of the board's kit."""
     async with services.reading() as connection:
         sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
     return JsonReply(sensor_row(sensor))
 
 
-@router.get("/sensors/{id}/linkedPlants", responses=WITH_ID, summary="A board with its plant")
+@router.get("/sensors/{id}/linkedPlants", responses=WITH_ID, summary="Get a board with its plant")
 async def show_sensor_with_plant(
     services: UsedServices, caller: LoggedIn, sensor_id: SensorId
 ) -> JsonReply[SensorWithPlant]:
-    """One that the caller shares."""
+    """You must be a member of the board's kit."""
     async with services.reading() as connection:
         sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.VIEW)
         plants = await plants_of_sensor(connection, caller, sensor, services.clock())
     return JsonReply(_rows_with_plants(sensor, plants)[0])
 
 
-@router.delete(
-    "/sensors/{id}", response_class=Response, responses=WITH_ID, summary="End a board; its readings stay"
-)
+@router.delete("/sensors/{id}", response_class=Response, responses=WITH_ID, summary="Retire a board")
 async def retire(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) -> Response:
-    """Its number is no longer taken, and its plants are unlinked."""
+    """The board's number is no longer accepted, and its plants are unlinked. Its readings are kept."""
     async with services.writing() as connection:
         sensor = await _permitted_sensor(connection, services, caller, sensor_id, Permission.DELETE)
         await retire_sensor(connection, sensor, services.clock())
@@ -184,7 +182,7 @@ async def retire(services: UsedServices, caller: LoggedIn, sensor_id: SensorId) 
 
 
 async def visible_kit(connection: AsyncConnection, caller: Caller, sensor: Sensor) -> KitAccess:
-    """Return what the caller may do with a sensor's kit. Raises Refused 404 if they may not see it."""
+    """Return the caller's access to a sensor's kit. Raises Refused 404 if they may not see it."""
     try:
         return await access_to_kit_of_id(connection, caller, sensor.kit_id)
     except Problem as error:

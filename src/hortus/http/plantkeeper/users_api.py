@@ -1,4 +1,4 @@
-"""Logging in, and accounts (plantkeeper 4.3 and 4.5)."""
+"""Log-in and accounts (plantkeeper 4.3 and 4.5)."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ router = APIRouter(tags=["Users"], responses=ALWAYS)
 
 
 class Token(TypedDict):
-    """A token for a day."""
+    """A token that is valid for one day."""
 
     access_token: str
 
 
 class LogInBody(JsonBody):
-    """E-mail address and password."""
+    """Email address and password."""
 
     email: Annotated[str, ANY_TEXT]
     password: Annotated[str, ANY_TEXT]
 
 
 class NewUserBody(JsonBody):
-    """A person who signs up. A role that they would like is not asked for."""
+    """The account to create. A requested role is ignored."""
 
     username: Annotated[str, ANY_TEXT]
     email: Annotated[str, ANY_TEXT]
@@ -75,7 +75,7 @@ class NewUserBody(JsonBody):
 
 
 class UserChangeBody(JsonBody):
-    """What is to be different. A new password needs the present one."""
+    """The fields to change. A new password requires the current one."""
 
     username: Annotated[str | None, ANY_TEXT] = None
     email: Annotated[str | None, ANY_TEXT] = None
@@ -93,10 +93,10 @@ class UserChangeBody(JsonBody):
 async def log_in(
     request: Request, services: UsedServices, wanted: Annotated[LogInBody, Depends(body_of(LogInBody))]
 ) -> JsonReply[Token]:
-    """Log-out and another password end the token before its day."""
+    """Returns a token that is valid for one day. Logging out or changing the password ends it earlier."""
     async with services.reading() as connection:
         profile = await find_profile_by_address(connection, wanted.email.replace("\0", ""))
-    # Counted by user name, as other ways to log in are; an address that nobody has counts as itself.
+    # Counted by user name, like the other ways to log in; an unknown address counts as itself.
     username = profile.username if profile else wanted.email
     user = await _authenticated(request, services, username, wanted.password)
     if user is None or profile is None:
@@ -107,14 +107,14 @@ async def log_in(
     if account is None:
         raise Refused(401, "Unauthorized")
     row = user_row(account)
-    # What PlantKeeper's clients read in the token.
+    # The claims that PlantKeeper's clients read from the token.
     claims = {"sub": str(user.id), "email": row["email"], "username": row["username"], "role": row["role"]}
     return JsonReply({"access_token": services.tokens.session(user.id, token_id, claims)}, status_code=201)
 
 
 async def _require_open_sign_up(services: UsedServices) -> None:
     if not services.parts.sign_up_open:
-        raise Refused(403, "Nobody can sign up here themselves. Ask the operator for an account.")
+        raise Refused(403, "Sign-up is closed on this server. Ask the operator for an account.")
 
 
 @router.post(
@@ -123,12 +123,12 @@ async def _require_open_sign_up(services: UsedServices) -> None:
     dependencies=[Depends(_require_open_sign_up)],
     responses=refusals(403) | WITH_BODY,
     openapi_extra=request_body(NewUserBody),
-    summary="Sign up, where the operator lets everybody do so",
+    summary="Sign up",
 )
 async def sign_up(
     request: Request, services: UsedServices, wanted: Annotated[NewUserBody, Depends(body_of(NewUserBody))]
 ) -> JsonReply[PlainUser]:
-    """Make an account."""
+    """Creates an account. Available only where the operator has opened sign-up to everyone."""
     services.limits.sign_ups.take(network_of(request))
     async with services.writing() as connection:
         user = await create_user(
@@ -143,9 +143,9 @@ async def sign_up(
     return JsonReply(user_row(account), status_code=201)
 
 
-@router.get("/users", responses=LOGGED_IN, summary="Everybody, for administrators")
+@router.get("/users", responses=LOGGED_IN, summary="List all users")
 async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> JsonReply[list[UserWithRelations]]:
-    """Administrators may send an API key in the header `token`, too."""
+    """For administrators only, who may also send an API key in the header `token`."""
     now = services.clock()
     async with services.reading() as connection:
         if not (await _account_of(connection, caller)).is_admin:
@@ -167,10 +167,10 @@ async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> Jso
     )
 
 
-@router.get("/profile", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
-@router.get("/users/me", responses=LOGGED_IN, summary="Who is logged in, with sensors and plants")
+@router.get("/profile", responses=LOGGED_IN, summary="Get your account with sensors and plants")
+@router.get("/users/me", responses=LOGGED_IN, summary="Get your account with sensors and plants")
 async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelations]:
-    """The caller's own row."""
+    """Returns the account that the token belongs to."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
         return JsonReply(await _with_relations(services, connection, caller, account))
@@ -180,7 +180,7 @@ async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWit
     "/users/me",
     responses=LOGGED_IN | WITH_BODY,
     openapi_extra=request_body(UserChangeBody),
-    summary="Change address or password",
+    summary="Update your email address or password",
 )
 async def change_me(
     request: Request,
@@ -188,7 +188,7 @@ async def change_me(
     caller: Person,
     wanted: Annotated[UserChangeBody, Depends(body_of(UserChangeBody))],
 ) -> JsonReply[UserWithRelations]:
-    """A new password needs the present one. Neither role nor user name can be changed here."""
+    """A new password requires the current one. Role and user name cannot be changed here."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
     if wanted.username is not None and wanted.username.lower() != account.username:
@@ -203,9 +203,9 @@ async def change_me(
         return JsonReply(await _with_relations(services, connection, caller, changed))
 
 
-@router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Oneself; anybody for administrators")
+@router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Get a user with sensors and plants")
 async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -> JsonReply[UserWithRelations]:
-    """With sensors and plants."""
+    """Returns your own account; administrators can get any account."""
     async with services.reading() as connection:
         account = await _reachable(connection, caller, user_id)
         return JsonReply(await _with_relations(services, connection, caller, account))
@@ -215,10 +215,10 @@ async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -
     "/users/{id}",
     response_class=Response,
     responses=LOGGED_IN | WITH_ID,
-    summary="Delete an account; its kits and readings stay",
+    summary="Delete an account",
 )
 async def delete_user(services: UsedServices, caller: Person, user_id: UserId) -> Response:
-    """The caller's own, or anybody's for administrators."""
+    """Deletes your own account; administrators can delete any account. Its kits and readings are kept."""
     async with services.writing() as connection:
         await _reachable(connection, caller, user_id)
         await delete_account(connection, user_id)
@@ -239,7 +239,7 @@ async def _require_password(
     request: Request, services: Services, account: PlantKeeperUser, password: str | None
 ) -> None:
     if password is None or await _authenticated(request, services, account.username, password) is None:
-        raise Refused(422, "To change the password, send the present one as currentPassword.")
+        raise Refused(422, "To change the password, send the current one as currentPassword.")
 
 
 async def _account_of(connection: AsyncConnection, caller: Caller) -> PlantKeeperUser:
@@ -269,6 +269,6 @@ async def _with_relations(
 async def _set_password(
     connection: AsyncConnection, passwords: Passwords, account: PlantKeeperUser, password: str
 ) -> None:
-    """Set a password, which ends all log-ins, this one too."""
+    """Set a password, which ends all log-ins including this one."""
     await set_password(connection, passwords, account.username, password)
     await end_all_log_ins(connection, account.id)

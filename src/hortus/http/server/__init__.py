@@ -1,1 +1,1 @@
-"""The HTTP server: listeners, limits of connections, headers of every response, access to the database."""
+"""The HTTP server: listeners, connection limits, response headers, and access to the database."""

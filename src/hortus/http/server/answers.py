@@ -1,4 +1,4 @@
-"""One answer for all who ask the same at the same moment, so that many viewers cost as much as one."""
+"""Shared answers: concurrent callers with the same question share one result, so many cost as much as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 
 
 class SharedAnswers(Generic[Answer]):
-    """Keeps each answer for `keep_seconds` after it was begun; at most `capacity` of them."""
+    """Caches each answer for `keep_seconds` after it was requested; at most `capacity` of them."""
 
     def __init__(self, *, keep_seconds: float, capacity: int) -> None:
         self._keep_seconds = keep_seconds
@@ -20,9 +20,9 @@ class SharedAnswers(Generic[Answer]):
         self._answers: OrderedDict[Hashable, tuple[float, asyncio.Task[Answer]]] = OrderedDict()
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return the present answer to `key`, asking only if there is none or it is too old.
+        """Return the cached answer to `key`, calling `ask` only if there is none or it has expired.
 
-        A failure is told to all who wait for it, and not kept.
+        A failure is raised to everyone waiting for it, and not cached.
         """
         now = time.monotonic()
         until, answer = self._answers.get(key, (0.0, None))
@@ -32,11 +32,11 @@ class SharedAnswers(Generic[Answer]):
             self._answers.move_to_end(key)
             if len(self._answers) > self._capacity:
                 self._answers.popitem(last=False)
-        # Shielded: the others still wait for it when this one goes away.
+        # Shielded: the other callers still wait for it when this one is cancelled.
         return await asyncio.shield(answer)
 
     def forget(self, key: Hashable) -> None:
-        """Ask anew the next time: whoever asks then has just changed something."""
+        """Drop the cached answer, because the caller has just changed something."""
         self._answers.pop(key, None)
 
 

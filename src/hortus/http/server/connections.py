@@ -1,7 +1,7 @@
-"""HTTP connections as this server holds them: bounded in what they send and in how long they say nothing.
+"""HTTP connections with limits on the size of requests and on how long a client may stay silent.
 
-Uvicorn takes any number of header bytes, and waits for ever for a request that was begun or never sent. A
-stranger who opens as many connections as there may be would be the last to be served.
+Uvicorn accepts any number of header bytes, and waits forever for a request that was started or never sent. A
+client that opened as many connections as the server allows would lock everyone else out.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from asyncio.transports import BaseTransport
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
-"""In which the headers of a request have to be there."""
+"""Time limit for receiving the headers of a request."""
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Of the headers of a request. What is sent around its body (the sizes of chunks, trailers) may be as much."""
+"""Size limit of a request's headers. The overhead around its body (chunk sizes, trailers) has the same one."""
 
 _MOST_BYTES_AROUND_BODY_BYTE = 8
-# So many places stay free for those who come next.
+# Connections kept free for new clients.
 _SPARE_CONNECTIONS = 16
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with limits. When there are too many, who keeps us waiting longest makes room."""
+    """Uvicorn's protocol with limits. If there are too many connections, the longest waiting one is closed."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Begin to wait for a request."""
+        """Start waiting for a request."""
         self.waits_since: float | None = self.loop.time()
         self._head_is_due: asyncio.TimerHandle | None = None
         self._bytes_around_body = 0
         self._body_bytes = 0
         self._body_bytes_of_all = 0
-        super().connection_made(transport)  # type: ignore[arg-type]  # it is one of sockets
+        super().connection_made(transport)  # type: ignore[arg-type]  # a socket transport
         self._expect_head()
         if self.limit_concurrency is not None:
             self._make_room(self.limit_concurrency - _SPARE_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting."""
         self.waits_since = None
         self._head_is_here()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what was sent, unless it is more than any request of ours needs."""
+        """Receive data, unless it is more overhead than any legitimate request needs."""
         body_bytes = self._body_bytes_of_all
         super().data_received(data)
         if self.waits_since is None or self.transport.is_closing():
@@ -54,30 +54,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.send_400_response("The headers of the request are too long.")
 
     def on_message_begin(self) -> None:
-        """Wait for the headers of a request that has begun."""
+        """Start the time limit for the headers of a new request."""
         super().on_message_begin()
         self._bytes_around_body = self._body_bytes = 0
         self.waits_since = self.waits_since or self.loop.time()
         self._expect_head()
 
     def on_headers_complete(self) -> None:
-        """Wait no longer for the headers."""
+        """Cancel the time limit for the headers."""
         self._head_is_here()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count what is no overhead."""
+        """Count the bytes of the body, which are not overhead."""
         self._body_bytes += len(body)
         self._body_bytes_of_all += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait no longer: it is the client who waits for us now."""
+        """Stop waiting: the client is now waiting for us."""
         self.waits_since = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Start waiting for the next request."""
         self.waits_since = self.waits_since or self.loop.time()
         super().on_response_complete()
 
@@ -91,12 +91,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_is_due = None
 
     def end(self) -> None:
-        """End it without a word: whoever sends nothing may not listen either."""
+        """Close the connection without sending a response: a client that sends nothing may not read either."""
         self.waits_since = None
         self.transport.abort()
 
     def _make_room(self, most: int) -> None:
-        """If there are more than so many, end that which keeps us waiting longest."""
+        """If there are more connections than this, close the one that has kept us waiting longest."""
         if len(self.connections) <= most:
             return
         others = (

@@ -1,4 +1,4 @@
-"""Reading from the database for a page: one consistent view, in bounded time, with one kind of failure."""
+"""Database access for pages: one consistent snapshot, in bounded time, with one type of failure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.errors import OperationalError
 
 ANSWER_SECONDS = 5.0
-"""A database that needs longer for a page counts as not answering."""
+"""A database that takes longer than this for a page counts as not answering."""
 
 _UNREACHABLE = (*CONNECTION_FAILURES, PoolTimeoutError)
 
-# Classes of SQLSTATE that blame the surroundings: connection, authorization, database missing, resources,
-# operator intervention (shutting down, starting up). See PostgreSQL's manual, appendix A.
+# SQLSTATE classes caused by the environment: connection, authorization, missing database, resources, operator
+# intervention (shutdown, startup). See PostgreSQL's manual, appendix A.
 _CLASSES_OF_SURROUNDINGS = ("08", "28", "3D", "53", "57")
 
 
@@ -32,9 +32,9 @@ class DatabaseNotAnswering(OperationalError):
 
 @contextmanager
 def database_failures_translated() -> Iterator[None]:
-    """Raise DatabaseNotAnswering for every way in which a database can be out of reach.
+    """Raise DatabaseNotAnswering for every way in which a database can be unreachable.
 
-    A statement that is itself wrong passes as it is: waiting would mend nothing.
+    Errors in the statement itself pass through unchanged: waiting would not fix them.
     """
     try:
         yield
@@ -48,10 +48,10 @@ def database_failures_translated() -> Iterator[None]:
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection whose statements all see the same committed state (P7), and change nothing.
+    """Yield a read-only connection whose statements all see the same committed state (P7).
 
-    Without one state for all, counts and their reasons, read one after the other, would not add up while
-    messages flow. Raises DatabaseNotAnswering.
+    Without a shared snapshot, counts and reasons read one after the other would not add up while messages
+    arrive. Raises DatabaseNotAnswering.
     """
     with database_failures_translated():
         async with asyncio.timeout(ANSWER_SECONDS), engine.connect() as connection:

@@ -1,10 +1,10 @@
-"""The headers that every response carries to protect those who look at it."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Everything comes from this server: nothing inline, nothing from elsewhere, no frames around us.
+# Everything is served from here: nothing inline, nothing from other hosts, no embedding in frames.
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -25,16 +25,16 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # What one person may see must not be kept for the next; static files say otherwise themselves.
+    # A page for one user must not be cached for the next; static files set their own header.
     "Cache-Control": "no-store",
 }
 
-# As they go over the wire: they are part of every answer.
+# Pre-encoded, because they are part of every response.
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
 
 
 class SecurityHeaders:
-    """Adds the headers that a response does not have yet."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

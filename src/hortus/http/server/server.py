@@ -1,4 +1,4 @@
-"""Serving the application over HTTP, inside an event loop that others share."""
+"""Serving the application over HTTP, inside an event loop shared with other tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CannotListen(OperationalError):
 def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
     """Return a listening socket; port 0 takes any free one. Raises CannotListen, which names the `option`.
 
-    Done before anything else is started, so that a port in use ends a start before it begins.
+    Called before anything else starts, so that a port in use stops the program early.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -40,8 +40,8 @@ def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it: the system ends one whose other side takes nothing of what is sent, which it
-        # would otherwise not do while that side says "not now" for ever (tcp(7)).
+        # Inherited by connections: the system closes one whose peer does not accept what is sent. Otherwise it
+        # would wait forever while the peer advertises a zero window (tcp(7)).
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TAKES_NOTHING_MS)
         listener.bind(address)
         listener.listen(_BACKLOG)
@@ -60,10 +60,10 @@ async def serving(
     forwarded_allow_ips: str = "127.0.0.1",
     most_websockets: int = 0,
 ) -> AsyncIterator[None]:
-    """Serve the application while the context lasts, then end within STOP_SECONDS and a little.
+    """Serve the application while the context lasts, then stop within little more than STOP_SECONDS.
 
-    `forwarded_allow_ips` are the proxies whose X-Forwarded headers are believed (comma-separated);
-    `most_websockets` may be open beside the connections of ordinary requests.
+    `forwarded_allow_ips` are the proxies whose X-Forwarded headers are trusted (comma-separated);
+    `most_websockets` may be open in addition to ordinary requests.
     """
     task = asyncio.create_task(
         serve(app, listener, forwarded_allow_ips=forwarded_allow_ips, most_websockets=most_websockets)
@@ -83,10 +83,10 @@ async def serve(
     forwarded_allow_ips: str = "127.0.0.1",
     most_websockets: int = 0,
 ) -> None:
-    """Serve the application until cancelled; then let requests under way end, within STOP_SECONDS.
+    """Serve the application until cancelled, then let requests in progress finish, within STOP_SECONDS.
 
-    The socket listens already, so nobody is turned away before this begins; it is closed at the end.
-    Signals are left to the program that this is a part of.
+    The socket is listening already, so no connection is refused before this starts; it is closed at the end.
+    Signals are left to the surrounding program.
     """
     server = _Server(
         uvicorn.Config(
@@ -96,7 +96,7 @@ async def serve(
             ws_max_size=MOST_MESSAGE_BYTES,
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,
-            # Compressing each small message for each reader anew would cost more than sending it.
+            # Compressing each small message anew for every reader would cost more than sending it.
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
@@ -122,11 +122,11 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn as a part of a program: whoever runs the program handles its signals."""
+    """Uvicorn embedded in a program that handles its own signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
+        """Install no signal handlers."""
         yield
 
 

@@ -1,4 +1,4 @@
-// Keeps the status page up to date: asks every two seconds, lets ages go on, says when the connection is lost.
+// Keeps the status page up to date: polls every two seconds, advances ages, shows when the connection is lost.
 "use strict";
 
 (() => {
@@ -22,7 +22,7 @@
     if (timer === null && document.visibilityState !== "hidden") timer = setTimeout(ask, PAUSE_MS);
   }
 
-  // Text that does not change is not written, so that screen readers are not told again.
+  // Unchanged text is not written again, so that screen readers do not repeat it.
   function say(state, text) {
     live.dataset.state = state;
     status.classList.toggle("stale", state !== "live");
@@ -36,12 +36,12 @@
       return;
     }
     lostSince ??= new Date();
-    const what = request.xhr.status === 503 ? "Database does not answer" : "Connection lost";
+    const what = request.xhr.status === 503 ? "The database has not answered" : "No connection";
     const since = lostSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    say("lost", `${what} since ${since}, trying again`);
+    say("lost", `${what} since ${since}. Retrying.`);
   }
 
-  // The same words as hortus.web.wording.ago.
+  // The same wording as hortus.http.pages.wording.ago.
   function ago(seconds) {
     if (seconds < 60) return `${seconds} s ago`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
@@ -49,7 +49,7 @@
     return `${Math.floor(seconds / 86400)} days ago`;
   }
 
-  // Ages go by the server's figure and our own stopwatch: the clock of this device may be wrong.
+  // Ages start from the server's figure and advance by a monotonic clock: this device's clock may be wrong.
   function letAgesGoOn() {
     const passed = (performance.now() - renewedAt) / 1000;
     for (const time of status.querySelectorAll("time[data-age-seconds]")) {
