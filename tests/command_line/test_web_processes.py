@@ -110,7 +110,7 @@ async def test_a_database_without_our_schema_ends_the_start_with_the_command_tha
         ({}, "Set DATABASE_URL"),
         ({"database_url": NOWHERE}, "Set TOKEN_SIGNER_KEY"),
         ({"database_url": NOWHERE, "token_signer_key": "/nowhere/key"}, "cannot be read"),
-        ({"database_url": NOWHERE, "token_signer_key": "short.key"}, "needs 32"),
+        ({"database_url": NOWHERE, "token_signer_key": "short.key"}, "needs at least 32"),
     ],
     ids=["no database", "no key", "key unreadable", "key too short"],
 )

@@ -342,7 +342,7 @@ def site(tmp_path: Path, migrated_database_url: str) -> Iterator[Site]:
 async def test_each_service_runs_with_its_very_command(site: Site) -> None:
     assert "already" in site.run("schema")
     assert "0 kits" in site.run("broker-seed")
-    assert "stays as it is" in site.run("broker-seed")  # as when everything is started again
+    assert "left unchanged" in site.run("broker-seed")  # as when everything is started again
     seeded = site.folder / "lib" / "mosquitto" / "dynamic-security.json"
     site.broker.security_file.write_text(seeded.read_text())
     site.broker.start()

@@ -67,7 +67,7 @@ def test_faults_of_answers_are_read_with_their_chances() -> None:
 
 @pytest.mark.parametrize("text", ["lat", "late:2", "late:x"])
 def test_invalid_faults_of_answers_are_refused_with_an_explanation(text: str) -> None:
-    with pytest.raises(UnknownFaultError, match=r"fault|chance"):
+    with pytest.raises(UnknownFaultError, match=r"fault|probability"):
         parse_rpc_faults(text)
 
 
