@@ -30,6 +30,7 @@ from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import open_media_objects
 from hortus.domain.presence.listening import keep_listening
+from hortus.flow.broker.gate import GatePart, KitGate
 from hortus.flow.ingest.pipeline import MediaIntake
 from hortus.flow.kafka.connection import kafka_connection
 from hortus.flow.kafka.intake import KafkaIntake
@@ -57,8 +58,8 @@ INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
 _DRAIN_SECONDS = 10.0
 
-# Mosquitto loses shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
-# discards them (docs/guarantees.md), so ingesters must reconnect before the kits, which wait at least 1 s.
+# Mosquitto loses shared subscriptions when it ends, and lets kits in only when an ingester is back. (Without
+# the plugin that keeps them out, it acknowledges readings and discards them: docs/guarantees.md.)
 _CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
 
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
@@ -115,13 +116,16 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         intake=MediaIntake(pipeline),
         limits=_MEDIA_CLIENT_LIMITS,
     )
-    async with observed(metrics, pipeline), asyncio.TaskGroup() as group:
+    gate = KitGate(client, [GatePart.READINGS])
+    async with observed(metrics, pipeline, gate=gate), asyncio.TaskGroup() as group:
         working = group.create_task(pipeline.run())
         group.create_task(client.run())
         group.create_task(media_client.run())
         attendants = [
             group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
             group.create_task(keep_listening(connector(url, "hortus listening"), lambda: client.connected)),
+            group.create_task(gate.run()),
+            group.create_task(KitGate(media_client, [GatePart.MEDIA]).run()),
         ]
         settle_memory()
         log.info("taking readings from %s to %s", address, url.redacted())
@@ -144,22 +148,23 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
     stop = stop_requested()
     if not await wait_for_topics(connection, names.all, stop):
         return
-    async with (
-        KafkaIntake(connection, names) as intake,
-        observed(metrics, intake),
-        asyncio.TaskGroup() as group,
-    ):
+    async with KafkaIntake(connection, names) as intake:
         client = IngestClient(
             address,
             client_id=client_id(settings, "ingest"),
             subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in INGEST_FILTERS],
             intake=intake,
+            limits=_CLIENT_LIMITS,
         )
-        group.create_task(client.run())
-        settle_memory()
-        log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
-        await stop.wait()
-        log.info("stopping: finishing the received messages")
-        await client.stop()
-        await intake.stop(_DRAIN_SECONDS)
+        gate = KitGate(client, [GatePart.READINGS, GatePart.MEDIA])
+        async with observed(metrics, intake, gate=gate), asyncio.TaskGroup() as group:
+            group.create_task(client.run())
+            announcing = group.create_task(gate.run())
+            settle_memory()
+            log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
+            await stop.wait()
+            log.info("stopping: finishing the received messages")
+            announcing.cancel()
+            await client.stop()
+            await intake.stop(_DRAIN_SECONDS)
     log.info("stopped after %d messages", intake.metrics.messages)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.database.listening import listen
+from hortus.base.intake import MessageSource
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.commands.answers import AnswerDesk
 from hortus.flow.commands.dispatcher import CommandDispatcher, KitTransport, NotSent
@@ -16,7 +18,9 @@ from hortus.flow.commands.store import COMMANDS_CHANNEL
 from hortus.flow.rpc.responder import Publish, ServerRpcResponder
 from hortus.protocol.mqtt.client import BrokerUnreachableError, MqttClient
 from hortus.protocol.mqtt.endpoint import MqttEndpoint
-from hortus.protocol.mqtt.topics import KitTopic
+from hortus.protocol.mqtt.topics import KitTopic, filter_matches
+
+log = logging.getLogger(__name__)
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
@@ -65,6 +69,43 @@ class KitRpc:
 
     def _turned_out_absent(self, serial: str) -> None:
         self._presence.connection_changed(serial, False)
+
+
+class KitMessages:
+    """The intake of messages from kits through a broker, which keeps a question until it is answered."""
+
+    saturated = False  # the client's own bounds are lower than those of the responder
+
+    def __init__(self) -> None:
+        self._rpc: KitRpc | None = None
+
+    def give_to(self, rpc: KitRpc) -> None:
+        """Hand over everything that arrives from now on. Call this before the client runs."""
+        self._rpc = rpc
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back at once."""
+        callback()
+
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
+        """Accept one message; a question is settled when it is answered, anything else at once."""
+        assert self._rpc is not None
+
+        def settle() -> None:
+            source.settle((handle,))
+
+        if filter_matches(REQUEST_TOPICS, topic):
+            self._rpc.responder.request_arrived(topic, payload, settle)
+        else:
+            self._rpc.answers.answer_arrived(topic, payload)
+            settle()
+
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
+        """Drop a message that is too large."""
+        log.warning("dropped a message of %d bytes on %s: %r…", payload_bytes, topic, head[:16])
+        source.settle((handle,))
 
 
 class EndpointTransport:

@@ -1,4 +1,4 @@
-"""`--metrics-port` of the processes around Kafka: `/metrics` for Prometheus, `/healthz` and `/readyz` (P9)."""
+"""`--metrics-port` of `hortus ingest` and `hortus sink`: `/metrics`, `/healthz` and `/readyz` (P9)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hortus.flow.broker.gate import GateState, KitGate
 from hortus.flow.kafka.flow import Sink, SinkFlow
 from hortus.http.monitoring.health import Flow, FlowWatch
 from hortus.http.monitoring.metrics import HortusCollector
@@ -53,25 +54,34 @@ def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
 
 
 @asynccontextmanager
-async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None = None) -> AsyncIterator[None]:
+async def observed(
+    address: MetricsAddress | None, flow: Flow, sink: Sink | None = None, gate: KitGate | None = None
+) -> AsyncIterator[None]:
     """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
     listener = bind(address.host, address.port)
     watched = flow if sink is None else SinkFlow(flow, sink)
-    app = observation(watched, sink, lambda: datetime.now(UTC))
+    app = observation(watched, sink, lambda: datetime.now(UTC), gate)
     async with serving(app, listener):
         yield
 
 
-def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) -> Starlette:
-    """Return the application that serves one flow's metrics and health."""
+def observation(
+    flow: Flow, sink: Sink | None, clock: Callable[[], datetime], gate: KitGate | None = None
+) -> Starlette:
+    """Return the application that serves one flow's metrics and health.
+
+    An ingester to which the broker lets no kits is unhealthy: nothing flows.
+    """
     watch = FlowWatch(flow, clock)
     registry = CollectorRegistry()
     registry.register(HortusCollector(flow.metrics, watch, None))
     if sink is not None:
         registry.register(_SinkCollector(sink))
+    if gate is not None:
+        registry.register(_GateCollector(gate))
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
@@ -86,10 +96,31 @@ def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) ->
                 "paused": counts.paused,
                 "partitions": counts.partitions,
             }
-        content = {"status": "healthy" if report.is_healthy else "unhealthy", "parts": {"flow": part}}
-        return JSONResponse(content, status_code=200 if report.is_healthy else 503)
+        parts = {"flow": part}
+        is_healthy = report.is_healthy
+        if gate is not None:
+            parts["kits"] = gate.as_json()
+            is_healthy = is_healthy and not gate.keeps_kits_out
+        content = {"status": "healthy" if is_healthy else "unhealthy", "parts": parts}
+        return JSONResponse(content, status_code=200 if is_healthy else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", health), Route("/readyz", health)])
+
+
+class _GateCollector(Collector):
+    """Collects on request whether the broker lets kits in."""
+
+    def __init__(self, gate: KitGate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one figure for each state, of which the present one is 1."""
+        states = GaugeMetricFamily(
+            "hortus_broker_gate", "Whether the broker lets kits in (open) or keeps them out.", labels=("state",)
+        )
+        for state in GateState:
+            states.add_metric((state.value,), float(state is self._gate.state))
+        yield states
 
 
 class _SinkCollector(Collector):

@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from hortus.app.command_line.terminal import configure_logging, run, stop_requested
-from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, BrokerTransport, KitRpc
+from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, BrokerTransport, KitMessages, KitRpc
 from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.presence.keeper import PresenceKeeper
-from hortus.protocol.mqtt.client import MqttClient
+from hortus.flow.broker.gate import GatePart, KitGate
+from hortus.protocol.mqtt.client import ClientLimits, IngestClient, MqttClient
 from hortus.protocol.mqtt.client.settings import broker_address, client_id
+from hortus.protocol.mqtt.packets import Subscription
 
 log = logging.getLogger(__name__)
 
 # Shared, so that with several of these processes each request is answered, and each answer recorded, only once.
 SHARE = "$share/hortus-rpc/"
+
+# The session outlives a restart of this process, so that a kit's question waits for it, but not for longer
+# than the kit does (25 s at most, kit-mqtt 4.2): what is queued for a worker that is gone reaches no other one.
+# After a start of the broker, kits are let in only when we are back, so we try often.
+_CLIENT_LIMITS = ClientLimits(
+    session_expiry_seconds=30, reconnect_first_seconds=0.1, reconnect_most_seconds=0.5
+)
 
 
 def rpc() -> None:
@@ -37,7 +48,16 @@ async def run_rpc(settings: Settings) -> None:
     address = broker_address(settings)
     stop = stop_requested()
     async with open_engine(url) as engine, asyncio.TaskGroup() as group:
-        client = MqttClient(address, client_id=client_id(settings, "rpc"))
+        messages = KitMessages()
+        client = IngestClient(
+            address,
+            client_id=client_id(settings, "rpc"),
+            subscriptions=[
+                Subscription(topic_filter=SHARE + topics, qos=1) for topics in (REQUEST_TOPICS, ANSWER_TOPICS)
+            ],
+            intake=messages,
+            limits=_CLIENT_LIMITS,
+        )
         kit_rpc = KitRpc(
             engine,
             connector(url, "hortus rpc"),
@@ -46,13 +66,18 @@ async def run_rpc(settings: Settings) -> None:
             PresenceKeeper(engine),
             kit_seconds=settings.kit_answer_seconds,
         )
-        client.subscribe(SHARE + REQUEST_TOPICS, kit_rpc.responder.request_arrived)
-        client.subscribe(SHARE + ANSWER_TOPICS, kit_rpc.answers.answer_arrived)
-        starting = group.create_task(wait_for_current_database(engine, url))
+        messages.give_to(kit_rpc)
+        announcing = group.create_task(_announce(client, engine, url))
         working = group.create_task(kit_rpc.run())
         group.create_task(client.run())
         log.info("RPC with kits at %s", address)
         await stop.wait()
-        starting.cancel()
+        announcing.cancel()
         await client.stop()
         working.cancel()
+
+
+async def _announce(client: MqttClient, engine: AsyncEngine, url: DatabaseUrl) -> None:
+    """Have kits let in, but not before their first question can be answered."""
+    await wait_for_current_database(engine, url)
+    await KitGate(client, [GatePart.QUESTIONS]).run()

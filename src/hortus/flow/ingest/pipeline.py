@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
 from hortus.base.intake import MessageSource
@@ -31,6 +32,7 @@ from hortus.flow.ingest.batch import (
     read_messages,
     resolve,
 )
+from hortus.flow.ingest.damage_watch import DamageWatch
 from hortus.flow.ingest.database_link import Connect, DatabaseLink
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
@@ -121,6 +123,7 @@ class IngestPipeline:
         self._drained = asyncio.Event()
         self._stopping = False
         self._months_made: set[Month] = set()
+        self._damage = DamageWatch(connect, self.metrics)
 
     # What transports call
 
@@ -254,13 +257,19 @@ class IngestPipeline:
             except _FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
                     self._months_made.clear()  # a partition has been dropped since the check
-                elif len(batch) > 1 or batch[0].message.verdict is None:
+                elif _can_be_isolated(batch):
                     await self._isolate(link, batch, error)
                     return
                 else:
                     await link.failed(error)
             except _FAULT_OF_THE_SURROUNDINGS as error:
                 self.metrics.failed_attempts += 1
+                if is_damage(error):
+                    sets_aside = _can_be_isolated(batch)
+                    await self._damage.noticed(error, sets_aside=sets_aside)
+                    if sets_aside:
+                        await self._isolate(link, batch, error)
+                        return
                 await link.failed(error)
             else:
                 link.succeeded()
@@ -303,8 +312,12 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
+        if is_damage(error):
+            reason = Reason.DATABASE_DAMAGED
+        else:
+            reason = Reason.REFUSED_BY_DATABASE
+            log.error("the database refused a message on %s: %s", message.topic, error)
+        message.verdict = QuarantineVerdict(reason, str(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
@@ -389,6 +402,11 @@ class MediaIntake:
     ) -> None:
         """Accept the head of a message that was too large."""
         self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
+
+
+def _can_be_isolated(batch: list[ReadMessage]) -> bool:
+    """Return whether there is still something to split or set aside: not a single message for quarantine."""
+    return len(batch) > 1 or batch[0].message.verdict is None
 
 
 def _is_missing_partition(error: Exception) -> bool:

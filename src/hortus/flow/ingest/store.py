@@ -36,6 +36,9 @@ LIVE_CHANNEL = "hortus_stored"
 QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
+# Valid readings that have no place now are kept whatever their number: they would take as much space in theirs.
+_COUNTS_TOWARDS_LIMITS = f"reason <> '{Reason.DATABASE_DAMAGED}'"
+
 # Columns of raw readings are sent in PostgreSQL's text format for arrays: joining numbers is several times
 # cheaper here than the driver's binary arrays of aware datetimes and UUIDs, and costs the server the same.
 # The same statement marks the hours that received readings, to be rolled up again (docs/series.md).
@@ -104,21 +107,21 @@ FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6
 """
 
 # The bytes kept count, not the size of the message: of one that was too large only the head is stored.
-_QUARANTINE_USE = """
+_QUARANTINE_USE = f"""
 SELECT kit_id, count(*) AS messages, coalesce(sum(octet_length(payload)), 0) AS bytes
-FROM quarantine WHERE kit_id = ANY($1::int[]) GROUP BY kit_id
-"""
+FROM quarantine WHERE kit_id = ANY($1::int[]) AND {_COUNTS_TOWARDS_LIMITS} GROUP BY kit_id
+"""  # noqa: S608  (a constant)
 
-_PURGE_OLDEST = """
+_PURGE_OLDEST = f"""
 WITH newest AS (
     SELECT id, row_number() OVER w AS messages, sum(octet_length(payload)) OVER w AS bytes
-    FROM quarantine WHERE kit_id = $1 WINDOW w AS (ORDER BY id DESC)
+    FROM quarantine WHERE kit_id = $1 AND {_COUNTS_TOWARDS_LIMITS} WINDOW w AS (ORDER BY id DESC)
 ), gone AS (
     DELETE FROM quarantine q USING newest n
     WHERE q.id = n.id AND (n.messages > $2 OR n.bytes > $3) RETURNING q.stream
 )
 SELECT stream, count(*) AS messages FROM gone GROUP BY stream
-"""
+"""  # noqa: S608  (a constant)
 
 ADD_TO_LEDGER = """
 INSERT INTO ingest_ledger AS l (kit_id, hour, stream, received, stored, duplicate, quarantined, refused)

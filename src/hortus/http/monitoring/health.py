@@ -17,13 +17,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hortus.base.errors import HortusError
-from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.metrics import IngestMetrics, NoticedDamage
 from hortus.flow.migrations.revision import require_current
 from hortus.http.monitoring.backlog import Backlog, BacklogReader
 from hortus.http.server.database_access import database_failures_translated
 
 LONGEST_WAIT_SECONDS = 30.0
 """A message that has waited longer than this to be stored is a fault, whatever the cause."""
+
+DAMAGE_SECONDS = 600.0
+"""Damage of the database counts as repaired when no reading has met it for this long."""
 
 _DATABASE_SECONDS = 3.0
 _SCHEMA_RECHECK_SECONDS = 60.0
@@ -51,16 +54,25 @@ class FlowReport:
     oldest_wait_seconds: float
     last_commit_age_seconds: float | None
     messages_settled: int
+    damage: str | None = None
+    """What of the database is damaged, if readings have met it lately."""
 
     @property
     def is_healthy(self) -> bool:
+        """Whether no message has waited too long, and none was set aside because the database is damaged."""
+        return self.is_flowing and self.damage is None
+
+    @property
+    def is_flowing(self) -> bool:
         """Whether no message has waited too long."""
         return self.oldest_wait_seconds <= LONGEST_WAIT_SECONDS
 
     @property
     def sentence(self) -> str:
         """The state in a sentence for people."""
-        if not self.is_healthy:
+        if self.damage is not None:
+            return self.damage
+        if not self.is_flowing:
             return (
                 f"A message has been waiting to be stored for {self.oldest_wait_seconds:.0f} s. "
                 "Check that the database answers."
@@ -109,7 +121,12 @@ class FlowWatch:
                 None if last_commit_at is None else max(0.0, self._clock().timestamp() - last_commit_at)
             ),
             messages_settled=flow.metrics.messages,
+            damage=_recent(flow.metrics.damage, now),
         )
+
+
+def _recent(damage: NoticedDamage | None, now: float) -> str | None:
+    return damage.sentence if damage is not None and now - damage.at < DAMAGE_SECONDS else None
 
 
 class LiveFeed(Protocol):
@@ -171,7 +188,7 @@ class HealthEndpoints:
         """Answer 200 or 503, with each condition and its fault, if any."""
         database = await self._database_fault()
         report = self._watch.look() if self._watch else None
-        ingest = report.sentence if report and not report.is_healthy else None
+        ingest = report.sentence if report and not report.is_flowing else None
         ready = database is None and ingest is None
         content = {
             "status": "ready" if ready else "not ready",
