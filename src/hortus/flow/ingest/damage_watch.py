@@ -28,7 +28,7 @@ class DamageWatch:
         self._told_at: dict[tuple[str | None, bool], float] = {}
 
     async def noticed(self, error: BaseException, *, sets_aside: bool) -> None:
-        """Record an error for which `is_damage` holds, and whether the readings it hit are set aside or wait."""
+        """Record an error for which `is_damage` holds, and whether the readings are set aside or wait."""
         message = str(error)
         damage = self._located.get(message)
         if damage is None:

@@ -248,6 +248,7 @@ class IngestPipeline:
     async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
         """Store the batch however long it takes; messages that the database rejects are quarantined."""
         batch_id = uuid4()
+        as_sent = batch
         # Checked here as well, because a broken connection can mask the cancellation of this task.
         while not self._drained.is_set():
             try:
@@ -264,17 +265,31 @@ class IngestPipeline:
                     await link.failed(error)
             except _FAULT_OF_THE_SURROUNDINGS as error:
                 self.metrics.failed_attempts += 1
-                if is_damage(error):
-                    sets_aside = _can_be_isolated(batch)
-                    await self._damage.noticed(error, sets_aside=sets_aside)
-                    if sets_aside:
-                        await self._isolate(link, batch, error)
-                        return
-                await link.failed(error)
+                if not is_damage(error):
+                    await link.failed(error)
+                    continue
+                await self._damage.noticed(error, sets_aside=_can_be_isolated(batch))
+                if len(batch) > 1:
+                    await self._isolate(link, batch, error)
+                    return
+                batch = await self._around_damage(link, as_sent[0], error)
             else:
                 link.succeeded()
                 self._settle(batch, stored)
                 return
+
+    async def _around_damage(
+        self, link: DatabaseLink, as_sent: ReadMessage, error: Exception
+    ) -> list[ReadMessage]:
+        """Return the form in which to try a message next: for quarantine, or if that failed too, as sent."""
+        message = as_sent.message
+        if message.verdict is None:
+            message.verdict = QuarantineVerdict(Reason.DATABASE_DAMAGED, str(error))
+            return [replace(as_sent, content=message.verdict)]
+        await link.failed(error)
+        if message.verdict.reason is Reason.DATABASE_DAMAGED:
+            message.verdict = None
+        return [as_sent]
 
     async def _store_once(
         self, link: DatabaseLink, batch_id: UUID, batch: list[ReadMessage]
@@ -312,12 +327,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        if is_damage(error):
-            reason = Reason.DATABASE_DAMAGED
-        else:
-            reason = Reason.REFUSED_BY_DATABASE
-            log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = QuarantineVerdict(reason, str(error))
+        log.error("the database refused a message on %s: %s", message.topic, error)
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
