@@ -69,12 +69,20 @@ class TaskReport:
 class _Watch:
     """What is known of one task."""
 
-    def __init__(self, name: str, every_seconds: float | None, *, serves_requests: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        every_seconds: float | None,
+        clock: Callable[[], float],
+        *,
+        serves_requests: bool,
+    ) -> None:
         self.name = name
         self.serves_requests = serves_requests
         self.restarts = 0
         self._every_seconds = every_seconds
-        self._last_success = time.monotonic()
+        self._clock = clock
+        self._last_success = clock()
         self._failure: str | None = None
         self._is_failing = False
         self._told: str | None = None
@@ -84,7 +92,7 @@ class _Watch:
     def succeeded(self) -> None:
         if self._is_failing:
             log.log(logging.WARNING if self._told else logging.INFO, "%s: working again", self.name)
-        self._last_success = time.monotonic()
+        self._last_success = self._clock()
         self._is_failing = False
         self._told = None
 
@@ -94,7 +102,7 @@ class _Watch:
 
     def is_worth_telling(self, reason: str) -> bool:
         """Whether the log does not have this failure yet, or had it long ago."""
-        now = time.monotonic()
+        now = self._clock()
         if reason == self._told and now - self._told_at < _TELL_AGAIN_SECONDS:
             return False
         self._told, self._told_at = reason, now
@@ -102,14 +110,14 @@ class _Watch:
 
     def begin_piece(self) -> object:
         token = object()
-        self._pieces[token] = time.monotonic()
+        self._pieces[token] = self._clock()
         return token
 
     def end_piece(self, token: object) -> None:
         del self._pieces[token]
 
     def look(self) -> TaskReport:
-        age = time.monotonic() - self._last_success
+        age = self._clock() - self._last_success
         return TaskReport(
             name=self.name,
             last_success_age_seconds=age,
@@ -128,7 +136,7 @@ class _Watch:
         elif self._is_failing and age_seconds > SHORTEST_PATIENCE_SECONDS:
             return f"Failing for {age_seconds:.0f} s{because}."
         if self._pieces:
-            piece_seconds = time.monotonic() - min(self._pieces.values())
+            piece_seconds = self._clock() - min(self._pieces.values())
             if piece_seconds > _LONGEST_PIECE_SECONDS:
                 return f"Busy with one piece of work for {piece_seconds:.0f} s{because}."
         return None
@@ -175,10 +183,15 @@ class Supervisor:
     """
 
     def __init__(
-        self, expected: tuple[type[Exception], ...] = (), *, pauses: RestartPauses | None = None
+        self,
+        expected: tuple[type[Exception], ...] = (),
+        *,
+        pauses: RestartPauses | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._expected = expected
         self._pauses = pauses or RestartPauses()
+        self._clock = clock
         self._watches: dict[str, _Watch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._works: dict[str, asyncio.Task[None]] = {}
@@ -219,7 +232,7 @@ class Supervisor:
         """
         if name in self._watches:
             raise ValueError(f"A task named {name} is supervised already.")
-        watch = self._watches[name] = _Watch(name, every_seconds, serves_requests=serves_requests)
+        watch = self._watches[name] = _Watch(name, every_seconds, self._clock, serves_requests=serves_requests)
         self._tasks[name] = asyncio.create_task(self._keep_running(watch, work, may_end=may_end), name=name)
         return self._tasks[name]
 
@@ -233,11 +246,11 @@ class Supervisor:
         _current.set(watch)
         pause_seconds = self._pauses.first_seconds
         while True:
-            started = time.monotonic()
+            started = self._clock()
             error = await self._failure_of(watch.name, work)
             if error is None and may_end:
                 return
-            if time.monotonic() - started >= self._pauses.well_after_seconds:
+            if self._clock() - started >= self._pauses.well_after_seconds:
                 pause_seconds = self._pauses.first_seconds
             watch.restarts += 1
             self._tell(watch, error, pause_seconds)

@@ -184,7 +184,9 @@ class HealthEndpoints:
         report = self._watch.look() if self._watch else None
         tasks = TasksReport(self._supervisor.look())
         healthy = tasks.is_healthy and (report is None or report.is_healthy)
-        parts: dict[str, Any] = {"http": {"state": "Answering."}, "tasks": tasks.as_json()}
+        parts: dict[str, Any] = {"http": {"state": "Answering."}}
+        if tasks.tasks:
+            parts["tasks"] = tasks.as_json()
         if report is not None:
             parts["ingest"] = report.as_json()
         if self._counters is not None:
