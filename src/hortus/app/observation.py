@@ -1,4 +1,4 @@
-"""`--metrics-port` of `hortus ingest` and `hortus sink`: `/metrics`, `/healthz` and `/readyz` (P9)."""
+"""`--metrics-port` of processes without pages: `/metrics`, `/healthz` and `/readyz` (P9, P10)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hortus.base.supervision import Supervisor
 from hortus.flow.broker.gate import GateState, KitGate
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch
+from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -55,29 +56,37 @@ def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
 
 @asynccontextmanager
 async def observed(
-    address: MetricsAddress | None, flow: Flow, sink: Sink | None = None, gate: KitGate | None = None
+    address: MetricsAddress | None,
+    supervisor: Supervisor,
+    flow: Flow | None = None,
+    sink: Sink | None = None,
+    gate: KitGate | None = None,
 ) -> AsyncIterator[None]:
-    """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
+    """Serve metrics and health of this process while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
     listener = bind(address.host, address.port)
-    watched = flow if sink is None else SinkFlow(flow, sink)
-    app = observation(watched, sink, lambda: datetime.now(UTC), gate)
+    watched = SinkFlow(flow, sink) if flow is not None and sink is not None else flow
+    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC), gate)
     async with serving(app, listener):
         yield
 
 
 def observation(
-    flow: Flow, sink: Sink | None, clock: Callable[[], datetime], gate: KitGate | None = None
+    supervisor: Supervisor,
+    flow: Flow | None,
+    sink: Sink | None,
+    clock: Callable[[], datetime],
+    gate: KitGate | None = None,
 ) -> Starlette:
-    """Return the application that serves one flow's metrics and health.
+    """Return the application that serves metrics and health of one process, and of its flow if it has one.
 
-    An ingester to which the broker lets no kits is unhealthy: nothing flows.
+    A process to whose broker no kits are let in is unhealthy: nothing flows.
     """
-    watch = FlowWatch(flow, clock)
+    watch = FlowWatch(flow, clock) if flow is not None else None
     registry = CollectorRegistry()
-    registry.register(HortusCollector(flow.metrics, watch, None))
+    registry.register(HortusCollector(flow.metrics if flow else None, watch, None, supervisor=supervisor))
     if sink is not None:
         registry.register(_SinkCollector(sink))
     if gate is not None:
@@ -87,17 +96,13 @@ def observation(
         return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
 
     async def health(_request: Request) -> Response:
-        report = watch.look()
-        part = report.as_json()
-        if sink is not None:
-            counts = sink.metrics
-            part |= {
-                "recordsWaitingInKafka": counts.total_lag,
-                "paused": counts.paused,
-                "partitions": counts.partitions,
-            }
-        parts = {"flow": part}
-        is_healthy = report.is_healthy
+        tasks = TasksReport(supervisor.look())
+        parts = {"tasks": tasks.as_json()}
+        is_healthy = tasks.is_healthy
+        if watch is not None:
+            report = watch.look()
+            parts["flow"] = report.as_json() | _sink_counts(sink)
+            is_healthy = is_healthy and report.is_healthy
         if gate is not None:
             parts["kits"] = gate.as_json()
             is_healthy = is_healthy and not gate.keeps_kits_out
@@ -105,6 +110,17 @@ def observation(
         return JSONResponse(content, status_code=200 if is_healthy else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", health), Route("/readyz", health)])
+
+
+def _sink_counts(sink: Sink | None) -> dict[str, Any]:
+    if sink is None:
+        return {}
+    counts = sink.metrics
+    return {
+        "recordsWaitingInKafka": counts.total_lag,
+        "paused": counts.paused,
+        "partitions": counts.partitions,
+    }
 
 
 class _GateCollector(Collector):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-
-from sqlalchemy.ext.asyncio import AsyncEngine
+from functools import partial
 
 from hortus.app.command_line.terminal import configure_logging, run, stop_requested
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, BrokerTransport, KitMessages, KitRpc
+from hortus.app.observation import (
+    MetricsAddress,
+    MetricsHostOption,
+    MetricsPortOption,
+    metrics_address,
+    observed,
+)
+from hortus.app.supervision import process_supervisor
 from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
@@ -16,7 +23,7 @@ from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.broker.gate import GatePart, KitGate
-from hortus.protocol.mqtt.client import ClientLimits, IngestClient, MqttClient
+from hortus.protocol.mqtt.client import ClientLimits, IngestClient
 from hortus.protocol.mqtt.client.settings import broker_address, client_id
 from hortus.protocol.mqtt.packets import Subscription
 
@@ -33,31 +40,37 @@ _CLIENT_LIMITS = ClientLimits(
 )
 
 
-def rpc() -> None:
+def rpc(metrics_port: MetricsPortOption = None, metrics_host: MetricsHostOption = "127.0.0.1") -> None:
     """Answer kits' questions and send them commands through an external MQTT broker."""
     settings = read_settings()
     configure_logging(settings.log_level)
-    run(run_rpc(settings))
+    run(run_rpc(settings, metrics_address(metrics_host, metrics_port)))
 
 
-async def run_rpc(settings: Settings) -> None:
+async def run_rpc(settings: Settings, metrics: MetricsAddress | None = None) -> None:
     """Answer kits and send them commands until SIGINT or SIGTERM."""
     if settings.database_url is None:
         raise UsageError("Set DATABASE_URL to the PostgreSQL that holds kits and their configurations.")
     url = DatabaseUrl.parse(settings.database_url.get_secret_value())
     address = broker_address(settings)
     stop = stop_requested()
-    async with open_engine(url) as engine, asyncio.TaskGroup() as group:
-        messages = KitMessages()
-        client = IngestClient(
-            address,
-            client_id=client_id(settings, "rpc"),
-            subscriptions=[
-                Subscription(topic_filter=SHARE + topics, qos=1) for topics in (REQUEST_TOPICS, ANSWER_TOPICS)
-            ],
-            intake=messages,
-            limits=_CLIENT_LIMITS,
-        )
+    messages = KitMessages()
+    client = IngestClient(
+        address,
+        client_id=client_id(settings, "rpc"),
+        subscriptions=[
+            Subscription(topic_filter=SHARE + topics, qos=1) for topics in (REQUEST_TOPICS, ANSWER_TOPICS)
+        ],
+        intake=messages,
+        limits=_CLIENT_LIMITS,
+    )
+    gate = KitGate(client, [GatePart.QUESTIONS])
+    async with (
+        open_engine(url) as engine,
+        process_supervisor() as supervisor,
+        observed(metrics, supervisor, gate=gate),
+        asyncio.TaskGroup() as group,
+    ):
         kit_rpc = KitRpc(
             engine,
             connector(url, "hortus rpc"),
@@ -67,17 +80,17 @@ async def run_rpc(settings: Settings) -> None:
             kit_seconds=settings.kit_answer_seconds,
         )
         messages.give_to(kit_rpc)
-        announcing = group.create_task(_announce(client, engine, url))
-        working = group.create_task(kit_rpc.run())
-        group.create_task(client.run())
+        starting = group.create_task(wait_for_current_database(engine, url))
+        kit_rpc.start(supervisor)
+        supervisor.start("broker", client.run, may_end=True)
+        supervisor.start("kit-gate", partial(_let_kits_in, gate, starting))
         log.info("RPC with kits at %s", address)
         await stop.wait()
-        announcing.cancel()
+        starting.cancel()
         await client.stop()
-        working.cancel()
 
 
-async def _announce(client: MqttClient, engine: AsyncEngine, url: DatabaseUrl) -> None:
+async def _let_kits_in(gate: KitGate, starting: asyncio.Task[None]) -> None:
     """Have kits let in, but not before their first question can be answered."""
-    await wait_for_current_database(engine, url)
-    await KitGate(client, [GatePart.QUESTIONS]).run()
+    await asyncio.wait({starting})
+    await gate.run()

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_failure, note_success, piece_of_work
 from hortus.domain.presence.store import (
     announce_changes,
     forget_connections,
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _COLLECT_SECONDS = 0.05
 _RETRY_SECONDS = 2.0
-_LOOK_SECONDS = 10.0
+LOOK_SECONDS = 10.0
 _KITS_AT_ONCE = 1000
 
 _DATABASE_FAILURES = (SQLAlchemyError, OSError, TimeoutError)
@@ -68,9 +70,12 @@ class PresenceKeeper:
             connections, self._connections = self._connections, {}
             contacts, self._contacts = self._contacts, set()
             try:
-                await self._write(connections, contacts)
+                with piece_of_work():
+                    await self._write(connections, contacts)
+                note_success()
             except _DATABASE_FAILURES as error:
-                log.info("cannot record presence now, will retry: %s", error)
+                note_failure(error)
+                log.info("cannot record presence now, will retry: %s", describe_error(error))
                 self._connections = connections | self._connections
                 self._contacts |= contacts
                 self._arrived.set()
@@ -97,4 +102,5 @@ async def watch_presence(engine: AsyncEngine) -> None:
             if len(kit_ids) < _KITS_AT_ONCE:
                 break
             after = kit_ids[-1]
-        await asyncio.sleep(_LOOK_SECONDS)
+        note_success()
+        await asyncio.sleep(LOOK_SECONDS)
