@@ -7,11 +7,15 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from bare_kit import Kit
 
+from hortus.app.observation import observation
+from hortus.base.supervision import Supervisor
 from hortus.flow.broker.accounts import BrokerAccounts
 from hortus.flow.broker.control import ControlClient
 from hortus.flow.broker.gate import GatePart, GateState, GateTimes, KitGate
@@ -111,6 +115,24 @@ async def test_kits_go_on_when_those_who_opened_are_gone_and_after_a_reload(brok
     assert await login(broker) == 0  # the signal has been handled by now, before the second round of the broker
     assert await login(broker) == 0
     await kit.close()
+
+
+async def test_health_and_metrics_say_that_kits_are_kept_out_and_why(broker: Mosquitto) -> None:
+    async with announcing(broker, GatePart.READINGS) as gate:
+        await until(lambda: gate.state is GateState.CLOSED)
+        app = observation(Supervisor(), None, None, lambda: datetime.now(UTC), gate)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            health = await client.get("/healthz")
+            assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+            kits = health.json()["parts"]["kits"]
+            assert (kits["gate"], kits["waitsFor"]) == ("closed", ["questions"])
+            assert "questions (hortus rpc)" in kits["state"]
+            assert 'hortus_broker_gate{state="closed"} 1.0' in (await client.get("/metrics")).text
+            async with announcing(broker, GatePart.QUESTIONS):
+                await until(lambda: gate.state is GateState.OPEN)
+            health = await client.get("/healthz")
+            assert (health.status_code, health.json()["parts"]["kits"]["gate"]) == (200, "open")
+            assert 'hortus_broker_gate{state="open"} 1.0' in (await client.get("/metrics")).text
 
 
 async def test_a_kit_cannot_open_the_gate(broker: Mosquitto) -> None:

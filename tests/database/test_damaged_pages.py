@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
+from hortus.app.command_line.main import app
 from hortus.base.database.engine import open_engine
 from hortus.base.database.partitions import Month
 from hortus.base.database.repair import repair
@@ -157,7 +160,7 @@ async def test_a_damaged_page_of_an_index_blocks_only_the_kit_that_needs_it_unti
 
 
 async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_rows_are_saved(
-    box: Box,
+    box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, content, page = await box.damage(THIS_MONTH, last_page)
     on_page = sum(identifier.bytes in content[page * PAGE_BYTES :] for identifier in box.sent[LETTUCE])
@@ -167,10 +170,11 @@ async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_
     assert await box.world.reasons() == {Reason.DATABASE_DAMAGED: 1}
     assert f"Page {page} of the table {THIS_MONTH} is damaged on disk." in box.report().sentence
 
-    salvage = await repair(box.world.connection, THIS_MONTH)
-    assert salvage is not None
-    assert salvage.lost_pages == (page,)
-    assert salvage.rows == 2 * READINGS - on_page
+    monkeypatch.setenv("DATABASE_URL", box.world.url)
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["db", "repair", THIS_MONTH])
+    assert told.exit_code == 0, told.output
+    saved = f"Saved {2 * READINGS - on_page} rows, from {page} of {page + 1} pages."
+    assert saved in " ".join(told.output.split())
     await box.replay()
     assert await box.stored(BASIL) == set(box.sent[BASIL])
     lost = set(box.sent[LETTUCE]) - await box.stored(LETTUCE)
@@ -179,8 +183,10 @@ async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_
     box.offer(BASIL, NOW)
     await box.world.settled()
     assert await box.stored(BASIL) == set(box.sent[BASIL])
-    assert file.read_bytes()  # kept: the operator decides when to drop it
-    assert await box.world.connection.fetchval("SELECT to_regclass($1) IS NOT NULL", salvage.kept_as)
+    # Kept: the operator decides when to drop it.
+    kept_as = told.output.partition("kept as ")[2].partition(".")[0].strip()
+    assert await box.world.connection.fetchval("SELECT to_regclass($1) IS NOT NULL", kept_as)
+    assert file.exists()
 
 
 async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everything_is_stored_afterwards(
