@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_TOPIC "$CONTROL/hortus-gate/v1"
@@ -96,6 +97,7 @@ static struct {
     bool is_open;
     bool sees_logins;
     bool was_killed;
+    long long started_us; /* since 1970: tells one start of the broker from another */
     unsigned long refused_logins;
 } gate;
 
@@ -171,9 +173,9 @@ static void tell_state(const struct mosquitto *client)
     }
     char state[1280];
     int length = snprintf(state, sizeof state,
-                          "{\"open\":%s,\"waitsFor\":[%s],\"seesLogins\":%s,\"wasKilled\":%s,\"refusedLogins\":%lu}",
+                          "{\"open\":%s,\"waitsFor\":[%s],\"seesLogins\":%s,\"wasKilled\":%s,\"startedMicroseconds\":%lld}",
                           json_bool(gate.is_open), names, json_bool(gate.sees_logins), json_bool(gate.was_killed),
-                          gate.refused_logins);
+                          gate.started_us);
     mosquitto_broker_publish_copy(mosquitto_client_id(client), RESPONSE_TOPIC, length, state, 0, false, NULL);
 }
 
@@ -209,7 +211,7 @@ static void note_start(void)
     gate.was_killed = access(gate.running_file, F_OK) == 0;
     if (gate.was_killed) {
         mosquitto_log_printf(LOG_WARNING, "hortus_gate: the broker was killed or lost power; what it had "
-                             "acknowledged since its last save, and no ingester had received, is lost.");
+                             "acknowledged since its last save, and no ingester had received, may be lost.");
     }
     FILE *file = fopen(gate.running_file, "w");
     if (file == NULL || fclose(file) != 0) {
@@ -261,6 +263,9 @@ int mosquitto_plugin_init(struct mosquitto_plugin_id_t *identifier, void **user_
         mosquitto_log_printf(LOG_ERROR, "hortus_gate: plugin_opt_waits_for takes 1 to %d names.", MOST_PARTS);
         return ERROR_INVALID;
     }
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    gate.started_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
     note_start();
     mosquitto_log_printf(LOG_NOTICE, "hortus_gate: kits are kept out until Hortus has subscribed (%s).", waits_for);
     int result = mosquitto_callback_register(identifier, EVENT_BASIC_AUTH, on_login, NULL, NULL);

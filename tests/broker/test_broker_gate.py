@@ -191,10 +191,16 @@ async def test_rights_of_an_older_installation_are_corrected_and_then_kits_come_
         await until(lambda: gate.state is GateState.OPEN)
 
 
-async def test_the_broker_says_whether_it_was_killed(broker: Mosquitto) -> None:
+async def test_it_is_said_that_the_broker_was_killed_and_not_that_it_was_stopped(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
     broker.stop(signal.SIGTERM)
     broker.start()
-    assert "was killed" not in broker.log()
-    broker.stop(signal.SIGKILL)
-    broker.start()
-    await until(lambda: "was killed or lost power" in broker.log())
+    async with announcing(broker, GatePart.READINGS) as gate:
+        await until(lambda: gate.state is GateState.CLOSED)
+        assert "was killed" not in broker.log() + caplog.text
+        broker.stop(signal.SIGKILL)
+        broker.start()
+        await until(lambda: "may be lost" in caplog.text)
+        assert gate.as_json()["brokerWasKilled"]
+    assert "was killed or lost power" in broker.log()

@@ -62,6 +62,11 @@ _UNGUARDED = (
     "(docs/mosquitto.md)"
 )
 
+_KILLED = (
+    "The broker was killed or its machine lost power before it started. What it had acknowledged to kits since "
+    "its last save, and no ingester had received, may be lost (docs/guarantees.md)."
+)
+
 _SENTENCES = {
     GateState.UNKNOWN: "There is no connection to the broker, so it is unknown whether it lets kits in.",
     GateState.OPEN: "The broker lets kits in.",
@@ -87,11 +92,13 @@ class KitGate:
     def __init__(self, client: MqttClient, parts: Iterable[GatePart], times: GateTimes | None = None) -> None:
         self.state = GateState.UNKNOWN
         self.waits_for: tuple[str, ...] = ()
+        self.broker_was_killed = False
         self._client = client
         self._parts = tuple(parts)
         self._times = times or GateTimes()
         self._answer: asyncio.Future[dict[str, Any]] | None = None
         self._told: str | None = None
+        self._told_of_start: object = None
         client.listen(GATE_RESPONSE_TOPIC, self._take_answer)
 
     @property
@@ -109,7 +116,12 @@ class KitGate:
 
     def as_json(self) -> dict[str, Any]:
         """Return the state for /healthz."""
-        return {"state": self.sentence, "gate": self.state.value, "waitsFor": list(self.waits_for)}
+        return {
+            "state": self.sentence,
+            "gate": self.state.value,
+            "waitsFor": list(self.waits_for),
+            "brokerWasKilled": self.broker_was_killed,
+        }
 
     async def run(self) -> None:
         """Announce our parts after each connect, until cancelled."""
@@ -161,13 +173,23 @@ class KitGate:
         self.waits_for = ()
         if answer is None:
             self.state = GateState.ABSENT
-        elif not answer.get("seesLogins"):
+            return
+        self._note_start(answer)
+        if not answer.get("seesLogins"):
             self.state = GateState.BYPASSED
         elif answer.get("open"):
             self.state = GateState.OPEN
         else:
             self.state = GateState.CLOSED
             self.waits_for = tuple(str(part) for part in answer.get("waitsFor", ()))
+
+    def _note_start(self, answer: dict[str, Any]) -> None:
+        """Log once for each start of the broker if it had been killed before."""
+        self.broker_was_killed = bool(answer.get("wasKilled"))
+        started = answer.get("startedMicroseconds")
+        if self.broker_was_killed and started != self._told_of_start:
+            log.warning("%s", _KILLED)
+        self._told_of_start = started
 
     def _take_answer(self, _topic: str, payload: bytes) -> None:
         answer: Any = None
