@@ -14,9 +14,9 @@ from hortus.app.observation import (
     metrics_address,
     observed,
 )
-from hortus.app.supervision import process_supervisor
+from hortus.app.supervision import process_supervisor, task_connector
 from hortus.app.waiting import wait_for_current_database
-from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
@@ -45,7 +45,7 @@ async def run_rpc(settings: Settings, metrics: MetricsAddress | None = None) -> 
     address = broker_address(settings)
     stop = stop_requested()
     async with (
-        open_engine(url) as engine,
+        open_engine(url, statement_seconds=TASK_STATEMENT_SECONDS) as engine,
         process_supervisor() as supervisor,
         observed(metrics, supervisor),
         asyncio.TaskGroup() as group,
@@ -53,7 +53,7 @@ async def run_rpc(settings: Settings, metrics: MetricsAddress | None = None) -> 
         client = MqttClient(address, client_id=client_id(settings, "rpc"))
         kit_rpc = KitRpc(
             engine,
-            connector(url, "hortus rpc"),
+            task_connector(url, "hortus rpc"),
             BrokerTransport(client),
             client.publish,
             PresenceKeeper(engine),
