@@ -89,7 +89,7 @@ class WholeBox:
         await self.see_a_new_password_cut_the_old_connection()
 
     async def see_a_reading_stored_and_told(self) -> None:
-        """See a value on the live feed; a client that lost its connection with the web server connects again."""
+        """See a value on the live feed; a client whose connection ended with the web server connects again."""
         value = 0.0
 
         async def told() -> bool:

@@ -30,9 +30,9 @@ from hortus.app.observation import (
     observed,
 )
 from hortus.app.signing_keys import shared_keys
-from hortus.app.supervision import process_supervisor
+from hortus.app.supervision import process_supervisor, task_connector
 from hortus.app.waiting import before_stop, wait_for_current_database
-from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, open_engine
 from hortus.base.database.listening import PING_SECONDS
 from hortus.base.database.maintenance import EVERY_SECONDS as HOUSEKEEPING_SECONDS
 from hortus.base.database.maintenance import maintain
@@ -89,7 +89,7 @@ async def _run(settings: Settings, data_dir: Path | None, metrics: MetricsAddres
     messages = _message_access(settings, data_dir)
     async with (
         open_url(data_dir, settings) as url,
-        open_engine(url) as engine,
+        open_engine(url, statement_seconds=TASK_STATEMENT_SECONDS) as engine,
         process_supervisor() as supervisor,
         observed(metrics, supervisor),
     ):
@@ -128,7 +128,7 @@ class JobParts:
 
     def connector(self, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
         """Return a function that opens plain connections, which PostgreSQL shows under this name."""
-        return connector(self.url, application_name)
+        return task_connector(self.url, application_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

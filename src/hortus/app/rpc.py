@@ -15,9 +15,9 @@ from hortus.app.observation import (
     metrics_address,
     observed,
 )
-from hortus.app.supervision import process_supervisor
+from hortus.app.supervision import process_supervisor, task_connector
 from hortus.app.waiting import wait_for_current_database
-from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
@@ -66,14 +66,14 @@ async def run_rpc(settings: Settings, metrics: MetricsAddress | None = None) -> 
     )
     gate = KitGate(client, [GatePart.QUESTIONS])
     async with (
-        open_engine(url) as engine,
+        open_engine(url, statement_seconds=TASK_STATEMENT_SECONDS) as engine,
         process_supervisor() as supervisor,
         observed(metrics, supervisor, gate=gate),
         asyncio.TaskGroup() as group,
     ):
         kit_rpc = KitRpc(
             engine,
-            connector(url, "hortus rpc"),
+            task_connector(url, "hortus rpc"),
             BrokerTransport(client),
             client.publish,
             PresenceKeeper(engine),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-from hortus.base.database.engine import CONNECTION_FAILURES, connector
+from hortus.base.database.engine import CONNECTION_FAILURES, TASK_STATEMENT_SECONDS, connector
 from hortus.base.database.listening import PING_SECONDS
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import HortusError
@@ -23,9 +24,14 @@ def process_supervisor(pauses: RestartPauses | None = None) -> Supervisor:
     return Supervisor((*CONNECTION_FAILURES, DBAPIError, HortusError), pauses=pauses)
 
 
+def task_connector(url: DatabaseUrl, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
+    """Return a function that opens plain connections for a long-running task."""
+    return connector(url, application_name, statement_seconds=TASK_STATEMENT_SECONDS)
+
+
 def start_following_kits(supervisor: Supervisor, url: DatabaseUrl, listeners: list[Listener]) -> None:
     """Keep telling the listeners of changed kits, configurations and quantity types."""
-    follow = partial(follow_announcements, connector(url, "hortus announcements"), listeners)
+    follow = partial(follow_announcements, task_connector(url, "hortus announcements"), listeners)
     supervisor.start("kit-changes", follow, every_seconds=PING_SECONDS)
 
 
@@ -33,7 +39,7 @@ def start_listening_record(
     supervisor: Supervisor, url: DatabaseUrl, can_hear: Callable[[], bool] = lambda: True
 ) -> None:
     """Keep recording that this process can hear kits."""
-    keep = partial(keep_listening, connector(url, "hortus listening"), can_hear)
+    keep = partial(keep_listening, task_connector(url, "hortus listening"), can_hear)
     supervisor.start("listening-record", keep, every_seconds=BEAT_SECONDS)
 
 
@@ -41,6 +47,6 @@ def start_answering_requests(
     supervisor: Supervisor, url: DatabaseUrl, hub: LiveHub, commands: CommandWatch
 ) -> None:
     """Keep up what requests wait for: the live feed, and the ends of commands to kits."""
-    follow = partial(follow_commands, connector(url, "hortus commands"), commands)
+    follow = partial(follow_commands, task_connector(url, "hortus commands"), commands)
     supervisor.start("command-results", follow, every_seconds=PING_SECONDS, serves_requests=True)
     supervisor.start("live-feed", hub.run, every_seconds=PING_SECONDS, serves_requests=True)

@@ -39,8 +39,9 @@ from hortus.app.supervision import (
     start_answering_requests,
     start_following_kits,
     start_listening_record,
+    task_connector,
 )
-from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from hortus.base.errors import HortusError
@@ -206,27 +207,30 @@ async def _running(
     supervisor: Supervisor,
 ) -> AsyncIterator[_Addresses]:
     """Run endpoint, pipeline, responder, web pages and background work for as long as the context lasts."""
-    keys = keys_of_holder(settings, directory)
-    access = message_access(settings, keys.tokens)
-    registry = KitRegistry()
-    objects = open_media_objects(settings, directory.media)
-    pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
-    presence = PresenceKeeper(engine)
-    mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
-    endpoint = kit_endpoint(mqtt_listener, directory, engine, pipeline, presence.connection_changed)
-    transport = EndpointTransport(endpoint)
-    rpc = KitRpc(
-        engine,
-        connector(url, "hortus rpc"),
-        transport,
-        transport.publish,
-        presence,
-        kit_seconds=settings.kit_answer_seconds,
-    )
-    command_watch = CommandWatch()
-    hub = live_hub(settings, url, engine)
-    gateway = GatewayFigures()
-    async with open_reading_engine(url) as reading_engine:
+    async with (
+        open_engine(url, statement_seconds=TASK_STATEMENT_SECONDS) as task_engine,
+        open_reading_engine(url) as reading_engine,
+    ):
+        keys = keys_of_holder(settings, directory)
+        access = message_access(settings, keys.tokens)
+        registry = KitRegistry()
+        objects = open_media_objects(settings, directory.media)
+        pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
+        presence = PresenceKeeper(task_engine)
+        mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
+        endpoint = kit_endpoint(mqtt_listener, directory, task_engine, pipeline, presence.connection_changed)
+        transport = EndpointTransport(endpoint)
+        rpc = KitRpc(
+            task_engine,
+            task_connector(url, "hortus rpc"),
+            transport,
+            transport.publish,
+            presence,
+            kit_seconds=settings.kit_answer_seconds,
+        )
+        command_watch = CommandWatch()
+        hub = live_hub(settings, url, engine)
+        gateway = GatewayFigures()
         api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
         app = create_app(
             WebDependencies(
@@ -256,7 +260,7 @@ async def _running(
         start_following_kits(supervisor, url, [registry.changed, partial(disconnect_changed_kit, endpoint)])
         start_answering_requests(supervisor, url, hub, command_watch)
         start_jobs(
-            JobParts(settings=settings, url=url, engine=engine, messages=access, media=objects), supervisor
+            JobParts(settings=settings, url=url, engine=task_engine, messages=access, media=objects), supervisor
         )
         try:
             await presence.begin()
@@ -275,7 +279,7 @@ async def _running(
                 supervisor,
                 board_listener,
                 directory.spool,
-                to_local_installation(engine, pipeline),
+                to_local_installation(task_engine, pipeline),
                 GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits()),
             )
             try:

@@ -54,6 +54,7 @@ class JudgeLimits:
     sweep_seconds: float = 60.0
     standby_seconds: float = 5.0
     ping_seconds: float = PING_SECONDS
+    answer_seconds: float = 10.0
     statement_seconds: float = 60.0
 
 
@@ -128,7 +129,7 @@ class AlertJudge:
         """Raise if the connection has ended, or does not answer: no announcement would arrive any more."""
         if connection.is_closed():
             raise ConnectionLost("The connection to the database was lost.")
-        await connection.execute("SELECT 1", timeout=self._limits.statement_seconds)
+        await connection.execute("SELECT 1", timeout=self._limits.answer_seconds)
 
     async def _sweep(self, watch: SilenceWatch) -> None:
         await withdraw_unjudged(self._engine)
