@@ -196,7 +196,7 @@ async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everythin
     settled = len(box.world.source.settled)
     box.offer(BASIL, NOW)
     box.offer(LETTUCE, NOW)
-    await until(lambda: "are not acknowledged" in box.report().sentence)
+    await until(lambda: "is not acknowledged" in box.report().sentence)
     assert "of the table ingest_ledger is damaged on disk" in box.report().sentence
     assert "Restore a backup" in box.report().sentence
     assert len(box.world.source.settled) == settled
@@ -214,7 +214,7 @@ async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everythin
 async def test_a_damaged_index_of_the_ledger_is_built_anew_and_what_waited_is_stored(box: Box) -> None:
     await box.damage("ingest_ledger_pkey", last_page)
     box.offer(BASIL, NOW)
-    await until(lambda: "are not acknowledged" in box.report().sentence)
+    await until(lambda: "is not acknowledged" in box.report().sentence)
     assert "hortus db repair ingest_ledger_pkey" in box.report().sentence
     assert await repair(box.world.connection, "ingest_ledger_pkey") is None
     await box.world.settled()

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 _TELL_SECONDS = 600.0
 _SET_ASIDE = "Readings that cannot be stored for this reason are kept in quarantine; others are stored."
-_WAITING = "Readings wait, and are not acknowledged, until it is repaired."
+_WAITING = "What cannot be stored for this reason waits, and is not acknowledged, until it is repaired."
 
 
 class DamageWatch:

@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
@@ -33,6 +34,7 @@ from hortus.flow.ingest.batch import (
     read_messages,
     resolve,
 )
+from hortus.flow.ingest.damage_watch import DamageWatch
 from hortus.flow.ingest.database_link import Connect, DatabaseLink
 from hortus.flow.ingest.media_objects import put_object, verdict_on
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, QuarantineVerdict, Stream
@@ -100,6 +102,7 @@ class MediaLane:
         self._open = OpenAccount(
             max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
         )
+        self._damage = DamageWatch(connect, self._metrics)
         self._object_failures = 0  # since the last success
         self._told_at = -math.inf
         self._arrived = asyncio.Event()
@@ -196,9 +199,16 @@ class MediaLane:
                 log.error("the database refused a medium on %s: %s", read.message.topic, error)
                 read = _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error)))
             except CONNECTION_FAILURES as error:
-                may_be_stored = True
                 self._metrics.failed_attempts += 1
+                if not is_damage(error):
+                    may_be_stored = True
+                    await link.failed(error)
+                    continue
+                await self._damage.noticed(error, sets_aside=False)
                 await link.failed(error)
+                if self._waiting and not may_be_stored:
+                    self._waiting.append(read.message)  # as above: others may not need the damaged page
+                    return
             else:
                 link.succeeded()
                 self._object_failures = 0
