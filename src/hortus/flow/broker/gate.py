@@ -171,11 +171,11 @@ class KitGate:
 
     def _note(self, answer: dict[str, Any] | None) -> None:
         self.waits_for = ()
-        if answer is None:
+        if answer is None or "seesLogins" not in answer:  # 2.1 answers itself where no plugin listens
             self.state = GateState.ABSENT
             return
         self._note_start(answer)
-        if not answer.get("seesLogins"):
+        if not answer["seesLogins"]:
             self.state = GateState.BYPASSED
         elif answer.get("open"):
             self.state = GateState.OPEN
