@@ -35,9 +35,9 @@ def built_gate() -> Path:
     """Return the plugin of `deploy/mosquitto`, compiled as docs/mosquitto.md says."""
     built = Path(tempfile.mkdtemp(prefix="hortus-gate-")) / "hortus_gate.so"
     atexit.register(shutil.rmtree, built.parent)
-    source = SHIPPED.with_name("hortus_gate.c")
+    sources = [SHIPPED.with_name(name) for name in ("hortus_gate.c", "hortus_journal.c")]
     subprocess.run(
-        [system_program("cc"), "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-o", built, source],
+        [system_program("cc"), "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-o", built, *sources],
         check=True,
     )
     return built
@@ -90,10 +90,10 @@ class Mosquitto:
 
     def _with_gate(self, text: str) -> str:
         gate = re.compile(
-            r"^plugin /usr/local/lib/hortus_gate.so$|^plugin_opt_(services|waits_for|running_file) .*$",
+            r"^plugin /usr/local/lib/hortus_gate.so$|^plugin_opt_(services|waits_for|running_file|journal) .*$",
             re.MULTILINE,
         )
-        assert len(gate.findall(text)) == 4
+        assert len(gate.findall(text)) == 5
         if self._waits_for is None:
             return gate.sub("", text)
         for old, new in {

@@ -5,7 +5,9 @@
  * survive a restart, so whatever kits sent between the broker's start and the first subscription would be lost,
  * and a kit whose first question is lost waits for ever. Kits that are refused at CONNECT try again.
  *
- *   cc -O2 -shared -fPIC -o hortus_gate.so hortus_gate.c
+ * It also keeps a journal of readings, see hortus_journal.c.
+ *
+ *   cc -O2 -shared -fPIC -o hortus_gate.so hortus_gate.c hortus_journal.c
  *
  * In mosquitto.conf, before the dynamic-security plugin, because the first plugin that knows an account decides:
  *
@@ -13,74 +15,25 @@
  *   plugin_opt_services hortus admin               accounts that are let in at once
  *   plugin_opt_waits_for readings media questions  parts of Hortus that must have subscribed
  *   plugin_opt_running_file /var/lib/...           exists while the broker runs, so a kill is noticed
+ *   plugin_opt_journal /var/lib/...                where the journal is; without it, there is none
  *
  * A service publishes the name of a part on CONTROL_TOPIC when its subscription stands (an empty message only
  * asks), and receives the state on CONTROL_TOPIC/response. Once open, the gate stays open until the broker ends.
  */
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "hortus_journal.h"
+#include "mosquitto_interface.h"
+
 #define CONTROL_TOPIC "$CONTROL/hortus-gate/v1"
 #define RESPONSE_TOPIC CONTROL_TOPIC "/response"
 #define MOST_PARTS 16
-
-/*
- * What is used of version 5 of Mosquitto's plugin interface (mosquitto_broker.h and mosquitto_plugin.h), declared
- * here so that nothing but a C compiler is needed.
- */
-enum { PLUGIN_INTERFACE = 5 };
-enum { EVENT_BASIC_AUTH = 3, EVENT_CONTROL = 6 };
-enum { SUCCESS = 0, ERROR_NO_MEMORY = 1, ERROR_INVALID = 3, ERROR_AUTH = 11, DEFER = 17 };
-enum { LOG_NOTICE = 1 << 1, LOG_WARNING = 1 << 2, LOG_ERROR = 1 << 3 };
-
-struct mosquitto;
-struct mqtt5__property;
-struct mosquitto_plugin_id_t;
-
-struct mosquitto_opt {
-    char *key;
-    char *value;
-};
-
-struct mosquitto_evt_basic_auth {
-    void *future;
-    struct mosquitto *client;
-    char *username;
-    char *password;
-    void *future2[4];
-};
-
-struct mosquitto_evt_control {
-    void *future;
-    struct mosquitto *client;
-    const char *topic;
-    const void *payload;
-    const struct mqtt5__property *properties;
-    char *reason_string;
-    uint32_t payloadlen;
-    uint8_t qos;
-    uint8_t reason_code;
-    bool retain;
-    void *future2[4];
-};
-
-typedef int (*event_callback)(int event, void *event_data, void *user_data);
-
-int mosquitto_callback_register(struct mosquitto_plugin_id_t *identifier, int event, event_callback callback,
-                                const void *event_data, void *user_data);
-int mosquitto_callback_unregister(struct mosquitto_plugin_id_t *identifier, int event, event_callback callback,
-                                  const void *event_data);
-const char *mosquitto_client_id(const struct mosquitto *client);
-const char *mosquitto_client_username(const struct mosquitto *client);
-void mosquitto_log_printf(int level, const char *format, ...);
-int mosquitto_broker_publish_copy(const char *client_id, const char *topic, int payload_bytes, const void *payload,
-                                  int qos, bool retain, struct mqtt5__property *properties);
 
 struct part {
     const char *name;
@@ -91,7 +44,8 @@ static struct {
     struct mosquitto_plugin_id_t *identifier;
     char *services;
     char *part_names;
-    const char *running_file;
+    char *running_file;
+    bool has_journal;
     struct part parts[MOST_PARTS];
     int part_count;
     bool is_open;
@@ -154,6 +108,10 @@ static void note_subscribed(const char *name, size_t length)
         gate.is_open = true;
         mosquitto_log_printf(LOG_NOTICE, "hortus_gate: Hortus has subscribed; kits are let in (%lu logins refused).",
                              gate.refused_logins);
+        unsigned long replayed = gate.has_journal ? journal_replay() : 0;
+        if (replayed != 0) {
+            mosquitto_log_printf(LOG_NOTICE, "hortus_gate: handed on %lu messages of the journal again.", replayed);
+        }
     }
 }
 
@@ -177,6 +135,13 @@ static void tell_state(const struct mosquitto *client)
                           json_bool(gate.is_open), names, json_bool(gate.sees_logins), json_bool(gate.was_killed),
                           gate.started_us);
     mosquitto_broker_publish_copy(mosquitto_client_id(client), RESPONSE_TOPIC, length, state, 0, false, NULL);
+}
+
+static int on_message(int event, void *event_data, void *user_data)
+{
+    (void)event;
+    (void)user_data;
+    return journal_write(event_data);
 }
 
 static int on_control(int event, void *event_data, void *user_data)
@@ -211,7 +176,7 @@ static void note_start(void)
     gate.was_killed = access(gate.running_file, F_OK) == 0;
     if (gate.was_killed) {
         mosquitto_log_printf(LOG_WARNING, "hortus_gate: the broker was killed or lost power; what it had "
-                             "acknowledged since its last save, and no ingester had received, may be lost.");
+                             "acknowledged since its last save is in the journal, or may be lost without one.");
     }
     FILE *file = fopen(gate.running_file, "w");
     if (file == NULL || fclose(file) != 0) {
@@ -247,6 +212,7 @@ int mosquitto_plugin_init(struct mosquitto_plugin_id_t *identifier, void **user_
     const char *services = option(options, option_count, "services");
     const char *waits_for = option(options, option_count, "waits_for");
     const char *running_file = option(options, option_count, "running_file");
+    const char *journal = option(options, option_count, "journal");
     if (services == NULL || waits_for == NULL) {
         mosquitto_log_printf(LOG_ERROR, "hortus_gate: set plugin_opt_services and plugin_opt_waits_for.");
         return ERROR_INVALID;
@@ -272,6 +238,13 @@ int mosquitto_plugin_init(struct mosquitto_plugin_id_t *identifier, void **user_
     if (result == SUCCESS) {
         result = mosquitto_callback_register(identifier, EVENT_CONTROL, on_control, CONTROL_TOPIC, NULL);
     }
+    if (result == SUCCESS && journal != NULL) {
+        gate.has_journal = true;
+        result = journal_open(journal);
+    }
+    if (result == SUCCESS && journal != NULL) {
+        result = mosquitto_callback_register(identifier, EVENT_MESSAGE, on_message, NULL, NULL);
+    }
     return result;
 }
 
@@ -282,11 +255,15 @@ int mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int
     (void)option_count;
     mosquitto_callback_unregister(gate.identifier, EVENT_BASIC_AUTH, on_login, NULL);
     mosquitto_callback_unregister(gate.identifier, EVENT_CONTROL, on_control, CONTROL_TOPIC);
+    if (gate.has_journal) {
+        mosquitto_callback_unregister(gate.identifier, EVENT_MESSAGE, on_message, NULL);
+        journal_remove();
+    }
     if (gate.running_file != NULL) {
         unlink(gate.running_file);
     }
     free(gate.services);
     free(gate.part_names);
-    free((char *)gate.running_file);
+    free(gate.running_file);
     return SUCCESS;
 }

@@ -168,7 +168,7 @@ async def test_a_gate_behind_the_plugin_with_the_accounts_is_said_to_be_bypassed
     broker = Mosquitto(tmp_path, waits_for="readings")
     lines = broker.configuration.read_text().splitlines()
     first = next(number for number, line in enumerate(lines) if line.endswith("/hortus_gate.so"))
-    gate_lines = [line for line in lines[first:] if line.startswith("plugin")][:4]
+    gate_lines = [line for line in lines[first:] if line.startswith("plugin")][:5]
     rest = [line for line in lines if line not in gate_lines]
     broker.configuration.write_text("\n".join([*rest, *gate_lines]) + "\n")
     with broker.start():
