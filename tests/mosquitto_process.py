@@ -31,13 +31,25 @@ SERVICES = (
 
 
 @functools.cache
-def built_gate() -> Path:
-    """Return the plugin of `deploy/mosquitto`, compiled as docs/mosquitto.md says."""
+def built_gate(*options: str) -> Path:
+    """Return the plugin of `deploy/mosquitto`, compiled as docs/mosquitto.md says and with these options."""
     built = Path(tempfile.mkdtemp(prefix="hortus-gate-")) / "hortus_gate.so"
     atexit.register(shutil.rmtree, built.parent)
     sources = [SHIPPED.with_name(name) for name in ("hortus_gate.c", "hortus_journal.c")]
     subprocess.run(
-        [system_program("cc"), "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-o", built, *sources],
+        [
+            system_program("cc"),
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-O2",
+            "-shared",
+            "-fPIC",
+            *options,
+            "-o",
+            built,
+            *sources,
+        ],
         check=True,
     )
     return built
@@ -55,6 +67,7 @@ class Mosquitto:
         settings: dict[str, str] | None = None,
         tls: bool = False,
         waits_for: str | None = None,
+        gate_options: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -62,6 +75,7 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         self._tls = tls
         self._waits_for = waits_for
+        self._gate_options = gate_options
         self.security_file = folder / "dynamic-security.json"
         self.configuration = folder / "mosquitto.conf"
         self.configuration.write_text(self._adapted(settings or {}))
@@ -97,7 +111,7 @@ class Mosquitto:
         if self._waits_for is None:
             return gate.sub("", text)
         for old, new in {
-            "/usr/local/lib/hortus_gate.so": str(built_gate()),
+            "/usr/local/lib/hortus_gate.so": str(built_gate(*self._gate_options)),
             "plugin_opt_services hortus admin": f"plugin_opt_services {' '.join(s.username for s in SERVICES)}",
             "plugin_opt_waits_for readings media questions": f"plugin_opt_waits_for {self._waits_for}",
         }.items():
@@ -113,7 +127,12 @@ class Mosquitto:
     def start(self) -> Mosquitto:
         program = os.environ.get("HORTUS_TEST_MOSQUITTO") or system_program("mosquitto")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([program, "-c", str(self.configuration)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [program, "-c", str(self.configuration)],
+                stdout=log,
+                stderr=log,
+                restore_signals=False,  # a file that may not grow is an error then, and not the end
+            )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(self.port):
             assert self._process.poll() is None, self.log()
@@ -123,6 +142,11 @@ class Mosquitto:
 
     def __enter__(self) -> Mosquitto:
         return self
+
+    @property
+    def process_id(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def __exit__(self, *_: object) -> None:
         self.stop()

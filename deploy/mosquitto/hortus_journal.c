@@ -20,7 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SECONDS_PER_FILE
 #define SECONDS_PER_FILE 60
+#endif
 #define MAGIC 0x484a524eU
 #define LONGEST_TOPIC 65535U
 #define LARGEST_PAYLOAD 268435455U
