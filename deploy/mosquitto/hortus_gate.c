@@ -131,9 +131,9 @@ static void tell_state(const struct mosquitto *client)
     }
     char state[1280];
     int length = snprintf(state, sizeof state,
-                          "{\"open\":%s,\"waitsFor\":[%s],\"seesLogins\":%s,\"wasKilled\":%s,\"startedMicroseconds\":%lld}",
+                          "{\"open\":%s,\"waitsFor\":[%s],\"seesLogins\":%s,\"wasKilled\":%s,\"hasJournal\":%s,\"startedMicroseconds\":%lld}",
                           json_bool(gate.is_open), names, json_bool(gate.sees_logins), json_bool(gate.was_killed),
-                          gate.started_us);
+                          json_bool(gate.has_journal), gate.started_us);
     mosquitto_broker_publish_copy(mosquitto_client_id(client), RESPONSE_TOPIC, length, state, 0, false, NULL);
 }
 

@@ -1,7 +1,7 @@
 /*
  * Mosquitto acknowledges a message when it has it in memory, and saves its queues every `autosave_interval`. So what
  * was acknowledged since the last save, and no ingester has stored, would be lost when the broker is killed. The
- * journal has each reading on disk before it is acknowledged.
+ * journal has each reading on disk before it is acknowledged, and each question: a kit asks only once.
  *
  * Three files: PATH is written to; PATH.previous is the one before. They change every SECONDS_PER_FILE, which has to
  * be well above autosave_interval: by then, what the older one holds was delivered or is in a save. PATH.replay is
@@ -221,7 +221,8 @@ static bool is_kept(const char *topic)
         return false;
     }
     const char *channel = strchr(topic + 4, '/');
-    return channel != NULL && (strncmp(channel, "/measurement/", 13) == 0 || strcmp(channel, "/media") == 0);
+    return channel != NULL && (strncmp(channel, "/measurement/", 13) == 0 || strcmp(channel, "/media") == 0 ||
+                               strcmp(channel, "/server-rpc/request") == 0);
 }
 
 int journal_write(const struct mosquitto_evt_message *message)

@@ -11,7 +11,7 @@
 int journal_open(const char *path);
 
 /*
- * Writes a message down if it is a reading, an aggregate or a medium of a kit; durably, if the kit awaits an
+ * Writes a message down if it is a reading, an aggregate, a medium or a question of a kit; durably, if the kit awaits an
  * acknowledgement. On failure the broker disconnects the kit without acknowledging, and the kit sends it again.
  */
 int journal_write(const struct mosquitto_evt_message *message);

@@ -201,6 +201,6 @@ async def test_it_is_said_that_the_broker_was_killed_and_not_that_it_was_stopped
         assert "was killed" not in broker.log() + caplog.text
         broker.stop(signal.SIGKILL)
         broker.start()
-        await until(lambda: "may be lost" in caplog.text)
+        await until(lambda: "is in its journal" in caplog.text)
         assert gate.as_json()["brokerWasKilled"]
     assert "was killed or lost power" in broker.log()

@@ -147,14 +147,15 @@ async def test_a_journal_that_was_cut_off_is_read_up_to_there(
         await until(lambda: received[:2] == [b"one", b"two"])
 
 
-async def test_questions_are_not_asked_again(broker: Mosquitto) -> None:
+async def test_a_question_is_handed_on_too_and_the_answer_to_a_command_is_not(broker: Mosquitto) -> None:
+    await publish_to_nobody(broker, [b"answer"], "kit/k-one/kit-rpc/response")
     await publish_to_nobody(broker, [b"question"], "kit/k-one/server-rpc/request")
-    await publish_to_nobody(broker, [b"reading"])
     broker.stop(signal.SIGKILL)
     broker.start()
     async with receiving(broker) as received:
         await until(lambda: received)
-    assert received == [b"reading"]
+    assert received == [b"question"]
+    assert "handed on 1 messages of the journal again" in broker.log()
 
 
 async def test_while_the_journal_cannot_be_written_nothing_is_acknowledged(broker: Mosquitto) -> None:

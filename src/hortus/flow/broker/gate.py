@@ -62,9 +62,11 @@ _UNGUARDED = (
     "(docs/mosquitto.md)"
 )
 
-_KILLED = (
-    "The broker was killed or its machine lost power before it started. What it had acknowledged to kits since "
-    "its last save, and no ingester had received, may be lost (docs/guarantees.md)."
+_KILLED = "The broker was killed or its machine lost power before it started."
+_FROM_JOURNAL = "What it had acknowledged to kits is in its journal, and is handed on again."
+_WITHOUT_JOURNAL = (
+    "What it had acknowledged to kits since its last save, and no ingester had received, may be lost, since it "
+    "has no journal (docs/mosquitto.md)."
 )
 
 _SENTENCES = {
@@ -188,7 +190,7 @@ class KitGate:
         self.broker_was_killed = bool(answer.get("wasKilled"))
         started = answer.get("startedMicroseconds")
         if self.broker_was_killed and started != self._told_of_start:
-            log.warning("%s", _KILLED)
+            log.warning("%s %s", _KILLED, _FROM_JOURNAL if answer.get("hasJournal") else _WITHOUT_JOURNAL)
         self._told_of_start = started
 
     def _take_answer(self, _topic: str, payload: bytes) -> None:
