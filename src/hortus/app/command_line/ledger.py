@@ -16,8 +16,8 @@ from hortus.domain.ledger.store import LedgerCounts, LedgerLine, read_ledger
 from hortus.protocol.reasons import explanation_of
 
 _BEFORE_HORTUS = (
-    "What a broker has acknowledged to kits and lost before Hortus received it, as when it was killed without a "
-    "journal, is not in these figures: docs/guarantees.md."
+    "What a broker has acknowledged to kits and lost before Hortus received it, as when it was killed without "
+    "a journal, is not in these figures: docs/guarantees.md."
 )
 
 
