@@ -273,3 +273,8 @@ class PacketClient:
         """Stop reading from the endpoint, like a subscriber that hangs."""
         transport: Any = self._writer.transport
         transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again after `pause_reading`."""
+        transport: Any = self._writer.transport
+        transport.resume_reading()

@@ -26,4 +26,5 @@ class EndpointCounters:
     subscribers_cut_off: int = 0
     retained_dropped: int = 0
     callback_errors: int = 0
+    internal_errors: int = 0
     publishers_held: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from itertools import count
 from typing import NamedTuple, Protocol
@@ -17,6 +18,8 @@ from hortus.protocol.mqtt.endpoint.outbound import MESSAGE_OVERHEAD_BYTES
 from hortus.protocol.mqtt.endpoint.sessions import Session
 from hortus.protocol.mqtt.packets import Publish
 
+logger = logging.getLogger(__name__)
+
 
 class PublisherConnection(Protocol):
     """The connection that a message arrived on."""
@@ -25,6 +28,9 @@ class PublisherConnection(Protocol):
 
     def on_settled(self, publish: Publish) -> None:
         """Acknowledge the message: it is durable."""
+
+    def break_off(self, doing: str) -> None:
+        """Log and count the current exception, which occurred in `doing` something; close. Never raises."""
 
 
 class _OpenMessage(NamedTuple):
@@ -119,10 +125,18 @@ class Inbox:
             sender, publish, size, is_delivered = message
             self.unsettled_bytes -= size
             self._counters.messages_settled += 1
+            # The caller is the intake's worker, which stores the messages of all: nothing may be raised here.
             if sender is not None:
-                sender.on_settled(publish)
+                try:
+                    sender.on_settled(publish)
+                except Exception:  # noqa: BLE001 - logged by the connection
+                    sender.break_off(f"acknowledging a message on topic {publish.topic}")
             if is_delivered:
-                self._broker.route(publish, sender.session if sender is not None else None)
+                try:
+                    self._broker.route(publish, sender.session if sender is not None else None)
+                except Exception:
+                    self._counters.internal_errors += 1
+                    logger.exception("A stored message on topic %s could not be delivered.", publish.topic)
         self._after_settling()
 
     async def wait_until_empty(self) -> None:

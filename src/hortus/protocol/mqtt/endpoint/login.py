@@ -71,6 +71,11 @@ def terms_for(connect: Connect, limits: EndpointLimits, assigned_client_id: str)
     )
 
 
+def receive_maximum_of(protocol_level: int, limits: EndpointLimits) -> int:
+    """Return how many messages a client may have sent without our last answer. Only MQTT 5 can be told."""
+    return min(limits.max_unsettled_messages, 65_535) if protocol_level == MQTT_5 else 65_535
+
+
 def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, session_present: bool) -> bytes:
     """Return the CONNACK that accepts a client."""
     properties = NO_PROPERTIES
@@ -84,7 +89,7 @@ def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, sessio
             server_keep_alive_seconds=(
                 terms.keep_alive_seconds if terms.keep_alive_seconds != connect.keep_alive_seconds else None
             ),
-            receive_maximum=min(limits.max_unsettled_messages, 65_535),
+            receive_maximum=receive_maximum_of(MQTT_5, limits),
             maximum_packet_size_bytes=limits.max_packet_bytes,
         )
     # 3.1 has no "session present"; its byte is reserved.
