@@ -175,11 +175,14 @@ async def test_a_client_that_keeps_to_the_receive_maximum_is_never_cut_off() -> 
             next_id += 1
         for _ in range(50):
             await until(lambda: len(intake.open) == 4)
-            source, handle = intake.open.pop(0)
-            source.settle([handle])
-            assert isinstance(await kit.next(), Puback)
-            await kit.send(Publish(RAW, b"x", 1, next_id))
-            next_id += 1
+            # Half of them: then reading is resumed.
+            (source, first), (_, second) = intake.open[:2]
+            del intake.open[:2]
+            source.settle([first, second])
+            for _ in range(2):
+                assert isinstance(await kit.next(), Puback)
+                await kit.send(Publish(RAW, b"x", 1, next_id))
+                next_id += 1
         # Messages of QoS 0 are not limited by it.
         await kit.send(*(Publish(RAW, b"x") for _ in range(10)))
         await until(lambda: len(intake.open) == 14)

@@ -64,6 +64,12 @@ class Broker:
 
     # Sessions
 
+    def connection_of(self, identity: Identity, client_id: str) -> SessionConnection | None:
+        """Return the open connection that `join` would take over."""
+        session = self._sessions.get(identity, client_id)
+        connection = session.connection if session is not None else None
+        return None if connection is None or connection.is_closing else connection
+
     def join(
         self,
         identity: Identity,

@@ -25,6 +25,7 @@ from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.login import (
     Terms,
     acceptance,
+    expiry_after,
     receive_maximum_of,
     refusal,
     refusal_of_version,
@@ -137,6 +138,10 @@ class EndpointConnection(SocketConnection):
     def resume_writing(self) -> None:
         """The peer has caught up: send its queued messages."""
         super().resume_writing()
+        # Not from here: asyncio reports the end of a transport twice that is closed in this call.
+        self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
         if self.session is not None and self.session.connection is self:
             try:
                 self.session.outbound.drain()
@@ -289,6 +294,7 @@ class EndpointConnection(SocketConnection):
         self._connect_deadline = None
         self.protocol_level = packet.protocol_level
         self.username = packet.username
+        self._parts.directory.introduced(self)
         # Nothing more is read until the password is checked, so that an unauthenticated peer cannot fill
         # memory.
         self.pause(Pause.LOGIN)
@@ -434,13 +440,7 @@ class EndpointConnection(SocketConnection):
         self.send_answer(encode(answer, self.protocol_level))
 
     def _on_disconnect(self, packet: Disconnect, session: Session) -> None:
-        expiry_seconds = packet.properties.session_expiry_interval_seconds
-        if expiry_seconds is not None:
-            if expiry_seconds and not session.expiry_seconds:
-                raise MqttProtocolError(
-                    ReasonCode.PROTOCOL_ERROR, "A session that ends with its connection cannot be prolonged."
-                )
-            session.expiry_seconds = min(expiry_seconds, self._limits.max_session_expiry_seconds)
+        session.expiry_seconds = expiry_after(packet, session.expiry_seconds, self._limits)
         if packet.reason_code == ReasonCode.SUCCESS:
             self._will = None
         self.close_link()

@@ -1,4 +1,4 @@
-"""CONNECT and CONNACK: validation of requests, and the terms granted. Pure."""
+"""CONNECT, CONNACK and DISCONNECT: validation of requests, and the terms granted. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hortus.protocol.mqtt.packets import (
     NO_PROPERTIES,
     Connack,
     Connect,
+    Disconnect,
+    MqttProtocolError,
     Properties,
     ProtocolVersionError,
     ReasonCode,
@@ -95,6 +97,21 @@ def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, sessio
     # 3.1 has no "session present"; its byte is reserved.
     present = session_present and connect.protocol_level != MQTT_3_1
     return encode(Connack(session_present=present, properties=properties), connect.protocol_level)
+
+
+def expiry_after(packet: Disconnect, granted_seconds: float, limits: EndpointLimits) -> float:
+    """Return how long the session of a client that says goodbye is kept, which it may change then.
+
+    Raises MqttProtocolError if it wants to keep a session that was to end with its connection.
+    """
+    wanted_seconds = packet.properties.session_expiry_interval_seconds
+    if wanted_seconds is None:
+        return granted_seconds
+    if wanted_seconds and not granted_seconds:
+        raise MqttProtocolError(
+            ReasonCode.PROTOCOL_ERROR, "A session that ends with its connection cannot be prolonged."
+        )
+    return min(wanted_seconds, limits.max_session_expiry_seconds)
 
 
 def refusal(reason_code: ReasonCode, protocol_level: int) -> bytes:

@@ -32,6 +32,7 @@ from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause
+from hortus.protocol.mqtt.endpoint.takeovers import Takeovers
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 from hortus.protocol.mqtt.packets import (
     NO_PROPERTIES,
@@ -100,6 +101,7 @@ class MqttEndpoint:
             on_refused=on_refused,
         )
         self._failed_logins = FailedLogins(limits)
+        self._takeovers = Takeovers(limits, counters)
         self._delayed_refusals = 0
         self._authentications = asyncio.Semaphore(limits.max_concurrent_authentications)
         self._servers: list[asyncio.Server] = []
@@ -252,9 +254,23 @@ class MqttEndpoint:
             return
         if identity is None:
             await self._refuse_password(connection, connect)
-        elif not connection.is_closing:
-            terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
+            return
+        terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
+        await self._await_turn(connection, identity, terms.client_id)
+        if not connection.is_closing:
             connection.accept(identity, connect, terms)
+
+    async def _await_turn(self, connection: EndpointConnection, identity: Identity, client_id: str) -> None:
+        """Let a client wait that takes over another's connection again and again."""
+        if self._broker.connection_of(identity, client_id) is None:
+            return
+        pause_seconds = self._takeovers.pause_seconds(identity, client_id, _loop_time())
+        if pause_seconds:
+            await asyncio.sleep(pause_seconds)
+        rival = self._broker.connection_of(identity, client_id)
+        if rival is not None and not connection.is_closing:
+            addresses = (rival.peer_address, connection.peer_address)
+            self._takeovers.record(identity, client_id, *addresses, now=_loop_time())
 
     async def _authenticate(self, connect: Connect) -> Identity | None:
         async with asyncio.timeout(self._limits.authentication_timeout_seconds), self._authentications:

@@ -14,6 +14,12 @@ from hortus.protocol.mqtt.packets import ReasonCode
 class SessionConnection(Protocol):
     """The current connection of a session."""
 
+    peer_address: str
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether reading and sending have stopped for good."""
+
     def close(self, reason_code: ReasonCode | None = None) -> None:
         """Send the reason, then close."""
 
