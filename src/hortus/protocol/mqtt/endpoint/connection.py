@@ -387,17 +387,13 @@ class EndpointConnection(SocketConnection):
 
     def on_settled(self, publish: Publish) -> None:
         """Acknowledge the message: it is durable."""
-        self._settled(publish)
-        if publish.qos and not self.is_closing:
-            self._acknowledge(publish)
-
-    def _settled(self, publish: Publish) -> None:
         self._packet_ids.unsettled.pop(publish.packet_id, None)
         self._unsettled_messages -= 1
         place = self._places.pop(id(publish), None)
         if place is None:
             self._unsettled_bytes -= len(publish.payload)
-        self._give_back(place)
+        else:
+            self._give_back(place)
         if self._pauses & Pause.UNSETTLED:
             limits = self._limits
             if (
@@ -405,6 +401,8 @@ class EndpointConnection(SocketConnection):
                 and self._unsettled_bytes <= limits.max_unsettled_bytes // 2
             ):
                 self.resume(Pause.UNSETTLED)
+        if publish.qos and self._closing_deadline is None:
+            self._acknowledge(publish)
 
     def _acknowledge(self, publish: Publish) -> None:
         if publish.qos == 1:

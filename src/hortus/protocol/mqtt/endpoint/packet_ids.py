@@ -28,8 +28,8 @@ class OpenPacketIds:
         client has sent more than it may.
         """
         packet_id = publish.packet_id
-        first = self.unsettled.get(packet_id)
-        if first is not None:
+        if packet_id in self.unsettled:
+            first = self.unsettled[packet_id]
             if publish.duplicate and publish.payload == first.payload and publish.topic == first.topic:
                 return False
             raise MqttProtocolError(
