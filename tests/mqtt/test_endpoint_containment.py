@@ -133,6 +133,7 @@ async def test_a_packet_that_is_handled_wrongly_ends_its_own_connection() -> Non
         assert await broken.next() == CLOSED_BY_ERROR
         assert await is_alive(good)
         assert setup.counters.internal_errors == 1
+        assert (setup.endpoint.unsettled_messages, setup.endpoint.unsettled_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("delay_seconds", [0, 1])

@@ -90,7 +90,8 @@ class Directory(Generic[Entry]):
             )
         self.introduced(connection)
         self._strangers.discard(connection)
-        connection.abort()
+        with contained(self._counters, "The connection from %s was not closed.", connection.peer_address):
+            connection.abort()
 
     def accepted(self, connection: Entry) -> None:
         """Register a connection as logged in."""

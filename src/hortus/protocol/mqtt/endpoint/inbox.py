@@ -76,12 +76,20 @@ class Inbox:
         self._open[handle] = _OpenMessage(sender, publish, size, True)
         self.unsettled_bytes += size
         self._counters.messages_offered += 1
-        self._intake.offer(self, handle, publish.topic, publish.payload)
+        try:
+            self._intake.offer(self, handle, publish.topic, publish.payload)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def offer_head(self, sender: PublisherConnection, head: Publish, payload_bytes: int) -> None:
         """Offer the beginning of an oversized message to the intake; it is not delivered to subscribers."""
         handle = self._open_aside(sender, head, has_place=False)
-        self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+        try:
+            self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def set_aside(
         self,
@@ -97,7 +105,11 @@ class Inbox:
         handle = self._open_aside(sender, publish, has_place=has_place)
         topic, payload = publish.topic, publish.payload
         size = len(payload) if payload_bytes is None else payload_bytes
-        self._set_aside(identity, topic, payload, size, reason, self, handle)
+        try:
+            self._set_aside(identity, topic, payload, size, reason, self, handle)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def _open_aside(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool) -> int:
         """Register a message that goes to quarantine and to no subscriber; return its handle."""
@@ -107,6 +119,13 @@ class Inbox:
         self.unsettled_bytes += size
         self._counters.messages_set_aside += 1
         return handle
+
+    def _withdraw(self, handle: int) -> None:
+        """Forget a message that could not be handed over: nobody will settle it."""
+        message = self._open.pop(handle, None)
+        if message is not None:
+            self.unsettled_bytes -= message.size
+            self._after_settling()
 
     def check_pressure(self) -> None:
         """Pause all publishers if the intake or this inbox is full. Called once per read, not per message."""
