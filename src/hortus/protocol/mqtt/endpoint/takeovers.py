@@ -42,10 +42,10 @@ class Takeovers:
         if series is None or now - series.last_at > _FORGET_AFTER_SECONDS:
             return 0.0
         beyond = series.count - self._limits.free_takeovers
+        if beyond < 0:
+            return 0.0
         # The exponent is capped; the limit is reached long before.
-        return (
-            min(self._limits.max_takeover_pause_seconds, 0.25 * 2.0 ** min(beyond, 16)) if beyond >= 0 else 0.0
-        )
+        return min(self._limits.max_takeover_pause_seconds, 0.25 * 2.0 ** min(beyond, 16))
 
     def record(self, identity: Identity, client_id: str, older: str, newer: str, now: float) -> None:
         """Count a takeover: a connection from the address `older` by one from `newer`. Log it now and then."""
