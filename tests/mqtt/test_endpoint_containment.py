@@ -152,7 +152,7 @@ async def test_a_will_that_cannot_be_published_keeps_no_other_from_it(
             await kit.close()
         await until(lambda: setup.intake.messages == [(RAW, b"good")])
         assert setup.counters.internal_errors == 1
-        assert f"The will of {KIT} on topic {RAW} was not published." in caplog.text
+        assert f"The will of {KIT} on topic {RAW!r} was not published." in caplog.text
         silent = await PacketClient.connected(setup, level=MQTT_5, keep_alive_seconds=1)
         assert await silent.next() == Disconnect(reason_code=ReasonCode.KEEP_ALIVE_TIMEOUT)
 

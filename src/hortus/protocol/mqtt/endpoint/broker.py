@@ -271,17 +271,17 @@ class Broker:
     def _delivery_failed(self, session: Session, topic: str) -> None:
         if session.connection is not None:
             # It may have been promised this message: it must learn that one is missing.
-            session.connection.break_off(f"delivering a message on topic {topic}")
+            session.connection.break_off(f"delivering a message on topic {topic!r}")
             return
         self._counters.internal_errors += 1
-        logger.exception("A message on topic %s could not be kept for %s.", topic, session.identity.name)
+        logger.exception("A message on topic %r could not be kept for %s.", topic, session.identity.name)
 
     def _call_back(self, subscriber: LocalSubscriber, message: OutboundMessage) -> bool:
         try:
             subscriber.callback(message.topic, message.payload)
         except Exception:  # a failing local subscriber must not stop delivery to the others
             self._counters.callback_errors += 1
-            logger.exception("A local subscriber failed on a message on topic %s.", message.topic)
+            logger.exception("A local subscriber failed on a message on topic %r.", message.topic)
             return False
         return True
 

@@ -47,7 +47,7 @@ class Farewell:
 
     def _publish(self, identity: Identity, will: Will) -> None:
         with contained(
-            self._counters, "The will of %s on topic %s was not published.", identity.name, will.topic
+            self._counters, "The will of %s on topic %r was not published.", identity.name, will.topic
         ):
             self._route(identity, will)
 

@@ -149,13 +149,13 @@ class Inbox:
                 try:
                     sender.on_settled(publish)
                 except Exception:  # noqa: BLE001 - logged by the connection
-                    sender.break_off(f"acknowledging a message on topic {publish.topic}")
+                    sender.break_off(f"acknowledging a message on topic {publish.topic!r}")
             if is_delivered:
                 try:
                     self._broker.route(publish, sender.session if sender is not None else None)
                 except Exception:
                     self._counters.internal_errors += 1
-                    logger.exception("A stored message on topic %s could not be delivered.", publish.topic)
+                    logger.exception("A stored message on topic %r could not be delivered.", publish.topic)
         self._after_settling()
 
     async def wait_until_empty(self) -> None:

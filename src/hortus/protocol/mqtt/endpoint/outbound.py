@@ -258,7 +258,7 @@ class Outbound:
             # What a client published must not harm its subscribers, whatever it is.
             self._counters.messages_dropped += 1
             self._counters.internal_errors += 1
-            logger.error("A message on topic %s cannot be delivered: %s", message.topic, error)
+            logger.error("A message on topic %r cannot be delivered: %s", message.topic, error)
             return False
         if self._max_packet_bytes is not None and len(data) > self._max_packet_bytes:
             self._counters.messages_dropped += 1
