@@ -264,7 +264,7 @@ async def _running(
         )
         try:
             await presence.begin()
-            await endpoint.start()
+            await endpoint.start(supervisor)
             web = supervisor.start(
                 "web-server",
                 lambda: serve(

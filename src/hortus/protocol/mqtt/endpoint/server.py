@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from hortus.base.errors import OperationalError
 from hortus.base.intake import Intake
+from hortus.base.supervision import Supervisor, note_success
 from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
 from hortus.protocol.mqtt.endpoint.connection import EndpointConnection, EndpointParts
 from hortus.protocol.mqtt.endpoint.containment import contained
@@ -122,8 +123,11 @@ class MqttEndpoint:
         """The size of the messages waiting to be stored."""
         return self._inbox.unsettled_bytes
 
-    async def start(self) -> None:
-        """Start listening. Raises OperationalError if an address cannot be bound."""
+    async def start(self, supervisor: Supervisor | None = None) -> None:
+        """Start listening. Raises OperationalError if an address cannot be bound.
+
+        The task that closes overdue connections is one of the supervisor's, or has one of its own.
+        """
         loop = asyncio.get_running_loop()
         try:
             for listener in self._listeners:
@@ -131,7 +135,9 @@ class MqttEndpoint:
         except BaseException:
             await self._stop_listening()
             raise
-        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+        self._sweeper = (supervisor or Supervisor()).start(
+            "kit-connections", self._sweep_for_ever, every_seconds=_SWEEP_SECONDS
+        )
 
     async def stop(self) -> None:
         """Stop listening and reading, wait (bounded) for open messages to settle, then close everything."""
@@ -216,8 +222,9 @@ class MqttEndpoint:
     async def _sweep_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
             self._sweep(loop.time())
+            note_success()
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     def _sweep(self, now: float) -> None:
         """Close what is overdue. A connection or session that fails must not keep the others from it."""
