@@ -131,21 +131,23 @@ class MqttEndpoint:
         except BaseException:
             await self._stop_listening()
             raise
-        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+        self._sweeper = asyncio.create_task(self.sweep_for_ever())
 
     async def stop(self) -> None:
         """Stop listening and reading, wait (bounded) for open messages to settle, then close everything."""
         await self._stop_listening()
         connections = self._directory.all()
         for connection in connections:
-            connection.pause(Pause.STOPPING)
+            with contained(self.counters, "Reading from %s could not be stopped.", connection.peer_address):
+                connection.pause(Pause.STOPPING)
             if connection.login_task is not None:
                 connection.login_task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_seconds):
                 await self._inbox.wait_until_empty()
         for connection in connections:
-            connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
+            with contained(self.counters, "The connection from %s was not closed.", connection.peer_address):
+                connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_timeout_seconds):
                 await self._directory.wait_until_empty()
@@ -155,6 +157,16 @@ class MqttEndpoint:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
             self._sweeper = None
+
+    async def sweep_for_ever(self) -> None:
+        """Close silent and slow connections and end old sessions, until cancelled.
+
+        It has no state of its own, so it may be started again. `start` starts it.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._sweep(loop.time())
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None) -> int:
         """Deliver a message from this process to its subscribers immediately; return how many accepted it.
@@ -212,12 +224,6 @@ class MqttEndpoint:
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
-
-    async def _sweep_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            self._sweep(loop.time())
 
     def _sweep(self, now: float) -> None:
         """Close what is overdue. A connection or session that fails must not keep the others from it."""
