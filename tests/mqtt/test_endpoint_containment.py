@@ -236,3 +236,32 @@ async def test_publishers_are_resumed_although_one_of_them_fails(monkeypatch: py
         for client_id in ("a", "c"):
             assert await is_alive(kits[client_id])
         assert setup.counters.internal_errors == 1
+
+
+async def test_a_sweep_that_was_cancelled_is_started_again() -> None:
+    kept = Properties(session_expiry_interval_seconds=1)
+    async with running() as setup:
+        silent = await PacketClient.connected(setup, level=MQTT_5, keep_alive_seconds=1)
+        absent = await PacketClient.connected(setup, SERVER, level=MQTT_5, properties=kept)
+        await absent.subscribe("news")
+        await absent.close()
+        [sweep] = [task for task in asyncio.all_tasks() if "_sweep_for_ever" in repr(task.get_coro())]
+        sweep.cancel()  # its supervisor starts it again
+        assert await silent.next() == Disconnect(reason_code=ReasonCode.KEEP_ALIVE_TIMEOUT)
+        await until(lambda: setup.endpoint.publish("news", b"x") == 0)
+
+
+async def test_stopping_closes_the_other_connections_although_one_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running() as setup:
+        clients = {}
+        for client_id in ("a", "b", "c"):
+            clients[client_id] = await PacketClient.connected(setup, level=MQTT_5, client_id=client_id)
+        for method in ("pause", "close"):
+            monkeypatch.setattr(connection_of(setup, KIT, "b"), method, fail)
+        await setup.endpoint.stop()
+        for client_id in ("a", "c"):
+            assert await clients[client_id].next() == Disconnect(reason_code=ReasonCode.SERVER_SHUTTING_DOWN)
+        assert await clients["b"].is_closed()
+        assert setup.counters.internal_errors == 2

@@ -144,14 +144,16 @@ class MqttEndpoint:
         await self._stop_listening()
         connections = self._directory.all()
         for connection in connections:
-            connection.pause(Pause.STOPPING)
+            with contained(self.counters, "Reading from %s could not be stopped.", connection.peer_address):
+                connection.pause(Pause.STOPPING)
             if connection.login_task is not None:
                 connection.login_task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_seconds):
                 await self._inbox.wait_until_empty()
         for connection in connections:
-            connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
+            with contained(self.counters, "The connection from %s was not closed.", connection.peer_address):
+                connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_timeout_seconds):
                 await self._directory.wait_until_empty()
