@@ -14,22 +14,28 @@ from hortus.app.supervision import (
     start_following_kits,
     start_listening_record,
 )
-from hortus.base.database.engine import open_engine
+from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl, Host
 from hortus.base.settings import Settings
 from hortus.base.supervision import Supervisor
+from hortus.domain.alerts.judge import AlertJudge, JudgeLimits
 from hortus.flow.commands.watch import CommandWatch
 from waiting import until
 
+# Those within a statement are bounded by its own time limit, which may be long.
 _BACKENDS = """
 SELECT pid, application_name FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = ANY($1)
+AND state = 'idle' AND state_change < now() - interval '300 milliseconds'
 """
 
 _LISTENERS = [
     "hortus rollups",
     *("hortus alerts", "hortus announcements", "hortus commands", "hortus listening", "hortus live"),
 ]
+
+# The lost session of the judge holds its lock until the server ends it.
+_QUICK = JudgeLimits(ping_seconds=1, answer_seconds=2, silence_seconds=4, standby_seconds=0.5)
 
 
 async def test_what_listened_on_lost_connections_listens_again_and_hears(migrated_database_url: str) -> None:
@@ -43,8 +49,11 @@ async def test_what_listened_on_lost_connections_listens_again_and_hears(migrate
                 start_following_kits(supervisor, url, [lambda what, _serial: heard.append(what)])
                 start_listening_record(supervisor, url)
                 start_answering_requests(supervisor, url, live_hub(Settings(), url, engine), CommandWatch())
-                parts = JobParts(settings=Settings(), url=url, engine=engine, messages=garden.access)
+                parts = JobParts(settings=Settings(), url=url, engine=engine)
                 start_jobs(parts, supervisor)
+                connect = connector(url, "hortus alerts", statement_seconds=2)
+                judge = AlertJudge(connect, engine, garden.access, limits=_QUICK)
+                supervisor.start("alerts", judge.run, every_seconds=_QUICK.ping_seconds)
                 await _lose(proxy, garden, supervisor)
                 heard.clear()
                 await garden.run("UPDATE kits SET password_hash = 'none'")

@@ -26,6 +26,8 @@ connection was lost without a word, and the task must begin again on another one
 
 _CONNECT_SECONDS = 5.0
 _ENGINE_CONNECTIONS = 5
+# No error where the setting does not exist.
+_END_IF_SILENT = "SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'"
 # A writer whose network fails inside a transaction blocks all others for this long: they wait for its locks on
 # the ledger. The statements of a batch are milliseconds apart.
 _LONGEST_IDLE_TRANSACTION_MS = "5000"
@@ -53,6 +55,15 @@ async def open_engine(
         yield engine
     finally:
         await engine.dispose()
+
+
+async def end_if_silent(connection: asyncpg.Connection, seconds: float) -> None:
+    """Let the server end this session when nothing arrives on it for so long; from PostgreSQL 14 on.
+
+    For sessions that hold a lock: when their network fails without a word, the server would keep the session,
+    and with it the lock, for hours. The holder must send something more often than that.
+    """
+    await connection.execute(_END_IF_SILENT, str(round(seconds * 1000)), timeout=_CONNECT_SECONDS)
 
 
 def connector(

@@ -19,6 +19,7 @@ from types import MappingProxyType
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.database.engine import end_if_silent
 from hortus.base.database.listening import PING_SECONDS
 from hortus.base.errors import OperationalError
 from hortus.base.events import set_within
@@ -48,13 +49,17 @@ NOTHING_READ: Mapping[int, datetime] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeLimits:
-    """Intervals, in seconds. Readings stored within `gather_seconds` are judged together, which is cheaper."""
+    """Intervals, in seconds. Readings stored within `gather_seconds` are judged together, which is cheaper.
+
+    A judge of which the database hears nothing for `silence_seconds` loses the lock to another one.
+    """
 
     gather_seconds: float = 2.0
     sweep_seconds: float = 60.0
     standby_seconds: float = 5.0
     ping_seconds: float = PING_SECONDS
     answer_seconds: float = 10.0
+    silence_seconds: float = 60.0
     statement_seconds: float = 60.0
 
 
@@ -93,6 +98,7 @@ class AlertJudge:
         connection = await self._connect()
         connection.add_termination_listener(lambda _connection: self._wake.set())
         try:
+            await end_if_silent(connection, self._limits.silence_seconds)
             await self._wait_for_turn(connection)
             await connection.add_listener(STORED_CHANNEL, self._stored)
             self._look_at_all = True
