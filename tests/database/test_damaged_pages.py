@@ -21,6 +21,7 @@ from hortus.base.database.repair import repair
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from hortus.base.errors import UsageError
 from hortus.domain.definitions.store import load_definitions
+from hortus.domain.series.rollups import roll_up
 from hortus.flow.ingest import store
 from hortus.flow.migrations.migrate import upgrade
 from hortus.flow.quarantine.replay import replay
@@ -34,8 +35,9 @@ BASIL, LETTUCE = 0, 1
 PAGE_BYTES = 8192
 READINGS = 1500  # of each kit: many pages in table and index
 
-NOW = datetime.now(UTC)
-THIS_MONTH = Month.of(NOW).partition_of("raw_measurements")
+# In the middle of a month, whatever the day.
+MOMENT = Month.of(datetime.now(UTC)).later(-1).start + timedelta(days=15)
+MONTH = Month.of(MOMENT).partition_of("raw_measurements")
 
 
 @dataclass
@@ -60,8 +62,8 @@ class Box:
         return identifier
 
     async def fill(self) -> None:
-        """Store readings of both kits in this month, and none at its newest moment."""
-        begin = NOW - timedelta(seconds=READINGS + 60)
+        """Store readings of both kits, all before the moment."""
+        begin = MOMENT - timedelta(seconds=READINGS + 60)
         for kit in (BASIL, LETTUCE):
             for second in range(READINGS):
                 self.offer(kit, begin + timedelta(seconds=second))
@@ -137,10 +139,10 @@ async def test_a_damaged_page_of_an_index_blocks_only_the_kit_that_needs_it_unti
     box: Box, caplog: pytest.LogCaptureFixture
 ) -> None:
     newest = box.sent[BASIL][-1]
-    index = f"{THIS_MONTH}_pkey"
+    index = f"{MONTH}_pkey"
     _, _, page = await box.damage(index, page_with(newest.bytes))
     for kit in (BASIL, LETTUCE, BASIL, LETTUCE):
-        box.offer(kit, NOW)
+        box.offer(kit, MOMENT)
     await box.world.settled()
     assert len(await box.stored(LETTUCE)) == READINGS + 2
     assert await box.world.reasons() == {Reason.DATABASE_DAMAGED: 2}
@@ -162,16 +164,16 @@ async def test_a_damaged_page_of_an_index_blocks_only_the_kit_that_needs_it_unti
 async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_rows_are_saved(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, content, page = await box.damage(THIS_MONTH, last_page)
+    file, content, page = await box.damage(MONTH, last_page)
     on_page = sum(identifier.bytes in content[page * PAGE_BYTES :] for identifier in box.sent[LETTUCE])
-    box.offer(BASIL, NOW)
-    box.offer(LETTUCE, Month.of(NOW).later(-1).start)
+    box.offer(BASIL, MOMENT)
+    box.offer(LETTUCE, Month.of(MOMENT).later(-1).start)
     await box.world.settled()
     assert await box.world.reasons() == {Reason.DATABASE_DAMAGED: 1}
-    assert f"Page {page} of the table {THIS_MONTH} is damaged on disk." in box.report().sentence
+    assert f"Page {page} of the table {MONTH} is damaged on disk." in box.report().sentence
 
     monkeypatch.setenv("DATABASE_URL", box.world.url)
-    told = await asyncio.to_thread(CliRunner().invoke, app, ["db", "repair", THIS_MONTH])
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["db", "repair", MONTH])
     assert told.exit_code == 0, told.output
     saved = f"Saved {2 * READINGS - on_page} rows, from {page} of {page + 1} pages."
     assert saved in " ".join(told.output.split())
@@ -180,7 +182,7 @@ async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_
     lost = set(box.sent[LETTUCE]) - await box.stored(LETTUCE)
     assert len(lost) == on_page > 0
     # What follows is stored as before, and what was saved is known again.
-    box.offer(BASIL, NOW)
+    box.offer(BASIL, MOMENT)
     await box.world.settled()
     assert await box.stored(BASIL) == set(box.sent[BASIL])
     # Kept: the operator decides when to drop it.
@@ -189,13 +191,51 @@ async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_
     assert file.exists()
 
 
+async def test_a_salvage_of_aggregates_that_was_interrupted_goes_on(box: Box) -> None:
+    created, _ = box.world.kits[BASIL]
+    for minute in range(300):
+        end = round((MOMENT - timedelta(minutes=minute)).timestamp() * 1000)
+        payload = box.world.aggregate(datetime_start_ms=end - 60_000, datetime_end_ms=end)
+        box.world.offer(payload, "measurement/aggregate", created.serial)
+    await box.world.settled()
+    partition = Month.of(MOMENT).partition_of("aggregate_measurements")
+    stored = await box.world.connection.fetchval(f"SELECT count(*) FROM {partition}")
+    await box.damage(partition, lambda _file: 1)
+    first = await repair(box.world.connection, partition)
+    assert first is not None
+    assert first.lost_pages == (1,)
+    assert 0 < first.rows < stored
+    await box.world.connection.execute(f"TRUNCATE {partition}")  # as if nothing had been copied yet
+    again = await repair(box.world.connection, first.kept_as)
+    assert again == first
+    assert await box.world.connection.fetchval(f"SELECT count(*) FROM {partition}") == first.rows
+    indexes = "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass($1)"
+    assert await box.world.connection.fetchval(indexes, partition) == 2
+
+
+async def test_rollups_of_other_kits_go_on_and_the_log_has_a_line_and_no_traceback(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The first page of the table has readings of the first kit alone.
+    await box.damage(MONTH, lambda _file: 0)
+    await roll_up(box.world.connection, MOMENT + timedelta(days=1))
+    rolled_up = await box.world.connection.fetch(
+        "SELECT DISTINCT p.kit_id FROM series_hours h JOIN peripherals p ON p.id = h.peripheral_id"
+    )
+    assert [row["kit_id"] for row in rolled_up] == [box.world.kits[LETTUCE][0].id]
+    lines = [record for record in caplog.records if "cannot roll up" in record.message]
+    assert lines
+    assert "invalid page" in lines[0].message
+    assert not any(line.exc_info for line in lines)
+
+
 async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everything_is_stored_afterwards(
     box: Box,
 ) -> None:
     file, content, _ = await box.damage("ingest_ledger", last_page)
     settled = len(box.world.source.settled)
-    box.offer(BASIL, NOW)
-    box.offer(LETTUCE, NOW)
+    box.offer(BASIL, MOMENT)
+    box.offer(LETTUCE, MOMENT)
     await until(lambda: "is not acknowledged" in box.report().sentence)
     assert "of the table ingest_ledger is damaged on disk" in box.report().sentence
     assert "Restore a backup" in box.report().sentence
@@ -213,7 +253,7 @@ async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everythin
 
 async def test_a_damaged_index_of_the_ledger_is_built_anew_and_what_waited_is_stored(box: Box) -> None:
     await box.damage("ingest_ledger_pkey", last_page)
-    box.offer(BASIL, NOW)
+    box.offer(BASIL, MOMENT)
     await until(lambda: "is not acknowledged" in box.report().sentence)
     assert "hortus db repair ingest_ledger_pkey" in box.report().sentence
     assert await repair(box.world.connection, "ingest_ledger_pkey") is None
@@ -225,9 +265,9 @@ async def test_readings_that_have_no_place_are_never_thrown_away_to_make_room(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "QUARANTINE_MESSAGES_PER_KIT", 3)
-    await box.damage(THIS_MONTH, last_page)
+    await box.damage(MONTH, last_page)
     for second in range(10):
-        box.offer(BASIL, NOW + timedelta(seconds=second))
+        box.offer(BASIL, MOMENT + timedelta(seconds=second))
     for _ in range(5):
         box.world.offer(b"rubbish")
     await box.world.settled()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
 
 from hortus.base.database.damage import is_damage
+from hortus.base.database.partitions import PARTITIONED_TABLES
 from hortus.base.errors import UsageError
 
 _FIND = """
@@ -18,6 +20,10 @@ LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
 LEFT JOIN pg_class parent ON parent.oid = i.inhparent
 WHERE c.oid = to_regclass($1)
 """
+
+
+# The name of a table that is being salvaged, or was, and of the table that it was a part of.
+_BEGUN = re.compile(rf"damaged_\d{{14}}_(?P<table>{'|'.join(PARTITIONED_TABLES)})_y\d{{4}}m\d\d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,8 @@ class Salvage:
 async def repair(connection: asyncpg.Connection, relation: str) -> Salvage | None:
     """Repair an index (returns None) or a partition of a measurement table.
 
+    A salvage that was interrupted goes on if it is given the name of the damaged table.
+
     Raises UsageError for anything else, or what asyncpg raises.
     """
     found = await connection.fetchrow(_FIND, relation)
@@ -42,6 +50,9 @@ async def repair(connection: asyncpg.Connection, relation: str) -> Salvage | Non
         # From the table's rows alone: a damaged index is not read.
         await connection.execute(f"REINDEX INDEX {found['name']}")
         return None
+    begun = _BEGUN.fullmatch(found["own_name"])
+    if begun is not None:
+        return await _copy_pages(connection, found["name"], begun["table"])
     if found["kind"] != "r" or found["parent"] is None:
         raise UsageError(
             f"{relation} is neither an index nor a month of readings, so it cannot be repaired by itself; "
@@ -54,7 +65,7 @@ async def repair(connection: asyncpg.Connection, relation: str) -> Salvage | Non
 async def _replace_partition(connection: asyncpg.Connection, found: asyncpg.Record) -> str:
     """Put an empty partition in the damaged one's place, in one step; return the old one's new name."""
     name, parent = found["name"], found["parent"]
-    kept_as = f"damaged_{datetime.now(UTC):%Y%m%d%H%M%S}_{found['own_name']}"[:63]
+    kept_as = f"damaged_{datetime.now(UTC):%Y%m%d%H%M%S}_{found['own_name']}"
     async with connection.transaction():
         await connection.execute(f"ALTER TABLE {parent} DETACH PARTITION {name}")
         await connection.execute(f"ALTER TABLE {name} RENAME TO {kept_as}")
