@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from hortus.app.command_line.main import app
@@ -26,6 +27,11 @@ from hortus.flow.ingest import store
 from hortus.flow.migrations.migrate import upgrade
 from hortus.flow.quarantine.replay import replay
 from hortus.http.monitoring.health import FlowReport, FlowWatch
+from hortus.http.server.database_access import (
+    DatabaseDamaged,
+    database_failures_translated,
+    snapshot,
+)
 from hortus.protocol.reasons import Reason
 from ingest_fixtures import running_world
 from ingest_world import World
@@ -227,6 +233,24 @@ async def test_rollups_of_other_kits_go_on_and_the_log_has_a_line_and_no_traceba
     assert lines
     assert "invalid page" in lines[0].message
     assert not any(line.exc_info for line in lines)
+
+
+async def test_a_request_that_needs_a_damaged_page_is_told_so_and_no_other_is(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    await box.damage(MONTH, lambda _file: 0)
+    newest = text("SELECT value FROM raw_measurements WHERE kit_id = :kit ORDER BY datetime DESC LIMIT 1")
+    oldest = text("SELECT value FROM raw_measurements WHERE kit_id = :kit ORDER BY datetime LIMIT 1")
+    kit = {"kit": box.world.kits[BASIL][0].id}
+    async with snapshot(box.world.engine) as connection:
+        assert (await connection.execute(newest, kit)).scalar() is not None
+    with pytest.raises(DatabaseDamaged, match="a page of the database is damaged"):
+        async with snapshot(box.world.engine) as connection:
+            await connection.execute(oldest, kit)
+    with pytest.raises(DatabaseDamaged), database_failures_translated():
+        await box.world.connection.fetchval(oldest.text.replace(":kit", "$1"), kit["kit"])
+    assert caplog.text.count("a request needs a damaged page of the database") == 2
+    assert "invalid page in block 0" in caplog.text
 
 
 async def test_while_the_ledger_is_damaged_nothing_is_acknowledged_and_everything_is_stored_afterwards(
