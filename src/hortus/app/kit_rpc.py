@@ -18,7 +18,7 @@ from hortus.flow.commands.store import COMMANDS_CHANNEL
 from hortus.flow.rpc.responder import Publish, ServerRpcResponder
 from hortus.protocol.mqtt.client import BrokerUnreachableError, MqttClient
 from hortus.protocol.mqtt.endpoint import MqttEndpoint
-from hortus.protocol.mqtt.topics import KitTopic, filter_matches
+from hortus.protocol.mqtt.topics import KitTopic
 
 log = logging.getLogger(__name__)
 
@@ -71,34 +71,26 @@ class KitRpc:
         self._presence.connection_changed(serial, False)
 
 
-class KitMessages:
-    """The intake of messages from kits through a broker, which keeps a question until it is answered."""
+class KitQuestions:
+    """The intake of kits' questions through a broker, which keeps each of them until it is answered."""
 
     saturated = False  # the client's own bounds are lower than those of the responder
 
     def __init__(self) -> None:
-        self._rpc: KitRpc | None = None
+        self._responder: ServerRpcResponder | None = None
 
-    def give_to(self, rpc: KitRpc) -> None:
+    def give_to(self, responder: ServerRpcResponder) -> None:
         """Hand over everything that arrives from now on. Call this before the client runs."""
-        self._rpc = rpc
+        self._responder = responder
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back at once."""
         callback()
 
     def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
-        """Accept one message; a question is settled when it is answered, anything else at once."""
-        assert self._rpc is not None
-
-        def settle() -> None:
-            source.settle((handle,))
-
-        if filter_matches(REQUEST_TOPICS, topic):
-            self._rpc.responder.request_arrived(topic, payload, settle)
-        else:
-            self._rpc.answers.answer_arrived(topic, payload)
-            settle()
+        """Accept a question."""
+        assert self._responder is not None
+        self._responder.request_arrived(topic, payload, lambda: source.settle((handle,)))
 
     def offer_head(
         self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
