@@ -31,6 +31,7 @@ class TargetTrouble(HortusError):
 
     `whole_target`: the failure affects all readings, so other deliveries need not be tried in the meantime.
     `blames_content`: the content may be the cause. `retry_after_seconds`: the pause the target asked for.
+    `may_still_succeed`: the target got the request and may complete it later.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class TargetTrouble(HortusError):
         whole_target: bool,
         blames_content: bool = False,
         retry_after_seconds: float = 0.0,
+        may_still_succeed: bool = False,
     ) -> None:
         super().__init__(message)
         self.whole_target = whole_target
         self.blames_content = blames_content
         self.retry_after_seconds = retry_after_seconds
+        self.may_still_succeed = may_still_succeed

@@ -53,14 +53,15 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 _INSERT = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 # Skips from sensor to sensor along the index, so that a long queue costs no more than a short one.
-_WAITING_SENSORS = """
+_NEWEST_NUMBERS = """
 WITH RECURSIVE each(sensor) AS (
     SELECT min(sensor) FROM readings WHERE state = ?1
     UNION ALL
     SELECT (SELECT min(r.sensor) FROM readings r WHERE r.state = ?1 AND r.sensor > each.sensor)
     FROM each WHERE each.sensor IS NOT NULL
 )
-SELECT sensor FROM each WHERE sensor IS NOT NULL
+SELECT sensor, (SELECT max(number) FROM readings r WHERE r.state = ?1 AND r.sensor = each.sensor)
+FROM each WHERE sensor IS NOT NULL
 """
 
 _SET_ASIDE_CHOSEN = " WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2) AND (?3 IS NULL OR number = ?3)"
@@ -210,9 +211,9 @@ class SpoolFile:
         )
         return [self._spooled(row) for row in rows]
 
-    def waiting_sensors(self) -> list[int]:
-        """Return the boards that have waiting readings."""
-        return [sensor for (sensor,) in self._connection.execute(_WAITING_SENSORS, (_WAITING,))]
+    def newest_numbers(self) -> dict[int, int]:
+        """Return the boards that have waiting readings, and the number of the newest one of each."""
+        return dict(map(tuple, self._connection.execute(_NEWEST_NUMBERS, (_WAITING,))))
 
     def newest_waiting(self, sensor_id: int) -> SpooledReading | None:
         """Return the newest waiting reading of a board, unless a newer one has already been forwarded.

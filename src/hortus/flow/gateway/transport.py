@@ -90,10 +90,14 @@ class TargetClient:
                 f"The target cannot be reached: {str(error) or 'it does not answer'}.", whole_target=True
             ) from error
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise TargetTrouble("The target did not answer in time.", whole_target=False) from error
+            raise TargetTrouble(
+                "The target did not answer in time.", whole_target=False, may_still_succeed=True
+            ) from error
         except httpx.HTTPError as error:
             raise TargetTrouble(
-                f"The answer of the target broke off: {str(error) or type(error).__name__}.", whole_target=False
+                f"The answer of the target broke off: {str(error) or type(error).__name__}.",
+                whole_target=False,
+                may_still_succeed=True,
             ) from error
 
     async def _send(self, method: str, path: str, body: bytes) -> TargetAnswer:
