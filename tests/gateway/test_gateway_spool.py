@@ -17,8 +17,9 @@ from hortus.base.files import DirectoryNotUsable
 from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable, TargetTrouble
 from hortus.flow.gateway.limits import ListenerLimits, SpoolLimits
 from hortus.flow.gateway.readings import SensorReading, reading_id
-from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.spool_file import Arrival, SpoolFile
+from hortus.flow.gateway.spool_format import SPOOL_NAME, identity_digest
 from waiting import until
 
 
@@ -173,17 +174,15 @@ async def test_two_gateways_never_share_a_spool(tmp_path: Path) -> None:
                 pass
 
 
-async def test_a_damaged_spool_and_one_of_a_newer_version_end_the_start_in_words(tmp_path: Path) -> None:
-    (tmp_path / SPOOL_NAME).write_bytes(b"this is no database at all, only text" * 200)
-    with pytest.raises(SpoolNotUsable, match="cannot be used"):
+async def test_a_spool_of_a_newer_version_ends_the_start_in_words(tmp_path: Path) -> None:
+    async with Spool(tmp_path) as spool:
+        source = await spool.use(lambda file: file.source)
+        newer = (99, identity_digest(99, str(source)))
+        await spool.use(lambda file: file._connection.execute("UPDATE spool SET format = ?, digest = ?", newer))
+    with pytest.raises(SpoolNotUsable, match="newer version"):
         async with Spool(tmp_path):
             pass
-    newer = tmp_path / "newer"
-    async with Spool(newer) as spool:
-        await spool.use(lambda file: file._connection.execute("UPDATE spool SET format = 99"))
-    with pytest.raises(SpoolNotUsable, match="newer version"):
-        async with Spool(newer):
-            pass
+    assert list(tmp_path.glob("*damaged*")) == []
 
 
 async def test_a_place_that_cannot_hold_a_spool_ends_the_start_in_words(tmp_path: Path) -> None:

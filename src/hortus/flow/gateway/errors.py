@@ -2,7 +2,9 @@
 
 HortusError
 ├── OperationalError
-│   ├── SpoolNotUsable      the spool cannot be opened: damaged, in use, or of a newer version
+│   ├── SpoolNotUsable      the spool cannot be opened: no access, or of a newer version
+│   │   └── SpoolInUse      another gateway uses it
+│   ├── SpoolDamaged        the spool's file is not what was written; it is replaced
 │   └── SpoolUnavailable    a reading cannot be made durable now; the board gets a 503
 ├── UsageError
 │   └── InvalidGatewaySettings
@@ -16,6 +18,14 @@ from hortus.base.errors import HortusError, OperationalError, UsageError
 
 class SpoolNotUsable(OperationalError):
     """The spool cannot be opened."""
+
+
+class SpoolInUse(SpoolNotUsable):
+    """Another gateway uses the spool."""
+
+
+class SpoolDamaged(OperationalError):
+    """The spool's file, or a reading in it, is not what was written. The message says what is wrong."""
 
 
 class SpoolUnavailable(OperationalError):
