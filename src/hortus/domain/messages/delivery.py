@@ -2,6 +2,9 @@
 
 The libraries block, so each attempt runs in its own thread, and the number of threads is limited. Mail and
 services have separate limits: a mail server that hangs does not delay messages to services, or vice versa.
+
+A message is never sent again while an attempt may still succeed: an attempt keeps its lease for as long as it
+takes. If it ends without a word on whether the message was accepted, the message is given up, and says so.
 """
 
 from __future__ import annotations
@@ -27,18 +30,23 @@ from hortus.domain.messages.queue import (
     give_up_late,
     note_accepted,
     note_failed,
+    renew_lease,
     take_due,
+    withdraw_untrue,
 )
 from hortus.domain.messages.sealing import Seal, Unreadable
 from hortus.domain.messages.tables import Transport
 
 log = logging.getLogger(__name__)
 
+_ABORT_SECONDS = 5.0
 _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
 
 class DeliveryAttempt(Protocol):
-    """One attempt to deliver a message."""
+    """One attempt to deliver a message. It takes `most_seconds` at most, if the server is slow but well."""
+
+    most_seconds: float
 
     def deliver(self) -> None:
         """Deliver the message. Blocks. Raises NotDelivered."""
@@ -56,10 +64,9 @@ Ended = Callable[[AsyncConnection, UUID, bool], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLimits:
-    """Concurrency and timing of delivery. The lease outlasts an attempt, or a message would be sent twice."""
+    """Concurrency and timing of delivery. The lease is renewed during an attempt, by a process that lives."""
 
     at_once: int = 4
-    attempt_seconds: float = 60.0
     lease_seconds: float = 120.0
     first_pause_seconds: float = 10.0
     longest_pause_seconds: float = 900.0
@@ -127,7 +134,21 @@ class MessageDelivery:
             return
         # The thread itself releases the slot, so that a thread that hangs for ever still counts.
         working = _in_thread(delivery.deliver, slots.release)
-        await self._note(message, await self._outcome(working, delivery))
+        renewing = asyncio.create_task(self._renew_lease(message))
+        try:
+            outcome = await self._outcome(working, delivery)
+        finally:
+            renewing.cancel()
+        await self._note(message, outcome)
+
+    async def _renew_lease(self, message: TakenMessage) -> None:
+        while True:
+            await asyncio.sleep(self._limits.lease_seconds / 4)
+            try:
+                async with self._engine.begin() as connection:
+                    await renew_lease(connection, message, self._limits.lease_seconds)
+            except _DATABASE_FAILURES as error:
+                log.warning("could not renew the lease of message %s yet: %s", message.id, _first_line(error))
 
     def _delivery(self, message: TakenMessage, carrier: Carrier) -> DeliveryAttempt:
         letter = OutgoingMessage(
@@ -141,12 +162,15 @@ class MessageDelivery:
     async def _outcome(self, working: asyncio.Future[None], delivery: DeliveryAttempt) -> NotDelivered | None:
         """Wait for an attempt to end, with a timeout; None means that the message was accepted."""
         try:
-            done, _ = await asyncio.wait([working], timeout=self._limits.attempt_seconds)
+            done, _ = await asyncio.wait([working], timeout=delivery.most_seconds)
             if not done:
                 delivery.abort()
-                done, _ = await asyncio.wait([working], timeout=min(5.0, self._limits.attempt_seconds))
+                done, _ = await asyncio.wait([working], timeout=_ABORT_SECONDS)
             if not done:
-                return NotDelivered("Sending took too long.")
+                return NotDelivered(
+                    "Sending took too long. It may still have succeeded, so it is not sent again.",
+                    permanent=True,
+                )
             working.result()
         except NotDelivered as error:
             return error
@@ -194,6 +218,7 @@ class MessageDelivery:
                     for message_id in await give_up_late(connection):
                         log.warning("gave up on message %s: expired, or no longer allowed", message_id)
                         await self._ended(connection, message_id, False)
+                    await withdraw_untrue(connection)
                     await forget_old(connection)
             await asyncio.sleep(self._limits.poll_seconds * 5)
 
