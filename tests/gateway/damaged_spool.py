@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hortus.flow.gateway.readings import SensorReading
 from hortus.flow.gateway.spool import open_keeper
 from hortus.flow.gateway.spool_file import Arrival, SpoolDamage, SpooledReading, SpoolFile
-from hortus.flow.gateway.spool_format import SPOOL_NAME
+from hortus.flow.gateway.spool_format import PAGE_BYTES, SPOOL_NAME
 from hortus.flow.gateway.spool_keeper import SpoolKeeper
 from hortus.flow.gateway.spool_log import log_of
 
@@ -110,3 +113,29 @@ def assert_accounted_for(after: Aftermath, held: dict[int, SpooledReading]) -> N
         assert after.damages, f"nobody was told of {missing}"
         lost = [damage.lost for damage in after.damages]
         assert None in lost or sum(each or 0 for each in lost) == len(missing)
+
+
+@contextlib.contextmanager
+def copy_of(original: Path) -> Iterator[Path]:
+    """Yield a copy of a spool's directory; it is gone afterwards."""
+    copy = original.with_name(f"{original.name}-{random.getrandbits(64):x}")
+    shutil.copytree(original, copy)
+    try:
+        yield copy
+    finally:
+        shutil.rmtree(copy)
+
+
+def flip(path: Path, bits: list[int]) -> None:
+    data = bytearray(path.read_bytes())
+    for bit in bits:
+        data[bit // 8 % len(data)] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+
+def spoil_leaf(path: Path) -> None:
+    """Overwrite where on a page of readings some of these begin."""
+    data = bytearray(path.read_bytes())
+    leaf = next(at for at in range(8 * PAGE_BYTES, len(data), PAGE_BYTES) if data[at] == 0x0D)
+    data[leaf + 10 : leaf + 40] = b"\xff" * 30
+    path.write_bytes(data)

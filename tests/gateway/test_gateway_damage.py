@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import random
-import resource
-import shutil
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from damaged_spool import (
     Aftermath,
-    all_readings,
-    arrivals,
     assert_accounted_for,
-    keeper_of,
+    copy_of,
+    flip,
     make_killed_spool,
     make_spool,
+    spoil_leaf,
     start_and_look,
 )
-from gateway_harness import RecordingTarget, gateway, health, reading, send
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hortus.base.files import DirectoryNotUsable
-from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable
-from hortus.flow.gateway.spool_file import SpooledReading, SpoolFile
+from hortus.flow.gateway.spool_file import SpooledReading
 from hortus.flow.gateway.spool_format import PAGE_BYTES, SPOOL_NAME
 from hortus.flow.gateway.spool_log import log_of
-from hortus.flow.gateway.spool_salvage import MOST_KEPT
-from up_process import hortus, hortus_json
-from waiting import until
 
 READINGS = 200
 
@@ -58,32 +48,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Original:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Original:
     directory = tmp_path_factory.mktemp("killed")
     return Original(directory, make_killed_spool(directory, directory / "running", commits=12, readings=10))
-
-
-@contextlib.contextmanager
-def copy_of(original: Path) -> Iterator[Path]:
-    """Yield a copy of a spool's directory; it is gone afterwards."""
-    copy = original.with_name(f"{original.name}-{random.getrandbits(64):x}")
-    shutil.copytree(original, copy)
-    try:
-        yield copy
-    finally:
-        shutil.rmtree(copy)
-
-
-def flip(path: Path, bits: list[int]) -> None:
-    data = bytearray(path.read_bytes())
-    for bit in bits:
-        data[bit // 8 % len(data)] ^= 1 << bit % 8
-    path.write_bytes(data)
-
-
-def spoil_leaf(path: Path) -> None:
-    """Overwrite where on a page of readings some of these begin."""
-    data = bytearray(path.read_bytes())
-    leaf = next(at for at in range(8 * PAGE_BYTES, len(data), PAGE_BYTES) if data[at] == 0x0D)
-    data[leaf + 10 : leaf + 40] = b"\xff" * 30
-    path.write_bytes(data)
 
 
 BITS = st.lists(st.integers(0, 2**24), min_size=1, max_size=20)
@@ -252,156 +216,48 @@ def _make_spool_of_format_1(path: Path, *, readings: int) -> None:
         connection.commit()
 
 
-# While the gateway runs
+_KILLED_IN_SALVAGE = """
+import os, sys
+from pathlib import Path
+from hortus.flow.gateway import spool_salvage
+from hortus.flow.gateway.spool import open_keeper
+step, calls_before = getattr(spool_salvage, sys.argv[2]), [int(sys.argv[3])]
+def die(*arguments):
+    if not calls_before[0]:
+        os._exit(9)
+    calls_before[0] -= 1
+    return step(*arguments)
+setattr(spool_salvage, sys.argv[2], die)
+open_keeper(Path(sys.argv[1]), 1 << 30)
+"""
 
 
-def test_damage_that_is_met_while_it_runs_is_repaired_before_anything_else_is_acknowledged(
-    tmp_path: Path,
+@pytest.mark.parametrize("damaged_part", ["file", "log"])
+@pytest.mark.parametrize(
+    ("step", "calls_before"),
+    [
+        ("_keep", 0),
+        ("_save", 0),
+        ("_duplicate", 0),
+        ("sync_directory", 2),
+        ("finish", 1),
+        ("_settle_numbers", 0),
+    ],
+)
+def test_a_salvage_that_is_killed_is_done_at_the_next_start(
+    sound: Original, killed: Original, damaged_part: str, step: str, calls_before: int
 ) -> None:
-    keeper = keeper_of(tmp_path)
-    keeper.use(lambda file: file.append(arrivals(1, READINGS), Counter()))
-    held = keeper.use(all_readings)
-    keeper.use(_flush)
-    page = PAGE_BYTES * 3  # the index by which readings are found
-    with (tmp_path / SPOOL_NAME).open("r+b") as file:
-        file.seek(page)
-        file.write(os.urandom(PAGE_BYTES))
-    keeper.use(lambda file: file.append(arrivals(READINGS + 1, 1), Counter()))
-    found = keeper.use(all_readings)
-    (damage,) = keeper.use(lambda file: file.damages())
-    assert {number: found[number] for number in held} == held
-    assert (len(found), damage.saved, damage.lost) == (READINGS + 1, READINGS, 0)
-    keeper.close()
-
-
-def test_a_reading_that_changed_is_never_delivered(tmp_path: Path) -> None:
-    keeper = keeper_of(tmp_path)
-    keeper.use(lambda file: file.append(arrivals(1, 9), Counter()))
-    keeper.use(lambda file: file._connection.execute("UPDATE readings SET temperature = 40 WHERE number = 5"))
-    assert sorted(keeper.use(all_readings)) == [1, 2, 3, 4, 6, 7, 8, 9]
-    (damage,) = keeper.use(lambda file: file.damages())
-    assert (damage.what, damage.lost, damage.lost_numbers) == ("reading 5 is not what was written", 1, "5")
-    keeper.close()
-
-
-def test_while_there_is_no_room_for_a_fresh_spool_nothing_is_acknowledged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hortus.flow.gateway.spool_keeper._PAUSE_SECONDS", 0.0)
-    keeper = keeper_of(tmp_path)
-    keeper.use(lambda file: file.append(arrivals(1, READINGS), Counter()))
-    keeper.use(_flush)
-    with (tmp_path / SPOOL_NAME).open("r+b") as file:
-        file.seek(PAGE_BYTES * 3)
-        file.write(os.urandom(PAGE_BYTES))
-    with _files_of_at_most(6 * PAGE_BYTES):
-        for _ in range(3):
-            with pytest.raises(SpoolUnavailable):
-                keeper.use(lambda file: file.append(arrivals(READINGS + 1, 1), Counter()))
-    keeper.use(lambda file: file.append(arrivals(READINGS + 1, 1), Counter()))
-    assert len(keeper.use(all_readings)) == READINGS + 1
-    assert len(keeper.use(lambda file: file.damages())) == 1
-    assert len(list(tmp_path.glob("*damaged*.sqlite3"))) == 1
-    keeper.close()
-
-
-def test_a_disk_that_damages_one_spool_after_the_other_is_not_filled_with_them(tmp_path: Path) -> None:
-    make_spool(tmp_path, readings=3)
-    for _ in range(MOST_KEPT):
-        (tmp_path / SPOOL_NAME).write_bytes(b"")
-        keeper_of(tmp_path).close()
-    (tmp_path / SPOOL_NAME).write_bytes(b"")
-    for _ in range(3):
-        with pytest.raises(SpoolNotUsable, match="seems to be broken"):
-            keeper_of(tmp_path)
-    assert len(list(tmp_path.glob("*damaged*.sqlite3"))) == MOST_KEPT
-
-
-def test_a_file_that_may_not_be_written_is_no_damage(tmp_path: Path) -> None:
-    held = make_spool(tmp_path, readings=3)
-    before = (tmp_path / SPOOL_NAME).read_bytes()
-    with _without_rights_to(tmp_path), pytest.raises((SpoolNotUsable, DirectoryNotUsable)):
-        keeper_of(tmp_path)
-    assert (tmp_path / SPOOL_NAME).read_bytes() == before
-    assert start_and_look(tmp_path).readings == held
-
-
-def _flush(file: SpoolFile) -> None:
-    """Write everything to the file itself, and read it anew from now on."""
-    file._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    file._connection.execute("PRAGMA cache_size = 0")
-    file._connection.execute("PRAGMA shrink_memory")
-
-
-@contextlib.contextmanager
-def _files_of_at_most(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@contextlib.contextmanager
-def _without_rights_to(directory: Path) -> Iterator[None]:
-    """Act as a user who may read all files of a directory and write none."""
-    for path in (*directory.parents, directory, *directory.iterdir()):
-        if path.is_relative_to("/tmp/pytest-of-root") or path == directory:
-            path.chmod(0o755)
-    user_id = os.geteuid()
-    try:
-        if user_id == 0:
-            os.seteuid(65534)
-        else:
-            directory.chmod(0o555)
-        yield
-    finally:
-        os.seteuid(user_id)
-        directory.chmod(0o755)
-
-
-# What boards, operators and the target see
-
-
-async def test_boards_targets_and_operators_get_the_truth_about_a_damaged_spool(tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    held = make_spool(spool, readings=READINGS)
-    spoil_leaf(spool / SPOOL_NAME)
-    target = RecordingTarget()
-    async with gateway(tmp_path, target.forwarder) as port:
-        assert (await send(port, reading(77))).status == 200
-        await until(lambda: any(each.received.reading.sensor_id == 77 for each in target.taken))
-        told = await health(port)
-        (damage,) = told.body["damages"]
-        assert told.status == 503
-        assert told.body["fault"].startswith("The spool was damaged (")
-        assert f"{damage['lost']} were lost ({damage['lostNumbers']})" in told.body["fault"]
-        assert damage["saved"] + damage["lost"] == len(held)
-        assert damage["lost"] > 0
-        *saved, _new = target.taken
-        aside = told.body["setAside"]
-        assert len(saved) + aside == damage["saved"]
-        assert all(held[each.number] == each for each in saved)
-
-        settings = {"HORTUS_GATEWAY_SPOOL_DIR": str(spool)}
-        status = await asyncio.to_thread(hortus, "gateway", "status", **settings)
-        assert "The spool was damaged" in " ".join(status.stdout.split())
-        assert "hortus gateway damage-seen" in " ".join(status.stdout.split())
-        seen = await asyncio.to_thread(hortus, "gateway", "damage-seen", **settings)
-        assert seen.returncode == 0
-
-        async def healthy_again() -> bool:
-            return (await health(port)).status == 200
-
-        await until(healthy_again)
-    assert hortus_json("gateway", "status", **settings)["damages"] == []
-
-
-def test_a_command_about_a_damaged_spool_of_a_gateway_that_is_stopped_repairs_it(tmp_path: Path) -> None:
-    make_spool(tmp_path, readings=READINGS)
-    os.truncate(tmp_path / SPOOL_NAME, 6 * PAGE_BYTES)
-    status = hortus_json("gateway", "status", HORTUS_GATEWAY_SPOOL_DIR=str(tmp_path))
-    (damage,) = status["damages"]
-    assert status["waiting"] + status["setAside"] == damage["saved"]
+    original = (sound if damaged_part == "file" else killed).directory
+    with copy_of(original) as undisturbed, copy_of(original) as copy:
+        for directory in (undisturbed, copy):
+            if damaged_part == "file":
+                spoil_leaf(directory / SPOOL_NAME)
+            else:
+                log = log_of(directory / SPOOL_NAME)
+                flip(log, [log.stat().st_size * 8 // 3])
+        arguments = [sys.executable, "-c", _KILLED_IN_SALVAGE, str(copy), step, str(calls_before)]
+        assert subprocess.run(arguments, check=False, capture_output=True).returncode == 9
+        after, wanted = start_and_look(copy), start_and_look(undisturbed)
+        assert after.readings == wanted.readings
+        assert [damage.lost for damage in after.damages] == [damage.lost for damage in wanted.damages]
+        assert len(after.damages) == 1

@@ -88,6 +88,9 @@ class BatchForwarder:
             refusals = await self._target.deliver(batch)
         except TargetTrouble as trouble:
             self.state.failed(trouble)
+            if trouble.may_still_succeed:
+                # Over a slow line, a smaller delivery may be through in time. Repeating one has no effect.
+                self._batch_readings = max(1, len(batch) // 2)
             if trouble.blames_content and await self._narrow_down(batch, trouble):
                 return
             await asyncio.sleep(self._backoff.failed(trouble.retry_after_seconds))

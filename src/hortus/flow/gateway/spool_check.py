@@ -38,7 +38,8 @@ def is_damage(error: Exception) -> bool:
 
     A number can only exist already if the next one is no longer what we wrote.
     """
-    if isinstance(error, SpoolDamaged):
+    # Python raises the latter for an error message of SQLite that quotes a damaged table.
+    if isinstance(error, SpoolDamaged | UnicodeDecodeError):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and (code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY or code & 0xFF in _DAMAGE_CODES)

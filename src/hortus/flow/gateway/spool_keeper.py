@@ -57,7 +57,7 @@ class SpoolKeeper:
         log_before = log_state(log_of(self._path))
         try:
             self._file = SpoolFile.begin_use(self._path, most_bytes=self._most_bytes, log=log_before)
-        except (SpoolDamaged, sqlite3.Error) as error:
+        except (SpoolDamaged, sqlite3.Error, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             self._replace(str(error))
@@ -84,7 +84,7 @@ class SpoolKeeper:
         file = self._opened()
         try:
             return function(file)
-        except (SpoolDamaged, sqlite3.Error) as error:
+        except (SpoolDamaged, sqlite3.Error, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
             spool_salvage.preserve_log(self._path)
