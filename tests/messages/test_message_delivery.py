@@ -203,6 +203,37 @@ async def test_a_mail_that_was_handed_over_and_not_confirmed_is_not_sent_again(
     assert server.contents_received == 1
 
 
+async def test_a_stop_while_a_mail_is_being_accepted_does_not_have_it_sent_twice(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    server.is_slow_to_accept = True
+    await queue(engine, await add_person(engine))
+    access = MessageAccess(seal=SEAL, mail=server.account())
+    async with delivering(engine, access):
+        await until(lambda: server.contents_received == 1)
+    [(state, failure)] = await states(engine)
+    assert state == "given-up"
+    assert failure is not None
+    assert "It may have been delivered" in failure
+
+
+async def test_a_stop_before_a_mail_was_handed_over_leaves_it_to_others_at_once(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    server.hangs.set()
+    await queue(engine, await add_person(engine))
+    access = MessageAccess(seal=SEAL, mail=server.account())
+    async with delivering(engine, access):
+        await until(lambda: server.attempts == 1)
+    server.hangs.clear()
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(lease) FROM messages")) == 0
+    async with delivering(engine, access):
+        await until(lambda: no_longer_waiting(engine))
+    assert await states(engine) == [("accepted", None)]
+    assert len(server.mails) == 1
+
+
 async def test_a_service_that_answers_too_late_is_not_asked_again(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ from hortus.domain.messages.tables import Transport
 log = logging.getLogger(__name__)
 
 _ABORT_SECONDS = 5.0
+_STOP_SECONDS = 2.0
 _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
 
@@ -136,10 +137,25 @@ class MessageDelivery:
         working = _in_thread(delivery.deliver, slots.release)
         renewing = asyncio.create_task(self._renew_lease(message))
         try:
-            outcome = await self._outcome(working, delivery)
+            await self._note(message, await self._outcome(working, delivery))
+        except asyncio.CancelledError:
+            await self._stop(message, working, delivery)
+            raise
         finally:
             renewing.cancel()
-        await self._note(message, outcome)
+
+    async def _stop(
+        self, message: TakenMessage, working: asyncio.Future[None], delivery: DeliveryAttempt
+    ) -> None:
+        """End an attempt because this process stops, and record its outcome, so that none repeats it."""
+        done, _ = await asyncio.wait([working], timeout=_STOP_SECONDS)
+        if not done:
+            delivery.abort()
+            done, _ = await asyncio.wait([working], timeout=_STOP_SECONDS)
+        if done:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await self._noted(message, _failure(working))
 
     async def _renew_lease(self, message: TakenMessage) -> None:
         while True:
@@ -161,25 +177,15 @@ class MessageDelivery:
 
     async def _outcome(self, working: asyncio.Future[None], delivery: DeliveryAttempt) -> NotDelivered | None:
         """Wait for an attempt to end, with a timeout; None means that the message was accepted."""
-        try:
-            done, _ = await asyncio.wait([working], timeout=delivery.most_seconds)
-            if not done:
-                delivery.abort()
-                done, _ = await asyncio.wait([working], timeout=_ABORT_SECONDS)
-            if not done:
-                return NotDelivered(
-                    "Sending took too long. It may still have succeeded, so it is not sent again.",
-                    permanent=True,
-                )
-            working.result()
-        except NotDelivered as error:
-            return error
-        except asyncio.CancelledError:
+        done, _ = await asyncio.wait([working], timeout=delivery.most_seconds)
+        if not done:
             delivery.abort()
-            raise
-        except Exception as error:  # noqa: BLE001  (service libraries raise anything; the queue must continue)
-            return NotDelivered(f"The library for this service failed: {type(error).__name__}.")
-        return None
+            done, _ = await asyncio.wait([working], timeout=_ABORT_SECONDS)
+        if not done:
+            return NotDelivered(
+                "Sending took too long. It may still have succeeded, so it is not sent again.", permanent=True
+            )
+        return _failure(working)
 
     async def _note(self, message: TakenMessage, failure: NotDelivered | None) -> None:
         """Record the outcome, retrying until the lease ends: an unrecorded message would be sent again."""
@@ -221,6 +227,15 @@ class MessageDelivery:
                     await withdraw_untrue(connection)
                     await forget_old(connection)
             await asyncio.sleep(self._limits.poll_seconds * 5)
+
+
+def _failure(working: asyncio.Future[None]) -> NotDelivered | None:
+    """Return why an attempt that has ended failed; None means that the message was accepted."""
+    error = working.exception()
+    if error is None or isinstance(error, NotDelivered):
+        return error
+    # Service libraries raise anything; the queue must continue.
+    return NotDelivered(f"The library for this service failed: {type(error).__name__}.")
 
 
 def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.Future[None]:
