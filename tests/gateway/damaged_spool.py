@@ -7,7 +7,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hortus.flow.gateway.readings import SensorReading
@@ -85,6 +85,7 @@ class Aftermath:
     readings: dict[int, SpooledReading]
     damages: list[SpoolDamage]
     counters: dict[str, int]
+    next_number: int = field(compare=False)
 
 
 def start_and_look(directory: Path) -> Aftermath:
@@ -101,13 +102,19 @@ def start_and_look(directory: Path) -> Aftermath:
     keeper.close()
     (new,) = set(again) - set(found)
     assert again == found | {new: again[new]}
-    assert new == counters["stored"] + 1
-    return Aftermath(readings=found, damages=damages, counters=counters)
+    assert new == counters["stored"] + counters.get("skipped", 0) + 1
+    return Aftermath(readings=found, damages=damages, counters=counters, next_number=new)
+
+
+def assert_nothing_false(after: Aftermath, held: dict[int, SpooledReading]) -> None:
+    """Assert that each reading is there as it was written, and that no id is given out twice."""
+    assert after.next_number > max(held), "new readings would be taken for old ones"
+    assert after.readings.items() <= held.items(), "a reading is not what was written"
 
 
 def assert_accounted_for(after: Aftermath, held: dict[int, SpooledReading]) -> None:
     """Assert that each reading is there as it was written, or named as lost."""
-    assert after.readings.items() <= held.items(), "a reading is not what was written"
+    assert_nothing_false(after, held)
     missing = held.keys() - after.readings.keys()
     if missing:
         assert after.damages, f"nobody was told of {missing}"

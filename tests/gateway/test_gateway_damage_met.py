@@ -98,7 +98,7 @@ def test_a_file_that_may_not_be_written_is_no_damage(tmp_path: Path) -> None:
 
 def _flush(file: SpoolFile) -> None:
     """Write everything to the file itself, and read it anew from now on."""
-    file._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    file._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     file._connection.execute("PRAGMA cache_size = 0")
     file._connection.execute("PRAGMA shrink_memory")
 

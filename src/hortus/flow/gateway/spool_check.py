@@ -22,6 +22,8 @@ _HEADER_BYTES = 100
 # Where it says whether the file has a log, or else is read-only for this version of SQLite.
 _LOG_VERSIONS_AT, _LOG_VERSIONS = 18, (b"\1\1", b"\2\2")
 
+_NUMBERS_GIVEN_OUT = "SELECT coalesce(sum(count), 0) FROM counters WHERE name IN ('stored', 'skipped')"
+
 _WRONG_VALUES = """
 SELECT EXISTS (SELECT 1 FROM counters WHERE typeof(name) <> 'text' OR typeof(count) <> 'integer' OR count < 0)
     OR EXISTS (
@@ -89,8 +91,8 @@ def _require_own_sense(connection: sqlite3.Connection) -> None:
         return  # a newer version may have other tables
     if not has_its_tables(connection):
         raise SpoolDamaged("its tables are not those of a spool")
-    stored = connection.execute("SELECT coalesce(sum(count), 0) FROM counters WHERE name = 'stored'").fetchone()
-    if row["next_number"] != stored[0] + 1:
+    (given_out,) = connection.execute(_NUMBERS_GIVEN_OUT).fetchone()
+    if row["next_number"] != given_out + 1:
         raise SpoolDamaged("its numbers and counters do not fit")
     if connection.execute(_WRONG_VALUES).fetchone()[0]:
         raise SpoolDamaged("values of its tables are not those of a spool")

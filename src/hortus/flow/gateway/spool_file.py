@@ -25,6 +25,7 @@ from hortus.flow.gateway.spool_format import (
     connect,
     reading_digest,
     require_current,
+    skip_numbers,
     upgrade,
 )
 from hortus.flow.gateway.spool_log import LogState
@@ -142,6 +143,7 @@ class SpoolFile:
         try:
             require_sound(connection, log)
             upgrade(connection, path)
+            skip_numbers(connection)
             # Written to the file itself; then the log has to be there until the file is closed.
             connection.execute("UPDATE spool SET in_use = 1")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -155,6 +157,7 @@ class SpoolFile:
     def open(cls, path: Path, *, most_bytes: int) -> SpoolFile:
         """Open the spool of a gateway that is running. Raises SpoolNotUsable."""
         try:
+            require_file(path)
             connection = connect(path)
             try:
                 require_current(connection, path)
@@ -162,7 +165,7 @@ class SpoolFile:
             except BaseException:
                 connection.close()
                 raise
-        except (sqlite3.Error, TypeError) as error:
+        except (sqlite3.Error, SpoolDamaged, TypeError) as error:
             raise SpoolNotUsable(f"The spool {path} cannot be read: {error}.") from error
 
     def end_use(self) -> None:

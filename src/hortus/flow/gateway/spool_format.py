@@ -19,10 +19,13 @@ FORMAT = 2
 PAGE_BYTES = 4096
 _BUSY_MS = 2000
 
+# No transaction has as many readings.
+_SKIPPED_AFTER_A_KILL = 10_000
+
 WAITING = 0
 SET_ASIDE = 1
 
-# `next_number` is always one more than the counter `stored`, which is checked when the file is opened.
+# `next_number` is always one more than the counters `stored` and `skipped`, which is checked when it is opened.
 # `in_use` is 1 in the file itself, not only in its log, for as long as a gateway works on it.
 _SPOOL_AND_READINGS = """
 CREATE TABLE spool (format INTEGER NOT NULL, source TEXT NOT NULL, next_number INTEGER NOT NULL,
@@ -128,6 +131,23 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {_FROM_1_TO_2}")
         connection.execute("UPDATE spool SET format = ?, digest = ?", (FORMAT, identity_digest(FORMAT, source)))
         connection.execute("COMMIT")
+
+
+def skip_numbers(connection: sqlite3.Connection) -> None:
+    """After a kill or a power failure, skip the numbers that the last transaction may have given out.
+
+    A disk that does not sync what it says it has synced can lose that transaction, although its readings were
+    acknowledged and delivered. The ids of new ones must not be the same.
+    """
+    statement = "UPDATE spool SET next_number = next_number + ? WHERE in_use <> 0"
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute(statement, (_SKIPPED_AFTER_A_KILL,)).rowcount:
+        connection.execute(
+            "INSERT INTO counters VALUES ('skipped', ?)"
+            " ON CONFLICT (name) DO UPDATE SET count = count + excluded.count",
+            (_SKIPPED_AFTER_A_KILL,),
+        )
+    connection.execute("COMMIT")
 
 
 def require_current(connection: sqlite3.Connection, path: Path) -> None:

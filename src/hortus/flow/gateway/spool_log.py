@@ -26,6 +26,7 @@ class LogFrame:
 
     page: int
     content_at: int
+    is_intact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,13 @@ def log_state(path: Path) -> LogState:
     return LogState(is_there=True, commits=tuple(commits))
 
 
-def intact_frames(file: BinaryIO) -> Iterator[LogFrame]:
-    """Yield the frames of a log whose checksums hold, also those after a damaged one."""
+def has_header(file: BinaryIO) -> bool:
+    """Return whether a log has an intact header, without which nothing in it can be told from what is old."""
+    return _header(file) is not None
+
+
+def frames(file: BinaryIO) -> Iterator[LogFrame]:
+    """Yield the frames of a log, also those after a damaged one."""
     header = _header(file)
     if header is None:
         return
@@ -84,8 +90,8 @@ def intact_frames(file: BinaryIO) -> Iterator[LogFrame]:
             content = file.read(PAGE_BYTES)
             covered = struct.pack(">II", page, pages_after_commit) + content
             # The checksum continues that of the frame before, as written in the log.
-            if len(content) == PAGE_BYTES and _checksum(covered, header.words, before) == checksum:
-                yield LogFrame(page=page, content_at=content_at)
+            is_intact = len(content) == PAGE_BYTES and _checksum(covered, header.words, before) == checksum
+            yield LogFrame(page=page, content_at=content_at, is_intact=is_intact)
         before = checksum
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from hortus.flow.gateway.spool_format import PAGE_BYTES
-from hortus.flow.gateway.spool_log import LogFrame, intact_frames
+from hortus.flow.gateway.spool_log import LogFrame, frames, has_header
 
 Value = int | float | str | bytes | None
 
@@ -54,9 +54,14 @@ class SpoolPages:
         self._log = self._open(log)
         self._in_log: dict[int, LogFrame] = {}
         self.count = database.stat().st_size // PAGE_BYTES if self._database else 0
-        for frame in intact_frames(self._log) if self._log else ():
-            self._in_log[frame.page] = frame
-            self.count = max(self.count, frame.page)
+        self.has_log = self._log is not None
+        self.has_whole_log = self._log is not None and has_header(self._log)
+        for frame in frames(self._log) if self._log else ():
+            if frame.is_intact:
+                self._in_log[frame.page] = frame
+                self.count = max(self.count, frame.page)
+            else:
+                self.has_whole_log = False
 
     def _open(self, path: Path) -> BinaryIO | None:
         return self._files.enter_context(path.open("rb")) if path.is_file() else None

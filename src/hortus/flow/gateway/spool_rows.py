@@ -27,10 +27,14 @@ _COUNTER = re.compile(r"[a-z-]{1,40}(:[a-z-]{1,40})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The identity of a spool, and the number of its next reading, if that is known."""
+    """The identity of a spool, and the number of its next reading as the file says it.
+
+    `is_newest`: no later transaction can have said otherwise.
+    """
 
     source: UUID
     next_number: int | None
+    is_newest: bool
 
 
 class SpoolRows:
@@ -50,16 +54,18 @@ class SpoolRows:
 
     def identity(self, known_source: UUID | None) -> Identity:
         """Return the identity; if it is damaged, with the source that was noted elsewhere, or a new one."""
-        source, next_number = known_source, None
+        source, next_number, in_use = known_source, None, True
         for row in self._rows("spool"):
             file_format, text, number, *digests = row.values
+            in_use = bool(digests and digests[-1])
             if isinstance(number, int) and 1 <= number <= LARGEST_NUMBER:
                 next_number = number
             trusted = digests[:1] == [identity_digest(FORMAT, str(text))] if digests else file_format == 1
             if trusted or source is None:
                 with contextlib.suppress(ValueError):
                     source = UUID(str(text))
-        return Identity(source=source or uuid4(), next_number=next_number)
+        is_newest = self._pages.has_whole_log or not (self._pages.has_log or in_use)
+        return Identity(source=source or uuid4(), next_number=next_number, is_newest=is_newest)
 
     def readings(self) -> Iterator[tuple[Value, ...]]:
         """Yield the readings that are what was written, as rows to insert."""

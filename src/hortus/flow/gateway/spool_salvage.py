@@ -26,7 +26,7 @@ from hortus.base.files import owner_of, sync_directory
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.spool_format import FORMAT, INSERT_READING, create, identity_digest
 from hortus.flow.gateway.spool_log import log_of
-from hortus.flow.gateway.spool_rows import SpoolRows
+from hortus.flow.gateway.spool_rows import Identity, SpoolRows
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ MOST_KEPT = 10
 """A disk that damages more spools than this is broken: nothing is acknowledged until somebody sees to it."""
 
 _ROWS_AT_ONCE = 1000
+# More than any gateway has received since its last transaction that can be read, or ever.
+_SKIPPED_NUMBERS = 10**12
 _MOST_RANGES_NAMED = 20
 _COMPLETE = "gateway.salvaged.sqlite3"
 _BEGUN = "gateway.salvaging.sqlite3"
@@ -180,7 +182,7 @@ def _save(kept: Path, fresh: Path, what: str, known_source: UUID | None) -> None
         connection.executemany("INSERT OR IGNORE INTO counters VALUES (?, ?)", rows.counters())
         connection.executemany("INSERT INTO damages VALUES (?, ?, ?, ?, ?, ?, ?)", rows.damages())
         (saved,) = connection.execute("SELECT count(*) FROM readings").fetchone()
-        losses = _settle_numbers(connection, identity.next_number, saved)
+        losses = _settle_numbers(connection, identity, saved)
         connection.executemany("INSERT OR IGNORE INTO sensors VALUES (?, ?, ?, ?, ?, ?)", rows.sensors())
         connection.execute(_SENSORS_OF_READINGS)
         connection.execute(_FORGET_IMPOSSIBLE_NUMBERS)
@@ -198,22 +200,25 @@ def _name_of(kept: Path) -> str:
     return next((str(each) for each in (kept, log_of(kept)) if each.exists()), "")
 
 
-def _settle_numbers(connection: sqlite3.Connection, next_number: int | None, saved: int) -> _Losses:
+def _settle_numbers(connection: sqlite3.Connection, identity: Identity, saved: int) -> _Losses:
     """Set the next number and the counters so that they fit again; return what is missing."""
     counters = dict(connection.execute("SELECT name, count FROM counters"))
-    stored = counters.get("stored", 0)
+    stored, skipped = counters.get("stored", 0), counters.get("skipped", 0)
     (largest,) = connection.execute("SELECT coalesce(max(number), 0) FROM readings").fetchone()
-    # A number that was given out must never be given out again: ids are derived from it.
-    following = max(next_number or 1, stored + 1, largest + 1)
-    connection.execute("UPDATE spool SET next_number = ?", (following,))
-    connection.execute("INSERT OR REPLACE INTO counters VALUES ('stored', ?)", (following - 1,))
     missing = stored - sum(counters.get(end, 0) for end in _ENDS) - saved
-    if "stored" not in counters or following != stored + 1 or next_number != following or missing < 0:
-        return _Losses(count=None, numbers="")
-    connection.execute(
-        "INSERT OR REPLACE INTO counters VALUES ('lost', ?)", (counters.get("lost", 0) + missing,)
-    )
-    return _Losses(count=missing, numbers=_numbers(connection, missing))
+    following = max(identity.next_number or 1, stored + skipped + 1, largest + 1)
+    if identity.is_newest and identity.next_number == following == stored + skipped + 1 and missing >= 0:
+        counters["lost"] = counters.get("lost", 0) + missing
+    else:
+        # A number must never be given out again, since ids are derived from it: a target that knows an id would
+        # take another reading for that one, and drop it.
+        following += _SKIPPED_NUMBERS
+        counters["stored"] = max(stored, saved)
+        counters["skipped"] = following - 1 - counters["stored"]
+        missing = None
+    connection.execute("UPDATE spool SET next_number = ?", (following,))
+    connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", counters.items())
+    return _Losses(count=missing, numbers="" if missing is None else _numbers(connection, missing))
 
 
 def _numbers(connection: sqlite3.Connection, missing: int) -> str:
