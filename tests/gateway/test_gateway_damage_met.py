@@ -15,7 +15,7 @@ from damaged_spool import all_readings, arrivals, keeper_of, make_spool, spoil_l
 from gateway_harness import RecordingTarget, gateway, health, reading, send
 
 from hortus.base.files import DirectoryNotUsable
-from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable
+from hortus.flow.gateway.errors import SpoolDamaged, SpoolNotUsable, SpoolUnavailable
 from hortus.flow.gateway.spool_file import SpoolFile
 from hortus.flow.gateway.spool_format import PAGE_BYTES, SPOOL_NAME
 from hortus.flow.gateway.spool_salvage import MOST_KEPT
@@ -51,6 +51,18 @@ def test_a_reading_that_changed_is_never_delivered(tmp_path: Path) -> None:
     assert sorted(keeper.use(all_readings)) == [1, 2, 3, 4, 6, 7, 8, 9]
     (damage,) = keeper.use(lambda file: file.damages())
     assert (damage.what, damage.lost, damage.lost_numbers) == ("reading 5 is not what was written", 1, "5")
+    keeper.close()
+
+
+def test_damage_that_comes_back_at_once_is_a_refusal_and_ends_nothing(tmp_path: Path) -> None:
+    def meet_damage(_file: SpoolFile) -> None:
+        raise SpoolDamaged("it is damaged again")
+
+    keeper = keeper_of(tmp_path)
+    keeper.use(lambda file: file.append(arrivals(1, 3), Counter()))
+    with pytest.raises(SpoolUnavailable, match="damaged again"):
+        keeper.use(meet_damage)
+    assert len(keeper.use(all_readings)) == 3
     keeper.close()
 
 

@@ -162,9 +162,10 @@ class Spool:
         arrivals = [item.arrival for item in appends]
         try:
             self._keeper.use(lambda file: file.append(arrivals, counts))
-        except SpoolUnavailable as problem:
+        except Exception as error:  # noqa: BLE001  (whatever it is, boards are answered and the thread goes on)
             with self._counts_lock:
                 self._counts.update(counts)
+            problem = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(f"{error!r}.")
             self._call(self._append_failed, appends, problem)
         else:
             self._call(self._appended, appends)

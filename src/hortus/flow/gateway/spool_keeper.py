@@ -72,7 +72,7 @@ class SpoolKeeper:
         """
         try:
             return self._use(function)
-        except (sqlite3.Error, OSError) as error:
+        except (SpoolDamaged, sqlite3.Error, UnicodeDecodeError, OSError) as error:
             raise SpoolUnavailable(f"The disk does not take or give readings now: {error}.") from error
 
     def close(self) -> None:

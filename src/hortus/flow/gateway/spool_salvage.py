@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from hortus.base.files import owner_of, sync_directory
 from hortus.flow.gateway.errors import SpoolUnavailable
-from hortus.flow.gateway.spool_format import FORMAT, INSERT_READING, create, identity_digest
+from hortus.flow.gateway.spool_format import INSERT_READING, create
 from hortus.flow.gateway.spool_log import log_of
 from hortus.flow.gateway.spool_rows import Identity, SpoolRows
 
@@ -64,8 +64,9 @@ WHERE number - before > 1 OR before = 0 ORDER BY number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Losses:
-    """How many readings were lost (None: unknown), and their numbers as far as these are known."""
+    """How many readings were saved and lost (None: unknown), and the latter's numbers if these are known."""
 
+    saved: int
     count: int | None
     numbers: str
 
@@ -135,6 +136,7 @@ def _keep(path: Path) -> Path:
         _duplicate(path, kept)
     if preserved.exists():
         preserved.replace(log_of(kept))
+        preserved.unlink(missing_ok=True)  # it is still there if both were names of one file
     sync_directory(path.parent)
     return kept
 
@@ -169,39 +171,41 @@ def _unused_name(path: Path) -> Path:
 
 
 def _save(kept: Path, fresh: Path, what: str, known_source: UUID | None) -> None:
-    with SpoolRows(kept, log_of(kept)) as rows, contextlib.closing(create(fresh, uuid4())) as connection:
-        connection.execute("BEGIN")
+    with SpoolRows(kept, log_of(kept)) as rows:
         identity = rows.identity(known_source)
-        connection.execute(
-            "UPDATE spool SET source = ?, digest = ?",
-            (str(identity.source), identity_digest(FORMAT, str(identity.source))),
-        )
-        readings = rows.readings()
-        while some := list(islice(readings, _ROWS_AT_ONCE)):
-            connection.executemany(INSERT_READING.format(otherwise="IGNORE"), some)
-        connection.executemany("INSERT OR IGNORE INTO counters VALUES (?, ?)", rows.counters())
-        connection.executemany("INSERT INTO damages VALUES (?, ?, ?, ?, ?, ?, ?)", rows.damages())
-        (saved,) = connection.execute("SELECT count(*) FROM readings").fetchone()
-        losses = _settle_numbers(connection, identity, saved)
-        connection.executemany("INSERT OR IGNORE INTO sensors VALUES (?, ?, ?, ?, ?, ?)", rows.sensors())
-        connection.execute(_SENSORS_OF_READINGS)
-        connection.execute(_FORGET_IMPOSSIBLE_NUMBERS)
-        connection.execute(
-            "INSERT INTO damages VALUES (?, ?, ?, ?, ?, ?, 0)",
-            (int(time.time() * 1000), what, _name_of(kept), saved, losses.count, losses.numbers),
-        )
-        connection.execute("COMMIT")
+        with contextlib.closing(create(fresh, identity.source)) as connection:
+            connection.execute("BEGIN")
+            losses = _copy(rows, identity, connection)
+            connection.execute(
+                "INSERT INTO damages VALUES (?, ?, ?, ?, ?, ?, 0)",
+                (int(time.time() * 1000), what, _name_of(kept), losses.saved, losses.count, losses.numbers),
+            )
+            connection.execute("COMMIT")
     owner = owner_of(fresh.parent)
     if owner is not None:
         os.chown(fresh, *owner)
 
 
+def _copy(rows: SpoolRows, identity: Identity, connection: sqlite3.Connection) -> _Losses:
+    readings = rows.readings()
+    while some := list(islice(readings, _ROWS_AT_ONCE)):
+        connection.executemany(INSERT_READING.format(otherwise="IGNORE"), some)
+    connection.executemany("INSERT OR IGNORE INTO counters VALUES (?, ?)", rows.counters())
+    connection.executemany("INSERT INTO damages VALUES (?, ?, ?, ?, ?, ?, ?)", rows.damages())
+    losses = _settle_numbers(connection, identity)
+    connection.executemany("INSERT OR IGNORE INTO sensors VALUES (?, ?, ?, ?, ?, ?)", rows.sensors())
+    connection.execute(_SENSORS_OF_READINGS)
+    connection.execute(_FORGET_IMPOSSIBLE_NUMBERS)
+    return losses
+
+
 def _name_of(kept: Path) -> str:
-    return next((str(each) for each in (kept, log_of(kept)) if each.exists()), "")
+    return next((str(each.absolute()) for each in (kept, log_of(kept)) if each.exists()), "")
 
 
-def _settle_numbers(connection: sqlite3.Connection, identity: Identity, saved: int) -> _Losses:
+def _settle_numbers(connection: sqlite3.Connection, identity: Identity) -> _Losses:
     """Set the next number and the counters so that they fit again; return what is missing."""
+    (saved,) = connection.execute("SELECT count(*) FROM readings").fetchone()
     counters = dict(connection.execute("SELECT name, count FROM counters"))
     stored, skipped = counters.get("stored", 0), counters.get("skipped", 0)
     (largest,) = connection.execute("SELECT coalesce(max(number), 0) FROM readings").fetchone()
@@ -218,7 +222,8 @@ def _settle_numbers(connection: sqlite3.Connection, identity: Identity, saved: i
         missing = None
     connection.execute("UPDATE spool SET next_number = ?", (following,))
     connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", counters.items())
-    return _Losses(count=missing, numbers="" if missing is None else _numbers(connection, missing))
+    numbers = "" if missing is None else _numbers(connection, missing)
+    return _Losses(saved=saved, count=missing, numbers=numbers)
 
 
 def _numbers(connection: sqlite3.Connection, missing: int) -> str:
