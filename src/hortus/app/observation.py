@@ -1,4 +1,4 @@
-"""`--metrics-port` of the processes around Kafka: `/metrics` for Prometheus, `/healthz` and `/readyz` (P9)."""
+"""`--metrics-port` of processes without pages: `/metrics`, `/healthz` and `/readyz` (P9, P10)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hortus.base.supervision import Supervisor
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch
+from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -53,23 +54,30 @@ def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
 
 
 @asynccontextmanager
-async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None = None) -> AsyncIterator[None]:
-    """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
+async def observed(
+    address: MetricsAddress | None,
+    supervisor: Supervisor,
+    flow: Flow | None = None,
+    sink: Sink | None = None,
+) -> AsyncIterator[None]:
+    """Serve metrics and health of this process while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
     listener = bind(address.host, address.port)
-    watched = flow if sink is None else SinkFlow(flow, sink)
-    app = observation(watched, sink, lambda: datetime.now(UTC))
+    watched = SinkFlow(flow, sink) if flow is not None and sink is not None else flow
+    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC))
     async with serving(app, listener):
         yield
 
 
-def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) -> Starlette:
-    """Return the application that serves one flow's metrics and health."""
-    watch = FlowWatch(flow, clock)
+def observation(
+    supervisor: Supervisor, flow: Flow | None, sink: Sink | None, clock: Callable[[], datetime]
+) -> Starlette:
+    """Return the application that serves metrics and health of one process, and of its flow if it has one."""
+    watch = FlowWatch(flow, clock) if flow is not None else None
     registry = CollectorRegistry()
-    registry.register(HortusCollector(flow.metrics, watch, None))
+    registry.register(HortusCollector(flow.metrics if flow else None, watch, None, supervisor=supervisor))
     if sink is not None:
         registry.register(_SinkCollector(sink))
 
@@ -77,19 +85,28 @@ def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) ->
         return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
 
     async def health(_request: Request) -> Response:
-        report = watch.look()
-        part = report.as_json()
-        if sink is not None:
-            counts = sink.metrics
-            part |= {
-                "recordsWaitingInKafka": counts.total_lag,
-                "paused": counts.paused,
-                "partitions": counts.partitions,
-            }
-        content = {"status": "healthy" if report.is_healthy else "unhealthy", "parts": {"flow": part}}
-        return JSONResponse(content, status_code=200 if report.is_healthy else 503)
+        tasks = TasksReport(supervisor.look())
+        parts = {"tasks": tasks.as_json()}
+        is_healthy = tasks.is_healthy
+        if watch is not None:
+            report = watch.look()
+            parts["flow"] = report.as_json() | _sink_counts(sink)
+            is_healthy = is_healthy and report.is_healthy
+        content = {"status": "healthy" if is_healthy else "unhealthy", "parts": parts}
+        return JSONResponse(content, status_code=200 if is_healthy else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", health), Route("/readyz", health)])
+
+
+def _sink_counts(sink: Sink | None) -> dict[str, Any]:
+    if sink is None:
+        return {}
+    counts = sink.metrics
+    return {
+        "recordsWaitingInKafka": counts.total_lag,
+        "paused": counts.paused,
+        "partitions": counts.partitions,
+    }
 
 
 class _SinkCollector(Collector):
