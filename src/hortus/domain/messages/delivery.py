@@ -114,8 +114,8 @@ class MessageDelivery:
         slots = asyncio.Semaphore(self._limits.at_once)
         async with asyncio.TaskGroup() as attempts:
             while True:
-                with piece_of_work():  # all slots may be taken by attempts that do not end
-                    await slots.acquire()
+                await slots.acquire()
+                with piece_of_work():
                     message = await self._take(transport)
                 if message is None:
                     slots.release()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from hortus.base.supervision import note_success
 from hortus.flow.gateway.backoff import Backoff, Patience
 from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.spool import Spool
@@ -73,6 +74,7 @@ class BatchForwarder:
     async def run(self) -> None:
         """Deliver waiting readings until cancelled."""
         while True:
+            note_success()
             self._arrived.clear()
             limit = self._batch_readings
             batch = await self._spool.use(lambda file, limit=limit: file.oldest_waiting(limit))  # type: ignore[misc]

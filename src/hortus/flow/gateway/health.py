@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hortus.base.supervision import TaskReport
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.forwarding import ForwardingState
 from hortus.flow.gateway.http import Answer
@@ -37,10 +38,15 @@ class GatewayHealth:
     """Reports the state of the gateway. Reads the spool at most once a second, however often it is asked."""
 
     def __init__(
-        self, spool: Spool, forwarding: ForwardingState, clock: Callable[[], float] = time.time
+        self,
+        spool: Spool,
+        forwarding: ForwardingState,
+        tasks: Callable[[], Sequence[TaskReport]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
         self._forwarding = forwarding
+        self._tasks = tasks
         self._clock = clock
         self._looked_at = float("-inf")
         self._depth = SpoolDepth(waiting=0, oldest_waiting_ms=None, set_aside=0, used_bytes=0)
@@ -61,6 +67,7 @@ class GatewayHealth:
             "spoolBytes": report.depth.used_bytes,
             "counters": report.counters,
             "damages": [damage_document(damage) for damage in report.damages],
+            "tasks": {task.name: task.as_json() for task in self._tasks()},
         }
         return Answer(status=200 if report.fault is None else 503, document=document)
 
@@ -93,7 +100,7 @@ class GatewayHealth:
             return f"{in_words(self._damages[0])} `hortus gateway status` says what to do."
         if self._oldest_waiting_seconds() > LONGEST_WAIT_SECONDS:
             return f"Readings wait for their target. {self._forwarding.trouble or ''}".strip()
-        return None
+        return next((f"{task.name}: {task.fault}" for task in self._tasks() if task.fault), None)
 
     def _oldest_waiting_seconds(self) -> float:
         if self._depth.oldest_waiting_ms is None:

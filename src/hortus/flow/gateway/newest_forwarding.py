@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hortus.base.supervision import note_success
 from hortus.flow.gateway.backoff import Backoff, Patience
 from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.forwarding import LOOK_AGAIN_SECONDS, ForwardingState
@@ -70,6 +71,7 @@ class NewestForwarder:
         """Deliver waiting readings until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
+                note_success()
                 self._changed.clear()
                 pause_seconds = LOOK_AGAIN_SECONDS
                 newest = await self._spool.use(lambda file: file.newest_numbers())
