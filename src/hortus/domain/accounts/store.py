@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
+from hortus.domain.accounts.email_addresses import canonical_address, forms_of
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
     AccountRule,
@@ -56,9 +57,10 @@ async def create_user(
 ) -> User:
     """Create an account. The caller commits. Raises InvalidAccount with all faults at once.
 
-    User name and e-mail address are stored in lower case; the display name is the user name as typed.
+    User name and e-mail address are stored in lower case, the address with its domain as people write it; the
+    display name is the user name as typed.
     """
-    name, address = username.lower(), email_address.lower()
+    name, address = username.lower(), canonical_address(email_address)
     broken = broken_rules(username, email_address, password)
     if not broken:
         broken = await _taken(connection, name, address)
@@ -154,7 +156,7 @@ async def _taken(
 ) -> tuple[BrokenAccountRule, ...]:
     rows = await connection.execute(
         select(UserRow.username, UserRow.email_address).where(
-            (UserRow.username == username) | (UserRow.email_address == email_address)
+            (UserRow.username == username) | UserRow.email_address.in_(forms_of(email_address))
         )
     )
     taken_names: set[str] = set()
@@ -166,7 +168,7 @@ async def _taken(
     if username in taken_names:
         message = f"The user name {username} is taken."
         broken.append(BrokenAccountRule(field="username", rule=AccountRule.TAKEN, message=message))
-    if email_address in taken_addresses:
+    if taken_addresses & forms_of(email_address):
         message = f"The e-mail address {email_address} belongs to another account."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message))
     return tuple(broken)
