@@ -31,7 +31,13 @@ from hortus.flow.ingest.batch import (
     read_messages,
     resolve,
 )
-from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.database_link import (
+    FAULT_OF_THE_ROWS,
+    UNFORESEEN_IN_ROWS,
+    Connect,
+    DatabaseLink,
+    describe,
+)
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
     DEFAULT_CLOCK_TOLERANCE_MS,
@@ -84,8 +90,6 @@ class IngestLimits:
     """How far a kit's clock may be ahead of ours."""
 
 
-# Only these SQLSTATE classes point to faulty rows: data exceptions and integrity violations.
-_FAULT_OF_THE_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
 
@@ -251,7 +255,7 @@ class IngestPipeline:
                 stored = await self._store_once(link, batch_id, batch)
             except PeripheralsGone:
                 self._registry.forget_everything()
-            except _FAULT_OF_THE_ROWS as error:
+            except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
                     self._months_made.clear()  # a partition has been dropped since the check
                 elif len(batch) > 1 or batch[0].message.verdict is None:
@@ -261,6 +265,13 @@ class IngestPipeline:
                     await link.failed(error)
             except _FAULT_OF_THE_SURROUNDINGS as error:
                 self.metrics.failed_attempts += 1
+                await link.failed(error)
+            except UNFORESEEN_IN_ROWS as error:
+                if len(batch) > 1 or batch[0].message.verdict is None:
+                    await self._isolate(link, batch, error)
+                    return
+                await link.failed(error)
+            except Exception as error:  # noqa: BLE001  (the end of the process would not help: it comes again)
                 await link.failed(error)
             else:
                 link.succeeded()
@@ -303,8 +314,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
+        log.error("a message on %s cannot be stored: %s", message.topic, describe(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
