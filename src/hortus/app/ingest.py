@@ -146,7 +146,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
         return
     async with (
         KafkaIntake(connection, names) as intake,
-        observed(metrics, intake),
+        observed(metrics, intake, trouble=intake.trouble),
         asyncio.TaskGroup() as group,
     ):
         client = IngestClient(

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch
+from hortus.http.monitoring.health import Flow, FlowWatch, Trouble, not_stored
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -53,21 +53,28 @@ def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
 
 
 @asynccontextmanager
-async def observed(address: MetricsAddress | None, flow: Flow, sink: Sink | None = None) -> AsyncIterator[None]:
+async def observed(
+    address: MetricsAddress | None, flow: Flow, sink: Sink | None = None, trouble: Trouble = not_stored
+) -> AsyncIterator[None]:
     """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
-    listener = bind(address.host, address.port)
-    watched = flow if sink is None else SinkFlow(flow, sink)
-    app = observation(watched, sink, lambda: datetime.now(UTC))
+    listener = bind(address.host, address.port, option="--metrics-port", host_option="--metrics-host")
+    watched = flow
+    if sink is not None:
+        watched = watched_sink = SinkFlow(flow, sink)
+        trouble = watched_sink.trouble
+    app = observation(watched, sink, lambda: datetime.now(UTC), trouble)
     async with serving(app, listener):
         yield
 
 
-def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) -> Starlette:
+def observation(
+    flow: Flow, sink: Sink | None, clock: Callable[[], datetime], trouble: Trouble = not_stored
+) -> Starlette:
     """Return the application that serves one flow's metrics and health."""
-    watch = FlowWatch(flow, clock)
+    watch = FlowWatch(flow, clock, trouble)
     registry = CollectorRegistry()
     registry.register(HortusCollector(flow.metrics, watch, None))
     if sink is not None:
@@ -82,7 +89,8 @@ def observation(flow: Flow, sink: Sink | None, clock: Callable[[], datetime]) ->
         if sink is not None:
             counts = sink.metrics
             part |= {
-                "recordsWaitingInKafka": counts.total_lag,
+                "recordsWaitingInKafka": None if counts.fault else counts.total_lag,
+                "kafka": counts.fault or "Kafka answers.",
                 "paused": counts.paused,
                 "partitions": counts.partitions,
             }
@@ -103,7 +111,7 @@ class _SinkCollector(Collector):
         sink = self._sink.metrics
         lag = GaugeMetricFamily(
             "hortus_sink_lag_records",
-            "Records in Kafka that this sink has not stored yet.",
+            "Records in Kafka that are not stored yet, of the partitions that this sink or no sink reads.",
             labels=("topic", "partition"),
         )
         for (topic, partition), records in sorted(sink.lag.items()):
@@ -111,6 +119,11 @@ class _SinkCollector(Collector):
         yield lag
         yield GaugeMetricFamily(
             "hortus_sink_partitions", "Partitions that this sink reads.", value=sink.partitions
+        )
+        yield GaugeMetricFamily(
+            "hortus_sink_lag_known",
+            "Whether Kafka answered the last look completely; if not, the lag is that of an earlier one.",
+            value=float(sink.fault is None),
         )
         yield GaugeMetricFamily("hortus_sink_paused", "Whether reading is paused.", value=float(sink.paused))
         for name, title, value in (
@@ -120,5 +133,6 @@ class _SinkCollector(Collector):
             ("failed_commits", "Commits of offsets that failed and were repeated.", sink.failed_commits),
             ("errors", "Errors that Kafka reported.", sink.errors),
             ("missed_records", "Records that Kafka deleted before they were stored.", sink.missed),
+            ("log_resets", "Times that the log of a partition went back and was read again.", sink.went_back),
         ):
             yield CounterMetricFamily(f"hortus_sink_{name}", title, value=value)

@@ -25,8 +25,16 @@ from hortus.http.server.database_access import database_failures_translated
 LONGEST_WAIT_SECONDS = 30.0
 """A message that has waited longer than this to be stored is a fault, whatever the cause."""
 
+Trouble = Callable[[float], str]
+"""Returns the sentence that says what is wrong after this many seconds without progress, and what to do."""
+
 _DATABASE_SECONDS = 3.0
 _SCHEMA_RECHECK_SECONDS = 60.0
+
+
+def not_stored(seconds: float) -> str:
+    """Return what is wrong when messages wait for the database."""
+    return f"A message has been waiting to be stored for {seconds:.0f} s. Check that the database answers."
 
 
 class Flow(Protocol):
@@ -51,6 +59,7 @@ class FlowReport:
     oldest_wait_seconds: float
     last_commit_age_seconds: float | None
     messages_settled: int
+    trouble: Trouble = not_stored
 
     @property
     def is_healthy(self) -> bool:
@@ -61,10 +70,7 @@ class FlowReport:
     def sentence(self) -> str:
         """The state in a sentence for people."""
         if not self.is_healthy:
-            return (
-                f"A message has been waiting to be stored for {self.oldest_wait_seconds:.0f} s. "
-                "Check that the database answers."
-            )
+            return self.trouble(self.oldest_wait_seconds)
         return (
             "Messages are being stored." if self.messages_waiting else "No messages are waiting to be stored."
         )
@@ -88,9 +94,10 @@ class FlowWatch:
     completes shows only as open messages without a commit between two looks, so that time is counted here.
     """
 
-    def __init__(self, flow: Flow, clock: Callable[[], datetime]) -> None:
+    def __init__(self, flow: Flow, clock: Callable[[], datetime], trouble: Trouble = not_stored) -> None:
         self._flow = flow
         self._clock = clock
+        self._trouble = trouble
         self._batches_seen = -1
         self._no_progress_since = 0.0
 
@@ -109,6 +116,7 @@ class FlowWatch:
                 None if last_commit_at is None else max(0.0, self._clock().timestamp() - last_commit_at)
             ),
             messages_settled=flow.metrics.messages,
+            trouble=self._trouble,
         )
 
 

@@ -1,0 +1,151 @@
+"""Asks Kafka how the topics of a sink are: whether they are still the same, their ends, and who reads them.
+
+What a consumer was told with its last fetch says nothing while it does not fetch: not of a broker that hangs,
+and not of partitions that are paused, new, or read by nobody. So each look makes requests of its own, all of
+them bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    ConsumerGroupState,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka import ConsumerGroupTopicPartitions as GroupPlaces
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, reason_of
+from hortus.flow.kafka.position import Place
+
+T = TypeVar("T")
+
+_MARGIN_SECONDS = 1.0
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
+_SETTLED = frozenset({ConsumerGroupState.STABLE, ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What Kafka answered. `fault` is a sentence if it did not answer everything, or lacks a topic.
+
+    topic_ids: of the topics that exist.
+    starts, ends: of the partitions whose leader answered: the first offset kept, and that after the last record
+        that may be read.
+    unread: the partitions that no member of the group reads, with the offset committed for each, or None.
+    """
+
+    fault: str | None = None
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[Place, int] = field(default_factory=dict)
+    ends: Mapping[Place, int] = field(default_factory=dict)
+    unread: Mapping[Place, int | None] = field(default_factory=dict)
+
+
+class KafkaWatch:
+    """Looks at the topics and the group of a sink. Used from one thread."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: Sequence[str],
+        group: str,
+        brokers: BrokerWatch,
+        *,
+        answer_seconds: float,
+    ) -> None:
+        self._topics = list(topics)
+        self._group = group
+        self._brokers = brokers
+        self._answer_seconds = answer_seconds
+        self._client = AdminClient(connection.configuration("hortus-sink-watch", brokers.error))
+
+    def look(self) -> Look:
+        """Ask Kafka. Takes a few times `answer_seconds` at most; faults of Kafka are in the answer."""
+        faults: list[str] = []
+        self._client.poll(0)
+        topic_ids, places = self._describe_topics(faults)
+        starts = self._offsets(places, _EARLIEST, faults) if places else {}
+        ends = self._offsets(places, _LATEST, faults) if places else {}
+        unread = self._unread(places, faults) if places else {}
+        self._client.poll(0)
+        if not faults:
+            self._brokers.answered()
+        return Look(
+            fault=faults[0] if faults else None, topic_ids=topic_ids, starts=starts, ends=ends, unread=unread
+        )
+
+    def _describe_topics(self, faults: list[str]) -> tuple[dict[str, str], list[Place]]:
+        topic_ids: dict[str, str] = {}
+        places: list[Place] = []
+        asked = self._client.describe_topics(TopicCollection(self._topics), **self._timeout)
+        for topic, description in self._answers(asked, faults):
+            topic_ids[topic] = str(description.topic_id)
+            places += [(topic, partition.id) for partition in description.partitions]
+        return topic_ids, places
+
+    def _offsets(self, places: Iterable[Place], what: OffsetSpec, faults: list[str]) -> dict[Place, int]:
+        asked = self._client.list_offsets(
+            {TopicPartition(*place): what for place in places},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            **self._timeout,
+        )
+        return {
+            (each.topic, each.partition): found.offset
+            for each, found in self._answers(asked, faults)
+            if found.offset >= 0
+        }
+
+    def _unread(self, places: Iterable[Place], faults: list[str]) -> dict[Place, int | None]:
+        asked = self._client.describe_consumer_groups([self._group], **self._timeout)
+        for _, group in self._answers(asked, faults):
+            if group.state not in _SETTLED:
+                continue
+            read = {
+                (each.topic, each.partition)
+                for member in group.members
+                for each in member.assignment.topic_partitions
+            }
+            unread = [place for place in places if place not in read]
+            return self._committed(unread, faults) if unread else {}
+        return {}
+
+    def _committed(self, places: Sequence[Place], faults: list[str]) -> dict[Place, int | None]:
+        wanted = GroupPlaces(self._group, [TopicPartition(*place) for place in places])
+        committed: dict[Place, int | None] = dict.fromkeys(places)
+        asked = self._client.list_consumer_group_offsets([wanted], **self._timeout)
+        for _, found in self._answers(asked, faults):
+            for each in found.topic_partitions:
+                if each.offset >= 0:
+                    committed[each.topic, each.partition] = each.offset
+        return committed
+
+    @property
+    def _timeout(self) -> dict[str, float]:
+        return {"request_timeout": self._answer_seconds}
+
+    def _answers(self, asked: Mapping[T, Future[Any]], faults: list[str]) -> Iterator[tuple[T, Any]]:
+        """Yield what was answered, and note what was not."""
+        deadline = time.monotonic() + self._answer_seconds + _MARGIN_SECONDS
+        for key, future in asked.items():
+            try:
+                yield key, future.result(max(0.0, deadline - time.monotonic()))
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.code() in _UNKNOWN_TOPIC and isinstance(key, str):
+                    faults.append(f"Kafka has no topic {key}. Make it with `hortus kafka topics create`.")
+                else:
+                    faults.append(f"Kafka does not answer ({self._brokers.last_reason or reason_of(reason)}).")
+            except TimeoutError:
+                faults.append("Kafka does not answer.")
