@@ -29,7 +29,7 @@ async def until_offset(topics: Topics, offset: int) -> None:
     await until(is_committed, f"the offset {offset} is committed")
 
 
-@pytest.mark.parametrize("later", [100, 900], ids=["fewer records than before", "more records than before"])
+@pytest.mark.parametrize("later", [100, 900], ids=["fewer", "more"])
 async def test_a_topic_that_is_made_again_while_it_is_read_is_read_from_its_beginning(
     topics: Topics, world: World, caplog: pytest.LogCaptureFixture, later: int
 ) -> None:
@@ -92,7 +92,7 @@ def make_unclean(topics: Topics, leader: int, follower: int) -> None:
     admin.delete_topics([name])[name].result()
     wait_until(lambda: name not in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the deletion")
     settings = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
-    wanted = NewTopic(name, replica_assignment=[[leader, follower]], config=settings)
+    wanted = NewTopic(name, num_partitions=1, replica_assignment=[[leader, follower]], config=settings)
     admin.create_topics([wanted])[name].result()
 
 
@@ -102,7 +102,7 @@ def leader_of(topics: Topics) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_running", [True, False], ids=["while it is read", "while no sink runs"])
+@pytest.mark.parametrize("is_running", [True, False], ids=["reading", "stopped"])
 async def test_a_leader_that_lacks_records_is_read_from_where_it_differs(
     three_brokers: KafkaCluster, world: World, caplog: pytest.LogCaptureFixture, is_running: bool
 ) -> None:
@@ -112,7 +112,7 @@ async def test_a_leader_that_lacks_records_is_read_from_where_it_differs(
     write_readings(topics, world, 100)
     old, behind = three_brokers.nodes[:2]
     try:
-        async with sinking(topics, world.url):
+        async with sinking(topics, world.url) as (sink, _):
             await until_committed(topics, 100)
             behind.stop(signal.SIGKILL)
             await asyncio.to_thread(write_readings, topics, world, 200)
@@ -123,6 +123,7 @@ async def test_a_leader_that_lacks_records_is_read_from_where_it_differs(
                 await until_rows(world.connection, 800)
                 await until_offset(topics, 600)
                 await until(lambda: WENT_BACK in caplog.text, "the explanation")
+                await until(lambda: sink.metrics.fault is None and not sink.metrics.total_lag, "health")
         if not is_running:
             await asyncio.to_thread(change_leader, three_brokers, topics)
             await asyncio.to_thread(write_readings, topics, world, 500)

@@ -48,6 +48,7 @@ class Assignment:
         self._drain = drain
         self._lanes: dict[Place, Lane] = {}
         self._paused_places: set[Place] = set()
+        self._to_read_all: set[Place] = set()
         self._told_missed = 0
         self._missed_before = 0
         self._loop = asyncio.get_running_loop()
@@ -74,6 +75,12 @@ class Assignment:
         self._topic_id = topic_id
         for lane in self.lanes:
             lane.topic_id = lane.topic_id or topic_id
+
+    def read_all(self, lane: Lane) -> None:
+        """Begin with the first record of a partition, at the next call to the consumer."""
+        del self._lanes[lane.place]
+        self._missed_before += lane.missed
+        self._to_read_all.add(lane.place)
 
     def begin_again(self, lane: Lane, offset: int) -> Lane:
         """Replace a lane whose log went back to this offset, and return the new one."""
@@ -139,6 +146,7 @@ class Assignment:
             with contextlib.suppress(KafkaException):
                 consumer.resume([TopicPartition(*place) for place in paused])
             self._paused_places -= paused
+        self._to_read_all.difference_update(places)
         for place in places:
             lane = self._lanes.pop(place, None)
             if lane is not None:
@@ -148,6 +156,7 @@ class Assignment:
         """Drop all partitions, without a commit."""
         self._missed_before += sum(lane.missed for lane in self.lanes)
         self._lanes.clear()
+        self._to_read_all.clear()
         self._paused_places.clear()
 
     def without_taken_away(self, consumer: Consumer, records: list[Message]) -> list[Message]:
@@ -157,11 +166,18 @@ class Assignment:
         be told apart: reading restarts at the offset where it began after the reassignment.
         """
         for place in self.taken_away & self._lanes.keys():
-            lane = self._lanes[place]
+            lane = self._lanes[place] = self._lanes[place].from_its_start()
             consumer.incremental_unassign([TopicPartition(*place)])
             consumer.incremental_assign([_beginning(lane)])
-            self._lanes[place] = lane.from_its_start()
         return [each for each in records if (each.topic(), each.partition()) not in self.taken_away]
+
+    def turn_back(self, consumer: Consumer) -> None:
+        """Turn the library to the beginning of the partitions that are to be read as a whole."""
+        for place in self._to_read_all:
+            lane = self._lanes[place] = Lane(place, topic_id=self._topic_id, reads_all=True)
+            consumer.incremental_unassign([TopicPartition(*place)])
+            consumer.incremental_assign([_beginning(lane)])
+        self._to_read_all.clear()
 
     def pause(self, consumer: Consumer, is_full: bool) -> bool:
         """Pause all partitions or resume them. Return whether anything had to be changed."""
@@ -256,8 +272,8 @@ class Assignment:
 
 def _beginning(lane: Lane) -> TopicPartition:
     """Return where the library begins to read. It looks up what is committed if that is unknown to us."""
-    if lane.start is not None:
-        return to_commit(lane.place, lane.start)
+    if lane.first_to_read is not None:
+        return TopicPartition(*lane.place, lane.first_to_read)
     return TopicPartition(*lane.place, OFFSET_BEGINNING if lane.reads_all else OFFSET_STORED)
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _RECONNECT_MOST_MS = 3000
 _TELL_AGAIN_SECONDS = 600.0
-_CHANGING = re.compile(r" *\((after \d+ms|\d+ identical|\d+ request)[^)]*\)")
+_CHANGING = re.compile(r" *\(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)")
 
 # The library logs each failed attempt of each connection; BrokerWatch logs an outage once.
 _ONLY_CRITICAL = 2

@@ -38,6 +38,7 @@ class Lane:
         self.idle = asyncio.Event()
         self.idle.set()
         self._next = self.done_up_to
+        self._awaits_proof = start is not None and start.offset > 0 and start.leader_epoch is not None
         self._opened: deque[int] = deque()
         self._settled: set[int] = set()
         # The epochs of the leaders that wrote our records, each with the offset of its first.
@@ -78,6 +79,30 @@ class Lane:
     def lacks_before(self, offset: int) -> bool:
         """Return whether there are offsets between the last record and this one."""
         return self._next is not None and offset > self._next
+
+    @property
+    def first_to_read(self) -> int | None:
+        """The offset to begin to read at: that of the last record that is done, which is proof of the log."""
+        if self.start is None:
+            return None
+        return self.start.offset - 1 if self._awaits_proof else self.start.offset
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Whether nothing has been read that shows whether the start is a position in this log."""
+        return self._awaits_proof
+
+    def is_proof(self, offset: int) -> bool:
+        """Return whether this is the record before the start. `holds` then says what it proves."""
+        awaited, self._awaits_proof = self._awaits_proof, False
+        return awaited and self.start is not None and offset == self.start.offset - 1
+
+    def holds(self, leader_epoch: int | None) -> bool:
+        """Return whether the log up to the start is the one that was read, given the epoch of its last record.
+
+        A leader that lacks records writes others in their place, and in a later epoch.
+        """
+        return self.start is not None and self.start.leader_epoch == leader_epoch
 
     def from_its_start(self) -> Lane:
         """Return a lane for the same partition that begins where this one began."""

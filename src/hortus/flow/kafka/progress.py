@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class ProgressWatch:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known_at = clock()
+        self._known_at = self._noted_at = clock()
         self._since: dict[Place, float] = {}
         self._standings: Mapping[Place, Standing] = {}
 
@@ -51,7 +52,7 @@ class ProgressWatch:
         part. Their partitions take turns, so each of them may wait for long while the others are read.
         `asked_at`: when Kafka was asked for what it then answered completely; None if it did not.
         """
-        now = self._clock()
+        now = self._noted_at = self._clock()
         if asked_at is not None:
             self._known_at = asked_at
         moved = {place for place, each in standings.items() if self._has_moved(place, each)}
@@ -67,6 +68,10 @@ class ProgressWatch:
         if asked_at is None:
             ages.append(self._known_at)
         return min(ages, default=None)
+
+    def stands_still(self, place: Place) -> bool:
+        """Return whether records waited in this partition at the last two looks, and none was done between."""
+        return self._since.get(place, math.inf) < self._noted_at
 
     def _has_moved(self, place: Place, now: Standing) -> bool:
         before = self._standings.get(place)

@@ -201,6 +201,13 @@ class TopicReader:
             offset = record.offset()
             if lane is None or offset is None:
                 continue
+            if error is not None and lane.awaits_proof and lane.went_back(offset):
+                self._read_all(lane)
+                continue
+            if error is None and lane.is_proof(offset):
+                if not lane.holds(record.leader_epoch()):
+                    self._read_all(lane)
+                continue
             if lane.went_back(offset):
                 lane = self._begin_again(lane, offset)
             if error is not None:
@@ -210,11 +217,20 @@ class TopicReader:
             self.metrics.consumed += 1
 
     def _begin_again(self, lane: Lane, offset: int) -> Lane:
-        """Return a new lane for a partition whose log went back. The next look at the topic tells why."""
+        """Return a new lane for a partition whose log went back to this offset."""
+        self._note_went_back(lane, offset)
+        return self._assignment.begin_again(lane, offset)
+
+    def _read_all(self, lane: Lane) -> None:
+        """Read a partition from its beginning: its log is not the one that was read up to the start."""
+        self._note_went_back(lane, 0)
+        self._assignment.read_all(lane)
+
+    def _note_went_back(self, lane: Lane, offset: int) -> None:
+        """Note it for the next look at the topic, which tells why."""
         old, _ = self._went_back.get(lane.partition, (lane.next_offset or 0, 0))
         self._went_back[lane.partition] = (old, offset)
         self.metrics.went_back += 1
-        return self._assignment.begin_again(lane, offset)
 
     def _note_error(self, error: KafkaError) -> None:
         self.metrics.errors += 1
@@ -265,6 +281,7 @@ class TopicReader:
         )
 
     def _consume(self, consumer: Consumer) -> list[Message]:
+        self._assignment.turn_back(consumer)
         self._regulate(consumer)
         self._commit_if_due(consumer)
         self._assignment.taken_away.clear()

@@ -8,6 +8,9 @@ partitions of the quiet topics and none of the busy one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import math
 import time
 from collections.abc import Sequence
 
@@ -20,6 +23,10 @@ from hortus.flow.kafka.reader import ReaderLimits, TopicReader
 from hortus.flow.kafka.threads import OneThread
 from hortus.flow.kafka.topics import TopicNames
 from hortus.flow.kafka.watch import KafkaWatch, Look
+
+log = logging.getLogger(__name__)
+
+_TELL_AGAIN_SECONDS = 600.0
 
 
 class KafkaSink:
@@ -49,6 +56,7 @@ class KafkaSink:
         self._fault: str | None = None
         self._standings: dict[Place, Standing] = {}
         self._standstill_since: float | None = None
+        self._tell_again_at = -math.inf
 
     async def run(self) -> None:
         """Read until `stop` is called, then finish the open records and leave the group."""
@@ -61,6 +69,9 @@ class KafkaSink:
                 await asyncio.wait(reading)
                 looking.cancel()
         finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.leave_seconds):
+                    await thread.call(self._watch.close)
             thread.end()
 
     def stop(self) -> None:
@@ -83,6 +94,8 @@ class KafkaSink:
         total.lag = {
             place: each.waiting_now(lanes[place].done_up_to if place in lanes else each.done_up_to)
             for place, each in self._standings.items()
+            # Those of other sinks are theirs to tell, unless they stand still.
+            if place in lanes or self._progress.stands_still(place)
         }
         total.fault = self._fault
         total.standstill_since = self._standstill_since
@@ -92,7 +105,7 @@ class KafkaSink:
         while True:
             asked_at = time.monotonic()
             done = {lane.place: lane.done_up_to for reader in self.readers for lane in reader.lanes}
-            look = await thread.call(self._watch.look)
+            look = await thread.call(self._watch.look, set(done))
             self._note(look, done, asked_at)
             for reader in self.readers:
                 reader.observe(look)
@@ -104,18 +117,24 @@ class KafkaSink:
         """Update what is known of each partition; where there is no answer, the last one stays."""
         own = {lane.place for reader in self.readers for lane in reader.lanes}
         standings = {
-            place: each for place, each in self._standings.items() if place in own | look.unread.keys()
+            place: each for place, each in self._standings.items() if place in own | look.others.keys()
         }
-        for place, done_up_to in (
-            dict(look.unread) | {place: done[place] for place in own & done.keys()}
-        ).items():
+        for place, done_up_to in (dict(look.others) | done).items():
             if place in look.ends:
                 standings[place] = standing(
                     start=look.starts.get(place, 0), end=look.ends[place], done_up_to=done_up_to
                 )
+        self._tell(look.fault)
         self._fault, self._standings = look.fault, standings
         self._standstill_since = self._progress.note(
             standings,
             held_back={reader.topic for reader in self.readers if reader.was_held_back()},
             asked_at=None if look.fault else asked_at,
         )
+
+    def _tell(self, fault: str | None) -> None:
+        """Log a fault when it begins, but not at each look, nor often if it comes and goes."""
+        now = time.monotonic()
+        if fault and not self._fault and now >= self._tell_again_at:
+            log.error("the lag is not known: %s", fault)
+            self._tell_again_at = now + _TELL_AGAIN_SECONDS

@@ -8,20 +8,19 @@ them bounded.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupState,
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka import ConsumerGroupTopicPartitions as GroupPlaces
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, reason_of
@@ -33,7 +32,6 @@ _MARGIN_SECONDS = 1.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
-_SETTLED = frozenset({ConsumerGroupState.STABLE, ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +41,14 @@ class Look:
     topic_ids: of the topics that exist.
     starts, ends: of the partitions whose leader answered: the first offset kept, and that after the last record
         that may be read.
-    unread: the partitions that no member of the group reads, with the offset committed for each, or None.
+    others: the partitions that are not ours, with the offset that the group committed for each, or None.
     """
 
     fault: str | None = None
     topic_ids: Mapping[str, str] = field(default_factory=dict)
     starts: Mapping[Place, int] = field(default_factory=dict)
     ends: Mapping[Place, int] = field(default_factory=dict)
-    unread: Mapping[Place, int | None] = field(default_factory=dict)
+    others: Mapping[Place, int | None] = field(default_factory=dict)
 
 
 class KafkaWatch:
@@ -66,29 +64,46 @@ class KafkaWatch:
         answer_seconds: float,
     ) -> None:
         self._topics = list(topics)
-        self._group = group
         self._brokers = brokers
         self._answer_seconds = answer_seconds
-        self._client = AdminClient(connection.configuration("hortus-sink-watch", brokers.error))
+        configuration = connection.configuration("hortus-sink-watch", brokers.error)
+        self._client = AdminClient(configuration)
+        # The administration of groups would do, but it ends the process when a coordinator is lost meanwhile
+        # (librdkafka issue 4605). This consumer never joins its group.
+        self._consumer = Consumer({**configuration, "group.id": group, "enable.auto.commit": False})
 
-    def look(self) -> Look:
-        """Ask Kafka. Takes a few times `answer_seconds` at most; faults of Kafka are in the answer."""
+    def look(self, own: Collection[Place]) -> Look:
+        """Ask Kafka; `own` are the partitions that this sink reads.
+
+        Takes a few times `answer_seconds` at most. Faults of Kafka are in the answer.
+        """
         faults: list[str] = []
         self._client.poll(0)
         topic_ids, places = self._describe_topics(faults)
         starts = self._offsets(places, _EARLIEST, faults) if places else {}
         ends = self._offsets(places, _LATEST, faults) if places else {}
-        unread = self._unread(places, faults) if places else {}
+        others = self._committed([place for place in places if place not in own], faults)
         self._client.poll(0)
+        self._consumer.poll(0)
         if not faults:
             self._brokers.answered()
         return Look(
-            fault=faults[0] if faults else None, topic_ids=topic_ids, starts=starts, ends=ends, unread=unread
+            fault=faults[0] if faults else None, topic_ids=topic_ids, starts=starts, ends=ends, others=others
         )
+
+    def close(self) -> None:
+        """Close the connections of the consumer. Ends as soon as Kafka answers, or does not."""
+        self._consumer.close()
 
     def _describe_topics(self, faults: list[str]) -> tuple[dict[str, str], list[Place]]:
         topic_ids: dict[str, str] = {}
         places: list[Place] = []
+        try:
+            # The question goes to the controller. This one, to any broker, tells which that is now.
+            self._client.list_topics(self._topics[0], timeout=self._answer_seconds)
+        except KafkaException as error:
+            self._note(faults, error.args[0])
+            return topic_ids, places
         asked = self._client.describe_topics(TopicCollection(self._topics), **self._timeout)
         for topic, description in self._answers(asked, faults):
             topic_ids[topic] = str(description.topic_id)
@@ -107,29 +122,17 @@ class KafkaWatch:
             if found.offset >= 0
         }
 
-    def _unread(self, places: Iterable[Place], faults: list[str]) -> dict[Place, int | None]:
-        asked = self._client.describe_consumer_groups([self._group], **self._timeout)
-        for _, group in self._answers(asked, faults):
-            if group.state not in _SETTLED:
-                continue
-            read = {
-                (each.topic, each.partition)
-                for member in group.members
-                for each in member.assignment.topic_partitions
-            }
-            unread = [place for place in places if place not in read]
-            return self._committed(unread, faults) if unread else {}
-        return {}
-
     def _committed(self, places: Sequence[Place], faults: list[str]) -> dict[Place, int | None]:
-        wanted = GroupPlaces(self._group, [TopicPartition(*place) for place in places])
-        committed: dict[Place, int | None] = dict.fromkeys(places)
-        asked = self._client.list_consumer_group_offsets([wanted], **self._timeout)
-        for _, found in self._answers(asked, faults):
-            for each in found.topic_partitions:
-                if each.offset >= 0:
-                    committed[each.topic, each.partition] = each.offset
-        return committed
+        if not places:
+            return {}
+        try:
+            found = self._consumer.committed(
+                [TopicPartition(*place) for place in places], timeout=self._answer_seconds
+            )
+        except KafkaException as error:
+            self._note(faults, error.args[0])
+            return {}
+        return {(each.topic, each.partition): each.offset if each.offset >= 0 else None for each in found}
 
     @property
     def _timeout(self) -> dict[str, float]:
@@ -146,6 +149,9 @@ class KafkaWatch:
                 if reason.code() in _UNKNOWN_TOPIC and isinstance(key, str):
                     faults.append(f"Kafka has no topic {key}. Make it with `hortus kafka topics create`.")
                 else:
-                    faults.append(f"Kafka does not answer ({self._brokers.last_reason or reason_of(reason)}).")
+                    self._note(faults, reason)
             except TimeoutError:
                 faults.append("Kafka does not answer.")
+
+    def _note(self, faults: list[str], error: KafkaError) -> None:
+        faults.append(f"Kafka does not answer ({self._brokers.last_reason or reason_of(error)}).")
