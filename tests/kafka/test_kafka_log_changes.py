@@ -131,7 +131,8 @@ async def test_a_leader_that_lacks_records_is_read_from_where_it_differs(
                 await until_rows(world.connection, 800)
                 await until_offset(topics, 600)
     finally:
-        await asyncio.to_thread(three_brokers.start, [node for node in (old, behind) if not node.running])
+        if stopped := [node for node in (old, behind) if not node.running]:
+            await asyncio.to_thread(three_brokers.start, stopped)
 
 
 def change_leader(cluster: KafkaCluster, topics: Topics) -> None:

@@ -24,6 +24,9 @@ from hortus.protocol.wire.limits import MEBIBYTE
 ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 
+# The library gives no reason for this.
+_CLOSED = "the connection was closed, as when one side uses TLS and the other does not"
+
 LARGEST_USUAL_RECORD_BYTES = MEBIBYTE
 """Kafka's default limit; all messages except media are far smaller."""
 
@@ -157,7 +160,7 @@ class KafkaAdministration:
         self._client.poll(
             0
         )  # serves the callbacks: they know what exactly failed, the exception only that it did
-        reason = self._watch.last_reason or reason_of(error.args[0])
+        reason = self._watch.last_reason or (_CLOSED if self._watch.down else reason_of(error.args[0]))
         return KafkaUnreachable(
             f"Kafka at {self._connection.bootstrap} cannot be used: {reason.rstrip('.')}. Is it running, and "
             "are KAFKA_HOST, KAFKA_PORT, the log-in and the settings of TLS right?"
