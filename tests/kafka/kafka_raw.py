@@ -11,8 +11,11 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from waiting import wait_until
+
 _PRODUCE, _VERSION = 0, 3
 _GZIP = 1
+_TOPIC_IS_NEW = {3, 6}  # an unknown topic, or not the leader
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,18 @@ def write_raw(
     partitions = struct.pack(">iii", 1, partition, len(batch)) + batch
     body = struct.pack(">hhii", -1, -1, 10_000, 1) + _string(topic) + partitions
     request = struct.pack(">hhi", _PRODUCE, _VERSION, 1) + _string("another program") + body
+
+    def answer() -> tuple[int, int] | None:
+        error, offset = _answer(port, topic, request)
+        return None if error in _TOPIC_IS_NEW else (error, offset)
+
+    error, offset = wait_until(answer, "the topic can be written to")
+    assert error == 0, f"Kafka answers with error {error}"
+    return int(offset)
+
+
+def _answer(port: int, topic: str, request: bytes) -> tuple[int, int]:
+    """Send the request; return the code of the error, 0 for none, and the first offset."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         with connection.makefile("rb") as responses:
@@ -41,8 +56,7 @@ def write_raw(
     # Correlation id, one topic with its name, one partition: number, error, offset.
     at = 8 + 2 + len(topic.encode()) + 4
     _, error, offset = struct.unpack_from(">ihq", response, at)
-    assert error == 0, f"Kafka answers with error {error}"
-    return int(offset)
+    return error, offset
 
 
 def _batch(records: Sequence[RawRecord], packed: bool) -> bytes:

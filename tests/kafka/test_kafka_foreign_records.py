@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from random import Random
@@ -14,6 +15,7 @@ from kafka_raw import RawRecord, write_raw
 from kafka_world import Topics, sinking, until_committed, until_rows
 
 import programs
+from hortus.flow.kafka.consuming import headers_of
 from hortus.flow.kafka.records import record_of
 from ingest_world import World, now_ms
 from waiting import PATIENCE_SECONDS, until
@@ -44,6 +46,23 @@ async def test_a_header_whose_name_is_not_text_costs_that_record_alone(
     assert (row["kit_id"], row["stream"], row["reason"]) == (world.kit.id, "raw", "undecodable")
     assert "The name of a header is not text" in row["detail"]
     assert f"record 0 of partition 2 of the Kafka topic {topics.names.raw}" in row["detail"]
+
+
+def test_headers_are_read_safely_whenever_garbage_is_collected(kafka: KafkaCluster, topics: Topics) -> None:
+    names = [b"a", b"\xff", b"b", b"\xfe", b"c"]
+    record = RawRecord(b"", headers=[(name, b"value") for name in names], timestamp_ms=now_ms())
+    write_raw(kafka.nodes[0].port, topics.names.raw, 0, [record] * 50)
+    thresholds = gc.get_threshold()
+    for each in topics.records(topics.names.raw):
+        gc.set_threshold(1)
+        try:
+            headers, fault = headers_of(each)
+        finally:
+            gc.set_threshold(*thresholds)
+        assert not headers
+        assert fault
+        assert each.headers() == []
+    assert gc.isenabled()
 
 
 async def test_times_of_far_years_are_in_the_future_and_make_no_partitions(

@@ -243,7 +243,8 @@ def test_each_partition_that_stands_still_is_noticed_unless_they_take_turns() ->
 
     def note(done: int, held_back: set[str], asked_at: float | None = 0.0) -> float | None:
         standings = {quick: Standing(9, done), stuck: Standing(9, 0)}
-        return watch.note(standings, held_back=held_back, asked_at=now if asked_at is not None else None)
+        asked_at = now if asked_at is not None else None
+        return watch.note(standings, own={quick, stuck}, held_back=held_back, asked_at=asked_at)
 
     assert note(0, set()) == 100.0
     now = 110.0
@@ -252,5 +253,23 @@ def test_each_partition_that_stands_still_is_noticed_unless_they_take_turns() ->
     assert note(2, {"raw"}) == 120.0
     now = 130.0
     assert note(3, set(), asked_at=None) == 120.0
-    assert watch.note({}, held_back=set(), asked_at=None) == 120.0
-    assert watch.note({}, held_back=set(), asked_at=now) is None
+    assert watch.note({}, own=set(), held_back=set(), asked_at=None) == 120.0
+    assert watch.note({}, own=set(), held_back=set(), asked_at=now) is None
+
+
+def test_partitions_of_other_sinks_stand_still_when_none_of_them_moves() -> None:
+    now = 100.0
+    watch = ProgressWatch(lambda: now)
+    first, second = ("raw", 0), ("raw", 1)
+
+    def note(done: int) -> float | None:
+        standings = {first: Standing(9, done), second: Standing(9, 0)}
+        return watch.note(standings, own=set(), held_back=set(), asked_at=now)
+
+    assert note(0) == 100.0
+    assert not watch.stands_still(second)
+    now = 110.0
+    assert note(1) == 110.0
+    now = 120.0
+    assert note(1) == 110.0
+    assert watch.stands_still(second)

@@ -189,7 +189,8 @@ def test_an_outage_is_told_once_although_its_reasons_differ(caplog: pytest.LogCa
     now = 0.0
     watch = BrokerWatch(lambda: now)
     for number in range(9):
-        text = f"node {number}: refused (after {number}ms in state CONNECT, {number} identical error(s) suppressed)"
+        changing = f"(after {number}ms in state CONNECT, {number} identical error(s) suppressed)"
+        text = f"node {number}: refused {changing}"
         watch.error(KafkaError(KafkaError._TRANSPORT, text))
         watch.error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "9/9 brokers are down"))
         watch.answered()

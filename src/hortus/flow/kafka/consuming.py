@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
@@ -78,7 +80,7 @@ def first_kept(consumer: Consumer, lane: Lane) -> int:
 
 def _arrived(names: TopicNames, lane: Lane, record: Message) -> ArrivedMessage:
     kind, written_at_ms = record.timestamp()
-    headers, fault = _headers_of(record)
+    headers, fault = headers_of(record)
     arrived = message_of(
         names.stream_of(lane.topic),
         record.key(),
@@ -92,11 +94,25 @@ def _arrived(names: TopicNames, lane: Lane, record: Message) -> ArrivedMessage:
     return arrived._replace(content=None, verdict=QuarantineVerdict(Reason.UNDECODABLE, fault))
 
 
-def _headers_of(record: Message) -> tuple[Headers, str | None]:
-    """Return the headers of a record, or none and a sentence why they cannot be read."""
+# Not `record.headers()`: once Python has optimized that call, it no longer checks whether an error was set.
+_headers = methodcaller("headers")
+
+
+def headers_of(record: Message) -> tuple[Headers, str | None]:
+    """Return the headers of a record, or none and a sentence why they cannot be read.
+
+    The library makes a list of headers in which names that are not text are holes, sets an error and returns
+    the list all the same. A garbage collection at that moment would clear the error. Whoever looks at such a
+    list ends the process.
+    """
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        return dict(record.headers() or ()), None
+        headers = _headers(record)
     except (UnicodeDecodeError, SystemError):
-        # The library's list of headers now has holes, and the next look at it would end the process.
-        record.set_headers([])
+        record.set_headers([])  # not even the next call may see that list
         return {}, "The name of a header is not text (UTF-8), so its headers cannot be read."
+    finally:
+        if collects:
+            gc.enable()
+    return dict(headers or ()), None

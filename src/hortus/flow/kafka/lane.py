@@ -16,7 +16,8 @@ class Lane:
     covers all records before it. So `done_up_to` is the first offset that is not settled.
 
     `start` is the position at which reading begins: the committed one, or None if that is unknown. `reads_all`:
-    reading begins with the first record, because what is committed is no position in this log.
+    reading begins with the first record, because what is committed is no position in this log. `awaits_proof`:
+    nothing has been read yet that shows whether the start is a position in this log.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Lane:
         self.idle = asyncio.Event()
         self.idle.set()
         self._next = self.done_up_to
-        self._awaits_proof = start is not None and start.offset > 0 and start.leader_epoch is not None
+        self.awaits_proof = start is not None and start.offset > 0 and start.leader_epoch is not None
         self._opened: deque[int] = deque()
         self._settled: set[int] = set()
         # The epochs of the leaders that wrote our records, each with the offset of its first.
@@ -85,16 +86,11 @@ class Lane:
         """The offset to begin to read at: that of the last record that is done, which is proof of the log."""
         if self.start is None:
             return None
-        return self.start.offset - 1 if self._awaits_proof else self.start.offset
-
-    @property
-    def awaits_proof(self) -> bool:
-        """Whether nothing has been read that shows whether the start is a position in this log."""
-        return self._awaits_proof
+        return self.start.offset - 1 if self.awaits_proof else self.start.offset
 
     def is_proof(self, offset: int) -> bool:
         """Return whether this is the record before the start. `holds` then says what it proves."""
-        awaited, self._awaits_proof = self._awaits_proof, False
+        awaited, self.awaits_proof = self.awaits_proof, False
         return awaited and self.start is not None and offset == self.start.offset - 1
 
     def holds(self, leader_epoch: int | None) -> bool:

@@ -44,24 +44,32 @@ class ProgressWatch:
         self._standings: Mapping[Place, Standing] = {}
 
     def note(
-        self, standings: Mapping[Place, Standing], *, held_back: Collection[str], asked_at: float | None
+        self,
+        standings: Mapping[Place, Standing],
+        *,
+        own: Collection[Place],
+        held_back: Collection[str],
+        asked_at: float | None,
     ) -> float | None:
         """Return since when something has been standing still, in the time of the clock; None if nothing is.
 
-        `held_back`: the topics that are not read as fast as Kafka allows, because the database is the slower
-        part. Their partitions take turns, so each of them may wait for long while the others are read.
+        `held_back`: the topics of which our own partitions are not read as fast as Kafka allows, because the
+        database is the slower part. They take turns, so each may wait long while others are read. It may be the
+        same with partitions of other sinks, of which we do not know.
         `asked_at`: when Kafka was asked for what it then answered completely; None if it did not.
         """
         now = self._noted_at = self._clock()
         if asked_at is not None:
             self._known_at = asked_at
         moved = {place for place, each in standings.items() if self._has_moved(place, each)}
-        moving_topics = {topic for topic, _ in moved}.intersection(held_back)
+        moving = {(topic, (topic, number) in own) for topic, number in moved}
         since = {}
         for place, each in standings.items():
             if not each.waiting:
                 continue
-            moves = place in moved or place[0] in moving_topics
+            topic, is_own = place[0], place in own
+            takes_turns = topic in held_back or not is_own
+            moves = place in moved or (takes_turns and (topic, is_own) in moving)
             since[place] = now if moves else self._since.get(place, now)
         self._since, self._standings = since, dict(standings)
         ages = list(since.values())

@@ -193,28 +193,37 @@ class TopicReader:
 
     def _offer(self, consumer: Consumer, records: list[Message]) -> None:
         for record in records:
-            lane = self._assignment.lane_of(record)
-            error = record.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  (its public name)
-                self._note_error(error)
-                continue
-            offset = record.offset()
-            if lane is None or offset is None:
-                continue
-            if error is not None and lane.awaits_proof and lane.went_back(offset):
-                self._read_all(lane)
-                continue
-            if error is None and lane.is_proof(offset):
-                if not lane.holds(record.leader_epoch()):
-                    self._read_all(lane)
-                continue
-            if lane.went_back(offset):
-                lane = self._begin_again(lane, offset)
+            lane, error = self._assignment.lane_of(record), record.error()
             if error is not None:
-                lane.reached(offset)
+                self._take_event(error, lane, record.offset())
                 continue
-            offer_record(self._pipeline, self._names, lane, record, consumer)
-            self.metrics.consumed += 1
+            if lane is not None and (lane.awaits_proof or lane.went_back(record.offset() or 0)):
+                lane = self._checked(lane, record)
+            if lane is not None:
+                offer_record(self._pipeline, self._names, lane, record, consumer)
+                self.metrics.consumed += 1
+
+    def _take_event(self, error: KafkaError, lane: Lane | None, offset: int | None) -> None:
+        """Take note of an error or the end of a partition: what is before that and did not come never will."""
+        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  (its public name)
+            self._note_error(error)
+        elif lane is None or offset is None:
+            return
+        elif not lane.went_back(offset):
+            lane.reached(offset)
+        elif lane.awaits_proof:
+            self._read_all(lane)
+        else:
+            self._begin_again(lane, offset).reached(offset)
+
+    def _checked(self, lane: Lane, record: Message) -> Lane | None:
+        """Return the lane that takes a record which is the first, or below what was read; None if none does."""
+        offset = record.offset() or 0
+        if lane.is_proof(offset):
+            if not lane.holds(record.leader_epoch()):
+                self._read_all(lane)
+            return None
+        return self._begin_again(lane, offset) if lane.went_back(offset) else lane
 
     def _begin_again(self, lane: Lane, offset: int) -> Lane:
         """Return a new lane for a partition whose log went back to this offset."""

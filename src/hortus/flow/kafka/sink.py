@@ -128,13 +128,14 @@ class KafkaSink:
         self._fault, self._standings = look.fault, standings
         self._standstill_since = self._progress.note(
             standings,
+            own=own,
             held_back={reader.topic for reader in self.readers if reader.was_held_back()},
             asked_at=None if look.fault else asked_at,
         )
 
     def _tell(self, fault: str | None) -> None:
-        """Log a fault when it begins, but not at each look, nor often if it comes and goes."""
+        """Log a fault that lasts for two looks; once, and not often if it comes and goes."""
         now = time.monotonic()
-        if fault and not self._fault and now >= self._tell_again_at:
+        if fault and self._fault and now >= self._tell_again_at:
             log.error("the lag is not known: %s", fault)
             self._tell_again_at = now + _TELL_AGAIN_SECONDS
