@@ -15,6 +15,7 @@ from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
 from hortus.flow.ingest.messages import QuarantineVerdict
 from hortus.flow.kafka.records import dead_letter, record_of
+from hortus.flow.kafka.sink import KafkaSink
 from hortus.flow.kafka.topics import TopicNames
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.codec import decode_raw_measurement, encode_media, encode_raw_measurement
@@ -241,6 +242,24 @@ async def test_records_that_kafka_deleted_before_they_were_read_are_told(
         await until_rows(world.connection, 3)
         await until(lambda: sink.metrics.missed == 3, "the count")
     assert "3 records were deleted by Kafka" in caplog.text
+
+
+async def test_a_sink_that_failed_may_run_again(topics: Topics, world: World) -> None:
+    sink = KafkaSink(
+        topics.connection, topics.names, topics.names.all, world.pipeline, group=topics.group, limits=QUICK
+    )
+    failed = asyncio.create_task(sink.run())
+    await until(lambda: sink.metrics.partitions == 15, "all partitions")
+    failed.cancel()
+    await asyncio.wait({failed})
+    write(topics, world, [world.raw()])
+    running = asyncio.create_task(sink.run())
+    await until_rows(world.connection, 1)
+    await until(lambda: sink.metrics.fault is None and sink.metrics.partitions == 15, "health")
+    sink.stop()
+    await running
+    assert sink.has_committed
+    await until_committed(topics, 1)
 
 
 async def test_media_pass_whole(topics: Topics, world: World) -> None:

@@ -55,11 +55,12 @@ MEDIA_FILTER = f"$share/{SHARED_GROUP}/kit/+/media"
 
 INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
-_DRAIN_SECONDS = 10.0
+# The clients have waited for their messages, and are disconnected: what is stored later is not acknowledged.
+_DRAIN_SECONDS = 0.5
 
 # Mosquitto loses shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
 # discards them (docs/guarantees.md), so ingesters must reconnect before the kits, which wait at least 1 s.
-_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
+_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5, drain_seconds=8.0)
 
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
 
@@ -154,6 +155,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
             client_id=client_id(settings, "ingest"),
             subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in INGEST_FILTERS],
             intake=intake,
+            limits=_CLIENT_LIMITS,
         )
         group.create_task(client.run())
         settle_memory()

@@ -70,7 +70,7 @@ class ReaderLimits:
 
 
 class TopicReader:
-    """A member of the consumer group that reads one topic. Call `run` once; it ends after `stop`."""
+    """A member of the group, for one topic. `run` ends after `stop`, and may be repeated after a failure."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ _TELL_AGAIN_SECONDS = 600.0
 
 
 class KafkaSink:
-    """The readers of one process. Call `run` once; it ends after `stop`."""
+    """The readers of one process. `run` ends after `stop`; after a failure, it may be called again."""
 
     def __init__(
         self,
@@ -48,9 +48,7 @@ class KafkaSink:
             TopicReader(connection, names, topic, pipeline, self.brokers, group=group, limits=self._limits)
             for topic in topics
         ]
-        self._watch = KafkaWatch(
-            connection, topics, group, self.brokers, answer_seconds=self._limits.answer_seconds
-        )
+        self._connection, self._group = connection, group
         self._progress = ProgressWatch()
         self._may_read = asyncio.Event()
         self._fault: str | None = None
@@ -61,9 +59,16 @@ class KafkaSink:
     async def run(self) -> None:
         """Read until `stop` is called, then finish the open records and leave the group."""
         thread = OneThread("kafka watch")
+        watch = KafkaWatch(
+            self._connection,
+            [reader.topic for reader in self.readers],
+            self._group,
+            self.brokers,
+            answer_seconds=self._limits.answer_seconds,
+        )
         try:
             async with asyncio.TaskGroup() as group:
-                looking = group.create_task(self._keep_looking(thread))
+                looking = group.create_task(self._keep_looking(watch, thread))
                 await self._may_read.wait()
                 reading = [group.create_task(reader.run()) for reader in self.readers]
                 await asyncio.wait(reading)
@@ -71,7 +76,7 @@ class KafkaSink:
         finally:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.leave_seconds):
-                    await thread.call(self._watch.close)
+                    await thread.call(watch.close)
             thread.end()
 
     def stop(self) -> None:
@@ -101,11 +106,11 @@ class KafkaSink:
         total.standstill_since = self._standstill_since
         return total
 
-    async def _keep_looking(self, thread: OneThread) -> None:
+    async def _keep_looking(self, watch: KafkaWatch, thread: OneThread) -> None:
         while True:
             asked_at = time.monotonic()
             done = {lane.place: lane.done_up_to for reader in self.readers for lane in reader.lanes}
-            look = await thread.call(self._watch.look, set(done))
+            look = await thread.call(watch.look, set(done))
             self._note(look, done, asked_at)
             for reader in self.readers:
                 reader.observe(look)
