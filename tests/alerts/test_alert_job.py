@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from alert_garden import ATTENTION, ago, judging, opened
+from alert_garden import ATTENTION, QUICK, ago, judging, opened
 
 from garden import Garden
+from hortus.app.supervision import process_supervisor
+from hortus.base.database.engine import connector
+from hortus.base.database.url import DatabaseUrl
+from hortus.base.supervision import RestartPauses
+from hortus.domain.alerts.judge import AlertJudge
 from hortus.domain.kits.store import KitStore, NewKit, add_standard_configuration
 from waiting import until
 
@@ -38,6 +43,29 @@ async def test_of_two_judges_one_stands_by_and_takes_over(garden: Garden) -> Non
         await garden.measure(10)
         await until(lambda: opened(garden))
     assert await garden.messages() == [ATTENTION]
+
+
+async def test_a_judge_that_lost_its_connection_is_started_again_and_hears_what_comes_then(
+    garden: Garden,
+) -> None:
+    """Nothing but the lost connection wakes it: no reading comes meanwhile, and no sweep is due."""
+    connect = connector(DatabaseUrl.parse(garden.url), "hortus alerts")
+    judge = AlertJudge(connect, garden.engine, garden.access, limits=replace(QUICK, sweep_seconds=3600))
+    async with process_supervisor(RestartPauses(first_seconds=0.01)) as supervisor:
+        supervisor.start("alerts", judge.run)
+        await garden.measure(20)
+
+        async def judged() -> bool:
+            return bool(await garden.value("SELECT count(*) FROM alert_states WHERE judged_until IS NOT NULL"))
+
+        await until(judged)
+        await garden.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hortus alerts' "
+            "AND datname = current_database()"
+        )
+        await until(lambda: supervisor.look()[0].restarts == 1, "the judge is started again")
+        await garden.measure(10)
+        await until(lambda: opened(garden))
 
 
 async def holders(garden: Garden) -> int:

@@ -14,7 +14,7 @@ from garden import Garden
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.alerts.judge import judge_kits
 from hortus.domain.alerts.judged_quantities import LookingBack, judged_quantities, new_readings
-from hortus.domain.alerts.judging import Reading, judge_all
+from hortus.domain.alerts.judging import JudgedReading, judge_all
 from hortus.domain.alerts.lost_messages import forget_lost_messages
 from hortus.domain.alerts.outcomes import JudgementOutcome, write_eventful
 from hortus.domain.alerts.silence import SilenceWatch
@@ -77,7 +77,7 @@ async def test_a_plant_that_is_deleted_while_it_is_judged_holds_nobody_up(garden
     await garden.measure(10)
     [quantity] = await judged_quantities(garden.connection, {garden.kit.id})
     state, events = judge_all(
-        quantity.state, quantity.rule, [Reading(at=datetime.now(UTC), value=10)], datetime.now(UTC)
+        quantity.state, quantity.rule, [JudgedReading(at=datetime.now(UTC), value=10)], datetime.now(UTC)
     )
     outcome = JudgementOutcome(quantity, garden.thermometer.id, state, events)
     await garden.run("DELETE FROM peripherals WHERE id = :id", id=garden.thermometer.id)

@@ -14,7 +14,7 @@ from hortus.domain.alerts.judging import (
     AlertState,
     Event,
     EventKind,
-    Reading,
+    JudgedReading,
     Side,
     judge,
     judge_all,
@@ -40,11 +40,13 @@ RULES = st.builds(
 VALUES = st.floats(-10, 110)
 
 
-def at(minutes: float, value: float) -> Reading:
-    return Reading(at=START + timedelta(minutes=minutes), value=value)
+def at(minutes: float, value: float) -> JudgedReading:
+    return JudgedReading(at=START + timedelta(minutes=minutes), value=value)
 
 
-def run(rule: AlertRule, *readings: Reading, state: AlertState | None = None) -> tuple[AlertState, list[Event]]:
+def run(
+    rule: AlertRule, *readings: JudgedReading, state: AlertState | None = None
+) -> tuple[AlertState, list[Event]]:
     """Judge each reading at its own time, like a job that keeps up."""
     state, events = state or AlertState(), []
     for reading in readings:
@@ -152,10 +154,10 @@ def test_late_data_changes_nothing() -> None:
 
 def test_a_backlog_of_days_alarms_for_its_last_hour_only() -> None:
     now = START + timedelta(days=3)
-    old = [Reading(at=START + timedelta(hours=hour), value=10) for hour in range(60)]
+    old = [JudgedReading(at=START + timedelta(hours=hour), value=10) for hour in range(60)]
     state, events = judge_all(AlertState(), RULE, old, now)
     assert (state, events) == (AlertState(), ())
-    _, events = judge_all(AlertState(), RULE, [*old, Reading(at=now - LATE_AFTER, value=10)], now)
+    _, events = judge_all(AlertState(), RULE, [*old, JudgedReading(at=now - LATE_AFTER, value=10)], now)
     assert [event.kind for event in events] == [OPENED, DUE]
 
 
@@ -185,7 +187,7 @@ def test_a_batch_gives_the_same_in_whatever_order_it_comes(
     rule: AlertRule, pairs: list[tuple[int, float]], random: object
 ) -> None:
     now = START + timedelta(seconds=3000)
-    readings = [Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in pairs]
+    readings = [JudgedReading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in pairs]
     shuffled = sorted(readings, key=lambda _: random.random())  # type: ignore[attr-defined]
     assert judge_all(AlertState(), rule, shuffled, now) == judge_all(AlertState(), rule, readings, now)
 
@@ -196,7 +198,10 @@ def test_batches_one_after_the_other_give_the_same_as_one(
 ) -> None:
     now = START + timedelta(seconds=3000)
     readings = sorted(
-        (Reading(at=START + timedelta(seconds=seconds), value=value) for seconds, value in dict(pairs).items()),
+        (
+            JudgedReading(at=START + timedelta(seconds=seconds), value=value)
+            for seconds, value in dict(pairs).items()
+        ),
         key=lambda each: each.at,
     )
     whole = judge_all(AlertState(), rule, readings, now)

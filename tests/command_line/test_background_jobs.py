@@ -13,11 +13,13 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from hortus.app.jobs import Job, JobParts, RestartPauses, run_jobs
+from hortus.app.jobs import Job, JobParts, start_jobs
+from hortus.app.supervision import process_supervisor
 from hortus.base.database.engine import open_engine
 from hortus.base.database.partitions import PARTITIONED_TABLES, months_ahead
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.settings import Settings
+from hortus.base.supervision import RestartPauses
 from programs import environment
 from up_process import hortus
 from waiting import PATIENCE_SECONDS
@@ -53,19 +55,20 @@ async def test_a_job_that_fails_is_started_again_and_harms_no_other(
 
     async with open_engine(url) as engine:
         parts = JobParts(settings=Settings(), url=url, engine=engine)
-        jobs = [Job("failing", fails), Job("working", works)]
+        jobs = [
+            Job(name="failing", every_seconds=60, work=fails),
+            Job(name="working", every_seconds=60, work=works),
+        ]
         with caplog.at_level(logging.WARNING):
-            running = asyncio.create_task(run_jobs(parts, jobs, AT_ONCE))
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with process_supervisor(AT_ONCE) as supervisor, asyncio.timeout(PATIENCE_SECONDS):
+                start_jobs(parts, supervisor, jobs)
                 await other_worked.wait()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-    said = [record.getMessage() for record in caplog.records if record.name == "hortus.app.jobs"]
-    assert said[0] == "the job failing failed unexpectedly"  # with its traceback: it is our bug
-    assert said[1].startswith("the job failing stopped (ValueError)")
-    assert said[2].startswith("the job failing stopped (")
-    assert 'relation "no_such_table" does not exist' in said[2]
-    assert len(said) == 3
+    said = [record.getMessage() for record in caplog.records if record.name == "hortus.base.supervision"]
+    assert said[0].startswith("failing: stopped (a fault in the program)")
+    assert said[1].startswith("failing: stopped (")
+    assert 'relation "no_such_table" does not exist' in said[1]
+    assert len(said) == 2
+    assert [record.exc_info is not None for record in caplog.records][:2] == [True, False]  # ours, not ours
 
 
 async def test_the_process_makes_partitions_ahead_and_ends_when_told(

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -19,6 +21,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hortus.domain.definitions.store import built_in_definitions
+from hortus.protocol.mqtt.packets import (
+    MQTT_5,
+    Connack,
+    Connect,
+    Packet,
+    PacketReader,
+    Properties,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Will,
+    encode,
+)
 from hortus.protocol.wire.codec import encode_aggregate_measurement, encode_raw_measurement
 from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
 from up_process import Up, hortus, hortus_json, line_by_line, publish, running
@@ -151,6 +168,96 @@ def test_a_person_with_the_server_account_sees_readings_once_they_are_stored(up:
     publish(up, kit, "measurement/raw", raw(kit), 0)
     output, _ = subscriber.communicate(timeout=PATIENCE_SECONDS)
     assert f"kit/{kit['serial']}/measurement/raw" in output
+
+
+class Mqtt5Connection:
+    """A connection of a kit that can break off without a farewell."""
+
+    def __init__(self, up: Up, kit: dict[str, object], **fields: Any) -> None:
+        self._packets = PacketReader(1 << 20, MQTT_5)
+        self._socket = socket.create_connection(("127.0.0.1", up.mqtt_port), PATIENCE_SECONDS)
+        connect = Connect(
+            protocol_level=MQTT_5,
+            username=str(kit["serial"]),
+            password=str(kit["password"]).encode(),
+            **{"client_id": "", "clean_start": False} | fields,
+        )
+        answer = self.ask(connect)
+        assert isinstance(answer, Connack)
+        assert answer.reason_code == 0
+
+    def ask(self, packet: Packet) -> Packet:
+        """Send a packet and return the next one that arrives."""
+        self._socket.sendall(encode(packet, MQTT_5))
+        while not (received := self._packets.feed(self._socket.recv(65_536))):
+            pass
+        return received[0]
+
+    def reset(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+
+def test_the_will_of_a_kit_with_a_will_delay_is_stored_and_delivered(up: Up) -> None:
+    kit = hortus_json("kit", "create", "--name", "Sage", "--standard", "--data-dir", up.data_dir)
+    password = (up.data_dir / "secrets" / "mqtt-server").read_text().strip()
+    address = ("-h", "127.0.0.1", "-p", str(up.mqtt_port), "-u", "server", "-P", password)
+    subscriber = subprocess.Popen(
+        [
+            *line_by_line("mosquitto_sub", *address, "-V", "mqttv5"),
+            *("-t", "kit/+/measurement/#", "-C", "2", "-F", "%t", "-d"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert subscriber.stdout is not None
+    while "Subscribed" not in subscriber.stdout.readline():
+        assert subscriber.poll() is None
+    topic = f"kit/{kit['serial']}/measurement/raw"
+    for seconds in (0, 1):
+        delay = Properties(will_delay_interval_seconds=seconds)
+        will = Will(topic=topic, payload=raw(kit), qos=1, properties=delay)
+        kept = Properties(session_expiry_interval_seconds=60)
+        Mqtt5Connection(up, kit, client_id=f"sage-{seconds}", will=will, properties=kept).reset()
+    output, _ = subscriber.communicate(timeout=PATIENCE_SECONDS)
+    assert output.splitlines().count(topic) == 2
+    assert publish(up, kit, "measurement/raw", raw(kit), 1) == 0
+    ledger = hortus_json("ledger", "--kit", kit["serial"], "--data-dir", up.data_dir)
+    assert (ledger["received"], ledger["stored"], ledger["addsUp"]) == (3, 3, True)
+    assert up.process.poll() is None
+
+
+def test_what_a_kit_says_on_its_status_topic_is_shown_and_not_set_aside(up: Up) -> None:
+    kit = hortus_json("kit", "create", "--name", "Rue", "--standard", "--public", "--data-dir", up.data_dir)
+    topic = f"kit/{kit['serial']}/status"
+    connection = Mqtt5Connection(up, kit, will=Will(topic=topic, payload=b"fell off the net", retain=True))
+    assert connection.ask(Publish(topic, b"online", 1, 1, True)) == Puback(packet_id=1)
+
+    def is_shown(word: str) -> bool:
+        return f"<bdi>{word}</bdi>" in httpx.get(f"http://127.0.0.1:{up.http_port}/").text
+
+    wait_until(lambda: is_shown("online"), "the page shows that the kit is online")
+    connection.reset()
+    wait_until(lambda: is_shown("fell off the net"), "the page shows its will")
+    ledger = hortus_json("ledger", "--kit", kit["serial"], "--data-dir", up.data_dir)
+    assert ledger["received"] == 0
+
+
+def test_a_reading_with_the_packet_identifier_of_an_unfinished_one_is_stored(up: Up) -> None:
+    kit = hortus_json("kit", "create", "--name", "Dill", "--standard", "--data-dir", up.data_dir)
+    topic = f"kit/{kit['serial']}/measurement/raw"
+    kept = {"client_id": "arduino", "properties": Properties(session_expiry_interval_seconds=60)}
+    readings = [raw(kit), raw(kit)]
+    for reading in readings:
+        connection = Mqtt5Connection(up, kit, **kept)
+        assert connection.ask(Publish(topic, reading, 2, 1)) == Pubrec(packet_id=1)
+        connection.reset()
+    connection = Mqtt5Connection(up, kit, **kept)
+    assert connection.ask(Publish(topic, readings[-1], 2, 1, False, True)) == Pubrec(packet_id=1)
+    assert connection.ask(Pubrel(packet_id=1)) == Pubcomp(packet_id=1)
+    connection.reset()
+    ledger = hortus_json("ledger", "--kit", kit["serial"], "--data-dir", up.data_dir)
+    assert (ledger["received"], ledger["stored"], ledger["addsUp"]) == (2, 2, True)
 
 
 async def test_the_printed_url_works_for_any_local_client(up: Up) -> None:

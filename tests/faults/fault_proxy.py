@@ -69,6 +69,11 @@ class DatabaseProxy:
         for pair in self._pairs:
             pair.break_both()
 
+    def lose_all(self) -> None:
+        """Deliver nothing on today's connections any more, as behind a router that lost its tables."""
+        for pair in self._pairs:
+            pair.lose()
+
     def say_goodbye(self) -> None:
         """Tell ingesters that their sessions end, and leave the connections open.
 
@@ -151,6 +156,10 @@ class _Pair:
         """End both connections without a word."""
         self._client[1].transport.abort()
         self._server[1].transport.abort()
+
+    def lose(self) -> None:
+        """Let neither side hear of the other again."""
+        self._silent = True
 
     def say_goodbye(self) -> bool:
         """End the session of an ingester as the server would, but not the connection."""

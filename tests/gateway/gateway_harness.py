@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hortus.app.supervision import process_supervisor
 from hortus.flow.gateway.backoff import Patience
 from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.forwarding import BatchForwarder
@@ -69,7 +70,10 @@ async def gateway(
     """Run a gateway and yield its port."""
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        async with running_gateway(listener, directory / "spool", make_forwarder, limits):
+        async with (
+            process_supervisor() as supervisor,
+            running_gateway(supervisor, listener, directory / "spool", make_forwarder, limits),
+        ):
             yield port
 
 

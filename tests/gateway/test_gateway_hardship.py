@@ -27,6 +27,7 @@ from gateway_harness import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from hortus.app.supervision import process_supervisor
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.gateway.newest_forwarding import NewestForwarder
 from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
@@ -101,7 +102,12 @@ async def test_the_figures_tell_what_was_stored_refused_and_waits(tmp_path: Path
     assert await figures.text() == b""  # it does not run yet
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        async with running_gateway(listener, tmp_path / "spool", target.forwarder, LIMITS) as figures.health:
+        async with (
+            process_supervisor() as supervisor,
+            running_gateway(
+                supervisor, listener, tmp_path / "spool", target.forwarder, LIMITS
+            ) as figures.health,
+        ):
             for request in (ARDUINO, post(b"{}"), reading(0)):
                 await send(port, request)
             await until(lambda: len(target.taken) == 1)

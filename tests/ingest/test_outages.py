@@ -16,7 +16,7 @@ from hortus.flow.ingest.messages import InboundMessage
 from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from ingest_world import RecordingSource, World
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, until
 
 
 class FailingConnections:
@@ -67,6 +67,35 @@ async def test_nothing_is_acknowledged_while_the_database_is_away_and_all_of_it_
     assert sorted(source.settled) == list(range(10))
     assert await world.count() == 10
     assert connections.attempts >= 5
+
+
+async def test_a_pipeline_that_was_cancelled_within_a_batch_stores_it_when_it_runs_again(world: World) -> None:
+    """As its supervisor does: neither what is under way nor what waits may be forgotten."""
+    pipeline = IngestPipeline(
+        connector(DatabaseUrl.parse(world.url), "test"), KitRegistry(), limits=IngestLimits(batch_messages=4)
+    )
+    source = RecordingSource()
+    other = await asyncpg.connect(world.url)
+    async with other.transaction():
+        await other.execute("LOCK TABLE ingest_ledger IN ACCESS EXCLUSIVE MODE")
+        for handle in range(10):
+            pipeline.offer(source, handle, world.topic(), world.raw())
+        running = asyncio.create_task(pipeline.run())
+        await until(lambda: _waits_for_a_lock(other), "a batch is being written")
+        running.cancel()
+        await asyncio.wait({running})
+        assert source.settled == []
+        assert pipeline.open_messages == 10
+    await other.close()
+    running = asyncio.create_task(pipeline.run())
+    assert await pipeline.stop(PATIENCE_SECONDS)
+    await running
+    assert sorted(source.settled) == list(range(10))
+    assert await world.count() == 10
+
+
+async def _waits_for_a_lock(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def test_a_database_that_fills_up_is_waited_for(world: World) -> None:

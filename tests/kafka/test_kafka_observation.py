@@ -10,6 +10,7 @@ import httpx
 from kafka_world import Topics, sinking, until_committed
 
 from hortus.app.observation import observation
+from hortus.base.supervision import Supervisor
 from hortus.flow.ingest.messages import NobodyWaits
 from hortus.flow.kafka.flow import SinkFlow
 from hortus.flow.kafka.intake import KafkaIntake
@@ -65,7 +66,7 @@ async def test_a_sink_tells_its_lag_and_its_counts(topics: Topics, world: World)
     topics.produce(record.topic, [record.value] * 3, key=record.key, headers=record.headers)
     async with sinking(topics, world.url) as (sink, pipeline):
         await until_committed(topics, 3)
-        app = observation(SinkFlow(pipeline, sink), sink, lambda: datetime.now(UTC))
+        app = observation(Supervisor(), SinkFlow(pipeline, sink), sink, lambda: datetime.now(UTC))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sink") as client:
             health = await client.get("/healthz")
             assert health.status_code == 200

@@ -136,6 +136,7 @@ class Setup:
         self.accounts = FakeAccounts()
         self.presence: list[tuple[str, bool]] = []
         self.refused: list[tuple[str, str, str]] = []
+        self.own_words: list[tuple[str, str]] = []
         self.clients: list[PacketClient] = []
         self.endpoint = MqttEndpoint(
             authenticator=self.accounts,
@@ -145,6 +146,7 @@ class Setup:
             limits=EndpointLimits(**({"stop_timeout_seconds": 0.1, "close_timeout_seconds": 1.0} | limits)),
             on_presence=lambda serial, connected: self.presence.append((serial, connected)),
             on_refused=lambda who, topic, reason: self.refused.append((who.name, topic, reason)),
+            on_own_word=lambda serial, word: self.own_words.append((serial, word)),
         )
 
     @property
@@ -169,7 +171,7 @@ async def running(*, intake: FakeIntake | None = None, **limits: Any) -> AsyncIt
         for client in setup.clients:
             await client.close()
         await setup.endpoint.stop()
-    assert failures == []
+    assert not failures, failures
 
 
 class PacketClient:
@@ -183,8 +185,8 @@ class PacketClient:
         self.level = level
 
     @classmethod
-    async def open(cls, setup: Setup, level: int = MQTT_3_1_1) -> PacketClient:
-        reader, writer = await asyncio.open_connection("127.0.0.1", setup.port)
+    async def open(cls, setup: Setup, level: int = MQTT_3_1_1, *, address: str = "127.0.0.1") -> PacketClient:
+        reader, writer = await asyncio.open_connection("127.0.0.1", setup.port, local_addr=(address, 0))
         client = cls(reader, writer, level)
         setup.clients.append(client)
         return client
@@ -273,3 +275,8 @@ class PacketClient:
         """Stop reading from the endpoint, like a subscriber that hangs."""
         transport: Any = self._writer.transport
         transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again after `pause_reading`."""
+        transport: Any = self._writer.transport
+        transport.resume_reading()

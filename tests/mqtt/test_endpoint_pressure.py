@@ -8,6 +8,7 @@ import random
 import pytest
 from endpoint_harness import KIT, RAW, SERVER, FakeIntake, PacketClient, Setup, running
 
+from hortus.protocol.mqtt.endpoint import EndpointCounters
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
@@ -143,7 +144,7 @@ async def test_an_upload_that_hangs_is_cut_off_and_gives_its_place_back() -> Non
 
 
 def test_an_upload_larger_than_the_bound_passes_when_it_is_alone() -> None:
-    uploads = Uploads(100)
+    uploads = Uploads(100, EndpointCounters())
     granted: list[str] = []
     assert uploads.ask("big", 200, lambda: granted.append("big"))
     assert not uploads.ask("small", 10, lambda: granted.append("small"))

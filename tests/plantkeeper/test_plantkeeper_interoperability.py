@@ -17,6 +17,7 @@ import pytest
 import requests
 from plantkeeper_world import PlantKeeper, serve_plantkeeper
 
+from hortus.app.supervision import process_supervisor
 from hortus.flow.gateway.backoff import Patience
 from hortus.flow.gateway.limits import AdmissionRules, Rate
 from hortus.flow.gateway.newest_forwarding import NewestForwarder
@@ -56,7 +57,10 @@ async def gateway(directory: Path, make_forwarder: MakeForwarder) -> AsyncIterat
     """Run a gateway and yield its port."""
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        async with running_gateway(listener, directory, make_forwarder, LIMITS):
+        async with (
+            process_supervisor() as supervisor,
+            running_gateway(supervisor, listener, directory, make_forwarder, LIMITS),
+        ):
             yield port
 
 

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
+from hortus.app.supervision import process_supervisor
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.intake import MessageSource
@@ -248,7 +249,7 @@ async def rpc_world(database_url: str, *, kit_seconds: int = 30) -> AsyncIterato
         endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
         await endpoint.start()
         stack.push_async_callback(endpoint.stop)
-        await stack.enter_async_context(running(rpc.run()))
+        rpc.start(await stack.enter_async_context(process_supervisor()))
         client = await stack.enter_async_context(serving_api(url))
         _, headers = await make_person(engine, is_admin=True)
         world = RpcWorld(

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
-from hortus.base.database.engine import connector
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.settings import Settings
 from hortus.domain.kits.registry import KitRegistry
@@ -54,7 +54,11 @@ def live_hub(settings: Settings, url: DatabaseUrl, engine: AsyncEngine) -> LiveH
         connections=settings.live_connections,
         connections_per_address=settings.live_connections_per_address,
     )
-    return LiveHub(connector(url, "hortus live"), AccessToKits(engine).check, limits=limits)
+    return LiveHub(
+        connector(url, "hortus live", statement_seconds=TASK_STATEMENT_SECONDS),
+        AccessToKits(engine).check,
+        limits=limits,
+    )
 
 
 def plantkeeper_api(settings: Settings, api: FastAPI, intake: ReadingIntake | None) -> ASGIApp:

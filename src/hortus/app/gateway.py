@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +13,9 @@ import typer
 from hortus.app.command_line.boards import app
 from hortus.app.command_line.database_access import open_url
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
+from hortus.app.supervision import process_supervisor, start_following_kits
 from hortus.base.database.engine import connector, open_engine
-from hortus.domain.kits.announcements import follow_announcements
+from hortus.base.supervision import Supervisor
 from hortus.domain.kits.registry import KitRegistry
 from hortus.flow.gateway.service import (
     GatewayLimits,
@@ -72,8 +71,9 @@ async def run_gateway(settings: GatewaySettings, *, host: str, port: int, data_d
     with bind(host, port, option="--port") as listener:
         limits = GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits())
         async with (
-            _target(settings, data_dir) as make_forwarder,
-            running_gateway(listener, settings.gateway_spool_dir, make_forwarder, limits),
+            process_supervisor() as supervisor,
+            _target(settings, data_dir, supervisor) as make_forwarder,
+            running_gateway(supervisor, listener, settings.gateway_spool_dir, make_forwarder, limits),
         ):
             address, bound_port = listener.getsockname()[:2]
             log.info("taking readings at http://%s:%d/sensor-data", address, bound_port)
@@ -82,9 +82,11 @@ async def run_gateway(settings: GatewaySettings, *, host: str, port: int, data_d
 
 
 @asynccontextmanager
-async def _target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIterator[MakeForwarder]:
+async def _target(
+    settings: GatewaySettings, data_dir: Path | None, supervisor: Supervisor
+) -> AsyncIterator[MakeForwarder]:
     if settings.gateway_target is TargetKind.LOCAL:
-        async with _local_target(settings, data_dir) as make_forwarder:
+        async with _local_target(settings, data_dir, supervisor) as make_forwarder:
             yield make_forwarder
         return
     client = TargetClient(settings.target_address(), headers=settings.target_headers())
@@ -95,21 +97,17 @@ async def _target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIter
 
 
 @asynccontextmanager
-async def _local_target(settings: GatewaySettings, data_dir: Path | None) -> AsyncIterator[MakeForwarder]:
+async def _local_target(
+    settings: GatewaySettings, data_dir: Path | None, supervisor: Supervisor
+) -> AsyncIterator[MakeForwarder]:
     """Yield the database of this installation. It need not be reachable yet: readings wait in the spool."""
     async with open_url(data_dir, settings) as url, open_engine(url) as engine:
         registry = KitRegistry()
         limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
         pipeline = IngestPipeline(connector(url, "hortus gateway"), registry, limits=limits)
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(pipeline.run())
-            following = group.create_task(
-                follow_announcements(connector(url, "hortus announcements"), [registry.changed])
-            )
-            try:
-                yield to_local_installation(engine, pipeline)
-            finally:
-                await pipeline.stop(_DRAIN_SECONDS)
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await working
+        supervisor.start("storing", pipeline.run, may_end=True)
+        start_following_kits(supervisor, url, [registry.changed])
+        try:
+            yield to_local_installation(engine, pipeline)
+        finally:
+            await pipeline.stop(_DRAIN_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import replace
 from enum import StrEnum
@@ -21,15 +20,14 @@ from hortus.app.observation import (
     observed,
 )
 from hortus.app.resources import settle_memory
-from hortus.app.waiting import wait_for_current_database, wait_for_topics
-from hortus.base.database.engine import connector, open_engine
+from hortus.app.supervision import process_supervisor, start_following_kits, start_listening_record
+from hortus.app.waiting import before_stop, wait_for_current_database, wait_for_topics
+from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
-from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import open_media_objects
-from hortus.domain.presence.listening import keep_listening
 from hortus.flow.ingest.pipeline import MediaIntake
 from hortus.flow.kafka.connection import kafka_connection
 from hortus.flow.kafka.intake import KafkaIntake
@@ -93,11 +91,7 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
     stop = stop_requested()
     async with open_engine(url) as engine:
         waiting = asyncio.ensure_future(wait_for_current_database(engine, url))
-        stopped = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not waiting.done():
-            waiting.cancel()
+        if not await before_stop(waiting, stop):
             return
         waiting.result()
     registry = KitRegistry()
@@ -116,24 +110,18 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         intake=MediaIntake(pipeline),
         limits=_MEDIA_CLIENT_LIMITS,
     )
-    async with observed(metrics, pipeline), asyncio.TaskGroup() as group:
-        working = group.create_task(pipeline.run())
-        group.create_task(client.run())
-        group.create_task(media_client.run())
-        attendants = [
-            group.create_task(follow_announcements(connector(url, "hortus announcements"), [registry.changed])),
-            group.create_task(keep_listening(connector(url, "hortus listening"), lambda: client.connected)),
-        ]
+    async with process_supervisor() as supervisor, observed(metrics, supervisor, pipeline):
+        supervisor.start("storing", pipeline.run, may_end=True)
+        supervisor.start("broker", client.run, may_end=True)
+        supervisor.start("broker-media", media_client.run, may_end=True)
+        start_following_kits(supervisor, url, [registry.changed])
+        start_listening_record(supervisor, url, lambda: client.connected)
         settle_memory()
         log.info("taking readings from %s to %s", address, url.redacted())
         await stop.wait()
         log.info("stopping: finishing the received messages")
         await asyncio.gather(client.stop(), media_client.stop())
         await pipeline.stop(_DRAIN_SECONDS)
-        for attendant in attendants:
-            attendant.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
     log.info("stopped after %d messages", pipeline.metrics.messages)
 
 
@@ -147,8 +135,8 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
         return
     async with (
         KafkaIntake(connection, names) as intake,
-        observed(metrics, intake, trouble=intake.trouble),
-        asyncio.TaskGroup() as group,
+        process_supervisor() as supervisor,
+        observed(metrics, supervisor, intake, trouble=intake.trouble),
     ):
         client = IngestClient(
             address,
@@ -157,7 +145,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
             intake=intake,
             limits=_CLIENT_LIMITS,
         )
-        group.create_task(client.run())
+        supervisor.start("broker", client.run, may_end=True)
         settle_memory()
         log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
         await stop.wait()

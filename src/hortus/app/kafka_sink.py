@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import Progress as ProgressBar
@@ -24,15 +23,15 @@ from hortus.app.observation import (
     observed,
 )
 from hortus.app.resources import settle_memory
-from hortus.app.waiting import wait_for_current_database, wait_for_topics
-from hortus.base.database.engine import connector, open_engine
+from hortus.app.supervision import process_supervisor, start_following_kits, start_listening_record
+from hortus.app.waiting import before_stop, wait_for_current_database, wait_for_topics
+from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import OperationalError, UsageError
 from hortus.base.settings import Settings, read_settings
-from hortus.domain.kits.announcements import follow_announcements
+from hortus.base.supervision import Supervisor
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import open_media_objects
-from hortus.domain.presence.listening import keep_listening
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.flow.kafka.connection import kafka_connection
 from hortus.flow.kafka.replay import Progress, Replay
@@ -142,15 +141,16 @@ async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAdd
     stop = stop_requested()
     if not (await wait_for_topics(connection, topics, stop) and await _database_is_ready(url, stop)):
         return
-    async with _running_pipeline(settings, url) as pipeline:
+    async with process_supervisor() as supervisor, _running_pipeline(settings, url, supervisor) as pipeline:
         sink = KafkaSink(connection, names, topics, pipeline, group=settings.kafka_consumer_group)
-        async with observed(metrics, pipeline, sink), asyncio.TaskGroup() as group:
-            group.create_task(sink.run())
+        async with observed(metrics, supervisor, pipeline, sink):
+            reading = supervisor.start("kafka-readers", sink.run, may_end=True)
             settle_memory()
             log.info("taking %s from Kafka at %s to %s", choice, connection.bootstrap, url.redacted())
             await stop.wait()
             log.info("stopping: finishing the records read")
             sink.stop()
+            await asyncio.wait({reading})
     log.info("stopped after %d messages", pipeline.metrics.messages)
     if not sink.has_committed:
         raise OffsetsNotCommitted
@@ -166,10 +166,10 @@ async def run_replay(
     stop = stop_requested()
     if not (await wait_for_topics(connection, topics, stop) and await _database_is_ready(url, stop)):
         return None
-    async with _running_pipeline(settings, url) as pipeline:
+    async with process_supervisor() as supervisor, _running_pipeline(settings, url, supervisor) as pipeline:
         replay = Replay(connection, names, topics, pipeline, since=since)
         working = asyncio.ensure_future(replay.run(progress))
-        return working.result() if await _before_stop(working, stop) else None
+        return working.result() if await before_stop(working, stop) else None
 
 
 def _database_url(settings: Settings) -> DatabaseUrl:
@@ -182,41 +182,23 @@ async def _database_is_ready(url: DatabaseUrl, stop: asyncio.Event) -> bool:
     """Wait for the database. Return False if asked to stop first."""
     async with open_engine(url) as engine:
         waiting = asyncio.ensure_future(wait_for_current_database(engine, url))
-        if not await _before_stop(waiting, stop):
+        if not await before_stop(waiting, stop):
             return False
         waiting.result()
         return True
 
 
-async def _before_stop(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
-    """Wait for the work. Return False, with the work cancelled, if asked to stop before its end."""
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if work.done():
-        return True
-    work.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-    return False
-
-
 @asynccontextmanager
-async def _running_pipeline(settings: Settings, url: DatabaseUrl) -> AsyncIterator[IngestPipeline]:
+async def _running_pipeline(
+    settings: Settings, url: DatabaseUrl, supervisor: Supervisor
+) -> AsyncIterator[IngestPipeline]:
     """Yield a running pipeline to the database; at the end, it finishes the messages it was given."""
     registry = KitRegistry()
     pipeline = make_pipeline(settings, url, registry, open_media_objects(settings), "hortus sink")
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(pipeline.run())
-        following = group.create_task(
-            follow_announcements(connector(url, "hortus announcements"), [registry.changed])
-        )
-        listening = group.create_task(keep_listening(connector(url, "hortus listening")))
-        try:
-            yield pipeline
-        finally:
-            await pipeline.stop(_DRAIN_SECONDS)
-            following.cancel()
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
+    supervisor.start("storing", pipeline.run, may_end=True)
+    start_following_kits(supervisor, url, [registry.changed])
+    start_listening_record(supervisor, url)
+    try:
+        yield pipeline
+    finally:
+        await pipeline.stop(_DRAIN_SECONDS)

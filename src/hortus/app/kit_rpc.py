@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.database.listening import listen
+from hortus.base.database.listening import PING_SECONDS, listen
+from hortus.base.supervision import Supervisor
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.commands.answers import AnswerDesk
-from hortus.flow.commands.dispatcher import CommandDispatcher, KitTransport, NotSent
+from hortus.flow.commands.dispatcher import LOOK_SECONDS, CommandDispatcher, KitTransport, NotSent
 from hortus.flow.commands.store import COMMANDS_CHANNEL
 from hortus.flow.rpc.responder import Publish, ServerRpcResponder
 from hortus.protocol.mqtt.client import BrokerUnreachableError, MqttClient
@@ -48,16 +48,16 @@ class KitRpc:
         )
         self.answers = AnswerDesk(engine, on_contact=self._presence.heard)
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._presence.run())
-            group.create_task(self.responder.run())
-            group.create_task(self.dispatcher.run())
-            group.create_task(self.answers.run())
-            group.create_task(
-                listen(self._connect, COMMANDS_CHANNEL, tell=self._announced, connected=self.dispatcher.wake)
-            )
+    def start(self, supervisor: Supervisor) -> None:
+        """Start working, until the supervisor ends."""
+        supervisor.start("kit-presence", self._presence.run)
+        supervisor.start("kit-questions", self.responder.run)
+        supervisor.start("kit-commands", self.dispatcher.run, every_seconds=LOOK_SECONDS)
+        supervisor.start("kit-answers", self.answers.run)
+        supervisor.start("kit-command-announcements", self._follow, every_seconds=PING_SECONDS)
+
+    async def _follow(self) -> None:
+        await listen(self._connect, COMMANDS_CHANNEL, tell=self._announced, connected=self.dispatcher.wake)
 
     def _announced(self, payload: str) -> None:
         if payload == "queued":

@@ -1,4 +1,4 @@
-"""`--metrics-port` of the processes around Kafka: `/metrics` for Prometheus, `/healthz` and `/readyz` (P9)."""
+"""`--metrics-port` of processes without pages: `/metrics`, `/healthz` and `/readyz` (P9, P10)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hortus.base.supervision import Supervisor
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch, Trouble, not_stored
+from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport, Trouble, not_stored
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -54,29 +55,37 @@ def metrics_address(host: str, port: int | None) -> MetricsAddress | None:
 
 @asynccontextmanager
 async def observed(
-    address: MetricsAddress | None, flow: Flow, sink: Sink | None = None, trouble: Trouble = not_stored
+    address: MetricsAddress | None,
+    supervisor: Supervisor,
+    flow: Flow | None = None,
+    sink: Sink | None = None,
+    trouble: Trouble = not_stored,
 ) -> AsyncIterator[None]:
-    """Serve metrics and health of this flow while the context lasts; do nothing without an address."""
+    """Serve metrics and health of this process while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
     listener = bind(address.host, address.port, option="--metrics-port", host_option="--metrics-host")
     watched = flow
-    if sink is not None:
-        watched = watched_sink = SinkFlow(flow, sink)
-        trouble = watched_sink.trouble
-    app = observation(watched, sink, lambda: datetime.now(UTC), trouble)
+    if flow is not None and sink is not None:
+        watched = of_sink = SinkFlow(flow, sink)
+        trouble = of_sink.trouble
+    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC), trouble)
     async with serving(app, listener):
         yield
 
 
 def observation(
-    flow: Flow, sink: Sink | None, clock: Callable[[], datetime], trouble: Trouble = not_stored
+    supervisor: Supervisor,
+    flow: Flow | None,
+    sink: Sink | None,
+    clock: Callable[[], datetime],
+    trouble: Trouble = not_stored,
 ) -> Starlette:
-    """Return the application that serves one flow's metrics and health."""
-    watch = FlowWatch(flow, clock, trouble)
+    """Return the application that serves metrics and health of one process, and of its flow if it has one."""
+    watch = FlowWatch(flow, clock, trouble) if flow is not None else None
     registry = CollectorRegistry()
-    registry.register(HortusCollector(flow.metrics, watch, None))
+    registry.register(HortusCollector(flow.metrics if flow else None, watch, None, supervisor=supervisor))
     if sink is not None:
         registry.register(_SinkCollector(sink))
 
@@ -84,20 +93,29 @@ def observation(
         return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
 
     async def health(_request: Request) -> Response:
-        report = watch.look()
-        part = report.as_json()
-        if sink is not None:
-            counts = sink.metrics
-            part |= {
-                "recordsWaitingInKafka": None if counts.fault else counts.total_lag,
-                "kafka": counts.fault or "Kafka answers.",
-                "paused": counts.paused,
-                "partitions": counts.partitions,
-            }
-        content = {"status": "healthy" if report.is_healthy else "unhealthy", "parts": {"flow": part}}
-        return JSONResponse(content, status_code=200 if report.is_healthy else 503)
+        tasks = TasksReport(supervisor.look())
+        parts = {"tasks": tasks.as_json()}
+        is_healthy = tasks.is_healthy
+        if watch is not None:
+            report = watch.look()
+            parts["flow"] = report.as_json() | _sink_counts(sink)
+            is_healthy = is_healthy and report.is_healthy
+        content = {"status": "healthy" if is_healthy else "unhealthy", "parts": parts}
+        return JSONResponse(content, status_code=200 if is_healthy else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", health), Route("/readyz", health)])
+
+
+def _sink_counts(sink: Sink | None) -> dict[str, Any]:
+    if sink is None:
+        return {}
+    counts = sink.metrics
+    return {
+        "recordsWaitingInKafka": None if counts.fault else counts.total_lag,
+        "kafka": counts.fault or "Kafka answers.",
+        "paused": counts.paused,
+        "partitions": counts.partitions,
+    }
 
 
 class _SinkCollector(Collector):

@@ -10,7 +10,6 @@ and messages already received are stored before the database stops.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -30,12 +29,19 @@ from hortus import __version__
 from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
 from hortus.app.command_line.terminal import configure_logging, messages, run, stop_requested
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
-from hortus.app.jobs import JobParts, run_jobs
+from hortus.app.jobs import JobParts, start_jobs
 from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_kit, kit_endpoint
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
-from hortus.base.database.engine import connector, open_engine
+from hortus.app.supervision import (
+    process_supervisor,
+    start_answering_requests,
+    start_following_kits,
+    start_listening_record,
+    task_connector,
+)
+from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from hortus.base.errors import HortusError
@@ -43,8 +49,8 @@ from hortus.base.installation.access import embedded_postgres
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.installation.run_info import RunInfo
 from hortus.base.settings import Settings
+from hortus.base.supervision import Supervisor, note_failure, note_success
 from hortus.domain.definitions.store import load_definitions
-from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.authenticator import SERVER_ACCOUNT
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.objects import MediaObjects
@@ -53,8 +59,7 @@ from hortus.domain.messages.access import MessageAccess, message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
 from hortus.domain.plants.built_in_species import load_species
 from hortus.domain.presence.keeper import PresenceKeeper
-from hortus.domain.presence.listening import keep_listening
-from hortus.flow.commands.watch import CommandWatch, follow_commands
+from hortus.flow.commands.watch import CommandWatch
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.gateway.service import GatewayLimits, running_gateway, to_local_installation
 from hortus.flow.gateway.settings import GatewaySettings, read_gateway_settings
@@ -151,16 +156,20 @@ async def run_up(settings: GatewaySettings, options: UpOptions, console: Console
                     await load_definitions(connection)
                     await load_species(connection)
                 virtual_kits = await _demo(options, directory, engine, url, console)
-                async with _running(
-                    settings, options, directory, engine, url, postgres, listener, board_listener
-                ) as addresses:
+                async with (
+                    process_supervisor() as supervisor,
+                    _running(
+                        *(settings, options, directory, engine, url, postgres),
+                        *(listener, board_listener, supervisor),
+                    ) as addresses,
+                    _virtual_kits(virtual_kits, addresses, supervisor),
+                ):
                     directory.announce(
                         RunInfo.of_this_process(url, http_address=addresses.http, mqtt_address=addresses.mqtt)
                     )
                     _tell_ready(console, directory, addresses, demo=bool(virtual_kits))
-                    async with _virtual_kits(virtual_kits, addresses):
-                        await stop.wait()
-                        console.print("Stopping: storing the received messages.")
+                    await stop.wait()
+                    console.print("Stopping: storing the received messages.")
                     directory.withdraw()
         finally:
             await postgres.stop(patience_seconds=_POSTGRES_STOP_SECONDS)
@@ -195,32 +204,35 @@ async def _running(
     postgres: EmbeddedPostgres,
     listener: socket.socket,
     board_listener: socket.socket,
+    supervisor: Supervisor,
 ) -> AsyncIterator[_Addresses]:
     """Run endpoint, pipeline, responder, web pages and background work for as long as the context lasts."""
-    keys = keys_of_holder(settings, directory)
-    access = message_access(settings, keys.tokens)
-    registry = KitRegistry()
-    objects = open_media_objects(settings, directory.media)
-    pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
-    presence = PresenceKeeper(engine)
-    mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
-    endpoint = kit_endpoint(mqtt_listener, directory, engine, pipeline, presence.connection_changed)
-    transport = EndpointTransport(endpoint)
-    rpc = KitRpc(
-        engine,
-        connector(url, "hortus rpc"),
-        transport,
-        transport.publish,
-        presence,
-        kit_seconds=settings.kit_answer_seconds,
-    )
-    command_watch = CommandWatch()
-    announcements = follow_announcements(
-        connector(url, "hortus announcements"), [registry.changed, partial(disconnect_changed_kit, endpoint)]
-    )
-    hub = live_hub(settings, url, engine)
-    gateway = GatewayFigures()
-    async with open_reading_engine(url) as reading_engine, asyncio.TaskGroup() as group:
+    async with (
+        open_engine(url, statement_seconds=TASK_STATEMENT_SECONDS) as task_engine,
+        open_reading_engine(url) as reading_engine,
+    ):
+        keys = keys_of_holder(settings, directory)
+        access = message_access(settings, keys.tokens)
+        registry = KitRegistry()
+        objects = open_media_objects(settings, directory.media)
+        pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
+        presence = PresenceKeeper(task_engine)
+        mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
+        endpoint = kit_endpoint(
+            *(mqtt_listener, directory, task_engine, pipeline), presence.connection_changed, presence.said
+        )
+        transport = EndpointTransport(endpoint)
+        rpc = KitRpc(
+            task_engine,
+            task_connector(url, "hortus rpc"),
+            transport,
+            transport.publish,
+            presence,
+            kit_seconds=settings.kit_answer_seconds,
+        )
+        command_watch = CommandWatch()
+        hub = live_hub(settings, url, engine)
+        gateway = GatewayFigures()
         api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
         app = create_app(
             WebDependencies(
@@ -236,40 +248,40 @@ async def _running(
                 live=hub,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
                 media_objects=objects,
+                supervisor=supervisor,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
             )
         )
         settle_memory()
-        working = group.create_task(pipeline.run())
-        attendants = [
-            group.create_task(rpc.run()),
-            group.create_task(keep_listening(connector(url, "hortus listening"))),
-            group.create_task(follow_commands(connector(url, "hortus commands"), command_watch)),
-            group.create_task(announcements),
-            group.create_task(hub.run()),
-            group.create_task(
-                run_jobs(JobParts(settings=settings, url=url, engine=engine, messages=access, media=objects))
-            ),
-            group.create_task(_keep_alive(postgres)),
-        ]
+        endpoint.subscribe_local(REQUEST_TOPICS, rpc.responder.request_arrived)
+        endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
+        supervisor.start("postgresql", partial(_keep_alive, postgres))
+        supervisor.start("storing", pipeline.run, may_end=True)
+        rpc.start(supervisor)
+        start_listening_record(supervisor, url)
+        start_following_kits(supervisor, url, [registry.changed, partial(disconnect_changed_kit, endpoint)])
+        start_answering_requests(supervisor, url, hub, command_watch)
+        start_jobs(
+            JobParts(settings=settings, url=url, engine=task_engine, messages=access, media=objects), supervisor
+        )
         try:
-            endpoint.subscribe_local(REQUEST_TOPICS, rpc.responder.request_arrived)
-            endpoint.subscribe_local(ANSWER_TOPICS, rpc.answers.answer_arrived)
             await presence.begin()
-            await endpoint.start()
-            web = group.create_task(
-                serve(
+            await endpoint.start(supervisor)
+            web = supervisor.start(
+                "web-server",
+                lambda: serve(
                     app,
-                    listener,
+                    listener.dup(),
                     forwarded_allow_ips=settings.http_forwarded_allow_ips,
                     most_websockets=settings.live_connections,
-                )
+                ),
+                serves_requests=True,
             )
-            attendants.append(web)
             boards = running_gateway(
+                supervisor,
                 board_listener,
                 directory.spool,
-                to_local_installation(engine, pipeline),
+                to_local_installation(task_engine, pipeline),
                 GatewayLimits(admission=settings.admission_rules(), spool=settings.spool_limits()),
             )
             try:
@@ -281,12 +293,11 @@ async def _running(
                     )
             finally:
                 presence.close()
+                listener.close()
                 web.cancel()  # lets requests in progress end, while the endpoint stops in parallel
                 await endpoint.stop()
-                await pipeline.stop(_DRAIN_SECONDS)
         finally:
-            for attendant in (*attendants, working):
-                attendant.cancel()
+            await pipeline.stop(_DRAIN_SECONDS)
 
 
 def _api(
@@ -332,25 +343,31 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
         try:
             await postgres.restart(log.warning)
         except HortusError as error:
+            note_failure(error)
             log.error("PostgreSQL does not start: %s Retrying.", error)
             postgres.died.set()
             await asyncio.sleep(_RESTART_PAUSE_SECONDS)
         else:
+            note_success()
             log.warning("PostgreSQL is running again")
 
 
 @asynccontextmanager
-async def _virtual_kits(kits: list[KitCredentials], addresses: _Addresses) -> AsyncIterator[None]:
+async def _virtual_kits(
+    kits: list[KitCredentials], addresses: _Addresses, supervisor: Supervisor
+) -> AsyncIterator[None]:
     """Run the demonstration's kits for as long as the context lasts."""
+    if not kits:
+        yield
+        return
     host, _, port = addresses.mqtt.rpartition(":")
-    fleet = Fleet(kits, SimulatorOptions(host=host.strip("[]"), port=int(port)))
-    running = asyncio.create_task(fleet.run())
+    options = SimulatorOptions(host=host.strip("[]"), port=int(port))
+    running = supervisor.start("virtual-kits", lambda: Fleet(kits, options).run(), may_end=True)
     try:
         yield
     finally:
         running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        await asyncio.wait({running})
 
 
 def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresses, *, demo: bool) -> None:

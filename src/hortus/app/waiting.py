@@ -1,10 +1,12 @@
-"""Waiting for the database and for Kafka, which may start at the same time as we do."""
+"""Waiting for the database, for Kafka, or for a request to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,6 +39,19 @@ async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> No
             await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
         else:
             return
+
+
+async def before_stop(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
+    """Wait for the work. Return False, with the work cancelled, if asked to stop before its end."""
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if work.done():
+        return True
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    return False
 
 
 async def wait_for_topics(connection: KafkaConnection, topics: Iterable[str], stop: asyncio.Event) -> bool:

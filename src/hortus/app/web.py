@@ -16,18 +16,18 @@ from hortus.app.command_line.database_access import open_url
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.signing_keys import shared_keys
+from hortus.app.supervision import process_supervisor, start_answering_requests, start_following_kits
 from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
-from hortus.domain.kits.announcements import follow_announcements
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import media_of_command
 from hortus.domain.messages.access import message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
 from hortus.flow.broker.account_changes import account_changes
-from hortus.flow.commands.watch import CommandWatch, follow_commands
+from hortus.flow.commands.watch import CommandWatch
 from hortus.http.access.services import ApiParts, open_reading_engine
 from hortus.http.access.sessions import Sessions
 from hortus.http.api.app import create_api
@@ -89,7 +89,11 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
     command_watch = CommandWatch()
     registry = KitRegistry()
     pipeline = make_pipeline(settings, url, registry, objects, "hortus web ingest")
-    async with open_engine(url) as engine, open_reading_engine(url) as reading_engine:
+    async with (
+        open_engine(url) as engine,
+        open_reading_engine(url) as reading_engine,
+        process_supervisor() as supervisor,
+    ):
         hub = live_hub(settings, url, engine)
         reset_mailer = QueuedResetMailer(engine, access) if access.mail else None
         api = create_api(
@@ -122,6 +126,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 api=api,
                 live=hub,
                 media_objects=objects,
+                supervisor=supervisor,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
@@ -130,28 +135,26 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
         with bind(options.host, options.port, option="--port") as listener:
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:
-                storing = group.create_task(pipeline.run())
-                announcements = group.create_task(
-                    follow_announcements(connector(url, "hortus announcements"), [registry.changed])
-                )
-                feeding = group.create_task(hub.run())
                 waiting = group.create_task(wait_for_current_database(engine, url))
-                watching = group.create_task(follow_commands(connector(url, "hortus commands"), command_watch))
-                serving = group.create_task(
-                    serve(
+                supervisor.start("storing", pipeline.run, may_end=True)
+                start_following_kits(supervisor, url, [registry.changed])
+                start_answering_requests(supervisor, url, hub, command_watch)
+                serving = supervisor.start(
+                    "web-server",
+                    lambda: serve(
                         app,
-                        listener,
+                        listener.dup(),
                         forwarded_allow_ips=settings.http_forwarded_allow_ips,
                         most_websockets=settings.live_connections,
-                    )
+                    ),
+                    serves_requests=True,
                 )
                 log.info("serving pages and API at %s from %s", address, url.redacted())
                 await stop.wait()
                 log.info("stopping: finishing requests in progress")
-                for task in (waiting, watching, serving, feeding):
+                listener.close()
+                for task in (waiting, serving):
                     task.cancel()
                 await asyncio.wait({serving})
                 # Requests that delivered readings have ended, so no waiting reading has been acknowledged.
                 await pipeline.stop(_DRAIN_SECONDS)
-                for task in (announcements, storing):
-                    task.cancel()

@@ -28,3 +28,14 @@ class UsageError(HortusError):
 
 class OperationalError(HortusError):
     """Something that Hortus depends on (database, port, directory, broker) is currently unusable."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error as one line that is never empty: not every exception has a text."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    # The text of SQLAlchemy's errors continues with the statement and its parameters.
+    text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if text:
+        return text
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

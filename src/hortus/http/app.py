@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from hortus import __version__
+from hortus.base.supervision import Supervisor
 from hortus.domain.accounts.password_resets import ResetMailer
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.tokens import Tokens
@@ -64,8 +65,8 @@ class WebDependencies:
     reset a password. `pipeline` and `endpoint_counters` (a dataclass of numbers) are None in a process without
     ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
     `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
-    `media_objects` stores pictures. A reading older than `plant_freshness` does not count for a plant's
-    condition.
+    `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
+    `plant_freshness` does not count for a plant's condition.
     """
 
     engine: AsyncEngine
@@ -80,6 +81,7 @@ class WebDependencies:
     live: LiveFeed | None = None
     plantkeeper: ASGIApp | None = None
     media_objects: MediaObjects | None = None
+    supervisor: Supervisor | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     clock: Callable[[], datetime] = _now
 
@@ -141,7 +143,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
 
-    health = HealthEndpoints(engine, watch, counters, dependencies.live, backlog)
+    health = HealthEndpoints(engine, watch, counters, dependencies.live, backlog, dependencies.supervisor)
     app.add_route("/healthz", health.healthz, methods=_READ)
     app.add_route("/readyz", health.readyz, methods=_READ)
 
@@ -151,6 +153,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         counters,
         dependencies.live,
         pipeline.media if pipeline else None,
+        dependencies.supervisor,
     )
     metrics = MetricsEndpoint(collector, sessions, dependencies.metrics_token, dependencies.gateway, backlog)
     app.add_route("/metrics", metrics.show, methods=_READ)

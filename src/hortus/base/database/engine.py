@@ -20,21 +20,33 @@ CONNECTION_FAILURES = (
 )
 """What a plain asyncpg connection raises when the database or the network fails."""
 
+TASK_STATEMENT_SECONDS = 60.0
+"""The longest that a statement of a long-running task may take. One that takes longer will not end: its
+connection was lost without a word, and the task must begin again on another one."""
+
 _CONNECT_SECONDS = 5.0
 _ENGINE_CONNECTIONS = 5
+# No error where the setting does not exist.
+_END_IF_SILENT = "SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'"
 # A writer whose network fails inside a transaction blocks all others for this long: they wait for its locks on
 # the ledger. The statements of a batch are milliseconds apart.
 _LONGEST_IDLE_TRANSACTION_MS = "5000"
 
 
 @asynccontextmanager
-async def open_engine(url: DatabaseUrl) -> AsyncIterator[AsyncEngine]:
-    """Yield an engine with a small connection pool; dispose of it at the end."""
+async def open_engine(
+    url: DatabaseUrl, *, statement_seconds: float | None = None
+) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine with a small connection pool; dispose of it at the end.
+
+    A statement that takes longer than `statement_seconds` raises TimeoutError; None is for work that may take
+    as long as it needs, such as deleting the readings of a kit.
+    """
     arguments = url.asyncpg_arguments()
     arguments.pop("dsn")  # the engine already has the URL
     engine = create_async_engine(
         url.sqlalchemy(),
-        connect_args={"timeout": _CONNECT_SECONDS, **arguments},
+        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": statement_seconds, **arguments},
         pool_size=_ENGINE_CONNECTIONS,
         max_overflow=_ENGINE_CONNECTIONS,
         pool_pre_ping=True,
@@ -45,10 +57,22 @@ async def open_engine(url: DatabaseUrl) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def connector(url: DatabaseUrl, application_name: str) -> Callable[[], Awaitable[asyncpg.Connection]]:
-    """Return a function that opens plain asyncpg connections for writing readings.
+async def end_if_silent(connection: asyncpg.Connection, seconds: float) -> None:
+    """Let the server end this session when nothing arrives on it for so long; from PostgreSQL 14 on.
 
-    The server ends a transaction whose client hangs, so that its locks do not block other writers.
+    For sessions that hold a lock: when their network fails without a word, the server would keep the session,
+    and with it the lock, for hours. The holder must send something more often than that.
+    """
+    await connection.execute(_END_IF_SILENT, str(round(seconds * 1000)), timeout=_CONNECT_SECONDS)
+
+
+def connector(
+    url: DatabaseUrl, application_name: str, *, statement_seconds: float | None = None
+) -> Callable[[], Awaitable[asyncpg.Connection]]:
+    """Return a function that opens plain asyncpg connections, such as for writing readings.
+
+    The server ends a transaction whose client hangs, so that its locks do not block other writers. For
+    `statement_seconds` see `open_engine`; a statement may have a limit of its own.
     """
     arguments = url.asyncpg_arguments()
     settings = {
@@ -58,6 +82,7 @@ def connector(url: DatabaseUrl, application_name: str) -> Callable[[], Awaitable
     }
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(**{"timeout": _CONNECT_SECONDS, **arguments}, server_settings=settings)
+        limits = {"timeout": _CONNECT_SECONDS, "command_timeout": statement_seconds}
+        return await asyncpg.connect(**{**limits, **arguments}, server_settings=settings)
 
     return connect

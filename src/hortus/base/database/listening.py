@@ -10,11 +10,15 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.events import set_within
+from hortus.base.supervision import note_failure, note_success
 
 log = logging.getLogger(__name__)
 
+PING_SECONDS = 10.0
+"""How often a connection that only listens is asked whether it still works. A dead one can stay silent."""
+
 _RETRY_SECONDS = 2.0
-_ASK_EVERY_SECONDS = 15.0
 _ANSWER_SECONDS = 5.0
 
 
@@ -32,7 +36,8 @@ async def listen(
     while True:
         try:
             connection = await connect()
-        except CONNECTION_FAILURES:
+        except CONNECTION_FAILURES as error:
+            note_failure(error)
             await asyncio.sleep(_RETRY_SECONDS)
             continue
         lost = asyncio.Event()
@@ -42,7 +47,8 @@ async def listen(
             connected()
             await _lost_or_silent(connection, lost)
             log.warning("lost the connection listening to %s; reconnecting", channel)
-        except CONNECTION_FAILURES:
+        except CONNECTION_FAILURES as error:
+            note_failure(error)
             await asyncio.sleep(_RETRY_SECONDS)
         finally:
             with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
@@ -51,9 +57,7 @@ async def listen(
 
 async def _lost_or_silent(connection: asyncpg.Connection, lost: asyncio.Event) -> None:
     """Return when the connection was closed. A connection that died silently raises at the next probe."""
-    while not lost.is_set():
-        try:
-            async with asyncio.timeout(_ASK_EVERY_SECONDS):
-                await lost.wait()
-        except TimeoutError:
-            await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+    note_success()
+    while not await set_within(lost, PING_SECONDS):
+        await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        note_success()

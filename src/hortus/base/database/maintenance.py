@@ -11,10 +11,12 @@ import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import ensure_partitions, months_ahead
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_failure, note_success
 
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 3600.0
+EVERY_SECONDS = 3600.0
 _RETRY_SECONDS = 30.0
 # A healthy database needs seconds. A hanging one must not block this job for ever, nor its locks the readings.
 _LONGEST_SECONDS = 300.0
@@ -35,7 +37,9 @@ async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None
             finally:
                 await connection.close(timeout=5)
         except CONNECTION_FAILURES as error:
-            log.info("housekeeping was postponed: %s", error)
+            note_failure(error)
+            log.info("housekeeping was postponed: %s", describe_error(error))
             await asyncio.sleep(_RETRY_SECONDS)
         else:
-            await asyncio.sleep(_EVERY_SECONDS)
+            note_success()
+            await asyncio.sleep(EVERY_SECONDS)

@@ -71,7 +71,7 @@ class DataDirectory:
             raise not_usable(path, error) from error
         try:
             directory._prepare()
-        except BaseException:
+        except BaseException:  # also when interrupted: the lock must not outlive the attempt; raised again
             directory.close()
             raise
         return directory
@@ -176,7 +176,7 @@ def _take_lock(path: Path) -> int:
         _wait_for_lock(lock, path)
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BaseException:
+    except BaseException:  # also when interrupted: the descriptor must not leak; raised again
         os.close(lock)
         raise
     return lock

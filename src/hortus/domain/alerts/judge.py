@@ -19,6 +19,11 @@ from types import MappingProxyType
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.database.engine import end_if_silent
+from hortus.base.database.listening import PING_SECONDS
+from hortus.base.errors import OperationalError
+from hortus.base.events import set_within
+from hortus.base.supervision import note_success
 from hortus.domain.alerts.judged_quantities import (
     LookingBack,
     chosen_readings,
@@ -44,16 +49,26 @@ NOTHING_READ: Mapping[int, datetime] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeLimits:
-    """Intervals, in seconds. Readings stored within `gather_seconds` are judged together, which is cheaper."""
+    """Intervals, in seconds. Readings stored within `gather_seconds` are judged together, which is cheaper.
+
+    A judge of which the database hears nothing for `silence_seconds` loses the lock to another one.
+    """
 
     gather_seconds: float = 2.0
     sweep_seconds: float = 60.0
     standby_seconds: float = 5.0
+    ping_seconds: float = PING_SECONDS
+    answer_seconds: float = 10.0
+    silence_seconds: float = 60.0
     statement_seconds: float = 60.0
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class ConnectionLost(OperationalError):
+    """The connection that held the lock and received announcements has ended."""
 
 
 class AlertJudge:
@@ -81,7 +96,9 @@ class AlertJudge:
     async def run(self) -> None:
         """Wait for the lock, then judge. Raises what the database raises; may be run again afterwards."""
         connection = await self._connect()
+        connection.add_termination_listener(lambda _connection: self._wake.set())
         try:
+            await end_if_silent(connection, self._limits.silence_seconds)
             await self._wait_for_turn(connection)
             await connection.add_listener(STORED_CHANNEL, self._stored)
             self._look_at_all = True
@@ -94,6 +111,7 @@ class AlertJudge:
     async def _wait_for_turn(self, connection: asyncpg.Connection) -> None:
         is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
         while not is_mine:
+            note_success()
             await asyncio.sleep(self._limits.standby_seconds)
             is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)
 
@@ -103,15 +121,21 @@ class AlertJudge:
         next_sweep = loop.time()
         self._wake.set()
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, next_sweep - loop.time())):
-                    await self._wake.wait()
-            if self._wake.is_set():
+            wait_seconds = min(next_sweep - loop.time(), self._limits.ping_seconds)
+            if await set_within(self._wake, wait_seconds):
                 await asyncio.sleep(self._limits.gather_seconds)
                 await self._judge_pending(connection)
             if loop.time() >= next_sweep:
                 await self._sweep(watch)
                 next_sweep = loop.time() + self._limits.sweep_seconds
+            await self._require_announcements(connection)
+            note_success()
+
+    async def _require_announcements(self, connection: asyncpg.Connection) -> None:
+        """Raise if the connection has ended, or does not answer: no announcement would arrive any more."""
+        if connection.is_closed():
+            raise ConnectionLost("The connection to the database was lost.")
+        await connection.execute("SELECT 1", timeout=self._limits.answer_seconds)
 
     async def _sweep(self, watch: SilenceWatch) -> None:
         await withdraw_unjudged(self._engine)
@@ -171,6 +195,7 @@ class AlertJudge:
                 )
             )
             kit_ids = set(read_until)
+            note_success()
 
     def _stored(self, _connection: object, _process_id: int, _channel: str, payload: object) -> None:
         if payload == "*":

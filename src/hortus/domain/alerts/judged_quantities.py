@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import asyncpg
 
-from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, AlertState, Reading, Side
+from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, AlertState, JudgedReading, Side
 from hortus.domain.alerts.plant_settings import rule_for
 
 _LOOK_BACK_EVERY = timedelta(minutes=1)
@@ -122,7 +122,7 @@ class JudgedQuantity:
 class NewReadings:
     """New readings by peripheral and quantity type; `read_until` has the kits with more to read."""
 
-    by_series: dict[tuple[int, int], list[Reading]]
+    by_series: dict[tuple[int, int], list[JudgedReading]]
     read_until: dict[int, datetime]
 
 
@@ -192,10 +192,10 @@ async def new_readings(
     missed = _missed(quantities, rows, after, now, read_until)
     if missed:
         rows = [row for row in rows if row["kit_id"] not in missed] + await _read(connection, missed)
-    by_series: dict[tuple[int, int], list[Reading]] = defaultdict(list)
+    by_series: dict[tuple[int, int], list[JudgedReading]] = defaultdict(list)
     moments: dict[int, list[datetime]] = defaultdict(list)
     for kit_id, peripheral_id, quantity_type_id, moment, value in rows:
-        by_series[peripheral_id, quantity_type_id].append(Reading(at=moment, value=value))
+        by_series[peripheral_id, quantity_type_id].append(JudgedReading(at=moment, value=value))
         moments[kit_id].append(moment)
     more = {kit_id: _until(each) for kit_id, each in moments.items() if len(each) == MOST_READINGS_PER_KIT}
     return NewReadings(dict(by_series), more)
@@ -260,7 +260,7 @@ def _until(moments: Sequence[datetime]) -> datetime:
 
 def chosen_readings(
     quantity: JudgedQuantity, readings: NewReadings, now: datetime
-) -> tuple[int, list[Reading]] | None:
+) -> tuple[int, list[JudgedReading]] | None:
     """Return the peripheral to judge the quantity by this time, and its new readings; None if none has any.
 
     Several sensors may measure the same quantity: the preferred one counts, and the next one only once the

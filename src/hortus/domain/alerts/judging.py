@@ -74,7 +74,7 @@ class AlertRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class JudgedReading:
     """A measured value with its time."""
 
     at: datetime
@@ -116,12 +116,12 @@ class Event:
 
     kind: EventKind
     side: Side
-    reading: Reading
+    reading: JudgedReading
     since: datetime
 
 
 def judge(
-    state: AlertState, rule: AlertRule, reading: Reading, now: datetime
+    state: AlertState, rule: AlertRule, reading: JudgedReading, now: datetime
 ) -> tuple[AlertState, tuple[Event, ...]]:
     """Return the state after one more reading, and the resulting events, in order.
 
@@ -152,7 +152,7 @@ def judge(
 
 
 def judge_all(
-    state: AlertState, rule: AlertRule, readings: Iterable[Reading], now: datetime
+    state: AlertState, rule: AlertRule, readings: Iterable[JudgedReading], now: datetime
 ) -> tuple[AlertState, tuple[Event, ...]]:
     """Judge readings in chronological order, in whatever order they are given."""
     events: list[Event] = []
@@ -177,7 +177,7 @@ def nobody_reached(state: AlertState, at: datetime) -> AlertState:
     return replace(state, message_waiting=False, quiet_until=at + AGAIN_IF_NOBODY_REACHED)
 
 
-def _follow_run(state: AlertState, rule: AlertRule, reading: Reading) -> AlertState:
+def _follow_run(state: AlertState, rule: AlertRule, reading: JudgedReading) -> AlertState:
     """Start, continue or end the runs of readings that are out of range or back."""
     side = rule.side_of(reading.value)
     back_since = None
@@ -189,7 +189,7 @@ def _follow_run(state: AlertState, rule: AlertRule, reading: Reading) -> AlertSt
     return replace(state, out=side, out_since=out_since, back_since=back_since)
 
 
-def _message_is_due(state: AlertState, rule: AlertRule, reading: Reading, now: datetime) -> bool:
+def _message_is_due(state: AlertState, rule: AlertRule, reading: JudgedReading, now: datetime) -> bool:
     if state.open is None or state.seen or state.message_waiting:
         return False
     # While the value is on its way back, a reminder would be wrong by the time it is read.

@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hortus.base.supervision import note_success
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.domain.media.retries import fault_of, note_of, pause_after
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 5.0
+LOOK_SECONDS = 5.0
 _AT_ONCE = 50
 _LONGEST_SECONDS = 30.0
 """Queue rows stay locked for this long at most; the rest is left for the next run."""
@@ -50,10 +51,11 @@ async def delete_queued_objects(engine: AsyncEngine, objects: MediaObjects) -> N
     """Delete queued objects until cancelled. Raises ObjectStoreNotAnswering, which loses nothing."""
     while True:
         while await delete_some_objects(engine, objects):
-            pass
+            note_success()
         async with engine.begin() as connection:
             await connection.execute(_FORGET)
-        await asyncio.sleep(_LOOK_SECONDS)
+        note_success()
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def delete_some_objects(engine: AsyncEngine, objects: MediaObjects) -> int:

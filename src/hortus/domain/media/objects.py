@@ -242,7 +242,7 @@ def _write(root: Path, path: Path, content: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
-    except BaseException:
+    except BaseException:  # also when interrupted: no half file may stay behind; raised again
         unfinished.unlink(missing_ok=True)
         raise
     for folder in path.relative_to(root).parents:

@@ -20,6 +20,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hortus.base.supervision import note_success
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering, StoredObject
 from hortus.domain.media.retries import fault_of
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 SAFE_AGE = timedelta(hours=24)
 """Younger objects are left alone: their rows may not be written yet. Also allows for clock differences."""
 
-_EVERY_SECONDS = 6 * 3600.0
+EVERY_SECONDS = 6 * 3600.0
 _FIRST_SECONDS = 600.0
 _PAGE = 500
 _REMEMBERED = 1000
@@ -95,7 +96,8 @@ async def sweep_regularly(engine: AsyncEngine, objects: MediaObjects) -> None:
                 found.without_object,
                 found.incomplete[0],
             )
-        await asyncio.sleep(_EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311  (spread)
+        note_success()
+        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311  (spread)
 
 
 async def sweep_objects(

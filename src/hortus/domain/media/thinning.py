@@ -17,9 +17,11 @@ from typing import Any
 from sqlalchemy import Boolean, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.supervision import note_success
+
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 3600.0
+EVERY_SECONDS = 3600.0
 _AT_ONCE = 500
 
 # One statement finds and deletes, so that concurrent processes agree; rows that another deletes are skipped.
@@ -77,14 +79,14 @@ class Thinned:
         self.size_bytes += row.bytes
 
 
-async def thin_regularly(engine: AsyncEngine, policy: ThinningPolicy | None) -> None:
-    """Thin the media of all kits every hour until cancelled; without a policy, only wait."""
-    while policy is not None:
+async def thin_regularly(engine: AsyncEngine, policy: ThinningPolicy) -> None:
+    """Thin the media of all kits every hour until cancelled."""
+    while True:
         thinned = await thin(engine, policy)
         if thinned.media:
             log.info("thinned %d media of %d bytes", thinned.media, thinned.size_bytes)
-        await asyncio.sleep(_EVERY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  (spread, not a secret)
-    await asyncio.Event().wait()
+        note_success()
+        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  (spread, not a secret)
 
 
 async def thin(

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from hortus.base.supervision import note_success
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import (
     MediaObjects,
@@ -29,7 +30,7 @@ from hortus.domain.media.thumbnailer import UNSUITABLE
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 2.0
+LOOK_SECONDS = 2.0
 _CANDIDATES = 20
 _PATIENCE_SECONDS = 60.0
 _LARGEST_THUMBNAIL_BYTES = 1024 * 1024
@@ -76,8 +77,10 @@ async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], 
     connection = await connect()
     try:
         while True:
-            if not await make_some_thumbnails(connection, objects):
-                await asyncio.sleep(_LOOK_SECONDS)
+            made = await make_some_thumbnails(connection, objects)
+            note_success()
+            if not made:
+                await asyncio.sleep(LOOK_SECONDS)
     finally:
         connection.terminate()
 

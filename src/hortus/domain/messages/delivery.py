@@ -20,6 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_failure, note_success, piece_of_work
 from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage
 from hortus.domain.messages.queue import (
     TakenMessage,
@@ -33,6 +35,8 @@ from hortus.domain.messages.sealing import Seal, Unreadable
 from hortus.domain.messages.tables import Transport
 
 log = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
 
 _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
@@ -63,7 +67,7 @@ class DeliveryLimits:
     lease_seconds: float = 120.0
     first_pause_seconds: float = 10.0
     longest_pause_seconds: float = 900.0
-    poll_seconds: float = 2.0
+    poll_seconds: float = POLL_SECONDS
 
 
 async def tell_nobody(_connection: AsyncConnection, _message_id: UUID, _accepted: bool) -> None:
@@ -102,8 +106,9 @@ class MessageDelivery:
         slots = asyncio.Semaphore(self._limits.at_once)
         async with asyncio.TaskGroup() as attempts:
             while True:
-                await slots.acquire()
-                message = await self._take(transport)
+                with piece_of_work():  # all slots may be taken by attempts that do not end
+                    await slots.acquire()
+                    message = await self._take(transport)
                 if message is None:
                     slots.release()
                     await asyncio.sleep(self._limits.poll_seconds)
@@ -113,10 +118,13 @@ class MessageDelivery:
     async def _take(self, transport: Transport) -> TakenMessage | None:
         try:
             async with self._engine.begin() as connection:
-                return await take_due(connection, transport, self._limits.lease_seconds)
+                message = await take_due(connection, transport, self._limits.lease_seconds)
         except _DATABASE_FAILURES as error:
-            log.info("messages have to wait, the database does not answer: %s", _first_line(error))
+            note_failure(error)
+            log.info("messages have to wait, the database does not answer: %s", describe_error(error))
             return None
+        note_success()
+        return message
 
     async def _attempt(self, message: TakenMessage, carrier: Carrier, slots: asyncio.Semaphore) -> None:
         try:
@@ -179,7 +187,7 @@ class MessageDelivery:
                     await self._ended(connection, message.id, False)
                 return True
         except _DATABASE_FAILURES as error:
-            log.warning("could not record the outcome of message %s yet: %s", message.id, _first_line(error))
+            log.warning("could not record the outcome of message %s yet: %s", message.id, describe_error(error))
             return False
 
     def _pause_seconds(self, attempts: int) -> float:
@@ -224,7 +232,3 @@ def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.
 
     threading.Thread(target=run, name="message delivery", daemon=True).start()
     return future
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

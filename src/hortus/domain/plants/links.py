@@ -19,7 +19,7 @@ from hortus.domain.plants.rules import (
     MOST_PLANTS_PER_KIT,
     BrokenPlantRule,
     InvalidPlant,
-    TooMany,
+    TooManyLinks,
 )
 from hortus.domain.plants.species_store import require_quantity_types
 from hortus.domain.plants.tables import PlantLinkRow
@@ -83,7 +83,7 @@ async def link_plant(
 ) -> int:
     """Link a kit or series to the plant from `since` on; return the link's id.
 
-    The caller has locked the plant, and commits. Raises AlreadyLinked, InvalidPlant or TooMany.
+    The caller has locked the plant, and commits. Raises AlreadyLinked, InvalidPlant or TooManyLinks.
     """
     if since > now + _CLOCK_TOLERANCE:
         raise InvalidPlant(BrokenPlantRule(field="from", message="A link must start now or in the past."))
@@ -171,11 +171,11 @@ async def _require_series(connection: AsyncConnection, source: MeasuringSource) 
 async def _require_few(connection: AsyncConnection, plant_id: int, kit_id: int) -> None:
     links = select(func.count()).where(PlantLinkRow.plant_id == plant_id)
     if (await connection.scalar(links) or 0) >= MOST_LINKS_PER_PLANT:
-        raise TooMany(MOST_LINKS_PER_PLANT, "links of this plant")
+        raise TooManyLinks(MOST_LINKS_PER_PLANT, "links of this plant")
     of_kit = (PlantLinkRow.kit_id == kit_id, PlantLinkRow.linked_until.is_(None))
     plants = select(func.count(PlantLinkRow.plant_id.distinct())).where(*of_kit)
     if (await connection.scalar(plants) or 0) >= MOST_PLANTS_PER_KIT:
-        raise TooMany(MOST_PLANTS_PER_KIT, "plants linked to this kit")
+        raise TooManyLinks(MOST_PLANTS_PER_KIT, "plants linked to this kit")
 
 
 def _is_from(source: MeasuringSource) -> ColumnElement[bool]:

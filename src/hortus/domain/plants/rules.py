@@ -37,8 +37,8 @@ class InvalidPlant(UsageError):
         self.broken_rules = broken_rules
 
 
-class TooMany(UsageError):
-    """The maximum number of something is reached."""
+class TooManyLinks(UsageError):
+    """A plant or a kit has the maximum number of links."""
 
     def __init__(self, most: int, of_what: str) -> None:
         super().__init__(f"There are already {most} {of_what}, which is the limit. Delete some first.")

@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_failure, note_success
 from hortus.domain.presence.judgement import ALIVE
 
 log = logging.getLogger(__name__)
 
-_BEAT_SECONDS = 10.0
+BEAT_SECONDS = 10.0
 _RETRY_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
 
@@ -41,10 +43,12 @@ async def keep_listening(
                 while True:
                     if can_hear():
                         await connection.execute(_BEAT, ALIVE, timeout=_ANSWER_SECONDS)
-                    await asyncio.sleep(_BEAT_SECONDS)
+                    note_success()
+                    await asyncio.sleep(BEAT_SECONDS)
             finally:
                 with contextlib.suppress(Exception):  # it may already be half closed; nothing is lost
                     await connection.close(timeout=1)
         except CONNECTION_FAILURES as error:
-            log.debug("cannot record that this process listens to kits: %s", error)
+            note_failure(error)
+            log.debug("cannot record that this process listens to kits: %s", describe_error(error))
             await asyncio.sleep(_RETRY_SECONDS)

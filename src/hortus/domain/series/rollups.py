@@ -18,18 +18,20 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from hortus.base.supervision import note_success
 from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
 
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 10.0
+EVERY_SECONDS = 10.0
 _HOURS_AT_ONCE = 100
 # For a kit with ten series of one reading per second each, this is a second of work.
 _HOURS_OF_A_REQUEST = 20
 _BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
 
 # A database that takes this long is considered gone; the job starts again with a new connection.
-_LONGEST_SECONDS = 300.0
+_LONGEST_SECONDS = 120.0
+_ANSWER_SECONDS = 10.0
 
 
 async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
@@ -37,9 +39,11 @@ async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]])
     connection = await connect()
     try:
         while True:
-            this_hour = await connection.fetchval(_START_OF_THIS_HOUR, timeout=_LONGEST_SECONDS)
+            # Takes no time, so it also tells whether the connection still works.
+            this_hour = await connection.fetchval(_START_OF_THIS_HOUR, timeout=_ANSWER_SECONDS)
             await roll_up(connection, this_hour)
-            await asyncio.sleep(_EVERY_SECONDS)
+            note_success()
+            await asyncio.sleep(EVERY_SECONDS)
     finally:
         await connection.close(timeout=5)
 
@@ -56,6 +60,7 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
             backlog = HoursToRollUp(kit_id=row["kit_id"], start=_BEFORE_ALL, end=before)
             while hours := await _roll_up_hours(connection, backlog, _HOURS_AT_ONCE):
                 done += hours
+                note_success()
         except asyncpg.PostgresError:
             if connection.is_closed():
                 raise

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_success, piece_of_work
 from hortus.flow.commands.outcome import CommandOutcome, malformed, outcome_of
 from hortus.flow.commands.sending import Reception, await_answer, finish, is_asked, note_late_answer
 from hortus.protocol.mqtt.topics import TopicChannel, parse_kit_topic
@@ -84,7 +86,8 @@ class AnswerDesk:
         while True:
             serial, payload = await self._arrived.get()
             try:
-                await self._take_patiently(serial, payload)
+                with piece_of_work():
+                    await self._take_patiently(serial, payload)
             finally:
                 self._open_bytes -= len(payload)
                 self._open_of_kit[serial] -= 1
@@ -96,12 +99,13 @@ class AnswerDesk:
             try:
                 await self._take(serial, payload)
             except _DATABASE_FAILURES as error:
-                log.warning("an answer from kit %s cannot be recorded now: %s", serial, error)
+                log.warning("an answer from kit %s cannot be recorded now: %s", serial, describe_error(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             except Exception:  # one kit's answer must not stop the processing of all others
                 log.exception("an answer from kit %s was not processed because of an internal error", serial)
                 break
             else:
+                note_success()
                 return
         # The caller that was waiting for it has given up by now.
         self._ignore(serial, DROPPED)

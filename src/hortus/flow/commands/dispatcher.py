@@ -11,7 +11,9 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.errors import HortusError, OperationalError
+from hortus.base.errors import HortusError, OperationalError, describe_error
+from hortus.base.events import set_within
+from hortus.base.supervision import note_failure, note_success
 from hortus.flow.commands.sending import Claimed, claim, fail_unsent, give_back
 from hortus.flow.commands.store import SAY_CAN_SEND_SECONDS, can_send, forget_old, sweep
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
@@ -20,7 +22,7 @@ from hortus.protocol.wire.rpc_codec import encode_kit_rpc_request
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
 _MOST_UNDER_WAY = 50
@@ -91,28 +93,23 @@ class CommandDispatcher:
                 self._wake.clear()
                 try:
                     await self._work(group)
+                    note_success()
                     told = False
                 except _DATABASE_FAILURES as error:
+                    note_failure(error)
                     if not told:
-                        log.warning("commands to kits are delayed: %s", error)
+                        log.warning("commands to kits are delayed: %s", describe_error(error))
                         told = True
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                await self._something_to_do()
-
-    async def _something_to_do(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+                await set_within(self._wake, LOOK_SECONDS)
 
     async def _work(self, group: asyncio.TaskGroup) -> None:
         await self._send_what_waits(group)
         now = time.monotonic()
         if now < self._next_sweep:
             return
-        self._next_sweep = now + _LOOK_SECONDS
+        self._next_sweep = now + LOOK_SECONDS
         async with self._engine.begin() as connection:
             await sweep(connection)
             if self._transport.connected and now >= self._next_can_send:

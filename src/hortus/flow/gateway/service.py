@@ -1,6 +1,6 @@
 """Runs a gateway inside a program: spool, listener and forwarding, started and stopped together.
 
-async with running_gateway(listener, directory, to_local_installation(engine, pipeline)) as gateway: ...
+async with running_gateway(supervisor, listener, directory, make_forwarder) as health: ...
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.supervision import Supervisor
 from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.forwarding import BatchForwarder, Forwarder
@@ -63,6 +65,7 @@ def to_hortus(client: TargetClient) -> MakeForwarder:
 
 @asynccontextmanager
 async def running_gateway(
+    supervisor: Supervisor,
     listener: socket.socket,
     spool_directory: Path,
     make_forwarder: MakeForwarder,
@@ -79,14 +82,14 @@ async def running_gateway(
         admission = BoardAdmission(limits.admission, await _pinned(spool, limits.admission))
         health = GatewayHealth(spool, forwarder.state)
         server = GatewayListener(spool, admission, health, limits=limits.listener)
-        async with asyncio.TaskGroup() as group:
-            forwarding = group.create_task(_forward(forwarder))
+        forwarding = supervisor.start("gateway-forwarding", partial(_forward, forwarder))
+        try:
             await server.start(listener)
-            try:
-                yield health
-            finally:
-                await server.stop()
-                forwarding.cancel()
+            yield health
+        finally:
+            await server.stop()
+            forwarding.cancel()
+            await asyncio.wait({forwarding})
 
 
 async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:

@@ -164,6 +164,10 @@ class MediaLane:
                 del self._under_way[link], message
         finally:
             link.drop()
+            # The worker has ended with this medium in hand: the next one stores it.
+            if (unsettled := self._under_way.pop(link, None)) is not None:
+                self._waiting.appendleft(unsettled)
+                self._arrived.set()
 
     async def _read(self, message: InboundMessage) -> ReadMessage:
         """Decode the message; a large one in a thread, to keep the event loop free."""

@@ -48,7 +48,7 @@ class InboundMessage:
 
     `content` is the decoded payload, if the transport had to decode it anyway or if there is no payload:
     readings of boards arrive as values. `whole_bytes` is set if `payload` is only the head of one that was too
-    large, and is then the full size; a verdict is set as well.
+    large, and is then the full size; a verdict is set as well. `is_settled`: its source was told its outcome.
     """
 
     source: MessageSource
@@ -60,6 +60,7 @@ class InboundMessage:
     serial: str | None = None
     content: RawMeasurement | AggregateMeasurement | None = None
     whole_bytes: int | None = None
+    is_settled: bool = False
 
     @property
     def kept_payload(self) -> bytes:

@@ -200,7 +200,10 @@ class IngestPipeline:
     # Running and stopping
 
     async def run(self) -> None:
-        """Run until `stop` was called and everything that could be stored is stored."""
+        """Run until `stop` was called and everything that could be stored is stored.
+
+        May be run again after it has failed or was cancelled: what was accepted is stored then.
+        """
         pause_seconds = self._limits.longest_pause_seconds
         links = [DatabaseLink(self._connect, pause_seconds) for _ in range(self._limits.workers)]
         async with asyncio.TaskGroup() as group:
@@ -236,6 +239,7 @@ class IngestPipeline:
     # The path of a batch
 
     async def _work(self, link: DatabaseLink) -> None:
+        messages: list[InboundMessage] = []
         try:
             while not self._drained.is_set():
                 messages = await self._next_batch()
@@ -245,6 +249,13 @@ class IngestPipeline:
                 del self._under_way[link]
         finally:
             link.drop()
+            self._put_back(link, messages)
+
+    def _put_back(self, link: DatabaseLink, messages: list[InboundMessage]) -> None:
+        """Return to the queue what an ended worker has not settled: the next one stores it."""
+        self._under_way.pop(link, None)
+        self._waiting.extendleft(message for message in reversed(messages) if not message.is_settled)
+        self._arrived.set()
 
     async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
         """Store the batch however long it takes; messages that the database rejects are quarantined."""
@@ -323,6 +334,7 @@ class IngestPipeline:
         size = 0
         for read in batch:
             message = read.message
+            message.is_settled = True
             size += len(message.payload)
             by_source.setdefault(message.source, []).append(message.handle)
         for source, handles in by_source.items():

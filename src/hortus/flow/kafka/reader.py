@@ -10,7 +10,7 @@ While the database is unavailable, the partitions are paused and the consumer ke
 keeps this member and does not move its partitions to others, which would have the same problem.
 
 The log of a partition can go back: its topic is deleted and made again, or a copy that lacks records is elected
-leader. Then everything in it is read again (decision 9).
+leader. Then everything in it is read again (decision 10).
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus import __version__
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
+from hortus.base.supervision import note_success, piece_of_work
 from hortus.flow.rpc.pacing import Pacing
 from hortus.flow.rpc.questions import ActiveConfiguration, active_configuration, quantity_types_json
 from hortus.flow.rpc.starts import GivenConfiguration, StartNotes
@@ -125,7 +126,8 @@ class ServerRpcResponder:
                 log.info("a request of kit %s cannot be decoded: %s", serial, error)
                 continue
             try:
-                await self._answer(serial, request)
+                with piece_of_work():
+                    await self._answer(serial, request)
             except Exception:  # bad data of one kit must not stop the answers to all others
                 log.exception("a request of kit %s was not answered because of an internal error", serial)
 
@@ -141,6 +143,7 @@ class ServerRpcResponder:
             return
         if is_delivered:
             self.answered += 1
+            note_success()
         if isinstance(request.call, ActiveConfigurationCall):
             was_given = is_delivered and isinstance(answer.result, ActiveConfigurationResult)
             self._starts.note(serial, GivenConfiguration(answer.configuration_id) if was_given else None)
@@ -158,7 +161,7 @@ class ServerRpcResponder:
                 case _:
                     return _Answer(MethodNotFoundError())
         except _DATABASE_FAILURES as error:
-            log.warning("cannot answer kit %s now: %s", serial, error)
+            log.warning("cannot answer kit %s now: %s", serial, describe_error(error))
             return _Answer(OtherError())
 
     async def _all_quantity_types(self) -> str:

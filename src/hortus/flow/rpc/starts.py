@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.errors import describe_error
+from hortus.base.supervision import note_success, piece_of_work
 from hortus.flow.commands.store import kits_began_anew
 from hortus.flow.rpc.fetched import note_fetched
 
@@ -48,9 +50,13 @@ class StartNotes:
             self._something_waits.clear()
             starts, self._waiting = self._waiting, {}
             try:
-                await self._write(starts)
+                with piece_of_work():
+                    await self._write(starts)
+                note_success()
             except _DATABASE_FAILURES as error:
-                log.warning("the starts of %d kits cannot be recorded now: %s", len(starts), error)
+                log.warning(
+                    "the starts of %d kits cannot be recorded now: %s", len(starts), describe_error(error)
+                )
 
     async def _write(self, starts: dict[str, GivenConfiguration | None]) -> None:
         given = {serial: each.id for serial, each in starts.items() if each is not None}

@@ -21,7 +21,7 @@ from hortus.domain.plants.rules import (
     MOST_NAME_CHARACTERS,
     MOST_TEXT_CHARACTERS,
     InvalidPlant,
-    TooMany,
+    TooManyLinks,
 )
 from hortus.domain.plants.state import Range
 from hortus.domain.plants.store import (
@@ -320,7 +320,7 @@ def refusals_as_problems() -> Iterator[None]:
         yield
     except InvalidPlant as error:
         raise invalid_plant(error) from error
-    except (TooMany, QuotaReached) as error:
+    except (TooManyLinks, QuotaReached) as error:
         raise forbidden(str(error)) from error
     except AlreadyLinked as error:
         raise conflict(str(error)) from error

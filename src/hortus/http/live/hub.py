@@ -24,6 +24,10 @@ import asyncpg
 
 from hortus.base.database.access_changes import ACCESS_CHANNEL
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.listening import PING_SECONDS
+from hortus.base.errors import describe_error
+from hortus.base.events import set_within
+from hortus.base.supervision import note_failure, note_success
 from hortus.http.live.admission import ConnectionCounter, LiveLimits
 from hortus.http.live.feed import Feed, FeedKey, Subscriber
 from hortus.http.live.principals import Claim
@@ -132,17 +136,16 @@ class LiveHub:
         self._woken.set()
 
     async def run(self) -> None:
-        """Run until cancelled, reconnecting as often as necessary."""
+        """Run until cancelled, reconnecting as often as necessary. May be run again after it has failed."""
         while True:
             try:
                 await self._connect_and_serve()
             except (*CONNECTION_FAILURES, DatabaseNotAnswering) as error:
+                note_failure(error)
                 # Logged once per outage, not for each attempt.
                 if not self._is_away:
-                    log.warning("the live feed is waiting for the database: %s", error)
+                    log.warning("the live feed is waiting for the database: %s", describe_error(error))
                 self._is_away = True
-            except Exception:  # a failing feed must not take the web server down
-                log.exception("the live feed failed; restarting it")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _connect_and_serve(self) -> None:
@@ -172,23 +175,21 @@ class LiveHub:
             for feed in self._feeds.values():
                 feed.tell_due(self._clock())
             await self._look(connection)
+            note_success()
             # A short pause to collect further commits, so that a busy kit costs a few queries, not one per
             # commit.
             await asyncio.sleep(self.limits.pause_seconds)
 
     async def _wait_for_work(self, connection: asyncpg.Connection) -> None:
-        wait_seconds = self._next_recheck - time.monotonic()
+        wait_seconds = min(PING_SECONDS, self._next_recheck - time.monotonic())
         due = [feed.next_due for feed in self._feeds.values() if feed.next_due is not None]
         if due:
             wait_seconds = min(wait_seconds, (min(due) - self._clock()).total_seconds())
-        try:
-            async with asyncio.timeout(max(0.0, wait_seconds)):
-                await self._woken.wait()
-        except TimeoutError:
-            if time.monotonic() >= self._next_recheck:
-                # Also detects a dead connection that stays silent.
-                await connection.execute("SELECT 1", timeout=_STATEMENT_SECONDS)
-                self._doubt_all()
+        if not await set_within(self._woken, wait_seconds):
+            # A dead connection may stay silent.
+            await connection.execute("SELECT 1", timeout=_STATEMENT_SECONDS)
+        if time.monotonic() >= self._next_recheck:
+            self._doubt_all()
         self._woken.clear()
 
     async def _settle_doubts(self) -> None:

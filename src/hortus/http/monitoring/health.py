@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hortus.base.errors import HortusError
+from hortus.base.supervision import Supervisor, TaskReport
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.migrations.revision import require_current
 from hortus.http.monitoring.backlog import Backlog, BacklogReader
@@ -120,6 +121,36 @@ class FlowWatch:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TasksReport:
+    """The state of the long-running tasks of this process (P10)."""
+
+    tasks: Sequence[TaskReport]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether each of them does its work."""
+        return all(task.is_healthy for task in self.tasks)
+
+    @property
+    def sentence(self) -> str:
+        """The state in a sentence for people."""
+        return _faults(self.tasks) or f"All {len(self.tasks)} tasks do their work."
+
+    @property
+    def fault_of_requests(self) -> str | None:
+        """What is wrong with tasks that requests depend on, if anything."""
+        return _faults([task for task in self.tasks if task.serves_requests])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for /healthz."""
+        return {"state": self.sentence, **{task.name: task.as_json() for task in self.tasks}}
+
+
+def _faults(tasks: Sequence[TaskReport]) -> str | None:
+    return " ".join(f"{task.name}: {task.fault}" for task in tasks if task.fault) or None
+
+
 class LiveFeed(Protocol):
     """The part of the live feed that is monitored."""
 
@@ -146,25 +177,29 @@ class HealthEndpoints:
         counters: object | None,
         live: LiveFeed | None = None,
         backlog: BacklogReader | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._engine = engine
         self._watch = watch
         self._counters = counters
         self._live = live
         self._backlog = backlog
+        self._supervisor = supervisor or Supervisor()
         self._schema_known_until = 0.0
 
     async def healthz(self, _request: Request) -> Response:
         """Answer 200 or 503, with the state of each part of this process."""
         report = self._watch.look() if self._watch else None
-        healthy = report is None or report.is_healthy
+        tasks = TasksReport(self._supervisor.look())
+        healthy = tasks.is_healthy and (report is None or report.is_healthy)
         parts: dict[str, Any] = {"http": {"state": "Answering."}}
+        if tasks.tasks:
+            parts["tasks"] = tasks.as_json()
         if report is not None:
             parts["ingest"] = report.as_json()
         if self._counters is not None:
             parts["endpoint"] = {"connections": getattr(self._counters, "connections", None)}
         if self._live is not None:
-            # Not unhealthy while the database is away: then this process is not at fault.
             parts["live"] = {
                 "state": "Sending new values." if self._live.is_connected else "Waiting for the database.",
                 "connections": self._live.connections,
@@ -180,10 +215,11 @@ class HealthEndpoints:
         database = await self._database_fault()
         report = self._watch.look() if self._watch else None
         ingest = report.sentence if report and not report.is_healthy else None
-        ready = database is None and ingest is None
+        tasks = TasksReport(self._supervisor.look()).fault_of_requests
+        ready = database is None and ingest is None and tasks is None
         content = {
             "status": "ready" if ready else "not ready",
-            "checks": {"database": database or "ok", "ingest": ingest or "ok"},
+            "checks": {"database": database or "ok", "ingest": ingest or "ok", "tasks": tasks or "ok"},
         }
         return JSONResponse(content, status_code=200 if ready else 503)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus import __version__
+from hortus.base.supervision import Supervisor, TaskReport
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.metrics import IngestMetrics
@@ -45,12 +46,14 @@ class HortusCollector(Collector):
         endpoint_counters: object | None,
         live: LiveFeed | None = None,
         media: MediaLane | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._ingest = ingest
         self._watch = watch
         self._endpoint_counters = endpoint_counters
         self._live = live
         self._media = media
+        self._supervisor = supervisor
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -65,6 +68,8 @@ class HortusCollector(Collector):
             yield from _live_feed(self._live)
         if self._media is not None:
             yield from _media(self._media)
+        if self._supervisor is not None:
+            yield from _tasks(self._supervisor.look())
 
 
 class MetricsEndpoint:
@@ -204,6 +209,21 @@ def _media(lane: MediaLane) -> Iterator[Metric]:
         ("oldest_wait_seconds", "How long the oldest of them has been waiting.", lane.oldest_wait_seconds),
     ):
         yield GaugeMetricFamily(f"hortus_media_{name}", title, value=value)
+
+
+def _tasks(tasks: Sequence[TaskReport]) -> Iterator[Metric]:
+    restarts = CounterMetricFamily("hortus_task_restarts", "Restarts of a long-running task.", labels=("task",))
+    ages = GaugeMetricFamily(
+        "hortus_task_last_success_age_seconds", "Time since a task last did its work.", labels=("task",)
+    )
+    working = GaugeMetricFamily(
+        "hortus_task_is_healthy", "Whether a task does its work: 1 or 0.", labels=("task",)
+    )
+    for task in tasks:
+        restarts.add_metric((task.name,), task.restarts)
+        ages.add_metric((task.name,), task.last_success_age_seconds)
+        working.add_metric((task.name,), float(task.is_healthy))
+    yield from (restarts, ages, working)
 
 
 def _endpoint(counters: object) -> Iterator[Metric]:

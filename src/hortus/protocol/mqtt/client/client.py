@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hortus.base.errors import OperationalError
+from hortus.base.supervision import note_failure, note_success
 from hortus.protocol.mqtt.client.connection import BrokerConnection
 from hortus.protocol.mqtt.client.limits import ClientLimits
 from hortus.protocol.mqtt.packets import (
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 _MAX_CACHED_TOPICS = 10_000
 # A connection that lasted this long counts as successful: the next reconnect starts with the short pause again.
 _GOOD_CONNECTION_SECONDS = 10.0
+_NOTE_SECONDS = 10.0
 _WRONG_CREDENTIALS = {0x86, 0x87, 0x8A, 0x8C}
 
 Callback = Callable[[str, bytes], None]
@@ -131,6 +133,7 @@ class MqttClient:
     async def run(self) -> None:
         """Stay connected until `stop` is called."""
         self._running = True
+        self._finished.clear()
         pause_seconds = self._limits.reconnect_first_seconds
         try:
             while not self._stopping.is_set():
@@ -138,6 +141,7 @@ class MqttClient:
                 try:
                     await self._connect_and_serve()
                 except BrokerUnreachableError as error:
+                    note_failure(error)
                     self._report_failure(str(error))
                 if self._was_good_connection():
                     pause_seconds = self._limits.reconnect_first_seconds
@@ -312,17 +316,19 @@ class MqttClient:
             self._ready.set()
             self._ready_since = asyncio.get_running_loop().time()
             self._report_recovery()
-            await self._wait_for_any(connection.ended)
+            while not (connection.ended.done() or self._stopping.is_set()):
+                note_success()
+                await self._wait_for_any(connection.ended, seconds=_NOTE_SECONDS)
         if connection.ended.done():
             raise BrokerUnreachableError(f"{connection.ended.result()} Connecting to {self._address} again.")
         await self._drain()
         await connection.close()
 
-    async def _wait_for_any(self, *futures: asyncio.Future[Any]) -> None:
-        """Return when one of the futures is done or `stop` was called."""
+    async def _wait_for_any(self, *futures: asyncio.Future[Any], seconds: float | None = None) -> None:
+        """Return when one of the futures is done, `stop` was called, or `seconds` have passed."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({stopping, *futures}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping, *futures}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
 

@@ -6,6 +6,7 @@ settled; everything else is handled as by any broker.
     server   listens, logs in, starts and stops      connection         handles each packet
     inbox    messages the intake has not settled     socket_connection  bytes, pausing, collected writes
     broker   sessions, subscriptions, delivery       outbound           queue and window of one subscriber
+    farewell sessions and wills of the disconnected  packet_ids         which messages of a client are open
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
     Authenticator,
     Identity,
     IdentityKind,
+    OnOwnWord,
     OnPresence,
     OnRefused,
     OnSetAside,
@@ -33,6 +35,7 @@ __all__ = [
     "IdentityKind",
     "Listener",
     "MqttEndpoint",
+    "OnOwnWord",
     "OnPresence",
     "OnRefused",
     "OnSetAside",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
@@ -25,6 +26,7 @@ from hortus.protocol.mqtt.packets import (
     Properties,
     Publish,
     ReasonCode,
+    Subscribe,
     Subscription,
 )
 from hortus.protocol.mqtt.topics import is_valid_filter, kit_may_subscribe
@@ -63,6 +65,12 @@ class Broker:
 
     # Sessions
 
+    def connection_of(self, identity: Identity, client_id: str) -> SessionConnection | None:
+        """Return the open connection that `join` would take over."""
+        session = self._sessions.get(identity, client_id)
+        connection = session.connection if session is not None else None
+        return None if connection is None or connection.is_closing else connection
+
     def join(
         self,
         identity: Identity,
@@ -78,10 +86,12 @@ class Broker:
         """
         session = self._sessions.get(identity, client_id)
         if session is not None and session.connection is not None:
-            session.connection.close(ReasonCode.SESSION_TAKEN_OVER)
+            with contained(self._counters, "A connection that was taken over could not be closed."):
+                session.connection.close(ReasonCode.SESSION_TAKEN_OVER)
             session.connection = None
             session.outbound.detach()
-        is_present = session is not None and not clean_start
+        # A session that ends with its connection is not continued (MQTT 3.1.1, section 3.1.2.4).
+        is_present = session is not None and not clean_start and session.expiry_seconds > 0
         if session is not None and not is_present:
             self.end(session)
         if session is None or not is_present:
@@ -107,11 +117,11 @@ class Broker:
     def end(self, session: Session) -> None:
         """End a session and drop its queued messages."""
         session.has_ended = True
+        self._sessions.remove(session)
         for topic_filter in session.filters:
             self._router.unsubscribe(session, topic_filter)
         session.filters.clear()
         session.outbound.clear()
-        self._sessions.remove(session)
         self._publish_delayed_will(session)
 
     def end_all_of(self, identity: Identity) -> None:
@@ -125,12 +135,15 @@ class Broker:
         for session in self._sessions.with_due_wills(now):
             self._publish_delayed_will(session)
         for session in self._sessions.expired(now):
-            self.end(session)
+            with contained(self._counters, "The expired session %r could not be ended.", session.client_id):
+                self.end(session)
 
     def _publish_delayed_will(self, session: Session) -> None:
+        """Publish it once. Whoever ends a session has other sessions to care for, so nothing is raised."""
         will, session.delayed_will = session.delayed_will, None
         if will is not None:
-            will.publish()
+            with contained(self._counters, "The will of %s could not be published.", session.identity.name):
+                will.publish()
 
     def _new_outbound(self) -> Outbound:
         return Outbound(
@@ -148,6 +161,16 @@ class Broker:
             self._router.unsubscribe(subscriber, topic_filter)
 
         return unsubscribe
+
+    def subscribe_all(
+        self, session: Session, packet: Subscribe, protocol_level: int
+    ) -> tuple[tuple[int, ...], list[OutboundMessage]]:
+        """Add the subscriptions of a packet; return the codes for its SUBACK and the retained messages."""
+        identifiers = packet.properties.subscription_identifiers
+        identifier = identifiers[0] if identifiers else None
+        answers = [self.subscribe(session, each, identifier) for each in packet.subscriptions]
+        codes = tuple(suback_code(code, protocol_level) for code, _ in answers)
+        return codes, [message for _, retained in answers for message in retained]
 
     def subscribe(
         self, session: Session, subscription: Subscription, identifier: int | None
@@ -189,7 +212,10 @@ class Broker:
     # Delivery
 
     def route(self, publish: Publish, origin: Session | None = None) -> int:
-        """Deliver a message to all its subscribers; return how many accepted it."""
+        """Deliver a message to all its subscribers; return how many accepted it.
+
+        A subscriber that it cannot be delivered to is left out; the others and the caller do not notice.
+        """
         audience = self._router.audience(publish.topic)
         if not audience and not publish.retain:
             return 0
@@ -233,6 +259,13 @@ class Broker:
     def _deliver(self, subscriber: Subscriber, message: OutboundMessage, interest: Interest) -> bool:
         if isinstance(subscriber, LocalSubscriber):
             return self._call_back(subscriber, message)
+        try:
+            return self._deliver_to_session(subscriber, message, interest)
+        except Exception:  # noqa: BLE001 - logged there
+            self._delivery_failed(subscriber, message.topic)
+            return False
+
+    def _deliver_to_session(self, subscriber: Session, message: OutboundMessage, interest: Interest) -> bool:
         if subscriber.has_ended:
             return False
         if not message.payload and subscriber.identity.kind is IdentityKind.KIT:
@@ -246,12 +279,20 @@ class Broker:
         )
         return self._offer(subscriber, wanted)
 
+    def _delivery_failed(self, session: Session, topic: str) -> None:
+        if session.connection is not None:
+            # It may have been promised this message: it must learn that one is missing.
+            session.connection.break_off(f"delivering a message on topic {topic!r}")
+            return
+        self._counters.internal_errors += 1
+        logger.exception("A message on topic %r could not be kept for %s.", topic, session.identity.name)
+
     def _call_back(self, subscriber: LocalSubscriber, message: OutboundMessage) -> bool:
         try:
             subscriber.callback(message.topic, message.payload)
         except Exception:  # a failing local subscriber must not stop delivery to the others
             self._counters.callback_errors += 1
-            logger.exception("A local subscriber failed on a message on topic %s.", message.topic)
+            logger.exception("A local subscriber failed on a message on topic %r.", message.topic)
             return False
         return True
 

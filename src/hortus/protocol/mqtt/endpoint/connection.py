@@ -7,15 +7,32 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hortus.protocol.mqtt.endpoint.broker import Broker, suback_code
+from hortus.protocol.mqtt.endpoint.answers import (
+    answer_to_pubrec,
+    answer_to_pubrel,
+    out_of_place,
+    refusal_of_publish,
+)
+from hortus.protocol.mqtt.endpoint.broker import Broker
+from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.directory import Directory
+from hortus.protocol.mqtt.endpoint.farewell import Farewell
 from hortus.protocol.mqtt.endpoint.gate import PublisherGate
 from hortus.protocol.mqtt.endpoint.identity import Identity, OnRefused
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
-from hortus.protocol.mqtt.endpoint.login import Terms, acceptance, refusal, refusal_of_version
-from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
+from hortus.protocol.mqtt.endpoint.login import (
+    Terms,
+    acceptance,
+    expiry_after,
+    receive_maximum_of,
+    refusal,
+    refusal_of_version,
+)
+from hortus.protocol.mqtt.endpoint.own_words import OwnWords, status_topic_of
+from hortus.protocol.mqtt.endpoint.packet_ids import OpenPacketIds
+from hortus.protocol.mqtt.endpoint.routes import Route, RouteCache, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import Session
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause, SocketConnection
 from hortus.protocol.mqtt.endpoint.upload_watch import UploadWatch
@@ -44,15 +61,10 @@ from hortus.protocol.mqtt.packets import (
     Will,
     encode,
     encode_puback,
-    encode_pubcomp,
     encode_pubrec,
-    encode_pubrel,
 )
 
 logger = logging.getLogger(__name__)
-
-# A kit uses five topics. A server account may use any number; the cache is cleared when it reaches this size.
-_MAX_REMEMBERED_ROUTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +77,10 @@ class EndpointParts:
     gate: PublisherGate
     uploads: Uploads
     inbox: Inbox
+    own_words: OwnWords
     directory: Directory[EndpointConnection]
     begin_login: Callable[[EndpointConnection, Connect], asyncio.Task[None]]
-    farewell: Callable[[EndpointConnection, Session, Will | None], None]
+    farewell: Farewell
     on_refused: OnRefused
 
 
@@ -79,8 +92,10 @@ class EndpointConnection(SocketConnection):
         self._parts = parts
         self._reader = PacketReader(parts.limits.max_connect_packet_bytes)
         self._connect_deadline: float | None = self._loop.time() + parts.limits.connect_timeout_seconds
-        self._routes: dict[str, Route] = {}
-        self._pending: set[int] = set()
+        # Assigned by `accept`, as are identity and session.
+        self._routes: RouteCache
+        self._status_topic: str | None
+        self._packet_ids: OpenPacketIds
         self._unsettled_messages = 0
         self._unsettled_bytes = 0
         self._place: object | None = None
@@ -107,23 +122,34 @@ class EndpointConnection(SocketConnection):
             self._closing_deadline = self._loop.time()
         if self.login_task is not None:
             self.login_task.cancel()
-        self._upload.end()
         self._parts.gate.leave(self)
         self._parts.directory.remove(self)
+        self._upload.end()
         if self.session is not None:
-            self._parts.farewell(self, self.session, self._will)
+            with contained(self._parts.counters, "The end of a session of %s failed.", self.username):
+                self._parts.farewell(self, self.session, self._will)
 
     def data_received(self, data: bytes) -> None:
         """Process bytes from the peer."""
         self.last_heard_at = self._loop.time()
         if self._closing_deadline is None:
-            self._receive(data)
+            try:
+                self._receive(data)
+            except Exception:  # noqa: BLE001 - logged there
+                self.break_off("handling what the client sent")
 
     def resume_writing(self) -> None:
         """The peer has caught up: send its queued messages."""
         super().resume_writing()
+        # Not from here: asyncio reports the end of a transport twice that is closed in this call.
+        self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
         if self.session is not None and self.session.connection is self:
-            self.session.outbound.drain()
+            try:
+                self.session.outbound.drain()
+            except Exception:  # noqa: BLE001 - logged there
+                self.break_off("sending queued messages")
 
     # Coming and going
 
@@ -143,6 +169,11 @@ class EndpointConnection(SocketConnection):
             expiry_seconds=terms.expiry_seconds,
         )
         self.session = session
+        self._routes = RouteCache(identity)
+        self._status_topic = status_topic_of(identity, connect.will)
+        self._packet_ids = OpenPacketIds(
+            session.received, receive_maximum_of(connect.protocol_level, parts.limits)
+        )
         self.send(acceptance(connect, terms, parts.limits, session_present=is_present))
         session.outbound.attach(
             self, receive_maximum=terms.receive_maximum, max_packet_bytes=terms.max_packet_bytes
@@ -166,6 +197,17 @@ class EndpointConnection(SocketConnection):
         if reason_code is not None and self.session is not None and self.protocol_level == MQTT_5:
             self.send(encode(Disconnect(reason_code=reason_code), MQTT_5))
         self.close_link()
+
+    def break_off(self, doing: str) -> None:
+        """Log and count the current exception, which occurred in `doing` something; close. Never raises."""
+        counters = self._parts.counters
+        counters.internal_errors += 1
+        who = self.identity.name if self.identity is not None else "not logged in"
+        logger.exception("Closed the connection from %s (%s): error in %s.", self.peer_address, who, doing)
+        try:
+            self.close(ReasonCode.UNSPECIFIED_ERROR)
+        except Exception:  # noqa: BLE001 - what went wrong first is in the log
+            self.abort()
 
     def sweep(self, now: float) -> None:
         """Close the connection if the peer has been silent or slow for too long."""
@@ -256,6 +298,7 @@ class EndpointConnection(SocketConnection):
         self._connect_deadline = None
         self.protocol_level = packet.protocol_level
         self.username = packet.username
+        self._parts.directory.introduced(self)
         # Nothing more is read until the password is checked, so that an unauthenticated peer cannot fill
         # memory.
         self.pause(Pause.LOGIN)
@@ -265,13 +308,13 @@ class EndpointConnection(SocketConnection):
         session = self.session
         match packet:
             case _ if session is None:
-                raise _out_of_place(packet)
+                raise out_of_place(packet)
             case Puback():
                 session.outbound.on_puback(packet.packet_id)
             case Pubrec():
                 self._on_pubrec(packet, session)
             case Pubrel():
-                self._on_pubrel(packet, session)
+                self._on_pubrel(packet)
             case Pubcomp():
                 session.outbound.on_pubcomp(packet.packet_id)
             case Pingreq():
@@ -285,20 +328,18 @@ class EndpointConnection(SocketConnection):
             case OversizedPublish():
                 self._on_publish(packet.publish, session, packet.payload_bytes)
             case _:
-                raise _out_of_place(packet)
+                raise out_of_place(packet)
 
     def _on_publish(self, publish: Publish, session: Session, oversized_bytes: int | None = None) -> None:
         """Handle a message; with `oversized_bytes` it is the beginning of one whose payload had that size."""
         self._parts.counters.messages_received += 1
         if publish.properties.topic_alias is not None:
             raise MqttProtocolError(ReasonCode.TOPIC_ALIAS_INVALID, "Topic aliases were not offered.")
-        if publish.qos and self._is_repeated(publish, session):
-            self._parts.counters.duplicates_ignored += 1
+        if publish.qos and not self._packet_ids.is_new(publish):
+            self._on_repeated(publish)
             return
         topic = publish.topic
-        route = self._routes.get(topic)
-        if route is None:
-            route = self._remember_route(topic, session.identity)
+        route = self._routes[topic]
         if route is Route.FORBIDDEN or route is Route.OUTSIDE:
             self._on_forbidden(publish, route, session.identity, oversized_bytes)
         elif oversized_bytes is not None:
@@ -309,39 +350,25 @@ class EndpointConnection(SocketConnection):
             self._parts.inbox.offer(self, publish, has_place=has_place)
         else:
             self._parts.broker.route(publish, session)
-            self._acknowledge(publish.qos, publish.packet_id, session)
+            self._acknowledge(publish)
 
-    def _is_repeated(self, publish: Publish, session: Session) -> bool:
-        """Return whether this message was received before: a kit resends it after 20 s without an answer."""
-        if publish.packet_id in self._pending:
-            if publish.duplicate:
-                return True
-            raise MqttProtocolError(
-                ReasonCode.PACKET_IDENTIFIER_IN_USE,
-                "A packet identifier was used for another message before the first was acknowledged.",
-            )
-        if publish.qos == 2 and publish.packet_id in session.received:
-            self.send_answer(encode_pubrec(publish.packet_id))
-            return True
-        return False
-
-    def _remember_route(self, topic: str, identity: Identity) -> Route:
-        route = route_of(identity, topic)
-        if len(self._routes) >= _MAX_REMEMBERED_ROUTES:
-            self._routes.clear()
-        self._routes[topic] = route
-        return route
+    def _on_repeated(self, publish: Publish) -> None:
+        """Answer a message that was received before: a kit resends it after 20 s without an answer."""
+        self._parts.counters.duplicates_ignored += 1
+        if publish.packet_id not in self._packet_ids.unsettled:
+            self._acknowledge(publish)
 
     def _on_forbidden(
         self, publish: Publish, route: Route, identity: Identity, oversized_bytes: int | None
     ) -> None:
+        if publish.topic == self._status_topic and self._parts.own_words.take(identity, publish):
+            self._acknowledge(publish)
+            return
         reason = set_aside_reason(route)
         if publish.qos and self.protocol_level == MQTT_5:
             self._parts.counters.messages_refused += 1
             self._parts.on_refused(identity, publish.topic, reason)
-            make = Puback if publish.qos == 1 else Pubrec
-            refused = make(packet_id=publish.packet_id, reason_code=ReasonCode.NOT_AUTHORIZED)
-            self.send_answer(encode(refused, MQTT_5))
+            self.send_answer(refusal_of_publish(publish))
             return
         has_place = self._await_settlement(publish)
         self._parts.inbox.set_aside(
@@ -351,7 +378,7 @@ class EndpointConnection(SocketConnection):
     def _await_settlement(self, publish: Publish) -> bool:
         """Register the message as open. Return whether its bytes are counted as an upload and nowhere else."""
         if publish.qos:
-            self._pending.add(publish.packet_id)
+            self._packet_ids.unsettled[publish.packet_id] = publish
         self._unsettled_messages += 1
         place, self._place = self._place, None
         if place is None:
@@ -367,17 +394,13 @@ class EndpointConnection(SocketConnection):
 
     def on_settled(self, publish: Publish) -> None:
         """Acknowledge the message: it is durable."""
-        self._settled(publish)
-        if publish.qos and self.session is not None and not self.is_closing:
-            self._acknowledge(publish.qos, publish.packet_id, self.session)
-
-    def _settled(self, publish: Publish) -> None:
-        self._pending.discard(publish.packet_id)
+        self._packet_ids.unsettled.pop(publish.packet_id, None)
         self._unsettled_messages -= 1
         place = self._places.pop(id(publish), None)
         if place is None:
             self._unsettled_bytes -= len(publish.payload)
-        self._give_back(place)
+        else:
+            self._give_back(place)
         if self._pauses & Pause.UNSETTLED:
             limits = self._limits
             if (
@@ -385,47 +408,30 @@ class EndpointConnection(SocketConnection):
                 and self._unsettled_bytes <= limits.max_unsettled_bytes // 2
             ):
                 self.resume(Pause.UNSETTLED)
+        if publish.qos and self._closing_deadline is None:
+            self._acknowledge(publish)
 
-    def _acknowledge(self, qos: int, packet_id: int, session: Session) -> None:
-        if qos == 1:
-            self.send_answer(encode_puback(packet_id))
-        elif qos == 2:
-            session.received.add(packet_id)
-            self.send_answer(encode_pubrec(packet_id))
-            if len(session.received) > self._limits.max_unreleased_messages:
+    def _acknowledge(self, publish: Publish) -> None:
+        if publish.qos == 1:
+            self.send_answer(encode_puback(publish.packet_id))
+        elif publish.qos == 2:
+            unreleased = self._packet_ids.receive(publish)
+            self.send_answer(encode_pubrec(publish.packet_id))
+            if unreleased > self._limits.max_unreleased_messages:
                 self.close(ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
 
     def _on_pubrec(self, packet: Pubrec, session: Session) -> None:
         is_expected = session.outbound.on_pubrec(packet.packet_id, failed=packet.reason_code >= 0x80)
-        if is_expected or self.protocol_level != MQTT_5:
-            self.send_answer(encode_pubrel(packet.packet_id))
-        elif packet.reason_code < 0x80:
-            unknown = Pubrel(packet_id=packet.packet_id, reason_code=ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
-            self.send_answer(encode(unknown, MQTT_5))
+        self.send_answer(answer_to_pubrec(packet, self.protocol_level, is_expected=is_expected))
 
-    def _on_pubrel(self, packet: Pubrel, session: Session) -> None:
-        packet_id = packet.packet_id
-        if packet_id in self._pending:
-            raise MqttProtocolError(
-                ReasonCode.PROTOCOL_ERROR, "A message was released (PUBREL) before it was received (PUBREC)."
-            )
-        if packet_id in session.received or self.protocol_level != MQTT_5:
-            session.received.discard(packet_id)
-            self.send_answer(encode_pubcomp(packet_id))
-        else:
-            unknown = Pubcomp(packet_id=packet_id, reason_code=ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
-            self.send_answer(encode(unknown, MQTT_5))
+    def _on_pubrel(self, packet: Pubrel) -> None:
+        is_expected = self._packet_ids.release(packet.packet_id)
+        self.send_answer(answer_to_pubrel(packet, self.protocol_level, is_expected=is_expected))
 
     def _on_subscribe(self, packet: Subscribe, session: Session) -> None:
-        identifiers = packet.properties.subscription_identifiers
-        answers = [
-            self._parts.broker.subscribe(session, each, identifiers[0] if identifiers else None)
-            for each in packet.subscriptions
-        ]
-        codes = tuple(suback_code(code, self.protocol_level) for code, _ in answers)
+        codes, retained = self._parts.broker.subscribe_all(session, packet, self.protocol_level)
         self.send_answer(encode(Suback(packet_id=packet.packet_id, reason_codes=codes), self.protocol_level))
-        for _, retained in answers:
-            self._parts.broker.send_retained(session, retained)
+        self._parts.broker.send_retained(session, retained)
 
     def _on_unsubscribe(self, packet: Unsubscribe, session: Session) -> None:
         codes = tuple(self._parts.broker.unsubscribe(session, each) for each in packet.topic_filters)
@@ -433,18 +439,7 @@ class EndpointConnection(SocketConnection):
         self.send_answer(encode(answer, self.protocol_level))
 
     def _on_disconnect(self, packet: Disconnect, session: Session) -> None:
-        expiry_seconds = packet.properties.session_expiry_interval_seconds
-        if expiry_seconds is not None:
-            if expiry_seconds and not session.expiry_seconds:
-                raise MqttProtocolError(
-                    ReasonCode.PROTOCOL_ERROR, "A session that ends with its connection cannot be prolonged."
-                )
-            session.expiry_seconds = min(expiry_seconds, self._limits.max_session_expiry_seconds)
-        if packet.reason_code != ReasonCode.DISCONNECT_WITH_WILL:
+        session.expiry_seconds = expiry_after(packet, session.expiry_seconds, self._limits)
+        if packet.reason_code == ReasonCode.SUCCESS:
             self._will = None
         self.close_link()
-
-
-def _out_of_place(packet: Packet) -> MqttProtocolError:
-    name = type(packet).__name__.upper()
-    return MqttProtocolError(ReasonCode.PROTOCOL_ERROR, f"The client sent an unexpected {name}.")

@@ -12,6 +12,8 @@ class EndpointCounters:
     connections: int = 0
     connections_accepted: int = 0
     connections_refused: int = 0
+    connections_displaced: int = 0
+    connections_taken_over: int = 0
     failed_logins: int = 0
     protocol_errors: int = 0
     messages_received: int = 0
@@ -26,4 +28,5 @@ class EndpointCounters:
     subscribers_cut_off: int = 0
     retained_dropped: int = 0
     callback_errors: int = 0
+    internal_errors: int = 0
     publishers_held: int = 0

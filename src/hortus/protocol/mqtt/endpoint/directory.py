@@ -7,9 +7,11 @@ import logging
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
+from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind, OnPresence
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.occasional import Occasional
 from hortus.protocol.mqtt.packets import ReasonCode
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 class Listed(Hashable, Protocol):
     """A connection. `username` is the name it logs in with, `identity` its identity once authenticated."""
 
+    peer_address: str
     username: str | None
     identity: Identity | None
 
@@ -25,6 +28,8 @@ class Listed(Hashable, Protocol):
     def is_closing(self) -> bool: ...
 
     def close(self, reason: ReasonCode) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 Entry = TypeVar("Entry", bound=Listed)
@@ -39,19 +44,54 @@ class Directory(Generic[Entry]):
         self._on_presence = on_presence
         self._connections: set[Entry] = set()
         self._strangers: set[Entry] = set()
-        # In the order of log-in; the values are unused.
+        # Strangers that have not sent CONNECT, in all and by address. These dicts are used as ordered sets.
+        self._silent: dict[Entry, None] = {}
+        self._silent_of: dict[str, dict[Entry, None]] = {}
+        # In the order of log-in.
         self._kits: dict[str, dict[Entry, None]] = {}
         self._empty = asyncio.Event()
+        self._log = Occasional()
 
     def admit(self, connection: Entry) -> bool:
-        """Register a new connection; return False if the limit is reached."""
+        """Register a new connection; return False if there is no room for it.
+
+        Room is made by the connection that has been silent for longest: a client sends CONNECT at once.
+        """
+        of_address = self._silent_of.get(connection.peer_address, {})
+        if len(of_address) >= self._limits.max_silent_connections_of_address:
+            self._displace(next(iter(of_address)))
         is_full = len(self._connections) >= self._limits.max_connections
         if is_full or len(self._strangers) >= self._limits.max_unauthenticated_connections:
-            return False
+            if not self._silent:
+                return False
+            self._displace(next(iter(self._silent)))
         self._connections.add(connection)
         self._strangers.add(connection)
+        self._silent[connection] = None
+        self._silent_of.setdefault(connection.peer_address, {})[connection] = None
         self._counters.connections = len(self._connections)
         return True
+
+    def introduced(self, connection: Entry) -> None:
+        """Register that a connection has sent CONNECT."""
+        self._silent.pop(connection, None)
+        of_address = self._silent_of.get(connection.peer_address)
+        if of_address is not None:
+            of_address.pop(connection, None)
+            if not of_address:
+                del self._silent_of[connection.peer_address]
+
+    def _displace(self, connection: Entry) -> None:
+        self._counters.connections_displaced += 1
+        if self._log.is_due("silent", asyncio.get_running_loop().time()):
+            logger.warning(
+                "%d connections have not sent CONNECT; the oldest, from %s, was closed to make room.",
+                *(len(self._silent), connection.peer_address),
+            )
+        self.introduced(connection)
+        self._strangers.discard(connection)
+        with contained(self._counters, "The connection from %s was not closed.", connection.peer_address):
+            connection.abort()
 
     def accepted(self, connection: Entry) -> None:
         """Register a connection as logged in."""
@@ -65,7 +105,8 @@ class Directory(Generic[Entry]):
             open_connections = [each for each in connections if not each.is_closing]
             if len(open_connections) > self._limits.max_connections_of_kit:
                 logger.warning("Kit %s has too many connections; its oldest was closed.", identity.name)
-                open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
+                with contained(self._counters, "A connection of kit %s was not closed.", identity.name):
+                    open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
 
     def turned_away(self, connection: Entry) -> None:
         """Stop counting a connection as unauthenticated while it only waits for its refusal."""
@@ -73,6 +114,7 @@ class Directory(Generic[Entry]):
 
     def remove(self, connection: Entry) -> None:
         """Remove a closed connection."""
+        self.introduced(connection)
         self._connections.discard(connection)
         self._strangers.discard(connection)
         self._counters.connections = len(self._connections)

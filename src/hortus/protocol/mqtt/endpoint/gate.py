@@ -17,6 +17,9 @@ class Publisher(Protocol):
     def go_on(self) -> None:
         """Resume reading."""
 
+    def break_off(self, doing: str) -> None:
+        """Log and count the current exception, which occurred in `doing` something; close. Never raises."""
+
 
 class GateReason(Enum):
     """Why reading from publishers is paused."""
@@ -51,8 +54,11 @@ class PublisherGate:
         """Pause all publishers."""
         if not self._reasons:
             self._counters.publishers_held += 1
-            for publisher in self._publishers:
-                publisher.hold()
+            for publisher in list(self._publishers):
+                try:
+                    publisher.hold()
+                except Exception:  # noqa: BLE001 - logged there
+                    publisher.break_off("pausing reading")
         self._reasons.add(reason)
 
     def open(self, reason: GateReason) -> None:
@@ -61,4 +67,7 @@ class PublisherGate:
             self._reasons.discard(reason)
             if not self._reasons:
                 for publisher in list(self._publishers):
-                    publisher.go_on()
+                    try:
+                        publisher.go_on()
+                    except Exception:  # noqa: BLE001 - logged there
+                        publisher.break_off("resuming reading")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from itertools import count
 from typing import NamedTuple, Protocol
@@ -17,6 +18,8 @@ from hortus.protocol.mqtt.endpoint.outbound import MESSAGE_OVERHEAD_BYTES
 from hortus.protocol.mqtt.endpoint.sessions import Session
 from hortus.protocol.mqtt.packets import Publish
 
+logger = logging.getLogger(__name__)
+
 
 class PublisherConnection(Protocol):
     """The connection that a message arrived on."""
@@ -25,6 +28,9 @@ class PublisherConnection(Protocol):
 
     def on_settled(self, publish: Publish) -> None:
         """Acknowledge the message: it is durable."""
+
+    def break_off(self, doing: str) -> None:
+        """Log and count the current exception, which occurred in `doing` something; close. Never raises."""
 
 
 class _OpenMessage(NamedTuple):
@@ -70,12 +76,20 @@ class Inbox:
         self._open[handle] = _OpenMessage(sender, publish, size, True)
         self.unsettled_bytes += size
         self._counters.messages_offered += 1
-        self._intake.offer(self, handle, publish.topic, publish.payload)
+        try:
+            self._intake.offer(self, handle, publish.topic, publish.payload)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def offer_head(self, sender: PublisherConnection, head: Publish, payload_bytes: int) -> None:
         """Offer the beginning of an oversized message to the intake; it is not delivered to subscribers."""
         handle = self._open_aside(sender, head, has_place=False)
-        self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+        try:
+            self._intake.offer_head(self, handle, head.topic, head.payload, payload_bytes)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def set_aside(
         self,
@@ -91,7 +105,11 @@ class Inbox:
         handle = self._open_aside(sender, publish, has_place=has_place)
         topic, payload = publish.topic, publish.payload
         size = len(payload) if payload_bytes is None else payload_bytes
-        self._set_aside(identity, topic, payload, size, reason, self, handle)
+        try:
+            self._set_aside(identity, topic, payload, size, reason, self, handle)
+        except Exception:
+            self._withdraw(handle)
+            raise
 
     def _open_aside(self, sender: PublisherConnection | None, publish: Publish, *, has_place: bool) -> int:
         """Register a message that goes to quarantine and to no subscriber; return its handle."""
@@ -101,6 +119,13 @@ class Inbox:
         self.unsettled_bytes += size
         self._counters.messages_set_aside += 1
         return handle
+
+    def _withdraw(self, handle: int) -> None:
+        """Forget a message that could not be handed over: nobody will settle it."""
+        message = self._open.pop(handle, None)
+        if message is not None:
+            self.unsettled_bytes -= message.size
+            self._after_settling()
 
     def check_pressure(self) -> None:
         """Pause all publishers if the intake or this inbox is full. Called once per read, not per message."""
@@ -119,10 +144,18 @@ class Inbox:
             sender, publish, size, is_delivered = message
             self.unsettled_bytes -= size
             self._counters.messages_settled += 1
+            # The caller is the intake's worker, which stores the messages of all: nothing may be raised here.
             if sender is not None:
-                sender.on_settled(publish)
+                try:
+                    sender.on_settled(publish)
+                except Exception:  # noqa: BLE001 - logged by the connection
+                    sender.break_off(f"acknowledging a message on topic {publish.topic!r}")
             if is_delivered:
-                self._broker.route(publish, sender.session if sender is not None else None)
+                try:
+                    self._broker.route(publish, sender.session if sender is not None else None)
+                except Exception:
+                    self._counters.internal_errors += 1
+                    logger.exception("A stored message on topic %r could not be delivered.", publish.topic)
         self._after_settling()
 
     async def wait_until_empty(self) -> None:

@@ -20,7 +20,14 @@ class EndpointLimits:
     """A kit needs one, and leaves dead ones behind when its network fails. Above it, the oldest is closed."""
 
     max_unauthenticated_connections: int = 256
-    """Unauthenticated clients must not use up the connections of kits."""
+    """Unauthenticated clients must not use up the connections of kits. At it, the one that has been silent for
+    longest gives way.
+    """
+
+    max_silent_connections_of_address: int = 128
+    """Connections without CONNECT. Half of the limit above: one address must not take all places from the
+    others, and the kits of a site that return after a power cut may share one.
+    """
 
     connect_timeout_seconds: float = 5.0
     """CONNECT follows the TCP handshake immediately; a silent client only occupies a slot."""
@@ -109,6 +116,14 @@ class EndpointLimits:
 
     max_delayed_refusals: int = 64
     """Delayed answers at a time; further wrong passwords are answered immediately, so that none pile up."""
+
+    free_takeovers: int = 3
+    """How often a client may take its client id over, each time within a minute of the last, before it has to
+    wait: a kit with a bad network leaves dead connections behind.
+    """
+
+    max_takeover_pause_seconds: float = 4.0
+    """The wait doubles per takeover up to this; short enough that clients do not give up on their CONNACK."""
 
     max_concurrent_authentications: int = 4
     """Password checks must not take all processors from the readings."""

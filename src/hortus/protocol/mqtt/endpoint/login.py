@@ -1,4 +1,4 @@
-"""CONNECT and CONNACK: validation of requests, and the terms granted. Pure."""
+"""CONNECT, CONNACK and DISCONNECT: validation of requests, and the terms granted. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hortus.protocol.mqtt.packets import (
     NO_PROPERTIES,
     Connack,
     Connect,
+    Disconnect,
+    MqttProtocolError,
     Properties,
     ProtocolVersionError,
     ReasonCode,
@@ -71,6 +73,11 @@ def terms_for(connect: Connect, limits: EndpointLimits, assigned_client_id: str)
     )
 
 
+def receive_maximum_of(protocol_level: int, limits: EndpointLimits) -> int:
+    """Return how many messages a client may have sent without our last answer. Only MQTT 5 can be told."""
+    return min(limits.max_unsettled_messages, 65_535) if protocol_level == MQTT_5 else 65_535
+
+
 def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, session_present: bool) -> bytes:
     """Return the CONNACK that accepts a client."""
     properties = NO_PROPERTIES
@@ -84,12 +91,27 @@ def acceptance(connect: Connect, terms: Terms, limits: EndpointLimits, *, sessio
             server_keep_alive_seconds=(
                 terms.keep_alive_seconds if terms.keep_alive_seconds != connect.keep_alive_seconds else None
             ),
-            receive_maximum=min(limits.max_unsettled_messages, 65_535),
+            receive_maximum=receive_maximum_of(MQTT_5, limits),
             maximum_packet_size_bytes=limits.max_packet_bytes,
         )
     # 3.1 has no "session present"; its byte is reserved.
     present = session_present and connect.protocol_level != MQTT_3_1
     return encode(Connack(session_present=present, properties=properties), connect.protocol_level)
+
+
+def expiry_after(packet: Disconnect, granted_seconds: float, limits: EndpointLimits) -> float:
+    """Return how long the session of a client that says goodbye is kept, which it may change then.
+
+    Raises MqttProtocolError if it wants to keep a session that was to end with its connection.
+    """
+    wanted_seconds = packet.properties.session_expiry_interval_seconds
+    if wanted_seconds is None:
+        return granted_seconds
+    if wanted_seconds and not granted_seconds:
+        raise MqttProtocolError(
+            ReasonCode.PROTOCOL_ERROR, "A session that ends with its connection cannot be prolonged."
+        )
+    return min(wanted_seconds, limits.max_session_expiry_seconds)
 
 
 def refusal(reason_code: ReasonCode, protocol_level: int) -> bytes:

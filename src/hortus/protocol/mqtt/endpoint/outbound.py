@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +13,14 @@ from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.packets import (
     MQTT_5,
     NO_PROPERTIES,
+    MqttProtocolError,
     Properties,
     Publish,
     encode,
     encode_pubrel,
 )
+
+logger = logging.getLogger(__name__)
 
 # Memory taken by a queued message besides its payload, so that many empty ones are bounded too.
 MESSAGE_OVERHEAD_BYTES = 256
@@ -81,6 +85,8 @@ class Outbound:
         self._queue: deque[OutboundMessage] = deque()
         # None stands for a QoS 2 message that the subscriber has received (PUBREC); PUBCOMP is awaited.
         self._inflight: dict[int, OutboundMessage | None] = {}
+        # In flight from an earlier connection and not sent over this one yet, in order.
+        self._to_resend: dict[int, None] = {}
         self._held_bytes = 0
         self._last_packet_id = 0
         self._link: SubscriberConnection | None = None
@@ -97,11 +103,7 @@ class Outbound:
         self._link = link
         self._window = min(receive_maximum, self._limits.max_inflight_messages)
         self._max_packet_bytes = max_packet_bytes
-        for packet_id, message in list(self._inflight.items()):
-            if message is None:
-                link.send(encode_pubrel(packet_id))
-            else:
-                self._write(message, packet_id, duplicate=True)
+        self._to_resend = dict.fromkeys(self._inflight)
         self.drain()
 
     def detach(self) -> None:
@@ -119,6 +121,7 @@ class Outbound:
         self._link = None
         self._queue.clear()
         self._inflight.clear()
+        self._to_resend.clear()
         self._allowance.used_bytes -= self._held_bytes
         self._held_bytes = 0
 
@@ -128,7 +131,7 @@ class Outbound:
         if link is None and not message.qos:
             self._counters.messages_dropped += 1
             return True
-        if link is not None and not self._queue and link.can_write:
+        if link is not None and not self._queue and not self._to_resend and link.can_write:
             if not message.qos:
                 self._write(message, 0)
                 return True
@@ -144,9 +147,11 @@ class Outbound:
 
     def drain(self) -> None:
         """Send queued messages as far as the window and the connection allow."""
+        if self._to_resend:
+            self._resend()
         while self._queue and self._link is not None and self._link.can_write:
             message = self._queue[0]
-            if message.qos and len(self._inflight) >= self._window:
+            if message.qos and (self._to_resend or len(self._inflight) >= self._window):
                 return
             self._queue.popleft()
             if message.expires_at is not None and message.expires_at <= self._clock():
@@ -157,6 +162,21 @@ class Outbound:
             else:
                 self._release(message)
                 self._write(message, 0)
+
+    def _resend(self) -> None:
+        """Send what an earlier connection left in flight; no more of it at a time than the window allows."""
+        for packet_id in list(self._to_resend):
+            link = self._link
+            is_in_window = len(self._inflight) - len(self._to_resend) < self._window
+            if link is None or not link.can_write or not is_in_window:
+                return
+            del self._to_resend[packet_id]
+            message = self._inflight[packet_id]
+            if message is None:
+                link.send(encode_pubrel(packet_id))
+            elif not self._write(message, packet_id, duplicate=True):
+                self._release(message)
+                del self._inflight[packet_id]
 
     def on_puback(self, packet_id: int) -> None:
         """Complete a QoS 1 message that the subscriber has acknowledged."""
@@ -177,6 +197,7 @@ class Outbound:
         if message is not None:
             self._release(message)
             self._inflight[packet_id] = None
+        self._to_resend.pop(packet_id, None)
         return True
 
     def on_pubcomp(self, packet_id: int) -> None:
@@ -186,6 +207,7 @@ class Outbound:
 
     def _complete(self, packet_id: int) -> None:
         message = self._inflight.pop(packet_id)
+        self._to_resend.pop(packet_id, None)
         if message is not None:
             self._release(message)
         self.drain()
@@ -220,7 +242,7 @@ class Outbound:
                 return packet_id
 
     def _write(self, message: OutboundMessage, packet_id: int, *, duplicate: bool = False) -> bool:
-        """Send one message; return False if it is larger than the subscriber accepts."""
+        """Send one message; return False if this subscriber cannot be sent it, now or later."""
         link = self._link
         assert link is not None
         properties = message.properties
@@ -230,7 +252,14 @@ class Outbound:
         packet = Publish(
             message.topic, message.payload, message.qos, packet_id, message.retain, duplicate, properties
         )
-        data = encode(packet, link.protocol_level)
+        try:
+            data = encode(packet, link.protocol_level)
+        except MqttProtocolError as error:
+            # What a client published must not harm its subscribers, whatever it is.
+            self._counters.messages_dropped += 1
+            self._counters.internal_errors += 1
+            logger.error("A message on topic %r cannot be delivered: %s", message.topic, error)
+            return False
         if self._max_packet_bytes is not None and len(data) > self._max_packet_bytes:
             self._counters.messages_dropped += 1
             return False

@@ -11,6 +11,9 @@ from hortus.protocol.mqtt.topics import DATA_CHANNELS, kit_may_publish, parse_ki
 TOPIC_OUTSIDE_CONTRACT = "topic-outside-contract"
 TOPIC_NOT_ALLOWED = "topic-not-allowed"
 
+# A kit uses five topics; a server account may use any number.
+_MAX_CACHED_ROUTES = 1024
+
 
 class Route(Enum):
     """How the endpoint handles a message."""
@@ -27,6 +30,20 @@ def route_of(identity: Identity, topic: str) -> Route:
     if identity.kind is IdentityKind.KIT and not kit_may_publish(identity.name, topic):
         return Route.OUTSIDE if parsed is None else Route.FORBIDDEN
     return Route.STORE if parsed is not None and parsed.channel in DATA_CHANNELS else Route.DELIVER
+
+
+class RouteCache(dict[str, Route]):
+    """The routes of one sender's messages by topic, each determined once. Cleared when full."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def __missing__(self, topic: str) -> Route:
+        if len(self) >= _MAX_CACHED_ROUTES:
+            self.clear()
+        route = self[topic] = route_of(self._identity, topic)
+        return route
 
 
 def set_aside_reason(route: Route) -> str:

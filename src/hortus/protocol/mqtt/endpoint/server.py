@@ -13,15 +13,19 @@ from dataclasses import dataclass
 
 from hortus.base.errors import OperationalError
 from hortus.base.intake import Intake
+from hortus.base.supervision import Supervisor, note_success
 from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
 from hortus.protocol.mqtt.endpoint.connection import EndpointConnection, EndpointParts
+from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.directory import Directory
+from hortus.protocol.mqtt.endpoint.farewell import Farewell
 from hortus.protocol.mqtt.endpoint.gate import PublisherGate
 from hortus.protocol.mqtt.endpoint.identity import (
     Authenticator,
     Identity,
     IdentityKind,
+    OnOwnWord,
     OnPresence,
     OnRefused,
     OnSetAside,
@@ -29,9 +33,9 @@ from hortus.protocol.mqtt.endpoint.identity import (
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
-from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
-from hortus.protocol.mqtt.endpoint.sessions import DelayedWill, Session
+from hortus.protocol.mqtt.endpoint.own_words import OwnWords
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause
+from hortus.protocol.mqtt.endpoint.takeovers import Takeovers
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
 from hortus.protocol.mqtt.packets import (
     NO_PROPERTIES,
@@ -40,7 +44,6 @@ from hortus.protocol.mqtt.packets import (
     Properties,
     Publish,
     ReasonCode,
-    Will,
 )
 from hortus.protocol.mqtt.topics import is_valid_topic
 
@@ -75,6 +78,7 @@ class MqttEndpoint:
         limits: EndpointLimits | None = None,
         on_presence: OnPresence = lambda _serial, _is_connected: None,
         on_refused: OnRefused = lambda _identity, _topic, _reason: None,
+        on_own_word: OnOwnWord = lambda _serial, _word: None,
     ) -> None:
         self._authenticator = authenticator
         self._listeners = tuple(listeners)
@@ -82,6 +86,7 @@ class MqttEndpoint:
         self.counters = counters = EndpointCounters()
         self._broker = Broker(limits=limits, counters=counters, clock=_loop_time)
         gate = PublisherGate(counters)
+        own_words = OwnWords(on_own_word)
         self._inbox = Inbox(
             intake=intake, set_aside=set_aside, broker=self._broker, gate=gate, limits=limits, counters=counters
         )
@@ -93,14 +98,22 @@ class MqttEndpoint:
             counters=counters,
             broker=self._broker,
             gate=gate,
-            uploads=Uploads(limits.max_upload_bytes),
+            uploads=Uploads(limits.max_upload_bytes, counters),
             inbox=self._inbox,
             directory=self._directory,
             begin_login=self._begin_login,
-            farewell=self._farewell,
+            own_words=own_words,
+            farewell=Farewell(
+                broker=self._broker,
+                inbox=self._inbox,
+                own_words=own_words,
+                counters=counters,
+                clock=_loop_time,
+            ),
             on_refused=on_refused,
         )
         self._failed_logins = FailedLogins(limits)
+        self._takeovers = Takeovers(limits, counters)
         self._delayed_refusals = 0
         self._authentications = asyncio.Semaphore(limits.max_concurrent_authentications)
         self._servers: list[asyncio.Server] = []
@@ -121,8 +134,11 @@ class MqttEndpoint:
         """The size of the messages waiting to be stored."""
         return self._inbox.unsettled_bytes
 
-    async def start(self) -> None:
-        """Start listening. Raises OperationalError if an address cannot be bound."""
+    async def start(self, supervisor: Supervisor | None = None) -> None:
+        """Start listening. Raises OperationalError if an address cannot be bound.
+
+        The task that closes overdue connections is one of the supervisor's, or has one of its own.
+        """
         loop = asyncio.get_running_loop()
         try:
             for listener in self._listeners:
@@ -130,21 +146,25 @@ class MqttEndpoint:
         except BaseException:
             await self._stop_listening()
             raise
-        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+        self._sweeper = (supervisor or Supervisor()).start(
+            "kit-connections", self._sweep_for_ever, every_seconds=_SWEEP_SECONDS
+        )
 
     async def stop(self) -> None:
         """Stop listening and reading, wait (bounded) for open messages to settle, then close everything."""
         await self._stop_listening()
         connections = self._directory.all()
         for connection in connections:
-            connection.pause(Pause.STOPPING)
+            with contained(self.counters, "Reading from %s could not be stopped.", connection.peer_address):
+                connection.pause(Pause.STOPPING)
             if connection.login_task is not None:
                 connection.login_task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_seconds):
                 await self._inbox.wait_until_empty()
         for connection in connections:
-            connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
+            with contained(self.counters, "The connection from %s was not closed.", connection.peer_address):
+                connection.close(ReasonCode.SERVER_SHUTTING_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_timeout_seconds):
                 await self._directory.wait_until_empty()
@@ -188,7 +208,8 @@ class MqttEndpoint:
     def disconnect_kit(self, serial: str) -> None:
         """Disconnect a kit that was deleted or has a new password, and end its sessions."""
         for connection in self._directory.of_kit(serial):
-            connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
+            with contained(self.counters, "A connection of kit %s could not be closed.", serial):
+                connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
         self._broker.end_all_of(Identity(kind=IdentityKind.KIT, name=serial))
 
     # Listening
@@ -214,10 +235,18 @@ class MqttEndpoint:
     async def _sweep_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            self._sweep(loop.time())
+            note_success()
             await asyncio.sleep(_SWEEP_SECONDS)
-            now = loop.time()
-            for connection in self._directory.all():
+
+    def _sweep(self, now: float) -> None:
+        """Close what is overdue. A connection or session that fails must not keep the others from it."""
+        for connection in self._directory.all():
+            try:
                 connection.sweep(now)
+            except Exception:  # noqa: BLE001 - logged there
+                connection.break_off("looking for silent connections")
+        with contained(self.counters, "The sessions of absent clients were not swept."):
             self._broker.sweep()
 
     # Logging in
@@ -226,6 +255,12 @@ class MqttEndpoint:
         return asyncio.create_task(self._log_in(connection, connect))
 
     async def _log_in(self, connection: EndpointConnection, connect: Connect) -> None:
+        try:
+            await self._accept_or_refuse(connection, connect)
+        except Exception:  # noqa: BLE001 - logged there
+            connection.break_off("logging the client in")
+
+    async def _accept_or_refuse(self, connection: EndpointConnection, connect: Connect) -> None:
         problem = reason_to_refuse(connect)
         if problem is not None:
             connection.refuse_login(problem)
@@ -239,9 +274,23 @@ class MqttEndpoint:
             return
         if identity is None:
             await self._refuse_password(connection, connect)
-        elif not connection.is_closing:
-            terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
+            return
+        terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
+        await self._await_turn(connection, identity, terms.client_id)
+        if not connection.is_closing:
             connection.accept(identity, connect, terms)
+
+    async def _await_turn(self, connection: EndpointConnection, identity: Identity, client_id: str) -> None:
+        """Let a client wait that takes over another's connection again and again."""
+        if self._broker.connection_of(identity, client_id) is None:
+            return
+        pause_seconds = self._takeovers.pause_seconds(identity, client_id, _loop_time())
+        if pause_seconds:
+            await asyncio.sleep(pause_seconds)
+        rival = self._broker.connection_of(identity, client_id)
+        if rival is not None and not connection.is_closing:
+            addresses = (rival.peer_address, connection.peer_address)
+            self._takeovers.record(identity, client_id, *addresses, now=_loop_time())
 
     async def _authenticate(self, connect: Connect) -> Identity | None:
         async with asyncio.timeout(self._limits.authentication_timeout_seconds), self._authentications:
@@ -259,41 +308,6 @@ class MqttEndpoint:
             finally:
                 self._delayed_refusals -= 1
         connection.refuse_login(ReasonCode.BAD_USER_NAME_OR_PASSWORD)
-
-    # Leaving
-
-    def _farewell(self, connection: EndpointConnection, session: Session, will: Will | None) -> None:
-        """End or keep the session of a closed connection, and handle its will."""
-        if session.connection is not connection:
-            # Taken over by a newer connection of the same client: only the will remains to be handled.
-            if will is not None:
-                self._publish_will(session.identity, will)
-            return
-        delay_seconds = (will.properties.will_delay_interval_seconds or 0) if will is not None else 0
-        if will is None:
-            self._broker.leave(session)
-        elif delay_seconds and session.expiry_seconds:
-            due_at = _loop_time() + min(delay_seconds, session.expiry_seconds)
-            publish = _later(self._publish_will, session.identity, will)
-            self._broker.leave(session, DelayedWill(due_at=due_at, publish=publish))
-        else:
-            self._broker.leave(session)
-            self._publish_will(session.identity, will)
-
-    def _publish_will(self, identity: Identity, will: Will) -> None:
-        """Treat a will like a message of its client: the same rules apply, and nothing is acknowledged."""
-        publish = Publish(will.topic, will.payload, will.qos, 0, will.retain, False, will.properties)
-        route = route_of(identity, will.topic)
-        if route is Route.STORE:
-            self._inbox.offer(None, publish)
-        elif route is Route.DELIVER:
-            self._broker.route(publish)
-        else:
-            self._inbox.set_aside(None, identity, publish, set_aside_reason(route))
-
-
-def _later(publish: Callable[[Identity, Will], None], identity: Identity, will: Will) -> Callable[[], None]:
-    return lambda: publish(identity, will)
 
 
 def _loop_time() -> float:

@@ -14,8 +14,17 @@ from hortus.protocol.mqtt.packets import ReasonCode
 class SessionConnection(Protocol):
     """The current connection of a session."""
 
+    peer_address: str
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether reading and sending have stopped for good."""
+
     def close(self, reason_code: ReasonCode | None = None) -> None:
         """Send the reason, then close."""
+
+    def break_off(self, doing: str) -> None:
+        """Log and count the current exception, which occurred in `doing` something; close. Never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +37,7 @@ class DelayedWill:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Session:
-    """One client of one identity. `received` holds QoS 2 packet ids between our PUBREC and the client's PUBREL.
+    """One client of one identity. For `received` see `OpenPacketIds`.
 
     A session can end before its connection does, when its kit is disconnected.
     """
@@ -39,7 +48,7 @@ class Session:
     expiry_seconds: float = 0.0
     connection: SessionConnection | None = None
     filters: set[str] = field(default_factory=set)
-    received: set[int] = field(default_factory=set)
+    received: dict[int, int] = field(default_factory=dict)
     delayed_will: DelayedWill | None = None
     has_ended: bool = False
 

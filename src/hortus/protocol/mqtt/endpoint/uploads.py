@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+from hortus.protocol.mqtt.endpoint.containment import contained
+from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
+
 
 class Uploads:
     """Grants bytes to packets that are announced but incomplete, first come, first served.
@@ -12,8 +15,9 @@ class Uploads:
     can be completed, and two incomplete ones never wait for each other.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, counters: EndpointCounters) -> None:
         self._max_bytes = max_bytes
+        self._counters = counters
         self._granted: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, tuple[int, Callable[[], None]]] = {}
         self.granted_bytes = 0
@@ -44,7 +48,8 @@ class Uploads:
                 return
             del self._waiting[next_owner]
             self._grant(next_owner, packet_bytes)
-            on_granted()
+            with contained(self._counters, "An upload that was waiting could not be continued."):
+                on_granted()
 
     def _fits(self, packet_bytes: int) -> bool:
         return not self._granted or self.granted_bytes + packet_bytes <= self._max_bytes
