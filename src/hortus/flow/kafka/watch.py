@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -68,8 +68,8 @@ class KafkaWatch:
         self._answer_seconds = answer_seconds
         configuration = connection.configuration("hortus-sink-watch", brokers.error)
         self._client = AdminClient(configuration)
-        # The administration of groups would do, but it ends the process when a coordinator is lost meanwhile
-        # (librdkafka issue 4605). This consumer never joins its group.
+        # The administration of groups would do, but a fault in librdkafka ends the process if a coordinator is
+        # lost meanwhile. This consumer never joins its group.
         self._consumer = Consumer({**configuration, "group.id": group, "enable.auto.commit": False})
 
     def look(self, own: Collection[Place]) -> Look:
@@ -78,18 +78,24 @@ class KafkaWatch:
         Takes a few times `answer_seconds` at most. Faults of Kafka are in the answer.
         """
         faults: list[str] = []
-        self._client.poll(0)
-        topic_ids, places = self._describe_topics(faults)
-        starts = self._offsets(places, _EARLIEST, faults) if places else {}
-        ends = self._offsets(places, _LATEST, faults) if places else {}
-        others = self._committed([place for place in places if place not in own], faults)
+        try:
+            look = self._ask(own, faults)
+        except KafkaException as error:  # raised by the library before it asked anybody
+            self._note(faults, error.args[0])
+            look = Look()
         self._client.poll(0)
         self._consumer.poll(0)
         if not faults:
             self._brokers.answered()
-        return Look(
-            fault=faults[0] if faults else None, topic_ids=topic_ids, starts=starts, ends=ends, others=others
-        )
+            return look
+        return replace(look, fault=faults[0])
+
+    def _ask(self, own: Collection[Place], faults: list[str]) -> Look:
+        topic_ids, places = self._describe_topics(faults)
+        starts = self._offsets(places, _EARLIEST, faults) if places else {}
+        ends = self._offsets(places, _LATEST, faults) if places else {}
+        others = self._committed([place for place in places if place not in own], faults)
+        return Look(topic_ids=topic_ids, starts=starts, ends=ends, others=others)
 
     def close(self) -> None:
         """Close the connections of the consumer. Ends as soon as Kafka answers, or does not."""
