@@ -54,11 +54,12 @@ MEDIA_FILTER = f"$share/{SHARED_GROUP}/kit/+/media"
 
 INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
-_DRAIN_SECONDS = 10.0
+# The clients have waited for their messages, and are disconnected: what is stored later is not acknowledged.
+_DRAIN_SECONDS = 0.5
 
 # Mosquitto loses shared subscriptions when it ends, and lets kits in only when an ingester is back. (Without
 # the plugin that keeps them out, it acknowledges readings and discards them: docs/guarantees.md.)
-_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
+_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5, drain_seconds=8.0)
 
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
 
@@ -145,7 +146,7 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
             limits=_CLIENT_LIMITS,
         )
         gate = KitGate(client, [GatePart.READINGS, GatePart.MEDIA])
-        async with observed(metrics, supervisor, intake, gate=gate):
+        async with observed(metrics, supervisor, intake, gate=gate, trouble=intake.trouble):
             supervisor.start("broker", client.run, may_end=True)
             supervisor.start("kit-gate", gate.run)
             settle_memory()

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from hortus.base.supervision import Supervisor
 from hortus.flow.broker.gate import GateState, KitGate
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport
+from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport, Trouble, not_stored
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -61,14 +61,18 @@ async def observed(
     flow: Flow | None = None,
     sink: Sink | None = None,
     gate: KitGate | None = None,
+    trouble: Trouble = not_stored,
 ) -> AsyncIterator[None]:
     """Serve metrics and health of this process while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
-    listener = bind(address.host, address.port)
-    watched = SinkFlow(flow, sink) if flow is not None and sink is not None else flow
-    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC), gate)
+    listener = bind(address.host, address.port, option="--metrics-port", host_option="--metrics-host")
+    watched = flow
+    if flow is not None and sink is not None:
+        watched = of_sink = SinkFlow(flow, sink)
+        trouble = of_sink.trouble
+    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC), gate, trouble)
     async with serving(app, listener):
         yield
 
@@ -79,12 +83,13 @@ def observation(
     sink: Sink | None,
     clock: Callable[[], datetime],
     gate: KitGate | None = None,
+    trouble: Trouble = not_stored,
 ) -> Starlette:
     """Return the application that serves metrics and health of one process, and of its flow if it has one.
 
     A process to whose broker no kits are let in is unhealthy: nothing flows.
     """
-    watch = FlowWatch(flow, clock) if flow is not None else None
+    watch = FlowWatch(flow, clock, trouble) if flow is not None else None
     registry = CollectorRegistry()
     registry.register(HortusCollector(flow.metrics if flow else None, watch, None, supervisor=supervisor))
     if sink is not None:
@@ -117,7 +122,8 @@ def _sink_counts(sink: Sink | None) -> dict[str, Any]:
         return {}
     counts = sink.metrics
     return {
-        "recordsWaitingInKafka": counts.total_lag,
+        "recordsWaitingInKafka": None if counts.fault else counts.total_lag,
+        "kafka": counts.fault or "Kafka answers.",
         "paused": counts.paused,
         "partitions": counts.partitions,
     }
@@ -150,7 +156,7 @@ class _SinkCollector(Collector):
         sink = self._sink.metrics
         lag = GaugeMetricFamily(
             "hortus_sink_lag_records",
-            "Records in Kafka that this sink has not stored yet.",
+            "Records in Kafka that are not stored yet, of the partitions that this sink or no sink reads.",
             labels=("topic", "partition"),
         )
         for (topic, partition), records in sorted(sink.lag.items()):
@@ -158,6 +164,11 @@ class _SinkCollector(Collector):
         yield lag
         yield GaugeMetricFamily(
             "hortus_sink_partitions", "Partitions that this sink reads.", value=sink.partitions
+        )
+        yield GaugeMetricFamily(
+            "hortus_sink_lag_known",
+            "Whether Kafka answered the last look completely; if not, the lag is that of an earlier one.",
+            value=float(sink.fault is None),
         )
         yield GaugeMetricFamily("hortus_sink_paused", "Whether reading is paused.", value=float(sink.paused))
         for name, title, value in (
@@ -167,5 +178,6 @@ class _SinkCollector(Collector):
             ("failed_commits", "Commits of offsets that failed and were repeated.", sink.failed_commits),
             ("errors", "Errors that Kafka reported.", sink.errors),
             ("missed_records", "Records that Kafka deleted before they were stored.", sink.missed),
+            ("log_resets", "Times that the log of a partition went back and was read again.", sink.went_back),
         ):
             yield CounterMetricFamily(f"hortus_sink_{name}", title, value=value)

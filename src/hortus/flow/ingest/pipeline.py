@@ -33,7 +33,13 @@ from hortus.flow.ingest.batch import (
     resolve,
 )
 from hortus.flow.ingest.damage_watch import DamageWatch
-from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.database_link import (
+    FAULT_OF_THE_ROWS,
+    UNFORESEEN_IN_ROWS,
+    Connect,
+    DatabaseLink,
+    describe,
+)
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
     DEFAULT_CLOCK_TOLERANCE_MS,
@@ -86,8 +92,6 @@ class IngestLimits:
     """How far a kit's clock may be ahead of ours."""
 
 
-# Only these SQLSTATE classes point to faulty rows: data exceptions and integrity violations.
-_FAULT_OF_THE_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
 
@@ -266,7 +270,7 @@ class IngestPipeline:
                 stored = await self._store_once(link, batch_id, batch)
             except PeripheralsGone:
                 self._registry.forget_everything()
-            except _FAULT_OF_THE_ROWS as error:
+            except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
                     self._months_made.clear()  # a partition has been dropped since the check
                 elif _can_be_isolated(batch):
@@ -284,6 +288,13 @@ class IngestPipeline:
                     await self._isolate(link, batch, error)
                     return
                 batch = await self._around_damage(link, as_sent[0], error)
+            except UNFORESEEN_IN_ROWS as error:
+                if _can_be_isolated(batch):
+                    await self._isolate(link, batch, error)
+                    return
+                await link.failed(error)
+            except Exception as error:  # noqa: BLE001  (the end of the process would not help: it comes again)
+                await link.failed(error)
             else:
                 link.succeeded()
                 self._settle(batch, stored)
@@ -338,8 +349,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
+        log.error("a message on %s cannot be stored: %s", message.topic, describe(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:

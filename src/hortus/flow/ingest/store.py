@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from hortus.base.intake import KeptSource
 from hortus.flow.ingest.batch import (
     HOUR_MS,
     AggregateColumns,
@@ -343,12 +344,25 @@ async def _quarantine(
         [entry.kit_id for entry in kept],
         [str(entry.stream) for entry in kept],
         [str(entry.verdict.reason) for entry in kept],
-        [entry.verdict.detail for entry in kept],
-        [entry.message.topic for entry in kept],
+        [_storable(_detail(entry)) for entry in kept],
+        [_storable(entry.message.topic) for entry in kept],
         [entry.message.kept_payload for entry in kept],
         [entry.message.whole_bytes for entry in kept],
     )
     await _make_room(connection, kept, outcome)
+
+
+def _detail(entry: ToQuarantine) -> str:
+    """Return the detail of the verdict, with the place where the message is kept, if it is anywhere."""
+    source = entry.message.source
+    if not isinstance(source, KeptSource):
+        return entry.verdict.detail
+    return f"{entry.verdict.detail} ({source.name_of(entry.message.handle)})"
+
+
+def _storable(text: str) -> str:
+    """Return the text as PostgreSQL can store it: quarantine is the last resort, and must take everything."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 async def _make_room(connection: asyncpg.Connection, kept: list[ToQuarantine], outcome: StoredBatch) -> None:

@@ -29,8 +29,16 @@ LONGEST_WAIT_SECONDS = 30.0
 DAMAGE_SECONDS = 600.0
 """Damage of the database counts as repaired when no reading has met it for this long."""
 
+Trouble = Callable[[float], str]
+"""Returns the sentence that says what is wrong after this many seconds without progress, and what to do."""
+
 _DATABASE_SECONDS = 3.0
 _SCHEMA_RECHECK_SECONDS = 60.0
+
+
+def not_stored(seconds: float) -> str:
+    """Return what is wrong when messages wait for the database."""
+    return f"A message has been waiting to be stored for {seconds:.0f} s. Check that the database answers."
 
 
 class Flow(Protocol):
@@ -57,6 +65,7 @@ class FlowReport:
     messages_settled: int
     damage: str | None = None
     """What of the database is damaged, if readings have met it lately."""
+    trouble: Trouble = not_stored
 
     @property
     def is_healthy(self) -> bool:
@@ -74,10 +83,7 @@ class FlowReport:
         if self.damage is not None:
             return self.damage
         if not self.is_flowing:
-            return (
-                f"A message has been waiting to be stored for {self.oldest_wait_seconds:.0f} s. "
-                "Check that the database answers."
-            )
+            return self.trouble(self.oldest_wait_seconds)
         return (
             "Messages are being stored." if self.messages_waiting else "No messages are waiting to be stored."
         )
@@ -101,9 +107,10 @@ class FlowWatch:
     completes shows only as open messages without a commit between two looks, so that time is counted here.
     """
 
-    def __init__(self, flow: Flow, clock: Callable[[], datetime]) -> None:
+    def __init__(self, flow: Flow, clock: Callable[[], datetime], trouble: Trouble = not_stored) -> None:
         self._flow = flow
         self._clock = clock
+        self._trouble = trouble
         self._batches_seen = -1
         self._no_progress_since = 0.0
 
@@ -123,6 +130,7 @@ class FlowWatch:
             ),
             messages_settled=flow.metrics.messages,
             damage=_recent(flow.metrics.damage, now),
+            trouble=self._trouble,
         )
 
 
