@@ -42,7 +42,7 @@ PAGE_BYTES = 8192
 READINGS = 1500  # of each kit: many pages in table and index
 
 # In the middle of a month, whatever the day.
-MOMENT = Month.of(datetime.now(UTC)).later(-1).start + timedelta(days=15)
+MOMENT = datetime.fromisoformat(Month.of(datetime.now(UTC)).later(-1).start) + timedelta(days=15)
 MONTH = Month.of(MOMENT).partition_of("raw_measurements")
 
 
@@ -173,7 +173,7 @@ async def test_a_damaged_page_of_a_month_blocks_no_other_month_and_all_readable_
     file, content, page = await box.damage(MONTH, last_page)
     on_page = sum(identifier.bytes in content[page * PAGE_BYTES :] for identifier in box.sent[LETTUCE])
     box.offer(BASIL, MOMENT)
-    box.offer(LETTUCE, Month.of(MOMENT).later(-1).start)
+    box.offer(LETTUCE, datetime.fromisoformat(Month.of(MOMENT).later(-1).start))
     await box.world.settled()
     assert await box.world.reasons() == {Reason.DATABASE_DAMAGED: 1}
     assert f"Page {page} of the table {MONTH} is damaged on disk." in box.report().sentence
