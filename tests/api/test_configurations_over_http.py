@@ -94,9 +94,19 @@ async def test_a_name_is_taken_once_in_a_configuration(api: Installation) -> Non
     assert (await bench.add(other, HEATER, "Climate", None)).status_code == 200
 
 
+async def test_a_configuration_with_the_data_logger_becomes_active(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
+    assert logger.status_code == 200
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
 async def test_what_would_crash_a_kit_is_refused_with_an_explanation(api: Installation) -> None:
     bench = await Workbench.of(api)
     configuration_id = (await bench.configuration())["id"]
+    # As the definition of the data logger is in a database that was filled by AstroPlant's own back end.
+    await api.run("UPDATE peripheral_definitions SET symbol_location = 'peripheral' WHERE id = :id", id=LOGGER)
     logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
     assert "crash" in logger.json()["detail"]
     assert_invalid(logger, peripheralDefinitionId=["other"])
@@ -113,6 +123,7 @@ async def test_a_configuration_with_what_crashes_a_kit_does_not_become_active(ap
     bench = await Workbench.of(api)
     configuration_id = (await bench.configuration())["id"]
     # As it may be in a database that comes from elsewhere.
+    await api.run("UPDATE peripheral_definitions SET symbol_location = 'peripheral' WHERE id = :id", id=LOGGER)
     await api.run(
         "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
         "VALUES (:kit, :configuration, :definition, 'Logger', '{\"storagePath\": \"./data\"}')",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -211,6 +212,12 @@ def _camera(*, symbol: str, command: str) -> str:
     )
 
 
+def _heat_at_midnight(value: object) -> str:
+    scheduled = {"interpolated": False, "schedules": [{"schedule": [{"time": "00:00", "value": value}]}]}
+    output = {"Heater": {"heat": {"type": "scheduled", "scheduled": scheduled}}}
+    return json.dumps({"fuzzyControl": {"input": {}, "output": output, "rules": []}})
+
+
 # What would crash a kit at boot: how it comes about behind the API's back, and how it is mended.
 CRASHES = {
     "a module that no kit has": (
@@ -237,6 +244,10 @@ CRASHES = {
             "UPDATE peripheral_definitions SET configuration_schema = configuration_schema -> 'was' "
             "WHERE name = 'Virtual heater'"
         ),
+    ),
+    "control rules that send a heater a word": (
+        f"UPDATE kit_configurations SET control_rules = '{_heat_at_midnight('hot')}'",
+        "UPDATE kit_configurations SET control_rules = json_build_object()",
     ),
     "control rules that kits cannot read": (
         "UPDATE kit_configurations SET control_rules = json_build_object('fuzzyControl', json_build_object())",

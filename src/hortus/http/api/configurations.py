@@ -23,7 +23,7 @@ from hortus.domain.kits.configurations import (
     find_configuration,
     quantity_type_ids,
 )
-from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
+from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules
 from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
 from hortus.domain.kits.documents import (
     KitConfiguration,
@@ -32,6 +32,7 @@ from hortus.domain.kits.documents import (
     configuration_with_peripherals,
 )
 from hortus.domain.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
+from hortus.domain.kits.usable_rules import unusable_rules
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
 from hortus.http.access.permissions import Permission
@@ -144,7 +145,8 @@ async def patch_configuration(
 ) -> JsonReply[KitConfiguration]:
     """Rejects control rules that a kit could not run, with an explanation.
 
-    Inputs, outputs and peripherals that the rules refer to must exist when the configuration becomes active.
+    When the configuration becomes active, inputs, outputs and peripherals that the rules refer to must exist,
+    and each value that an output can send must match the command schema of its peripheral.
     Once a configuration has been active, its rules and controller can no longer change. A kit picks up its
     active configuration when it starts.
     """
@@ -266,8 +268,9 @@ async def _require_runnable(
         raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
     # Rules stored before the size limit existed may be too large to check.
-    unusable = oversized_rules(control_rules) or unusable_rules(
-        control_rules, devices_by_name(devices), await quantity_type_ids(connection)
+    known_types = await quantity_type_ids(connection)
+    unusable = oversized_rules(control_rules) or await asyncio.to_thread(
+        unusable_rules, control_rules, devices_by_name(devices), known_types
     )
     if unusable:
         raise explained("controlRules", [str(fault) for fault in unusable])
