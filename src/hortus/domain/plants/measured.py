@@ -20,7 +20,7 @@ from hortus.domain.plants.state import Reading
 _RECENTLY = timedelta(hours=3)
 """How far back single readings are searched; older ones have been rolled up by then (docs/series.md)."""
 
-# For a silent series, all recent readings of its kit are searched in vain, so the period is short. Readings from
+# For a silent series, all recent readings of its kit are searched in vain, so the period is short. Readings of
 # the future are skipped, so that they cannot become the latest (P8).
 _LATEST = text(
     """
