@@ -40,6 +40,20 @@ async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(gar
     assert await garden.alerts() == [("silent", False)]
 
 
+async def test_a_kit_of_which_nothing_can_be_stored_is_not_silent(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(20)
+    # As ingest notes it when a kit's messages are quarantined.
+    await garden.run(
+        "INSERT INTO kit_presence (kit_id, last_contact_at) VALUES (:kit, :at)",
+        kit=garden.kit.id,
+        at=start + timedelta(minutes=10),
+    )
+    await watch.look(start + timedelta(minutes=16))
+    assert await garden.alerts() == []
+
+
 async def test_after_our_own_start_kits_have_time_to_be_heard(garden: Garden) -> None:
     await garden.measure(20)
     start = datetime.now(UTC) + timedelta(hours=5)

@@ -67,6 +67,21 @@ async def test_each_viewer_sees_exactly_the_kits_that_are_theirs_to_see(engine, 
         assert f"{len(seen)} kit" in content
 
 
+async def test_a_kit_of_which_nothing_was_stored_is_not_said_to_lack_its_password(
+    engine, three_kits, database_url
+):
+    async with ledger_connection(database_url) as connection:
+        await add_to_ledger(connection, three_kits["public"].id, quarantined=1931)
+        await connection.execute(
+            "INSERT INTO kit_presence (kit_id, last_contact_at) VALUES ($1, now())", three_kits["public"].id
+        )
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+    assert "1,931 messages arrived and were not stored; the reasons are below." in page
+    assert "Enter the serial and password" not in page
+    assert "Online" in page
+
+
 async def test_totals_and_reasons_tell_nothing_of_kits_that_the_viewer_may_not_see(
     engine, three_kits, database_url
 ):
