@@ -12,7 +12,8 @@ class KitPresenceRow(Base):
     """A kit's connection and its last contact other than by readings.
 
     `is_connected` is null where connections cannot be observed (an external broker). `announced_state` is the
-    last announced state, `announced_since` the time of its announcement.
+    last announced state, `announced_since` the time of its announcement. `asked_configuration_at` and
+    `asked_quantity_types_at` are when the kit last asked these questions, answered or not.
     """
 
     __tablename__ = "kit_presence"
@@ -26,6 +27,8 @@ class KitPresenceRow(Base):
     last_contact_at: Mapped[Timestamp | None]
     announced_state: Mapped[str | None] = mapped_column(String(16))
     announced_since: Mapped[Timestamp | None]
+    asked_configuration_at: Mapped[Timestamp | None]
+    asked_quantity_types_at: Mapped[Timestamp | None]
 
 
 class PresenceListeningRow(Base):

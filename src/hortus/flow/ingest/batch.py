@@ -120,8 +120,8 @@ class ToQuarantine:
 class ResolvedBatch:
     """Rows to write and counts to add.
 
-    `heard_ms` has when each kit was heard last, whatever became of its messages; `last_seen_ms` only kits with a
-    valid measurement.
+    `heard_ms` has when each kit was heard last, whatever became of its messages; `last_seen_ms` only kits with
+    a valid measurement.
     """
 
     raw: RawColumns = field(default_factory=RawColumns)

@@ -147,8 +147,8 @@ ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen =
     greatest(l.datetime_last_seen, excluded.datetime_last_seen)
 """
 
-# A kit is there if it sends anything, stored or not. The time may be that of another machine, whose clock must not
-# make the kit look alive for ever (P8). Kits that are being deleted are skipped.
+# A kit is there if it sends anything, stored or not. The time may be that of another machine, whose clock must
+# not make the kit look alive for ever (P8). Kits that are being deleted are skipped.
 _NOTE_HEARD = """
 INSERT INTO kit_presence AS p (kit_id, last_contact_at)
 SELECT k.id, least(h.heard_at, clock_timestamp())

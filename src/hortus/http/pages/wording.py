@@ -78,7 +78,10 @@ def without_readings(counts: LedgerCounts, was_heard: bool, hours: int) -> str:
     """Return what to say of a kit without readings: what arrived counts, whether it was stored or not."""
     not_stored = counts.quarantined + counts.refused
     if not_stored == 1:
-        return f"No readings from the last {hours} hours. 1 message arrived and was not stored; the reason is below."
+        return (
+            f"No readings from the last {hours} hours. "
+            "1 message arrived and was not stored; the reason is below."
+        )
     if not_stored:
         return (
             f"No readings from the last {hours} hours. "
