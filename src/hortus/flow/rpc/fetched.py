@@ -134,8 +134,8 @@ async def configuration_state(connection: AsyncConnection, kit_id: int, serial: 
 
 
 # A kit asks for the quantity types as soon as it has a configuration, the server's or one that it remembers. It
-# waits 25 s at most for the server's (kit-mqtt 4.2). Questions that waited in its memory may be recorded in another
-# order. Kits of another kind may not ask: what arrives from them shows that they run something, stored or not.
+# waits 25 s at most for the server's (kit-mqtt 4.2). Questions that waited in its memory may be recorded in
+# another order. Kits of another kind may not ask: what arrives from them, stored or not, shows that they run.
 _PATIENCE = "interval '60 seconds'"
 _RUNS_NOTHING = f"""
     coalesce(q.asked_configuration_at < clock_timestamp() - {_PATIENCE}, false)

@@ -1,4 +1,4 @@
-"""When kits asked for their configuration and the quantity types: those that run nothing ask for the first only.
+"""When kits asked for configuration and quantity types: those that run nothing ask for the first only.
 
 Revision ID: 20261129_kit_questions
 Revises: 20261129_data_logger_module
