@@ -27,8 +27,8 @@ from hortus.domain.presence.judgement import ALIVE
 LEAST_SILENCE_SECONDS = 900
 INTERVALS_UNTIL_SILENT = 3
 
-# Only kits that have members or that measure a plant, without retired boards: the kit of one stays, with a serial
-# of the form of boards, but nothing will be heard from it. The interval is a number in the configuration of a
+# Only kits that have members or that measure a plant, without retired boards: their kits stay, with serials of
+# the form of boards, but nothing will be heard from them. The interval is a number in the configuration of a
 # peripheral, if its definition has one; other shapes are ignored. Schemas set no maximum, so it is capped at a
 # month.
 _KITS = """
