@@ -15,6 +15,7 @@ from hortus.protocol.mqtt.endpoint import (
     Listener,
     MqttEndpoint,
     OnPresence,
+    OnShared,
 )
 from hortus.protocol.reasons import Reason
 
@@ -32,8 +33,12 @@ def kit_endpoint(
     engine: AsyncEngine,
     pipeline: IngestPipeline,
     on_presence: OnPresence,
+    on_shared: OnShared,
 ) -> MqttEndpoint:
-    """Return the endpoint. `on_presence` is called when a kit connects and disconnects."""
+    """Return the endpoint.
+
+    `on_presence` is called when a kit connects and disconnects, `on_shared` when two clients use its account.
+    """
     authenticator = KitAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
     )
@@ -68,6 +73,7 @@ def kit_endpoint(
         limits=_ENDPOINT_LIMITS,
         on_presence=on_presence,
         on_refused=count_refused,
+        on_shared=on_shared,
     )
 
 

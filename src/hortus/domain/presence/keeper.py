@@ -18,6 +18,7 @@ from hortus.domain.presence.store import (
     next_kits,
     note_connections,
     note_contacts,
+    note_shared,
 )
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class PresenceKeeper:
         self._engine = engine
         self._connections: dict[str, bool] = {}
         self._contacts: set[str] = set()
+        self._shared: set[str] = set()
         self._arrived = asyncio.Event()
         self._closed = False
 
@@ -49,6 +51,11 @@ class PresenceKeeper:
     def heard(self, serial: str) -> None:
         """Record that something other than a reading arrived from a kit."""
         self._contacts.add(serial)
+        self._arrived.set()
+
+    def account_shared(self, serial: str) -> None:
+        """Record that two clients use a kit's account."""
+        self._shared.add(serial)
         self._arrived.set()
 
     def close(self) -> None:
@@ -69,24 +76,28 @@ class PresenceKeeper:
             self._arrived.clear()
             connections, self._connections = self._connections, {}
             contacts, self._contacts = self._contacts, set()
+            shared, self._shared = self._shared, set()
             try:
                 with piece_of_work():
-                    await self._write(connections, contacts)
+                    await self._write(connections, contacts, shared)
                 note_success()
             except _DATABASE_FAILURES as error:
                 note_failure(error)
                 log.info("cannot record presence now, will retry: %s", describe_error(error))
                 self._connections = connections | self._connections
                 self._contacts |= contacts
+                self._shared |= shared
                 self._arrived.set()
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, connections: dict[str, bool], contacts: set[str]) -> None:
+    async def _write(self, connections: dict[str, bool], contacts: set[str], shared: set[str]) -> None:
         async with self._engine.begin() as connection:
             if contacts:
                 await note_contacts(connection, contacts)
             if connections:
                 await note_connections(connection, connections)
+            if shared:
+                await note_shared(connection, shared)
             kit_ids = await kits_named(connection, contacts | connections.keys())
             await announce_changes(connection, datetime.now(UTC), kit_ids)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ARRAY, Integer, Text, bindparam, text
@@ -12,18 +12,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 
+_SHARED_FOR = timedelta(minutes=5)
+"""Longer than the pause between two reports while an account is shared."""
+
 PRESENCE_CHANNEL = "hortus_presence"
 """Announces `<serial> <state>` when the presence of a kit has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRecord:
-    """A kit and its presence; `announced` is the last announced state."""
+    """A kit and its presence; `announced` is the last announced state.
+
+    `is_shared`: two clients take turns under its account, so their readings mix.
+    """
 
     kit_id: int
     serial: str
     judgement: Judgement
     announced: PresenceState
+    is_shared: bool
 
 
 async def read_presences(
@@ -77,6 +84,11 @@ async def note_contacts(connection: AsyncConnection, serials: Collection[str]) -
     await connection.execute(_NOTE_CONTACTS, {"serials": list(serials)})
 
 
+async def note_shared(connection: AsyncConnection, serials: Collection[str]) -> None:
+    """Record that two clients use the accounts of these kits."""
+    await connection.execute(_NOTE_SHARED, {"serials": list(serials)})
+
+
 async def forget_connections(connection: AsyncConnection) -> None:
     """Mark all connections as unknown: none is left after a process has started, and kits will reconnect."""
     await connection.execute(_FORGET_CONNECTIONS)
@@ -100,6 +112,7 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
         serial=row["serial"],
         judgement=judge(facts, listening, now),
         announced=PresenceState(row["announced_state"] or PresenceState.NEVER),
+        is_shared=row["account_shared_at"] is not None and now - row["account_shared_at"] < _SHARED_FOR,
     )
 
 
@@ -107,7 +120,8 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
 # Schemas set no maximum, so any number can be configured; it is capped at a month.
 _FACTS = text(
     """
-    SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
+    SELECT k.id AS kit_id, k.serial,
+        p.is_connected, p.connection_changed_at, p.announced_state, p.account_shared_at,
         greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at, m.received_at) AS last_contact_at,
         b.silent_after_seconds, i.reporting_seconds
     FROM kits k
@@ -176,6 +190,13 @@ _NOTE_CONTACTS = text(
     INSERT INTO kit_presence AS p (kit_id, last_contact_at)
     SELECT id, clock_timestamp() FROM kits WHERE serial = ANY(:serials) ORDER BY id
     ON CONFLICT (kit_id) DO UPDATE SET last_contact_at = excluded.last_contact_at
+    """
+).bindparams(bindparam("serials", type_=ARRAY(Text)))
+_NOTE_SHARED = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, account_shared_at)
+    SELECT id, clock_timestamp() FROM kits WHERE serial = ANY(:serials) ORDER BY id
+    ON CONFLICT (kit_id) DO UPDATE SET account_shared_at = excluded.account_shared_at
     """
 ).bindparams(bindparam("serials", type_=ARRAY(Text)))
 _FORGET_CONNECTIONS = text("UPDATE kit_presence SET is_connected = NULL WHERE is_connected")

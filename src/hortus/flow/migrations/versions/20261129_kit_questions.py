@@ -1,4 +1,4 @@
-"""When kits asked for configuration and quantity types: those that run nothing ask for the first only.
+"""What kits asked when they started, and whether two of them share an account.
 
 Revision ID: 20261129_kit_questions
 Revises: 20261129_data_logger_module
@@ -15,7 +15,7 @@ down_revision = "20261129_data_logger_module"
 branch_labels = None
 depends_on = None
 
-_COLUMNS = ("asked_configuration_at", "asked_quantity_types_at")
+_COLUMNS = ("asked_configuration_at", "asked_quantity_types_at", "account_shared_at")
 
 
 def upgrade() -> None:

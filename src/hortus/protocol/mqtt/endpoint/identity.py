@@ -61,3 +61,6 @@ OnRefused = Callable[[Identity, str, str], None]
 
 # The first connection of a kit opened (True), or its last one closed (False).
 OnPresence = Callable[[str, bool], None]
+
+# Two clients use the account of this kit.
+OnShared = Callable[[str], None]
