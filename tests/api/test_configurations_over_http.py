@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from api_client import Installation, assert_invalid, assert_problem
-from workbench import BAROMETER, CAMERA, HEATER, INTERVALS, LOGGER, REAL_CAMERA, Workbench, rules
+from workbench import BAROMETER, CAMERA, HEATER, INTERVALS, LOGGER, REAL_CAMERA, SOIL_PROBE, Workbench, rules
 
 from hortus.domain.kits import configurations
 
@@ -99,6 +99,25 @@ async def test_a_configuration_with_the_data_logger_becomes_active(api: Installa
     configuration_id = await bench.runnable()
     logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
     assert logger.status_code == 200
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
+async def test_a_definition_of_boards_is_for_boards_only(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    refused = await bench.add(configuration_id, SOIL_PROBE, "Soil", {})
+    assert "for boards that send over HTTP" in refused.json()["detail"]
+    assert_invalid(refused, peripheralDefinitionId=["other"])
+    # It may come with a copy of a board's configuration.
+    await api.run(
+        "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
+        "VALUES (:kit, :configuration, :definition, 'Soil', '{}')",
+        kit=bench.kit.id,
+        configuration=configuration_id,
+        definition=SOIL_PROBE,
+    )
+    assert_invalid(await bench.change(configuration_id, active=True), active=["other"])
+    await api.run("UPDATE kits SET serial = 'pk-12' WHERE id = :kit", kit=bench.kit.id)
     assert (await bench.change(configuration_id, active=True)).status_code == 200
 
 

@@ -217,6 +217,24 @@ async def test_a_kit_without_active_configuration_is_told_apart(rpc_installation
     assert "no active configuration" in state["advice"]
 
 
+async def test_a_kit_whose_configuration_was_deleted_is_to_be_restarted(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        "INSERT INTO kit_fetched_configurations (kit_id, kit_configuration_id, fetched_at) "
+        "SELECT kit_id, id, now() FROM kit_configurations"
+    )
+    async with world.engine.begin() as connection:
+        await add_configuration(connection, kit.id, description=None, peripherals=PERIPHERALS, active=True)
+    [(former,)] = await world.run_sql("SELECT id FROM kit_configurations WHERE NOT active")
+    deleted = await world.client.delete(f"/kit-configurations/{former}", headers=world.headers)
+    assert deleted.status_code == 200
+    state = await state_of(world, kit.serial)
+    assert state["isCurrent"] is False
+    assert "has been deleted" in state["advice"]
+    assert "Restart the kit" in state["advice"]
+
+
 async def test_a_configuration_that_would_crash_the_kit_is_named(rpc_installation: RpcWorld) -> None:
     world = rpc_installation
     camera = NewPeripheral(definition="Virtual random camera", name="Camera", configuration={"schedule": []})

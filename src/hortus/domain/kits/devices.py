@@ -19,6 +19,7 @@ MOST_NAME_CHARACTERS = 40
 # What AstroPlant's own back end has as the module of the "Local data logger"; kits have the class elsewhere and
 # crash (kit-mqtt 4.5). A database may have been filled from there.
 _MODULES_THAT_NO_KIT_HAS = frozenset({"peripheral"})
+_MODULE_OF_BOARDS = "plantkeeper"
 
 # The camera commands that switch the lamp, and the class names of camera and lamp.
 _COMMANDS_THAT_NEED_A_LAMP = frozenset({"regular", "nir", "ndvi"})
@@ -62,8 +63,15 @@ class ConfiguredDevice:
     configuration: Any
 
 
-def crash_by_definition(definition: Definition) -> str | None:
-    """Return why a kit with a peripheral of this definition would crash, or None."""
+def crash_by_definition(definition: Definition, *, of_board: bool) -> str | None:
+    """Return why a kit with a peripheral of this definition would crash, or None. A board imports nothing."""
+    if of_board:
+        return None
+    if definition.symbol_location == _MODULE_OF_BOARDS:
+        return (
+            f"{definition.name} is for boards that send over HTTP: kits have no module named "
+            f"{_MODULE_OF_BOARDS!r} and would crash at boot."
+        )
     if definition.symbol_location in _MODULES_THAT_NO_KIT_HAS:
         return (
             f"{definition.name} cannot be used: kits have no module named {definition.symbol_location!r} and "
@@ -80,8 +88,8 @@ def fault_of_configuration(definition: Definition, configuration: Any) -> str | 
     return _fault_of_schedule(configuration)
 
 
-def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
-    """Return the reasons why a kit could not run these peripherals together."""
+def faults_of_configuration(devices: list[ConfiguredDevice], *, of_board: bool) -> list[str]:
+    """Return the reasons why a kit, or a board, could not run these peripherals together."""
     faults = []
     names: set[str] = set()
     has_lamp = any(device.definition.symbol == _LAMP for device in devices)
@@ -90,7 +98,7 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
             faults.append(f"Two peripherals are named {device.name}; a kit would run only one of them.")
         names.add(device.name)
         own_faults = (
-            crash_by_definition(device.definition),
+            crash_by_definition(device.definition, of_board=of_board),
             fault_of_configuration(device.definition, device.configuration),
         )
         faults += [f"{device.name}: {fault}" for fault in own_faults if fault is not None]

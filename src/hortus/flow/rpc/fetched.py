@@ -106,6 +106,11 @@ class FetchedState:
             )
         if self.is_current:
             return None
+        if self.running_id is None and self.fetched_at is not None:
+            return (
+                "The configuration that the kit was given last has been deleted, or there was none to give, so "
+                "nothing that it sends can be stored. Restart the kit: it takes over the active one."
+            )
         if self.running_id is None:
             return "The kit has not asked for its configuration here yet. Start it, or restart it."
         if self.fetched_id == self.active_id:

@@ -18,6 +18,7 @@ from hortus.domain.kits.devices import (
     devices_by_name,
     faults_of_configuration,
 )
+from hortus.domain.kits.identity import is_serial_of_board
 from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
 from hortus.domain.kits.usable_rules import unusable_rules
 
@@ -95,18 +96,19 @@ async def active_configuration(connection: AsyncConnection, serial: str) -> Acti
     )
     rules = configuration["control_rules"]
     known_types = await quantity_type_ids(connection)
+    of_board = is_serial_of_board(serial)
     if len(json_text) < _SOON_CHECKED_CHARACTERS:
-        faults = _faults(devices, rules, known_types)
+        faults = _faults(devices, rules, known_types, of_board)
     else:
-        faults = await asyncio.to_thread(_faults, devices, rules, known_types)
+        faults = await asyncio.to_thread(_faults, devices, rules, known_types, of_board)
     return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=faults)
 
 
 def _faults(
-    devices: list[ConfiguredDevice], control_rules: object, known_types: frozenset[int]
+    devices: list[ConfiguredDevice], control_rules: object, known_types: frozenset[int], of_board: bool
 ) -> tuple[str, ...]:
     unusable = unusable_rules(control_rules, devices_by_name(devices), known_types)
-    return (*faults_of_configuration(devices), *map(str, unusable))
+    return (*faults_of_configuration(devices, of_board=of_board), *map(str, unusable))
 
 
 def _device(row: Any, definition: dict[str, Any]) -> ConfiguredDevice:

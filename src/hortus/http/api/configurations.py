@@ -21,6 +21,7 @@ from hortus.domain.kits.configurations import (
     delete_configuration,
     devices_of_configuration,
     find_configuration,
+    kit_is_board,
     quantity_type_ids,
 )
 from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules
@@ -263,7 +264,8 @@ async def _require_runnable(
     """Refuse to activate a configuration that would crash the kit at its next start."""
     devices = await devices_of_configuration(connection, configuration["id"])
     # In a thread: there may be many peripherals, and the event loop must stay free.
-    faults = await asyncio.to_thread(_faults_of_devices, devices)
+    of_board = await kit_is_board(connection, configuration["kit_id"])
+    faults = await asyncio.to_thread(_faults_of_devices, devices, of_board)
     if faults:
         raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
@@ -276,10 +278,10 @@ async def _require_runnable(
         raise explained("controlRules", [str(fault) for fault in unusable])
 
 
-def _faults_of_devices(devices: list[ConfiguredDevice]) -> list[str]:
+def _faults_of_devices(devices: list[ConfiguredDevice], of_board: bool) -> list[str]:
     # Sizes first: configurations stored before the limit existed may be too large for schema validation.
     figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
     faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
     if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
         faults.append(f"The settings of all peripherals together exceed {MOST_BYTES_IN_ALL} bytes as JSON.")
-    return faults or faults_of_configuration(devices)
+    return faults or faults_of_configuration(devices, of_board=of_board)
