@@ -165,6 +165,45 @@ async def test_late_data_and_old_backlogs_do_not_alarm(garden: Garden) -> None:
     assert await garden.alerts() == []
 
 
+async def test_a_reading_ahead_of_its_time_blinds_nobody(garden: Garden) -> None:
+    await garden.measure(22, at=datetime.now(UTC) + timedelta(seconds=280))
+    await garden.judge()
+    await garden.measure(2)
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+
+
+async def test_an_open_alert_does_not_end_by_a_reading_of_tomorrow(garden: Garden) -> None:
+    await garden.measure(2)
+    await garden.judge()
+    await garden.measure(22, at=datetime.now(UTC) + timedelta(hours=23))
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+
+
+async def test_a_reading_ahead_of_its_time_is_judged_when_it_has_come_although_nothing_else_comes(
+    garden: Garden,
+) -> None:
+    async with judging(garden):
+        await garden.measure(20)
+        await until(lambda: garden.value("SELECT judged_until FROM alert_states"))
+        await garden.measure(10, at=datetime.now(UTC) + timedelta(seconds=2))
+        await until(lambda: opened(garden))
+    assert await garden.value("SELECT began_at <= now() FROM alerts")
+
+
+async def test_a_judgement_of_the_future_from_an_earlier_version_blinds_nobody(garden: Garden) -> None:
+    await garden.measure(20)
+    await garden.judge()
+    await garden.run("UPDATE alert_states SET judged_until = now() + interval '20 hours'")
+    await garden.measure(20)
+    await garden.judge()
+    assert await garden.value("SELECT judged_until <= now() FROM alert_states WHERE quantity_type_id = 1")
+    await garden.measure(2)
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+
+
 async def test_a_backlog_of_many_readings_is_judged_to_its_end(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:

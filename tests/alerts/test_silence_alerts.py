@@ -13,6 +13,7 @@ from hortus.domain.alerts.message_ends import note_message_end
 from hortus.domain.alerts.silence import SilenceWatch
 from hortus.domain.messages.queue import give_up_late, take_due
 from hortus.domain.messages.tables import Transport
+from hortus.flow.gateway.boards import retire_board
 
 
 async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(garden: Garden) -> None:
@@ -38,6 +39,20 @@ async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(gar
     await garden.run("UPDATE kit_last_seen SET datetime_last_seen = :at", at=back_at)
     await watch.look(back_at)
     assert await garden.alerts() == [("silent", False)]
+
+
+async def test_a_kit_of_which_nothing_can_be_stored_is_not_silent(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await garden.measure(20)
+    # As ingest notes it when a kit's messages are quarantined.
+    await garden.run(
+        "INSERT INTO kit_presence (kit_id, last_contact_at) VALUES (:kit, :at)",
+        kit=garden.kit.id,
+        at=start + timedelta(minutes=10),
+    )
+    await watch.look(start + timedelta(minutes=16))
+    assert await garden.alerts() == []
 
 
 async def test_after_our_own_start_kits_have_time_to_be_heard(garden: Garden) -> None:
@@ -109,6 +124,38 @@ async def test_a_board_is_silent_by_its_own_measure(garden: Garden) -> None:
     )
     assert await garden.alerts() == [("silent", True)]
     assert len(await garden.messages()) == 1
+
+
+async def make_board(garden: Garden) -> None:
+    await garden.run("UPDATE kits SET serial = 'pk-7' WHERE id = :kit", kit=garden.kit.id)
+    await garden.run("INSERT INTO boards (kit_id, sensor_id) VALUES (:kit, 7)", kit=garden.kit.id)
+
+
+async def test_a_board_that_its_owner_retired_is_not_silent(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await make_board(garden)
+    await garden.measure(20)
+    async with garden.engine.begin() as connection:
+        await retire_board(connection, garden.kit.id)
+    await watch.look(start + timedelta(hours=5))
+    assert await garden.alerts() == []
+    assert await garden.messages() == []
+
+
+async def test_the_alert_of_a_silent_board_is_withdrawn_when_it_is_retired(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    watch = SilenceWatch(garden.engine, garden.access, since=start)
+    await make_board(garden)
+    await garden.run("UPDATE boards SET last_contact_at = now()")
+    await watch.look(start + timedelta(minutes=16))
+    assert await garden.alerts() == [("silent", True)]
+    await settle(garden, accepted=True)
+    async with garden.engine.begin() as connection:
+        await retire_board(connection, garden.kit.id)
+    await watch.look(start + timedelta(hours=13))
+    assert await garden.value("SELECT ending FROM alerts") == "withdrawn"
+    assert len(await garden.messages()) == 1  # no reminder
 
 
 async def test_a_member_without_full_access_who_owns_a_plant_there_is_told_of_silence(garden: Garden) -> None:

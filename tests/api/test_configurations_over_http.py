@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from api_client import Installation, assert_invalid, assert_problem
-from workbench import BAROMETER, CAMERA, HEATER, INTERVALS, LOGGER, REAL_CAMERA, Workbench, rules
+from workbench import BAROMETER, CAMERA, HEATER, INTERVALS, LOGGER, REAL_CAMERA, SOIL_PROBE, Workbench, rules
 
 from hortus.domain.kits import configurations
 
@@ -94,9 +94,38 @@ async def test_a_name_is_taken_once_in_a_configuration(api: Installation) -> Non
     assert (await bench.add(other, HEATER, "Climate", None)).status_code == 200
 
 
+async def test_a_configuration_with_the_data_logger_becomes_active(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
+    assert logger.status_code == 200
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
+async def test_a_definition_of_boards_is_for_boards_only(api: Installation) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = (await bench.configuration())["id"]
+    refused = await bench.add(configuration_id, SOIL_PROBE, "Soil", {})
+    assert "for boards that send over HTTP" in refused.json()["detail"]
+    assert_invalid(refused, peripheralDefinitionId=["other"])
+    # It may come with a copy of a board's configuration.
+    await api.run(
+        "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
+        "VALUES (:kit, :configuration, :definition, 'Soil', '{}')",
+        kit=bench.kit.id,
+        configuration=configuration_id,
+        definition=SOIL_PROBE,
+    )
+    assert_invalid(await bench.change(configuration_id, active=True), active=["other"])
+    await api.run("UPDATE kits SET serial = 'pk-12' WHERE id = :kit", kit=bench.kit.id)
+    assert (await bench.change(configuration_id, active=True)).status_code == 200
+
+
 async def test_what_would_crash_a_kit_is_refused_with_an_explanation(api: Installation) -> None:
     bench = await Workbench.of(api)
     configuration_id = (await bench.configuration())["id"]
+    # As the definition of the data logger is in a database that was filled by AstroPlant's own back end.
+    await api.run("UPDATE peripheral_definitions SET symbol_location = 'peripheral' WHERE id = :id", id=LOGGER)
     logger = await bench.add(configuration_id, LOGGER, "Logger", {"storagePath": "./data"})
     assert "crash" in logger.json()["detail"]
     assert_invalid(logger, peripheralDefinitionId=["other"])
@@ -113,6 +142,7 @@ async def test_a_configuration_with_what_crashes_a_kit_does_not_become_active(ap
     bench = await Workbench.of(api)
     configuration_id = (await bench.configuration())["id"]
     # As it may be in a database that comes from elsewhere.
+    await api.run("UPDATE peripheral_definitions SET symbol_location = 'peripheral' WHERE id = :id", id=LOGGER)
     await api.run(
         "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration) "
         "VALUES (:kit, :configuration, :definition, 'Logger', '{\"storagePath\": \"./data\"}')",

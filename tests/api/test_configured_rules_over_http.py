@@ -39,6 +39,38 @@ async def test_rules_that_no_peripheral_can_follow_do_not_become_active(
     assert (await bench.listed())[0]["controlRules"] == {}
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            {
+                "type": "scheduled",
+                "scheduled": {
+                    "interpolated": False,
+                    "schedules": [{"schedule": [{"time": "00:00:00", "value": "hot"}]}],
+                },
+            },
+            "fuzzyControl.output.Heater.heat.scheduled.schedules[0].schedule[0].value: 'hot' is not of type",
+        ),
+        (
+            {"type": "continuous", "continuous": {"minimal": -500, "maximal": 500}},
+            "fuzzyControl.output.Heater.heat.continuous.maximal: 500 is greater than the maximum of 10",
+        ),
+    ],
+)
+async def test_values_that_the_device_does_not_take_do_not_become_active(
+    api: Installation, output: Any, reason: str
+) -> None:
+    bench = await Workbench.of(api)
+    configuration_id = await bench.runnable()
+    unusable = {"fuzzyControl": {"input": {}, "output": {"Heater": {"heat": output}}, "rules": []}}
+    assert (await bench.change(configuration_id, controlRules=unusable)).status_code == 200
+    refused = await bench.change(configuration_id, active=True)
+    assert reason in refused.json()["detail"]
+    assert_invalid(refused, controlRules=["other"])
+    assert not (await bench.listed())[0]["active"]
+
+
 async def test_the_front_end_deletes_an_input_while_a_rule_refers_to_it(api: Installation) -> None:
     bench = await Workbench.of(api)
     configuration_id = await bench.runnable()

@@ -24,10 +24,15 @@ from contract_scene import (
 
 from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.media.objects import MediaObjects
+from hortus.http.api.contract_routes import CONTRACT_ROUTES
 
 # Not an endpoint of requests and replies: see item 9 of test_front_end_checklist.py, and tests/live.
 SOCKET = "GET /ws"
 SERVED = [route for route, name in zip(ROUTES, NAMES, strict=True) if name != SOCKET]
+
+
+def test_the_routes_of_the_contract_are_those_on_which_clients_may_send_more() -> None:
+    assert {(route["method"], route["path"]) for route in ROUTES} == CONTRACT_ROUTES
 
 
 @pytest.fixture

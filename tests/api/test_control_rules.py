@@ -19,12 +19,11 @@ from hortus.domain.kits.control_rules import (
     INPUT_VARIABLES,
     MOST_FAULTS,
     OUTPUT_VARIABLES,
-    ControlledPeripheral,
     broken_rules,
     is_time_of_day,
     misshapen_rules,
-    unusable_rules,
 )
+from hortus.domain.kits.usable_rules import ControlledPeripheral, unusable_rules
 
 DAY = {"activeFrom": "00:00:00", "activeTo": "23:59:59"}
 EXAMPLE: dict[str, Any] = {
@@ -53,7 +52,7 @@ EXAMPLE: dict[str, Any] = {
                         "interpolated": False,
                         "schedules": [
                             {"schedule": [{"time": "06:00:00", "value": 60}, {"time": "22:00:00", "value": 0}]},
-                            {"schedule": [{"time": "08:00:00", "value": {"any": None}}]},
+                            {"schedule": [{"time": "08:00:00", "value": 20.5}]},
                         ],
                     },
                 }
@@ -79,8 +78,16 @@ EXAMPLE: dict[str, Any] = {
         ],
     }
 }
-HEATER = ControlledPeripheral(commands=frozenset({"heat"}))
-DEVICES = {"Climate": ControlledPeripheral(commands=frozenset()), "Heater": HEATER, "Night heater": HEATER}
+
+
+def controlled(command: str = "heat") -> ControlledPeripheral:
+    schema = {"type": "object", "properties": {command: {"type": "number", "minimum": 0, "maximum": 100}}}
+    return ControlledPeripheral(definition_name="Heater", commands=frozenset({command}), command_schema=schema)
+
+
+HEATER = controlled()
+SENSOR = ControlledPeripheral(definition_name="Barometer", commands=frozenset(), command_schema=None)
+DEVICES = {"Climate": SENSOR, "Heater": HEATER, "Night heater": HEATER}
 KNOWN_TYPES = frozenset({1, 2, 3})
 
 CLIMATE = ("fuzzyControl", "input", "Climate", "1")
@@ -127,6 +134,9 @@ BROKEN: list[tuple[Path, Any]] = [
     ((*CLIMATE, "nominalDeltaRange"), -0.1),
     ((*CLIMATE, "deltaMeasurements"), 0),
     ((*CLIMATE, "deltaMeasurements"), 1.0),
+    ((*CLIMATE, "deltaMeasurements"), 2**31),
+    ((*CLIMATE, "setpoints", 0, "value"), 1e300),
+    ((*CONTINUOUS, "continuous", "minimal"), -(10**400)),
     ((*CLIMATE, "interpolated"), 1),
     ((*CLIMATE, "setpoints"), []),
     ((*CLIMATE, "setpoints", 0), 5),
@@ -142,7 +152,7 @@ BROKEN: list[tuple[Path, Any]] = [
     ((*CONTINUOUS, "type"), "sometimes"),
     ((*CONTINUOUS, "type"), "scheduled"),
     ((*CONTINUOUS, "continuous", "minimal"), "0"),
-    ((*SCHEDULED, "scheduled", "interpolated"), True),
+    ((*SCHEDULED, "scheduled", "interpolated"), "yes"),
     ((*SCHEDULED, "scheduled", "schedules"), []),
     ((*SCHEDULED, "scheduled", "schedules", 0, "schedule"), []),
     ((*SCHEDULED, "scheduled", "schedules", 0), None),
@@ -184,11 +194,7 @@ def paths(value: Any, here: Path = ()) -> Iterator[Path]:
 
 # What may be left out: names that people choose, entries of lists, and what kit-mqtt 5 calls optional.
 OPTIONAL = {"negation", "delta", "hedge", "fuzzyControl"}
-REQUIRED = [
-    path
-    for path in paths(EXAMPLE)
-    if isinstance(path[-1], str) and path[-1] not in OPTIONAL and path[-1] != "any"
-]
+REQUIRED = [path for path in paths(EXAMPLE) if isinstance(path[-1], str) and path[-1] not in OPTIONAL]
 
 
 @pytest.mark.parametrize("path", REQUIRED, ids=lambda path: ".".join(map(str, path))[-60:])
@@ -229,7 +235,7 @@ def test_a_night_needs_two_rules() -> None:
     [
         ({"Heater": HEATER, "Night heater": HEATER}, KNOWN_TYPES, "fuzzyControl.input.Climate"),
         (
-            {**DEVICES, "Heater": ControlledPeripheral(commands=frozenset({"cool"}))},
+            {**DEVICES, "Heater": controlled("cool")},
             KNOWN_TYPES,
             "fuzzyControl.output.Heater.heat",
         ),

@@ -35,6 +35,29 @@ async def test_every_answer_lets_pages_of_other_sites_read_it(api: Installation,
     assert {"origin", "access-control-request-method", "access-control-request-headers"} <= varies
 
 
+async def test_an_unknown_query_parameter_is_named(api: Installation) -> None:
+    person = await api.person()
+    kit = await api.kit()
+    await api.join(kit, person)
+    path = f"/kits/{kit.serial}/series/1"
+    response = await api.client.get(f"{path}?pionts=3&to=2026-01-02T00:00:00Z&since=1", headers=person.headers)
+    assert response.json()["detail"] == (
+        "This endpoint has no query parameter pionts, since. It has from, points, to."
+    )
+    assert_problem(response, 422)
+    nothing = await api.client.get(f"/kits/{kit.serial}/presence?colour=green", headers=person.headers)
+    assert nothing.json()["detail"] == "This endpoint has no query parameter colour. It has none."
+    long = await api.client.get("/species?" + "&".join(f"{'x' * 900}{number}=1" for number in range(9)))
+    assert_problem(long, 422)
+    assert len(long.content) < 500
+
+
+async def test_clients_of_the_api_before_may_send_more(api: Installation) -> None:
+    kit = await api.kit(public=True)
+    for path in ("/time", "/kits", f"/kits/{kit.serial}", f"/kits/{kit.serial}/aggregate-measurements"):
+        assert (await api.client.get(f"{path}?_=1764450000&fields=all")).status_code == 200
+
+
 async def test_an_unknown_path_is_a_problem(api: Installation) -> None:
     assert_problem(await api.client.get("/version"), 404)
 

@@ -147,7 +147,7 @@ async def test_many_readings_come_in_whole_buckets_and_gaps_stay_gaps(
         ("2026-01-20T00:00:00Z", 300, "hour", 3600, (240, 1.5, 1.0, 2.0, 2)),
         ("2026-01-20T00:00:00Z", 60, "hour", 14_400, (60, 1.5, 1.0, 2.0, 8)),
         ("2026-02-09T00:00:00Z", 40, "day", 86_400, (10, 1.5, 1.0, 2.0, 48)),
-        ("2026-02-09T00:00:00Z", 1, "day", 2_678_400, (1, 1.5, 1.0, 2.0, 480)),
+        ("2026-02-09T00:00:00Z", 1, "day", 2_592_000, (1, 1.5, 1.0, 2.0, 480)),
     ],
 )
 async def test_longer_charts_come_from_hours_and_days(
@@ -170,6 +170,34 @@ async def test_longer_charts_come_from_hours_and_days(
     assert (length, *(columns[name][0] for name in ("mean", "minimum", "maximum", "count"))) == figures
     assert length <= points
     assert sum(columns["count"]) == 480
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+@pytest.mark.parametrize(
+    ("from_", "to", "whole", "count"),
+    [
+        # Across midnight, the edge of a two-day bucket, and a year: no aligned bucket holds any of them.
+        ("2026-01-10T23:30:00Z", "2026-01-11T00:30:00Z", ("2026-01-10T23:00:00Z", "2026-01-11T01:00:00Z"), 4),
+        ("2026-01-10T12:00:00Z", "2026-01-12T12:00:00Z", None, 96),
+        ("2026-01-09T12:00:00Z", "2026-01-19T18:00:00Z", None, 432),
+    ],
+)
+async def test_one_point_is_one_point(
+    chamber: Chamber, rolled_up: bool, from_: str, to: str, whole: tuple[str, str] | None, count: int
+) -> None:
+    half_hours = [LONG_AGO + timedelta(minutes=30 * number) for number in range(480)]
+    await chamber.measured([(at, 1.0 + number % 2) for number, at in enumerate(half_hours)])
+    if rolled_up:
+        await chamber.rolled_up()
+    chart = await chamber.chart(from_=from_, to=to, points=1)
+    columns = chart["columns"]
+    assert len(columns["time"]) == 1
+    assert columns["mean"] == [1.5]
+    assert columns["count"][0] >= count
+    assert chart["from"] <= from_
+    assert chart["to"] >= to
+    if whole is not None:
+        assert (chart["from"], chart["to"]) == whole
 
 
 async def test_without_a_range_it_is_the_last_day(chamber: Chamber) -> None:

@@ -10,7 +10,7 @@ from api_client import Installation, Person
 from hortus.domain.kits.store import CreatedKit
 
 INTERVALS = {"intervals": {"measurementInterval": 60, "aggregateInterval": 1800}}
-BAROMETER, HEATER, CAMERA, LOGGER, REAL_CAMERA = 3, 4, 5, 6, 13
+BAROMETER, HEATER, CAMERA, LOGGER, REAL_CAMERA, SOIL_PROBE = 3, 4, 5, 6, 13, 15
 
 
 def rules(climate: str = "Climate", heater: str = "Heater", command: str = "heat", quantity: int = 1) -> Any:

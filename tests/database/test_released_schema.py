@@ -80,3 +80,19 @@ async def test_upgrading_a_database_of_the_released_version_keeps_every_row(empt
         state = await schema_state(engine)
     assert state.is_current, state
     assert missing_rows(before, await all_rows(empty_database_url)) == {}
+
+
+async def test_the_data_logger_of_a_released_database_gets_the_module_that_kits_have(
+    empty_database_url: str,
+) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(SCHEMA)
+    await connection.execute(
+        "INSERT INTO peripheral_definitions (name, symbol_location, symbol, configuration_schema) "
+        "VALUES ('Local data logger', 'peripheral', 'LocalDataLogger', '{}')"
+    )
+    async with open_engine(DatabaseUrl.parse(empty_database_url)) as engine:
+        await upgrade(engine)
+    moved = await connection.fetchval("SELECT symbol_location FROM peripheral_definitions")
+    await connection.close()
+    assert moved == "astroplant_kit.peripheral"

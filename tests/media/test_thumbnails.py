@@ -17,6 +17,7 @@ from PIL import Image
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.thumbnailer import Unsuitable, thumbnail_of
 from hortus.domain.media.thumbnails import make_some_thumbnails
+from picture_kinds import GREYS, KINDS, gradient, greys_across
 
 
 def picture(
@@ -60,6 +61,26 @@ def png_that_claims(width: int, height: int) -> bytes:
 def test_a_picture_of_any_usual_kind_gets_a_small_one(mode: str, form: str) -> None:
     with Image.open(BytesIO(thumbnail_of(picture(mode, form=form)))) as small:
         assert (small.format, small.size) == ("WEBP", (320, 213))
+
+
+@pytest.mark.parametrize(("mode", "form"), KINDS)
+def test_a_gradient_of_any_kind_stays_one(mode: str, form: str) -> None:
+    assert greys_across(thumbnail_of(gradient(mode, form))) == pytest.approx(GREYS, abs=10)
+
+
+def test_a_uniform_picture_of_sixteen_bits_keeps_its_grey() -> None:
+    written = BytesIO()
+    Image.new("I;16", (32, 32), 257 * 200).save(written, "PNG")
+    assert greys_across(thumbnail_of(written.getvalue())) == pytest.approx([200] * 16, abs=2)
+
+
+def test_transparent_parts_stay_transparent_whatever_says_so() -> None:
+    palette = Image.new("P", (32, 32), 1)
+    palette.putpalette([0, 0, 0, 250, 0, 0])
+    written = BytesIO()
+    palette.save(written, "PNG", transparency=1)
+    with Image.open(BytesIO(thumbnail_of(written.getvalue()))) as small:
+        assert small.convert("RGBA").getextrema()[3] == (0, 0)
 
 
 def test_a_small_picture_is_not_made_bigger() -> None:

@@ -137,6 +137,7 @@ class Setup:
         self.presence: list[tuple[str, bool]] = []
         self.refused: list[tuple[str, str, str]] = []
         self.own_words: list[tuple[str, str]] = []
+        self.shared: list[str] = []
         self.clients: list[PacketClient] = []
         self.endpoint = MqttEndpoint(
             authenticator=self.accounts,
@@ -147,6 +148,7 @@ class Setup:
             on_presence=lambda serial, connected: self.presence.append((serial, connected)),
             on_refused=lambda who, topic, reason: self.refused.append((who.name, topic, reason)),
             on_own_word=lambda serial, word: self.own_words.append((serial, word)),
+            on_shared=self.shared.append,
         )
 
     @property

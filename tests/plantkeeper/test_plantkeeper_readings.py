@@ -51,7 +51,7 @@ async def test_values_are_taken_as_the_contract_says_and_nothing_else_changes(ke
     # The id must be that of the path, in any form; a text creates nothing.
     for named in (sensor_id, str(sensor_id), float(sensor_id), None):
         assert (await patch({"humidity": 1, "id": named}))[0] == sensor_id
-    taken = {"userId": 99, "user": {"id": 99}, "name": "mine", "remark": "mine", "createdAt": "2000-01-01"}
+    taken = {"userId": 99, "user": {"id": 99}, "createdAt": "2000-01-01"}
     assert await patch({"humidity": 2, **taken, "lastAlert": None}) == (sensor_id, -400.0, 2, 99999)
     assert await sensors(keeper) == before
     assert await keeper.stored(other_id) == []
@@ -59,6 +59,41 @@ async def test_values_are_taken_as_the_contract_says_and_nothing_else_changes(ke
     kit_id = await keeper.scalar("SELECT kit_id FROM boards WHERE sensor_id = :id", id=sensor_id)
     counts = await keeper.world.ledger(kit_id)
     assert (counts.received, counts.stored, counts.adds_up) == (16, 16, True)
+
+
+async def test_a_sensor_is_renamed_by_people_who_may_edit_it(keeper: PlantKeeper) -> None:
+    owner, viewer = await keeper.gardener(), await keeper.gardener()
+    sensor_id = await keeper.sensor(owner)
+    await keeper.join(viewer, sensor_id)
+
+    async def patch(headers: dict[str, str], body: Any) -> Any:
+        return await keeper.client.patch(f"/sensors/{sensor_id}", json=body, headers=headers)
+
+    renamed = await patch(owner.headers, {"name": "Window sill", "remark": "left\nof the door"})
+    assert renamed.status_code == 200
+    assert (renamed.json()["name"], renamed.json()["remark"]) == ("Window sill", "left\nof the door")
+    assert await keeper.stored(sensor_id) == []
+    both = await patch(owner.headers, {"name": "Shelf", "humidity": 55})
+    assert (both.json()["name"], both.json()["remark"], both.json()["humidity"]) == (
+        "Shelf",
+        "left\nof the door",
+        55,
+    )
+    shown = await keeper.client.get(f"/sensors/{sensor_id}", headers=owner.headers)
+    assert shown.json()["name"] == "Shelf"
+    for wrong in (
+        {"name": "x" * 41},
+        {"name": 7},
+        {"remark": ["mine"]},
+        {"name": "x" * 41, "humidity": 1},
+    ):
+        assert_error(await patch(owner.headers, wrong), 422)
+    assert_error(await patch(viewer.headers, {"name": "mine"}), 403)
+    # Whoever only brings readings renames nothing.
+    gateway = {"Authorization": f"Bearer {await keeper.gateway_token()}"}
+    brought = await patch(gateway, {"name": "mine", "remark": "mine", "humidity": 56})
+    assert (brought.status_code, brought.json()["name"], brought.json()["humidity"]) == (200, "Shelf", 56)
+    assert [value for _, value in await keeper.stored(sensor_id)] == [55.0, 56.0]
 
 
 @pytest.mark.parametrize(

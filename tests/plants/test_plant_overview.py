@@ -104,6 +104,23 @@ async def test_a_plant_is_judged_by_what_its_kit_measured_last(world: World) -> 
         assert (await overview(connection, plant_id)).condition is Condition.LOW
 
 
+async def test_a_reading_ahead_of_its_time_does_not_hide_what_was_measured_now(world: World) -> None:
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        now = datetime.now(UTC)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=world.kit.id), since=now, now=now)
+    await world.send(world.raw(value=22.0, datetime_ms=now_ms() + 280_000))
+    async with world.engine.begin() as connection:
+        assert conditions(await overview(connection, plant_id))[TEMPERATURE] is Condition.NO_DATA
+    await world.send(world.raw(value=2.0))
+    async with world.engine.begin() as connection:
+        found = await overview(connection, plant_id)
+        assert conditions(found)[TEMPERATURE] is Condition.LOW
+        reading = found.measured[TEMPERATURE].reading
+        assert reading is not None
+        assert reading.value == 2.0
+
+
 async def test_a_series_that_is_linked_by_itself_goes_before_those_of_a_whole_kit(world: World) -> None:
     climate = world.kits[0][1][2]
     await world.send(world.raw(value=20.0))

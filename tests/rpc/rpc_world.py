@@ -233,8 +233,11 @@ async def rpc_world(database_url: str, *, kit_seconds: int = 30) -> AsyncIterato
             intake=intake,
             set_aside=intake.set_aside,
             listeners=[Listener(host="127.0.0.1", port=0)],
-            limits=EndpointLimits(stop_timeout_seconds=0.2, close_timeout_seconds=1.0),
+            limits=EndpointLimits(
+                stop_timeout_seconds=0.2, close_timeout_seconds=1.0, sharing_grace_seconds=0.0
+            ),
             on_presence=presence.connection_changed,
+            on_shared=presence.account_shared,
         )
         transport = EndpointTransport(endpoint)
         rpc = KitRpc(

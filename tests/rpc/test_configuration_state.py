@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
+from raw_kit import raw_kit
 from rpc_world import INTERVALS, PERIPHERALS, RpcWorld
 
 from hortus.base.database.partitions import ensure_partitions, months_ahead
 from hortus.domain.kits.store import NewPeripheral, add_configuration
+from hortus.protocol.wire.messages import ActiveConfigurationCall, QuantityTypesCall
 from hortus.simulator.options import BootTimes
 from waiting import until
 
@@ -92,6 +95,68 @@ async def test_a_kit_that_started_unanswered_runs_what_it_remembers_although_it_
     await until(is_current, "the kit has fetched its new configuration in time")
 
 
+async def test_a_kit_that_started_unanswered_and_remembers_nothing_is_said_to_run_nothing(
+    rpc_installation: RpcWorld,
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    # Its first question waited in its memory and is answered after it gave up; it asks nothing more.
+    async with raw_kit(world, kit) as raw:
+        await raw.ask(0, ActiveConfigurationCall())
+        await until(lambda: raw.answers, "the kit is answered")
+        await until_asked(world, "asked_configuration_at")
+        assert (await state_of(world, kit.serial))["isCurrent"] is True  # its second question may be on its way
+        await world.run_sql("UPDATE kit_presence SET asked_configuration_at = now() - interval '2 minutes'")
+        state = await state_of(world, kit.serial)
+        assert (state["runningConfigurationId"], state["isCurrent"]) == (None, False)
+        assert state["fetchedConfigurationId"] == state["activeConfigurationId"]
+        assert state["advice"].startswith("The kit runs nothing")
+        assert state["advice"].endswith("Restart the kit.")
+        # It is restarted, and gets both answers.
+        await raw.ask(0, ActiveConfigurationCall())
+        await raw.ask(1, QuantityTypesCall())
+        await until_asked(world, "asked_quantity_types_at")
+        await until(lambda: len(raw.answers) == 3, "the kit is answered")
+    assert (await state_of(world, kit.serial))["advice"] is None
+    await world.run_sql(
+        "UPDATE kit_presence SET asked_configuration_at = now() - interval '2 minutes', "
+        "asked_quantity_types_at = now() - interval '2 minutes'"
+    )
+    assert (await state_of(world, kit.serial))["advice"] is None
+
+
+@pytest.mark.parametrize(
+    "arrival",
+    [
+        "INSERT INTO kit_last_seen VALUES (:kit, now())",
+        (
+            "INSERT INTO ingest_ledger "
+            "(kit_id, hour, stream, received, stored, duplicate, quarantined, refused) "
+            "VALUES (:kit, date_trunc('hour', now()), 'raw', 1, 0, 0, 1, 0)"
+        ),
+    ],
+)
+async def test_a_kit_of_another_kind_that_asks_one_question_only_runs_if_anything_arrives_from_it(
+    rpc_installation: RpcWorld, arrival: str
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        "INSERT INTO kit_presence (kit_id, asked_configuration_at) VALUES (:kit, now() - interval '2 hours')",
+        kit=kit.id,
+    )
+    assert "runs nothing" in (await state_of(world, kit.serial))["advice"]
+    await world.run_sql(arrival, kit=kit.id)
+    assert "runs nothing" not in (await state_of(world, kit.serial))["advice"]
+
+
+async def until_asked(world: RpcWorld, column: str) -> None:
+    async def is_noted() -> bool:
+        return bool(await world.run_sql(f"SELECT 1 FROM kit_presence WHERE {column} IS NOT NULL"))
+
+    await until(is_noted, "the question is recorded")
+
+
 async def test_readings_tell_what_a_kit_runs_that_never_asked_here(rpc_installation: RpcWorld) -> None:
     world = rpc_installation
     kit = await world.make_kit()
@@ -150,6 +215,24 @@ async def test_a_kit_without_active_configuration_is_told_apart(rpc_installation
     state = await state_of(world, kit.serial)
     assert (state["activeConfigurationId"], state["isCurrent"]) == (None, False)
     assert "no active configuration" in state["advice"]
+
+
+async def test_a_kit_whose_configuration_was_deleted_is_to_be_restarted(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.run_sql(
+        "INSERT INTO kit_fetched_configurations (kit_id, kit_configuration_id, fetched_at) "
+        "SELECT kit_id, id, now() FROM kit_configurations"
+    )
+    async with world.engine.begin() as connection:
+        await add_configuration(connection, kit.id, description=None, peripherals=PERIPHERALS, active=True)
+    [(former,)] = await world.run_sql("SELECT id FROM kit_configurations WHERE NOT active")
+    deleted = await world.client.delete(f"/kit-configurations/{former}", headers=world.headers)
+    assert deleted.status_code == 200
+    state = await state_of(world, kit.serial)
+    assert state["isCurrent"] is False
+    assert "has been deleted" in state["advice"]
+    assert "Restart the kit" in state["advice"]
 
 
 async def test_a_configuration_that_would_crash_the_kit_is_named(rpc_installation: RpcWorld) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable
 
 import aiomqtt
 import pytest
+from raw_kit import RawKit, raw_kit
 from rpc_world import RpcWorld
 from sqlalchemy.exc import IntegrityError
 
-from hortus.domain.kits.store import CreatedKit, NewPeripheral
+from hortus.domain.kits.store import NewPeripheral
 from hortus.flow.commands.command import Method, Question
 from hortus.flow.commands.sending import claim
 from hortus.flow.rpc.pacing import AT_ONCE
 from hortus.protocol.wire.codec import (
     decode_kit_rpc_request,
-    decode_server_rpc_response,
     encode_server_rpc_request,
 )
 from hortus.protocol.wire.messages import (
@@ -29,59 +28,13 @@ from hortus.protocol.wire.messages import (
     PeripheralCommandCall,
     QuantityTypesCall,
     RateLimitError,
-    ServerCall,
     ServerRpcRequest,
-    ServerRpcResponse,
     UptimeCall,
     VersionCall,
 )
 from waiting import until
 
 HARMLESS_CALLS = (VersionCall, UptimeCall, PeripheralCommandCall)
-
-
-@dataclass
-class RawKit:
-    """A kit that only listens, and sends the requests given by the test."""
-
-    serial: str
-    client: aiomqtt.Client
-    messages: list[aiomqtt.Message]
-
-    async def ask(self, number: int, call: ServerCall) -> None:
-        await self.send(encode_server_rpc_request(ServerRpcRequest(id=number, call=call)))
-
-    async def send(self, payload: bytes) -> None:
-        await self.client.publish(f"kit/{self.serial}/server-rpc/request", payload, qos=1)
-
-    @property
-    def answers(self) -> list[ServerRpcResponse]:
-        """Every answer so far; one that does not decode fails the test here."""
-        return [decode_server_rpc_response(each) for each in self.payloads("server-rpc/response")]
-
-    def payloads(self, suffix: str) -> list[bytes]:
-        return [bytes(each.payload) for each in self.messages if str(each.topic).endswith(suffix)]
-
-
-@asynccontextmanager
-async def raw_kit(world: RpcWorld, kit: CreatedKit) -> AsyncIterator[RawKit]:
-    async with aiomqtt.Client(
-        "127.0.0.1", world.mqtt_port, username=kit.serial, password=kit.password
-    ) as client:
-        await client.subscribe(f"kit/{kit.serial}/server-rpc/response", qos=1)
-        await client.subscribe(f"kit/{kit.serial}/kit-rpc/request", qos=1)
-        raw = RawKit(kit.serial, client, [])
-
-        async def collect() -> None:
-            async for message in client.messages:
-                raw.messages.append(message)
-
-        collecting = asyncio.create_task(collect())
-        try:
-            yield raw
-        finally:
-            collecting.cancel()
-            await asyncio.gather(collecting, return_exceptions=True)
 
 
 async def everything_sent_has_arrived(world: RpcWorld, kit: RawKit) -> None:
@@ -211,6 +164,12 @@ def _camera(*, symbol: str, command: str) -> str:
     )
 
 
+def _heat_at_midnight(value: object) -> str:
+    scheduled = {"interpolated": False, "schedules": [{"schedule": [{"time": "00:00", "value": value}]}]}
+    output = {"Heater": {"heat": {"type": "scheduled", "scheduled": scheduled}}}
+    return json.dumps({"fuzzyControl": {"input": {}, "output": output, "rules": []}})
+
+
 # What would crash a kit at boot: how it comes about behind the API's back, and how it is mended.
 CRASHES = {
     "a module that no kit has": (
@@ -237,6 +196,10 @@ CRASHES = {
             "UPDATE peripheral_definitions SET configuration_schema = configuration_schema -> 'was' "
             "WHERE name = 'Virtual heater'"
         ),
+    ),
+    "control rules that send a heater a word": (
+        f"UPDATE kit_configurations SET control_rules = '{_heat_at_midnight('hot')}'",
+        "UPDATE kit_configurations SET control_rules = json_build_object()",
     ),
     "control rules that kits cannot read": (
         "UPDATE kit_configurations SET control_rules = json_build_object('fuzzyControl', json_build_object())",

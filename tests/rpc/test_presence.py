@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from raw_kit import raw_kit
 from rpc_world import RpcWorld, running_kit
 
 from hortus.domain.kits.store import NewPeripheral
@@ -16,6 +17,7 @@ from hortus.domain.presence.judgement import Facts, Judgement, Listening, Presen
 from hortus.domain.presence.keeper import PresenceKeeper, watch_presence
 from hortus.domain.presence.listening import keep_listening
 from hortus.domain.presence.store import PRESENCE_CHANNEL, OwnWord, next_kits, read_presences
+from hortus.protocol.wire.messages import VersionCall
 from waiting import until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -152,7 +154,8 @@ async def test_coming_and_going_is_noted_announced_and_shown(
     async def shown() -> dict[str, Any]:
         return dict((await world.get(f"/kits/{kit.serial}/presence")).json())
 
-    assert await shown() == {"state": "never", "since": None, "lastContact": None}
+    never = {"state": "never", "since": None, "lastContact": None, "accountShared": False}
+    assert await shown() == never
     online, offline = f"{kit.serial} online", f"{kit.serial} offline"
     async with running_kit(kit, world.mqtt_port):
         await until(lambda: announced == [online], "it is announced that the kit is there")
@@ -164,6 +167,22 @@ async def test_coming_and_going_is_noted_announced_and_shown(
     assert refused.json()["offlineSince"] == gone["since"]
     await world.start(kit)
     await until(lambda: announced == [online, offline, online], "it is announced that the kit is back")
+
+
+async def test_two_kits_with_one_account_are_shown_as_such(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+
+    async def is_shared() -> bool:
+        return bool((await world.get(f"/kits/{kit.serial}/presence")).json()["accountShared"])
+
+    async with raw_kit(world, kit) as first:
+        await first.ask(0, VersionCall())
+        assert not await is_shared()
+        async with raw_kit(world, kit) as second:
+            await second.ask(0, VersionCall())
+            await first.ask(1, VersionCall())
+            await until(is_shared, "it is recorded that two use the account")
 
 
 async def test_that_the_server_stops_makes_no_kit_offline(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+import asyncpg
 from sqlalchemy import select
 
+from hortus.base.database.url import DatabaseUrl
 from hortus.domain.kits.store import STANDARD_INTERVALS, NewPeripheral, add_configuration
+from hortus.domain.series.listing import list_series
+from hortus.domain.series.rollups import roll_up
 from hortus.domain.series.store import (
     ensure_series_of_kit,
     find_series,
@@ -49,6 +54,22 @@ async def test_several_that_need_a_new_series_at_once_get_the_same(world: World)
             return await series_of(connection, world.kit.id, "Climate", HUMIDITY)
 
     assert len(set(await asyncio.gather(*(one() for _ in range(8))))) == 1
+
+
+async def test_a_rollup_with_a_reading_from_the_future_does_not_hide_the_latest(world: World) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    for minute, value in ((10, 20.0), (20, 22.0)):
+        await world.send(
+            world.raw(value=value, datetime_ms=int((hour + timedelta(minutes=minute)).timestamp() * 1000))
+        )
+    connection = await asyncpg.connect(**DatabaseUrl.parse(world.url).asyncpg_arguments())
+    await roll_up(connection, hour + timedelta(hours=1))
+    await connection.close()
+    for minute, value in ((15, 20.0), (25, 22.0)):
+        async with world.engine.begin() as reading:
+            await ensure_series_of_kit(reading, world.kit.id)
+            listed = await list_series(reading, world.kit.id, hour + timedelta(minutes=minute))
+        assert [each.last_value for each in listed if each.last_value is not None] == [value]
 
 
 async def test_a_kit_has_the_series_that_it_measured_and_those_that_it_is_to_measure(world: World) -> None:

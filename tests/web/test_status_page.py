@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,8 +19,10 @@ from web_helpers import (
 from hortus.domain.accounts.store import User
 from hortus.domain.kits.store import add_standard_configuration
 from hortus.domain.presence.judgement import PresenceState
+from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages.status_store import KITS_PER_PAGE, StatusReader
+from waiting import until
 
 ADMIN = Viewer(user=User(id=0, username="root", display_name="root", is_admin=True, password_stamp=""))
 
@@ -65,6 +68,44 @@ async def test_each_viewer_sees_exactly_the_kits_that_are_theirs_to_see(engine, 
         names = {"public": "Public basil", "members": "Adas tomatoes", "private": "Secret saffron"}
         assert {kind for kind, name in names.items() if name in content} == seen
         assert f"{len(seen)} kit" in content
+
+
+async def test_a_kit_of_which_nothing_was_stored_is_not_said_to_lack_its_password(
+    engine, three_kits, database_url
+):
+    async with ledger_connection(database_url) as connection:
+        await add_to_ledger(connection, three_kits["public"].id, quarantined=1931)
+        await connection.execute(
+            "INSERT INTO kit_presence (kit_id, last_contact_at) VALUES ($1, now())", three_kits["public"].id
+        )
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+    assert "1,931 messages arrived and were not stored; the reasons are below." in page
+    assert "Enter the serial and password" not in page
+    assert "Online" in page
+
+
+async def test_two_clients_under_one_account_are_shown_while_they_take_turns(engine, three_kits):
+    kit = three_kits["public"]
+    keeper = PresenceKeeper(engine)
+    writing = asyncio.create_task(keeper.run())
+    keeper.account_shared(kit.serial)
+
+    async def is_shown() -> bool:
+        return any(each.is_shared for each in (await reader(engine).read(ADMIN, 1)).kits)
+
+    await until(is_shown, "the shared account is recorded")
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+    assert (
+        page.count("Two clients take turns under this kit&#39;s account")
+        + page.count("Two clients take turns under this kit's account")
+        == 1
+    )
+    later = await reader(engine, lambda: now() + timedelta(minutes=6)).read(ADMIN, 1)
+    assert not any(each.is_shared for each in later.kits)
 
 
 async def test_totals_and_reasons_tell_nothing_of_kits_that_the_viewer_may_not_see(

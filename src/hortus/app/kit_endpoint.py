@@ -16,6 +16,7 @@ from hortus.protocol.mqtt.endpoint import (
     MqttEndpoint,
     OnOwnWord,
     OnPresence,
+    OnShared,
 )
 from hortus.protocol.reasons import Reason
 
@@ -34,11 +35,12 @@ def kit_endpoint(
     pipeline: IngestPipeline,
     on_presence: OnPresence,
     on_own_word: OnOwnWord,
+    on_shared: OnShared,
 ) -> MqttEndpoint:
     """Return the endpoint.
 
     `on_presence` is called when a kit connects and disconnects, `on_own_word` when it says something about
-    itself.
+    itself, `on_shared` when two clients use its account.
     """
     authenticator = KitAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
@@ -75,6 +77,7 @@ def kit_endpoint(
         on_presence=on_presence,
         on_refused=count_refused,
         on_own_word=on_own_word,
+        on_shared=on_shared,
     )
 
 

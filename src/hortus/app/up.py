@@ -219,7 +219,13 @@ async def _running(
         presence = PresenceKeeper(task_engine)
         mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
         endpoint = kit_endpoint(
-            *(mqtt_listener, directory, task_engine, pipeline), presence.connection_changed, presence.said
+            mqtt_listener,
+            directory,
+            task_engine,
+            pipeline,
+            on_presence=presence.connection_changed,
+            on_own_word=presence.said,
+            on_shared=presence.account_shared,
         )
         transport = EndpointTransport(endpoint)
         rpc = KitRpc(

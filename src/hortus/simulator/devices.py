@@ -101,7 +101,7 @@ DEVICES = (
     ),
     Device(
         definition_name="Local data logger",
-        symbol_location="peripheral",
+        symbol_location="astroplant_kit.peripheral",
         symbol="LocalDataLogger",
     ),
     Device(

@@ -81,14 +81,20 @@ LEFT JOIN alert_states AS s ON s.plant_id = q.plant_id AND s.quantity_type_id = 
 LEFT JOIN alerts AS alert ON alert.id = s.alert_id
 """  # noqa: S608  (built from our own constants)
 
+# Without those from the future: their time has to come before they count (P8).
 _NEW_READINGS = """
 SELECT kit.id AS kit_id, m.peripheral_id, m.quantity_type_id, m.datetime, m.value
 FROM unnest($1::int[], $2::timestamptz[]) AS kit (id, after)
 CROSS JOIN LATERAL (
     SELECT peripheral_id, quantity_type_id, datetime, value FROM raw_measurements
-    WHERE kit_id = kit.id AND datetime > kit.after
+    WHERE kit_id = kit.id AND datetime > kit.after AND datetime <= $4
     ORDER BY datetime LIMIT $3
 ) AS m
+"""
+
+_WITH_READINGS_TO_COME = """
+SELECT kit.id FROM unnest($1::int[]) AS kit (id)
+WHERE EXISTS (SELECT 1 FROM raw_measurements WHERE kit_id = kit.id AND datetime > $2)
 """
 
 _LINKED_KITS = """
@@ -115,7 +121,9 @@ class JudgedQuantity:
 
     def after(self, now: datetime) -> datetime:
         """Return the time after which readings count as new."""
-        return max(self.state.judged_until or self.linked_from, now - LATE_AFTER)
+        judged_until = self.state.judged_until or self.linked_from
+        # Earlier versions judged readings from the future, which must not blind us until then.
+        return now - LATE_AFTER if judged_until > now else max(judged_until, now - LATE_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,10 @@ class LookingBack:
         self._looked_back_at[kit_id] = now
         self._owed.discard(kit_id)
         return first
+
+    def owe(self, kit_ids: Iterable[int]) -> None:
+        """Postpone a look at these kits, although nothing more may arrive from them."""
+        self._owed.update(kit_ids)
 
     def forget(self, kit_ids: Iterable[int]) -> None:
         """Look back again for these kits next time, since this attempt failed."""
@@ -188,10 +200,12 @@ async def new_readings(
     """
     quantities = list(quantities)
     after = _after(kit_ids, quantities, now, read_until, looking_back or LookingBack())
-    rows = await _read(connection, after)
+    rows = await _read(connection, after, now)
     missed = _missed(quantities, rows, after, now, read_until)
     if missed:
-        rows = [row for row in rows if row["kit_id"] not in missed] + await _read(connection, missed)
+        rows = [row for row in rows if row["kit_id"] not in missed] + await _read(connection, missed, now)
+    if looking_back is not None:
+        looking_back.owe(await _with_readings_to_come(connection, after, now))
     by_series: dict[tuple[int, int], list[JudgedReading]] = defaultdict(list)
     moments: dict[int, list[datetime]] = defaultdict(list)
     for kit_id, peripheral_id, quantity_type_id, moment, value in rows:
@@ -201,11 +215,21 @@ async def new_readings(
     return NewReadings(dict(by_series), more)
 
 
-async def _read(connection: asyncpg.Connection, after: Mapping[int, datetime]) -> list[asyncpg.Record]:
+async def _read(
+    connection: asyncpg.Connection, after: Mapping[int, datetime], now: datetime
+) -> list[asyncpg.Record]:
     found: list[asyncpg.Record] = await connection.fetch(
-        _NEW_READINGS, list(after), list(after.values()), MOST_READINGS_PER_KIT
+        _NEW_READINGS, list(after), list(after.values()), MOST_READINGS_PER_KIT, now
     )
     return found
+
+
+async def _with_readings_to_come(
+    connection: asyncpg.Connection, kit_ids: Collection[int], now: datetime
+) -> list[int]:
+    """Return those of the kits that have readings from the future."""
+    rows = await connection.fetch(_WITH_READINGS_TO_COME, list(kit_ids), now)
+    return [row["id"] for row in rows]
 
 
 def _after(

@@ -5,7 +5,7 @@
 A quantity of a plant has at most one open alert. Readings are judged in chronological order: a reading that is
 not newer than the last judged one changes nothing, so late data never raises an alert about the past, and
 `judge_all` gives the same result for any order of a batch. A reading that is older than LATE_AFTER when it is
-judged is ignored.
+judged is ignored, and so is one from the future, until its time has come.
 
 The pause between messages begins when one was accepted for delivery (`message_accepted`), not when it was
 due: an outage of the mail server must not cost half a day. Running the same code over stored readings shows
@@ -125,11 +125,11 @@ def judge(
 ) -> tuple[AlertState, tuple[Event, ...]]:
     """Return the state after one more reading, and the resulting events, in order.
 
-    `now` decides whether the reading is too old, and whether the pause is over.
+    `now` decides whether the reading is too old or from the future, and whether the pause is over.
     """
-    if state.judged_until is not None and reading.at <= state.judged_until:
+    if state.judged_until is not None and reading.at <= state.judged_until <= now:
         return state, ()
-    if now - reading.at > LATE_AFTER:
+    if reading.at > now or now - reading.at > LATE_AFTER:
         return state, ()
     events: list[Event] = []
     state = _follow_run(replace(state, judged_until=reading.at), rule, reading)

@@ -44,7 +44,7 @@ ON CONFLICT (plant_id, quantity_type_id) DO UPDATE SET
     alert_id = excluded.alert_id,
     message_waiting = CASE WHEN $12 THEN excluded.message_waiting ELSE s.message_waiting END,
     quiet_until = CASE WHEN $12 THEN excluded.quiet_until ELSE s.quiet_until END
-WHERE s.judged_until < excluded.judged_until
+WHERE s.judged_until < excluded.judged_until OR s.judged_until > now()
 """
 
 _LOCK = text(

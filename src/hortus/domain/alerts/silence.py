@@ -29,7 +29,8 @@ from hortus.domain.presence.judgement import ALIVE
 LEAST_SILENCE_SECONDS = 900
 INTERVALS_UNTIL_SILENT = 3
 
-# Only kits that have members or that measure a plant. The interval is a number in the configuration of a
+# Only kits that have members or that measure a plant, without retired boards: their kits stay, with serials of
+# the form of boards, but nothing will be heard from them. The interval is a number in the configuration of a
 # peripheral, if its definition has one; other shapes are ignored. Schemas set no maximum, so it is capped at a
 # month.
 _KITS = """
@@ -49,8 +50,9 @@ _KITS = """
     LEFT JOIN boards AS board ON board.kit_id = kit.id
     LEFT JOIN kit_last_seen AS seen ON seen.kit_id = kit.id
     LEFT JOIN kit_presence AS presence ON presence.kit_id = kit.id
-    WHERE EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = kit.id)
-       OR EXISTS (SELECT 1 FROM plant_links AS l WHERE l.kit_id = kit.id AND l.linked_until IS NULL)
+    WHERE (EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = kit.id)
+           OR EXISTS (SELECT 1 FROM plant_links AS l WHERE l.kit_id = kit.id AND l.linked_until IS NULL))
+      AND (board.kit_id IS NOT NULL OR kit.serial !~ '^pk-[0-9]{1,9}$')
 """
 
 _FELL_SILENT = text(

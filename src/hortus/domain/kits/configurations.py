@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.errors import UsageError
 from hortus.domain.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
 from hortus.domain.kits.devices import ConfiguredDevice, Definition
-from hortus.domain.kits.tables import KitConfigurationRow, PeripheralRow
+from hortus.domain.kits.identity import is_serial_of_board
+from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
 
 CONTROLLER_MODULE = "astroplant_kit.controller"
 CONTROLLER_CLASS = "AstroplantControllerV1"
@@ -221,6 +222,12 @@ async def find_definition(connection: AsyncConnection, definition_id: int) -> De
     statement = select(*_DEFINITION_COLUMNS).where(PeripheralDefinitionRow.id == definition_id)
     row = (await connection.execute(statement)).mappings().one_or_none()
     return Definition(**row) if row else None
+
+
+async def kit_is_board(connection: AsyncConnection, kit_id: int) -> bool:
+    """Return whether this kit is a board."""
+    serial = await connection.scalar(select(KitRow.serial).where(KitRow.id == kit_id))
+    return serial is not None and is_serial_of_board(serial)
 
 
 async def devices_of_configuration(

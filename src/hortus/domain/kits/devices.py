@@ -8,31 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import orjson
-from jsonschema import Draft7Validator, FormatChecker
-from jsonschema.exceptions import SchemaError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
-from hortus.domain.kits.control_rules import ControlledPeripheral, is_time_of_day
+from hortus.domain.kits.control_rules import is_time_of_day
+from hortus.domain.kits.schemas import fault_by_schema
+from hortus.domain.kits.usable_rules import ControlledPeripheral
 
 MOST_NAME_CHARACTERS = 40
 
-# The module of the built-in "Local data logger": kits have its class elsewhere and crash (kit-mqtt 4.5).
+# What AstroPlant's own back end has as the module of the "Local data logger"; kits have the class elsewhere and
+# crash (kit-mqtt 4.5). A database may have been filled from there.
 _MODULES_THAT_NO_KIT_HAS = frozenset({"peripheral"})
+_MODULE_OF_BOARDS = "plantkeeper"
 
 # The camera commands that switch the lamp, and the class names of camera and lamp.
 _COMMANDS_THAT_NEED_A_LAMP = frozenset({"regular", "nir", "ndvi"})
 _CAMERA, _LAMP = "PiCameraV2", "LedPanel"
-
-# Without `time`: kits expect a time without an offset, which JSON Schema does not allow.
-_FORMATS = FormatChecker(("email", "ipv4", "ipv6", "uuid"))
-
-SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
-"""Raised on use by a valid schema with a dangling reference or infinite recursion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +49,9 @@ class Definition:
     @property
     def device(self) -> ControlledPeripheral:
         """What control rules may refer to in a peripheral of this definition."""
-        return ControlledPeripheral(commands=self.commands)
+        return ControlledPeripheral(
+            definition_name=self.name, commands=self.commands, command_schema=self.command_schema
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +63,15 @@ class ConfiguredDevice:
     configuration: Any
 
 
-def crash_by_definition(definition: Definition) -> str | None:
-    """Return why a kit with a peripheral of this definition would crash, or None."""
+def crash_by_definition(definition: Definition, *, of_board: bool) -> str | None:
+    """Return why a kit with a peripheral of this definition would crash, or None. A board imports nothing."""
+    if of_board:
+        return None
+    if definition.symbol_location == _MODULE_OF_BOARDS:
+        return (
+            f"{definition.name} is for boards that send over HTTP: kits have no module named "
+            f"{_MODULE_OF_BOARDS!r} and would crash at boot."
+        )
     if definition.symbol_location in _MODULES_THAT_NO_KIT_HAS:
         return (
             f"{definition.name} cannot be used: kits have no module named {definition.symbol_location!r} and "
@@ -82,20 +82,14 @@ def crash_by_definition(definition: Definition) -> str | None:
 
 def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
     """Return the first fault in a peripheral's configuration, or None."""
-    validator = _validator(orjson.dumps(definition.configuration_schema))
-    if validator is None:
-        return f"The definition of {definition.name} has an invalid schema. Ask the operator to correct it."
-    try:
-        error = next(iter(validator.iter_errors(configuration)), None)
-    except SCHEMA_LEADS_NOWHERE:
-        return f"The definition of {definition.name} has an unusable schema. Ask the operator to correct it."
-    if error is not None:
-        return f"{'.'.join(str(part) for part in error.absolute_path) or 'configuration'}: {error.message}"
+    fault = fault_by_schema(definition.configuration_schema, configuration, definition.name)
+    if fault is not None:
+        return f"{fault.path or 'configuration'}: {fault.message}" if fault.of_value else fault.message
     return _fault_of_schedule(configuration)
 
 
-def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
-    """Return the reasons why a kit could not run these peripherals together."""
+def faults_of_configuration(devices: list[ConfiguredDevice], *, of_board: bool) -> list[str]:
+    """Return the reasons why a kit, or a board, could not run these peripherals together."""
     faults = []
     names: set[str] = set()
     has_lamp = any(device.definition.symbol == _LAMP for device in devices)
@@ -104,7 +98,7 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
             faults.append(f"Two peripherals are named {device.name}; a kit would run only one of them.")
         names.add(device.name)
         own_faults = (
-            crash_by_definition(device.definition),
+            crash_by_definition(device.definition, of_board=of_board),
             fault_of_configuration(device.definition, device.configuration),
         )
         faults += [f"{device.name}: {fault}" for fault in own_faults if fault is not None]
@@ -118,21 +112,6 @@ def faults_of_configuration(devices: list[ConfiguredDevice]) -> list[str]:
 def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, ControlledPeripheral]:
     """Return what control rules may refer to, by peripheral name."""
     return {device.name: device.definition.device for device in devices}
-
-
-@lru_cache(maxsize=256)
-def _validator(schema_json: bytes) -> Draft7Validator | None:
-    """Return a validator for this schema, or None if the schema is invalid.
-
-    Cached, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
-    """
-    schema = orjson.loads(schema_json)
-    try:
-        Draft7Validator.check_schema(schema)
-    except SchemaError:
-        return None
-    # An empty registry: references to remote schemas are not fetched.
-    return Draft7Validator(schema, format_checker=_FORMATS, registry=Registry())
 
 
 def _fault_of_schedule(configuration: Any) -> str | None:

@@ -22,6 +22,7 @@ _ITERATIONS = 15_000
 _MOST_ITERATIONS = 1_000_000
 
 _SERIAL = re.compile(r"[^/+#\x00]{1,20}")
+_SERIAL_OF_BOARD = re.compile(r"pk-[0-9]{1,9}", re.ASCII)
 
 
 def make_serial() -> str:
@@ -33,6 +34,11 @@ def make_serial() -> str:
 def make_password() -> str:
     """Return a new random kit password of 24 characters."""
     return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(_PASSWORD_LENGTH))
+
+
+def is_serial_of_board(serial: str) -> bool:
+    """Return whether this is the serial of a board, which sends over HTTP and asks for no configuration."""
+    return _SERIAL_OF_BOARD.fullmatch(serial) is not None
 
 
 def is_serial(text: str) -> bool:

@@ -14,6 +14,8 @@ from io import BytesIO
 
 from PIL import Image, ImageFile, ImageOps
 
+from hortus.domain.media.greys import eight_bit
+
 UNSUITABLE = 3
 
 _LONGEST_SIDE = 320
@@ -55,16 +57,9 @@ def thumbnail_of(content: bytes) -> bytes:
 
 
 def _displayable(picture: Image.Image) -> Image.Image:
-    """Return the picture in a mode that browsers display; 16-bit greys are scaled, not clipped."""
-    if picture.mode.startswith("I;16") or picture.mode in {"I", "F"}:
-        wide = picture.convert("F")
-        low, high = wide.getextrema()
-        assert isinstance(low, float)
-        assert isinstance(high, float)
-        span = (high - low) or 1.0
-        return wide.point(lambda value: value * (255.0 / span) - low * 255.0 / span).convert("L").convert("RGB")
-    has_alpha = "A" in picture.mode or "transparency" in picture.info
-    return picture.convert("RGBA" if has_alpha else "RGB")
+    """Return the picture in a mode that browsers display."""
+    shown = eight_bit(picture)
+    return shown.convert("RGBA" if shown.has_transparency_data else "RGB")
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from hortus.domain.plants.state import Reading
 _RECENTLY = timedelta(hours=3)
 """How far back single readings are searched; older ones have been rolled up by then (docs/series.md)."""
 
-# For a silent series, all recent readings of its kit are searched in vain, so the period is short.
+# For a silent series, all recent readings of its kit are searched in vain, so the period is short. Readings of
+# the future are skipped, so that they cannot become the latest (P8).
 _LATEST = text(
     """
     SELECT s.kit_id, s.name, s.quantity_type_id,
@@ -35,7 +36,7 @@ _LATEST = text(
     ) s
     LEFT JOIN LATERAL (
         SELECT m.value, m.datetime FROM raw_measurements m
-        WHERE m.kit_id = s.kit_id AND m.datetime > :since
+        WHERE m.kit_id = s.kit_id AND m.datetime > :since AND m.datetime <= :now
             AND m.peripheral_id = s.peripheral_id AND m.quantity_type_id = s.quantity_type_id
         ORDER BY m.datetime DESC, m.id DESC LIMIT 1
     ) r ON true
@@ -43,6 +44,7 @@ _LATEST = text(
         SELECT last_value, last_at FROM series_hours
         WHERE r.value IS NULL
             AND peripheral_id = s.peripheral_id AND quantity_type_id = s.quantity_type_id
+            AND hour <= :now AND last_at <= :now
         ORDER BY hour DESC, last_at DESC LIMIT 1
     ) h ON true
     ORDER BY s.kit_id, s.name, s.quantity_type_id
@@ -100,7 +102,7 @@ async def latest_of_kits(
     found: dict[int, list[LatestOfSeries]] = {}
     if not kit_ids:
         return found
-    rows = await connection.execute(_LATEST, {"kit_ids": sorted(kit_ids), "since": now - _RECENTLY})
+    rows = await connection.execute(_LATEST, {"kit_ids": sorted(kit_ids), "since": now - _RECENTLY, "now": now})
     for kit_id, name, quantity_type_id, value, moment in rows:
         reading = None if moment is None else Reading(value=value, at=moment)
         series = LatestOfSeries(peripheral_name=name, quantity_type_id=quantity_type_id, reading=reading)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
+from hortus.domain.media.greys import eight_bit
 from hortus.domain.plants.tables import PlantPhotoRow
 
 MOST_UPLOAD_BYTES = 10 * 1024 * 1024
@@ -78,7 +79,7 @@ def _encode(content: bytes) -> bytes:
                 raise NotAPhoto(f"A photo has at most {MOST_PIXELS // 1_000_000} million pixels.")
             # Lets a JPEG be decoded at a fraction of its size; other formats ignore it.
             opened.draft("RGB", (LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
-            upright = ImageOps.exif_transpose(opened)
+            upright = _scalable(ImageOps.exif_transpose(opened))
             upright.thumbnail((LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
             encoded = BytesIO()
             _on_white(upright).save(encoded, "JPEG", quality=_QUALITY)
@@ -88,6 +89,14 @@ def _encode(content: bytes) -> bytes:
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         # Raised by the decoders for truncated or damaged files.
         raise NotAPhoto("The photo is damaged or incomplete.") from error
+
+
+def _scalable(image: Image.Image) -> Image.Image:
+    """Return the picture in a mode whose pixels can be averaged, which colours of a palette cannot."""
+    shown = eight_bit(image)
+    if shown.mode in {"1", "P", "PA"}:
+        return shown.convert("RGBA" if shown.has_transparency_data else "RGB")
+    return shown
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -18,6 +18,7 @@ from hortus.domain.presence.store import (
     next_kits,
     note_connections,
     note_contacts,
+    note_shared,
     note_words,
 )
 
@@ -39,6 +40,7 @@ class PresenceKeeper:
         self._connections: dict[str, bool] = {}
         self._contacts: set[str] = set()
         self._words: dict[str, str] = {}
+        self._shared: set[str] = set()
         self._arrived = asyncio.Event()
         self._closed = False
 
@@ -59,6 +61,11 @@ class PresenceKeeper:
             self._words[serial] = word
             self._arrived.set()
 
+    def account_shared(self, serial: str) -> None:
+        """Record that two clients use a kit's account."""
+        self._shared.add(serial)
+        self._arrived.set()
+
     def close(self) -> None:
         """Stop recording connection changes: from now on, we close the connections ourselves."""
         self._closed = True
@@ -78,9 +85,10 @@ class PresenceKeeper:
             connections, self._connections = self._connections, {}
             contacts, self._contacts = self._contacts, set()
             words, self._words = self._words, {}
+            shared, self._shared = self._shared, set()
             try:
                 with piece_of_work():
-                    await self._write(connections, contacts, words)
+                    await self._write(connections, contacts, words, shared)
                 note_success()
             except _DATABASE_FAILURES as error:
                 note_failure(error)
@@ -88,10 +96,13 @@ class PresenceKeeper:
                 self._connections = connections | self._connections
                 self._contacts |= contacts
                 self._words = words | self._words
+                self._shared |= shared
                 self._arrived.set()
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, connections: dict[str, bool], contacts: set[str], words: dict[str, str]) -> None:
+    async def _write(
+        self, connections: dict[str, bool], contacts: set[str], words: dict[str, str], shared: set[str]
+    ) -> None:
         async with self._engine.begin() as connection:
             if contacts:
                 await note_contacts(connection, contacts)
@@ -99,6 +110,8 @@ class PresenceKeeper:
                 await note_connections(connection, connections)
             if words:
                 await note_words(connection, words)
+            if shared:
+                await note_shared(connection, shared)
             kit_ids = await kits_named(connection, contacts | connections.keys())
             await announce_changes(connection, datetime.now(UTC), kit_ids)
 

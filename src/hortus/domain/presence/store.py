@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ARRAY, Integer, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
+
+_SHARED_FOR = timedelta(minutes=5)
+"""Longer than the pause between two reports while an account is shared."""
 
 PRESENCE_CHANNEL = "hortus_presence"
 """Announces `<serial> <state>` when the presence of a kit has changed."""
@@ -26,13 +29,17 @@ class OwnWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRecord:
-    """A kit and its presence; `announced` is the last announced state."""
+    """A kit and its presence; `announced` is the last announced state.
+
+    `is_shared`: two clients take turns under its account, so their readings mix.
+    """
 
     kit_id: int
     serial: str
     judgement: Judgement
     announced: PresenceState
     own_word: OwnWord | None
+    is_shared: bool
 
 
 async def read_presences(
@@ -91,6 +98,11 @@ async def note_words(connection: AsyncConnection, words: Mapping[str, str]) -> N
     await connection.execute(_NOTE_WORDS, {"serials": list(words), "words": list(words.values())})
 
 
+async def note_shared(connection: AsyncConnection, serials: Collection[str]) -> None:
+    """Record that two clients use the accounts of these kits."""
+    await connection.execute(_NOTE_SHARED, {"serials": list(serials)})
+
+
 async def forget_connections(connection: AsyncConnection) -> None:
     """Mark all connections as unknown: none is left after a process has started, and kits will reconnect."""
     await connection.execute(_FORGET_CONNECTIONS)
@@ -115,6 +127,7 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
         judgement=judge(facts, listening, now),
         announced=PresenceState(row["announced_state"] or PresenceState.NEVER),
         own_word=OwnWord(text=row["own_word"], said_at=row["own_word_at"]) if row["own_word"] else None,
+        is_shared=row["account_shared_at"] is not None and now - row["account_shared_at"] < _SHARED_FOR,
     )
 
 
@@ -122,7 +135,8 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
 # Schemas set no maximum, so any number can be configured; it is capped at a month.
 _FACTS = text(
     """
-    SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
+    SELECT k.id AS kit_id, k.serial,
+        p.is_connected, p.connection_changed_at, p.announced_state, p.account_shared_at,
         p.own_word, p.own_word_at,
         greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at, m.received_at) AS last_contact_at,
         b.silent_after_seconds, i.reporting_seconds
@@ -203,4 +217,11 @@ _NOTE_WORDS = text(
     ON CONFLICT (kit_id) DO UPDATE SET own_word = excluded.own_word, own_word_at = excluded.own_word_at
     """
 ).bindparams(bindparam("serials", type_=ARRAY(Text)), bindparam("words", type_=ARRAY(Text)))
+_NOTE_SHARED = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, account_shared_at)
+    SELECT id, clock_timestamp() FROM kits WHERE serial = ANY(:serials) ORDER BY id
+    ON CONFLICT (kit_id) DO UPDATE SET account_shared_at = excluded.account_shared_at
+    """
+).bindparams(bindparam("serials", type_=ARRAY(Text)))
 _FORGET_CONNECTIONS = text("UPDATE kit_presence SET is_connected = NULL WHERE is_connected")

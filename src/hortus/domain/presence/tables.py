@@ -13,7 +13,9 @@ class KitPresenceRow(Base):
 
     `is_connected` is null where connections cannot be observed (an external broker). `announced_state` is the
     last announced state, `announced_since` the time of its announcement. `own_word` is what the kit last said
-    about itself on a status topic of its own, such as "offline".
+    about itself on a status topic of its own, such as "offline". `asked_configuration_at` and
+    `asked_quantity_types_at` are when the kit last asked these questions, answered or not,
+    `account_shared_at` when two clients were last seen to use its account.
     """
 
     __tablename__ = "kit_presence"
@@ -29,6 +31,9 @@ class KitPresenceRow(Base):
     announced_since: Mapped[Timestamp | None]
     own_word: Mapped[str | None] = mapped_column(String(200))
     own_word_at: Mapped[Timestamp | None]
+    asked_configuration_at: Mapped[Timestamp | None]
+    asked_quantity_types_at: Mapped[Timestamp | None]
+    account_shared_at: Mapped[Timestamp | None]
 
 
 class PresenceListeningRow(Base):

@@ -95,10 +95,11 @@ async def _readings(connection: AsyncConnection, series: Series, span: Span, mos
 
 
 async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buckets: Buckets) -> Points:
-    whole = span.widened(buckets.width_seconds)
+    whole = buckets.covering(span)
     parameters = {
         **_parameters(series, whole),
         "width": timedelta(seconds=buckets.width_seconds),
+        "origin": buckets.origin,
     }
     row = (await connection.execute(_BUCKETS[buckets.source], parameters)).mappings().one()
     return Points(
@@ -215,7 +216,7 @@ SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(mean), 
 FROM (
     SELECT (extract(epoch FROM bucket) * 1000)::bigint AS time_ms, mean, minimum, maximum, count
     FROM (
-        SELECT date_bin(:width, at, 'epoch') AS bucket, sum(sum) / sum(count) AS mean,
+        SELECT date_bin(:width, at, :origin) AS bucket, sum(sum) / sum(count) AS mean,
                min(minimum) AS minimum, max(maximum) AS maximum, sum(count)::bigint AS count
         FROM pieces GROUP BY bucket
     ) AS buckets
@@ -255,9 +256,12 @@ def _statement(tables: str, select: str, **further: TypeEngine[Any]) -> TextClau
 
 
 _BUCKETS = {
-    ChartSource.RAW: _statement(_PIECES_OF_READINGS, _IN_BUCKETS, width=Interval()),
-    ChartSource.HOUR: _statement(_HOURS, _IN_BUCKETS, width=Interval()),
-    ChartSource.DAY: _statement(_DAYS, _IN_BUCKETS, width=Interval()),
+    source: _statement(pieces, _IN_BUCKETS, width=Interval(), origin=_MOMENT)
+    for source, pieces in (
+        (ChartSource.RAW, _PIECES_OF_READINGS),
+        (ChartSource.HOUR, _HOURS),
+        (ChartSource.DAY, _DAYS),
+    )
 }
 _COUNT = _statement(_HOURS, _COUNTED, inner_start=_MOMENT, inner_end=_MOMENT)
 _READINGS = _statement(_READINGS_IN_SPAN, _SINGLE, most=Integer())

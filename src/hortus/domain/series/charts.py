@@ -52,19 +52,24 @@ class Span:
         start = min(max(self.start, EARLIEST), now + _FURTHEST_AHEAD)
         return Span(start, max(start, min(self.end, now + _FURTHEST_AHEAD)))
 
-    def widened(self, width_seconds: int) -> Span:
-        """Return the span widened to whole buckets of this width, aligned to the epoch."""
+    def widened(self, width_seconds: int, origin: datetime = EPOCH) -> Span:
+        """Return the span widened to whole buckets of this width, aligned to the origin."""
         width = timedelta(seconds=width_seconds)
-        start = self.start - (self.start - EPOCH) % width
-        return Span(start, self.end + (EPOCH - self.end) % width)
+        start = self.start - (self.start - origin) % width
+        return Span(start, self.end + (origin - self.end) % width)
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Buckets of equal width, aligned to the epoch (UTC)."""
+    """Buckets of equal width, aligned to the epoch (UTC), unless a single one has an origin of its own."""
 
     source: ChartSource
     width_seconds: int
+    origin: datetime = EPOCH
+
+    def covering(self, span: Span) -> Span:
+        """Return the span widened to whole buckets."""
+        return span.widened(self.width_seconds, self.origin)
 
 
 def finest_rolled_up(span: Span, points: int) -> Buckets:
@@ -75,7 +80,12 @@ def finest_rolled_up(span: Span, points: int) -> Buckets:
     days = 2
     while _buckets(span, days * _DAY) > points and days * _DAY < span.seconds + _DAY:
         days += 1
-    return Buckets(ChartSource.DAY, days * _DAY)
+    if _buckets(span, days * _DAY) <= points:
+        return Buckets(ChartSource.DAY, days * _DAY)
+    # However wide aligned buckets are, a span that crosses an edge has two.
+    source, width = (ChartSource.DAY, _DAY) if span.seconds > 2 * _DAY else (ChartSource.HOUR, _HOUR)
+    whole = span.widened(width)
+    return Buckets(source, int(whole.seconds), whole.start)
 
 
 def may_be_read_raw(span: Span, points: int) -> bool:

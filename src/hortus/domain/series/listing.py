@@ -56,7 +56,7 @@ async def list_series(connection: AsyncConnection, kit_id: int, now: datetime) -
 
 # Finding the last rolled-up hour of each peripheral and quantity is one index lookup. Hours that are not rolled
 # up yet, normally only the current one, are read. Readings from the future are ignored, so that they cannot
-# become the latest (P8).
+# become the latest (P8); a rollup of the current hour may contain some, so that hour is always read.
 _LIST = text(
     """
     WITH of_kit AS MATERIALIZED (
@@ -65,7 +65,8 @@ _LIST = text(
         JOIN peripherals p ON p.kit_id = s.kit_id AND p.name = s.peripheral_name
         WHERE s.kit_id = :kit_id
     ), touched AS MATERIALIZED (
-        SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour <= :now
+        SELECT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour <= :now
+        UNION SELECT date_trunc('hour', CAST(:now AS timestamptz), 'UTC')
     ), newest AS (
         SELECT o.id, h.last_at, h.last_value
         FROM of_kit o

@@ -11,8 +11,8 @@ from referencing import Registry
 from sqlalchemy import JSON, Boolean, Text, column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.kits.devices import SCHEMA_LEADS_NOWHERE
 from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
+from hortus.domain.kits.schemas import SCHEMA_LEADS_NOWHERE
 from hortus.flow.commands.command import Question, UnsuitableCommand
 
 # The configuration in use is the one its readings refer to, or else the one it fetched last, even if another

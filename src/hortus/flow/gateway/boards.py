@@ -273,6 +273,12 @@ async def list_waiting_boards(connection: AsyncConnection) -> list[WaitingBoard]
     return [WaitingBoard(**row) for row in rows.mappings()]
 
 
+async def rename_board(connection: AsyncConnection, kit_id: int, name: str) -> None:
+    """Give a board another name. The caller commits. Raises UsageError."""
+    _check_name(name)
+    await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(name=name))
+
+
 async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
     """Stop accepting readings of a board. Its kit and all its measurements are kept. The caller commits."""
     await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))

@@ -121,7 +121,11 @@ class ToQuarantine:
 
 @dataclass(slots=True)
 class ResolvedBatch:
-    """Rows to write and counts to add."""
+    """Rows to write and counts to add.
+
+    `heard_ms` has when each kit was heard last, whatever became of its messages; `last_seen_ms` only kits with
+    a valid measurement.
+    """
 
     raw: RawColumns = field(default_factory=RawColumns)
     aggregate: AggregateColumns = field(default_factory=AggregateColumns)
@@ -130,6 +134,7 @@ class ResolvedBatch:
     received: Counter[LedgerKey] = field(default_factory=Counter)
     peripheral_ids: set[int] = field(default_factory=set)
     last_seen_ms: dict[int, int] = field(default_factory=dict)
+    heard_ms: dict[int, int] = field(default_factory=dict)
 
     def months(self) -> set[Month]:
         """Return the months that the rows' device times fall in."""
@@ -215,6 +220,8 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
         kit_id = kit.kit_id if kit is not None else NO_KIT
         hour_ms = message.received_at_ms - message.received_at_ms % HOUR_MS
         resolved.received[(kit_id, hour_ms, stream)] += 1
+        if kit is not None:
+            resolved.heard_ms[kit_id] = max(message.received_at_ms, resolved.heard_ms.get(kit_id, 0))
         if isinstance(content, QuarantineVerdict):
             resolved.quarantined.append(ToQuarantine(message, kit_id, stream, content))
             continue

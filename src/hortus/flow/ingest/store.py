@@ -151,6 +151,17 @@ ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen =
     greatest(l.datetime_last_seen, excluded.datetime_last_seen)
 """
 
+# A kit is there if it sends anything, stored or not. The time may be that of another machine, whose clock must
+# not make the kit look alive for ever (P8). Kits that are being deleted are skipped.
+_NOTE_HEARD = """
+INSERT INTO kit_presence AS p (kit_id, last_contact_at)
+SELECT k.id, least(h.heard_at, clock_timestamp())
+FROM (SELECT id FROM kits WHERE id = ANY($1::int[]) ORDER BY id FOR KEY SHARE SKIP LOCKED) AS k
+JOIN unnest($1::int[], $2::timestamptz[]) AS h (id, heard_at) ON h.id = k.id
+ORDER BY k.id
+ON CONFLICT (kit_id) DO UPDATE SET last_contact_at = greatest(p.last_contact_at, excluded.last_contact_at)
+"""
+
 
 class PeripheralsGone(Exception):
     """Some peripherals of the batch have been deleted since it was resolved."""
@@ -205,6 +216,7 @@ async def store_batch(
         if batch.quarantined:
             await _quarantine(connection, batch.quarantined, outcome)
         await _touch_last_seen(connection, batch.last_seen_ms)
+        await _note_heard(connection, batch)
         await _add_to_ledger(connection, batch, outcome)
         await announce(connection, outcome.stored)
     return outcome
@@ -381,6 +393,14 @@ async def _touch_last_seen(connection: asyncpg.Connection, last_seen_ms: dict[in
     if last_seen_ms:
         moments = [from_milliseconds(moment) for moment in last_seen_ms.values()]
         await connection.execute(_TOUCH_LAST_SEEN, list(last_seen_ms), moments)
+
+
+async def _note_heard(connection: asyncpg.Connection, batch: ResolvedBatch) -> None:
+    """Note that kits were heard of which no valid measurement says so."""
+    heard_ms = {kit_id: at for kit_id, at in batch.heard_ms.items() if kit_id not in batch.last_seen_ms}
+    if heard_ms:
+        moments = [from_milliseconds(moment) for moment in heard_ms.values()]
+        await connection.execute(_NOTE_HEARD, list(heard_ms), moments)
 
 
 async def _add_to_ledger(connection: asyncpg.Connection, batch: ResolvedBatch, outcome: StoredBatch) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.errors import OperationalError
 
-HEAD = "20261129_own_words"
+HEAD = "20261129_kit_questions"
 """The newest migration; a test keeps it in sync with the migrations folder."""
 
 

@@ -11,9 +11,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.definitions.tables import PeripheralDefinitionRow, QuantityTypeRow
-from hortus.domain.kits.control_rules import broken_rules
-from hortus.domain.kits.devices import ConfiguredDevice, Definition, faults_of_configuration
+from hortus.domain.kits.configurations import quantity_type_ids
+from hortus.domain.kits.devices import (
+    ConfiguredDevice,
+    Definition,
+    devices_by_name,
+    faults_of_configuration,
+)
+from hortus.domain.kits.identity import is_serial_of_board
 from hortus.domain.kits.tables import KitConfigurationRow, KitRow, PeripheralRow
+from hortus.domain.kits.usable_rules import unusable_rules
 
 _SOON_CHECKED_CHARACTERS = 16 * 1024
 """Longer configurations are checked in a thread, so that no other kit has to wait."""
@@ -88,15 +95,20 @@ async def active_configuration(connection: AsyncConnection, serial: str) -> Acti
         }
     )
     rules = configuration["control_rules"]
+    known_types = await quantity_type_ids(connection)
+    of_board = is_serial_of_board(serial)
     if len(json_text) < _SOON_CHECKED_CHARACTERS:
-        faults = _faults(devices, rules)
+        faults = _faults(devices, rules, known_types, of_board)
     else:
-        faults = await asyncio.to_thread(_faults, devices, rules)
+        faults = await asyncio.to_thread(_faults, devices, rules, known_types, of_board)
     return ActiveConfiguration(id=configuration["id"], json_text=json_text, faults=faults)
 
 
-def _faults(devices: list[ConfiguredDevice], control_rules: object) -> tuple[str, ...]:
-    return (*faults_of_configuration(devices), *map(str, broken_rules(control_rules)))
+def _faults(
+    devices: list[ConfiguredDevice], control_rules: object, known_types: frozenset[int], of_board: bool
+) -> tuple[str, ...]:
+    unusable = unusable_rules(control_rules, devices_by_name(devices), known_types)
+    return (*faults_of_configuration(devices, of_board=of_board), *map(str, unusable))
 
 
 def _device(row: Any, definition: dict[str, Any]) -> ConfiguredDevice:

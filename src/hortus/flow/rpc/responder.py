@@ -139,6 +139,7 @@ class ServerRpcResponder:
             done()
 
     async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
+        self._note_question(serial, request.call)
         topic = str(KitTopic(serial=serial, channel=TopicChannel.SERVER_RPC_RESPONSE))
         answer = await self._find_answer(serial, request.call)
         payload = _encoded(serial, request.id, answer.result)
@@ -154,6 +155,12 @@ class ServerRpcResponder:
         if isinstance(request.call, ActiveConfigurationCall):
             was_given = is_delivered and isinstance(answer.result, ActiveConfigurationResult)
             self._starts.note(serial, GivenConfiguration(answer.configuration_id) if was_given else None)
+
+    def _note_question(self, serial: str, call: ServerCall) -> None:
+        if isinstance(call, ActiveConfigurationCall):
+            self._starts.configuration_asked(serial)
+        elif isinstance(call, QuantityTypesCall):
+            self._starts.quantity_types_asked(serial)
 
     async def _find_answer(self, serial: str, call: ServerCall) -> _Answer:
         try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 import hortus.http.api.accounts
 import hortus.http.api.alerts
@@ -40,11 +44,16 @@ from hortus.domain.kits.store import KitNotFound
 from hortus.http.access.caller import identify
 from hortus.http.access.services import ApiParts, Services
 from hortus.http.api import server_info as server_api
+from hortus.http.api.contract_routes import CONTRACT_ROUTES
 from hortus.http.conventions.conventions import Conventions, answer_unrouted
 from hortus.http.conventions.documentation import document
 from hortus.http.conventions.documentation_page import documentation_routes
 from hortus.http.conventions.endpoints import Endpoints
-from hortus.http.conventions.parameters import require_single_values
+from hortus.http.conventions.parameters import (
+    query_parameters_of,
+    require_known_parameters,
+    require_single_values,
+)
 from hortus.http.conventions.problems import Problem, bad_request, not_found, unavailable
 from hortus.http.live.hub import LiveHub
 from hortus.http.live.socket_api import live_route
@@ -108,10 +117,20 @@ def create_api(parts: ApiParts, live: LiveHub | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = Services(parts)
-    endpoints = Endpoints(_prepare)
+    own_routes: dict[tuple[str, str], frozenset[str]] = {}
+
+    async def prepare(request: Request) -> None:
+        require_single_values(request)
+        known = own_routes.get((request.method, request.scope["route"].path))
+        if known is not None:
+            require_known_parameters(request, known)
+        await identify(request)
+
+    endpoints = Endpoints(prepare)
     for router in _ROUTERS:
         endpoints.add(router.routes)
-    app.openapi = lambda: document(app, endpoints.routes)  # type: ignore[method-assign]
+    own_routes.update(_own_routes(endpoints.routes))
+    app.openapi = lambda: document(app, endpoints.routes, CONTRACT_ROUTES)  # type: ignore[method-assign]
     endpoints.add(documentation_routes(app.openapi))
     app.router.routes.append(endpoints)
     if live is not None:
@@ -128,9 +147,15 @@ def create_api(parts: ApiParts, live: LiveHub | None = None) -> FastAPI:
     return app
 
 
-async def _prepare(request: Request) -> None:
-    require_single_values(request)
-    await identify(request)
+def _own_routes(routes: Iterable[Route]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the query parameters of each route that is not part of the contract, by method and path."""
+    return {
+        (method, route.path): query_parameters_of(route)
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        if (method, route.path) not in CONTRACT_ROUTES
+    }
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:

@@ -21,9 +21,10 @@ from hortus.domain.kits.configurations import (
     delete_configuration,
     devices_of_configuration,
     find_configuration,
+    kit_is_board,
     quantity_type_ids,
 )
-from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules, unusable_rules
+from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules
 from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
 from hortus.domain.kits.documents import (
     KitConfiguration,
@@ -32,6 +33,7 @@ from hortus.domain.kits.documents import (
     configuration_with_peripherals,
 )
 from hortus.domain.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
+from hortus.domain.kits.usable_rules import unusable_rules
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
 from hortus.http.access.permissions import Permission
@@ -144,7 +146,8 @@ async def patch_configuration(
 ) -> JsonReply[KitConfiguration]:
     """Rejects control rules that a kit could not run, with an explanation.
 
-    Inputs, outputs and peripherals that the rules refer to must exist when the configuration becomes active.
+    When the configuration becomes active, inputs, outputs and peripherals that the rules refer to must exist,
+    and each value that an output can send must match the command schema of its peripheral.
     Once a configuration has been active, its rules and controller can no longer change. A kit picks up its
     active configuration when it starts.
     """
@@ -261,22 +264,24 @@ async def _require_runnable(
     """Refuse to activate a configuration that would crash the kit at its next start."""
     devices = await devices_of_configuration(connection, configuration["id"])
     # In a thread: there may be many peripherals, and the event loop must stay free.
-    faults = await asyncio.to_thread(_faults_of_devices, devices)
+    of_board = await kit_is_board(connection, configuration["kit_id"])
+    faults = await asyncio.to_thread(_faults_of_devices, devices, of_board)
     if faults:
         raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
     # Rules stored before the size limit existed may be too large to check.
-    unusable = oversized_rules(control_rules) or unusable_rules(
-        control_rules, devices_by_name(devices), await quantity_type_ids(connection)
+    known_types = await quantity_type_ids(connection)
+    unusable = oversized_rules(control_rules) or await asyncio.to_thread(
+        unusable_rules, control_rules, devices_by_name(devices), known_types
     )
     if unusable:
         raise explained("controlRules", [str(fault) for fault in unusable])
 
 
-def _faults_of_devices(devices: list[ConfiguredDevice]) -> list[str]:
+def _faults_of_devices(devices: list[ConfiguredDevice], of_board: bool) -> list[str]:
     # Sizes first: configurations stored before the limit existed may be too large for schema validation.
     figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
     faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
     if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
         faults.append(f"The settings of all peripherals together exceed {MOST_BYTES_IN_ALL} bytes as JSON.")
-    return faults or faults_of_configuration(devices)
+    return faults or faults_of_configuration(devices, of_board=of_board)

@@ -19,6 +19,7 @@ from hortus.domain.kits.configurations import (
     delete_peripheral,
     find_definition,
     find_peripheral,
+    kit_is_board,
 )
 from hortus.domain.kits.devices import (
     MOST_NAME_CHARACTERS,
@@ -98,7 +99,8 @@ async def create_peripheral(
             definition = await find_definition(connection, body.peripheral_definition_id)
             if definition is None:
                 raise invalid_parameters({"peripheralDefinitionId": [NOT_FOUND]})
-            crash = crash_by_definition(definition)
+            of_board = await kit_is_board(connection, configuration["kit_id"])
+            crash = crash_by_definition(definition, of_board=of_board)
             if crash is not None:
                 raise explained("peripheralDefinitionId", [crash])
             await _require_configuration(definition, body.configuration)

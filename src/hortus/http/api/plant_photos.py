@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hortus.domain.plants.photos import (
@@ -44,7 +44,13 @@ _PHOTO: dict[int | str, dict[str, Any]] = {
     summary="Get a plant's photo",
 )
 async def show_photo(
-    request: Request, services: UsedServices, caller: CurrentCaller, plant_id: PlantId
+    request: Request,
+    services: UsedServices,
+    caller: CurrentCaller,
+    plant_id: PlantId,
+    _version: Annotated[
+        str | None, Query(alias="v", description="Changes with the photo, for caches; any value will do.")
+    ] = None,
 ) -> Response:
     """The photo is at most 1600 pixels wide and high. The answer is 404 if the plant has none."""
     async with services.reading() as connection:

@@ -7,24 +7,29 @@ from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time
 from hortus.domain.presence.judgement import PresenceState
-from hortus.domain.presence.store import read_presence
+from hortus.domain.presence.store import read_presences
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, problems
+from hortus.http.conventions.problems import not_found
 from hortus.http.conventions.replies import JsonReply, TimeText
 
 router = APIRouter(tags=["Kits"])
 
 
 class KitPresence(TypedDict):
-    """The presence of a kit. `since` is when this state began, as far as known."""
+    """The presence of a kit. `since` is when this state began, as far as known.
+
+    `accountShared`: two clients take turns under the kit's account, so their readings mix.
+    """
 
     state: PresenceState
     since: TimeText | None
     lastContact: TimeText | None
+    accountShared: bool
 
 
 @router.get(
@@ -42,11 +47,15 @@ async def kit_presence(
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
-        judgement = await read_presence(connection, services.clock(), access.kit_id)
+        found = await read_presences(connection, services.clock(), [access.kit_id])
+    presence = found.get(access.kit_id)
+    if presence is None:
+        raise not_found()  # deleted in between
     return JsonReply(
         {
-            "state": judgement.state,
-            "since": format_optional_time(judgement.since),
-            "lastContact": format_optional_time(judgement.last_contact_at),
+            "state": presence.judgement.state,
+            "since": format_optional_time(presence.judgement.since),
+            "lastContact": format_optional_time(presence.judgement.last_contact_at),
+            "accountShared": presence.is_shared,
         }
     )

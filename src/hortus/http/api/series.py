@@ -165,7 +165,7 @@ async def chart_series(
         series = await find_series(connection, access.kit_id, series_id)
         if series is None:
             raise not_found()
-        whole = span.widened(finest_rolled_up(span, points).width_seconds)
+        whole = finest_rolled_up(span, points).covering(span)
         backlog = HoursToRollUp(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
         is_behind = await is_far_behind(connection, backlog)
     if is_behind:

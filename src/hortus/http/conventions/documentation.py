@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -72,6 +72,7 @@ _WHEN = {
     410: "The resource existed, but is no longer kept.",
     413: "The body is too large.",
     415: "The body does not have the required media type.",
+    422: "The endpoint has no query parameter of this name; see `detail`.",
     426: "The request does not ask for a WebSocket.",
     429: "Too many requests. Try again after `waitTimeMillis`.",
     502: "The kit is offline, did not answer, or answered with an error; see `kitRpcResponseError`.",
@@ -136,8 +137,13 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     return schema
 
 
-def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document of an API that answers with problem documents. It is built once."""
+def document(
+    app: FastAPI, endpoints: Sequence[BaseRoute], lenient: Collection[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """Return the OpenAPI document of an API that answers with problem documents. It is built once.
+
+    The `lenient` routes (methods and paths) ignore unknown query parameters.
+    """
     if app.openapi_schema is None:
         schema = describe(app, endpoints)
         components = schema["components"]
@@ -154,10 +160,12 @@ def document(app: FastAPI, endpoints: Sequence[BaseRoute]) -> dict[str, Any]:
             }
         }
         schema["security"] = [{}, {"bearer": []}]
-        for operations in schema["paths"].values():
-            for operation in operations.values():
+        for path, operations in schema["paths"].items():
+            for method, operation in operations.items():
                 responses = operation["responses"]
                 responses.pop(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), None)
+                if (method.upper(), path) not in lenient:
+                    responses |= {str(status): each for status, each in problems(422).items()}
                 for status, response in COMMON_PROBLEMS.items():
                     responses.setdefault(str(status), response)
         app.openapi_schema = schema

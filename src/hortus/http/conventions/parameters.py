@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request
+from fastapi.routing import APIRoute
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from hortus.http.conventions.problems import bad_request
+from hortus.http.conventions.problems import bad_request, unknown_parameters
 
 LARGEST_ID = 2**31 - 1
 SMALLEST_ID = -(2**31)
@@ -67,6 +68,26 @@ def require_order(start: datetime | None, end: datetime | None) -> None:
     """Raise Problem 400 if a time range ends before it begins."""
     if start is not None and end is not None and end < start:
         raise bad_request("from is later than to.")
+
+
+def query_parameters_of(route: APIRoute) -> frozenset[str]:
+    """Return the names of the query parameters that a route reads."""
+    names: set[str] = set()
+    dependants = [route.dependant]
+    while dependants:
+        dependant = dependants.pop()
+        names.update(parameter.alias for parameter in dependant.query_params)
+        dependants += dependant.dependencies
+    return frozenset(names)
+
+
+def require_known_parameters(request: Request, known: frozenset[str]) -> None:
+    """Raise Problem 422 for a query parameter that is not known: what was asked for would not be done."""
+    if not request.scope["query_string"]:
+        return
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        raise unknown_parameters(unknown, sorted(known))
 
 
 def require_single_values(request: Request) -> None:

@@ -25,6 +25,9 @@ MUST_BE_EMAIL_ADDRESS = "mustBeEmailAddress"
 NOT_FOUND = "notFound"
 OTHER = "other"
 
+_MOST_NAMES = 5
+_MOST_NAME_CHARACTERS = 50
+
 TokenCategory = Literal["missing", "malformed", "expired"]
 JsonCategory = Literal["syntactic", "semantic", "prematureEnd", "other"]
 
@@ -98,6 +101,13 @@ def invalid_parameters(reasons: Mapping[str, Sequence[Reason]], detail: str | No
 def bad_request(detail: str) -> Problem:
     """Return the problem for a malformed path, query or header."""
     return Problem(400, detail=detail)
+
+
+def unknown_parameters(unknown: Sequence[str], known: Sequence[str]) -> Problem:
+    """Return the problem for query parameters that an endpoint does not have."""
+    names = ", ".join(name[:_MOST_NAME_CHARACTERS] for name in unknown[:_MOST_NAMES])
+    there_are = f"It has {', '.join(known)}." if known else "It has none."
+    return Problem(422, detail=f"This endpoint has no query parameter {names}. {there_are}")
 
 
 def invalid_json(category: JsonCategory, detail: str) -> Problem:

@@ -24,6 +24,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     wording.ago,
     wording.age_seconds,
     wording.accounted,
+    wording.without_readings,
     wording.sign,
     wording.word,
     wording.plant_sign,

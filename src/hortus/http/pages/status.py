@@ -63,7 +63,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitStatus:
-    """One kit as the page shows it."""
+    """One kit as the page shows it. `is_shared`: two clients take turns under its account."""
 
     id: int
     serial: str
@@ -75,6 +75,7 @@ class KitStatus:
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]
     picture: Picture | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

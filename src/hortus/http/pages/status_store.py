@@ -242,6 +242,7 @@ def _kit_status(
         is_public=kit["is_public"],
         presence=presence.judgement,
         own_word=presence.own_word,
+        is_shared=presence.is_shared,
         series=tuple(series),
         counts=counts,
         reasons=explained(counts),

@@ -74,6 +74,27 @@ def accounted(counts: LedgerCounts, hours: int) -> str:
     return f"All {count(counts.received)} messages received in the last {hours} hours are accounted for."
 
 
+def without_readings(counts: LedgerCounts, was_heard: bool, hours: int) -> str:
+    """Return what to say of a kit without readings: what arrived counts, whether it was stored or not."""
+    not_stored = counts.quarantined + counts.refused
+    if not_stored == 1:
+        return (
+            f"No readings from the last {hours} hours. "
+            "1 message arrived and was not stored; the reason is below."
+        )
+    if not_stored:
+        return (
+            f"No readings from the last {hours} hours. "
+            f"{count(not_stored)} messages arrived and were not stored; the reasons are below."
+        )
+    if was_heard:
+        return (
+            f"No readings from the last {hours} hours. "
+            "If the kit is new, give it a configuration and restart it."
+        )
+    return "No readings yet. Enter the serial and password on the kit, and give it a configuration."
+
+
 def sign(condition: Condition | None) -> str:
     """Return the status icon of a quantity; None means that it is not judged."""
     return _SIGNS_AND_WORDS[condition][0]

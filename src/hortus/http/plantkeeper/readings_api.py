@@ -1,6 +1,7 @@
 """`PATCH /sensors/{id}`: how PlantKeeper's gateway delivers a reading (plantkeeper 4.4 and 6).
 
-The original accepts it from anyone, with any column. Here the three values are accepted, from
+The original accepts it from anyone, with any column. Here users who may edit the kit's details can change
+`name` and `remark`, other columns are ignored, and the three values are accepted from
 
     people who may configure the sensor's kit    a token or an API key, as Bearer
     the gateway that the board belongs to        its token, as Bearer or as the password of Basic
@@ -43,6 +44,7 @@ from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
 from hortus.http.conventions.replies import JsonReply
+from hortus.http.conventions.texts import LINES
 from hortus.http.plantkeeper.answers import (
     ALWAYS,
     LOGGED_IN,
@@ -62,7 +64,7 @@ from hortus.http.plantkeeper.requests import (
     require_login,
 )
 from hortus.http.plantkeeper.rows import PlainSensor, anonymous_sensor_row, sensor_row
-from hortus.http.plantkeeper.sensors import Sensor, find_sensor
+from hortus.http.plantkeeper.sensors import Sensor, describe_sensor, find_sensor
 from hortus.http.plantkeeper.sensors_api import visible_kit
 
 router = APIRouter(tags=["Sensors"], responses=ALWAYS)
@@ -89,12 +91,17 @@ Whole = Annotated[float, Field(ge=SMALLEST_ID, le=LARGEST_ID), BeforeValidator(_
 
 
 class PlantKeeperReading(JsonBody):
-    """A board's measurements. Null means no value: nothing is stored, and the previous value stays current."""
+    """A board's measurements. Null means no value: nothing is stored, and the previous value stays current.
+
+    `name` and `remark` are changed if a user sends them; null keeps them.
+    """
 
     id: Annotated[Number | None, Field(description="Optional; must equal the id in the path.")] = None
     humidity: Whole | None = None
     light: Whole | None = None
     temperature: Number | None = None
+    name: str | None = None
+    remark: Annotated[str | None, LINES] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +142,20 @@ class Readings:
         if gateway_id is None:
             raise self._unknown_sender(request)
         return SenderOfReading(gateway_id=gateway_id)
+
+    async def describe(self, sender: SenderOfReading, sensor_id: int, body: PlantKeeperReading) -> None:
+        """Change the board's name and remark if a user sent them. Raises Refused, Problem 403 or UsageError.
+
+        From gateways and open networks they are ignored: what brings readings must not rename boards.
+        """
+        if sender.caller is None or (body.name is None and body.remark is None):
+            return
+        async with self._services.writing() as connection:
+            sensor = await find_sensor(connection, sensor_id, self._services.clock())
+            if sensor is None:
+                raise not_found(f"Sensor {sensor_id}")
+            (await visible_kit(connection, sender.caller, sensor)).require(Permission.EDIT_DETAILS)
+            await describe_sensor(connection, sensor, name=body.name, remark=body.remark)
 
     async def take(self, sender: SenderOfReading, reading: SensorReading, address: str) -> None:
         """Store the values, and return once they are durable. Raises Refused, or Problem 403."""
@@ -223,12 +244,16 @@ async def take_reading(
     sensor_id: SensorId,
     body: Annotated[PlantKeeperReading, Depends(body_of(PlantKeeperReading, MOST_BODY_BYTES))],
 ) -> JsonReply[PlainSensor]:
-    """Answers once the reading is durable. Keys other than the three values are ignored."""
+    """Answers once the reading is durable. Users can also change `name` and `remark`.
+
+    Other keys are ignored.
+    """
     if body.id not in {None, sensor_id}:
         raise Refused(422, f"The id in the body differs from the {sensor_id} in the path. Leave it out.")
     reading = SensorReading(
         sensor_id=sensor_id, humidity=body.humidity, light=body.light, temperature=body.temperature
     )
+    await readings.describe(sender, sensor_id, body)
     await readings.take(sender, reading, network_of(request))
     async with services.reading() as connection:
         sensor = await find_sensor(connection, sensor_id, services.clock())

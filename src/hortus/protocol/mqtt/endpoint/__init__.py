@@ -20,6 +20,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
     OnPresence,
     OnRefused,
     OnSetAside,
+    OnShared,
 )
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.routes import TOPIC_NOT_ALLOWED, TOPIC_OUTSIDE_CONTRACT
@@ -39,4 +40,5 @@ __all__ = [
     "OnPresence",
     "OnRefused",
     "OnSetAside",
+    "OnShared",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable
+from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
 from hortus.protocol.mqtt.endpoint.containment import contained
@@ -23,6 +24,7 @@ class Listed(Hashable, Protocol):
     peer_address: str
     username: str | None
     identity: Identity | None
+    last_heard_at: float
 
     @property
     def is_closing(self) -> bool: ...
@@ -47,8 +49,8 @@ class Directory(Generic[Entry]):
         # Strangers that have not sent CONNECT, in all and by address. These dicts are used as ordered sets.
         self._silent: dict[Entry, None] = {}
         self._silent_of: dict[str, dict[Entry, None]] = {}
-        # In the order of log-in.
-        self._kits: dict[str, dict[Entry, None]] = {}
+        # In the order of log-in, with its time.
+        self._kits: dict[str, dict[Entry, float]] = {}
         self._empty = asyncio.Event()
         self._log = Occasional()
 
@@ -99,7 +101,7 @@ class Directory(Generic[Entry]):
         identity = connection.identity
         if identity is not None and identity.kind is IdentityKind.KIT:
             connections = self._kits.setdefault(identity.name, {})
-            connections[connection] = None
+            connections[connection] = asyncio.get_running_loop().time()
             if len(connections) == 1:
                 self._tell(identity.name, True)
             open_connections = [each for each in connections if not each.is_closing]
@@ -141,6 +143,23 @@ class Directory(Generic[Entry]):
         """Return the connections of a kit, including those that are just logging in with its name."""
         logging_in = [each for each in self._strangers if each.username == serial]
         return [*self._kits.get(serial, ()), *logging_in]
+
+    def sharing(self) -> list[tuple[str, Entry, Entry]]:
+        """Return the kits that several clients are connected for, each with two of their connections.
+
+        The older of them was heard after the newer one had logged in.
+        """
+        grace_seconds = self._limits.sharing_grace_seconds
+        found = []
+        for serial, connections in self._kits.items():
+            if len(connections) < 2:
+                continue
+            in_order = [each for each in connections.items() if not each[0].is_closing]
+            for (older, _), (newer, logged_in_at) in pairwise(in_order):
+                if older.last_heard_at > logged_in_at + grace_seconds:
+                    found.append((serial, older, newer))
+                    break
+        return found
 
     def is_connected(self, serial: str) -> bool:
         """Return whether a kit is connected."""

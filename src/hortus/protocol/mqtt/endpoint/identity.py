@@ -64,3 +64,6 @@ OnOwnWord = Callable[[str, str], None]
 
 # The first connection of a kit opened (True), or its last one closed (False).
 OnPresence = Callable[[str, bool], None]
+
+# Two clients use the account of this kit.
+OnShared = Callable[[str], None]

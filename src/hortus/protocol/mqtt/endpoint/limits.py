@@ -117,6 +117,11 @@ class EndpointLimits:
     max_delayed_refusals: int = 64
     """Delayed answers at a time; further wrong passwords are answered immediately, so that none pile up."""
 
+    sharing_grace_seconds: float = 5.0
+    """A connection that is heard this long after a newer one of the same kit has logged in is that of another
+    client: one that has lost its connection no longer uses it.
+    """
+
     free_takeovers: int = 3
     """How often a client may take its client id over, each time within a minute of the last, before it has to
     wait: a kit with a bad network leaves dead connections behind.

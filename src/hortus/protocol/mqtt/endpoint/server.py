@@ -29,11 +29,13 @@ from hortus.protocol.mqtt.endpoint.identity import (
     OnPresence,
     OnRefused,
     OnSetAside,
+    OnShared,
 )
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
 from hortus.protocol.mqtt.endpoint.own_words import OwnWords
+from hortus.protocol.mqtt.endpoint.sharing import SharedAccounts
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause
 from hortus.protocol.mqtt.endpoint.takeovers import Takeovers
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
@@ -79,6 +81,7 @@ class MqttEndpoint:
         on_presence: OnPresence = lambda _serial, _is_connected: None,
         on_refused: OnRefused = lambda _identity, _topic, _reason: None,
         on_own_word: OnOwnWord = lambda _serial, _word: None,
+        on_shared: OnShared = lambda _serial: None,
     ) -> None:
         self._authenticator = authenticator
         self._listeners = tuple(listeners)
@@ -114,6 +117,7 @@ class MqttEndpoint:
         )
         self._failed_logins = FailedLogins(limits)
         self._takeovers = Takeovers(limits, counters)
+        self._shared = SharedAccounts(on_shared)
         self._delayed_refusals = 0
         self._authentications = asyncio.Semaphore(limits.max_concurrent_authentications)
         self._servers: list[asyncio.Server] = []
@@ -248,6 +252,9 @@ class MqttEndpoint:
                 connection.break_off("looking for silent connections")
         with contained(self.counters, "The sessions of absent clients were not swept."):
             self._broker.sweep()
+        with contained(self.counters, "Shared accounts could not be reported."):
+            for serial, older, newer in self._directory.sharing():
+                self._shared.report(serial, older.peer_address, newer.peer_address, now)
 
     # Logging in
 
@@ -290,7 +297,10 @@ class MqttEndpoint:
         rival = self._broker.connection_of(identity, client_id)
         if rival is not None and not connection.is_closing:
             addresses = (rival.peer_address, connection.peer_address)
-            self._takeovers.record(identity, client_id, *addresses, now=_loop_time())
+            are_two = self._takeovers.record(identity, client_id, *addresses, now=_loop_time())
+            if are_two and identity.kind is IdentityKind.KIT:
+                with contained(self.counters, "A shared account could not be reported."):
+                    self._shared.report(identity.name, *addresses, now=_loop_time())
 
     async def _authenticate(self, connect: Connect) -> Identity | None:
         async with asyncio.timeout(self._limits.authentication_timeout_seconds), self._authentications:

@@ -47,8 +47,11 @@ class Takeovers:
         # The exponent is capped; the limit is reached long before.
         return min(self._limits.max_takeover_pause_seconds, 0.25 * 2.0 ** min(beyond, 16))
 
-    def record(self, identity: Identity, client_id: str, older: str, newer: str, now: float) -> None:
-        """Count a takeover: a connection from the address `older` by one from `newer`. Log it now and then."""
+    def record(self, identity: Identity, client_id: str, older: str, newer: str, now: float) -> bool:
+        """Count a takeover: a connection from the address `older` by one from `newer`. Log it now and then.
+
+        Returns whether it is one of so many that there must be two clients.
+        """
         self._counters.connections_taken_over += 1
         key = (identity, client_id)
         series = self._series.pop(key, None)
@@ -57,9 +60,11 @@ class Takeovers:
         if len(self._series) >= _MAX_CLIENTS:
             del self._series[next(iter(self._series))]
         self._series[key] = _Series(count, now)
-        if count > self._limits.free_takeovers and self._log.is_due(key, now):
+        are_two = count > self._limits.free_takeovers
+        if are_two and self._log.is_due(key, now):
             logger.warning(
                 "Two clients of %s with the client id %r, at %s and %s, throw each other out (%d times now); "
                 "give each a client id of its own.",
                 *(identity.name, client_id, older, newer, count),
             )
+        return are_two

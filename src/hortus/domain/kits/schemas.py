@@ -1,0 +1,62 @@
+"""Checks values against the JSON Schemas of definitions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from jsonschema import Draft7Validator, FormatChecker
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+# Without `time`: kits expect a time without an offset, which JSON Schema does not allow.
+_FORMATS = FormatChecker(("email", "ipv4", "ipv6", "uuid"))
+
+SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
+"""Raised on use by a valid schema with a dangling reference or infinite recursion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaFault:
+    """Why a value does not match a schema. `of_value` is False if the schema itself is at fault."""
+
+    message: str
+    path: str = ""
+    of_value: bool = True
+
+
+def fault_by_schema(schema: Any, value: Any, definition_name: str) -> SchemaFault | None:
+    """Return the first fault of a value by a schema of this definition, or None."""
+    validator = _validator(orjson.dumps(schema))
+    if validator is None:
+        return _faulty_schema(definition_name, "invalid")
+    try:
+        error = next(iter(validator.iter_errors(value)), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return _faulty_schema(definition_name, "unusable")
+    if error is None:
+        return None
+    return SchemaFault(path=".".join(str(part) for part in error.absolute_path), message=error.message)
+
+
+def _faulty_schema(definition_name: str, state: str) -> SchemaFault:
+    message = f"The definition of {definition_name} has an {state} schema. Ask the operator to correct it."
+    return SchemaFault(message=message, of_value=False)
+
+
+@lru_cache(maxsize=256)
+def _validator(schema_json: bytes) -> Draft7Validator | None:
+    """Return a validator for this schema, or None if the schema is invalid.
+
+    Cached, because checking a schema takes a hundred times as long as using it, and kits boot all at once.
+    """
+    schema = orjson.loads(schema_json)
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError:
+        return None
+    # An empty registry: references to remote schemas are not fetched.
+    return Draft7Validator(schema, format_checker=_FORMATS, registry=Registry())
