@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from hortus.app.command_line.users import create_user_from_command_line, user_app
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
+from hortus.base.settings import Settings
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.rules import InvalidAccount, is_email_address
 from hortus.domain.accounts.store import (
@@ -162,7 +163,12 @@ def test_email_addresses_are_judged_as_a_browser_does(address, fits):
 
 async def test_an_account_made_by_a_command_can_log_in(engine, migrated_database_url):
     await create_user_from_command_line(
-        None, migrated_database_url, username="ada", email="a@b", password="secret password", is_admin=True
+        None,
+        Settings(database_url=migrated_database_url),
+        username="ada",
+        email="a@b",
+        password="secret password",
+        is_admin=True,
     )
     user = await authenticate(engine, Passwords(), "ada", "secret password")
     assert user.is_admin
@@ -171,7 +177,7 @@ async def test_an_account_made_by_a_command_can_log_in(engine, migrated_database
 def test_the_command_prints_a_generated_password_once(monkeypatch):
     made = {}
 
-    async def record(_data_directory, _database_url, **account):
+    async def record(_data_dir, _settings, **account):
         made.update(account)
 
     monkeypatch.setattr("hortus.app.command_line.users.create_user_from_command_line", record)
@@ -184,7 +190,7 @@ def test_the_command_prints_a_generated_password_once(monkeypatch):
 def test_the_command_asks_for_the_password_without_showing_it(monkeypatch):
     made = {}
 
-    async def record(_data_directory, _database_url, **account):
+    async def record(_data_dir, _settings, **account):
         made.update(account)
 
     monkeypatch.setattr("hortus.app.command_line.users.set_password_from_command_line", record)

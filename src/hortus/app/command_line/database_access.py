@@ -32,6 +32,16 @@ async def open_url(data_dir: Path | None, settings: Settings | None = None) -> A
         yield database_url
 
 
+def named_data_dir(data_dir: Path | None, settings: Settings) -> Path | None:
+    """Return the data directory named by --data-dir, or by HORTUS_DATA_DIR without DATABASE_URL, if any.
+
+    For processes that do not make do with ./hortus-data, where an installation would be created by mistake.
+    """
+    if data_dir is not None or settings.database_url is not None:
+        return data_dir
+    return settings.data_dir if "data_dir" in settings.model_fields_set else None
+
+
 @asynccontextmanager
 async def open_ready_engine(
     data_dir: Path | None, settings: Settings | None = None
