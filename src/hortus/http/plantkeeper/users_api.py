@@ -35,9 +35,9 @@ from hortus.http.plantkeeper.answers import (
 )
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_user, plants_visible_to
 from hortus.http.plantkeeper.requests import (
-    LoggedIn,
-    LoggedInByAnyHeader,
     Person,
+    Reader,
+    ReaderByAnyHeader,
     UserId,
     body_of,
 )
@@ -144,7 +144,7 @@ async def sign_up(
 
 
 @router.get("/users", responses=LOGGED_IN, summary="List all users")
-async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> JsonReply[list[UserWithRelations]]:
+async def list_users(services: UsedServices, caller: ReaderByAnyHeader) -> JsonReply[list[UserWithRelations]]:
     """For administrators only, who may also send an API key in the header `token`."""
     now = services.clock()
     async with services.reading() as connection:
@@ -169,7 +169,7 @@ async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> Jso
 
 @router.get("/profile", responses=LOGGED_IN, summary="Get your account with sensors and plants")
 @router.get("/users/me", responses=LOGGED_IN, summary="Get your account with sensors and plants")
-async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelations]:
+async def show_me(services: UsedServices, caller: Reader) -> JsonReply[UserWithRelations]:
     """Returns the account that the token belongs to."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
@@ -204,7 +204,7 @@ async def change_me(
 
 
 @router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Get a user with sensors and plants")
-async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -> JsonReply[UserWithRelations]:
+async def show_user(services: UsedServices, caller: Reader, user_id: UserId) -> JsonReply[UserWithRelations]:
     """Returns your own account; administrators can get any account."""
     async with services.reading() as connection:
         account = await _reachable(connection, caller, user_id)
