@@ -27,7 +27,8 @@ from hortus.domain.plants.state import DEFAULT_FRESHNESS
 from hortus.domain.series.catching_up import CatchingUp
 from hortus.flow.commands.watch import CommandWatch
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
-from hortus.http.access.rate_limits import Allowances, RateLimits
+from hortus.http.access.limits import RateLimits
+from hortus.http.access.rate_limits import Allowances
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.slots import ExportLimits, SlotLimits, Slots
 from hortus.http.server.database_access import ANSWER_SECONDS, database_failures_translated
