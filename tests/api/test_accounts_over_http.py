@@ -185,7 +185,7 @@ async def test_log_ins_are_listed_and_ended_from_elsewhere(api: Installation) ->
     headers = bearer(first["accessToken"])
     listed = (await api.client.get("/me/log-ins", headers=headers)).json()
     assert len(listed) == 2
-    assert listed[0].keys() == {"id", "createdAt", "lastUsedAt", "expiresAt"}
+    assert listed[0].keys() == {"id", "place", "createdAt", "lastUsedAt", "expiresAt"}
     stranger = await api.person()
     ending = f"/me/log-ins/{listed[1]['id']}"
     assert_problem(await api.client.delete(ending, headers=stranger.headers), 404)

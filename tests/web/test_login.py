@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from web_helpers import PASSWORD, app_of, client_of, client_to, log_in, make_user
 
+from hortus.domain.accounts.log_ins import (
+    MOST_PER_USER,
+    Place,
+    end_all_log_ins,
+    end_log_in,
+    list_log_ins,
+    start_log_in,
+)
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.store import set_password
-from hortus.http.access.sessions import COOKIE
 from hortus.http.access.devices import COOKIE as DEVICE_COOKIE
+from hortus.http.access.sessions import COOKIE
 
 TOKEN_KEY = b"a key of the tests that signs tokens"
 
@@ -29,6 +38,57 @@ async def test_the_right_password_logs_in_until_logging_out(engine, ada):
         answer = await client.post("/logout")
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         assert "Log out" not in (await client.get("/")).text
+
+
+async def test_a_copy_of_the_cookie_is_worth_nothing_after_logging_out(engine, ada):
+    app = app_of(engine)
+    async with client_to(app) as client, client_to(app) as thief:
+        await log_in(client, "ada")
+        thief.cookies.update(client.cookies)
+        assert "Log out" in (await thief.get("/")).text
+        await client.post("/logout")
+        assert "Log out" not in (await thief.get("/")).text
+
+
+async def test_sessions_are_listed_and_ended_singly_together_with_log_ins_to_the_api(engine, ada):
+    app = app_of(engine)
+    now = datetime.now(UTC)
+    async with client_to(app) as here, client_to(app) as there:
+        await log_in(here, "ada")
+        await log_in(there, "ada")
+        async with engine.begin() as connection:
+            at_the_api = await start_log_in(connection, ada, now)
+            listed = await list_log_ins(connection, ada.id, now)
+        assert sorted(each.place for each in listed) == ["api", "pages", "pages"]
+        first = min((each for each in listed if each.place is Place.PAGES), key=lambda each: each.created_at)
+        async with engine.begin() as connection:
+            assert await end_log_in(connection, ada.id, first.id)
+        assert "Log out" not in (await here.get("/")).text
+        assert "Log out" in (await there.get("/")).text
+        async with engine.begin() as connection:
+            await end_all_log_ins(connection, ada.id)
+            assert not await end_log_in(connection, ada.id, at_the_api)
+        assert "Log out" not in (await there.get("/")).text
+
+
+async def test_programs_that_log_in_all_the_time_end_no_session_of_the_pages(engine, ada):
+    async with client_of(engine) as client:
+        await log_in(client, "ada")
+        async with engine.begin() as connection:
+            for _ in range(MOST_PER_USER + 1):
+                await start_log_in(connection, ada, datetime.now(UTC))
+        assert "Log out" in (await client.get("/")).text
+
+
+async def test_the_last_use_of_a_session_is_recorded_about_hourly(engine, ada):
+    async with client_of(engine) as client:
+        await log_in(client, "ada")
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE refresh_tokens SET last_used_at = now() - interval '1 day'"))
+        await client.get("/")
+        async with engine.connect() as connection:
+            (listed,) = await list_log_ins(connection, ada.id, datetime.now(UTC))
+    assert datetime.now(UTC) - listed.last_used_at < timedelta(hours=1)
 
 
 async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(engine, ada):

@@ -128,7 +128,8 @@ class Tokens:
         if len(key) < LEAST_KEY_BYTES:
             raise UsageError(
                 f"The key that signs tokens has {len(key)} bytes and needs at least {LEAST_KEY_BYTES}. "
-                "Have a new one generated, or write that many random bytes into its file."
+                "Restore it from a backup, or write that many random bytes into its file: then everybody "
+                "logs in again, waiting messages are lost, and people add their notification services anew."
             )
         self._key = key
         self._clock = clock

@@ -64,12 +64,14 @@ class LoginPages:
             message = f"Too many attempts. Try again in {seconds} seconds."
             return answer(message, status_code=refused.status, headers={"Retry-After": seconds})
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            message = f"Logging in does not work right now. {error}"
-            return answer(message, status_code=503, headers={"Retry-After": "5"})
+            return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
         if user is None:
             return answer(_WRONG, status_code=403)
         response = RedirectResponse(local_path(form.get("next", "")), status_code=303)
-        self._sessions.start(request, response, user)
+        try:
+            await self._sessions.start(request, response, user)
+        except DatabaseNotAnswering as error:
+            return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
         remember_device(request, response, self._tokens, username)
         return response
 
@@ -84,7 +86,7 @@ class LoginPages:
         """Log out and redirect to the home page."""
         require_same_origin(request)
         response = RedirectResponse("/", status_code=303)
-        self._sessions.end(response)
+        await self._sessions.end(request, response)
         return response
 
     def _form(
@@ -104,3 +106,7 @@ class LoginPages:
             username=username,
             next_path=next_path,
         )
+
+
+def _not_now(error: Exception) -> str:
+    return f"Logging in does not work right now. {error}"

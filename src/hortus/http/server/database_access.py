@@ -59,6 +59,14 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+@asynccontextmanager
+async def change(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection in a short transaction that is committed at the end. Raises DatabaseNotAnswering."""
+    with database_failures_translated():
+        async with asyncio.timeout(ANSWER_SECONDS), engine.begin() as connection:
+            yield connection
+
+
 def _blames_surroundings(error: BaseException | None) -> bool:
     state = getattr(error, "sqlstate", None)
     return state is None or state.startswith(_CLASSES_OF_SURROUNDINGS)
