@@ -12,9 +12,8 @@ from hortus.app.command_line.terminal import DataDirOption, run
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.accounts.passwords import Passwords, generate_password
+from hortus.domain.accounts.rules import broken_by_password
 from hortus.domain.accounts.store import create_user, set_password
-
-LEAST_PASSWORD_CHARACTERS = 8
 
 user_app = typer.Typer(
     help="Make accounts for people, and set their passwords.", no_args_is_help=True, add_completion=False
@@ -95,11 +94,8 @@ def _choose_password(generate: bool, data_dir: Path | None, settings: Settings) 
         password = _asked_for()
     else:
         password = _from_standard_input()
-    if len(password) < LEAST_PASSWORD_CHARACTERS:
-        raise UsageError(
-            f"Choose a password of at least {LEAST_PASSWORD_CHARACTERS} characters, "
-            "or let one be made with --generate-password."
-        )
+    if broken := broken_by_password(password):
+        raise UsageError(f"{broken[0].message} Or let one be made with --generate-password.")
     return password
 
 

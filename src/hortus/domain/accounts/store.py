@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
+from hortus.domain.accounts.look_alikes import skeleton, skeletons
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
     AccountRule,
@@ -61,7 +62,7 @@ async def create_user(
     name, address = username.lower(), email_address.lower()
     broken = broken_rules(username, email_address, password)
     if not broken:
-        broken = await _taken(connection, name, address)
+        broken = await _taken(connection, username, address)
     if broken:
         raise InvalidAccount(broken)
     password_hash = await passwords.hash(password)
@@ -78,7 +79,7 @@ async def create_user(
             user_id = await connection.scalar(statement.returning(UserRow.id))
     except IntegrityError as error:
         # Another request took the name or the address since the check.
-        raise InvalidAccount(await _taken(connection, name, address)) from error
+        raise InvalidAccount(await _taken(connection, username, address)) from error
     assert user_id is not None
     return _user(user_id, name, username, is_admin, password_hash)
 
@@ -117,7 +118,7 @@ async def set_password(connection: AsyncConnection, passwords: Passwords, userna
 
     Raises UserNotFound or InvalidAccount.
     """
-    broken = broken_by_password(password)
+    broken = broken_by_password(password, username)
     if broken:
         raise InvalidAccount(broken)
     user_id = await connection.scalar(
@@ -152,21 +153,15 @@ def password_stamp(password_hash: str) -> str:
 async def _taken(
     connection: AsyncConnection, username: str, email_address: str
 ) -> tuple[BrokenAccountRule, ...]:
-    rows = await connection.execute(
-        select(UserRow.username, UserRow.email_address).where(
-            (UserRow.username == username) | (UserRow.email_address == email_address)
-        )
-    )
-    taken_names: set[str] = set()
-    taken_addresses: set[str] = set()
-    for taken_name, taken_address in rows:
-        taken_names.add(taken_name)
-        taken_addresses.add(taken_address)
+    wanted = skeletons(username)
+    # All of them: skeletons change with Unicode's tables, so none are stored, and sign-ups are rare.
+    names = (await connection.scalars(select(UserRow.username))).all()
+    with_address = select(UserRow.id).where(UserRow.email_address == email_address)
     broken = []
-    if username in taken_names:
-        message = f"The user name {username} is taken."
+    if any(name == username.lower() or skeleton(name) in wanted for name in names):
+        message = f"The user name {username.lower()} is taken, or looks like one that is."
         broken.append(BrokenAccountRule(field="username", rule=AccountRule.TAKEN, message=message))
-    if email_address in taken_addresses:
+    if await connection.scalar(with_address) is not None:
         message = f"The e-mail address {email_address} belongs to another account."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message))
     return tuple(broken)

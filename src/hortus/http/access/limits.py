@@ -12,6 +12,7 @@ class RateLimits:
     def __init__(self, allowances: Allowances) -> None:
         self.anonymous = RateLimit(allowances.anonymous)
         self.sign_ups = RateLimit(allowances.sign_ups)
+        self.known_accounts = RateLimit(allowances.known_accounts)
         self.password_resets = RateLimit(allowances.password_resets)
         self.live_requests = RateLimit(allowances.live_requests)
         self.test_messages = RateLimit(allowances.test_messages)

@@ -62,13 +62,15 @@ class Allowances:
     """The limits for callers who have not identified themselves, or are about to.
 
     They apply per network, and for log-ins also per network and user name (see `log_in_limits`). Successful
-    log-ins do not count. Test messages count per person: each makes this server contact another.
+    log-ins do not count. `known_accounts` are answers that tell whether somebody has an account. Test messages
+    count per person: each makes this server contact another.
     """
 
     anonymous: Allowance = Allowance(at_once=600, refill_seconds=0.05)
     log_ins: Allowance = Allowance(at_once=30, refill_seconds=5.0)
     log_ins_per_user: Allowance = Allowance(at_once=10, refill_seconds=5.0)
     sign_ups: Allowance = Allowance(at_once=60, refill_seconds=60.0)
+    known_accounts: Allowance = Allowance(at_once=5, refill_seconds=720.0)
     password_resets: Allowance = Allowance(at_once=5, refill_seconds=300.0)
     test_messages: Allowance = Allowance(at_once=5, refill_seconds=600.0)
     live_requests: Allowance = Allowance(at_once=200, refill_seconds=0.05)

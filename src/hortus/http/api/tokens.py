@@ -36,7 +36,7 @@ from hortus.domain.accounts.password_resets import (
     send_password_reset,
 )
 from hortus.domain.accounts.room import QuotaReached
-from hortus.domain.accounts.rules import InvalidAccount
+from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
 from hortus.domain.accounts.store import User, find_user, set_password
 from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
@@ -98,7 +98,7 @@ class PasswordBody(JsonBody):
     """The current and the new password."""
 
     current_password: Annotated[str, ANY_TEXT]
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
 
 
 class ResetRequestBody(JsonBody):
@@ -111,7 +111,7 @@ class ResetBody(JsonBody):
     """The token from the reset email, and the new password."""
 
     token: Annotated[str, ANY_TEXT]
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
 
 
 def _parse_time(value: Any) -> Any:

@@ -18,6 +18,7 @@ from hortus.domain.accounts.tokens import SESSION_LIFETIME
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller
 from hortus.http.access.devices import remember_device
+from hortus.http.access.known_accounts import telling_seldom
 from hortus.http.access.passwords import authenticated, knows_password
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
@@ -134,14 +135,16 @@ async def sign_up(
 ) -> JsonReply[PlainUser]:
     """Creates an account. Available only where the operator has opened sign-up to everyone."""
     services.limits.sign_ups.take(network_of(request))
+    asker = network_of(request)
     async with services.writing() as connection:
-        user = await create_user(
-            connection,
-            services.passwords,
-            username=wanted.username,
-            email_address=wanted.email,
-            password=wanted.password,
-        )
+        with telling_seldom(services.limits.known_accounts, asker):
+            user = await create_user(
+                connection,
+                services.passwords,
+                username=wanted.username,
+                email_address=wanted.email,
+                password=wanted.password,
+            )
         account = await find_account(connection, user.id)
     assert account is not None
     return JsonReply(user_row(account), status_code=201)
@@ -199,7 +202,8 @@ async def change_me(
     if wanted.password is not None:
         await _require_password(services, account, wanted.current_password)
     async with services.writing() as connection:
-        await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
+        with telling_seldom(services.limits.known_accounts, f"user {account.id}"):
+            await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
         if wanted.password is not None:
             await _set_password(connection, services.passwords, account, wanted.password)
         changed = await _account_of(connection, caller)
