@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ from hortus.domain.accounts.rules import (
     broken_rules,
 )
 from hortus.domain.accounts.tables import UserRow
+
+# Of each of the two look-ups of a log-in: a person waits for them.
+_DATABASE_SECONDS = 5.0
 
 # http-api 2.4 says 32 characters; all that matters is that they are random and not derived from the address.
 _GRAVATAR_ALTERNATIVE_LENGTH = 32
@@ -94,10 +98,10 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     """Return the user if name and password match, else None; a wrong name takes as long as a wrong password.
 
     A hash in an outdated form is upgraded. No connection is held while the password is checked.
-    Raises TooManyLogins.
+    Raises TooManyLogins, or TimeoutError if the database hangs.
     """
     by_name = select(*_COLUMNS).where(UserRow.username == username.lower())
-    async with engine.connect() as connection:
+    async with asyncio.timeout(_DATABASE_SECONDS), engine.connect() as connection:
         # No name contains a NUL character, and PostgreSQL does not accept one in text.
         row = None if "\0" in username else (await connection.execute(by_name)).one_or_none()
     verdict = await passwords.verify(password, row.password_hash if row else None)
@@ -106,7 +110,7 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     if not verdict.needs_upgrade:
         return _user(*row)
     password_hash = await passwords.hash(password)
-    async with engine.begin() as connection:
+    async with asyncio.timeout(_DATABASE_SECONDS), engine.begin() as connection:
         # Only the verified hash is replaced: the password may have been changed in between.
         unchanged = (UserRow.id == row.id, UserRow.password_hash == row.password_hash)
         await connection.execute(update(UserRow).where(*unchanged).values(password_hash=password_hash))

@@ -226,7 +226,7 @@ async def show_user(services: UsedServices, caller: Reader, user_id: UserId) -> 
 )
 async def delete_user(services: UsedServices, caller: Person, user_id: UserId) -> Response:
     """Deletes your own account; administrators can delete any account. Its kits and readings are kept."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         await _reachable(connection, caller, user_id)
         await delete_account(connection, user_id)
     return empty_reply()

@@ -14,7 +14,15 @@ from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.errors import OperationalError
 
 ANSWER_SECONDS = 5.0
-"""A database that takes longer than this for a page counts as not answering."""
+"""A database that takes longer than this for a page counts as not answering.
+
+Nobody waits for the database for more than 10 s before they are told: half for its first answer, half for a
+change that waits for another one. Only changes of very many rows, such as the deletion of a kit with its
+readings, take as long as they need, once it has answered.
+"""
+
+CHANGE_SECONDS = 5.0
+"""How long a change may take once the database has answered."""
 
 _UNREACHABLE = (*CONNECTION_FAILURES, PoolTimeoutError)
 
