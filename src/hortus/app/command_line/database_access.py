@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.app.command_line.terminal import messages
 from hortus.base.database.engine import open_engine
+from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import OperationalError
 from hortus.base.installation.access import open_database
@@ -68,6 +69,8 @@ class database_errors_in_words:  # noqa: N801  (used like a function)
                 f"The database at {self._url.redacted()} cannot be reached: {error or 'no answer'}. "
                 "Is it running, and is DATABASE_URL right?"
             ) from error
+        if isinstance(error, DBAPIError) and is_sign_of_sharing(error):
+            raise ConnectionsShared from error
         if isinstance(error, DBAPIError):
             raise OperationalError(
                 f"The database at {self._url.redacted()} cannot be used: {error.orig}."

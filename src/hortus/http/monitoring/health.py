@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hortus.base.database.sessions import require_sessions
 from hortus.base.errors import HortusError
 from hortus.base.supervision import Supervisor, TaskReport
 from hortus.flow.ingest.metrics import IngestMetrics
@@ -230,6 +231,7 @@ class HealthEndpoints:
         # back.
         if time.monotonic() > self._schema_known_until:
             await require_current(self._engine)
+            await require_sessions(self._engine)
             self._schema_known_until = time.monotonic() + _SCHEMA_RECHECK_SECONDS
             return
         async with self._engine.connect() as connection:

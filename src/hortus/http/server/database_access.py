@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.errors import OperationalError
 
 ANSWER_SECONDS = 5.0
@@ -34,8 +35,8 @@ _CLASSES_OF_SURROUNDINGS = ("08", "28", "3D", "53", "57")
 class DatabaseNotAnswering(OperationalError):
     """The database cannot be reached or does not answer in time."""
 
-    def __init__(self) -> None:
-        super().__init__("The database does not answer at the moment.")
+    def __init__(self, sentence: str = "The database does not answer at the moment.") -> None:
+        super().__init__(sentence)
 
 
 @contextmanager
@@ -47,6 +48,8 @@ def database_failures_translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if is_sign_of_sharing(error):
+            raise DatabaseNotAnswering(str(ConnectionsShared())) from error
         if error.connection_invalidated or _blames_surroundings(error.orig):
             raise DatabaseNotAnswering from error
         raise
