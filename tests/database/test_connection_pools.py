@@ -60,7 +60,7 @@ async def test_an_operators_own_limit_of_silence_is_kept(migrated_database_url: 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 async def test_a_pool_that_shares_connections_is_noticed_and_nothing_is_ready(
-    migrated_database_url: str, mode: str
+    migrated_database_url: str, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with pgbouncer(DatabaseUrl.parse(migrated_database_url), mode) as url, open_engine(url) as engine:
         with pytest.raises(ConnectionsShared, match=SENTENCE):
@@ -71,8 +71,10 @@ async def test_a_pool_that_shares_connections_is_noticed_and_nothing_is_ready(
             ready = await client.get("/readyz")
             assert ready.status_code == 503
             assert SENTENCE in ready.json()["checks"]["database"]
+            assert (await client.get("/readyz")).status_code == 503
             pages = await asyncio.gather(*(client.get("/") for _ in range(30)))
         assert {page.status_code for page in pages} <= {200, 503}
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_database_of_ones_own_has_sessions(migrated_database_url: str) -> None:

@@ -115,3 +115,12 @@ async def test_a_client_that_cannot_read_chunks_is_told_so() -> None:
     assert b"Use HTTP/1.1" in refused
     assert b"transfer-encoding" not in refused
     assert b"9\r\nid,value\n\r\n0\r\n\r\n" in sent
+
+
+async def test_a_file_to_http_1_0_is_not_compressed_in_chunks(keeper: PlantKeeper) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", keeper.port)
+    writer.write(b"GET /api/docs/swagger-ui-bundle.js HTTP/1.0\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert b"transfer-encoding" not in head
+    assert f"content-length: {len(content)}".encode() in head

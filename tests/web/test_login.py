@@ -140,6 +140,7 @@ async def test_a_new_password_ends_sessions(engine, ada):
         await log_in(client, "ada")
         async with engine.begin() as connection:
             await set_password(connection, Passwords(), "ada", "another one")
+            assert await list_log_ins(connection, ada.id, datetime.now(UTC)) == []
         assert "Log out" not in (await client.get("/")).text
 
 

@@ -173,10 +173,16 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
 
 
 class _Compression(GZipMiddleware):
-    """Compresses text. Content from kits is sent unchanged: its ranges have to fit together."""
+    """Compresses text. Content from kits is sent unchanged: its ranges have to fit together.
+
+    So is everything to HTTP/1.0: a compressed file is sent in chunks, which such clients cannot read.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith(("/content", "/thumbnail")):
+        unchanged = ("/content", "/thumbnail")
+        if scope["type"] == "http" and (
+            scope.get("http_version") == "1.0" or scope["path"].endswith(unchanged)
+        ):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

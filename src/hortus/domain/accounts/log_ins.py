@@ -136,7 +136,10 @@ async def note_use(connection: AsyncConnection, claims: RefreshClaims, now: date
 
 
 async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime) -> list[LogIn]:
-    """Return the user's current log-ins, most recently used first."""
+    """Return the user's current log-ins, most recently used first; none that a new password has ended."""
+    user = await find_user(connection, user_id)
+    if user is None:
+        return []
     rows = await connection.execute(
         select(
             RefreshTokenRow.id,
@@ -145,7 +148,11 @@ async def list_log_ins(connection: AsyncConnection, user_id: int, now: datetime)
             RefreshTokenRow.last_used_at,
             RefreshTokenRow.expires_at,
         )
-        .where(RefreshTokenRow.user_id == user_id, RefreshTokenRow.expires_at > now)
+        .where(
+            RefreshTokenRow.user_id == user_id,
+            RefreshTokenRow.expires_at > now,
+            RefreshTokenRow.password_stamp == user.password_stamp,
+        )
         .order_by(RefreshTokenRow.last_used_at.desc(), RefreshTokenRow.id)
     )
     return [LogIn(**{**row, "place": Place(row["place"])}) for row in rows.mappings()]
