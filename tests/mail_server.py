@@ -29,7 +29,10 @@ USERNAME, PASSWORD = "hortus", "p@ss:word"
 
 @dataclass(eq=False)
 class MailServer:
-    """What a test sees of the server. `refusal` is its answer to a mail; when it `hangs`, there is none."""
+    """What a test sees of the server. `refusal` is its answer to a mail; when it `hangs`, there is none.
+
+    When it `is_slow_to_accept`, it has received a whole mail, and accepts it once it is `released`.
+    """
 
     port: int
     certificate: Path
@@ -37,9 +40,11 @@ class MailServer:
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     attempts: int = 0
+    contents_received: int = 0
     refusal: str | None = None
     recipient_refusal: str | None = None
     hangs: asyncio.Event = field(default_factory=asyncio.Event)
+    is_slow_to_accept: bool = False
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -82,6 +87,9 @@ class MailServer:
     async def handle_DATA(  # noqa: N802  (the name that aiosmtpd calls)
         self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
+        self.contents_received += 1
+        if self.is_slow_to_accept:
+            await self.released.wait()
         if self.refusal is not None:
             return self.refusal
         assert isinstance(envelope.content, bytes)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,15 +30,52 @@ SERVICES = (
 )
 
 
-class Mosquitto:
-    """`settings` replaces lines of the shipped file by their first word; others are added at its end."""
+@functools.cache
+def built_gate(*options: str) -> Path:
+    """Return the plugin of `deploy/mosquitto`, compiled as docs/mosquitto.md says and with these options."""
+    built = Path(tempfile.mkdtemp(prefix="hortus-gate-")) / "hortus_gate.so"
+    atexit.register(shutil.rmtree, built.parent)
+    sources = [SHIPPED.with_name(name) for name in ("hortus_gate.c", "hortus_journal.c")]
+    subprocess.run(
+        [
+            system_program("cc"),
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-O2",
+            "-shared",
+            "-fPIC",
+            *options,
+            "-o",
+            built,
+            *sources,
+        ],
+        check=True,
+    )
+    return built
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None, tls: bool = False) -> None:
+
+class Mosquitto:
+    """`settings` replaces lines of the shipped file by their first word; others are added at its end.
+
+    `waits_for`: what the gate waits for; without it there is no gate, for tests in which nobody opens one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, str] | None = None,
+        tls: bool = False,
+        waits_for: str | None = None,
+        gate_options: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.tls_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._tls = tls
+        self._waits_for = waits_for
+        self._gate_options = gate_options
         self.security_file = folder / "dynamic-security.json"
         self.configuration = folder / "mosquitto.conf"
         self.configuration.write_text(self._adapted(settings or {}))
@@ -50,7 +93,7 @@ class Mosquitto:
         for old, new in replaced.items():
             assert old in text
             text = text.replace(old, new)
-        lines = text.splitlines()
+        lines = self._with_gate(text).splitlines()
         if not self._tls:
             tls = {"certfile", "keyfile", "tls_version"}
             lines = [line for line in lines if line.partition(" ")[0] not in tls]
@@ -59,15 +102,37 @@ class Mosquitto:
         # As root, Mosquitto would change to an account that cannot read the test's folder.
         return "\n".join([*lines, "user root", *(f"{key} {value}" for key, value in settings.items())]) + "\n"
 
+    def _with_gate(self, text: str) -> str:
+        gate = re.compile(
+            r"^plugin /usr/local/lib/hortus_gate.so$|^plugin_opt_(services|waits_for|running_file|journal) .*$",
+            re.MULTILINE,
+        )
+        assert len(gate.findall(text)) == 5
+        if self._waits_for is None:
+            return gate.sub("", text)
+        for old, new in {
+            "/usr/local/lib/hortus_gate.so": str(built_gate(*self._gate_options)),
+            "plugin_opt_services hortus admin": f"plugin_opt_services {' '.join(s.username for s in SERVICES)}",
+            "plugin_opt_waits_for readings media questions": f"plugin_opt_waits_for {self._waits_for}",
+        }.items():
+            assert old in text
+            text = text.replace(old, new)
+        return text
+
     def seed(self, kits: Iterable[tuple[str, str]]) -> None:
         """Give the broker these kits (serial, password) and the services."""
         accounts = [KitAccount(serial=serial, verifier=broker_verifier(password)) for serial, password in kits]
         self.security_file.write_text(json.dumps(dynamic_security_document(accounts, SERVICES)))
 
     def start(self) -> Mosquitto:
-        program = system_program("mosquitto")
+        program = os.environ.get("HORTUS_TEST_MOSQUITTO") or system_program("mosquitto")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([program, "-c", str(self.configuration)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [program, "-c", str(self.configuration)],
+                stdout=log,
+                stderr=log,
+                restore_signals=False,  # a file that may not grow is an error then, and not the end
+            )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(self.port):
             assert self._process.poll() is None, self.log()
@@ -77,6 +142,11 @@ class Mosquitto:
 
     def __enter__(self) -> Mosquitto:
         return self
+
+    @property
+    def process_id(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -11,8 +11,9 @@ from hortus.app.command_line.users import create_user_from_command_line, user_ap
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.settings import Settings
+from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.passwords import Passwords
-from hortus.domain.accounts.rules import AccountRule, InvalidAccount, is_email_address
+from hortus.domain.accounts.rules import AccountRule, InvalidAccount
 from hortus.domain.accounts.store import (
     UserNotFound,
     authenticate,

@@ -28,6 +28,7 @@ from hortus.protocol.mqtt.packets import (
     Packet,
     PacketReader,
     Properties,
+    Puback,
     Pubcomp,
     Publish,
     Pubrec,
@@ -225,6 +226,22 @@ def test_the_will_of_a_kit_with_a_will_delay_is_stored_and_delivered(up: Up) -> 
     ledger = hortus_json("ledger", "--kit", kit["serial"], "--data-dir", up.data_dir)
     assert (ledger["received"], ledger["stored"], ledger["addsUp"]) == (3, 3, True)
     assert up.process.poll() is None
+
+
+def test_what_a_kit_says_on_its_status_topic_is_shown_and_not_set_aside(up: Up) -> None:
+    kit = hortus_json("kit", "create", "--name", "Rue", "--standard", "--public", "--data-dir", up.data_dir)
+    topic = f"kit/{kit['serial']}/status"
+    connection = Mqtt5Connection(up, kit, will=Will(topic=topic, payload=b"fell off the net", retain=True))
+    assert connection.ask(Publish(topic, b"online", 1, 1, True)) == Puback(packet_id=1)
+
+    def is_shown(word: str) -> bool:
+        return f"<bdi>{word}</bdi>" in httpx.get(f"http://127.0.0.1:{up.http_port}/").text
+
+    wait_until(lambda: is_shown("online"), "the page shows that the kit is online")
+    connection.reset()
+    wait_until(lambda: is_shown("fell off the net"), "the page shows its will")
+    ledger = hortus_json("ledger", "--kit", kit["serial"], "--data-dir", up.data_dir)
+    assert ledger["received"] == 0
 
 
 def test_a_reading_with_the_packet_identifier_of_an_unfinished_one_is_stored(up: Up) -> None:

@@ -23,6 +23,7 @@ from programs import free_port
 WITHOUT_DATABASE = {
     "message test": "the mail server",
     "gateway status": "the spool of a gateway",
+    "gateway damage-seen": "the spool of a gateway",
     "gateway set-aside list": "the spool of a gateway",
     "gateway set-aside retry": "the spool of a gateway",
     "gateway set-aside drop": "the spool of a gateway",
@@ -49,6 +50,7 @@ ARGUMENTS = {
     "quarantine show": ["1"],
     "quarantine replay": ["--all"],
     "quarantine purge": ["--all", "--yes"],
+    "db repair": ["raw_measurements"],
     "gateway add": ["shed"],
     "gateway remove": ["shed", "--yes"],
     "board adopt": ["1", "--name", "Board"],

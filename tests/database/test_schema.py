@@ -137,7 +137,7 @@ async def test_partitions_are_made_once_by_any_number_of_writers(empty_database_
     async with open_engine(DatabaseUrl.parse(empty_database_url)) as engine:
         await upgrade(engine)
     connections = [await asyncpg.connect(empty_database_url) for _ in range(4)]
-    months = [Month(2025, 12), Month(2026, 1)]
+    months = [Month(2025, 12), Month(2026, 1), Month(9999, 12)]
     await asyncio.gather(*(ensure_partitions(connection, months) for connection in connections))
     names = await connections[0].fetch(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
@@ -148,8 +148,10 @@ async def test_partitions_are_made_once_by_any_number_of_writers(empty_database_
     assert [row["name"] for row in names] == [
         "aggregate_measurements_y2025m12",
         "aggregate_measurements_y2026m01",
+        "aggregate_measurements_y9999m12",
         "raw_measurements_y2025m12",
         "raw_measurements_y2026m01",
+        "raw_measurements_y9999m12",
     ]
 
 
@@ -168,6 +170,7 @@ def test_a_month_is_a_month_in_utc(moment: datetime, month: Month) -> None:
 def test_months_follow_each_other_over_the_year() -> None:
     assert Month(2026, 12).later(1) == Month(2027, 1)
     assert Month(2026, 1).later(-1) == Month(2025, 12)
+    assert Month(9999, 12).later(1) == Month(10_000, 1)
     assert Month(2026, 11).partition_of("raw_measurements") == "raw_measurements_y2026m11"
 
 

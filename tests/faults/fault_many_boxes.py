@@ -35,15 +35,15 @@ def _postgres(directory: Path) -> EmbeddedPostgres:
 
 
 class ManyBoxes:
-    """Everything of the many-box topology on one machine."""
+    """Everything of the many-box topology on one machine. `waits_for`: before the broker lets kits in."""
 
-    def __init__(self, folder: Path, accounts: list[Account]) -> None:
+    def __init__(self, folder: Path, accounts: list[Account], waits_for: str) -> None:
         self.accounts = accounts
         self.server = _postgres(folder / "postgres")
         self.postgres = PostgresProcesses(self._postmaster)
         self.proxy = DatabaseProxy(lambda: self.server.url.hosts[0].port)
         (folder / "mosquitto").mkdir()
-        self.mosquitto = Mosquitto(folder / "mosquitto")
+        self.mosquitto = Mosquitto(folder / "mosquitto", waits_for=waits_for)
         self.mosquitto.seed([(account.serial, account.password) for account in accounts])
         self.ingesters: dict[str, Process] = {}
         self._folder = folder
@@ -63,11 +63,13 @@ class ManyBoxes:
             await server.stop()
 
     @classmethod
-    def on_copy_of(cls, prepared: Path, folder: Path, accounts: list[Account]) -> ManyBoxes:
+    def on_copy_of(
+        cls, prepared: Path, folder: Path, accounts: list[Account], waits_for: str = "readings media"
+    ) -> ManyBoxes:
         """Return boxes, not started, whose database is a copy of the prepared one."""
         folder.mkdir()
         shutil.copytree(prepared, folder / "postgres", symlinks=True)
-        return cls(folder, accounts)
+        return cls(folder, accounts, waits_for)
 
     @property
     def mqtt_port(self) -> int:
@@ -76,15 +78,19 @@ class ManyBoxes:
 
     async def start(self) -> None:
         """Start everything; return when the broker keeps messages for the ingesters, whatever happens."""
-        await self.server.start()
-        await self.proxy.start()
+        await self.start_database()
         self.mosquitto.start()
         for name in INGESTERS:
-            self.ingesters[name] = self._ingester(name)
+            self.ingesters[name] = self.process(name, "ingest", "--to", "database")
             self.ingesters[name].start()
         for ingester in self.ingesters.values():
             await self._wait_until_subscribed(ingester)
         await self.save_broker()
+
+    async def start_database(self) -> None:
+        """Start PostgreSQL and the network to it."""
+        await self.server.start()
+        await self.proxy.start()
 
     async def save_broker(self) -> None:
         """Have the broker write its state, as it does by itself every few seconds."""
@@ -137,7 +143,8 @@ class ManyBoxes:
         """Return how many times any ingester has connected and subscribed."""
         return sum(self.subscriptions_of(name) for name in self.ingesters)
 
-    def _ingester(self, name: str) -> Process:
+    def process(self, client_id: str, *command: str) -> Process:
+        """Return a process of Hortus between broker and database, not started."""
         url = replace(self.server.url, hosts=(Host(name="127.0.0.1", port=self.proxy.port),))
         broker = self.mosquitto.address()
         environment = {
@@ -146,10 +153,10 @@ class ManyBoxes:
             "MQTT_PORT": str(broker.port),
             "MQTT_USERNAME": broker.username or "",
             "MQTT_PASSWORD": broker.password or "",
-            "HORTUS_MQTT_CLIENT_ID": name,
+            "HORTUS_MQTT_CLIENT_ID": client_id,
         }
-        arguments = [sys.executable, "-m", "hortus", "ingest", "--to", "database"]
-        return Process(arguments, environment, self._folder / f"{name}.log")
+        arguments = [sys.executable, "-m", "hortus", *command]
+        return Process(arguments, environment, self._folder / f"{client_id}.log")
 
     async def _wait_until_subscribed(self, ingester: Process, times_before: int = 0) -> None:
         def subscribed() -> bool:

@@ -26,6 +26,11 @@ def publish_packet(topic: str, payload: bytes, qos: int, packet_id: int, *, agai
     return _packet(first, _text(topic) + struct.pack(">H", packet_id) + payload)
 
 
+def subscribe_packet(topic: str, packet_id: int) -> bytes:
+    """Return SUBSCRIBE at QoS 1."""
+    return _packet(0x82, struct.pack(">H", packet_id) + _text(topic) + b"\x01")
+
+
 def pubrel_packet(packet_id: int) -> bytes:
     """Return PUBREL, the second step of QoS 2."""
     return struct.pack(">BBH", 0x62, 2, packet_id)

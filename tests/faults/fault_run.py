@@ -62,8 +62,6 @@ class Report:
     verdict: Verdict
     recoveries_seconds: dict[str, list[float]]
     """By fault: how long until everything that had been sent when it ended was stored."""
-    lost_by_broker: dict[str, int]
-    """By the way in which the broker lost them: readings that it had acknowledged."""
 
     def lines(self) -> Iterator[str]:
         """Return the run in a line, and a line for each fault."""
@@ -74,8 +72,6 @@ class Report:
             f"{verdict.finished} acknowledged, {len(verdict.lost)} lost, {verdict.twice} stored twice, "
             f"{verdict.duplicates} redeliveries counted"
         )
-        for how, count in self.lost_by_broker.items():
-            yield f"    lost by the broker, {how}: {count}"
         for fault, seconds in sorted(self.recoveries_seconds.items()):
             recovery = f"recovered in {median(seconds):.1f} s, worst {max(seconds):.1f} s"
             yield f"    {fault}: {len(seconds)} x, {recovery}"
@@ -92,7 +88,6 @@ class Run:
         self.dice = random.Random(plan.seed)
         self.journal = journal
         self.load = load
-        self._risked_by_broker: dict[str, set[int]] = {}
         self._plan = plan
         self._recoveries_seconds: dict[str, list[float]] = {}
 
@@ -104,15 +99,6 @@ class Run:
                 await self.flow(self.dice.uniform(0.3, 1.2))
                 ended_at = await faults[name](self)
                 await self._recover(name, ended_at)
-
-    def risk(self, how: str, numbers: set[int]) -> None:
-        """Note messages that the broker acknowledged and may lose in this way; each counts for the first."""
-        self._risked_by_broker.setdefault(how, set()).update(numbers - self.risked_by_broker)
-
-    @property
-    def risked_by_broker(self) -> set[int]:
-        """All messages that the broker may lose."""
-        return set().union(*self._risked_by_broker.values())
 
     async def flow(self, seconds: float) -> None:
         """Let the load go on for a while: how long a fault waits, or lasts."""
@@ -131,9 +117,6 @@ class Run:
             seed=self._plan.seed,
             verdict=verdict,
             recoveries_seconds=self._recoveries_seconds,
-            lost_by_broker={
-                how: len(await self.missing(risked)) for how, risked in self._risked_by_broker.items()
-            },
         )
         REPORTS.append(report)
         verdict.complain("messages are lost that were acknowledged", sorted(verdict.lost))
@@ -183,7 +166,6 @@ class Run:
     async def _recover(self, name: str, ended_at: float) -> None:
         """Wait until all that was sent before the fault ended is stored, and note how long that took."""
         due = {number for number, message in self.journal.sent.items() if message.made_at <= ended_at}
-        due -= self.risked_by_broker
         due = await self.missing(due)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while due:
@@ -194,7 +176,7 @@ class Run:
         self._recoveries_seconds.setdefault(name, []).append(time.monotonic() - ended_at)
 
     async def _settled_verdict(self, exactly_once_received: bool) -> Verdict:
-        promised = self.journal.finished.keys() - self.risked_by_broker
+        promised = set(self.journal.finished)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             connection = await self.database()

@@ -17,8 +17,9 @@ from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.forwarding import BatchForwarder
 from hortus.flow.gateway.limits import AdmissionRules, ListenerLimits, Rate, SpoolLimits
 from hortus.flow.gateway.service import GatewayLimits, MakeForwarder, running_gateway
-from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.spool_file import SpooledReading, SpoolFile
+from hortus.flow.gateway.spool_format import SPOOL_NAME
 from hortus.flow.gateway.targets import Refusal
 from hortus.http.server.server import bind
 from waiting import PATIENCE_SECONDS

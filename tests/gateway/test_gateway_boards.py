@@ -13,6 +13,7 @@ from gateway_harness import IMPATIENT, gateway, reading, send
 from hortus.base.errors import UsageError
 from hortus.flow.gateway.boards import (
     BoardExists,
+    BoardWaits,
     adopt_board,
     forget_waiting_board,
     list_boards,
@@ -192,6 +193,26 @@ async def test_numbers_are_given_in_turn_and_once_only(world: World) -> None:
     for name in ("", "x" * 41):
         with pytest.raises(UsageError):
             await register(world, name=name)
+
+
+async def test_a_new_board_gets_no_number_under_which_another_one_sends(world: World) -> None:
+    """Its readings would become those of the new one, which may be another person's."""
+    assert await register(world, name="a", sensor_id=78) == "pk-78"
+    gateway_id = await local(world)
+    await take(world, gateway_id, [received(sensor_id) for sensor_id in (79, 79, 79, 80, 82)])
+    assert await register(world, name="X") == "pk-81"
+    assert await register(world, name="Y") == "pk-83"
+    with pytest.raises(BoardWaits, match="hortus board adopt 79"):
+        await register(world, name="Z", sensor_id=79)
+    assert await world.count("waiting_board_readings") == 5
+    assert await adopt(world, 79, name="Its owner's") == ("pk-79", 3)
+
+
+async def test_an_unknown_board_with_the_largest_number_takes_no_number_from_others(world: World) -> None:
+    await register(world, name="a")
+    await take(world, await local(world), [received(2**31 - 1), received(2)])
+    await register(world, name="b", sensor_id=2**31 - 2)
+    assert [await register(world, name=name) for name in ("c", "d")] == ["pk-3", "pk-4"]
 
 
 async def test_a_board_with_the_largest_number_leaves_numbers_for_others(world: World) -> None:

@@ -30,7 +30,7 @@ from hortus.flow.gateway.readings import (
     SensorReading,
     read_sensor_data,
 )
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 RECEIVED = {"message": "Data successfully received"}
 INVALID = {"error": "Invalid JSON data"}
@@ -164,6 +164,8 @@ async def test_every_body_of_the_contract_is_answered_and_never_with_an_internal
         (b"nonsense\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"POST /sensor-data HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400),
+        (b"POST /sensor-data HTTP/1.1\r\nContent-Type: application/json\r\n\r\n" + ARDUINO_BODY, 411),
+        (post(b""), 400),
         (b"POST /sensor-data HTTP/1.1\r\nContent-Length: five\r\n\r\n", 400),
         (b"POST /sensor-data HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
         (b"POST /sensor-data HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 431),
@@ -176,6 +178,26 @@ async def test_every_body_of_the_contract_is_answered_and_never_with_an_internal
 async def test_other_requests_get_a_plain_answer(port: int, request_bytes: bytes, status: int) -> None:
     reply = await send(port, request_bytes, piece_bytes=65536)
     assert (reply.status, list(reply.body)) == (status, ["message"] if status == 200 else ["error"])
+
+
+async def test_a_client_that_waits_before_its_body_is_asked_for_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(ARDUINO.removesuffix(b"\r\n" + ARDUINO_BODY) + b"Expect: 100-continue\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(ARDUINO_BODY)
+        assert parse(await reader.read()).status == 200
+    writer.close()
+
+
+async def test_a_client_of_an_old_version_is_not_asked_for_its_body(port: int) -> None:
+    old = ARDUINO.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Accept: */*", b"Expect: 100-continue")
+    assert (await send(port, old)).status == 200
+
+
+async def test_a_body_that_is_too_large_is_not_asked_for(port: int) -> None:
+    head = b"POST /sensor-data HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n"
+    assert (await send(port, head)).status == 413
 
 
 async def test_a_chunked_body_is_taken(port: int) -> None:

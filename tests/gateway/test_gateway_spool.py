@@ -17,8 +17,9 @@ from hortus.base.files import DirectoryNotUsable
 from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable, TargetTrouble
 from hortus.flow.gateway.limits import ListenerLimits, SpoolLimits
 from hortus.flow.gateway.readings import SensorReading, reading_id
-from hortus.flow.gateway.spool import SPOOL_NAME, Spool
-from hortus.flow.gateway.spool_file import Arrival, SpoolFile
+from hortus.flow.gateway.spool import Spool
+from hortus.flow.gateway.spool_file import Arrival, SpoolDepth, SpoolFile
+from hortus.flow.gateway.spool_format import SPOOL_NAME, identity_digest
 from waiting import until
 
 
@@ -131,6 +132,45 @@ async def test_a_disk_that_does_not_take_readings_is_told_to_boards_as_503_and_m
         await until(lambda: len(target.taken) == 1)
 
 
+async def test_a_spool_that_cannot_be_read_is_told_with_the_figures_known_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = RecordingTarget(trouble=TargetTrouble("Away.", whole_target=True))
+    original = SpoolFile.depth
+    broken = False
+
+    def depth(file: SpoolFile) -> SpoolDepth:
+        if broken:
+            raise sqlite3.OperationalError("disk I/O error")
+        return original(file)
+
+    monkeypatch.setattr(SpoolFile, "depth", depth)
+    async with gateway(tmp_path, away.forwarder) as port:
+        assert (await send(port, reading(1))).status == 200
+
+        async def known() -> bool:
+            return (await health(port)).body["waiting"] == 1
+
+        await until(known)
+        broken = True
+
+        async def told() -> bool:
+            return (await health(port)).status == 503
+
+        await until(told)
+        answer = (await health(port)).body
+        assert answer["fault"] == (
+            "The spool cannot be read. The disk does not take or give readings now: disk I/O error."
+        )
+        assert answer["waiting"] == 1
+        broken = False
+
+        async def well_again() -> bool:
+            return (await health(port)).status == 200
+
+        await until(well_again)
+
+
 async def test_a_disk_that_hangs_costs_boards_no_more_than_the_deadline_and_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,17 +213,15 @@ async def test_two_gateways_never_share_a_spool(tmp_path: Path) -> None:
                 pass
 
 
-async def test_a_damaged_spool_and_one_of_a_newer_version_end_the_start_in_words(tmp_path: Path) -> None:
-    (tmp_path / SPOOL_NAME).write_bytes(b"this is no database at all, only text" * 200)
-    with pytest.raises(SpoolNotUsable, match="cannot be used"):
+async def test_a_spool_of_a_newer_version_ends_the_start_in_words(tmp_path: Path) -> None:
+    async with Spool(tmp_path) as spool:
+        source = await spool.use(lambda file: file.source)
+        newer = (99, identity_digest(99, str(source)))
+        await spool.use(lambda file: file._connection.execute("UPDATE spool SET format = ?, digest = ?", newer))
+    with pytest.raises(SpoolNotUsable, match="newer version"):
         async with Spool(tmp_path):
             pass
-    newer = tmp_path / "newer"
-    async with Spool(newer) as spool:
-        await spool.use(lambda file: file._connection.execute("UPDATE spool SET format = 99"))
-    with pytest.raises(SpoolNotUsable, match="newer version"):
-        async with Spool(newer):
-            pass
+    assert list(tmp_path.glob("*damaged*")) == []
 
 
 async def test_a_place_that_cannot_hold_a_spool_ends_the_start_in_words(tmp_path: Path) -> None:
@@ -261,6 +299,22 @@ async def test_a_reading_that_the_target_fails_on_is_found_and_set_aside(tmp_pat
     (aside,) = file.list_set_aside()
     file.close()
     assert (aside.spooled.received.reading.sensor_id, aside.reason) == (7, "target-fails")
+
+
+async def test_over_a_line_that_is_too_slow_for_many_readings_fewer_are_sent_at_once(tmp_path: Path) -> None:
+    class Slow(RecordingTarget):
+        async def deliver(self, readings):  # type: ignore[no-untyped-def]
+            if len(readings) > 3:
+                raise TargetTrouble("It did not answer in time.", whole_target=False, may_still_succeed=True)
+            return await super().deliver(readings)
+
+    target = Slow()
+    (tmp_path / "spool").mkdir()
+    async with Spool(tmp_path / "spool") as spool:
+        await append(spool, *(arrival(sensor_id) for sensor_id in range(1, 21)))
+    async with gateway(tmp_path, target.forwarder):
+        await until(lambda: len(target.taken) == 20)
+    assert [each.number for each in target.taken] == list(range(1, 21))
 
 
 async def test_set_aside_readings_can_be_listed_retried_and_dropped(tmp_path: Path) -> None:

@@ -37,14 +37,18 @@ UNKNOWN = {
 
 
 @asynccontextmanager
-async def forwarding(directory: Path, backend: Backend, *, read_seconds: float = 5.0) -> AsyncIterator[int]:
+async def forwarding(
+    directory: Path, backend: Backend, *, read_seconds: float = 5.0, settle_seconds: float = 0.1
+) -> AsyncIterator[int]:
     """Run a gateway with this backend as its target, and yield its port."""
     client = TargetClient(
         TargetAddress(url=f"http://127.0.0.1:{backend.port}"), headers={}, read_seconds=read_seconds
     )
 
     def make_forwarder(spool: Spool) -> NewestForwarder:
-        return NewestForwarder(spool, PlantKeeperTarget(client), patience=IMPATIENT)
+        return NewestForwarder(
+            spool, PlantKeeperTarget(client), patience=IMPATIENT, settle_seconds=settle_seconds
+        )
 
     try:
         async with gateway(directory, make_forwarder) as port:
@@ -233,6 +237,34 @@ async def test_a_backend_that_hangs_holds_up_neither_boards_nor_the_readings_of_
         await until(lambda: counters(tmp_path).get("forwarded") == 2)
         await until(lambda: sum(each.sensor_id == 1 for each in backend.requests) >= 2)
         assert "in time" in await _trouble(port)
+
+
+async def test_a_delivery_that_is_completed_late_does_not_have_the_last_word(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    shown: list[int] = []
+
+    async def slow_at_first(request: BackendRequest) -> bytes:
+        if request.body["humidity"] == 1:
+            await go_on.wait()
+        shown.append(request.body["humidity"])
+        return await plantkeeper(request)
+
+    async with (
+        running_backend(Backend(slow_at_first)) as backend,
+        forwarding(tmp_path, backend, read_seconds=0.3, settle_seconds=3) as port,
+    ):
+        await send(port, reading(1, humidity=1))
+        await until(lambda: len(backend.requests) == 1)
+        await send(port, reading(1, humidity=2))
+        await until(lambda: shown == [2])
+        go_on.set()  # the backend has not noticed that nobody waits for its answer any more
+        await until(lambda: shown == [2, 1])
+        await until(lambda: counters(tmp_path).get("forwarded") == 1)
+        assert shown == [2, 1, 2]
+        await send(port, reading(1, humidity=3))
+        await until(lambda: counters(tmp_path).get("forwarded") == 2)
+    assert shown == [2, 1, 2, 3]
+    assert counters(tmp_path)["superseded"] == 1
 
 
 async def test_an_old_reading_that_is_retried_never_overwrites_a_newer_one(tmp_path: Path) -> None:

@@ -149,6 +149,19 @@ async def test_a_reading_an_hour_ahead_is_quarantined_one_a_minute_ahead_is_not(
     assert await world.reasons() == {Reason.TIME_IN_FUTURE: 1}
 
 
+async def test_a_time_in_seconds_is_named_as_such(world: World) -> None:
+    await world.send(world.raw(datetime_ms=now_ms() // 1000))
+    row = await world.connection.fetchrow("SELECT reason, detail FROM quarantine")
+    assert row["reason"] == Reason.TIME_TOO_OLD
+    assert "would be right in seconds; kits send milliseconds since 1970" in row["detail"]
+
+
+async def test_a_clock_that_was_never_set_is_not_taken_for_another_unit(world: World) -> None:
+    await world.send(world.raw(datetime_ms=20 * 24 * HOUR_MS))
+    detail = await world.connection.fetchval("SELECT detail FROM quarantine")
+    assert "probably never set" in detail
+
+
 async def test_a_peripheral_of_another_kit_is_told_from_an_unknown_one(world: World) -> None:
     foreign = world.kits[1][1][0].id
     await world.send(world.raw(peripheral=foreign))

@@ -153,7 +153,8 @@ class KafkaCluster:
         voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
         for node in self.nodes:
             node.configure(voters, nodes, tls_folder)
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Not any first letter: one in 64 is a hyphen, and the program would take the id for an option.
+        cluster = "H" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         for formatting in [node.format(self._classes, cluster) for node in self.nodes]:
             assert formatting.wait(PATIENCE_SECONDS) == 0, self.nodes[0].log()
         self.start()

@@ -19,11 +19,15 @@ class KafkaProxy:
         that Kafka knows no such topic: it fails, to be repeated, after the second was sent and before it is
         written.
     swallow: let the next request that writes get lost.
+    swallow_all: let everything get lost, while connections stay.
+    advertised_port: where clients are sent to, if not to this proxy.
     """
 
-    def __init__(self, kafka_port: int, topic: str) -> None:
+    def __init__(self, kafka_port: int, topic: str, *, advertised_port: int | None = None) -> None:
         self.fail_overtaken = False
         self.swallow = False
+        self.swallow_all = False
+        self._advertised_port = advertised_port
         self.held: bytes | None = None
         self._kafka_port = kafka_port
         self._port = 0
@@ -59,6 +63,8 @@ class KafkaProxy:
     async def _requests(self, client: asyncio.StreamReader, to_kafka: asyncio.StreamWriter) -> None:
         while True:
             frame = await _frame(client)
+            if self.swallow_all:
+                continue
             if _API_KEY.unpack_from(frame, _LENGTH.size) == (_PRODUCE,):
                 frame = self._as_it_arrives(frame)
             to_kafka.write(frame)
@@ -84,7 +90,8 @@ class KafkaProxy:
     def _as_of_us(self, response: bytes) -> bytes:
         """Replace the node's address in a response with ours: clients connect to the address they are given."""
         host = b"127.0.0.1"
-        moved = response.replace(host + _LENGTH.pack(self._kafka_port), host + _LENGTH.pack(self._port))
+        port = self._advertised_port or self._port
+        moved = response.replace(host + _LENGTH.pack(self._kafka_port), host + _LENGTH.pack(port))
         return moved.replace(self._other_topic, self._topic)
 
 

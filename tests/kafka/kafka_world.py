@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl
@@ -23,9 +24,9 @@ from hortus.flow.kafka.connection import KafkaConnection
 from hortus.flow.kafka.reader import ReaderLimits
 from hortus.flow.kafka.sink import KafkaSink
 from hortus.flow.kafka.topics import TopicNames, plan_topics
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, wait_until
 
-QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0)
+QUICK = ReaderLimits(commit_seconds=0.05, patience_seconds=0.1, session_seconds=3.0, look_seconds=0.2)
 QUICK_PIPELINE = IngestLimits(attempt_seconds=2.0, longest_pause_seconds=0.2, waiting_messages=500)
 
 
@@ -85,6 +86,14 @@ class Topics:
             return 0
         finally:
             consumer.close()
+
+    def make_again(self, topic: str, partitions: int = 4) -> None:
+        """Delete a topic and make it again, empty."""
+        admin = AdminClient({"bootstrap.servers": self.connection.bootstrap})
+        admin.delete_topics([topic])[topic].result()
+        wait_until(lambda: topic not in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the deletion")
+        admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].result()
+        wait_until(lambda: topic in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the new topic")
 
     def produce(self, topic: str, values: Iterable[bytes], **options: Any) -> None:
         """Write records as another program would."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -10,9 +11,14 @@ from kafka_world import Topics, sinking, until_committed
 
 from hortus.app.observation import observation
 from hortus.base.supervision import Supervisor
+from hortus.flow.ingest.messages import NobodyWaits
 from hortus.flow.kafka.flow import SinkFlow
+from hortus.flow.kafka.intake import KafkaIntake
 from hortus.flow.kafka.metrics import SinkMetrics
 from hortus.flow.kafka.records import record_of
+from hortus.http.monitoring.health import FlowWatch
+from hortus.protocol.wire.codec import encode_raw_measurement
+from hortus.protocol.wire.messages import RawMeasurement
 from ingest_world import World, now_ms
 from waiting import until
 
@@ -32,11 +38,26 @@ async def test_a_standstill_with_records_waiting_in_kafka_is_a_fault_until_they_
 
 
 def test_the_counts_of_readers_add_up() -> None:
-    first = SinkMetrics(consumed=3, lag={("raw", 0): 5}, standstill_since=7.0, paused=True)
-    second = SinkMetrics(consumed=4, lag={("media", 0): 1}, last_commit_at=9.0, reachable=False)
+    first = SinkMetrics(consumed=3, paused=True)
+    second = SinkMetrics(consumed=4, last_commit_at=9.0, went_back=2)
     total = SinkMetrics.total([first, second])
-    assert (total.consumed, total.total_lag, total.standstill_since) == (7, 6, 7.0)
-    assert (total.paused, total.reachable, total.last_commit_at) == (True, False, 9.0)
+    assert (total.consumed, total.went_back, total.paused, total.last_commit_at) == (7, 2, True, 9.0)
+
+
+async def test_an_ingester_that_waits_for_kafka_does_not_speak_of_a_database(topics: Topics) -> None:
+    names = replace(topics.names, raw="nobody-made-this-topic")
+    async with KafkaIntake(topics.connection, names) as intake:
+        intake.offer(NobodyWaits(), 1, "kit/k-3b4c-6d7f-8g9h/measurement/raw", usual_reading())
+        report = FlowWatch(intake, lambda: datetime.now(UTC), intake.trouble).look()
+        late = replace(report, oldest_wait_seconds=31.0)
+    assert late.sentence.startswith("A message has been waiting for Kafka for 31 s")
+    assert "database" not in late.sentence
+
+
+def usual_reading() -> bytes:
+    return encode_raw_measurement(
+        RawMeasurement(id=b"1" * 16, datetime_ms=now_ms(), peripheral=1, quantity_type=1, value=1.0)
+    )
 
 
 async def test_a_sink_tells_its_lag_and_its_counts(topics: Topics, world: World) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import KafkaError
 from kafka_cluster import PASSWORD, USERNAME, KafkaCluster
 from kafka_world import Topics
 from typer.testing import CliRunner, Result
 
 from hortus.app.command_line.main import app
+from hortus.app.observation import MetricsAddress, observed
 from hortus.base.errors import OperationalError, UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.flow.kafka.administration import KafkaAdministration, judge
-from hortus.flow.kafka.connection import KafkaUnreachable, bootstrap_servers, kafka_connection
+from hortus.flow.kafka.connection import BrokerWatch, KafkaUnreachable, bootstrap_servers, kafka_connection
 from hortus.flow.kafka.topics import LARGEST_RECORD_BYTES, TopicPlan
+from hortus.http.server.server import CannotListen
 from programs import free_port
 
 
@@ -120,19 +127,77 @@ def test_it_logs_in(
     assert KafkaAdministration(connection).brokers() == 1
 
 
-@pytest.mark.parametrize("changes", [{"KAFKA_PASSWORD": "wrong"}, {"HORTUS_KAFKA_TLS": "true"}])
+@pytest.mark.parametrize(
+    ("changes", "port", "words"),
+    [
+        ({"KAFKA_PASSWORD": "wrong"}, "sasl_port", "[Aa]uthentication failed|[Ii]nvalid credentials"),
+        ({"HORTUS_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256"}, "sasl_port", "mechanism"),
+        ({"HORTUS_KAFKA_TLS": "true"}, "sasl_port", "SSL"),
+        ({}, "tls_port", "connection was closed"),
+        ({"HORTUS_KAFKA_TLS": "true"}, "tls_port", "certificate"),
+        ({"KAFKA_HOST": "nobody.invalid"}, "sasl_port", "resolve"),
+    ],
+    ids=["password", "mechanism", "TLS without need", "no TLS", "unknown authority", "host"],
+)
 def test_a_wrong_way_in_is_told_in_words(
-    monkeypatch: pytest.MonkeyPatch, kafka: KafkaCluster, changes: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, kafka: KafkaCluster, changes: dict[str, str], port: str, words: str
 ) -> None:
     right = {
         "KAFKA_HOST": "127.0.0.1",
-        "KAFKA_PORT": str(kafka.nodes[0].sasl_port),
+        "KAFKA_PORT": str(getattr(kafka.nodes[0], port)),
         "KAFKA_USERNAME": USERNAME,
         "KAFKA_PASSWORD": PASSWORD,
     }
     connection = kafka_connection(settings(monkeypatch, **(right | changes)))
-    with pytest.raises(KafkaUnreachable, match="KAFKA_HOST"):
+    with pytest.raises(KafkaUnreachable, match="KAFKA_HOST") as raised:
         KafkaAdministration(connection, answer_seconds=3.0).brokers()
+    assert re.search(words, str(raised.value)), raised.value
+    assert "Broker transport failure" not in str(raised.value)
+
+
+def test_two_topics_of_one_name_are_refused(hortus: Command, kafka: KafkaCluster) -> None:
+    names = {"HORTUS_KAFKA_TOPIC_RAW": "same", "HORTUS_KAFKA_TOPIC_AGGREGATE": "same"}
+    for arguments in (("kafka", "topics", "create"), ("sink",), ("ingest", "--to", "kafka")):
+        result = hortus(*arguments, KAFKA_HOST=kafka.bootstrap, **names)
+        assert isinstance(result.exception, UsageError)
+        assert "HORTUS_KAFKA_TOPIC_RAW" in str(result.exception)
+
+
+def test_a_file_without_certificates_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    garbage = tmp_path / "ca.pem"
+    garbage.write_text("no certificate")
+    with pytest.raises(UsageError, match=r"HORTUS_KAFKA_CA_FILE .* holds no certificates"):
+        kafka_connection(settings(monkeypatch, HORTUS_KAFKA_CA_FILE=str(garbage)))
+
+
+def test_a_metrics_port_in_use_names_its_own_option(topics: Topics) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(CannotListen, match="--metrics-port"),
+    ):
+        asyncio.run(observe(MetricsAddress(host="127.0.0.1", port=taken.getsockname()[1])))
+    with pytest.raises(CannotListen, match="--metrics-host"):
+        asyncio.run(observe(MetricsAddress(host="192.0.2.1", port=0)))
+
+
+async def observe(address: MetricsAddress) -> None:
+    async with observed(address, cast(Any, None)):
+        raise AssertionError("nothing can be observed there")
+
+
+def test_an_outage_is_told_once_although_its_reasons_differ(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    watch = BrokerWatch(lambda: now)
+    for number in range(9):
+        changing = f"(after {number}ms in state CONNECT, {number} identical error(s) suppressed)"
+        text = f"node {number}: refused {changing}"
+        watch.error(KafkaError(KafkaError._TRANSPORT, text))
+        watch.error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "9/9 brokers are down"))
+        watch.answered()
+        now += 1
+    assert caplog.text.count("no Kafka broker can be reached") == 1
+    assert "suppressed" not in caplog.text
+    assert "after" not in caplog.text
 
 
 def test_no_kafka_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
 from hortus.flow.ingest.media_lane import MediaLane, MediaLimits
+from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.protocol.wire.codec import encode_media
 from hortus.protocol.wire.messages import Media
@@ -90,8 +91,9 @@ async def storing_media(
     objects = objects or MediaObjects.in_folder(folder)
     connect = connector(DatabaseUrl.parse(world.url), "test media")
     registry = KitRegistry()
-    lane = MediaLane(connect, registry, objects, limits=limits)
-    pipeline = IngestPipeline(connect, registry, media=lane)
+    metrics = IngestMetrics()
+    lane = MediaLane(connect, registry, objects, limits=limits, metrics=metrics)
+    pipeline = IngestPipeline(connect, registry, media=lane, metrics=metrics)
     running = asyncio.create_task(pipeline.run())
     try:
         yield MediaWorld(world, pipeline, lane, objects, folder)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hortus.domain.media.retries import note_of, pause_after
 from hortus.domain.media.store import delete_medium
 from hortus.domain.media.sweep import SAFE_AGE, check_rows, sweep_objects
 from hortus.domain.media.thumbnails import make_some_thumbnails
+from hortus.http.monitoring.health import FlowWatch
 from ingest_world import World
 from waiting import until
 
@@ -237,6 +238,35 @@ async def test_media_that_the_store_refuses_hold_up_no_others_and_are_stored_lat
     await until(lambda: set(handles) <= set(media.source.settled))
     for fields in refused:
         assert await media.content(fields["id"]) == fields["data"]
+    assert media.lane.open_messages == 0
+
+
+async def test_media_that_need_a_damaged_page_hold_up_no_others_and_are_stored_when_it_is_repaired(
+    media: MediaWorld,
+) -> None:
+    """SQLSTATE XX001 is raised by a rule here; tests/database/test_damaged_pages.py damages real pages."""
+    other, sensors = media.world.kits[1]
+    await media.world.connection.execute(
+        f"""
+        CREATE FUNCTION damaged() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.kit_id = {media.world.kit.id} THEN
+                RAISE EXCEPTION 'invalid page in block 3 of relation "base/1/2"' USING ERRCODE = 'XX001';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER damaged BEFORE INSERT ON media FOR EACH ROW EXECUTE FUNCTION damaged();
+        """
+    )
+    waiting = [media.offer(media.medium()) for _ in range(3)]  # more than are under way at once
+    for _ in range(3):
+        await media.send(media.medium(peripheral=sensors[0].id), serial=other.serial)
+    assert not set(waiting) & set(media.source.settled)
+    report = FlowWatch(media.pipeline, lambda: datetime.now(UTC)).look()
+    assert not report.is_healthy
+    assert "damaged on disk" in report.sentence
+    await media.world.connection.execute("DROP TRIGGER damaged ON media")
+    await until(lambda: set(waiting) <= set(media.source.settled))
     assert media.lane.open_messages == 0
 
 

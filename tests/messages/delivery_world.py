@@ -25,9 +25,7 @@ from hortus.domain.messages.tables import MessageKind
 
 SEAL = Seal(b"the key of an installation, for tests")
 
-QUICK = DeliveryLimits(
-    attempt_seconds=30, first_pause_seconds=0.02, longest_pause_seconds=0.05, poll_seconds=0.02
-)
+QUICK = DeliveryLimits(first_pause_seconds=0.02, longest_pause_seconds=0.05, poll_seconds=0.02)
 
 
 async def add_person(engine: AsyncEngine, name: str = "flora") -> int:

@@ -103,3 +103,16 @@ def test_a_mail_account_is_read_from_its_url(monkeypatch: pytest.MonkeyPatch) ->
         sender="hortus@garden.example",
         sender_name="The garden",
     )
+
+
+async def test_addresses_with_umlaut_domains_need_no_special_server(server: MailServer) -> None:
+    account = server.account(sender="hortus@gärten.example")
+    recipient = letter(recipient="Flora@bücher.example")
+    await asyncio.to_thread(MailDelivery(account, recipient).deliver)
+    assert server.envelopes == [("hortus@xn--grten-gra.example", ["Flora@xn--bcher-kva.example"])]
+    [mail] = server.mails
+    assert (mail["From"], mail["To"]) == (
+        "Hortus <hortus@xn--grten-gra.example>",
+        "Flora@xn--bcher-kva.example",
+    )
+    assert mail["Message-ID"].endswith("@xn--grten-gra.example>")

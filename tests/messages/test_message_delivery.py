@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -25,7 +23,9 @@ from hortus.domain.messages.queue import (
 )
 from hortus.domain.messages.reset_mail import MOST_PER_HOUR, QueuedResetMailer
 from hortus.domain.messages.services import ServicePolicy
+from hortus.domain.messages.smtp import SmtpLimits
 from hortus.domain.messages.tables import MessageKind, Transport
+from http_service import service
 from mail_server import MailServer, text_of
 from waiting import until
 
@@ -154,15 +154,104 @@ async def test_a_mail_server_that_hangs_holds_up_no_service(engine: AsyncEngine,
 async def test_a_mail_server_that_hangs_is_left_after_a_while(engine: AsyncEngine, server: MailServer) -> None:
     server.hangs.set()
     await queue(engine, await add_person(engine))
-    limits = DeliveryLimits(attempt_seconds=0.5, poll_seconds=0.02, first_pause_seconds=60)
+    limits = DeliveryLimits(poll_seconds=0.02, first_pause_seconds=60)
+    access = MessageAccess(seal=SEAL, mail=server.account(), smtp_limits=SmtpLimits(command_seconds=0.3))
 
     async def put_off() -> bool:
-        [(state, failure)] = await states(engine)
-        return state == "waiting" and failure is not None
+        return await states(engine) == [("waiting", "The mail server did not answer in time.")]
 
-    async with delivering(engine, MessageAccess(seal=SEAL, mail=server.account()), limits):
+    async with delivering(engine, access, limits):
         await until(put_off)
     assert server.mails == []
+
+
+async def test_a_mail_server_that_is_slow_to_accept_gets_a_mail_once(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    """However long it searches the mail for spam: other workers leave the message alone meanwhile."""
+    server.is_slow_to_accept = True
+    await queue(engine, await add_person(engine))
+    limits = DeliveryLimits(lease_seconds=0.4, poll_seconds=0.02, first_pause_seconds=0.02)
+    access = MessageAccess(seal=SEAL, mail=server.account())
+
+    async def leased_again() -> bool:
+        async with engine.connect() as connection:
+            statement = text("SELECT now() - created_at > interval '2 seconds' FROM messages")
+            return bool(await connection.scalar(statement))
+
+    async with delivering(engine, access, limits), delivering(engine, access, limits):
+        await until(lambda: server.contents_received >= 1)
+        await until(leased_again)
+        server.released.set()
+        await until(lambda: no_longer_waiting(engine))
+    assert await states(engine) == [("accepted", None)]
+    assert (server.contents_received, len(server.mails)) == (1, 1)
+
+
+async def test_a_mail_that_was_handed_over_and_not_confirmed_is_not_sent_again(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    server.is_slow_to_accept = True
+    await queue(engine, await add_person(engine))
+    access = MessageAccess(seal=SEAL, mail=server.account(), smtp_limits=SmtpLimits(end_of_content_seconds=0.3))
+    async with delivering(engine, access):
+        await until(lambda: no_longer_waiting(engine))
+    [(state, failure)] = await states(engine)
+    assert state == "given-up"
+    assert failure is not None
+    assert failure.startswith("The mail server took the mail and did not confirm it in time.")
+    assert server.contents_received == 1
+
+
+async def test_a_stop_while_a_mail_is_being_accepted_does_not_have_it_sent_twice(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    server.is_slow_to_accept = True
+    await queue(engine, await add_person(engine))
+    access = MessageAccess(seal=SEAL, mail=server.account())
+    async with delivering(engine, access):
+        await until(lambda: server.contents_received == 1)
+    [(state, failure)] = await states(engine)
+    assert state == "given-up"
+    assert failure is not None
+    assert "It may have been delivered" in failure
+
+
+async def test_a_stop_before_a_mail_was_handed_over_leaves_it_to_others_at_once(
+    engine: AsyncEngine, server: MailServer
+) -> None:
+    server.hangs.set()
+    await queue(engine, await add_person(engine))
+    access = MessageAccess(seal=SEAL, mail=server.account())
+    async with delivering(engine, access):
+        await until(lambda: server.attempts == 1)
+    server.hangs.clear()
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(lease) FROM messages")) == 0
+    async with delivering(engine, access):
+        await until(lambda: no_longer_waiting(engine))
+    assert await states(engine) == [("accepted", None)]
+    assert len(server.mails) == 1
+
+
+async def test_a_service_that_answers_too_late_is_not_asked_again(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hortus.domain.messages.services._SILENCE_SECONDS", 0.3)
+    user_id = await add_person(engine)
+    answers = asyncio.Event()
+    async with service(answers=answers) as (url, taken):
+        await queue(engine, user_id, channel_id=await add_channel(engine, user_id, url), recipient="json")
+        access = MessageAccess(seal=SEAL, services=ServicePolicy(added=frozenset({"json"})))
+        async with delivering(engine, access):
+            await until(lambda: no_longer_waiting(engine))
+            answers.set()
+        assert len(taken) == 1
+    [(state, failure)] = await states(engine)
+    assert (state, failure) == (
+        "given-up",
+        "The service did not answer in time. It may have delivered the message, so it is not sent again.",
+    )
 
 
 async def test_two_deliveries_at_once_send_each_message_once(engine: AsyncEngine, server: MailServer) -> None:
@@ -255,24 +344,6 @@ async def add_channel(engine: AsyncEngine, user_id: int, url: str) -> int:
         )
         channel_id = await connection.scalar(statement, {"user_id": user_id, "sealed": SEAL.close(url)})
     return int(channel_id)
-
-
-@asynccontextmanager
-async def service(status: int = 200) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run an HTTP service that receives messages; yield its URL and the requests that it received."""
-    taken: list[bytes] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        taken.append(await reader.readexactly(length))
-        writer.write(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/", taken
 
 
 async def test_who_may_no_longer_see_the_kit_is_not_told_what_waited(

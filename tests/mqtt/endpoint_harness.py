@@ -136,6 +136,7 @@ class Setup:
         self.accounts = FakeAccounts()
         self.presence: list[tuple[str, bool]] = []
         self.refused: list[tuple[str, str, str]] = []
+        self.own_words: list[tuple[str, str]] = []
         self.clients: list[PacketClient] = []
         self.endpoint = MqttEndpoint(
             authenticator=self.accounts,
@@ -145,6 +146,7 @@ class Setup:
             limits=EndpointLimits(**({"stop_timeout_seconds": 0.1, "close_timeout_seconds": 1.0} | limits)),
             on_presence=lambda serial, connected: self.presence.append((serial, connected)),
             on_refused=lambda who, topic, reason: self.refused.append((who.name, topic, reason)),
+            on_own_word=lambda serial, word: self.own_words.append((serial, word)),
         )
 
     @property

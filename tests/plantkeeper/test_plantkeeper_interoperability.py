@@ -28,8 +28,9 @@ from hortus.flow.gateway.service import (
     running_gateway,
     to_local_installation,
 )
-from hortus.flow.gateway.spool import SPOOL_NAME, Spool
+from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.spool_file import SpoolFile
+from hortus.flow.gateway.spool_format import SPOOL_NAME
 from hortus.flow.gateway.transport import TargetAddress, TargetClient
 from hortus.http.server.server import bind
 from waiting import until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from hortus.domain.kits.store import NewPeripheral
 from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 from hortus.domain.presence.keeper import PresenceKeeper, watch_presence
 from hortus.domain.presence.listening import keep_listening
-from hortus.domain.presence.store import PRESENCE_CHANNEL
+from hortus.domain.presence.store import PRESENCE_CHANNEL, OwnWord, next_kits, read_presences
 from waiting import until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -186,6 +187,51 @@ async def test_that_the_server_stops_makes_no_kit_offline(
     running.cancel()
     assert await world.run_sql("SELECT is_connected FROM kit_presence") == [(True,)]
     assert announced == [f"{kit.serial} online"]
+
+
+async def test_what_a_kit_says_about_itself_is_kept_until_it_says_something_else(
+    rpc_installation: RpcWorld,
+) -> None:
+    world = rpc_installation
+    kit, other = await world.make_kit(), await world.make_kit()
+    keeper = PresenceKeeper(world.engine)
+    running = asyncio.create_task(keeper.run())
+
+    async def words() -> dict[int, str]:
+        records = await read_words(world)
+        return {kit_id: word.text for kit_id, word in records.items()}
+
+    keeper.said(kit.serial, "online")
+    keeper.said("k-unknown", "online")
+    await until(lambda: _is(words, {kit.id: "online"}), "the first word is kept")
+    first = (await read_words(world))[kit.id].said_at
+    keeper.said(other.serial, "booting")
+    keeper.said(kit.serial, "offline")
+    await until(lambda: _is(words, {kit.id: "offline", other.id: "booting"}), "the next words are kept")
+    assert (await read_words(world))[kit.id].said_at > first
+    # We close all connections when we stop: the wills that follow say nothing about the kits.
+    keeper.close()
+    keeper.said(kit.serial, "gone")
+    keeper.heard(kit.serial)
+    await until(lambda: _has_contact(world, kit.id), "the keeper has written")
+    assert await words() == {kit.id: "offline", other.id: "booting"}
+    running.cancel()
+
+
+async def read_words(world: RpcWorld) -> dict[int, OwnWord]:
+    async with world.engine.connect() as connection:
+        kit_ids = await next_kits(connection, 0, 100)
+        records = await read_presences(connection, datetime.now(UTC), kit_ids)
+    return {kit_id: record.own_word for kit_id, record in records.items() if record.own_word}
+
+
+async def _is(words: Callable[[], Awaitable[dict[int, str]]], expected: dict[int, str]) -> bool:
+    return await words() == expected
+
+
+async def _has_contact(world: RpcWorld, kit_id: int) -> bool:
+    rows = await world.run_sql("SELECT last_contact_at FROM kit_presence WHERE kit_id = :kit", kit=kit_id)
+    return rows[0][0] is not None
 
 
 async def test_after_a_restart_nobody_is_taken_to_be_connected_still(rpc_installation: RpcWorld) -> None:

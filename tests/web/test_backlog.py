@@ -23,7 +23,7 @@ SELECT kit, hour FROM generate_series(1, 3) AS kit, generate_series(1, 3) AS not
 _MESSAGE = """
 INSERT INTO messages (user_id, transport, kind, recipient, subject, state, failure,
                       created_at, next_attempt_at, give_up_at)
-VALUES (:user, 'mail', 'test', 'ada@example.org', 'Hello', :state, :failure,
+VALUES (:user, 'mail', :kind, 'ada@example.org', 'Hello', :state, :failure,
         now() - interval '1 hour', now() + :due * interval '1 s', now() + interval '1 day')
 """
 _COMMAND = """
@@ -58,13 +58,13 @@ async def busy(own_engine):
         user = await make_user(connection, "root", is_admin=True)
         kit = await make_kit(connection, "Basil")
         await connection.execute(text(_HOURS))
-        for state, failure, due in (
-            *(("waiting", None, -30), ("waiting", "It is full.", 600)),
-            *(("given-up", "It is gone.", -900), ("accepted", None, -900)),
+        for kind, state, failure, due in (
+            *(("test", "waiting", None, -30), ("test", "waiting", "It is full.", 600)),
+            *(("test", "given-up", "It is gone.", -900), ("test", "accepted", None, -900)),
+            ("alert", "given-up", "The alert was over before this message could be sent.", -900),
         ):
-            await connection.execute(
-                text(_MESSAGE), {"user": user.id, "state": state, "failure": failure, "due": due}
-            )
+            values = {"user": user.id, "kind": kind, "state": state, "failure": failure, "due": due}
+            await connection.execute(text(_MESSAGE), values)
         for state in ("waiting", "answered"):
             await connection.execute(text(_COMMAND), {"kit": kit.id, "state": state})
         for failure, due, done in ((None, -5, False), ("Locked.", 900, False), (None, -9000, True)):

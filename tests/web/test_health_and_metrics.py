@@ -85,7 +85,7 @@ async def test_a_process_without_ingest_is_healthy_and_ready(engine):
         assert health["parts"]["http"] == {"state": "Answering."}
         assert (await client.get("/readyz")).json() == {
             "status": "ready",
-            "checks": {"database": "ok", "ingest": "ok"},
+            "checks": {"database": "ok", "ingest": "ok", "tasks": "ok"},
         }
 
 

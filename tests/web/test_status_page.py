@@ -142,6 +142,21 @@ async def test_a_kit_that_fell_silent_shows_what_it_said_last(engine, database_u
     assert page.kits[0].presence.state is PresenceState.OFFLINE
 
 
+async def test_what_a_kit_says_about_itself_is_shown_as_its_own_word(engine):
+    async with engine.begin() as connection:
+        kit = await make_kit(connection, "Fern", public=True)
+        await make_kit(connection, "Basil", public=True)
+        await connection.execute(
+            text("INSERT INTO kit_presence (kit_id, own_word, own_word_at) VALUES (:kit, :word, :at)"),
+            {"kit": kit.id, "word": "<b>offline</b>", "at": now() - timedelta(minutes=3)},
+        )
+    async with client_of(engine) as client:
+        content = (await client.get("/")).text
+    assert content.count("Status sent by the kit") == 1
+    assert "Status sent by the kit: <bdi>&lt;b&gt;offline&lt;/b&gt;</bdi>, <time" in content
+    assert "3 min ago" in content
+
+
 async def test_one_peripheral_name_in_two_configurations_is_one_series(engine, database_url):
     async with engine.begin() as connection:
         kit = await make_kit(connection, "Fern")

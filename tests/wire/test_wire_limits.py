@@ -235,6 +235,23 @@ def test_the_first_time_after_the_year_9999_is_refused() -> None:
     assert _reason(codec.decode_raw_measurement, builder.to_bytes_packed()) is Reason.TIME_OUT_OF_RANGE
 
 
+@pytest.mark.parametrize(
+    ("datetime_ms", "advice"),
+    [
+        (1_800_000_000_000_000, "It would be right in microseconds; kits send milliseconds since 1970."),
+        (1_800_000_000_000_000_000, "It would be right in nanoseconds; kits send milliseconds since 1970."),
+        (10**15, "Check the clock of the kit."),
+        (2**64 - 1, "Check the clock of the kit."),
+    ],
+)
+def test_a_time_that_would_be_right_in_another_unit_is_named_as_such(datetime_ms: int, advice: str) -> None:
+    builder = root("RawMeasurement").new_message(id=bytes(range(1, 17)), datetime=datetime_ms)
+
+    with pytest.raises(WireError) as caught:
+        codec.decode_raw_measurement(builder.to_bytes_packed())
+    assert str(caught.value).endswith(advice)
+
+
 def test_an_unreadable_answer_of_a_kit_still_names_its_id() -> None:
     builder = root("KitRpcResponse").new_message(id=42, version="x\0y")
 

@@ -28,6 +28,7 @@ from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import open_media_objects
+from hortus.flow.broker.gate import GatePart, KitGate
 from hortus.flow.ingest.pipeline import MediaIntake
 from hortus.flow.kafka.connection import kafka_connection
 from hortus.flow.kafka.intake import KafkaIntake
@@ -53,11 +54,12 @@ MEDIA_FILTER = f"$share/{SHARED_GROUP}/kit/+/media"
 
 INGEST_FILTERS = (*READING_FILTERS, MEDIA_FILTER)
 
-_DRAIN_SECONDS = 10.0
+# The clients have waited for their messages, and are disconnected: what is stored later is not acknowledged.
+_DRAIN_SECONDS = 0.5
 
-# Mosquitto loses shared subscriptions when it ends. Until an ingester is back, it acknowledges readings and
-# discards them (docs/guarantees.md), so ingesters must reconnect before the kits, which wait at least 1 s.
-_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5)
+# Mosquitto loses shared subscriptions when it ends, and lets kits in only when an ingester is back. (Without
+# the plugin that keeps them out, it acknowledges readings and discards them: docs/guarantees.md.)
+_CLIENT_LIMITS = ClientLimits(reconnect_first_seconds=0.1, reconnect_most_seconds=0.5, drain_seconds=8.0)
 
 _MEDIA_CLIENT_LIMITS = replace(_CLIENT_LIMITS, receive_maximum=8, max_open_bytes=32 * MEBIBYTE)
 
@@ -109,10 +111,13 @@ async def run_ingest(settings: Settings, metrics: MetricsAddress | None = None) 
         intake=MediaIntake(pipeline),
         limits=_MEDIA_CLIENT_LIMITS,
     )
-    async with process_supervisor() as supervisor, observed(metrics, supervisor, pipeline):
+    gate, media_gate = KitGate(client, [GatePart.READINGS]), KitGate(media_client, [GatePart.MEDIA])
+    async with process_supervisor() as supervisor, observed(metrics, supervisor, pipeline, gate=gate):
         supervisor.start("storing", pipeline.run, may_end=True)
         supervisor.start("broker", client.run, may_end=True)
         supervisor.start("broker-media", media_client.run, may_end=True)
+        supervisor.start("kit-gate", gate.run)
+        supervisor.start("kit-gate-media", media_gate.run)
         start_following_kits(supervisor, url, [registry.changed])
         start_listening_record(supervisor, url, lambda: client.connected)
         settle_memory()
@@ -132,22 +137,22 @@ async def run_kafka_ingest(settings: Settings, metrics: MetricsAddress | None = 
     stop = stop_requested()
     if not await wait_for_topics(connection, names.all, stop):
         return
-    async with (
-        KafkaIntake(connection, names) as intake,
-        process_supervisor() as supervisor,
-        observed(metrics, supervisor, intake),
-    ):
+    async with KafkaIntake(connection, names) as intake, process_supervisor() as supervisor:
         client = IngestClient(
             address,
             client_id=client_id(settings, "ingest"),
             subscriptions=[Subscription(topic_filter=topic_filter, qos=1) for topic_filter in INGEST_FILTERS],
             intake=intake,
+            limits=_CLIENT_LIMITS,
         )
-        supervisor.start("broker", client.run, may_end=True)
-        settle_memory()
-        log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
-        await stop.wait()
-        log.info("stopping: finishing the received messages")
-        await client.stop()
-        await intake.stop(_DRAIN_SECONDS)
+        gate = KitGate(client, [GatePart.READINGS, GatePart.MEDIA])
+        async with observed(metrics, supervisor, intake, gate=gate, trouble=intake.trouble):
+            supervisor.start("broker", client.run, may_end=True)
+            supervisor.start("kit-gate", gate.run)
+            settle_memory()
+            log.info("taking readings from %s to Kafka at %s", address, connection.bootstrap)
+            await stop.wait()
+            log.info("stopping: finishing the received messages")
+            await client.stop()
+            await intake.stop(_DRAIN_SECONDS)
     log.info("stopped after %d messages", intake.metrics.messages)

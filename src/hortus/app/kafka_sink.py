@@ -27,7 +27,7 @@ from hortus.app.supervision import process_supervisor, start_following_kits, sta
 from hortus.app.waiting import before_stop, wait_for_current_database, wait_for_topics
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.errors import UsageError
+from hortus.base.errors import OperationalError, UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.base.supervision import Supervisor
 from hortus.domain.kits.registry import KitRegistry
@@ -40,7 +40,8 @@ from hortus.flow.kafka.topics import StreamChoice, TopicNames
 
 log = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 10.0
+# Sink and replay have waited for their records themselves. What is stored later is read again all the same.
+_DRAIN_SECONDS = 0.5
 _LOG_SECONDS = 5.0
 
 
@@ -85,6 +86,16 @@ class ReplayStopped(UsageError):
         super().__init__("The replay was stopped. What it stored stays; run it again to store the rest.")
 
 
+class OffsetsNotCommitted(OperationalError):
+    """Kafka did not confirm the last offsets of a sink that was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The sink was stopped, but Kafka did not confirm its last offsets. Nothing is lost: the records "
+            "after those are read again, which has no effect."
+        )
+
+
 def parse_moment(text: str) -> datetime:
     """Parse a moment written by a person. Raises UsageError if it has no time zone."""
     try:
@@ -123,7 +134,7 @@ class _LoggedProgress:
 
 
 async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAddress | None = None) -> None:
-    """Store records until SIGINT or SIGTERM, then finish work in progress."""
+    """Store records until SIGINT or SIGTERM, then finish work in progress. Raises OffsetsNotCommitted."""
     connection, names = kafka_connection(settings), TopicNames.of(settings)
     topics = names.chosen(choice)
     url = _database_url(settings)
@@ -141,6 +152,8 @@ async def run_sink(settings: Settings, choice: StreamChoice, metrics: MetricsAdd
             sink.stop()
             await asyncio.wait({reading})
     log.info("stopped after %d messages", pipeline.metrics.messages)
+    if not sink.has_committed:
+        raise OffsetsNotCommitted
 
 
 async def run_replay(

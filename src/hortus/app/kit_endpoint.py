@@ -14,6 +14,7 @@ from hortus.protocol.mqtt.endpoint import (
     IdentityKind,
     Listener,
     MqttEndpoint,
+    OnOwnWord,
     OnPresence,
 )
 from hortus.protocol.reasons import Reason
@@ -32,8 +33,13 @@ def kit_endpoint(
     engine: AsyncEngine,
     pipeline: IngestPipeline,
     on_presence: OnPresence,
+    on_own_word: OnOwnWord,
 ) -> MqttEndpoint:
-    """Return the endpoint. `on_presence` is called when a kit connects and disconnects."""
+    """Return the endpoint.
+
+    `on_presence` is called when a kit connects and disconnects, `on_own_word` when it says something about
+    itself.
+    """
     authenticator = KitAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
     )
@@ -68,6 +74,7 @@ def kit_endpoint(
         limits=_ENDPOINT_LIMITS,
         on_presence=on_presence,
         on_refused=count_refused,
+        on_own_word=on_own_word,
     )
 
 

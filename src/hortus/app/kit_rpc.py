@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.database.listening import PING_SECONDS, listen
+from hortus.base.intake import MessageSource
 from hortus.base.supervision import Supervisor
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.commands.answers import AnswerDesk
@@ -17,6 +19,8 @@ from hortus.flow.rpc.responder import Publish, ServerRpcResponder
 from hortus.protocol.mqtt.client import BrokerUnreachableError, MqttClient
 from hortus.protocol.mqtt.endpoint import MqttEndpoint
 from hortus.protocol.mqtt.topics import KitTopic
+
+log = logging.getLogger(__name__)
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
@@ -65,6 +69,35 @@ class KitRpc:
 
     def _turned_out_absent(self, serial: str) -> None:
         self._presence.connection_changed(serial, False)
+
+
+class KitQuestions:
+    """The intake of kits' questions through a broker, which keeps each of them until it is answered."""
+
+    saturated = False  # the client's own bounds are lower than those of the responder
+
+    def __init__(self) -> None:
+        self._responder: ServerRpcResponder | None = None
+
+    def give_to(self, responder: ServerRpcResponder) -> None:
+        """Hand over everything that arrives from now on. Call this before the client runs."""
+        self._responder = responder
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back at once."""
+        callback()
+
+    def offer(self, source: MessageSource, handle: int, topic: str, payload: bytes) -> None:
+        """Accept a question."""
+        assert self._responder is not None
+        self._responder.request_arrived(topic, payload, lambda: source.settle((handle,)))
+
+    def offer_head(
+        self, source: MessageSource, handle: int, topic: str, head: bytes, payload_bytes: int
+    ) -> None:
+        """Drop a message that is too large."""
+        log.warning("dropped a message of %d bytes on %s: %r…", payload_bytes, topic, head[:16])
+        source.settle((handle,))
 
 
 class EndpointTransport:

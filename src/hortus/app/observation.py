@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hortus.base.supervision import Supervisor
+from hortus.flow.broker.gate import GateState, KitGate
 from hortus.flow.kafka.flow import Sink, SinkFlow
-from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport
+from hortus.http.monitoring.health import Flow, FlowWatch, TasksReport, Trouble, not_stored
 from hortus.http.monitoring.metrics import HortusCollector
 from hortus.http.server.server import bind, serving
 
@@ -59,27 +60,42 @@ async def observed(
     supervisor: Supervisor,
     flow: Flow | None = None,
     sink: Sink | None = None,
+    gate: KitGate | None = None,
+    trouble: Trouble = not_stored,
 ) -> AsyncIterator[None]:
     """Serve metrics and health of this process while the context lasts; do nothing without an address."""
     if address is None:
         yield
         return
-    listener = bind(address.host, address.port)
-    watched = SinkFlow(flow, sink) if flow is not None and sink is not None else flow
-    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC))
+    listener = bind(address.host, address.port, option="--metrics-port", host_option="--metrics-host")
+    watched = flow
+    if flow is not None and sink is not None:
+        watched = of_sink = SinkFlow(flow, sink)
+        trouble = of_sink.trouble
+    app = observation(supervisor, watched, sink, lambda: datetime.now(UTC), gate, trouble)
     async with serving(app, listener):
         yield
 
 
 def observation(
-    supervisor: Supervisor, flow: Flow | None, sink: Sink | None, clock: Callable[[], datetime]
+    supervisor: Supervisor,
+    flow: Flow | None,
+    sink: Sink | None,
+    clock: Callable[[], datetime],
+    gate: KitGate | None = None,
+    trouble: Trouble = not_stored,
 ) -> Starlette:
-    """Return the application that serves metrics and health of one process, and of its flow if it has one."""
-    watch = FlowWatch(flow, clock) if flow is not None else None
+    """Return the application that serves metrics and health of one process, and of its flow if it has one.
+
+    A process to whose broker no kits are let in is unhealthy: nothing flows.
+    """
+    watch = FlowWatch(flow, clock, trouble) if flow is not None else None
     registry = CollectorRegistry()
     registry.register(HortusCollector(flow.metrics if flow else None, watch, None, supervisor=supervisor))
     if sink is not None:
         registry.register(_SinkCollector(sink))
+    if gate is not None:
+        registry.register(_GateCollector(gate))
 
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=_CONTENT_TYPE)
@@ -92,6 +108,9 @@ def observation(
             report = watch.look()
             parts["flow"] = report.as_json() | _sink_counts(sink)
             is_healthy = is_healthy and report.is_healthy
+        if gate is not None:
+            parts["kits"] = gate.as_json()
+            is_healthy = is_healthy and not gate.keeps_kits_out
         content = {"status": "healthy" if is_healthy else "unhealthy", "parts": parts}
         return JSONResponse(content, status_code=200 if is_healthy else 503)
 
@@ -103,10 +122,27 @@ def _sink_counts(sink: Sink | None) -> dict[str, Any]:
         return {}
     counts = sink.metrics
     return {
-        "recordsWaitingInKafka": counts.total_lag,
+        "recordsWaitingInKafka": None if counts.fault else counts.total_lag,
+        "kafka": counts.fault or "Kafka answers.",
         "paused": counts.paused,
         "partitions": counts.partitions,
     }
+
+
+class _GateCollector(Collector):
+    """Collects on request whether the broker lets kits in."""
+
+    def __init__(self, gate: KitGate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one figure for each state, of which the present one is 1."""
+        states = GaugeMetricFamily(
+            "hortus_broker_gate", "Whether the broker lets kits in (open) or keeps them out.", labels=("state",)
+        )
+        for state in GateState:
+            states.add_metric((state.value,), float(state is self._gate.state))
+        yield states
 
 
 class _SinkCollector(Collector):
@@ -120,7 +156,7 @@ class _SinkCollector(Collector):
         sink = self._sink.metrics
         lag = GaugeMetricFamily(
             "hortus_sink_lag_records",
-            "Records in Kafka that this sink has not stored yet.",
+            "Records in Kafka that are not stored yet, of the partitions that this sink or no sink reads.",
             labels=("topic", "partition"),
         )
         for (topic, partition), records in sorted(sink.lag.items()):
@@ -128,6 +164,11 @@ class _SinkCollector(Collector):
         yield lag
         yield GaugeMetricFamily(
             "hortus_sink_partitions", "Partitions that this sink reads.", value=sink.partitions
+        )
+        yield GaugeMetricFamily(
+            "hortus_sink_lag_known",
+            "Whether Kafka answered the last look completely; if not, the lag is that of an earlier one.",
+            value=float(sink.fault is None),
         )
         yield GaugeMetricFamily("hortus_sink_paused", "Whether reading is paused.", value=float(sink.paused))
         for name, title, value in (
@@ -137,5 +178,6 @@ class _SinkCollector(Collector):
             ("failed_commits", "Commits of offsets that failed and were repeated.", sink.failed_commits),
             ("errors", "Errors that Kafka reported.", sink.errors),
             ("missed_records", "Records that Kafka deleted before they were stored.", sink.missed),
+            ("log_resets", "Times that the log of a partition went back and was read again.", sink.went_back),
         ):
             yield CounterMetricFamily(f"hortus_sink_{name}", title, value=value)

@@ -219,7 +219,9 @@ async def _running(
         pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
         presence = PresenceKeeper(task_engine)
         mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
-        endpoint = kit_endpoint(mqtt_listener, directory, task_engine, pipeline, presence.connection_changed)
+        endpoint = kit_endpoint(
+            *(mqtt_listener, directory, task_engine, pipeline), presence.connection_changed, presence.said
+        )
         transport = EndpointTransport(endpoint)
         rpc = KitRpc(
             task_engine,

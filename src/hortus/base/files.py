@@ -52,6 +52,14 @@ def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | Non
         raise not_usable(path, error) from error
 
 
+def owner_of(directory: Path) -> tuple[int, int] | None:
+    """Return the user and group id that root gives the files it makes in a directory; None for other users."""
+    if os.geteuid() != 0:
+        return None
+    status = directory.stat()
+    return status.st_uid, status.st_gid
+
+
 def sync_directory(path: Path) -> None:
     """Make a directory's entries durable: a rename is safe only once its directory is synced."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -8,7 +8,7 @@ reading while the intake is saturated, so that no unbounded queue is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 KEPT_HEAD_BYTES = 4 * 1024
 """How much of the payload of an oversized message is kept: enough to recognize it."""
@@ -23,6 +23,14 @@ class MessageSource(Protocol):
         Called once per committed batch, so that acknowledgements can be written together. A handle whose
         connection is closed is ignored: the sender will deliver again, which has no effect (P2).
         """
+
+
+@runtime_checkable
+class KeptSource(MessageSource, Protocol):
+    """The side of a transport whose messages can be looked up where they came from, such as in Kafka."""
+
+    def name_of(self, handle: int) -> str:
+        """Return where this message is kept, as part of a sentence."""
 
 
 class Intake(Protocol):

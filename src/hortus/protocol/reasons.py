@@ -138,6 +138,10 @@ class Reason(StrEnum):
         "refused-by-database",
         "The database refused to store the message. It is kept and can be replayed.",
     )
+    DATABASE_DAMAGED = (
+        "database-damaged",
+        "The place in the database where this belongs is damaged on disk. Once repaired, it can be replayed.",
+    )
     QUARANTINE_FULL = (
         "quarantine-full",
         "So many messages of this kit were set aside that the oldest of them were thrown away to make room.",

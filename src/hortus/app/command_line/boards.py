@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +33,13 @@ from hortus.flow.gateway.boards import (
     list_waiting_boards,
     register_board,
 )
+from hortus.flow.gateway.errors import SpoolDamaged
 from hortus.flow.gateway.gateways import add_gateway, gateway_id_of, list_gateways, remove_gateway
+from hortus.flow.gateway.health import damage_document, in_words
 from hortus.flow.gateway.settings import read_gateway_settings
-from hortus.flow.gateway.spool import SPOOL_NAME
+from hortus.flow.gateway.spool import unused_spool
 from hortus.flow.gateway.spool_file import SetAsideReading, SpoolFile
+from hortus.flow.gateway.spool_format import SPOOL_NAME
 from hortus.flow.gateway.tables import BoardRow
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.flow.migrations.revision import require_current
@@ -71,7 +76,9 @@ NameOption = Annotated[str, typer.Option("--name", help="What people call it (1 
 @app.command()
 def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
     """Show what is queued in the gateway, what became of all readings, and when each board was last heard."""
-    depth, counters, sensors = _in_spool(data_dir, lambda file: (file.depth(), file.counters(), file.sensors()))
+    depth, counters, sensors, damages = _in_spool(
+        data_dir, lambda file: (file.depth(), file.counters(), file.sensors(), file.damages())
+    )
     oldest = None if depth.oldest_waiting_ms is None else _moment(depth.oldest_waiting_ms)
     if as_json:
         print_json(
@@ -81,6 +88,7 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
                 "setAside": depth.set_aside,
                 "spoolBytes": depth.used_bytes,
                 "counters": counters,
+                "damages": [damage_document(each) for each in damages],
                 "sensors": [
                     {
                         "sensorId": each.sensor_id,
@@ -93,6 +101,13 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
             }
         )
         return
+    for damage in damages:
+        console.print(in_words(damage), style="bold red", markup=False)
+    if damages:
+        console.print(
+            "Check this machine's disk and power supply. When you have seen to it: "
+            "`hortus gateway damage-seen`."
+        )
     console.print(f"Waiting:   {depth.waiting}" + (f", the oldest for {_age(oldest)}" if oldest else ""))
     console.print(f"Set aside: {depth.set_aside}")
     console.print(f"Spool:     {depth.used_bytes / 1024 / 1024:.1f} MiB")
@@ -103,6 +118,13 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
         heard = f"{_age(_moment(each.last_contact_ms))} ago"
         table.add_row(str(each.sensor_id), str(each.received), heard, each.address)
     console.print(table if sensors else "No board has been heard yet.")
+
+
+@app.command("damage-seen")
+def damage_seen(data_dir: SpoolOption = None) -> None:
+    """Confirm that you have seen that the spool was damaged; until then the gateway counts as unhealthy."""
+    seen = _in_spool(data_dir, lambda file: file.note_damages_seen())
+    console.print(f"Noted. Damages seen: {seen}. Damaged files stay until you delete them.")
 
 
 @set_aside_app.command("list")
@@ -356,20 +378,26 @@ def _tell_board(board: RegisteredBoard, as_json: bool, released: int) -> None:
 def _in_spool(data_dir: Path | None, function: Callable[[SpoolFile], T]) -> T:
     settings = read_gateway_settings()
     directory = settings.gateway_spool_dir if data_dir is None else data_dir / "spool"
-    path = directory / SPOOL_NAME
-    if not path.is_file():
+    if not directory.is_dir() or not any(directory.glob("gateway.*")):
         raise UsageError(
             f"No gateway has run with {directory}. Name its directory with --data-dir or "
             "HORTUS_GATEWAY_SPOOL_DIR."
         )
+    most_bytes = settings.spool_limits().most_bytes
+    path = directory / SPOOL_NAME
     try:
-        file = SpoolFile.open(path, most_bytes=settings.spool_limits().most_bytes)
-        try:
+        with unused_spool(directory, most_bytes) as keeper:
+            if keeper is not None:
+                return keeper.use(function)
+        with contextlib.closing(SpoolFile.open(path, most_bytes=most_bytes)) as file:
             return function(file)
-        finally:
-            file.close()
     except OSError as error:
         raise OperationalError(f"The spool {path} cannot be read: {error.strerror}.") from error
+    except (sqlite3.Error, SpoolDamaged) as error:
+        raise OperationalError(
+            f"The spool {path} cannot be read: {error}. The gateway that uses it repairs what is damaged; its "
+            "/healthz says what became of it."
+        ) from error
 
 
 def _require_choice(numbers: Sequence[int] | None, sensor: int | None, everything: bool) -> None:

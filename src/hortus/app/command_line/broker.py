@@ -17,6 +17,13 @@ from hortus.app.command_line.terminal import (
     run,
     stop_requested,
 )
+from hortus.app.observation import (
+    MetricsHostOption,
+    MetricsPortOption,
+    metrics_address,
+    observed,
+)
+from hortus.app.supervision import process_supervisor
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings, read_settings
 from hortus.flow.broker.changes import PasswordCipher
@@ -26,6 +33,8 @@ from hortus.flow.broker.document import ServiceAccount
 from hortus.flow.broker.roles import CONTROL_ROLE, SERVER_ROLE
 from hortus.flow.broker.synchroniser import BrokerSynchroniser
 from hortus.protocol.mqtt.client.settings import broker_address
+
+_ACCOUNTS_SECONDS = 10.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,7 +89,11 @@ def seed(
 
 
 @app.command()
-def sync(data_dir: DataDirOption = None) -> None:
+def sync(
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
+    data_dir: DataDirOption = None,
+) -> None:
     """Keep the broker's accounts in step with the database, until stopped.
 
     One process does it at a time; others stand by.
@@ -92,11 +105,18 @@ def sync(data_dir: DataDirOption = None) -> None:
     async def work() -> None:
         stop = stop_requested()
         address = broker_address(_as_administrator(settings))
-        async with open_ready_engine(data_dir, settings) as engine, asyncio.TaskGroup() as group:
+        async with (
+            open_ready_engine(data_dir, settings) as engine,
+            process_supervisor() as supervisor,
+            observed(metrics_address(metrics_host, metrics_port), supervisor),
+        ):
             synchroniser = BrokerSynchroniser(engine, address, cipher)
-            group.create_task(synchroniser.run())
+            working = supervisor.start(
+                "broker-accounts", synchroniser.run, every_seconds=_ACCOUNTS_SECONDS, may_end=True
+            )
             await stop.wait()
             synchroniser.stop()
+            await asyncio.wait({working})
 
     run(work())
 

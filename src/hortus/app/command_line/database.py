@@ -8,7 +8,8 @@ import typer
 
 from hortus.app.command_line.database_access import database_errors_in_words, open_url
 from hortus.app.command_line.terminal import DataDirOption, console, run
-from hortus.base.database.engine import open_engine
+from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.repair import Salvage, repair
 from hortus.base.errors import UsageError
 from hortus.base.installation.data_directory import running_installation
 from hortus.base.settings import read_settings
@@ -89,6 +90,40 @@ def definitions(
         )
 
     run(work())
+
+
+@app.command("repair")
+def repair_command(
+    relation: Annotated[str, typer.Argument(help="The index or month that the log or /healthz names.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Repair a damaged index, or salvage a damaged month of readings; see docs/operations.md first.
+
+    An index is built anew. Of a month, all rows on readable pages are copied into a new table; the damaged one
+    is kept under another name.
+    """
+
+    async def work() -> Salvage | None:
+        async with open_url(data_dir) as url:
+            with database_errors_in_words(url):
+                connection = await connector(url, "hortus db repair")()
+                try:
+                    return await repair(connection, relation)
+                finally:
+                    await connection.close()
+
+    salvage = run(work())
+    if salvage is None:
+        console.print(f"Built {relation} anew.", markup=False)
+    else:
+        console.print(
+            f"Saved {salvage.rows} rows, from {salvage.pages - len(salvage.lost_pages)} of {salvage.pages} "
+            f"pages. The damaged table is kept as {salvage.kept_as}.",
+            markup=False,
+        )
+    console.print(
+        "Now store what was set aside: hortus quarantine replay --reason database-damaged", soft_wrap=True
+    )
 
 
 @app.command()

@@ -10,9 +10,15 @@ from rich.table import Column, Table
 
 from hortus.app.command_line.database_access import open_ready_engine
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
+from hortus.base.settings import read_settings
 from hortus.domain.kits.store import kit_id_of
 from hortus.domain.ledger.store import LedgerCounts, LedgerLine, read_ledger
 from hortus.protocol.reasons import explanation_of
+
+_BEFORE_HORTUS = (
+    "What a broker has acknowledged to kits and lost before Hortus received it, as when it was killed without "
+    "a journal, is not in these figures: docs/guarantees.md."
+)
 
 
 def ledger(
@@ -32,10 +38,11 @@ def ledger(
             return await read_ledger(connection, now=datetime.now(UTC), hours=hours, kit_ids=kit_ids)
 
     lines = run(work())
+    is_one_box = data_dir is not None or read_settings().database_url is None
     if as_json:
         print_json(_document(lines, hours))
     else:
-        _print_table(lines, hours)
+        _print_table(lines, hours, is_one_box=is_one_box)
 
 
 def _by_kit(lines: list[LedgerLine]) -> dict[str | None, list[LedgerLine]]:
@@ -81,7 +88,7 @@ def _counts(counts: LedgerCounts) -> dict[str, Any]:
     }
 
 
-def _print_table(lines: list[LedgerLine], hours: int) -> None:
+def _print_table(lines: list[LedgerLine], hours: int, *, is_one_box: bool) -> None:
     table = Table(Column("Kit", no_wrap=True))
     for name in ("Received", "Stored", "Duplicate", "Quarantined", "Refused"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -94,7 +101,9 @@ def _print_table(lines: list[LedgerLine], hours: int) -> None:
     for (outcome, reason), count in sorted(total.reasons.items()):
         console.print(f"{count} {outcome}: {reason}. {explanation_of(reason)}", style="dim", markup=False)
     if total.adds_up:
-        console.print(f"All {total.received} messages of the last {hours} h are accounted for.")
+        console.print(f"All {total.received} messages received in the last {hours} h are accounted for.")
+        if not is_one_box:
+            console.print(_BEFORE_HORTUS, style="dim")
     else:
         console.print(
             "The figures do not add up; please report this, with the output of --json.", style="bold red"

@@ -13,7 +13,7 @@ from hortus.app.command_line.database_access import open_ready_engine
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import UsageError
 from hortus.base.settings import read_settings
-from hortus.domain.accounts.rules import is_email_address
+from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.messages.mail import MailDelivery
 from hortus.domain.messages.mail_account import mail_account
 from hortus.domain.messages.outcome import OutgoingMessage

@@ -33,9 +33,9 @@ class Month:
         return Month(index // 12, index % 12 + 1)
 
     @property
-    def start(self) -> datetime:
-        """The month's first instant."""
-        return datetime(self.year, self.month, 1, tzinfo=UTC)
+    def start(self) -> str:
+        """The month's first instant, for PostgreSQL, which unlike `datetime` knows years after 9999."""
+        return f"{self.year:04d}-{self.month:02d}-01T00:00:00+00:00"
 
     def partition_of(self, table: str) -> str:
         """Return the name of the partition of `table` that holds this month."""
@@ -74,5 +74,5 @@ async def _ensure_partition(connection: asyncpg.Connection, table: str, month: M
         )
         await connection.execute(
             f"ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES "
-            f"FROM ('{month.start.isoformat()}') TO ('{month.later(1).start.isoformat()}')"
+            f"FROM ('{month.start}') TO ('{month.later(1).start}')"
         )

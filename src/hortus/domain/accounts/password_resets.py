@@ -8,10 +8,10 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.log_ins import end_all_log_ins
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.profiles import find_profile_by_address
-from hortus.domain.accounts.rules import is_email_address
 from hortus.domain.accounts.store import find_user, set_password
 from hortus.domain.accounts.tokens import InvalidToken, TokenFault, Tokens
 

@@ -9,13 +9,13 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.accounts.email_addresses import canonical_address, forms_of, is_email_address
 from hortus.domain.accounts.rules import (
     MOST_EMAIL_CHARACTERS,
     MOST_USERNAME_CHARACTERS,
     AccountRule,
     BrokenAccountRule,
     InvalidAccount,
-    is_email_address,
 )
 from hortus.domain.accounts.tables import UserRow
 
@@ -70,8 +70,18 @@ async def find_profile_by_name(connection: AsyncConnection, username: str) -> Pr
 
 
 async def find_profile_by_address(connection: AsyncConnection, email_address: str) -> Profile | None:
-    """Return the profile with this e-mail address (case-insensitive), or None."""
-    return await _find(connection, UserRow.email_address == email_address.lower())
+    """Return the profile with this e-mail address, in whatever case and form of its domain, or None."""
+    if "\0" in email_address:
+        return None
+    # Earlier versions took the two forms of a domain for two addresses; then the one that was typed counts.
+    rows = await connection.execute(
+        select(*PROFILE_COLUMNS)
+        .where(UserRow.email_address.in_(forms_of(email_address)))
+        .order_by((UserRow.email_address == email_address.lower()).desc(), UserRow.id)
+        .limit(1)
+    )
+    row = rows.mappings().one_or_none()
+    return profile_in(row) if row else None
 
 
 async def suggest_profiles(connection: AsyncConnection, part: str, most: int) -> list[Profile]:
@@ -97,9 +107,11 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
         values["display_name"] = change.display_name
         broken += _broken_by_display_name(change.display_name)
     if change.email_address is not None:
-        # Stored in lower case, as at sign-up, or two accounts could have the same address.
-        values["email_address"] = change.email_address.lower()
+        # Stored as at sign-up, or two accounts could have the same address.
+        values["email_address"] = canonical_address(change.email_address)
         broken += _broken_by_email_address(change.email_address)
+        if not broken and await _is_of_another(connection, user_id, change.email_address):
+            raise InvalidAccount((_TAKEN,))
     if change.use_email_address_for_gravatar is not None:
         values["use_email_address_for_gravatar"] = change.use_email_address_for_gravatar
     if broken:
@@ -110,9 +122,19 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
         async with connection.begin_nested():
             await connection.execute(update(UserRow).where(UserRow.id == user_id).values(values))
     except IntegrityError as error:
-        message = "The e-mail address belongs to another account."
-        taken = BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message)
-        raise InvalidAccount((taken,)) from error
+        raise InvalidAccount((_TAKEN,)) from error
+
+
+_TAKEN = BrokenAccountRule(
+    field="emailAddress",
+    rule=AccountRule.TAKEN,
+    message="The e-mail address belongs to another account.",
+)
+
+
+async def _is_of_another(connection: AsyncConnection, user_id: int, email_address: str) -> bool:
+    others = select(UserRow.id).where(UserRow.email_address.in_(forms_of(email_address)), UserRow.id != user_id)
+    return await connection.scalar(others.limit(1)) is not None
 
 
 async def _find(connection: AsyncConnection, condition: ColumnElement[bool]) -> Profile | None:

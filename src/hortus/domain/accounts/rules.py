@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.common_passwords import is_common
+from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES
 
 LEAST_PASSWORD_CHARACTERS = 8
@@ -115,32 +114,3 @@ def _broken_by_email_address(address: str) -> tuple[BrokenAccountRule, ...]:
             )
         )
     return tuple(broken)
-
-
-_LOCAL_PART = re.compile(r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+")
-_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
-
-
-def is_email_address(text: str) -> bool:
-    """Return whether the text is an e-mail address as HTML defines it.
-
-    International domain names and address literals are allowed as well.
-    """
-    local_part, at, domain = text.rpartition("@")
-    if not at or not _LOCAL_PART.fullmatch(local_part):
-        return False
-    if domain.startswith("[") and domain.endswith("]"):
-        return _is_address_literal(domain[1:-1])
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return False
-    return _DOMAIN.fullmatch(ascii_domain) is not None
-
-
-def _is_address_literal(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.removeprefix("IPv6:"))
-    except ValueError:
-        return False
-    return True

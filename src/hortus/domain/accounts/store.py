@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
+from hortus.domain.accounts.email_addresses import canonical_address, forms_of
 from hortus.domain.accounts.look_alikes import skeleton, skeletons
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
@@ -61,9 +62,10 @@ async def create_user(
 ) -> User:
     """Create an account. The caller commits. Raises InvalidAccount with all faults at once.
 
-    User name and e-mail address are stored in lower case; the display name is the user name as typed.
+    User name and e-mail address are stored in lower case, the address with its domain as people write it; the
+    display name is the user name as typed.
     """
-    name, address = username.lower(), email_address.lower()
+    name, address = username.lower(), canonical_address(email_address)
     broken = broken_rules(username, email_address, password)
     if not broken:
         broken = await _taken(connection, username, address)
@@ -160,7 +162,7 @@ async def _taken(
     wanted = skeletons(username)
     # All of them: skeletons change with Unicode's tables, so none are stored, and sign-ups are rare.
     names = (await connection.scalars(select(UserRow.username))).all()
-    with_address = select(UserRow.id).where(UserRow.email_address == email_address)
+    with_address = select(UserRow.id).where(UserRow.email_address.in_(forms_of(email_address)))
     broken = []
     if any(name == username.lower() or skeleton(name) in wanted for name in names):
         message = f"The user name {username.lower()} is taken, or looks like one that is."

@@ -15,7 +15,8 @@ _FORGET_OF_STATES = text(
     UPDATE alert_states AS s SET message_waiting = false
     WHERE s.message_waiting AND NOT EXISTS (
         SELECT 1 FROM messages AS message JOIN alerts AS a ON a.id = message.alert_id
-        WHERE message.state = 'waiting' AND a.plant_id = s.plant_id AND a.quantity_type_id = s.quantity_type_id)
+        WHERE message.state = 'waiting' AND message.kind = 'alert'
+          AND a.plant_id = s.plant_id AND a.quantity_type_id = s.quantity_type_id)
     """
 )
 
@@ -23,7 +24,8 @@ _FORGET_OF_ALERTS = text(
     """
     UPDATE alerts AS a SET message_waiting = false
     WHERE a.message_waiting AND a.over_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM messages AS message WHERE message.state = 'waiting' AND message.alert_id = a.id)
+        SELECT 1 FROM messages AS message
+        WHERE message.state = 'waiting' AND message.kind = 'alert' AND message.alert_id = a.id)
     """
 )
 

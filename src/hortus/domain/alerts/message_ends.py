@@ -20,11 +20,11 @@ _SETTLE = text(
             ELSE now() + :again_seconds * interval '1 second' END AS quiet_until
         FROM messages AS message JOIN alerts AS a ON a.id = message.alert_id
         LEFT JOIN plant_alert_settings AS setting ON setting.plant_id = a.plant_id
-        WHERE message.id = :message_id
+        WHERE message.id = :message_id AND message.kind = 'alert'
           -- Several ways to several people: one that was accepted counts, and failures only when all failed.
           AND (:accepted OR NOT EXISTS (
               SELECT 1 FROM messages AS other
-              WHERE other.alert_id = a.id AND other.id <> message.id
+              WHERE other.alert_id = a.id AND other.id <> message.id AND other.kind = 'alert'
                 AND (other.state = 'waiting' OR (
                     other.state = 'accepted' AND other.created_at >= message.created_at))))
     ), told AS (

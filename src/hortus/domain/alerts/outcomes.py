@@ -24,7 +24,7 @@ from hortus.domain.alerts.judging import AlertState, Event, EventKind, nobody_re
 from hortus.domain.alerts.recipients import told_of_plant
 from hortus.domain.alerts.wording import RangeAlert, needs_attention, well_again
 from hortus.domain.messages.access import MessageAccess
-from hortus.domain.messages.queue import put_in
+from hortus.domain.messages.queue import lock_messages, put_in, withdraw_messages
 from hortus.domain.messages.tables import MessageKind
 
 # Concurrent changes by users and deliveries are kept: here, `message_waiting` only ever becomes true and
@@ -115,6 +115,8 @@ async def _write_eventful(
     engine: AsyncEngine, access: MessageAccess, outcome: JudgementOutcome, now: datetime
 ) -> None:
     async with engine.begin() as connection:
+        if any(event.kind is EventKind.OVER for event in outcome.events):
+            await lock_messages(connection, outcome.quantity.alert_id)
         current = await _current(connection, outcome)
         if current is None:
             return
@@ -186,19 +188,24 @@ class _Telling:
         if ended is None:
             return
         await announce(self._connection, "over", self._alert_id)
-        if ended.was_told:
-            about, kit_id = await self._describe(event)
-            said = well_again(about, event.since, self._access.public_url)
-            for person in await told_of_plant(self._connection, about.plant_id, kit_id):
-                if person.preferences.when_over:
-                    messages = person.messages(
-                        MessageKind.ALERT,
-                        said.subject,
-                        said.body,
-                        mail=self._access.mail is not None,
-                        kit_id=kit_id,
-                    )
-                    await put_in(self._connection, self._access.seal, messages)
+        assert self._alert_id is not None, "it has ended"
+        told = await withdraw_messages(self._connection, self._alert_id)
+        # What was withdrawn must not keep the next alert from asking for a message.
+        state = replace(self._outcome.state, message_waiting=bool(told.being_told))
+        self._outcome = replace(self._outcome, state=state)
+        about, kit_id = await self._describe(event)
+        said = well_again(about, event.since, self._access.public_url)
+        for person in await told_of_plant(self._connection, about.plant_id, kit_id):
+            if person.wants_all_clear(told, was_told=ended.was_told):
+                messages = person.messages(
+                    MessageKind.ALERT_OVER,
+                    said.subject,
+                    said.body,
+                    mail=self._access.mail is not None,
+                    alert_id=self._alert_id,
+                    kit_id=kit_id,
+                )
+                await put_in(self._connection, self._access.seal, messages)
 
     async def _ask_for_message(self, event: Event) -> None:
         about, kit_id = await self._describe(event)
@@ -218,6 +225,7 @@ class _Telling:
         if messages:
             await put_in(self._connection, self._access.seal, messages)
             await self._connection.execute(_WAITS, {"id": self._alert_id})
+            self._outcome = replace(self._outcome, state=replace(self._outcome.state, message_waiting=True))
         else:
             state = nobody_reached(self._outcome.state, self._now)
             self._outcome = replace(self._outcome, state=state)

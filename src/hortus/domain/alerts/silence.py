@@ -8,6 +8,7 @@ earliest and, for kits, from when a process of ours started listening; while non
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,8 @@ from hortus.domain.alerts.judging import AGAIN_IF_NOBODY_REACHED
 from hortus.domain.alerts.recipients import told_of_kit
 from hortus.domain.alerts.wording import SilentKit, Text, heard_again, is_silent
 from hortus.domain.messages.access import MessageAccess
-from hortus.domain.messages.queue import put_in
+from hortus.domain.messages.channels import Reachable
+from hortus.domain.messages.queue import lock_messages, put_in, withdraw_messages
 from hortus.domain.messages.tables import MessageKind
 from hortus.domain.presence.judgement import ALIVE
 
@@ -159,12 +161,18 @@ class SilenceWatch:
                 await self._ask_for_message(connection, row, row["alert_id"], now)
 
     async def _end(self, connection: AsyncConnection, row: RowMapping, now: datetime) -> None:
+        await lock_messages(connection, row["alert_id"])
         if await connection.scalar(_END, {"id": row["alert_id"], "now": now}) is None:
             return
         await announce(connection, "over", row["alert_id"])
-        if row["was_told"]:
-            said = heard_again(_kit(row), self._access.public_url)
-            await self._tell(connection, row["kit_id"], said, alert_id=None)
+        told = await withdraw_messages(connection, row["alert_id"])
+        said = heard_again(_kit(row), self._access.public_url)
+        people = [
+            person
+            for person in await told_of_kit(connection, row["kit_id"])
+            if person.wants_all_clear(told, was_told=row["was_told"])
+        ]
+        await self._tell(connection, people, MessageKind.ALERT_OVER, said, dict(row))
 
     async def _ask_for_message(
         self, connection: AsyncConnection, row: RowMapping, alert_id: int, now: datetime
@@ -172,24 +180,29 @@ class SilenceWatch:
         if await connection.scalar(_TAKE_MESSAGE, {"id": alert_id, "now": now}) is None:
             return
         said = is_silent(_kit(row), self._access.public_url)
-        if not await self._tell(connection, row["kit_id"], said, alert_id=alert_id):
+        people = await told_of_kit(connection, row["kit_id"])
+        if not await self._tell(connection, people, MessageKind.ALERT, said, {**row, "alert_id": alert_id}):
             await connection.execute(_NOBODY, {"id": alert_id, "until": now + AGAIN_IF_NOBODY_REACHED})
 
     async def _tell(
-        self, connection: AsyncConnection, kit_id: int, said: Text, *, alert_id: int | None
+        self,
+        connection: AsyncConnection,
+        people: Iterable[Reachable],
+        kind: MessageKind,
+        said: Text,
+        row: Mapping[str, Any],
     ) -> bool:
-        """Queue messages; return whether there are any. An all-clear goes only to users who asked for it."""
+        """Queue messages about the alert of a kit; return whether there are any."""
         messages = [
             message
-            for person in await told_of_kit(connection, kit_id)
-            if alert_id is not None or person.preferences.when_over
+            for person in people
             for message in person.messages(
-                MessageKind.ALERT,
+                kind,
                 said.subject,
                 said.body,
                 mail=self._access.mail is not None,
-                alert_id=alert_id,
-                kit_id=kit_id,
+                alert_id=row["alert_id"],
+                kit_id=row["kit_id"],
             )
         ]
         await put_in(connection, self._access.seal, messages)

@@ -12,6 +12,7 @@ from hortus.domain.messages.mail_account import MailAccount, mail_account
 from hortus.domain.messages.outcome import OutgoingMessage
 from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.services import ServiceDelivery, ServicePolicy, service_policy
+from hortus.domain.messages.smtp import SmtpLimits
 from hortus.domain.messages.tables import Transport
 
 
@@ -21,6 +22,7 @@ class MessageAccess:
 
     seal: Seal
     mail: MailAccount | None = None
+    smtp_limits: SmtpLimits = field(default_factory=SmtpLimits)
     services: ServicePolicy = field(default_factory=ServicePolicy)
     public_url: str | None = None
 
@@ -33,7 +35,7 @@ class MessageAccess:
 
     def _by_mail(self, letter: OutgoingMessage, _url: str | None) -> DeliveryAttempt:
         assert self.mail is not None, "there is no carrier without it"
-        return MailDelivery(self.mail, letter)
+        return MailDelivery(self.mail, letter, self.smtp_limits)
 
     def _by_service(self, letter: OutgoingMessage, url: str | None) -> DeliveryAttempt:
         assert url is not None, "a message to a service has one"

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hortus.base.quotas import DEFAULT_QUOTAS
 from hortus.domain.accounts.room import require_room
 from hortus.domain.accounts.tables import UserRow
-from hortus.domain.messages.queue import NewMessage
+from hortus.domain.messages.queue import NewMessage, ToldUsers
 from hortus.domain.messages.tables import MessageKind, NotificationChannelRow, NotificationPreferenceRow
 
 
@@ -37,6 +37,14 @@ class Reachable:
     email_address: str | None
     channels: tuple[tuple[int, str], ...]
     preferences: Preferences
+
+    def wants_all_clear(self, users: ToldUsers, *, was_told: bool) -> bool:
+        """Return whether to tell this user that an alert is over.
+
+        `was_told`: whether anyone was told that it was open, which counts if it is not known who.
+        """
+        was_told_too = users.include(self.user_id) if users.is_known else was_told
+        return self.preferences.when_over and was_told_too
 
     def messages(
         self,

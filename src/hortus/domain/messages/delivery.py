@@ -2,6 +2,9 @@
 
 The libraries block, so each attempt runs in its own thread, and the number of threads is limited. Mail and
 services have separate limits: a mail server that hangs does not delay messages to services, or vice versa.
+
+A message is never sent again while an attempt may still succeed: an attempt keeps its lease for as long as it
+takes. If it ends without a word on whether the message was accepted, the message is given up, and says so.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from hortus.domain.messages.queue import (
     give_up_late,
     note_accepted,
     note_failed,
+    renew_lease,
     take_due,
+    withdraw_untrue,
 )
 from hortus.domain.messages.sealing import Seal, Unreadable
 from hortus.domain.messages.tables import Transport
@@ -38,11 +43,15 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 
+_ABORT_SECONDS = 5.0
+_STOP_SECONDS = 2.0
 _DATABASE_FAILURES = (SQLAlchemyError, *CONNECTION_FAILURES)
 
 
 class DeliveryAttempt(Protocol):
-    """One attempt to deliver a message."""
+    """One attempt to deliver a message. It takes `most_seconds` at most, if the server is slow but well."""
+
+    most_seconds: float
 
     def deliver(self) -> None:
         """Deliver the message. Blocks. Raises NotDelivered."""
@@ -60,10 +69,9 @@ Ended = Callable[[AsyncConnection, UUID, bool], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLimits:
-    """Concurrency and timing of delivery. The lease outlasts an attempt, or a message would be sent twice."""
+    """Concurrency and timing of delivery. The lease is renewed during an attempt, by a process that lives."""
 
     at_once: int = 4
-    attempt_seconds: float = 60.0
     lease_seconds: float = 120.0
     first_pause_seconds: float = 10.0
     longest_pause_seconds: float = 900.0
@@ -106,8 +114,8 @@ class MessageDelivery:
         slots = asyncio.Semaphore(self._limits.at_once)
         async with asyncio.TaskGroup() as attempts:
             while True:
-                with piece_of_work():  # all slots may be taken by attempts that do not end
-                    await slots.acquire()
+                await slots.acquire()
+                with piece_of_work():
                     message = await self._take(transport)
                 if message is None:
                     slots.release()
@@ -135,7 +143,38 @@ class MessageDelivery:
             return
         # The thread itself releases the slot, so that a thread that hangs for ever still counts.
         working = _in_thread(delivery.deliver, slots.release)
-        await self._note(message, await self._outcome(working, delivery))
+        renewing = asyncio.create_task(self._renew_lease(message))
+        try:
+            await self._note(message, await self._outcome(working, delivery))
+        except asyncio.CancelledError:
+            await self._stop(message, working, delivery)
+            raise
+        finally:
+            renewing.cancel()
+
+    async def _stop(
+        self, message: TakenMessage, working: asyncio.Future[None], delivery: DeliveryAttempt
+    ) -> None:
+        """End an attempt because this process stops, and record its outcome, so that none repeats it."""
+        done, _ = await asyncio.wait([working], timeout=_STOP_SECONDS)
+        if not done:
+            delivery.abort()
+            done, _ = await asyncio.wait([working], timeout=_STOP_SECONDS)
+        if done:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await self._noted(message, _failure(working))
+
+    async def _renew_lease(self, message: TakenMessage) -> None:
+        while True:
+            await asyncio.sleep(self._limits.lease_seconds / 4)
+            try:
+                async with self._engine.begin() as connection:
+                    await renew_lease(connection, message, self._limits.lease_seconds)
+            except _DATABASE_FAILURES as error:
+                log.warning(
+                    "could not renew the lease of message %s yet: %s", message.id, describe_error(error)
+                )
 
     def _delivery(self, message: TakenMessage, carrier: Carrier) -> DeliveryAttempt:
         letter = OutgoingMessage(
@@ -148,22 +187,15 @@ class MessageDelivery:
 
     async def _outcome(self, working: asyncio.Future[None], delivery: DeliveryAttempt) -> NotDelivered | None:
         """Wait for an attempt to end, with a timeout; None means that the message was accepted."""
-        try:
-            done, _ = await asyncio.wait([working], timeout=self._limits.attempt_seconds)
-            if not done:
-                delivery.abort()
-                done, _ = await asyncio.wait([working], timeout=min(5.0, self._limits.attempt_seconds))
-            if not done:
-                return NotDelivered("Sending took too long.")
-            working.result()
-        except NotDelivered as error:
-            return error
-        except asyncio.CancelledError:
+        done, _ = await asyncio.wait([working], timeout=delivery.most_seconds)
+        if not done:
             delivery.abort()
-            raise
-        except Exception as error:  # noqa: BLE001  (service libraries raise anything; the queue must continue)
-            return NotDelivered(f"The library for this service failed: {type(error).__name__}.")
-        return None
+            done, _ = await asyncio.wait([working], timeout=_ABORT_SECONDS)
+        if not done:
+            return NotDelivered(
+                "Sending took too long. It may still have succeeded, so it is not sent again.", permanent=True
+            )
+        return _failure(working)
 
     async def _note(self, message: TakenMessage, failure: NotDelivered | None) -> None:
         """Record the outcome, retrying until the lease ends: an unrecorded message would be sent again."""
@@ -202,8 +234,18 @@ class MessageDelivery:
                     for message_id in await give_up_late(connection):
                         log.warning("gave up on message %s: expired, or no longer allowed", message_id)
                         await self._ended(connection, message_id, False)
+                    await withdraw_untrue(connection)
                     await forget_old(connection)
             await asyncio.sleep(self._limits.poll_seconds * 5)
+
+
+def _failure(working: asyncio.Future[None]) -> NotDelivered | None:
+    """Return why an attempt that has ended failed; None means that the message was accepted."""
+    error = working.exception()
+    if error is None or isinstance(error, NotDelivered):
+        return error
+    # Service libraries raise anything; the queue must continue.
+    return NotDelivered(f"The library for this service failed: {type(error).__name__}.")
 
 
 def _in_thread(work: Callable[[], None], at_end: Callable[[], None]) -> asyncio.Future[None]:

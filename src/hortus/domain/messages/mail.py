@@ -1,4 +1,4 @@
-"""Delivering mail by SMTP (RFC 5321), in a thread, with time limits.
+"""Delivering mail by SMTP (RFC 5321), in a thread.
 
 The library for other services could send mail, too, but reports only success or failure; here, the mail
 server's reply decides between a retry and giving up (docs/decisions/0005-mail-by-smtplib.md).
@@ -6,21 +6,18 @@ server's reply decides between a retry and giving up (docs/decisions/0005-mail-b
 
 from __future__ import annotations
 
-import contextlib
 import re
 import smtplib
-import socket
 import ssl
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import localtime
+from email.utils import format_datetime, localtime
 
-from hortus.domain.messages.mail_account import MailAccount, Security
+from hortus.domain.accounts.email_addresses import is_email_address, with_ascii_domain
+from hortus.domain.messages.mail_account import MailAccount
+from hortus.domain.messages.mail_text import address_header, mail_text, text_header
 from hortus.domain.messages.outcome import NotDelivered, OutgoingMessage, one_line
+from hortus.domain.messages.smtp import SmtpLimits, SmtpSubmission
 from hortus.domain.messages.tables import MOST_SUBJECT_CHARACTERS
 
-_SILENCE_SECONDS = 15.0
 _PERMANENT = range(500, 600)  # RFC 5321, 4.2.1
 _NOBODYS = re.compile(r"@(.+\.)?invalid", re.IGNORECASE)
 
@@ -28,85 +25,64 @@ _NOBODYS = re.compile(r"@(.+\.)?invalid", re.IGNORECASE)
 class MailDelivery:
     """One attempt to send a mail. `deliver` blocks; `abort`, called from another thread, ends it soon."""
 
-    def __init__(self, account: MailAccount, letter: OutgoingMessage) -> None:
+    def __init__(self, account: MailAccount, letter: OutgoingMessage, limits: SmtpLimits | None = None) -> None:
+        limits = limits or SmtpLimits()
+        self.most_seconds = limits.most_seconds
         self._account = account
         self._letter = letter
-        self._connection: smtplib.SMTP | None = None
+        self._submission = SmtpSubmission(account, limits)
+        self._is_aborted = False
 
     def deliver(self) -> None:
         """Submit the mail to the server. Raises NotDelivered."""
         _require_possible(self._letter.recipient)
+        sender, recipient = with_ascii_domain(self._account.sender), with_ascii_domain(self._letter.recipient)
         try:
-            mail = compose(self._account, self._letter)
-            connection = self._connect()
-            try:
-                self._introduce(connection)
-                self._hand_over(connection, mail)
-            finally:
-                connection.close()
-        except (smtplib.SMTPException, OSError, ValueError, MessageError) as error:
+            self._submission.submit(sender, recipient, compose(self._account, self._letter))
+        except (smtplib.SMTPException, OSError) as error:
+            if self._submission.is_handed_over and (self._is_aborted or _is_timeout(error)):
+                raise NotDelivered(
+                    "The mail server took the mail and did not confirm it in time. It may have been delivered, "
+                    "so it is not sent again.",
+                    permanent=True,
+                ) from error
             raise _in_words(error) from error
 
     def abort(self) -> None:
         """Shut down the connection, at any stage of the SMTP dialogue."""
-        sock = self._connection.sock if self._connection is not None else None
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def _connect(self) -> smtplib.SMTP:
-        account = self._account
-        # Sent to the server as our name; smtplib's default is a DNS lookup, which may take long.
-        own_name = socket.gethostname()
-        if account.security is Security.TLS:
-            self._connection = smtplib.SMTP_SSL(
-                account.host,
-                account.port,
-                local_hostname=own_name,
-                timeout=_SILENCE_SECONDS,
-                context=account.tls_context(),
-            )
-        else:
-            self._connection = smtplib.SMTP(
-                account.host, account.port, local_hostname=own_name, timeout=_SILENCE_SECONDS
-            )
-        return self._connection
-
-    def _introduce(self, connection: smtplib.SMTP) -> None:
-        if self._account.security is Security.STARTTLS:
-            # Raises if the server does not offer STARTTLS: never continue unencrypted.
-            connection.starttls(context=self._account.tls_context())
-        if self._account.username is not None and self._account.password is not None:
-            connection.login(self._account.username, self._account.password)
-
-    def _hand_over(self, connection: smtplib.SMTP, mail: EmailMessage) -> None:
-        connection.send_message(mail)
-        # The mail is accepted; an error while closing the session does not change that.
-        with contextlib.suppress(smtplib.SMTPException, OSError):
-            connection.quit()
+        self._is_aborted = True
+        self._submission.abort()
 
 
-def compose(account: MailAccount, letter: OutgoingMessage) -> EmailMessage:
-    """Return the mail. Raises ValueError or MessageError if the recipient's address is invalid."""
-    mail = EmailMessage()
-    mail["From"] = Address(account.sender_name, addr_spec=account.sender)
-    mail["To"] = Address(addr_spec=letter.recipient)
-    mail["Subject"] = one_line(letter.subject, MOST_SUBJECT_CHARACTERS)
-    mail["Date"] = localtime()
-    mail["Message-ID"] = f"<{letter.message_id}@{account.sender.rpartition('@')[2]}>"
-    # Asks for no automatic replies (RFC 3834).
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(letter.body)
-    return mail
+def compose(account: MailAccount, letter: OutgoingMessage) -> bytes:
+    """Return the mail. Addresses have to be valid."""
+    sender = with_ascii_domain(account.sender)
+    headers = [
+        address_header("From", sender, one_line(account.sender_name, MOST_SUBJECT_CHARACTERS)),
+        address_header("To", with_ascii_domain(letter.recipient)),
+        text_header("Subject", one_line(letter.subject, MOST_SUBJECT_CHARACTERS)),
+        ("Date", format_datetime(localtime())),
+        ("Message-ID", f"<{letter.message_id}@{sender.rpartition('@')[2]}>"),
+        # Asks for no automatic replies (RFC 3834).
+        ("Auto-Submitted", "auto-generated"),
+    ]
+    return mail_text(headers, letter.body)
 
 
 def _require_possible(recipient: str) -> None:
-    """Reject addresses under the reserved domain .invalid (RFC 2606, 2), such as the demonstration's."""
+    """Reject what is no address, and addresses under the reserved domain .invalid (RFC 2606, 2)."""
+    if not is_email_address(recipient):
+        raise NotDelivered("The recipient's address is not valid.", permanent=True)
     if _NOBODYS.fullmatch(recipient[recipient.rfind("@") :]):
         raise NotDelivered(
             "Addresses that end in .invalid do not exist, so no mail was sent. Enter a real address.",
             permanent=True,
         )
+
+
+def _is_timeout(error: Exception) -> bool:
+    # smtplib reports a time-out as a connection that was closed.
+    return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
 def _in_words(error: Exception) -> NotDelivered:
@@ -125,15 +101,14 @@ def _in_words(error: Exception) -> NotDelivered:
         return NotDelivered(f"The mail server rejected Hortus's user name and password: {error.smtp_code}.")
     if isinstance(error, smtplib.SMTPResponseException):
         return NotDelivered(f"The mail server answered: {error.smtp_code} {_text(error.smtp_error)}")
+    if _is_timeout(error):
+        return NotDelivered("The mail server did not answer in time.")
     if isinstance(error, smtplib.SMTPException):
         return NotDelivered(f"The mail server cannot be used: {error}")
     if isinstance(error, ssl.SSLError):
         return NotDelivered(f"No trusted TLS connection to the mail server: {error.reason or error}")
-    if isinstance(error, TimeoutError):
-        return NotDelivered("The mail server did not answer in time.")
-    if isinstance(error, OSError):
-        return NotDelivered(f"The mail server cannot be reached: {error.strerror or error}.")
-    return NotDelivered("The recipient's address is not valid.", permanent=True)
+    assert isinstance(error, OSError), "nothing else is caught"
+    return NotDelivered(f"The mail server cannot be reached: {error.strerror or error}.")
 
 
 def _text(answer: bytes | str) -> str:

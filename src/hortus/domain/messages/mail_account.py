@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from hortus.base.errors import UsageError
 from hortus.base.settings import Settings
-from hortus.domain.accounts.rules import is_email_address
+from hortus.domain.accounts.email_addresses import is_email_address
 
 _FORM = (
     "It looks like smtp://user:password@mail.example.org:587 (STARTTLS), smtps://… (TLS from the first byte) "

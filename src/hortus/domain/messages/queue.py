@@ -31,7 +31,12 @@ from hortus.domain.messages.tables import (
 
 KEPT_DAYS = 30
 
-GIVE_UP_SECONDS = {MessageKind.ALERT: 24 * 3600, MessageKind.TEST: 15 * 60, MessageKind.PASSWORD_RESET: 30 * 60}
+GIVE_UP_SECONDS = {
+    MessageKind.ALERT: 24 * 3600,
+    MessageKind.ALERT_OVER: 24 * 3600,
+    MessageKind.TEST: 15 * 60,
+    MessageKind.PASSWORD_RESET: 30 * 60,
+}
 """How long delivery is retried. For a reset, until its token expires; see hortus.domain.accounts.tokens."""
 
 # As in hortus.http.access.permissions: members, administrators, and everyone if the kit is public.
@@ -44,12 +49,29 @@ _MAY_BE_TOLD = """
           AND (membership.user_id IS NOT NULL OR person.is_admin OR kit.privacy_public_dashboard)))
 """
 
+# What is said about an alert is said while it is open (P11).
+_IS_STILL_TRUE = """
+    (m.kind <> 'alert' OR NOT EXISTS (
+        SELECT 1 FROM alerts AS alert WHERE alert.id = m.alert_id AND alert.over_at IS NOT NULL))
+"""
+
+_ANSWERED = """
+    SELECT 1 FROM messages AS first
+    WHERE first.alert_id = m.alert_id AND first.user_id = m.user_id AND first.kind = 'alert'
+"""
+
+# That an alert is over is told after the message that it is open, which may be on its way.
+_IS_NOT_EARLY = f"""
+    (m.kind <> 'alert-over' OR NOT EXISTS ({_ANSWERED} AND first.state = 'waiting'))
+"""
+
 _TAKE = text(
     f"""
     WITH due AS (
         SELECT id FROM messages AS m
         WHERE state = 'waiting' AND transport = :transport
-          AND next_attempt_at <= now() AND give_up_at > now() AND {_MAY_BE_TOLD}
+          AND next_attempt_at <= now() AND give_up_at > now()
+          AND {_MAY_BE_TOLD} AND {_IS_STILL_TRUE} AND {_IS_NOT_EARLY}
           -- A service that hangs holds up the messages of those who named it, and nobody else's.
           AND (channel_id IS NULL OR NOT EXISTS (
               SELECT 1 FROM messages AS other
@@ -85,6 +107,29 @@ _GIVE_UP_HIDDEN = text(
     WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now()) AND NOT {_MAY_BE_TOLD}
     RETURNING id
     """  # noqa: S608  (built from our own constants)
+)
+
+_WITHDRAW = text(
+    f"""
+    UPDATE messages AS m
+    SET state = 'given-up', lease = NULL, finished_at = now(), sealed_body = NULL,
+        failure = CASE WHEN kind = 'alert' THEN 'The alert was over before this message could be sent.'
+                       ELSE 'Nobody was told that the alert was open, so this message is not needed.' END
+    WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now())
+      AND (CAST(:alert_id AS bigint) IS NULL OR alert_id = CAST(:alert_id AS bigint))
+      AND (NOT {_IS_STILL_TRUE} OR (
+          m.kind = 'alert-over' AND EXISTS ({_ANSWERED})
+          AND NOT EXISTS ({_ANSWERED} AND first.state IN ('waiting', 'accepted'))))
+    """  # noqa: S608  (built from our own constants)
+)
+
+_LOCK_WAITING = text("SELECT id FROM messages WHERE alert_id = :alert_id AND state = 'waiting' FOR UPDATE")
+
+_TOLD = text(
+    """
+    SELECT user_id, bool_or(state = 'accepted') AS is_told, bool_or(state = 'waiting') AS is_being_told
+    FROM messages WHERE alert_id = :alert_id AND kind = 'alert' GROUP BY user_id
+    """
 )
 
 _PUT_OFF = text(
@@ -144,6 +189,22 @@ class TakenMessage:
     sealed_url: bytes | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldUsers:
+    """Who was sent messages about an alert. `being_told`: the attempt is under way.
+
+    `is_known` is false if there are no messages (any more): they are deleted after a while.
+    """
+
+    is_known: bool
+    told: frozenset[int]
+    being_told: frozenset[int]
+
+    def include(self, user_id: int) -> bool:
+        """Return whether a user was told, or may be at this moment."""
+        return user_id in self.told or user_id in self.being_told
+
+
 class NothingToRetry(UsageError):
     """There is no given-up message that can be sent again."""
 
@@ -166,6 +227,15 @@ async def take_due(
     parameters = {"transport": str(transport), "lease": uuid4(), "lease_seconds": lease_seconds}
     row = (await connection.execute(_TAKE, parameters)).mappings().one_or_none()
     return TakenMessage(**row) if row else None
+
+
+async def renew_lease(connection: AsyncConnection, message: TakenMessage, lease_seconds: float) -> None:
+    """Extend the lease of a message whose attempt takes long."""
+    await connection.execute(
+        update(MessageRow)
+        .where(MessageRow.id == message.id, MessageRow.lease == message.lease)
+        .values(next_attempt_at=_in_seconds(lease_seconds))
+    )
 
 
 async def note_accepted(connection: AsyncConnection, message: TakenMessage) -> bool:
@@ -216,6 +286,30 @@ async def give_up_late(connection: AsyncConnection) -> list[UUID]:
     """Give up messages that have expired or that their recipient may no longer get, and return their ids."""
     hidden = (await connection.execute(_GIVE_UP_HIDDEN)).scalars().all()
     return [*hidden, *(await connection.execute(_GIVE_UP_LATE)).scalars()]
+
+
+async def lock_messages(connection: AsyncConnection, alert_id: int | None) -> None:
+    """Keep the waiting messages about an alert from being taken for an attempt until the caller commits.
+
+    Call this before any row of the alert is locked: the outcome of a message is recorded in this order.
+    """
+    await connection.execute(_LOCK_WAITING, {"alert_id": alert_id})
+
+
+async def withdraw_messages(connection: AsyncConnection, alert_id: int) -> ToldUsers:
+    """Withdraw what waits to be sent about an alert that has ended; return who was told that it was open."""
+    await connection.execute(_WITHDRAW, {"alert_id": alert_id})
+    users = (await connection.execute(_TOLD, {"alert_id": alert_id})).all()
+    return ToldUsers(
+        is_known=bool(users),
+        told=frozenset(user.user_id for user in users if user.is_told),
+        being_told=frozenset(user.user_id for user in users if user.is_being_told),
+    )
+
+
+async def withdraw_untrue(connection: AsyncConnection) -> None:
+    """Withdraw all messages that wait and are no longer true, such as those whose attempt failed meanwhile."""
+    await connection.execute(_WITHDRAW, {"alert_id": None})
 
 
 async def forget_old(connection: AsyncConnection) -> None:

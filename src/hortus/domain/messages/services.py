@@ -29,13 +29,18 @@ ALWAYS_ALLOWED = frozenset(
 
 MOST_URL_CHARACTERS = 1000
 
-_CONNECT_SECONDS = 5.0
-_SILENCE_SECONDS = 10.0
+_CONNECT_SECONDS = 10.0
+# A service that is slow is not asked twice: most would deliver the message twice.
+_SILENCE_SECONDS = 60.0
+# A URL may name several recipients, each of which is one request.
+_MOST_SECONDS = 900.0
 
 # Other parameters name files or addresses to load, disable certificate checks, or extend timeouts.
 _ALLOWED_PARAMETERS = frozenset({"priority", "silent", "sound", "tags", "thread", "to", "topic"})
 
+_DISCORD_MARKUP = re.compile(r"[\\*~`|\[\]<>]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,30}")
+_UNANSWERED = re.compile(r"read timed out", re.IGNORECASE)
 _STATUS = re.compile(r"error[=: ]+(\d{3})")
 
 
@@ -109,7 +114,9 @@ def service_policy(settings: Settings) -> ServicePolicy:
 
 
 class ServiceDelivery:
-    """One attempt to send a message to a service. `deliver` blocks for some tens of seconds at most."""
+    """One attempt to send a message to a service. `deliver` blocks, usually for some tens of seconds."""
+
+    most_seconds = _MOST_SECONDS
 
     def __init__(self, policy: ServicePolicy, url: str, letter: OutgoingMessage) -> None:
         self._policy = policy
@@ -124,17 +131,45 @@ class ServiceDelivery:
             raise NotDelivered(str(error), permanent=True) from error
         service = _instantiate(self._url)
         assert service is not None, "it was checked"
-        with _statuses_of_this_thread() as statuses:
-            taken = service.notify(title=self._letter.subject, body=self._letter.body)
-        if not taken:
+        with _log_of_this_thread() as said:
+            taken = service.notify(**_plain(self._url, service, self._letter))
+        if taken:
+            return
+        if said.unanswered:
             raise NotDelivered(
-                f"The service answered with status {statuses[-1]}."
-                if statuses
-                else "The service did not accept the message."
+                "The service did not answer in time. It may have delivered the message, so it is not sent "
+                "again.",
+                permanent=True,
             )
+        raise NotDelivered(
+            f"The service answered with status {said.statuses[-1]}."
+            if said.statuses
+            else "The service did not accept the message."
+        )
 
     def abort(self) -> None:
         """Do nothing: the library cannot be interrupted, but has timeouts of its own."""
+
+
+def _plain(url: str, service: Any, letter: OutgoingMessage) -> dict[str, Any]:
+    """Return the message such that the service shows it as it is: names become no links, no mentions.
+
+    A service that is called directly takes any text for its own markup; so does the library's own escaping,
+    which is done here, for Discord.
+    """
+    title, body = letter.subject, letter.body
+    if url.lower().startswith("discord:"):
+        title, body = (_DISCORD_MARKUP.sub(r"\\\g<0>", text).replace("@", "@\u200b") for text in (title, body))
+    plain = _library().NotifyFormat.TEXT
+    target = service.resolve_format(plain)
+    convert = _library().conversion.convert_between
+    return {
+        # Without a field of its own, the title becomes a part of the body.
+        "title": convert(plain, target, title) if service.title_maxlen <= 0 else title,
+        "body": convert(plain, target, body),
+        "body_format": target,
+        "body_passthrough": False,
+    }
 
 
 def _instantiate(url: str) -> Any | None:
@@ -148,25 +183,34 @@ def _instantiate(url: str) -> Any | None:
     return service
 
 
-class _Statuses(logging.Handler):
-    """Extracts HTTP statuses from the library's log: its full messages may contain parts of the URL."""
+class _LibraryLog(logging.Handler):
+    """Extracts from the library's log what became of requests: its full messages may contain parts of the URL.
+
+    `unanswered`: a request was sent, and the service did not answer in time.
+    """
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.found: list[str] = []
+        super().__init__(logging.DEBUG)
+        self.statuses: list[str] = []
+        self.unanswered = False
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and (status := _STATUS.search(record.getMessage())):
-            self.found.append(status[1])
+        if record.thread != self._thread:
+            return
+        said = record.getMessage()
+        if record.levelno >= logging.WARNING and (status := _STATUS.search(said)):
+            self.statuses.append(status[1])
+        elif _UNANSWERED.search(said):
+            self.unanswered = True
 
 
 @contextlib.contextmanager
-def _statuses_of_this_thread() -> Iterator[list[str]]:
-    handler, logger = _Statuses(), logging.getLogger("apprise")
+def _log_of_this_thread() -> Iterator[_LibraryLog]:
+    handler, logger = _LibraryLog(), logging.getLogger("apprise")
     logger.addHandler(handler)
     try:
-        yield handler.found
+        yield handler
     finally:
         logger.removeHandler(handler)
 
@@ -177,13 +221,15 @@ def _library() -> Any:
     # It logs complete URLs, which are secrets.
     logger = logging.getLogger("apprise")
     logger.propagate = False
-    logger.setLevel(logging.WARNING)
+    # Only at this level does it say that a request timed out.
+    logger.setLevel(logging.DEBUG)
     logger.addHandler(logging.NullHandler())
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # One of its services uses a deprecated standard library module.
         warnings.simplefilter("ignore", DeprecationWarning)
         import apprise
+        import apprise.conversion
 
         apprise.Apprise.instantiate("ntfys://loads-all-services")
     return apprise

@@ -26,6 +26,7 @@ class MessageKind(StrEnum):
     """What a message is about."""
 
     ALERT = "alert"
+    ALERT_OVER = "alert-over"
     PASSWORD_RESET = "reset"  # noqa: S105  (a kind, not a password)
     TEST = "test"
 

@@ -18,6 +18,7 @@ from hortus.domain.presence.store import (
     next_kits,
     note_connections,
     note_contacts,
+    note_words,
 )
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class PresenceKeeper:
         self._engine = engine
         self._connections: dict[str, bool] = {}
         self._contacts: set[str] = set()
+        self._words: dict[str, str] = {}
         self._arrived = asyncio.Event()
         self._closed = False
 
@@ -50,6 +52,12 @@ class PresenceKeeper:
         """Record that something other than a reading arrived from a kit."""
         self._contacts.add(serial)
         self._arrived.set()
+
+    def said(self, serial: str, word: str) -> None:
+        """Record what a kit says about itself. A will that we cause by closing connections does not count."""
+        if not self._closed:
+            self._words[serial] = word
+            self._arrived.set()
 
     def close(self) -> None:
         """Stop recording connection changes: from now on, we close the connections ourselves."""
@@ -69,24 +77,28 @@ class PresenceKeeper:
             self._arrived.clear()
             connections, self._connections = self._connections, {}
             contacts, self._contacts = self._contacts, set()
+            words, self._words = self._words, {}
             try:
                 with piece_of_work():
-                    await self._write(connections, contacts)
+                    await self._write(connections, contacts, words)
                 note_success()
             except _DATABASE_FAILURES as error:
                 note_failure(error)
                 log.info("cannot record presence now, will retry: %s", describe_error(error))
                 self._connections = connections | self._connections
                 self._contacts |= contacts
+                self._words = words | self._words
                 self._arrived.set()
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, connections: dict[str, bool], contacts: set[str]) -> None:
+    async def _write(self, connections: dict[str, bool], contacts: set[str], words: dict[str, str]) -> None:
         async with self._engine.begin() as connection:
             if contacts:
                 await note_contacts(connection, contacts)
             if connections:
                 await note_connections(connection, connections)
+            if words:
+                await note_words(connection, words)
             kit_ids = await kits_named(connection, contacts | connections.keys())
             await announce_changes(connection, datetime.now(UTC), kit_ids)
 

@@ -17,6 +17,14 @@ PRESENCE_CHANNEL = "hortus_presence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWord:
+    """What a kit last said about itself."""
+
+    text: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceRecord:
     """A kit and its presence; `announced` is the last announced state."""
 
@@ -24,6 +32,7 @@ class PresenceRecord:
     serial: str
     judgement: Judgement
     announced: PresenceState
+    own_word: OwnWord | None
 
 
 async def read_presences(
@@ -77,6 +86,11 @@ async def note_contacts(connection: AsyncConnection, serials: Collection[str]) -
     await connection.execute(_NOTE_CONTACTS, {"serials": list(serials)})
 
 
+async def note_words(connection: AsyncConnection, words: Mapping[str, str]) -> None:
+    """Record what kits say about themselves (by serial)."""
+    await connection.execute(_NOTE_WORDS, {"serials": list(words), "words": list(words.values())})
+
+
 async def forget_connections(connection: AsyncConnection) -> None:
     """Mark all connections as unknown: none is left after a process has started, and kits will reconnect."""
     await connection.execute(_FORGET_CONNECTIONS)
@@ -100,6 +114,7 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
         serial=row["serial"],
         judgement=judge(facts, listening, now),
         announced=PresenceState(row["announced_state"] or PresenceState.NEVER),
+        own_word=OwnWord(text=row["own_word"], said_at=row["own_word_at"]) if row["own_word"] else None,
     )
 
 
@@ -108,6 +123,7 @@ def _judged(row: Mapping[Any, Any], listening: Listening | None, now: datetime) 
 _FACTS = text(
     """
     SELECT k.id AS kit_id, k.serial, p.is_connected, p.connection_changed_at, p.announced_state,
+        p.own_word, p.own_word_at,
         greatest(l.datetime_last_seen, p.last_contact_at, b.last_contact_at, m.received_at) AS last_contact_at,
         b.silent_after_seconds, i.reporting_seconds
     FROM kits k
@@ -178,4 +194,13 @@ _NOTE_CONTACTS = text(
     ON CONFLICT (kit_id) DO UPDATE SET last_contact_at = excluded.last_contact_at
     """
 ).bindparams(bindparam("serials", type_=ARRAY(Text)))
+_NOTE_WORDS = text(
+    """
+    INSERT INTO kit_presence AS p (kit_id, own_word, own_word_at)
+    SELECT k.id, w.word, clock_timestamp()
+    FROM unnest(:serials, :words) AS w (serial, word) JOIN kits k ON k.serial = w.serial
+    ORDER BY k.id
+    ON CONFLICT (kit_id) DO UPDATE SET own_word = excluded.own_word, own_word_at = excluded.own_word_at
+    """
+).bindparams(bindparam("serials", type_=ARRAY(Text)), bindparam("words", type_=ARRAY(Text)))
 _FORGET_CONNECTIONS = text("UPDATE kit_presence SET is_connected = NULL WHERE is_connected")

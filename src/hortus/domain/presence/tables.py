@@ -12,7 +12,8 @@ class KitPresenceRow(Base):
     """A kit's connection and its last contact other than by readings.
 
     `is_connected` is null where connections cannot be observed (an external broker). `announced_state` is the
-    last announced state, `announced_since` the time of its announcement.
+    last announced state, `announced_since` the time of its announcement. `own_word` is what the kit last said
+    about itself on a status topic of its own, such as "offline".
     """
 
     __tablename__ = "kit_presence"
@@ -26,6 +27,8 @@ class KitPresenceRow(Base):
     last_contact_at: Mapped[Timestamp | None]
     announced_state: Mapped[str | None] = mapped_column(String(16))
     announced_since: Mapped[Timestamp | None]
+    own_word: Mapped[str | None] = mapped_column(String(200))
+    own_word_at: Mapped[Timestamp | None]
 
 
 class PresenceListeningRow(Base):

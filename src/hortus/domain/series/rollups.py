@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from hortus.base.database.damage import is_damage
 from hortus.base.supervision import note_success
 from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
 
@@ -61,11 +62,15 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
             while hours := await _roll_up_hours(connection, backlog, _HOURS_AT_ONCE):
                 done += hours
                 note_success()
-        except asyncpg.PostgresError:
+        except asyncpg.PostgresError as error:
             if connection.is_closed():
                 raise
             # A failing kit must not keep all others from being rolled up; it is retried next time.
-            log.exception("cannot roll up the readings of the kit with id %d", row["kit_id"])
+            log.error(
+                "cannot roll up the readings of the kit with id %d: %s",
+                *(row["kit_id"], error),
+                exc_info=None if is_damage(error) else error,
+            )
     return done
 
 

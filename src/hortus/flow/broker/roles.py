@@ -19,6 +19,9 @@ CONTROL_ROLE = "hortus-control"
 CONTROL_TOPIC = "$CONTROL/dynamic-security/v1"
 CONTROL_RESPONSE_TOPIC = CONTROL_TOPIC + "/response"
 
+GATE_TOPIC = "$CONTROL/hortus-gate/v1"
+GATE_RESPONSE_TOPIC = GATE_TOPIC + "/response"
+
 # Messages queued at the broker and messages it has dropped: without these, a loss would go unnoticed (P3, P9).
 BROKER_FIGURES = ("$SYS/broker/store/messages/count", "$SYS/broker/publish/messages/dropped")
 
@@ -70,7 +73,8 @@ def server_permissions() -> frozenset[BrokerPermission]:
     """Return the permissions of ingest and API.
 
     They receive what kits publish, with plain or shared subscriptions, publish answers and commands to kits,
-    and read the two broker statistics that show whether readings are queued or lost.
+    read the two broker statistics that show whether readings are queued or lost, and tell the broker's gate
+    that they have subscribed.
     """
     sends = {_permission("publishClientSend", "+", channel) for channel in KIT_READS}
     receives = {_permission("publishClientReceive", "+", channel) for channel in KIT_WRITES}
@@ -85,7 +89,11 @@ def server_permissions() -> frozenset[BrokerPermission]:
         for topic in BROKER_FIGURES
         for kind in ("publishClientReceive", "subscribeLiteral")
     }
-    return frozenset(sends | receives | subscribes | shares | figures)
+    gate = {
+        BrokerPermission(kind="publishClientSend", topic=GATE_TOPIC),
+        BrokerPermission(kind="publishClientReceive", topic=GATE_RESPONSE_TOPIC),
+    }
+    return frozenset(sends | receives | subscribes | shares | figures | gate)
 
 
 def control_permissions() -> frozenset[BrokerPermission]:

@@ -11,7 +11,9 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hortus.base.database.engine import end_if_silent
 from hortus.base.errors import OperationalError
+from hortus.base.supervision import note_failure, note_success
 from hortus.domain.kits.tables import KitRow
 from hortus.flow.broker.accounts import AccountConflictError, BrokerAccounts, Reconciliation
 from hortus.flow.broker.changes import (
@@ -31,6 +33,9 @@ log = logging.getLogger(__name__)
 
 # An arbitrary number that nothing else in the database uses as an advisory lock: "hortus" and 1.
 _LOCK_KEY = 0x686F_7274_7573_0001
+
+# The database is asked for changes every second. If it hears nothing for this long, another process takes over.
+_SILENCE_SECONDS = 60.0
 
 _CHANGES_AT_ONCE = 100
 _MOST_NAMES_IN_A_LINE = 20
@@ -80,8 +85,10 @@ class BrokerSynchroniser:
             try:
                 await self._work()
             except SynchroniserBusyError:
+                note_success()  # another process does it
                 retry_seconds = self._poll_seconds
             except (OperationalError, SQLAlchemyError, OSError) as error:
+                note_failure(error)
                 self._report_failure(error)
                 retry_seconds = min(retry_seconds * 2, self._retry_most_seconds)
             await self._wait_for_stop(retry_seconds)
@@ -109,6 +116,7 @@ class BrokerSynchroniser:
                 # A restarted broker may have been given another file: reconcile everything again.
                 while reconnects == control.reconnects and not self._stopping.is_set():
                     await self._apply_changes(connection, accounts)
+                    note_success()
                     await self._wait_for_stop(self._poll_seconds)
 
     @contextlib.asynccontextmanager
@@ -121,6 +129,9 @@ class BrokerSynchroniser:
                     "Another process is already keeping the broker's accounts in sync; nothing to do here."
                 )
             self.active = True
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await end_if_silent(driver, _SILENCE_SECONDS)
             try:
                 yield connection
             finally:

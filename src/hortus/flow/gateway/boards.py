@@ -36,10 +36,20 @@ WHERE gateways.id = gone.gateway_id
 _LOWEST_FREE = """
 SELECT min(number) FROM (
     SELECT 1 AS number UNION SELECT sensor_id + 1 FROM boards WHERE sensor_id < 2147483647
+    UNION SELECT sensor_id + 1 FROM waiting_boards WHERE sensor_id < 2147483647
     UNION SELECT substring(serial FROM 4)::int + 1 FROM kits WHERE serial ~ '^pk-[0-9]{1,9}$'
 ) AS follows
 WHERE NOT EXISTS (SELECT 1 FROM boards WHERE sensor_id = number)
+  AND NOT EXISTS (SELECT 1 FROM waiting_boards WHERE sensor_id = number)
   AND NOT EXISTS (SELECT 1 FROM kits WHERE serial = 'pk-' || number)
+"""
+# Boards without a name send under numbers that somebody typed into them.
+_FIRST_UNHEARD = """
+SELECT min(number) FROM (
+    SELECT :following AS number UNION SELECT sensor_id + 1 FROM waiting_boards
+    WHERE sensor_id >= :following AND sensor_id < 2147483647
+) AS follows
+WHERE NOT EXISTS (SELECT 1 FROM waiting_boards WHERE sensor_id = number)
 """
 _NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
 
@@ -49,6 +59,16 @@ class BoardExists(UsageError):
 
     def __init__(self, sensor_id: int) -> None:
         super().__init__(f"Sensor {sensor_id} is registered already. `hortus board list` shows all boards.")
+
+
+class BoardWaits(UsageError):
+    """A board that nobody has named sends under this sensor id already."""
+
+    def __init__(self, sensor_id: int) -> None:
+        super().__init__(
+            f"A board that has no name yet sends as sensor {sensor_id}, and its readings wait. If it is this "
+            f"one: `hortus board adopt {sensor_id} --name NAME`. If not, choose another number."
+        )
 
 
 class BoardNotHeard(UsageError):
@@ -111,8 +131,14 @@ async def register_board(
     """Create a kit for a board, with the next free sensor id if none is given. The caller commits.
 
     A sensor id that was used before and that no board has any more is reunited with its kit and readings; it is
-    never assigned to another board automatically. Raises BoardExists or UsageError.
+    never assigned to another board automatically. Raises BoardExists, BoardWaits or UsageError.
     """
+    return await _register(connection, name, sensor_id, gateway_id, is_heard=False)
+
+
+async def _register(
+    connection: AsyncConnection, name: str, sensor_id: int | None, gateway_id: int | None, *, is_heard: bool
+) -> RegisteredBoard:
     _check_name(name)
     await connection.exec_driver_sql(_NUMBERING_LOCK)
     if sensor_id is None:
@@ -122,6 +148,8 @@ async def register_board(
     serial = f"pk-{sensor_id}"
     if await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == sensor_id)) is not None:
         raise BoardExists(sensor_id)
+    if not is_heard and await _is_waiting(connection, sensor_id):
+        raise BoardWaits(sensor_id)
     board = {"sensor_id": sensor_id, "gateway_id": gateway_id}
     retired_kit_id = await connection.scalar(
         update(KitRow).where(KitRow.serial == serial).values(name=name).returning(KitRow.id)
@@ -178,7 +206,7 @@ async def adopt_board(
         .returning(KitRow.serial)
     )
     if serial is None:
-        return await register_board(connection, name=name, sensor_id=sensor_id, gateway_id=gateway_id)
+        return await _register(connection, name, sensor_id, gateway_id, is_heard=True)
     await connection.execute(update(KitRow).where(KitRow.serial == serial).values(name=name))
     return RegisteredBoard(sensor_id=sensor_id, serial=serial)
 
@@ -250,14 +278,24 @@ async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
     await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
 
 
+async def _is_waiting(connection: AsyncConnection, sensor_id: int) -> bool:
+    waiting = select(WaitingBoardRow.gateway_id).where(WaitingBoardRow.sensor_id == sensor_id)
+    return await connection.scalar(waiting.limit(1)) is not None
+
+
 async def _next_sensor_id(connection: AsyncConnection) -> int:
-    """Return an id above all used so far: a retired board may still be sending under its own."""
+    """Return an id above all used so far, under which no board is heard.
+
+    A retired board may still be sending under its own, and so may one that nobody has named.
+    """
     given = func.substring(KitRow.serial, 4).cast(Integer)
     of_kits = select(func.max(given)).where(KitRow.serial.regexp_match("^pk-[0-9]{1,9}$"))
     newest = await connection.scalars(union_all(select(func.max(BoardRow.sensor_id)), of_kits))
     following = max(each or 0 for each in newest) + 1
     if following <= LARGEST_SENSOR_ID:
-        return following
+        unheard = await connection.scalar(text(_FIRST_UNHEARD), {"following": following})
+        if unheard is not None:
+            return int(unheard)
     # The largest id is already in use, so fall back to the lowest free one.
     return int(await connection.scalar(text(_LOWEST_FREE)) or following)
 

@@ -2,7 +2,9 @@
 
 HortusError
 ├── OperationalError
-│   ├── SpoolNotUsable      the spool cannot be opened: damaged, in use, or of a newer version
+│   ├── SpoolNotUsable      the spool cannot be opened: no access, or of a newer version
+│   │   └── SpoolInUse      another gateway uses it
+│   ├── SpoolDamaged        the spool's file is not what was written; it is replaced
 │   └── SpoolUnavailable    a reading cannot be made durable now; the board gets a 503
 ├── UsageError
 │   └── InvalidGatewaySettings
@@ -18,6 +20,14 @@ class SpoolNotUsable(OperationalError):
     """The spool cannot be opened."""
 
 
+class SpoolInUse(SpoolNotUsable):
+    """Another gateway uses the spool."""
+
+
+class SpoolDamaged(OperationalError):
+    """The spool's file, or a reading in it, is not what was written. The message says what is wrong."""
+
+
 class SpoolUnavailable(OperationalError):
     """The spool cannot store a reading now."""
 
@@ -31,6 +41,7 @@ class TargetTrouble(HortusError):
 
     `whole_target`: the failure affects all readings, so other deliveries need not be tried in the meantime.
     `blames_content`: the content may be the cause. `retry_after_seconds`: the pause the target asked for.
+    `may_still_succeed`: the target got the request and may complete it later.
     """
 
     def __init__(
@@ -40,8 +51,10 @@ class TargetTrouble(HortusError):
         whole_target: bool,
         blames_content: bool = False,
         retry_after_seconds: float = 0.0,
+        may_still_succeed: bool = False,
     ) -> None:
         super().__init__(message)
         self.whole_target = whole_target
         self.blames_content = blames_content
         self.retry_after_seconds = retry_after_seconds
+        self.may_still_succeed = may_still_succeed

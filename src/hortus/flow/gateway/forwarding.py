@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from hortus.base.supervision import note_success
 from hortus.flow.gateway.backoff import Backoff, Patience
 from hortus.flow.gateway.errors import TargetTrouble
 from hortus.flow.gateway.spool import Spool
@@ -73,6 +74,7 @@ class BatchForwarder:
     async def run(self) -> None:
         """Deliver waiting readings until cancelled."""
         while True:
+            note_success()
             self._arrived.clear()
             limit = self._batch_readings
             batch = await self._spool.use(lambda file, limit=limit: file.oldest_waiting(limit))  # type: ignore[misc]
@@ -88,6 +90,9 @@ class BatchForwarder:
             refusals = await self._target.deliver(batch)
         except TargetTrouble as trouble:
             self.state.failed(trouble)
+            if trouble.may_still_succeed:
+                # Over a slow line, a smaller delivery may be through in time. Repeating one has no effect.
+                self._batch_readings = max(1, len(batch) // 2)
             if trouble.blames_content and await self._narrow_down(batch, trouble):
                 return
             await asyncio.sleep(self._backoff.failed(trouble.retry_after_seconds))

@@ -24,13 +24,17 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"  # the media type of Promethe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRequest:
-    """A complete request. `address` is the sender's IP address; `path` excludes the query."""
+    """A complete request. `address` is the sender's IP address; `path` excludes the query.
+
+    `says_length`: the sender said where the body ends, so one without bytes is meant to be empty.
+    """
 
     method: str
     path: str
     content_type: str
     body: bytes
     address: str
+    says_length: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class BoardConnection(asyncio.Protocol):
         self._head_complete = False
         self._target = b""
         self._content_type = ""
+        self._says_length = False
+        self._waits_for_us = False
         self._body = bytearray()
         self._discarded_bytes = 0
         self._is_complete = False
@@ -141,13 +147,21 @@ class BoardConnection(asyncio.Protocol):
         self._headers_bytes += len(name) + len(value)
         if self._headers_bytes > self._desk.limits.head_bytes:
             raise _head_too_large()
-        if name.lower() == b"content-type":
-            self._content_type = value.decode("latin-1")
-        elif name.lower() == b"content-length" and int(value) > MOST_BODY_BYTES:
-            raise too_large()
+        match name.lower():
+            case b"content-type":
+                self._content_type = value.decode("latin-1")
+            case b"content-length" | b"transfer-encoding":
+                self._says_length = True
+                if name.lower() == b"content-length" and int(value) > MOST_BODY_BYTES:
+                    raise too_large()
+            case b"expect":
+                self._waits_for_us = value.strip().lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
+        """Ask for the body, if the client waits for that (RFC 9110, 10.1.1); HTTP/1.0 does not know it."""
         self._head_complete = True
+        if self._waits_for_us and self._parser.get_http_version() != "1.0":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body += body
@@ -166,6 +180,7 @@ class BoardConnection(asyncio.Protocol):
             path=self._target.partition(b"?")[0].decode("latin-1"),
             content_type=self._content_type,
             body=bytes(self._body),
+            says_length=self._says_length,
             address=str(self._transport.get_extra_info("peername")[0]),
         )
         self._desk.keep(asyncio.ensure_future(self._answer(request)))

@@ -115,6 +115,10 @@ class GatewayListener:
 
     async def _take(self, request: BoardRequest) -> Answer:
         received_at_ms = int(self._clock() * 1000)
+        if not request.says_length:
+            raise RefusedRequest(
+                411, "no-length", "The request has no body: say how long it is, with Content-Length"
+            )
         reading, unknown_keys = read_sensor_data(request.content_type, request.body)
         self._admission.admit_sensor(reading.sensor_id)
         if unknown_keys:

@@ -10,7 +10,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from hortus.flow.gateway.errors import SpoolUnavailable
 from hortus.flow.gateway.health import GatewayHealth, GatewayReport
 
 # The disk may hang; the other metrics must be served all the same.
@@ -40,6 +39,7 @@ class GatewayCollector(Collector):
             ("oldest_wait_seconds", "For how long the oldest of them waits.", report.oldest_waiting_seconds),
             ("set_aside_readings", "Readings that a person has to look at.", report.depth.set_aside),
             ("spool_bytes", "What the spool holds.", report.depth.used_bytes),
+            ("spool_damages", "Damages of the spool that no operator has seen yet.", len(report.damages)),
             ("healthy", "Whether readings flow: 1 or 0.", int(report.fault is None)),
         ):
             yield GaugeMetricFamily(f"hortus_gateway_{name}", title, value=value)
@@ -58,7 +58,7 @@ class GatewayFigures:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 return metrics_text(await self.health.report())
-        except (SpoolUnavailable, TimeoutError):
+        except TimeoutError:
             return b""  # the gateway's /healthz reports the fault
 
 

@@ -76,6 +76,8 @@ def trouble_of(answer: TargetAnswer) -> TargetTrouble:
         whole_target=answer.status in {429, 502, 503, 504},
         blames_content=answer.status == 500,
         retry_after_seconds=answer.retry_after_seconds,
+        # A proxy says this when it has no answer of the backend, which may be working on the request.
+        may_still_succeed=answer.status in {502, 504},
     )
 
 

@@ -34,6 +34,8 @@ from hortus.flow.ingest.messages import ReadingIntake
 log = logging.getLogger(__name__)
 
 _DISK_PAUSE_SECONDS = 2.0
+# A round waits for the target's answer or, while it is away, for the next attempt.
+_ROUND_SECONDS = 120.0
 
 MakeForwarder = Callable[[Spool], Forwarder]
 """Creates the forwarder from a spool to one target."""
@@ -80,9 +82,11 @@ async def running_gateway(
     async with Spool(spool_directory, limits.spool) as spool:
         forwarder = make_forwarder(spool)
         admission = BoardAdmission(limits.admission, await _pinned(spool, limits.admission))
-        health = GatewayHealth(spool, forwarder.state)
+        health = GatewayHealth(spool, forwarder.state, supervisor.look)
         server = GatewayListener(spool, admission, health, limits=limits.listener)
-        forwarding = supervisor.start("gateway-forwarding", partial(_forward, forwarder))
+        forwarding = supervisor.start(
+            "gateway-forwarding", partial(_forward, forwarder), every_seconds=_ROUND_SECONDS
+        )
         try:
             await server.start(listener)
             yield health

@@ -9,6 +9,7 @@ waits for the disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
@@ -16,21 +17,25 @@ import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable, sync_directory
-from hortus.flow.gateway.errors import SpoolNotUsable, SpoolUnavailable
+from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable
+from hortus.flow.gateway.errors import SpoolInUse, SpoolNotUsable, SpoolUnavailable
 from hortus.flow.gateway.limits import SpoolLimits
 from hortus.flow.gateway.spool_file import Arrival, SpoolFile
+from hortus.flow.gateway.spool_keeper import SpoolKeeper
 
 log = logging.getLogger(__name__)
 
-SPOOL_NAME = "gateway.sqlite3"
 _LOCK_NAME = "gateway.lock"
+# A command may hold the lock for a moment.
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE_SECONDS = 0.1
 
 T = TypeVar("T")
 
@@ -68,11 +73,9 @@ class Spool:
         """Open the spool. Raises SpoolNotUsable or DirectoryNotUsable."""
         self._loop = asyncio.get_running_loop()
         make_private_directory(self._directory)
-        self._lock = _take_lock(self._directory / _LOCK_NAME)
+        self._lock = await self._wait_for_lock()
         try:
-            path = self._directory / SPOOL_NAME
-            self._file = SpoolFile.open(path, most_bytes=self._limits.most_bytes)
-            sync_directory(self._directory)
+            self._keeper = await asyncio.to_thread(open_keeper, self._directory, self._limits.most_bytes)
         except BaseException:  # also when interrupted: the next start needs the lock; re-raised
             os.close(self._lock)
             raise
@@ -86,6 +89,13 @@ class Spool:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         os.close(self._lock)
+
+    async def _wait_for_lock(self) -> int:
+        for _ in range(_LOCK_ATTEMPTS):
+            with contextlib.suppress(SpoolInUse):
+                return _take_lock(self._directory)
+            await asyncio.sleep(_LOCK_PAUSE_SECONDS)
+        return _take_lock(self._directory)
 
     async def append(self, arrival: Arrival) -> None:
         """Store a reading; return when it is durable. Raises SpoolUnavailable.
@@ -124,11 +134,12 @@ class Spool:
             while self._work_once():
                 pass
         finally:
+            counts = self._take_counts()
             try:
-                self._file.count(self._take_counts())
-            except sqlite3.Error as error:
+                self._keeper.use(lambda file: file.count(counts))
+                self._keeper.close()
+            except (SpoolUnavailable, sqlite3.Error) as error:
                 log.warning("the last counts of the gateway are lost: %s", error)
-            self._file.close()
 
     def _work_once(self) -> bool:
         """Process all waiting items, up to a limit. Return False when asked to stop."""
@@ -148,21 +159,20 @@ class Spool:
 
     def _append_all(self, appends: list[_Append]) -> None:
         counts = self._take_counts()
+        arrivals = [item.arrival for item in appends]
         try:
-            self._file.append([item.arrival for item in appends], counts)
-        except sqlite3.Error as error:
+            self._keeper.use(lambda file: file.append(arrivals, counts))
+        except Exception as error:  # noqa: BLE001  (whatever it is, boards are answered and the thread goes on)
             with self._counts_lock:
                 self._counts.update(counts)
-            problem = SpoolUnavailable(f"The disk does not take readings now: {error}.")
+            problem = error if isinstance(error, SpoolUnavailable) else SpoolUnavailable(f"{error!r}.")
             self._call(self._append_failed, appends, problem)
         else:
             self._call(self._appended, appends)
 
     def _use(self, item: _Work) -> None:
         try:
-            result = item.function(self._file)
-        except sqlite3.Error as error:
-            self._call(_fail, item.done, SpoolUnavailable(f"The spool cannot be used now: {error}."))
+            result = self._keeper.use(item.function)
         except Exception as error:  # noqa: BLE001  (passed on to the caller)
             self._call(_fail, item.done, error)
         else:
@@ -208,17 +218,54 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
         future.set_exception(error)
 
 
-def _take_lock(path: Path) -> int:
+def open_keeper(directory: Path, most_bytes: int) -> SpoolKeeper:
+    """Open the spool in a directory whose lock is held. Raises SpoolNotUsable or DirectoryNotUsable."""
+    keeper = SpoolKeeper(directory, most_bytes)
+    try:
+        keeper.open()
+    except (sqlite3.Error, SpoolUnavailable) as error:
+        raise SpoolNotUsable(
+            f"The spool in {directory} cannot be used: {str(error).removesuffix('.')}. See whether the disk is "
+            "full, and whether this user may write there."
+        ) from error
+    except OSError as error:
+        raise not_usable(directory, error) from error
+    return keeper
+
+
+@contextmanager
+def unused_spool(directory: Path, most_bytes: int) -> Iterator[SpoolKeeper | None]:
+    """Open the spool while no gateway uses it; yield None if one does.
+
+    Raises SpoolNotUsable or DirectoryNotUsable.
+    """
+    try:
+        lock = _take_lock(directory)
+    except SpoolInUse:
+        yield None
+        return
+    try:
+        keeper = open_keeper(directory, most_bytes)
+        try:
+            yield keeper
+        finally:
+            keeper.close()
+    finally:
+        os.close(lock)
+
+
+def _take_lock(directory: Path) -> int:
+    path = directory / _LOCK_NAME
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
-        raise not_usable(path.parent, error) from error
+        raise not_usable(directory, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
-        raise SpoolNotUsable(
-            f"Another gateway uses the spool in {path.parent}. Stop it first, or name another directory with "
+        raise SpoolInUse(
+            f"Another gateway uses the spool in {directory}. Stop it first, or name another directory with "
             "HORTUS_GATEWAY_SPOOL_DIR."
         ) from error
     return lock

@@ -12,55 +12,39 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from hortus.flow.gateway.errors import SpoolNotUsable
+from hortus.flow.gateway.errors import SpoolDamaged, SpoolNotUsable
 from hortus.flow.gateway.readings import ReceivedReading, SensorReading, reading_id
+from hortus.flow.gateway.spool_check import require_file, require_sound
+from hortus.flow.gateway.spool_format import (
+    INSERT_READING,
+    PAGE_BYTES,
+    SET_ASIDE,
+    WAITING,
+    connect,
+    reading_digest,
+    require_current,
+    skip_numbers,
+    upgrade,
+)
+from hortus.flow.gateway.spool_log import LogState
+from hortus.flow.gateway.spool_rows import is_whole
 
-FORMAT = 1
-_PAGE_BYTES = 4096
-_BUSY_MS = 2000
 # Readings are dropped before the file reaches its limit, since dropping needs some space itself.
 _FULL_SHARE = 0.95
 _SHARE_DROPPED_AT_ONCE = 0.01
 
-_WAITING = 0
-_SET_ASIDE = 1
-
-_SCHEMA = """
-CREATE TABLE spool (format INTEGER NOT NULL, source TEXT NOT NULL, next_number INTEGER NOT NULL);
-CREATE TABLE readings (
-    number INTEGER PRIMARY KEY,
-    sensor INTEGER NOT NULL,
-    received_at_ms INTEGER NOT NULL,
-    address TEXT NOT NULL,
-    temperature REAL, humidity REAL, light REAL,
-    state INTEGER NOT NULL,
-    reason TEXT, detail TEXT
-);
-CREATE INDEX readings_by_sensor ON readings (state, sensor, number);
-CREATE TABLE sensors (
-    sensor INTEGER PRIMARY KEY,
-    received INTEGER NOT NULL,
-    last_contact_ms INTEGER NOT NULL,
-    address TEXT NOT NULL,
-    pinned_address TEXT NOT NULL,
-    newest_forwarded INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
-"""
-
-_INSERT = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
 # Skips from sensor to sensor along the index, so that a long queue costs no more than a short one.
-_WAITING_SENSORS = """
+_NEWEST_NUMBERS = """
 WITH RECURSIVE each(sensor) AS (
     SELECT min(sensor) FROM readings WHERE state = ?1
     UNION ALL
     SELECT (SELECT min(r.sensor) FROM readings r WHERE r.state = ?1 AND r.sensor > each.sensor)
     FROM each WHERE each.sensor IS NOT NULL
 )
-SELECT sensor FROM each WHERE sensor IS NOT NULL
+SELECT sensor, (SELECT max(number) FROM readings r WHERE r.state = ?1 AND r.sensor = each.sensor)
+FROM each WHERE sensor IS NOT NULL
 """
 
 _SET_ASIDE_CHOSEN = " WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2) AND (?3 IS NULL OR number = ?3)"
@@ -121,34 +105,75 @@ class SpoolDepth:
     used_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolDamage:
+    """A damage of the spool, after which it was replaced: `what` was wrong, and what became of its readings.
+
+    `kept_as` is the path of the damaged file, if there was one; `lost` is None if it is unknown how many are.
+    """
+
+    found_at_ms: int
+    what: str
+    kept_as: str
+    saved: int
+    lost: int | None
+    lost_numbers: str
+
+
 class SpoolFile:
     """An open spool. Every method is one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, most_bytes: int) -> None:
         self._connection = connection
-        connection.row_factory = sqlite3.Row
         row = connection.execute("SELECT source, next_number FROM spool").fetchone()
         self.source = UUID(row[0])
         self._next_number: int = row[1]
-        self._most_pages = max(16, most_bytes // _PAGE_BYTES)
+        self._most_pages = max(16, most_bytes // PAGE_BYTES)
         connection.execute(f"PRAGMA max_page_count = {self._most_pages}")
 
     @classmethod
-    def open(cls, path: Path, *, most_bytes: int) -> SpoolFile:
-        """Open the spool, creating it if it does not exist. Raises SpoolNotUsable."""
+    def begin_use(cls, path: Path, *, most_bytes: int, log: LogState) -> SpoolFile:
+        """Check an existing spool and open it for the only gateway that works on it.
+
+        `log` is the state of its log before anything opened it. Raises SpoolDamaged, SpoolNotUsable, OSError or
+        sqlite3.Error.
+        """
+        require_file(path)
+        connection = connect(path)
         try:
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            require_sound(connection, log)
+            upgrade(connection, path)
+            skip_numbers(connection)
+            # Written to the file itself; then the log has to be there until the file is closed.
+            connection.execute("UPDATE spool SET in_use = 1")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute("UPDATE spool SET in_use = 1")
+            return cls(connection, most_bytes)
+        except BaseException:
+            connection.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, *, most_bytes: int) -> SpoolFile:
+        """Open the spool of a gateway that is running. Raises SpoolNotUsable."""
+        try:
+            require_file(path)
+            connection = connect(path)
             try:
-                _prepare(connection, path)
+                require_current(connection, path)
                 return cls(connection, most_bytes)
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
-            raise SpoolNotUsable(
-                f"The spool {path} cannot be used: {error}. If it is damaged, move it away; what waits in it "
-                "is lost to the target then."
-            ) from error
+        except (sqlite3.Error, SpoolDamaged, TypeError) as error:
+            raise SpoolNotUsable(f"The spool {path} cannot be read: {error}.") from error
+
+    def end_use(self) -> None:
+        """Close the file; from now on it needs no log. Raises sqlite3.Error."""
+        try:
+            self._connection.execute("UPDATE spool SET in_use = 0")
+        finally:
+            self.close()
 
     def close(self) -> None:
         self._connection.close()
@@ -171,7 +196,7 @@ class SpoolFile:
         with self._transaction() as execute:
             first = self._next_number
             self._connection.executemany(
-                _INSERT,
+                INSERT_READING.format(otherwise="ABORT"),
                 (_row(first + index, arrival) for index, arrival in enumerate(arrivals)),
             )
             self._connection.executemany(
@@ -206,13 +231,13 @@ class SpoolFile:
         # By number alone: the index by sensor would need a sort. Readings set aside are skipped.
         rows = self._connection.execute(
             "SELECT * FROM readings NOT INDEXED WHERE state = ? ORDER BY number LIMIT ?",
-            (_WAITING, limit),
+            (WAITING, limit),
         )
         return [self._spooled(row) for row in rows]
 
-    def waiting_sensors(self) -> list[int]:
-        """Return the boards that have waiting readings."""
-        return [sensor for (sensor,) in self._connection.execute(_WAITING_SENSORS, (_WAITING,))]
+    def newest_numbers(self) -> dict[int, int]:
+        """Return the boards that have waiting readings, and the number of the newest one of each."""
+        return dict(map(tuple, self._connection.execute(_NEWEST_NUMBERS, (WAITING,))))
 
     def newest_waiting(self, sensor_id: int) -> SpooledReading | None:
         """Return the newest waiting reading of a board, unless a newer one has already been forwarded.
@@ -221,12 +246,12 @@ class SpoolFile:
         """
         row = self._connection.execute(
             "SELECT * FROM readings WHERE state = ? AND sensor = ? ORDER BY number DESC LIMIT 1",
-            (_WAITING, sensor_id),
+            (WAITING, sensor_id),
         ).fetchone()
         if row is None:
             return None
         (newest,) = self._connection.execute(
-            "SELECT newest_forwarded FROM sensors WHERE sensor = ?", (sensor_id,)
+            "SELECT coalesce(max(newest_forwarded), 0) FROM sensors WHERE sensor = ?", (sensor_id,)
         ).fetchone()
         if row["number"] < newest:
             self._supersede(sensor_id, newest)
@@ -256,7 +281,7 @@ class SpoolFile:
             for reading, reason, detail in refused:
                 execute(
                     "UPDATE readings SET state = ?, reason = ?, detail = ? WHERE number = ?",
-                    (_SET_ASIDE, reason, detail, reading.number),
+                    (SET_ASIDE, reason, detail, reading.number),
                 )
                 execute(_COUNT, (f"set-aside:{reason}", 1))
 
@@ -264,7 +289,7 @@ class SpoolFile:
         with self._transaction() as execute:
             older = execute(
                 "DELETE FROM readings WHERE state = ? AND sensor = ? AND number < ?",
-                (_WAITING, sensor_id, number),
+                (WAITING, sensor_id, number),
             ).rowcount
             execute(_COUNT, ("superseded", older))
 
@@ -275,7 +300,7 @@ class SpoolFile:
         rows = self._connection.execute(
             "SELECT * FROM readings WHERE state = ?1 AND (?2 IS NULL OR sensor = ?2)"
             " ORDER BY number DESC LIMIT ?3",
-            (_SET_ASIDE, sensor_id, limit),
+            (SET_ASIDE, sensor_id, limit),
         )
         return [
             SetAsideReading(spooled=self._spooled(row), reason=row["reason"], detail=row["detail"])
@@ -297,11 +322,24 @@ class SpoolFile:
         chosen: Sequence[int | None] = [None] if numbers is None else numbers
         with self._transaction() as execute:
             changed = sum(
-                execute(statement + _SET_ASIDE_CHOSEN, (_SET_ASIDE, sensor_id, number)).rowcount
+                execute(statement + _SET_ASIDE_CHOSEN, (SET_ASIDE, sensor_id, number)).rowcount
                 for number in chosen
             )
             execute(_COUNT, (counter, changed))
         return changed
+
+    def damages(self) -> list[SpoolDamage]:
+        """Return the damages that no operator has seen yet, the first one first."""
+        rows = self._connection.execute("SELECT * FROM damages WHERE NOT seen ORDER BY found_at_ms, rowid")
+        return [
+            SpoolDamage(**{key: row[key] for key in row.keys() if key != "seen"})  # noqa: SIM118
+            for row in rows
+        ]
+
+    def note_damages_seen(self) -> int:
+        """Note that an operator has seen all damages; return how many were new."""
+        with self._transaction() as execute:
+            return execute("UPDATE damages SET seen = 1 WHERE NOT seen").rowcount
 
     # Statistics
 
@@ -320,14 +358,14 @@ class SpoolFile:
     def depth(self) -> SpoolDepth:
         """Return the number of readings in the spool by state, and its size."""
         count = "SELECT count(*) FROM readings WHERE state = ?"
-        (waiting,) = self._connection.execute(count, (_WAITING,)).fetchone()
-        (set_aside,) = self._connection.execute(count, (_SET_ASIDE,)).fetchone()
+        (waiting,) = self._connection.execute(count, (WAITING,)).fetchone()
+        (set_aside,) = self._connection.execute(count, (SET_ASIDE,)).fetchone()
         oldest = self.oldest_waiting(1) if waiting else []
         return SpoolDepth(
             waiting=waiting,
             oldest_waiting_ms=oldest[0].received.received_at_ms if oldest else None,
             set_aside=set_aside,
-            used_bytes=self._used_pages() * _PAGE_BYTES,
+            used_bytes=self._used_pages() * PAGE_BYTES,
         )
 
     def sensors(self) -> list[SensorContact]:
@@ -373,6 +411,8 @@ class SpoolFile:
 
     def _spooled(self, row: sqlite3.Row) -> SpooledReading:
         number, sensor_id = row["number"], row["sensor"]
+        if not is_whole(tuple(row)[:7], row["digest"]):
+            raise SpoolDamaged(f"reading {number} is not what was written")
         return SpooledReading(
             number=number,
             received=ReceivedReading(
@@ -392,31 +432,14 @@ class SpoolFile:
 def _row(number: int, arrival: Arrival) -> tuple[int | float | str | None, ...]:
     reading = arrival.reading
     reason, detail = arrival.set_aside or (None, None)
+    fixed = (
+        *(number, reading.sensor_id, arrival.received_at_ms, arrival.address),
+        *(reading.temperature, reading.humidity, reading.light),
+    )
     return (
-        number,
-        reading.sensor_id,
-        arrival.received_at_ms,
-        arrival.address,
-        reading.temperature,
-        reading.humidity,
-        reading.light,
-        _SET_ASIDE if arrival.set_aside else _WAITING,
+        *fixed,
+        SET_ASIDE if arrival.set_aside else WAITING,
         reason,
         detail,
+        reading_digest(*fixed),
     )
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'spool'").fetchone():
-        connection.executescript(f"BEGIN; {_SCHEMA}")
-        connection.execute("INSERT INTO spool VALUES (?, ?, 1)", (FORMAT, str(uuid4())))
-        connection.execute("COMMIT")
-    (found,) = connection.execute("SELECT format FROM spool").fetchone()
-    if found > FORMAT:
-        raise SpoolNotUsable(
-            f"The spool {path} was written by a newer version of Hortus. Install that version or a later one."
-        )

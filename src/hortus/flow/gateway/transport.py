@@ -14,6 +14,9 @@ import httpx
 from hortus.flow.gateway.errors import InvalidGatewaySettings, TargetTrouble
 
 CONNECT_SECONDS = 5.0
+WRITE_SECONDS = 30.0
+"""A delivery of 500 readings has about 100 KB, which take a while over a slow line."""
+
 READ_SECONDS = 40.0
 """The PlantKeeper backend may wait 30 s for its mail server before it answers (G11)."""
 
@@ -72,7 +75,7 @@ class TargetClient:
             verify=_tls(address),
             headers={"Accept-Encoding": "identity", **headers},
             timeout=httpx.Timeout(
-                connect=CONNECT_SECONDS, read=read_seconds, write=CONNECT_SECONDS, pool=_TOTAL_SECONDS
+                connect=CONNECT_SECONDS, read=read_seconds, write=WRITE_SECONDS, pool=_TOTAL_SECONDS
             ),
             follow_redirects=False,
         )
@@ -90,10 +93,14 @@ class TargetClient:
                 f"The target cannot be reached: {str(error) or 'it does not answer'}.", whole_target=True
             ) from error
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise TargetTrouble("The target did not answer in time.", whole_target=False) from error
+            raise TargetTrouble(
+                "The target did not answer in time.", whole_target=False, may_still_succeed=True
+            ) from error
         except httpx.HTTPError as error:
             raise TargetTrouble(
-                f"The answer of the target broke off: {str(error) or type(error).__name__}.", whole_target=False
+                f"The answer of the target broke off: {str(error) or type(error).__name__}.",
+                whole_target=False,
+                may_still_succeed=True,
             ) from error
 
     async def _send(self, method: str, path: str, body: bytes) -> TargetAnswer:

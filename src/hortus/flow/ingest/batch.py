@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from hortus.flow.ingest.messages import (
 )
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import AggregateMeasurement, RawMeasurement
+
+log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000
@@ -167,7 +170,11 @@ def read_messages(messages: Iterable[InboundMessage], clock_tolerance_ms: int) -
         serial, stream = serial_and_stream(message.topic)
         if message.serial is not None:
             serial = message.serial
-        content = read_message(stream, message, clock_tolerance_ms)
+        try:
+            content = read_message(stream, message, clock_tolerance_ms)
+        except Exception as error:  # never the end of the process: the message would come again at once
+            log.exception("a message on %s cannot be read", message.topic)
+            content = QuarantineVerdict(Reason.UNDECODABLE, f"{Reason.UNDECODABLE.explanation} ({error})")
         batch.append(ReadMessage(message, serial, stream, content))
     return batch
 

@@ -14,6 +14,19 @@ from hortus.base.database.engine import CONNECTION_FAILURES
 
 log = logging.getLogger(__name__)
 
+# Only these SQLSTATE classes point to faulty rows: data exceptions, integrity violations, values that are too
+# large or nested too deeply for the server, and rows that meet themselves.
+FAULT_OF_THE_ROWS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.CardinalityViolationError,
+)
+
+# A value that one of our libraries cannot handle. It is in what some message says, so retrying does not help.
+# Checked after CONNECTION_FAILURES: an invalid certificate, for one, is a ValueError as well.
+UNFORESEEN_IN_ROWS = (ValueError, ArithmeticError, LookupError, TypeError)
+
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
@@ -29,7 +42,10 @@ class DatabaseLink:
     async def connection(self) -> asyncpg.Connection:
         """Return the connection, opening a new one if the last was closed."""
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
+            try:
+                self._connection = await self._connect()
+            except UNFORESEEN_IN_ROWS as error:  # no row is concerned yet: a host name that cannot be one
+                raise ConnectionError(str(error)) from error
         return self._connection
 
     @contextlib.contextmanager

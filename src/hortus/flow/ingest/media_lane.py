@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
@@ -33,7 +34,14 @@ from hortus.flow.ingest.batch import (
     read_messages,
     resolve,
 )
-from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.damage_watch import DamageWatch
+from hortus.flow.ingest.database_link import (
+    FAULT_OF_THE_ROWS,
+    UNFORESEEN_IN_ROWS,
+    Connect,
+    DatabaseLink,
+    describe,
+)
 from hortus.flow.ingest.media_objects import put_object, verdict_on
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, QuarantineVerdict, Stream
 from hortus.flow.ingest.metrics import IngestMetrics
@@ -100,6 +108,7 @@ class MediaLane:
         self._open = OpenAccount(
             max_messages=self._limits.waiting_messages, max_bytes=self._limits.waiting_bytes
         )
+        self._damage = DamageWatch(connect, self._metrics)
         self._object_failures = 0  # since the last success
         self._told_at = -math.inf
         self._arrived = asyncio.Event()
@@ -189,21 +198,36 @@ class MediaLane:
                     # detected with the same batch id (P3).
                     self._waiting.append(read.message)
                     return
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                if isinstance(read.content, QuarantineVerdict):
+            except FAULT_OF_THE_ROWS as error:
+                read = await self._refused(link, read, error)
+            except CONNECTION_FAILURES as error:
+                self._metrics.failed_attempts += 1
+                if not is_damage(error):
+                    may_be_stored = True
                     await link.failed(error)
                     continue
-                log.error("the database refused a medium on %s: %s", read.message.topic, error)
-                read = _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error)))
-            except CONNECTION_FAILURES as error:
-                may_be_stored = True
-                self._metrics.failed_attempts += 1
+                await self._damage.noticed(error, sets_aside=False)
+                await link.failed(error)
+                if self._waiting and not may_be_stored:
+                    self._waiting.append(read.message)  # as above: others may not need the damaged page
+                    return
+            except UNFORESEEN_IN_ROWS as error:
+                read = await self._refused(link, read, error)
+            except Exception as error:  # noqa: BLE001  (the end of the process would not help: it comes again)
                 await link.failed(error)
             else:
                 link.succeeded()
                 self._object_failures = 0
                 self._settle(read.message, stored)
                 return
+
+    async def _refused(self, link: DatabaseLink, read: ReadMessage, error: Exception) -> ReadMessage:
+        """Return what to store instead of a medium that cannot be stored: the same in quarantine."""
+        if isinstance(read.content, QuarantineVerdict):
+            await link.failed(error)
+            return read
+        log.error("a medium on %s cannot be stored: %s", read.message.topic, describe(error))
+        return _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error)))
 
     async def _store_once(self, link: DatabaseLink, batch_id: UUID, read: ReadMessage) -> StoredBatch | None:
         connection = await link.connection()

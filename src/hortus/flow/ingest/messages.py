@@ -25,6 +25,8 @@ DEFAULT_CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 EARLIEST_DEVICE_TIME_MS = 1_262_304_000_000
 """2010-01-01T00:00Z. An earlier device time comes from a clock that was never set, not from a late reading."""
 
+_ABOUT_NOW_MS = 24 * 3600 * 1000
+
 
 class Stream(StrEnum):
     """The kind of a message; the ledger counts each kind separately."""
@@ -171,6 +173,11 @@ def about_head(whole_bytes: int, kept_bytes: int) -> str:
 def wrong_clock(device_time_ms: int, received_at_ms: int) -> QuarantineVerdict:
     """Return the verdict on a device time that is too far in the future or comes from an unset clock."""
     ahead_ms = device_time_ms - received_at_ms
+    if abs(device_time_ms * 1000 - received_at_ms) < _ABOUT_NOW_MS:
+        return QuarantineVerdict(
+            Reason.TIME_TOO_OLD,
+            f"The time {device_time_ms} would be right in seconds; kits send milliseconds since 1970.",
+        )
     if ahead_ms > 0:
         return QuarantineVerdict(
             Reason.TIME_IN_FUTURE, f"The kit's clock is {_duration(ahead_ms)} ahead of the server's."

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from hortus.flow.ingest.store import StoredBatch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticedDamage:
+    """Damage of the database that got in the way of a reading, last at this time of the monotonic clock."""
+
+    sentence: str
+    at: float
+
+
 @dataclass(slots=True)
 class IngestMetrics:
     """The counters of one pipeline. Outcomes are keyed by (outcome, stream)."""
@@ -18,6 +26,7 @@ class IngestMetrics:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     last_commit_at: float | None = None
     """Seconds since the epoch, by the server clock."""
+    damage: NoticedDamage | None = None
 
     def count_batch(self, messages: int, stored: StoredBatch | None, now: float) -> None:
         """Count a committed batch. `stored` is None if an earlier attempt turned out to have committed it."""

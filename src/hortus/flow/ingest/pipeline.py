@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
 from hortus.base.intake import MessageSource
@@ -31,7 +32,14 @@ from hortus.flow.ingest.batch import (
     read_messages,
     resolve,
 )
-from hortus.flow.ingest.database_link import Connect, DatabaseLink
+from hortus.flow.ingest.damage_watch import DamageWatch
+from hortus.flow.ingest.database_link import (
+    FAULT_OF_THE_ROWS,
+    UNFORESEEN_IN_ROWS,
+    Connect,
+    DatabaseLink,
+    describe,
+)
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
     DEFAULT_CLOCK_TOLERANCE_MS,
@@ -84,8 +92,6 @@ class IngestLimits:
     """How far a kit's clock may be ahead of ours."""
 
 
-# Only these SQLSTATE classes point to faulty rows: data exceptions and integrity violations.
-_FAULT_OF_THE_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
 
@@ -121,6 +127,7 @@ class IngestPipeline:
         self._drained = asyncio.Event()
         self._stopping = False
         self._months_made: set[Month] = set()
+        self._damage = DamageWatch(connect, self.metrics)
 
     # What transports call
 
@@ -256,27 +263,55 @@ class IngestPipeline:
     async def _store_until_done(self, link: DatabaseLink, batch: list[ReadMessage]) -> None:
         """Store the batch however long it takes; messages that the database rejects are quarantined."""
         batch_id = uuid4()
+        as_sent = batch
         # Checked here as well, because a broken connection can mask the cancellation of this task.
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, batch)
             except PeripheralsGone:
                 self._registry.forget_everything()
-            except _FAULT_OF_THE_ROWS as error:
+            except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
                     self._months_made.clear()  # a partition has been dropped since the check
-                elif len(batch) > 1 or batch[0].message.verdict is None:
+                elif _can_be_isolated(batch):
                     await self._isolate(link, batch, error)
                     return
                 else:
                     await link.failed(error)
             except _FAULT_OF_THE_SURROUNDINGS as error:
                 self.metrics.failed_attempts += 1
+                if not is_damage(error):
+                    await link.failed(error)
+                    continue
+                await self._damage.noticed(error, sets_aside=_can_be_isolated(batch))
+                if len(batch) > 1:
+                    await self._isolate(link, batch, error)
+                    return
+                batch = await self._around_damage(link, as_sent[0], error)
+            except UNFORESEEN_IN_ROWS as error:
+                if _can_be_isolated(batch):
+                    await self._isolate(link, batch, error)
+                    return
+                await link.failed(error)
+            except Exception as error:  # noqa: BLE001  (the end of the process would not help: it comes again)
                 await link.failed(error)
             else:
                 link.succeeded()
                 self._settle(batch, stored)
                 return
+
+    async def _around_damage(
+        self, link: DatabaseLink, as_sent: ReadMessage, error: Exception
+    ) -> list[ReadMessage]:
+        """Return the form in which to try a message next: for quarantine, or if that failed too, as sent."""
+        message = as_sent.message
+        if message.verdict is None:
+            message.verdict = QuarantineVerdict(Reason.DATABASE_DAMAGED, str(error))
+            return [replace(as_sent, content=message.verdict)]
+        await link.failed(error)
+        if message.verdict.reason is Reason.DATABASE_DAMAGED:
+            message.verdict = None
+        return [as_sent]
 
     async def _store_once(
         self, link: DatabaseLink, batch_id: UUID, batch: list[ReadMessage]
@@ -314,8 +349,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("the database refused a message on %s: %s", message.topic, error)
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, str(error))
+        log.error("a message on %s cannot be stored: %s", message.topic, describe(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:
@@ -401,6 +436,11 @@ class MediaIntake:
     ) -> None:
         """Accept the head of a message that was too large."""
         self._pipeline.offer_head(source, handle, topic, head, payload_bytes)
+
+
+def _can_be_isolated(batch: list[ReadMessage]) -> bool:
+    """Return whether there is still something to split or set aside: not a single message for quarantine."""
+    return len(batch) > 1 or batch[0].message.verdict is None
 
 
 def _is_missing_partition(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from hortus.base.intake import KeptSource
 from hortus.flow.ingest.batch import (
     HOUR_MS,
     AggregateColumns,
@@ -35,6 +36,9 @@ LIVE_CHANNEL = "hortus_stored"
 # that is never acknowledged blocks the kit's valid ones; so the newest are kept and the oldest are deleted.
 QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
+
+# Valid readings that have no place now are kept whatever their number: they would take as much space in theirs.
+_COUNTS_TOWARDS_LIMITS = f"reason <> '{Reason.DATABASE_DAMAGED}'"
 
 # Columns of raw readings are sent in PostgreSQL's text format for arrays: joining numbers is several times
 # cheaper here than the driver's binary arrays of aware datetimes and UUIDs, and costs the server the same.
@@ -104,21 +108,21 @@ FROM unnest($1::timestamptz[], $2::int[], $3::text[], $4::text[], $5::text[], $6
 """
 
 # The bytes kept count, not the size of the message: of one that was too large only the head is stored.
-_QUARANTINE_USE = """
+_QUARANTINE_USE = f"""
 SELECT kit_id, count(*) AS messages, coalesce(sum(octet_length(payload)), 0) AS bytes
-FROM quarantine WHERE kit_id = ANY($1::int[]) GROUP BY kit_id
-"""
+FROM quarantine WHERE kit_id = ANY($1::int[]) AND {_COUNTS_TOWARDS_LIMITS} GROUP BY kit_id
+"""  # noqa: S608  (a constant)
 
-_PURGE_OLDEST = """
+_PURGE_OLDEST = f"""
 WITH newest AS (
     SELECT id, row_number() OVER w AS messages, sum(octet_length(payload)) OVER w AS bytes
-    FROM quarantine WHERE kit_id = $1 WINDOW w AS (ORDER BY id DESC)
+    FROM quarantine WHERE kit_id = $1 AND {_COUNTS_TOWARDS_LIMITS} WINDOW w AS (ORDER BY id DESC)
 ), gone AS (
     DELETE FROM quarantine q USING newest n
     WHERE q.id = n.id AND (n.messages > $2 OR n.bytes > $3) RETURNING q.stream
 )
 SELECT stream, count(*) AS messages FROM gone GROUP BY stream
-"""
+"""  # noqa: S608  (a constant)
 
 ADD_TO_LEDGER = """
 INSERT INTO ingest_ledger AS l (kit_id, hour, stream, received, stored, duplicate, quarantined, refused)
@@ -340,12 +344,25 @@ async def _quarantine(
         [entry.kit_id for entry in kept],
         [str(entry.stream) for entry in kept],
         [str(entry.verdict.reason) for entry in kept],
-        [entry.verdict.detail for entry in kept],
-        [entry.message.topic for entry in kept],
+        [_storable(_detail(entry)) for entry in kept],
+        [_storable(entry.message.topic) for entry in kept],
         [entry.message.kept_payload for entry in kept],
         [entry.message.whole_bytes for entry in kept],
     )
     await _make_room(connection, kept, outcome)
+
+
+def _detail(entry: ToQuarantine) -> str:
+    """Return the detail of the verdict, with the place where the message is kept, if it is anywhere."""
+    source = entry.message.source
+    if not isinstance(source, KeptSource):
+        return entry.verdict.detail
+    return f"{entry.verdict.detail} ({source.name_of(entry.message.handle)})"
+
+
+def _storable(text: str) -> str:
+    """Return the text as PostgreSQL can store it: quarantine is the last resort, and must take everything."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 async def _make_room(connection: asyncpg.Connection, kept: list[ToQuarantine], outcome: StoredBatch) -> None:

@@ -17,12 +17,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented 
 )
 
 from hortus.base.errors import UsageError
-from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, KafkaUnreachable
+from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, KafkaUnreachable, reason_of
 from hortus.flow.kafka.topics import TopicNames, TopicPlan
 from hortus.protocol.wire.limits import MEBIBYTE
 
 ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+
+# The library gives no reason for this.
+_CLOSED = "the connection was closed, as when one side uses TLS and the other does not"
 
 LARGEST_USUAL_RECORD_BYTES = MEBIBYTE
 """Kafka's default limit; all messages except media are far smaller."""
@@ -50,13 +53,19 @@ class TopicReport:
 
 
 class KafkaAdministration:
-    """Inspects and sets up a cluster. Every method raises KafkaUnreachable if the cluster does not answer."""
+    """Inspects and sets up a cluster. Every method raises KafkaUnreachable if the cluster does not answer.
+
+    Raises UsageError if the library rejects the settings of the connection.
+    """
 
     def __init__(self, connection: KafkaConnection, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._connection = connection
         self._answer_seconds = answer_seconds
         self._watch = BrokerWatch()
-        self._client = AdminClient(connection.configuration("hortus-admin", self._watch.error))
+        try:
+            self._client = AdminClient(connection.configuration("hortus-admin", self._watch.error))
+        except KafkaException as error:
+            raise UsageError(f"Kafka cannot be used with these settings: {error.args[0].str()}.") from error
 
     def brokers(self) -> int:
         """Return the number of brokers in the cluster."""
@@ -148,10 +157,13 @@ class KafkaAdministration:
         return True
 
     def _unreachable(self, error: KafkaException) -> KafkaUnreachable:
-        reason = self._watch.last_error or error.args[0].str()
+        self._client.poll(
+            0
+        )  # serves the callbacks: they know what exactly failed, the exception only that it did
+        reason = self._watch.last_reason or (_CLOSED if self._watch.down else reason_of(error.args[0]))
         return KafkaUnreachable(
-            f"Kafka at {self._connection.bootstrap} cannot be used: {reason}. Is it running, and are "
-            "KAFKA_HOST, KAFKA_PORT and the log-in right?"
+            f"Kafka at {self._connection.bootstrap} cannot be used: {reason.rstrip('.')}. Is it running, and "
+            "are KAFKA_HOST, KAFKA_PORT, the log-in and the settings of TLS right?"
         )
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
+import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -15,6 +19,8 @@ from hortus.base.settings import Settings
 log = logging.getLogger(__name__)
 
 _RECONNECT_MOST_MS = 3000
+_TELL_AGAIN_SECONDS = 600.0
+_CHANGING = re.compile(r" *\(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)")
 
 # The library logs each failed attempt of each connection; BrokerWatch logs an outage once.
 _ONLY_CRITICAL = 2
@@ -93,47 +99,70 @@ def _transport(settings: Settings) -> dict[str, str]:
         raise UsageError(
             f"HORTUS_KAFKA_CA_FILE names {settings.kafka_ca_file}, which cannot be read: {error.strerror}."
         ) from error
+    try:
+        ssl.create_default_context(cafile=settings.kafka_ca_file)
+    except ssl.SSLError as error:
+        raise UsageError(
+            f"HORTUS_KAFKA_CA_FILE names {settings.kafka_ca_file}, which holds no certificates; it must be a "
+            "file in PEM format, with lines of BEGIN CERTIFICATE."
+        ) from error
     return {"ssl.ca.location": str(settings.kafka_ca_file)}
 
 
 class BrokerWatch:
-    """Tracks the library's reports about its brokers, and logs each change once.
+    """Tracks the library's reports about its brokers, and logs an outage once. For any number of clients.
 
     `down` is whether none of them could be reached. The library reports that once, but not when they are back,
-    so callers that receive anything from a broker must call `answered`.
+    so callers that receive records or a complete answer must call `answered`. An answer of just one broker is
+    not enough: the one that was given may answer while the addresses that it names cannot be reached.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.down = False
-        self.errors = 0
-        self.last_error: str | None = None
+        self.last_reason: str | None = None
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        self._lock = Lock()
 
     def error(self, error: KafkaError) -> None:
         """Handle an error reported by the library; called from its threads."""
-        self.errors += 1
-        code = error.code()
-        if code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  (the library's public name for it)
-            self.down = True
-            self._tell(f"no Kafka broker can be reached: {self.last_error or error.str()}")
-        elif code in _WRONG_LOGIN:
-            self._tell(
-                f"Kafka rejects the log-in ({error.str()}); check KAFKA_USERNAME, KAFKA_PASSWORD, "
-                "HORTUS_KAFKA_SASL_MECHANISM and HORTUS_KAFKA_TLS"
-            )
-        else:
-            self.last_error = error.str()
+        with self._lock:
+            code = error.code()
+            if code in _WRONG_LOGIN:
+                self.last_reason = reason_of(error)
+                self._tell(
+                    "login",
+                    f"Kafka rejects the log-in ({self.last_reason}); check KAFKA_USERNAME, KAFKA_PASSWORD, "
+                    "HORTUS_KAFKA_SASL_MECHANISM, HORTUS_KAFKA_TLS and HORTUS_KAFKA_CA_FILE",
+                )
+            elif code == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  (the library's public name for it)
+                self.down = True
+                self._tell("down", f"no Kafka broker can be reached: {self.last_reason or reason_of(error)}")
+            else:
+                self.last_reason = reason_of(error)
 
     def answered(self) -> None:
-        """Record that a broker is responding."""
-        if self.down:
-            log.warning("Kafka answers again")
+        """Record that Kafka is responding."""
+        with self._lock:
+            if self.down and self._told:
+                log.warning("Kafka answers again")
             self.down = False
-            self.last_error = None
+            self.last_reason = None
+            self._told = {kind: at for kind, at in self._told.items() if self._is_recent(at)}
 
-    def _tell(self, sentence: str) -> None:
-        if sentence != self.last_error:
+    def _tell(self, kind: str, sentence: str) -> None:
+        # By kind, not by text: reasons have changing parts, and are of one broker or the other.
+        if kind not in self._told or not self._is_recent(self._told[kind]):
             log.error("%s", sentence)
-        self.last_error = sentence
+            self._told[kind] = self._clock()
+
+    def _is_recent(self, at: float) -> bool:
+        return self._clock() - at < _TELL_AGAIN_SECONDS
+
+
+def reason_of(error: KafkaError) -> str:
+    """Return the library's text for an error, without counts and durations, which differ each time."""
+    return _CHANGING.sub("", error.str()).strip()
 
 
 _WRONG_LOGIN = frozenset(
@@ -141,5 +170,6 @@ _WRONG_LOGIN = frozenset(
         KafkaError._AUTHENTICATION,  # noqa: SLF001
         KafkaError._SSL,  # noqa: SLF001
         KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
     }
 )

@@ -49,3 +49,13 @@ class SinkFlow:
         """The longest time that a topic has made no progress although records are waiting."""
         since = self._sink.metrics.standstill_since
         return 0.0 if since is None else time.monotonic() - since
+
+    def trouble(self, seconds: float) -> str:
+        """Return what has been wrong for this many seconds, and what to do, as sentences."""
+        fault = self._sink.metrics.fault
+        if fault is not None:
+            return f"For {seconds:.0f} s it has not been known how many records wait in Kafka. {fault}"
+        return (
+            f"Records have been waiting in Kafka for {seconds:.0f} s. Check that the database answers, and the "
+            "log of this sink."
+        )

@@ -381,6 +381,14 @@ class KafkaIntake:
         oldest = next(iter(self._open), None)
         return 0.0 if oldest is None else max(0.0, self._clock() - oldest.received_at_ms / 1000)
 
+    def trouble(self, seconds: float) -> str:
+        """Return what has been wrong for this many seconds, and what to do, as sentences."""
+        reason = self.brokers.last_reason
+        return (
+            f"A message has been waiting for Kafka for {seconds:.0f} s{f' ({reason})' if reason else ''}. "
+            "Check that Kafka answers, and its topics with `hortus kafka topics check`."
+        )
+
 
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
 

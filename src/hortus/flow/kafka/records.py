@@ -42,8 +42,12 @@ _CHANNELS = {
     Stream.MEDIA: TopicChannel.MEDIA.value,
 }
 _REASONS = {str(reason): reason for reason in Reason}
-_LATEST_MS = 253_402_300_799_999  # the latest time that a datetime can represent
+_CLOCKS_APART_MS = 86_400_000
+"""How far the clock of whoever wrote a record may be ahead of ours. Nothing arrives later than that."""
 
+_LONGEST_SERIAL = 256
+_LONGEST_TEXT = 65_535
+"""The length of the longest MQTT topic. What is cut is never the message itself."""
 
 Headers = Mapping[str, str | bytes | None]
 
@@ -118,19 +122,25 @@ def dead_letter(
 
 
 def message_of(
-    stream: Stream, key: bytes | None, value: bytes | None, headers: Headers, written_at_ms: int
+    stream: Stream,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers,
+    written_at_ms: int,
+    *,
+    now_ms: int,
 ) -> ArrivedMessage:
     """Return the message in a record of one of our topics. Accepts any bytes, including other programs'.
 
     `stream` is OTHER for the dead-letter topic. `written_at_ms` is Kafka's timestamp of the record, used as
-    the arrival time if there is no header for it.
+    the arrival time if there is no header for it. Both are what the writer claims; `now_ms` bounds them.
     """
-    received_at_ms = _received_at(headers, written_at_ms)
+    received_at_ms = _received_at(headers, written_at_ms, now_ms + _CLOCKS_APART_MS)
     payload = value or b""
     if stream is Stream.OTHER:
         return _of_dead_letter(key, payload, headers, received_at_ms)
     content: RawMeasurement | AggregateMeasurement | None = None
-    serial = _text(key)
+    serial = _text(key, _LONGEST_SERIAL)
     if stream is not Stream.MEDIA:
         try:
             written_serial, payload, content = _read_value(stream, payload)
@@ -166,7 +176,9 @@ def _of_dead_letter(key: bytes | None, payload: bytes, headers: Headers, receive
     detail = _text(headers.get(DETAIL)) or reason.explanation
     topic, verdict = _text(headers.get(MQTT_TOPIC)), QuarantineVerdict(reason, detail)
     whole_bytes = _whole_bytes(headers, len(payload))
-    return ArrivedMessage(topic, payload, received_at_ms, _text(key), None, verdict, whole_bytes)
+    return ArrivedMessage(
+        topic, payload, received_at_ms, _text(key, _LONGEST_SERIAL), None, verdict, whole_bytes
+    )
 
 
 def _whole_bytes(headers: Headers, kept_bytes: int) -> int | None:
@@ -176,14 +188,14 @@ def _whole_bytes(headers: Headers, kept_bytes: int) -> int | None:
     return None
 
 
-def _received_at(headers: Headers, written_at_ms: int) -> int:
+def _received_at(headers: Headers, written_at_ms: int, latest_ms: int) -> int:
     digits = headers.get(RECEIVED_AT)
-    if isinstance(digits, bytes) and digits.isdigit() and len(digits) <= 15 and int(digits) <= _LATEST_MS:
+    if isinstance(digits, bytes) and digits.isdigit() and len(digits) <= 15 and int(digits) <= latest_ms:
         return int(digits)
-    return min(max(written_at_ms, 0), _LATEST_MS)
+    return max(written_at_ms, 0) if written_at_ms <= latest_ms else latest_ms - _CLOCKS_APART_MS
 
 
-def _text(data: str | bytes | None) -> str:
+def _text(data: str | bytes | None, most_characters: int = _LONGEST_TEXT) -> str:
     # PostgreSQL cannot store U+0000, and a record from another program may contain any bytes.
     text = data.decode(errors="replace") if isinstance(data, bytes) else data or ""
-    return text.replace("\x00", "\ufffd")
+    return text[:most_characters].replace("\x00", "\ufffd")

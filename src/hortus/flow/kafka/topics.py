@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hortus.base.errors import UsageError
 from hortus.base.settings import Settings
 from hortus.flow.ingest.messages import Stream
 from hortus.protocol.wire.limits import MEBIBYTE
@@ -34,9 +35,18 @@ class TopicNames:
     media: str = "media"
     dead_letter: str = "hortus-dead-letter"
 
+    def __post_init__(self) -> None:
+        """Refuse two streams in one topic: their records could not be told apart. Raises UsageError."""
+        for name in self.all:
+            if self.all.count(name) > 1:
+                raise UsageError(
+                    f"Two Kafka topics have the same name, {name}. Set HORTUS_KAFKA_TOPIC_RAW, …_AGGREGATE, "
+                    "…_MEDIA and …_DEAD_LETTER to four different names."
+                )
+
     @classmethod
     def of(cls, settings: Settings) -> TopicNames:
-        """Return the topic names from the settings."""
+        """Return the topic names from the settings. Raises UsageError if two are the same."""
         return cls(
             raw=settings.kafka_topic_raw,
             aggregate=settings.kafka_topic_aggregate,

@@ -47,6 +47,9 @@ Publish = Callable[[str, bytes], Awaitable[bool]]
 
 OnContact = Callable[[str], None]
 
+Done = Callable[[], None]
+"""Called when a request needs nothing more: it was answered, or never will be."""
+
 # After a power cut all kits ask at once; a request takes some hundred bytes.
 _MOST_OPEN_REQUESTS = 20_000
 _KITS_TOLD_OF = 1000
@@ -76,7 +79,7 @@ class ServerRpcResponder:
         self._quantity_types: tuple[float, str] = (0.0, "")
         self._publish = publish
         self._on_contact = on_contact
-        self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._requests: asyncio.Queue[tuple[str, bytes, Done]] = asyncio.Queue()
         self._open_requests = 0
         self._pacing = Pacing()
         self._starts = StartNotes(self._engine)
@@ -86,27 +89,33 @@ class ServerRpcResponder:
         self.unreadable = 0
         self.dropped = 0
 
-    def request_arrived(self, topic: str, payload: bytes) -> None:
+    def request_arrived(self, topic: str, payload: bytes, done: Done = lambda: None) -> None:
         """Accept a message on a kit's `server-rpc/request`."""
+        if not self._take(topic, payload, done):
+            done()
+
+    def _take(self, topic: str, payload: bytes, done: Done) -> bool:
+        """Queue a request; return whether it will be answered."""
         kit_topic = parse_kit_topic(topic)
         if kit_topic is None or kit_topic.channel is not TopicChannel.SERVER_RPC_REQUEST:
-            return
+            return False
         serial, loop = kit_topic.serial, asyncio.get_running_loop()
         self._on_contact(serial)
         if len(payload) > SERVER_RPC_REQUEST.maximum_payload_bytes:
             # Dropped rather than queued: a few kits could fill the memory with such payloads.
             self.unreadable += 1
-            return
+            return False
         delay_seconds = self._pacing.delay_seconds(serial, loop.time())
         if delay_seconds is None or self._open_requests >= _MOST_OPEN_REQUESTS:
             self.dropped += 1
-            return
+            return False
         self._open_requests += 1
         if delay_seconds:
             self.held_back += 1
-            loop.call_later(delay_seconds, self._requests.put_nowait, (serial, payload))
+            loop.call_later(delay_seconds, self._requests.put_nowait, (serial, payload, done))
         else:
-            self._requests.put_nowait((serial, payload))
+            self._requests.put_nowait((serial, payload, done))
+        return True
 
     async def run(self) -> None:
         """Answer until cancelled, a few kits at a time."""
@@ -117,19 +126,17 @@ class ServerRpcResponder:
 
     async def _answer_for_ever(self) -> None:
         while True:
-            serial, payload = await self._requests.get()
+            serial, payload, done = await self._requests.get()
             self._open_requests -= 1
             try:
-                request = decode_server_rpc_request(payload)
+                with piece_of_work():
+                    await self._answer(serial, decode_server_rpc_request(payload))
             except WireError as error:
                 self.unreadable += 1
                 log.info("a request of kit %s cannot be decoded: %s", serial, error)
-                continue
-            try:
-                with piece_of_work():
-                    await self._answer(serial, request)
             except Exception:  # bad data of one kit must not stop the answers to all others
                 log.exception("a request of kit %s was not answered because of an internal error", serial)
+            done()
 
     async def _answer(self, serial: str, request: ServerRpcRequest) -> None:
         topic = str(KitTopic(serial=serial, channel=TopicChannel.SERVER_RPC_RESPONSE))

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.messages.channels import Preferences
+from hortus.domain.messages.tables import MessageKind
 from hortus.http.conventions.replies import TimeText, UuidText
 
 
@@ -75,7 +76,7 @@ def message_object(row: RowMapping) -> Message:
     """Return the JSON object."""
     return {
         "id": str(row["id"]),
-        "kind": row["kind"],
+        "kind": "alert" if row["kind"] == MessageKind.ALERT_OVER else row["kind"],
         "transport": row["transport"],
         "channelId": row["channel_id"],
         "recipient": row["recipient"],

@@ -149,10 +149,13 @@ def _queue(name: str, row: Any, stuck_seconds: float) -> Queue:
     )
 
 
+# Messages about alerts that were withdrawn, since they were no longer true, have no body any more; they are no
+# failures. Others keep theirs, to be sent again.
 _GIVEN_UP = text(
     """
-    SELECT count(*) FILTER (WHERE state = 'given-up') FROM (
-        SELECT state FROM messages WHERE created_at > now() - interval '1 day'
+    SELECT count(*) FILTER (WHERE state = 'given-up' AND NOT is_withdrawn) FROM (
+        SELECT state, kind IN ('alert', 'alert-over') AND sealed_body IS NULL AS is_withdrawn
+        FROM messages WHERE created_at > now() - interval '1 day'
         ORDER BY created_at DESC LIMIT :most
     ) AS newest
     """

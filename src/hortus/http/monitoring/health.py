@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from hortus.base.database.sessions import ConnectionsShared, require_sessions
 from hortus.base.errors import HortusError
 from hortus.base.supervision import Supervisor, TaskReport
-from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.metrics import IngestMetrics, NoticedDamage
 from hortus.flow.migrations.revision import require_current
 from hortus.http.monitoring.backlog import Backlog, BacklogReader
 from hortus.http.server.database_access import database_failures_translated
@@ -30,8 +30,19 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """A message that has waited longer than this to be stored is a fault, whatever the cause."""
 
+DAMAGE_SECONDS = 600.0
+"""Damage of the database counts as repaired when no reading has met it for this long."""
+
+Trouble = Callable[[float], str]
+"""Returns the sentence that says what is wrong after this many seconds without progress, and what to do."""
+
 _DATABASE_SECONDS = 3.0
 _SCHEMA_RECHECK_SECONDS = 60.0
+
+
+def not_stored(seconds: float) -> str:
+    """Return what is wrong when messages wait for the database."""
+    return f"A message has been waiting to be stored for {seconds:.0f} s. Check that the database answers."
 
 
 class Flow(Protocol):
@@ -56,20 +67,27 @@ class FlowReport:
     oldest_wait_seconds: float
     last_commit_age_seconds: float | None
     messages_settled: int
+    damage: str | None = None
+    """What of the database is damaged, if readings have met it lately."""
+    trouble: Trouble = not_stored
 
     @property
     def is_healthy(self) -> bool:
+        """Whether no message has waited too long, and none was set aside because the database is damaged."""
+        return self.is_flowing and self.damage is None
+
+    @property
+    def is_flowing(self) -> bool:
         """Whether no message has waited too long."""
         return self.oldest_wait_seconds <= LONGEST_WAIT_SECONDS
 
     @property
     def sentence(self) -> str:
         """The state in a sentence for people."""
-        if not self.is_healthy:
-            return (
-                f"A message has been waiting to be stored for {self.oldest_wait_seconds:.0f} s. "
-                "Check that the database answers."
-            )
+        if self.damage is not None:
+            return self.damage
+        if not self.is_flowing:
+            return self.trouble(self.oldest_wait_seconds)
         return (
             "Messages are being stored." if self.messages_waiting else "No messages are waiting to be stored."
         )
@@ -93,9 +111,10 @@ class FlowWatch:
     completes shows only as open messages without a commit between two looks, so that time is counted here.
     """
 
-    def __init__(self, flow: Flow, clock: Callable[[], datetime]) -> None:
+    def __init__(self, flow: Flow, clock: Callable[[], datetime], trouble: Trouble = not_stored) -> None:
         self._flow = flow
         self._clock = clock
+        self._trouble = trouble
         self._batches_seen = -1
         self._no_progress_since = 0.0
 
@@ -114,7 +133,13 @@ class FlowWatch:
                 None if last_commit_at is None else max(0.0, self._clock().timestamp() - last_commit_at)
             ),
             messages_settled=flow.metrics.messages,
+            damage=_recent(flow.metrics.damage, now),
+            trouble=self._trouble,
         )
+
+
+def _recent(damage: NoticedDamage | None, now: float) -> str | None:
+    return damage.sentence if damage is not None and now - damage.at < DAMAGE_SECONDS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +236,7 @@ class HealthEndpoints:
         """Answer 200 or 503, with each condition and its fault, if any."""
         database = await self._database_fault()
         report = self._watch.look() if self._watch else None
-        ingest = report.sentence if report and not report.is_healthy else None
+        ingest = report.sentence if report and not report.is_flowing else None
         tasks = TasksReport(self._supervisor.look()).fault_of_requests
         ready = database is None and ingest is None and tasks is None
         content = {

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus.base.errors import OperationalError
+from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.password_resets import (
     ResetMailer,
     redeem_password_reset,
     send_password_reset,
 )
 from hortus.domain.accounts.passwords import Passwords, TooManyLogins
-from hortus.domain.accounts.rules import InvalidAccount, is_email_address
+from hortus.domain.accounts.rules import InvalidAccount
 from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken, Tokens
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit

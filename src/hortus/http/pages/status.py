@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hortus.domain.ledger.store import LedgerCounts
 from hortus.domain.presence.judgement import Judgement
+from hortus.domain.presence.store import OwnWord
 from hortus.protocol.reasons import Reason
 
 _EXPLANATIONS = {reason.value: reason.explanation for reason in Reason}
@@ -69,6 +70,7 @@ class KitStatus:
     name: str | None
     is_public: bool
     presence: Judgement
+    own_word: OwnWord | None
     series: tuple[StatusSeries, ...]
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]

@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.ledger.store import LedgerCounts
-from hortus.domain.presence.judgement import Judgement
-from hortus.domain.presence.store import read_presences
+from hortus.domain.presence.store import PresenceRecord, read_presences
 from hortus.http.access.viewer import Viewer, visibility_parameters
 from hortus.http.pages.status import (
     KitStatus,
@@ -103,7 +102,7 @@ class StatusReader:
                     kit,
                     counts[kit["id"]],
                     series[kit["id"]],
-                    presences[kit["id"]].judgement,
+                    presences[kit["id"]],
                     pictures.get(kit["id"]),
                 )
                 for kit in kits
@@ -233,7 +232,7 @@ def _kit_status(
     kit: Mapping[Any, Any],
     counts: LedgerCounts,
     series: Iterable[StatusSeries],
-    presence: Judgement,
+    presence: PresenceRecord,
     picture: Picture | None,
 ) -> KitStatus:
     return KitStatus(
@@ -241,7 +240,8 @@ def _kit_status(
         serial=kit["serial"],
         name=kit["name"],
         is_public=kit["is_public"],
-        presence=presence,
+        presence=presence.judgement,
+        own_word=presence.own_word,
         series=tuple(series),
         counts=counts,
         reasons=explained(counts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -10,9 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.errors import OperationalError
+
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 """A database that takes longer than this for a page counts as not answering.
@@ -27,6 +31,8 @@ CHANGE_SECONDS = 5.0
 
 _UNREACHABLE = (*CONNECTION_FAILURES, PoolTimeoutError)
 
+_DAMAGED = ("XX001", "XX002")  # data_corrupted, index_corrupted
+
 # SQLSTATE classes caused by the environment: connection, authorization, missing database, resources, operator
 # intervention (shutdown, startup). See PostgreSQL's manual, appendix A.
 _CLASSES_OF_SURROUNDINGS = ("08", "28", "3D", "53", "57")
@@ -37,6 +43,14 @@ class DatabaseNotAnswering(OperationalError):
 
     def __init__(self, sentence: str = "The database does not answer at the moment.") -> None:
         super().__init__(sentence)
+
+
+class DatabaseDamaged(DatabaseNotAnswering):
+    """A page of the database that a statement needs is damaged on disk."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        super().__init__("Some of this cannot be read: a page of the database is damaged. The log says which.")
+        log.error("a request needs a damaged page of the database: %s", error)
 
 
 @contextmanager
@@ -50,10 +64,14 @@ def database_failures_translated() -> Iterator[None]:
     except DBAPIError as error:
         if is_sign_of_sharing(error):
             raise DatabaseNotAnswering(str(ConnectionsShared())) from error
+        if _state(error.orig) in _DAMAGED:
+            raise DatabaseDamaged(error.orig) from error
         if error.connection_invalidated or _blames_surroundings(error.orig):
             raise DatabaseNotAnswering from error
         raise
     except _UNREACHABLE as error:
+        if is_damage(error):
+            raise DatabaseDamaged(error) from error
         raise DatabaseNotAnswering from error
 
 
@@ -78,6 +96,11 @@ async def change(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+def _state(error: BaseException | None) -> str | None:
+    state: str | None = getattr(error, "sqlstate", None)
+    return state
+
+
 def _blames_surroundings(error: BaseException | None) -> bool:
-    state = getattr(error, "sqlstate", None)
+    state = _state(error)
     return state is None or state.startswith(_CLASSES_OF_SURROUNDINGS)

@@ -26,8 +26,8 @@ class CannotListen(OperationalError):
     """The address cannot be listened at."""
 
 
-def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
-    """Return a listening socket; port 0 takes any free one. Raises CannotListen, which names the `option`.
+def bind(host: str, port: int, *, option: str = "--http-port", host_option: str = "--host") -> socket.socket:
+    """Return a listening socket; port 0 takes any free one. Raises CannotListen, naming the option.
 
     Called before anything else starts, so that a port in use stops the program early.
     """
@@ -36,7 +36,9 @@ def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise CannotListen(f"{host} is not an address of this machine; choose another with --host.") from error
+        raise CannotListen(
+            f"{host} is not an address of this machine; choose another with {host_option}."
+        ) from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +50,7 @@ def bind(host: str, port: int, *, option: str = "--http-port") -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise CannotListen(_why_not(host, port, error, option)) from error
+        raise CannotListen(_why_not(host, port, error, option, host_option)) from error
     return listener
 
 
@@ -130,11 +132,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _why_not(host: str, port: int, error: OSError, option: str) -> str:
+def _why_not(host: str, port: int, error: OSError, option: str, host_option: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is in use by another program; choose another with {option}."
     if error.errno == errno.EACCES:
         return f"Port {port} on {host} may only be used by root; choose one above 1023 with {option}."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine; choose another with --host."
+        return f"{host} is not an address of this machine; choose another with {host_option}."
     return f"Port {port} on {host} cannot be used ({error.strerror}); choose another with {option}."

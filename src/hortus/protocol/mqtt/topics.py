@@ -65,6 +65,11 @@ def kit_may_publish(serial: str, topic: str) -> bool:
     return parsed is not None and parsed.serial == serial and parsed.channel in KIT_WRITES
 
 
+def is_extra_topic_of_kit(serial: str, topic: str) -> bool:
+    """Return whether a topic is this kit's by its name, but not one of the kit protocol."""
+    return topic.startswith(f"kit/{serial}/") and parse_kit_topic(topic) is None
+
+
 def kit_may_subscribe(serial: str, topic_filter: str) -> bool:
     """Return whether this kit may subscribe with this filter.
 

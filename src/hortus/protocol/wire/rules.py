@@ -113,6 +113,9 @@ def check_result(result: ServerResult | KitResult) -> None:
             _check_text("The metadata", result.metadata, MAXIMUM_METADATA_CHARACTERS)
 
 
+_YEAR_2010_MS, _YEAR_2100_MS = 1_262_304_000_000, 4_102_444_800_000
+
+
 def _check_id(message_id: bytes) -> None:
     if len(message_id) != ID_BYTES:
         raise WireError(
@@ -124,8 +127,16 @@ def _check_datetime(datetime_ms: int) -> None:
     if not 0 <= datetime_ms <= MAXIMUM_DATETIME_MS:
         raise WireError(
             Reason.TIME_OUT_OF_RANGE,
-            f"The time {datetime_ms} ms is outside the years 1970 to 9999. Check the clock of the kit.",
+            f"The time {datetime_ms} ms is outside the years 1970 to 9999. {_advice_on_time(datetime_ms)}",
         )
+
+
+def _advice_on_time(datetime_ms: int) -> str:
+    """Return what to check: a time of our days in another unit hardly comes from a wrong clock."""
+    for unit, milliseconds in (("microseconds", datetime_ms // 1000), ("nanoseconds", datetime_ms // 10**6)):
+        if _YEAR_2010_MS <= milliseconds < _YEAR_2100_MS:
+            return f"It would be right in {unit}; kits send milliseconds since 1970."
+    return "Check the clock of the kit."
 
 
 def _check_int32(what: str, number: int) -> None:

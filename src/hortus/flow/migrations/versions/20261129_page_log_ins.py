@@ -1,7 +1,7 @@
 """Log-ins to the pages are kept with those to the APIs, so that they can be listed and ended.
 
 Revision ID: 20261129_page_log_ins
-Revises: 20261122_media_retries
+Revises: 20261129_own_words
 Create Date: 2026-11-29 21:05:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261129_page_log_ins"
-down_revision = "20261122_media_retries"
+down_revision = "20261129_own_words"
 branch_labels = None
 depends_on = None
 

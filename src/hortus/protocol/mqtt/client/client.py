@@ -85,10 +85,13 @@ class MqttClient:
         self._subscriptions: list[Subscription] = []
         self._callbacks: list[tuple[str, Callback]] = []
         self._callback_by_topic: dict[str, Callback | None] = {}
+        self._listeners: dict[str, Callback] = {}
         self._connection: BrokerConnection | None = None
         self._connections = 0
         self._ready_since: float | None = None
         self._ready = asyncio.Event()
+        self._not_ready = asyncio.Event()
+        self._not_ready.set()
         self._stopping = asyncio.Event()
         self._finished = asyncio.Event()
         self._running = False
@@ -107,6 +110,10 @@ class MqttClient:
         self._callbacks.append((shared.topic_filter if shared else topic_filter, callback))
         self._callback_by_topic.clear()
         self._add_subscription(Subscription(topic_filter=topic_filter, qos=qos))
+
+    def listen(self, topic: str, callback: Callback) -> None:
+        """Call back for messages on exactly this topic, which the broker sends without a subscription."""
+        self._listeners[topic] = callback
 
     async def publish(
         self, topic: str, payload: bytes, qos: int = 1, *, expiry_seconds: int | None = None
@@ -129,6 +136,10 @@ class MqttClient:
 
     async def wait_until_ready(self) -> None:
         await self._ready.wait()
+
+    async def wait_until_not_ready(self) -> None:
+        """Wait until the present connection, with its subscriptions, has ended."""
+        await self._not_ready.wait()
 
     async def run(self) -> None:
         """Stay connected until `stop` is called."""
@@ -171,7 +182,7 @@ class MqttClient:
     def _receive(self, message: Publish) -> None:
         """Handle one message. A message without a matching callback is only acknowledged."""
         self.messages += 1
-        self._call_back(self._callback_for(message.topic), message)
+        self._call_back(self._listeners.get(message.topic) or self._callback_for(message.topic), message)
 
     def _chunk_read(self) -> None:
         """Called when all messages of one chunk of network data have been received."""
@@ -185,6 +196,7 @@ class MqttClient:
     def _forget_connection(self) -> None:
         self._connection = None
         self._ready.clear()
+        self._not_ready.set()
 
     async def _drain(self) -> None:
         """Wait for work in progress, at most `drain_seconds`."""
@@ -302,7 +314,8 @@ class MqttClient:
         if connack.reason_code in _WRONG_CREDENTIALS:
             raise BrokerRefusedError(
                 f"The broker {self._address} rejected the account {self._address.username!r} ({reason}); "
-                "check MQTT_USERNAME and MQTT_PASSWORD, and that the broker has this account."
+                "check MQTT_USERNAME and MQTT_PASSWORD, that the broker has this account, and that "
+                "plugin_opt_services in its mosquitto.conf names it."
             )
         raise BrokerRefusedError(f"The broker {self._address} refused the connection ({reason}).")
 
@@ -314,6 +327,7 @@ class MqttClient:
             subscribed.cancel()
         if connection.subscribed.is_set() and not connection.ended.done():
             self._ready.set()
+            self._not_ready.clear()
             self._ready_since = asyncio.get_running_loop().time()
             self._report_recovery()
             while not (connection.ended.done() or self._stopping.is_set()):

@@ -29,7 +29,7 @@ class IngestClient(MqttClient):
     The session is persistent: the broker keeps all unacknowledged messages while we are disconnected and
     delivers them again. So handles of an older connection are invalid and ignored.
 
-    Messages on topics with a subscribed callback go to the callback instead. All others, including those of
+    Messages on topics with a callback go to the callback instead. All others, including those of
     subscriptions left over in the session, are offered: the intake decides what happens to them (P3).
 
     The broker may send packets of any size: if one exceeds `max_packet_bytes`, its beginning is offered, while
@@ -94,12 +94,13 @@ class IngestClient(MqttClient):
     # Called by the connection
 
     def _receive(self, message: Publish) -> None:
-        if self._callbacks:
+        callback = self._listeners.get(message.topic)
+        if callback is None and self._callbacks:
             callback = self._callback_for(message.topic)
-            if callback is not None:
-                self.messages += 1
-                self._call_back(callback, message)
-                return
+        if callback is not None:
+            self.messages += 1
+            self._call_back(callback, message)
+            return
         if self._stopping.is_set():
             # No longer accepted; unacknowledged, it stays in the session for the next start.
             return

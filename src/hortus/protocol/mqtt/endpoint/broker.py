@@ -26,6 +26,7 @@ from hortus.protocol.mqtt.packets import (
     Properties,
     Publish,
     ReasonCode,
+    Subscribe,
     Subscription,
 )
 from hortus.protocol.mqtt.topics import is_valid_filter, kit_may_subscribe
@@ -160,6 +161,16 @@ class Broker:
             self._router.unsubscribe(subscriber, topic_filter)
 
         return unsubscribe
+
+    def subscribe_all(
+        self, session: Session, packet: Subscribe, protocol_level: int
+    ) -> tuple[tuple[int, ...], list[OutboundMessage]]:
+        """Add the subscriptions of a packet; return the codes for its SUBACK and the retained messages."""
+        identifiers = packet.properties.subscription_identifiers
+        identifier = identifiers[0] if identifiers else None
+        answers = [self.subscribe(session, each, identifier) for each in packet.subscriptions]
+        codes = tuple(suback_code(code, protocol_level) for code, _ in answers)
+        return codes, [message for _, retained in answers for message in retained]
 
     def subscribe(
         self, session: Session, subscription: Subscription, identifier: int | None

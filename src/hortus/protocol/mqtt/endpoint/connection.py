@@ -13,7 +13,7 @@ from hortus.protocol.mqtt.endpoint.answers import (
     out_of_place,
     refusal_of_publish,
 )
-from hortus.protocol.mqtt.endpoint.broker import Broker, suback_code
+from hortus.protocol.mqtt.endpoint.broker import Broker
 from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.directory import Directory
@@ -30,6 +30,7 @@ from hortus.protocol.mqtt.endpoint.login import (
     refusal,
     refusal_of_version,
 )
+from hortus.protocol.mqtt.endpoint.own_words import OwnWords, status_topic_of
 from hortus.protocol.mqtt.endpoint.packet_ids import OpenPacketIds
 from hortus.protocol.mqtt.endpoint.routes import Route, RouteCache, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import Session
@@ -76,6 +77,7 @@ class EndpointParts:
     gate: PublisherGate
     uploads: Uploads
     inbox: Inbox
+    own_words: OwnWords
     directory: Directory[EndpointConnection]
     begin_login: Callable[[EndpointConnection, Connect], asyncio.Task[None]]
     farewell: Farewell
@@ -92,6 +94,7 @@ class EndpointConnection(SocketConnection):
         self._connect_deadline: float | None = self._loop.time() + parts.limits.connect_timeout_seconds
         # Assigned by `accept`, as are identity and session.
         self._routes: RouteCache
+        self._status_topic: str | None
         self._packet_ids: OpenPacketIds
         self._unsettled_messages = 0
         self._unsettled_bytes = 0
@@ -167,6 +170,7 @@ class EndpointConnection(SocketConnection):
         )
         self.session = session
         self._routes = RouteCache(identity)
+        self._status_topic = status_topic_of(identity, connect.will)
         self._packet_ids = OpenPacketIds(
             session.received, receive_maximum_of(connect.protocol_level, parts.limits)
         )
@@ -357,6 +361,9 @@ class EndpointConnection(SocketConnection):
     def _on_forbidden(
         self, publish: Publish, route: Route, identity: Identity, oversized_bytes: int | None
     ) -> None:
+        if publish.topic == self._status_topic and self._parts.own_words.take(identity, publish):
+            self._acknowledge(publish)
+            return
         reason = set_aside_reason(route)
         if publish.qos and self.protocol_level == MQTT_5:
             self._parts.counters.messages_refused += 1
@@ -422,15 +429,9 @@ class EndpointConnection(SocketConnection):
         self.send_answer(answer_to_pubrel(packet, self.protocol_level, is_expected=is_expected))
 
     def _on_subscribe(self, packet: Subscribe, session: Session) -> None:
-        identifiers = packet.properties.subscription_identifiers
-        answers = [
-            self._parts.broker.subscribe(session, each, identifiers[0] if identifiers else None)
-            for each in packet.subscriptions
-        ]
-        codes = tuple(suback_code(code, self.protocol_level) for code, _ in answers)
+        codes, retained = self._parts.broker.subscribe_all(session, packet, self.protocol_level)
         self.send_answer(encode(Suback(packet_id=packet.packet_id, reason_codes=codes), self.protocol_level))
-        for _, retained in answers:
-            self._parts.broker.send_retained(session, retained)
+        self._parts.broker.send_retained(session, retained)
 
     def _on_unsubscribe(self, packet: Unsubscribe, session: Session) -> None:
         codes = tuple(self._parts.broker.unsubscribe(session, each) for each in packet.topic_filters)

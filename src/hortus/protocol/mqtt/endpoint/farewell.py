@@ -11,6 +11,7 @@ from hortus.protocol.mqtt.endpoint.containment import contained
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.identity import Identity
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
+from hortus.protocol.mqtt.endpoint.own_words import OwnWords, status_topic_of
 from hortus.protocol.mqtt.endpoint.routes import Route, route_of, set_aside_reason
 from hortus.protocol.mqtt.endpoint.sessions import DelayedWill, Session, SessionConnection
 from hortus.protocol.mqtt.packets import NO_PROPERTIES, Properties, Publish, Will
@@ -20,10 +21,17 @@ class Farewell:
     """Ends or keeps sessions, and publishes wills: at once, when due, or at the end of their session."""
 
     def __init__(
-        self, *, broker: Broker, inbox: Inbox, counters: EndpointCounters, clock: Callable[[], float]
+        self,
+        *,
+        broker: Broker,
+        inbox: Inbox,
+        own_words: OwnWords,
+        counters: EndpointCounters,
+        clock: Callable[[], float],
     ) -> None:
         self._broker = broker
         self._inbox = inbox
+        self._own_words = own_words
         self._counters = counters
         self._clock = clock
 
@@ -60,7 +68,7 @@ class Farewell:
             self._inbox.offer(None, publish)
         elif route is Route.DELIVER:
             self._broker.route(publish)
-        else:
+        elif not (status_topic_of(identity, will) and self._own_words.take(identity, publish)):
             self._inbox.set_aside(None, identity, publish, set_aside_reason(route))
 
 

@@ -59,5 +59,8 @@ class OnSetAside(Protocol):
 # A refusal that was sent to the publisher, reported so that it can be counted (P3): identity, topic, reason.
 OnRefused = Callable[[Identity, str, str], None]
 
+# What a kit says about itself on a status topic of its own: serial, text.
+OnOwnWord = Callable[[str, str], None]
+
 # The first connection of a kit opened (True), or its last one closed (False).
 OnPresence = Callable[[str, bool], None]

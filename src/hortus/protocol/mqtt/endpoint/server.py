@@ -25,6 +25,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
     Authenticator,
     Identity,
     IdentityKind,
+    OnOwnWord,
     OnPresence,
     OnRefused,
     OnSetAside,
@@ -32,6 +33,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
+from hortus.protocol.mqtt.endpoint.own_words import OwnWords
 from hortus.protocol.mqtt.endpoint.socket_connection import Pause
 from hortus.protocol.mqtt.endpoint.takeovers import Takeovers
 from hortus.protocol.mqtt.endpoint.uploads import Uploads
@@ -76,6 +78,7 @@ class MqttEndpoint:
         limits: EndpointLimits | None = None,
         on_presence: OnPresence = lambda _serial, _is_connected: None,
         on_refused: OnRefused = lambda _identity, _topic, _reason: None,
+        on_own_word: OnOwnWord = lambda _serial, _word: None,
     ) -> None:
         self._authenticator = authenticator
         self._listeners = tuple(listeners)
@@ -83,6 +86,7 @@ class MqttEndpoint:
         self.counters = counters = EndpointCounters()
         self._broker = Broker(limits=limits, counters=counters, clock=_loop_time)
         gate = PublisherGate(counters)
+        own_words = OwnWords(on_own_word)
         self._inbox = Inbox(
             intake=intake, set_aside=set_aside, broker=self._broker, gate=gate, limits=limits, counters=counters
         )
@@ -98,7 +102,14 @@ class MqttEndpoint:
             inbox=self._inbox,
             directory=self._directory,
             begin_login=self._begin_login,
-            farewell=Farewell(broker=self._broker, inbox=self._inbox, counters=counters, clock=_loop_time),
+            own_words=own_words,
+            farewell=Farewell(
+                broker=self._broker,
+                inbox=self._inbox,
+                own_words=own_words,
+                counters=counters,
+                clock=_loop_time,
+            ),
             on_refused=on_refused,
         )
         self._failed_logins = FailedLogins(limits)
