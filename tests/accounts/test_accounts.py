@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 from hortus.app.command_line.users import create_user_from_command_line, user_app
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
+from hortus.base.settings import Settings
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.passwords import Passwords
-from hortus.domain.accounts.rules import InvalidAccount
+from hortus.domain.accounts.rules import AccountRule, InvalidAccount
 from hortus.domain.accounts.store import (
     UserNotFound,
     authenticate,
@@ -31,7 +32,7 @@ async def engine(migrated_database_url: str) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
-async def make(engine, username="Ada-Łovelace1", email="Ada@Example.org", password="secret", **more):
+async def make(engine, username="Ada-Łovelace1", email="Ada@Example.org", password="a rose is a rose", **more):
     async with engine.begin() as connection:
         return await create_user(
             connection, Passwords(), username=username, email_address=email, password=password, **more
@@ -56,8 +57,13 @@ async def test_an_account_is_stored_in_lower_case_and_displayed_as_typed(engine)
 async def test_a_person_logs_in_by_name_in_any_case_and_by_no_other_password(engine):
     user = await make(engine)
     passwords = Passwords()
-    assert await authenticate(engine, passwords, "ADA-ŁOVELACE1", "secret") == user
-    for name, password in (("ada-łovelace1", "Secret"), ("ada", "secret"), ("%", "secret"), ("\0", "secret")):
+    assert await authenticate(engine, passwords, "ADA-ŁOVELACE1", "a rose is a rose") == user
+    for name, password in (
+        ("ada-łovelace1", "A rose is a rose"),
+        ("ada", "a rose is a rose"),
+        ("%", "a rose is a rose"),
+        ("\0", "a rose is a rose"),
+    ):
         assert await authenticate(engine, passwords, name, password) is None
 
 
@@ -84,13 +90,13 @@ async def test_an_old_hash_is_replaced_at_the_next_log_in_and_only_then(engine):
 async def test_a_new_password_replaces_the_old_one_and_changes_the_stamp(engine):
     user = await make(engine, "ada")
     async with engine.begin() as connection:
-        await set_password(connection, Passwords(), "Ada", "another")
-    assert await authenticate(engine, Passwords(), "ada", "secret") is None
-    renewed = await authenticate(engine, Passwords(), "ada", "another")
+        await set_password(connection, Passwords(), "Ada", "another rose")
+    assert await authenticate(engine, Passwords(), "ada", "a rose is a rose") is None
+    renewed = await authenticate(engine, Passwords(), "ada", "another rose")
     assert renewed.password_stamp != user.password_stamp
     async with engine.begin() as connection:
         with pytest.raises(UserNotFound, match="There is no user 'eve'"):
-            await set_password(connection, Passwords(), "eve", "another")
+            await set_password(connection, Passwords(), "eve", "another rose")
 
 
 async def test_everything_that_is_wrong_is_said_at_once(engine):
@@ -100,7 +106,7 @@ async def test_everything_that_is_wrong_is_said_at_once(engine):
         ("username", "mustHaveLengthBetween"),
         ("username", "other"),
         ("emailAddress", "mustBeEmailAddress"),
-        ("password", "other"),
+        ("password", "mustHaveLengthBetween"),
     ]
 
 
@@ -161,9 +167,68 @@ def test_email_addresses_are_judged_as_a_browser_does(address, fits):
     assert is_email_address(address) is fits
 
 
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("", AccountRule.LENGTH),
+        ("seven77", AccountRule.LENGTH),
+        ("ж" * 7, AccountRule.LENGTH),
+        ("x" * 1025, AccountRule.LENGTH),
+        ("password", AccountRule.OTHER),
+        ("PassWord", AccountRule.OTHER),
+        ("12345678", AccountRule.OTHER),
+        ("iloveyou", AccountRule.OTHER),
+        ("lovelace-ada", AccountRule.OTHER),
+        ("Ada@Example.org", AccountRule.OTHER),
+    ],
+)
+async def test_a_password_that_is_guessed_first_is_refused(engine, password, rule):
+    with pytest.raises(InvalidAccount) as caught:
+        await make(engine, username="Lovelace-Ada", password=password)
+    assert [(broken.field, broken.rule) for broken in caught.value.broken_rules] == [("password", rule)]
+
+
+@pytest.mark.parametrize("password", ["eightch8", "        ", "ж" * 8, "rose rose rose", "日本語の合言葉です"])
+async def test_a_password_needs_no_kinds_of_characters(engine, password):
+    user = await make(engine, username="ada", password=password)
+    assert await authenticate(engine, Passwords(), "ada", password) == user
+
+
+@pytest.mark.parametrize(
+    ("name", "look_alike"),
+    [
+        ("flora", "fl\u043era"),  # a Cyrillic o
+        ("fl\u043era", "flora"),
+        ("flora", "\uff46\uff4c\uff4f\uff52\uff41"),  # full width
+        ("flora", "f1ora"),
+        ("flora", "fIora"),
+        ("flora10", "floral0"),
+        ("ada", "\u03b1da"),  # a Greek alpha
+    ],
+)
+async def test_a_name_that_looks_like_another_is_taken(engine, name, look_alike):
+    await make(engine, username=name, email="one@example.org")
+    with pytest.raises(InvalidAccount) as caught:
+        await make(engine, username=look_alike, email="two@example.org")
+    assert [(each.field, each.rule) for each in caught.value.broken_rules] == [("username", AccountRule.TAKEN)]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("flora", "flóra"), ("ada", "ada1"), ("юлия", "юля"), ("日本", "日木")]
+)
+async def test_a_name_that_differs_to_the_eye_is_free(engine, name, other):
+    await make(engine, username=name, email="one@example.org")
+    assert (await make(engine, username=other, email="two@example.org")).username == other
+
+
 async def test_an_account_made_by_a_command_can_log_in(engine, migrated_database_url):
     await create_user_from_command_line(
-        None, migrated_database_url, username="ada", email="a@b", password="secret password", is_admin=True
+        None,
+        Settings(database_url=migrated_database_url),
+        username="ada",
+        email="a@b",
+        password="secret password",
+        is_admin=True,
     )
     user = await authenticate(engine, Passwords(), "ada", "secret password")
     assert user.is_admin
@@ -172,7 +237,7 @@ async def test_an_account_made_by_a_command_can_log_in(engine, migrated_database
 def test_the_command_prints_a_generated_password_once(monkeypatch):
     made = {}
 
-    async def record(_data_directory, _database_url, **account):
+    async def record(_data_dir, _settings, **account):
         made.update(account)
 
     monkeypatch.setattr("hortus.app.command_line.users.create_user_from_command_line", record)
@@ -185,7 +250,7 @@ def test_the_command_prints_a_generated_password_once(monkeypatch):
 def test_the_command_asks_for_the_password_without_showing_it(monkeypatch):
     made = {}
 
-    async def record(_data_directory, _database_url, **account):
+    async def record(_data_dir, _settings, **account):
         made.update(account)
 
     monkeypatch.setattr("hortus.app.command_line.users.set_password_from_command_line", record)

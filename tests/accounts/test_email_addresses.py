@@ -61,7 +61,7 @@ async def engine(migrated_database_url: str) -> AsyncIterator[AsyncEngine]:
 async def make(engine: AsyncEngine, username: str, email_address: str) -> User:
     async with engine.begin() as connection:
         return await create_user(
-            connection, Passwords(), username=username, email_address=email_address, password="secret"
+            connection, Passwords(), username=username, email_address=email_address, password="a rose is a rose"
         )
 
 

@@ -72,6 +72,29 @@ async def test_what_others_have_taken_is_refused_in_any_case(api: Installation) 
     )
 
 
+async def test_who_has_an_account_is_told_a_few_times_per_address_only(serve: Any) -> None:
+    few = Allowances(known_accounts=Allowance(at_once=2, refill_seconds=3600.0))
+    async with serve(sign_up_open=True, allowances=few) as api:
+        await sign_up(api, "spoken-for")
+        body = {"username": "other", "password": PASSWORD, "emailAddress": "spoken-for@example.org"}
+        for _ in range(2):
+            assert_invalid(await api.client.post("/users", json=body), emailAddress=["alreadyExists"])
+        for address in ("spoken-for@example.org", "unknown@example.org"):
+            hidden = await api.client.post("/users", json=body | {"emailAddress": address})
+            assert hidden.status_code == 429
+        person = await api.person()
+        path = f"/users/{person.username}"
+        for _ in range(2):
+            asked = await api.client.patch(
+                path, json={"emailAddress": "spoken-for@example.org"}, headers=person.headers
+            )
+            assert_invalid(asked, emailAddress=["alreadyExists"])
+        asked = await api.client.patch(
+            path, json={"emailAddress": "unknown@example.org"}, headers=person.headers
+        )
+        assert asked.status_code == 429
+
+
 async def test_nobody_signs_up_where_sign_up_is_closed(serve: Any) -> None:
     async with serve() as closed:
         body = {"username": "late", "password": PASSWORD, "emailAddress": "late@example.org"}
@@ -185,7 +208,7 @@ async def test_log_ins_are_listed_and_ended_from_elsewhere(api: Installation) ->
     headers = bearer(first["accessToken"])
     listed = (await api.client.get("/me/log-ins", headers=headers)).json()
     assert len(listed) == 2
-    assert listed[0].keys() == {"id", "createdAt", "lastUsedAt", "expiresAt"}
+    assert listed[0].keys() == {"id", "place", "createdAt", "lastUsedAt", "expiresAt"}
     stranger = await api.person()
     ending = f"/me/log-ins/{listed[1]['id']}"
     assert_problem(await api.client.delete(ending, headers=stranger.headers), 404)
@@ -200,7 +223,10 @@ async def test_a_changed_password_ends_all_log_ins_but_the_new_one(api: Installa
     headers = bearer(tokens["accessToken"])
     body = {"currentPassword": "wrong", "newPassword": "Not any more."}
     assert_invalid(await api.client.post("/me/password", json=body, headers=headers), currentPassword=["other"])
-    body = {"currentPassword": PASSWORD, "newPassword": ""}
+    body = {"currentPassword": PASSWORD, "newPassword": "1234567"}
+    too_short = await api.client.post("/me/password", json=body, headers=headers)
+    assert_invalid(too_short, newPassword=[{"mustHaveLengthBetween": {"min": 8, "max": 1024}}])
+    body = {"currentPassword": PASSWORD, "newPassword": "password"}
     assert_invalid(await api.client.post("/me/password", json=body, headers=headers), newPassword=["other"])
     body = {"currentPassword": PASSWORD, "newPassword": "Not any more."}
     changed = await api.client.post("/me/password", json=body, headers=headers)
@@ -259,7 +285,7 @@ async def test_a_forgotten_password_is_reset_once_with_a_token_sent_by_mail(serv
         body = {"token": message["token"], "newPassword": "Remembered."}
         assert (await api.client.post("/password-resets/redeem", json=body)).status_code == 200
         await assert_ended(api, tokens["refreshToken"])
-        body["newPassword"] = "Again."
+        body["newPassword"] = "Once again."
         again = await api.client.post("/password-resets/redeem", json=body)
         assert_invalid(again, token=[{"invalidToken": {"category": "expired"}}])
         logged_in = await api.client.post("/me/auth", json={"username": "resetting", "password": "Remembered."})
@@ -344,6 +370,8 @@ async def test_too_many_attempts_to_log_in_are_refused_until_a_time_that_is_told
         right, wrong = {"username": "guessed", "password": PASSWORD}, {"username": "Guessed", "password": "x"}
         for _ in range(3):  # successes do not count
             assert (await api.client.post("/me/auth", json=right)).status_code == 200
+        owners_device = dict(api.client.cookies)
+        api.client.cookies.clear()
         for _ in range(2):
             assert (await api.client.post("/me/auth", json=wrong)).status_code == 400
         refused = await api.client.post("/me/auth", json=right)
@@ -351,6 +379,8 @@ async def test_too_many_attempts_to_log_in_are_refused_until_a_time_that_is_told
         assert 0 < document["waitTimeMillis"] <= 60_000
         assert 1 <= int(refused.headers["retry-after"]) <= 61
         assert_problem(refused, 429, "/probs/rate-limit", waitTimeMillis=document["waitTimeMillis"])
+        api.client.cookies.update(owners_device)
+        assert (await api.client.post("/me/auth", json=right)).status_code == 200
 
 
 async def test_anonymous_requests_are_bounded_and_those_with_a_token_are_not(serve: Any) -> None:

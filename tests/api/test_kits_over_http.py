@@ -150,6 +150,8 @@ async def test_the_map_shows_kits_that_are_public_and_to_be_shown(api: Installat
     assert "x-next" not in response.headers
     for since, expected in (
         ("2026-03-04T06:06:07.250+01:00", [seen.serial]),
+        # Pasted into an address without its plus encoded, which then means a space.
+        ("2026-03-04T06:06:07.250 01:00", [seen.serial]),
         ("2026-03-04T05:06:07.251+00:00", []),
     ):
         response = await api.client.get("/kits", params={"lastSeenSince": since})
@@ -178,3 +180,12 @@ async def test_long_lists_of_kits_go_on_where_the_header_says_with_their_filter(
             response = await api.client.get(following)
         assert sizes == [100, 100, 5]
         assert serials == [f"k-{number}" for number in range(1, 206)]
+
+
+async def test_a_time_that_is_wrong_is_answered_with_an_example_that_works_as_it_stands(
+    api: Installation,
+) -> None:
+    response = await api.client.get("/kits?lastSeenSince=yesterday")
+    assert response.status_code == 400
+    (example,) = re.findall(r"\d{4}-\S*[0-9Z]", response.json()["detail"])
+    assert (await api.client.get(f"/kits?lastSeenSince={example}")).status_code == 200

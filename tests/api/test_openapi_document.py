@@ -34,7 +34,13 @@ CHECKS = (
 )
 MANY = Allowance(at_once=100_000, refill_seconds=0.0)
 GENEROUS = Allowances(
-    anonymous=MANY, log_ins=MANY, log_ins_per_user=MANY, sign_ups=MANY, password_resets=MANY, test_messages=MANY
+    anonymous=MANY,
+    log_ins=MANY,
+    log_ins_per_user=MANY,
+    sign_ups=MANY,
+    known_accounts=MANY,
+    password_resets=MANY,
+    test_messages=MANY,
 )
 EXAMPLES = 6
 

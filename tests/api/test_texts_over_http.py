@@ -139,7 +139,7 @@ async def test_passwords_may_hold_anything(serve: Any) -> None:
     many = Allowance(at_once=1000, refill_seconds=0.0)
     async with serve(sign_up_open=True, allowances=Allowances(sign_ups=many, log_ins=many)) as api:
         name = (await api.person()).username + "-signed-up"
-        account = {"username": name, "emailAddress": f"{name}@example.org", "password": "\x1b\u202e \n"}
+        account = {"username": name, "emailAddress": f"{name}@example.org", "password": "\x1b\u202e \n rose"}
         assert (await api.client.post("/users", json=account)).status_code == 201
         log_in = {"username": name, "password": account["password"]}
         assert (await api.client.post("/me/auth", json=log_in)).status_code == 200

@@ -65,6 +65,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_it_says_where_everything_is_and_keeps_secrets_to_itself(up: Up) -> None:
     places = (f"http://127.0.0.1:{up.http_port}/", f"127.0.0.1:{up.mqtt_port}", str(up.data_dir))
     said = wait_until(lambda: all(place in up.said for place in places) and up.said, f"it says {places}")
+    assert ("runs as root" in said) is (os.geteuid() == 0)
     for secret in (up.data_dir / "secrets").iterdir():
         assert secret.read_text().strip() not in said
         assert secret.stat().st_mode & 0o077 == 0

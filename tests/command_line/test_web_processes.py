@@ -130,7 +130,7 @@ async def test_beside_one_box_it_uses_the_boxs_keys_and_database(tmp_path: Path)
     box_dir = tmp_path / "data"
     with running(box_dir) as box:
         await create_user_from_command_line(
-            box_dir, None, username="flora", email="f@example.org", password=PASSWORD, is_admin=False
+            box_dir, Settings(), username="flora", email="f@example.org", password=PASSWORD, is_admin=False
         )
         async with (
             web_process(tmp_path / "web.log", "--data-dir", str(box_dir)) as web,

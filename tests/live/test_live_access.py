@@ -89,7 +89,8 @@ class Garden:
 
 
 def cookie_in(answer: httpx.Response) -> str:
-    cookie = SimpleCookie(answer.headers["set-cookie"])["hortus-live"]
+    (header,) = (each for each in answer.headers.get_list("set-cookie") if each.startswith("hortus-live="))
+    cookie = SimpleCookie(header)["hortus-live"]
     assert (cookie["path"], cookie["samesite"].lower(), cookie["httponly"]) == ("/api/ws", "strict", True)
     assert int(cookie["max-age"]) == 900
     return f"hortus-live={cookie.value}"
@@ -211,6 +212,12 @@ async def test_who_logged_in_to_our_pages_hears_their_kits_there(garden: Garden)
     session = {"Cookie": f"hortus-session={page.cookies['hortus-session']}"}
     assert await garden.hears(additional_headers=session, origin=garden.origin)
     assert not await garden.hears(additional_headers=session, origin="http://evil.example")
+    other = await garden.http.post(
+        f"{garden.origin}/login", data={"username": garden.user.username, "password": PASSWORD}
+    )
+    left = {"Cookie": f"hortus-session={other.cookies['hortus-session']}"}
+    await garden.http.post(f"{garden.origin}/logout", headers=left)
+    assert not await garden.hears(additional_headers=left, origin=garden.origin)
     await garden.http.post("/me/password", headers=garden.bearer(), json=new_password())
     assert not await garden.hears(additional_headers=session, origin=garden.origin)
 

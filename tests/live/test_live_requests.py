@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -120,6 +121,22 @@ async def test_too_many_requests_are_refused_with_the_time_to_wait(module_databa
     codes = [answer["error"]["code"] for answer in answers]
     assert codes == [ErrorCode.METHOD_NOT_FOUND] * 3 + [ErrorCode.TOO_MANY_REQUESTS] * 2
     assert 0 < answers[-1]["error"]["data"]["waitTimeMillis"] <= 3_600_000
+
+
+async def test_each_request_of_a_burst_gets_an_answer_with_its_own_id(module_database_url: str) -> None:
+    allowances = Allowances(live_requests=Allowance(at_once=3, refill_seconds=3600.0))
+    async with live_world(module_database_url, allowances=allowances) as live, live.client() as client:
+        sent: list[object] = [*range(20), "twenty-one", 22.5]
+        for each in sent:
+            await client.socket.send(request(id=each, method="dance", params=[]))
+        # Neither a notification nor what has no id gets one made up.
+        await client.socket.send(request(id=..., method="dance", params=[]))
+        answers = [orjson.loads(await client.socket.recv()) for _ in sent]
+        await client.socket.send("no JSON")
+        unreadable = orjson.loads(await client.socket.recv())
+    assert [answer["id"] for answer in answers] == sent
+    assert answers[-1]["error"]["code"] == ErrorCode.TOO_MANY_REQUESTS
+    assert (unreadable["id"], unreadable["error"]["code"]) == (None, ErrorCode.TOO_MANY_REQUESTS)
 
 
 async def test_a_message_that_is_too_large_ends_the_connection_by_the_book(live: LiveWorld) -> None:

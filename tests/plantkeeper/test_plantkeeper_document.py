@@ -35,7 +35,7 @@ CHECKS = (
     response_schema_conformance,
 )
 MANY = Allowance(at_once=100_000, refill_seconds=0.0)
-GENEROUS = Allowances(anonymous=MANY, log_ins=MANY, log_ins_per_user=MANY, sign_ups=MANY)
+GENEROUS = Allowances(anonymous=MANY, log_ins=MANY, log_ins_per_user=MANY, sign_ups=MANY, known_accounts=MANY)
 EXAMPLES = 4
 
 

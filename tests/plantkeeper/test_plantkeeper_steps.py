@@ -16,7 +16,7 @@ async def test_from_nothing_to_a_stored_reading(keeper: PlantKeeper) -> None:
     assert (await client.get("")).text == "Hello World!"
     assert (await client.get("/")).text == "Hello World!"
 
-    alice = {"username": "alice", "email": "alice@example.org", "password": "s3cret", "role": "Admin"}
+    alice = {"username": "alice", "email": "alice@example.org", "password": "s3cret s3cret", "role": "Admin"}
     made = await client.post("/users", json=alice)
     assert made.status_code == 201
     user = made.json()
@@ -25,7 +25,7 @@ async def test_from_nothing_to_a_stored_reading(keeper: PlantKeeper) -> None:
     # Never a hash, and users cannot make themselves administrators.
     assert user == {"username": "alice", "email": "alice@example.org", "role": "User", "id": user["id"]}
 
-    answer = await client.post("/auth/login", json={"email": "alice@example.org", "password": "s3cret"})
+    answer = await client.post("/auth/login", json={"email": "alice@example.org", "password": "s3cret s3cret"})
     assert (answer.status_code, answer.json().keys()) == (201, {"access_token"})
     claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
     assert claims["sub"] == str(user["id"])

@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import text
-from web_helpers import PASSWORD, client_of, log_in, make_user
+from web_helpers import PASSWORD, app_of, client_of, client_to, log_in, make_user
 
+from hortus.domain.accounts.log_ins import (
+    MOST_PER_USER,
+    Place,
+    end_all_log_ins,
+    end_log_in,
+    list_log_ins,
+    start_log_in,
+)
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.store import set_password
+from hortus.http.access.devices import COOKIE as DEVICE_COOKIE
 from hortus.http.access.sessions import COOKIE
-from hortus.http.pages.attempts import ATTEMPTS_PER_ADDRESS, ATTEMPTS_PER_USER, LoginAttempts
+
+TOKEN_KEY = b"a key of the tests that signs tokens"
 
 
 @pytest.fixture
@@ -25,6 +38,57 @@ async def test_the_right_password_logs_in_until_logging_out(engine, ada):
         answer = await client.post("/logout")
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         assert "Log out" not in (await client.get("/")).text
+
+
+async def test_a_copy_of_the_cookie_is_worth_nothing_after_logging_out(engine, ada):
+    app = app_of(engine)
+    async with client_to(app) as client, client_to(app) as thief:
+        await log_in(client, "ada")
+        thief.cookies.update(client.cookies)
+        assert "Log out" in (await thief.get("/")).text
+        await client.post("/logout")
+        assert "Log out" not in (await thief.get("/")).text
+
+
+async def test_sessions_are_listed_and_ended_singly_together_with_log_ins_to_the_api(engine, ada):
+    app = app_of(engine)
+    now = datetime.now(UTC)
+    async with client_to(app) as here, client_to(app) as there:
+        await log_in(here, "ada")
+        await log_in(there, "ada")
+        async with engine.begin() as connection:
+            at_the_api = await start_log_in(connection, ada, now)
+            listed = await list_log_ins(connection, ada.id, now)
+        assert sorted(each.place for each in listed) == ["api", "pages", "pages"]
+        first = min((each for each in listed if each.place is Place.PAGES), key=lambda each: each.created_at)
+        async with engine.begin() as connection:
+            assert await end_log_in(connection, ada.id, first.id)
+        assert "Log out" not in (await here.get("/")).text
+        assert "Log out" in (await there.get("/")).text
+        async with engine.begin() as connection:
+            await end_all_log_ins(connection, ada.id)
+            assert not await end_log_in(connection, ada.id, at_the_api)
+        assert "Log out" not in (await there.get("/")).text
+
+
+async def test_programs_that_log_in_all_the_time_end_no_session_of_the_pages(engine, ada):
+    async with client_of(engine) as client:
+        await log_in(client, "ada")
+        async with engine.begin() as connection:
+            for _ in range(MOST_PER_USER + 1):
+                await start_log_in(connection, ada, datetime.now(UTC))
+        assert "Log out" in (await client.get("/")).text
+
+
+async def test_the_last_use_of_a_session_is_recorded_about_hourly(engine, ada):
+    async with client_of(engine) as client:
+        await log_in(client, "ada")
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE refresh_tokens SET last_used_at = now() - interval '1 day'"))
+        await client.get("/")
+        async with engine.connect() as connection:
+            (listed,) = await list_log_ins(connection, ada.id, datetime.now(UTC))
+    assert datetime.now(UTC) - listed.last_used_at < timedelta(hours=1)
 
 
 async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(engine, ada):
@@ -76,6 +140,7 @@ async def test_a_new_password_ends_sessions(engine, ada):
         await log_in(client, "ada")
         async with engine.begin() as connection:
             await set_password(connection, Passwords(), "ada", "another one")
+            assert await list_log_ins(connection, ada.id, datetime.now(UTC)) == []
         assert "Log out" not in (await client.get("/")).text
 
 
@@ -105,14 +170,37 @@ async def test_a_session_of_another_key_is_nobodys(engine, ada):
     assert "Log out" not in answer.text
 
 
-async def test_after_too_many_attempts_even_the_right_password_has_to_wait(engine, ada):
-    async with client_of(engine) as client:
-        for _ in range(ATTEMPTS_PER_USER):
-            await log_in(client, "ada", "wrong")
-        answer = await log_in(client, "ada")
-    assert answer.status_code == 429
-    assert "Too many attempts. Try again in 5 minutes." in answer.text
-    assert 0 < int(answer.headers["retry-after"]) <= 300
+async def test_a_strangers_guesses_keep_neither_a_known_device_nor_another_address_out(engine, ada):
+    app = app_of(engine, token_key=TOKEN_KEY)
+    async with (
+        client_to(app) as known,
+        client_to(app) as stranger,
+        client_to(app, address="192.0.2.9") as elsewhere,
+    ):
+        assert (await log_in(known, "ada")).status_code == 303
+        assert DEVICE_COOKIE in known.cookies
+        await known.post("/logout")
+        guesses = await asyncio.gather(*(log_in(stranger, "ada", f"guess {n}") for n in range(40)))
+        refused = [answer for answer in guesses if answer.status_code == 429]
+        assert refused, "guessing is not bounded"
+        assert "Too many attempts. Try again in" in refused[0].text
+        assert 0 < int(refused[0].headers["retry-after"]) <= 200
+        assert (await log_in(known, "ada")).status_code == 303
+        assert (await log_in(elsewhere, "ada")).status_code == 303
+
+
+async def test_any_number_of_right_passwords_at_once_is_let_in(engine, ada):
+    async with client_of(engine, token_key=TOKEN_KEY) as client:
+        answers = await asyncio.gather(*(log_in(client, "ada") for _ in range(25)))
+    assert {answer.status_code for answer in answers} == {303}
+
+
+async def test_the_cookie_of_a_device_counts_for_its_own_name_only(engine, ada):
+    async with client_of(engine, token_key=TOKEN_KEY) as client:
+        await log_in(client, "ada")
+        guesses = await asyncio.gather(*(log_in(client, "flora", f"guess {n}") for n in range(40)))
+        assert 429 in {answer.status_code for answer in guesses}
+        assert "Log out" in (await client.get("/")).text
 
 
 @pytest.mark.parametrize(
@@ -131,32 +219,3 @@ async def test_forms_that_no_browser_sends_do_no_harm(engine, ada, body, status)
     async with client_of(engine) as client:
         headers = {"content-type": "application/x-www-form-urlencoded"}
         assert (await client.post("/login", content=body, headers=headers)).status_code == status
-
-
-def test_attempts_are_counted_by_user_by_address_and_by_ipv6_network():
-    now = 0.0
-    attempts = LoginAttempts(lambda: now)
-    for number in range(ATTEMPTS_PER_ADDRESS):
-        assert attempts.begin(f"2001:db8::{number:x}", f"user{number}") == 0
-    assert attempts.begin("2001:db8::ffff", "someone") == 300
-    assert attempts.begin("2001:db8:0:1::1", "someone") == 0
-    assert attempts.begin("::ffff:192.0.2.1", "someone") == 0
-    now = 300.0
-    assert attempts.begin("2001:db8::ffff", "someone") == 0
-
-
-def test_a_successful_log_in_forgets_the_failures_of_the_user_but_not_of_the_address():
-    attempts = LoginAttempts(lambda: 0.0)
-    for _ in range(ATTEMPTS_PER_ADDRESS // ATTEMPTS_PER_USER):
-        for _ in range(ATTEMPTS_PER_USER):
-            assert attempts.begin("192.0.2.1", "ada") == 0
-        attempts.succeeded("ada")
-    assert attempts.begin("192.0.2.1", "ada") > 0
-    assert attempts.begin("192.0.2.2", "ada") == 0
-
-
-def test_the_memory_for_attempts_is_bounded():
-    attempts = LoginAttempts(lambda: 0.0)
-    for number in range(20_000):
-        attempts.begin(f"10.0.{number // 256}.{number % 256}", f"user{number}")
-    assert len(attempts._counts) <= 10_000

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -144,7 +145,15 @@ def client_of(
     engine: AsyncEngine, *, address: str = "127.0.0.1", scheme: str = "http", **dependencies: object
 ) -> httpx.AsyncClient:
     """Return a client of a new application, from this address."""
-    app = create_app(replace(WebDependencies(engine=engine, secret_key=SECRET_KEY), **dependencies))
+    return client_to(app_of(engine, **dependencies), address=address, scheme=scheme)
+
+
+def app_of(engine: AsyncEngine, **dependencies: object) -> FastAPI:
+    return create_app(replace(WebDependencies(engine=engine, secret_key=SECRET_KEY), **dependencies))
+
+
+def client_to(app: FastAPI, *, address: str = "127.0.0.1", scheme: str = "http") -> httpx.AsyncClient:
+    """Return a client of this application, from this address."""
     transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://hortus.test")
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.database_access import named_data_dir, open_url
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.observation import (
     MetricsAddress,
@@ -76,14 +76,14 @@ def jobs(
     """
     settings = read_settings()
     configure_logging(settings.log_level)
-    run(_run(settings, data_dir, metrics_address(metrics_host, metrics_port)))
+    run(_run(settings, named_data_dir(data_dir, settings), metrics_address(metrics_host, metrics_port)))
 
 
 async def _run(settings: Settings, data_dir: Path | None, metrics: MetricsAddress | None) -> None:
     if data_dir is None and settings.database_url is None:
         raise UsageError(
             "Set DATABASE_URL to the PostgreSQL of this installation, or name the data directory of one box "
-            "with --data-dir."
+            "with --data-dir or HORTUS_DATA_DIR."
         )
     stop = stop_requested()
     messages = _message_access(settings, data_dir)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -390,6 +391,10 @@ def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresse
         lines.append(("Log in", f"user {DEMO_USER}, password in {secrets / DEMO_USER_SECRET}"))
     else:
         lines.append(("Log in", "make an account with: hortus user create NAME --admin"))
+    if os.geteuid() == 0:
+        lines.append(
+            ("Rights", "all but PostgreSQL runs as root; give it a user of its own (docs/operations.md)")
+        )
     console.print(f"Hortus {__version__} is ready. Ctrl-C stops it.", style="bold green")
     for label, text in lines:
         console.print(f"  {label:<14} {text}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing, require_sessions
 from hortus.base.database.url import DatabaseUrl
 from hortus.flow.kafka.administration import KafkaAdministration, TopicsMissing
 from hortus.flow.kafka.connection import KafkaConnection, KafkaUnreachable
@@ -26,13 +27,17 @@ _KAFKA_PAUSE_SECONDS = 0.5
 async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> None:
     """Return when the database answers and has this version's schema.
 
-    Raises DatabaseNotReady or DatabaseIsNewer immediately: those need action by the operator.
+    Raises DatabaseNotReady, DatabaseIsNewer or ConnectionsShared immediately: those need action by the
+    operator.
     """
     told = False
     while True:
         try:
             await require_current(engine)
+            await require_sessions(engine)
         except (OSError, TimeoutError, OperationalError, DBAPIError) as error:
+            if is_sign_of_sharing(error):
+                raise ConnectionsShared from error
             if not told:
                 log.warning("waiting for the database at %s: %s", url.redacted(), error)
                 told = True

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
-from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.database_access import named_data_dir, open_url
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.signing_keys import shared_keys
@@ -52,7 +52,7 @@ def web(
     """
     settings = read_settings()
     configure_logging(settings.log_level)
-    run(run_web(settings, WebOptions(host=host, port=port, data_dir=data_dir)))
+    run(run_web(settings, WebOptions(host=host, port=port, data_dir=named_data_dir(data_dir, settings))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ async def run_web(settings: Settings, options: WebOptions) -> None:
     if options.data_dir is None and settings.database_url is None:
         raise UsageError(
             "Set DATABASE_URL to the PostgreSQL of this installation, or name the data directory of one box "
-            "with --data-dir."
+            "with --data-dir or HORTUS_DATA_DIR."
         )
     # Checked before anything is opened: without keys no log-in would last.
     shared_keys(settings, options.data_dir)

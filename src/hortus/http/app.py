@@ -129,12 +129,12 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/plants/{plant_id}/photo", plants.photo, methods=_READ)
     app.add_route("/plants/{plant_id}/alerts/{alert_id}/seen", plants.see_alert, methods=["POST"])
 
-    login = LoginPages(engine, Passwords(), sessions, templates)
+    tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
+    login = LoginPages(engine, Passwords(), sessions, tokens, templates)
     app.add_route("/login", login.show, methods=_READ)
     app.add_route("/login", login.log_in, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
 
-    tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
     forgotten = ForgottenPasswordPages(engine, tokens, dependencies.reset_mailer, templates)
     app.add_route("/forgotten-password", forgotten.show, methods=_READ)
     app.add_route("/forgotten-password", forgotten.ask, methods=["POST"])
@@ -173,10 +173,16 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
 
 
 class _Compression(GZipMiddleware):
-    """Compresses text. Content from kits is sent unchanged: its ranges have to fit together."""
+    """Compresses text. Content from kits is sent unchanged: its ranges have to fit together.
+
+    So is everything to HTTP/1.0: a compressed file is sent in chunks, which such clients cannot read.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith(("/content", "/thumbnail")):
+        unchanged = ("/content", "/thumbnail")
+        if scope["type"] == "http" and (
+            scope.get("http_version") == "1.0" or scope["path"].endswith(unchanged)
+        ):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

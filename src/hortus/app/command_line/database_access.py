@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.app.command_line.terminal import messages
 from hortus.base.database.engine import open_engine
+from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import OperationalError
 from hortus.base.installation.access import open_database
@@ -30,6 +31,16 @@ async def open_url(data_dir: Path | None, settings: Settings | None = None) -> A
         data_dir or settings.data_dir, url, report=lambda sentence: messages.print(sentence, style="dim")
     ) as database_url:
         yield database_url
+
+
+def named_data_dir(data_dir: Path | None, settings: Settings) -> Path | None:
+    """Return the data directory named by --data-dir, or by HORTUS_DATA_DIR without DATABASE_URL, if any.
+
+    For processes that do not make do with ./hortus-data, where an installation would be created by mistake.
+    """
+    if data_dir is not None or settings.database_url is not None:
+        return data_dir
+    return settings.data_dir if "data_dir" in settings.model_fields_set else None
 
 
 @asynccontextmanager
@@ -58,6 +69,8 @@ class database_errors_in_words:  # noqa: N801  (used like a function)
                 f"The database at {self._url.redacted()} cannot be reached: {error or 'no answer'}. "
                 "Is it running, and is DATABASE_URL right?"
             ) from error
+        if isinstance(error, DBAPIError) and is_sign_of_sharing(error):
+            raise ConnectionsShared from error
         if isinstance(error, DBAPIError):
             raise OperationalError(
                 f"The database at {self._url.redacted()} cannot be used: {error.orig}."

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.database.engine import open_engine
+from hortus.app.command_line.database_access import open_ready_engine
+from hortus.app.command_line.terminal import DataDirOption, run
 from hortus.base.errors import UsageError
-from hortus.base.installation.access import open_database
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.accounts.passwords import Passwords, generate_password
+from hortus.domain.accounts.rules import broken_by_password
 from hortus.domain.accounts.store import create_user, set_password
-from hortus.flow.migrations.revision import require_current
-
-LEAST_PASSWORD_CHARACTERS = 8
 
 user_app = typer.Typer(
     help="Make accounts for people, and set their passwords.", no_args_is_help=True, add_completion=False
 )
 
-_DATA_DIRECTORY = typer.Option(
-    None, "--data-dir", envvar="HORTUS_DATA_DIR", help="The installation's data directory."
-)
-_DATABASE_URL = typer.Option(None, "--database-url", envvar="DATABASE_URL", help="PostgreSQL to use instead.")
 _GENERATE = typer.Option(False, "--generate-password", help="Make a random password and print it once.")
 
 
@@ -37,14 +28,14 @@ def create_command(
     email: str = typer.Option(..., "--email", help="E-mail address of the person."),
     admin: bool = typer.Option(False, "--admin", help="Let this person see and do everything."),
     generate: bool = _GENERATE,
-    data_directory: Path | None = _DATA_DIRECTORY,
-    database_url: str | None = _DATABASE_URL,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Create an account for a person. The password is prompted for, unless it is generated."""
-    password = _choose_password(generate)
-    asyncio.run(
+    settings = read_settings()
+    password = _choose_password(generate, data_dir, settings)
+    run(
         create_user_from_command_line(
-            data_directory, database_url, username=username, email=email, password=password, is_admin=admin
+            data_dir, settings, username=username, email=email, password=password, is_admin=admin
         )
     )
     typer.echo(f"{'Administrator' if admin else 'User'} {username.lower()} can log in now.")
@@ -55,29 +46,27 @@ def create_command(
 def password_command(
     username: str = typer.Argument(help="The user's name."),
     generate: bool = _GENERATE,
-    data_directory: Path | None = _DATA_DIRECTORY,
-    database_url: str | None = _DATABASE_URL,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Give a person a new password. All their log-ins end."""
-    password = _choose_password(generate)
-    asyncio.run(
-        set_password_from_command_line(data_directory, database_url, username=username, password=password)
-    )
+    settings = read_settings()
+    password = _choose_password(generate, data_dir, settings)
+    run(set_password_from_command_line(data_dir, settings, username=username, password=password))
     typer.echo(f"{username.lower()} has a new password.")
     _print_generated(generate, password)
 
 
 async def create_user_from_command_line(
-    data_directory: Path | None,
-    database_url: str | None,
+    data_dir: Path | None,
+    settings: Settings,
     *,
     username: str,
     email: str,
     password: str,
     is_admin: bool,
 ) -> None:
-    """Create an account in the selected database. Raises InvalidAccount, and what `open_database` raises."""
-    async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
+    """Create an account in the selected database. Raises InvalidAccount, and as `open_ready_engine` does."""
+    async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
         await create_user(
             connection,
             Passwords(),
@@ -89,30 +78,30 @@ async def create_user_from_command_line(
 
 
 async def set_password_from_command_line(
-    data_directory: Path | None, database_url: str | None, *, username: str, password: str
+    data_dir: Path | None, settings: Settings, *, username: str, password: str
 ) -> None:
-    """Set a password in the selected database. Raises UserNotFound, and what `open_database` raises."""
-    async with _engine(data_directory, database_url) as engine, engine.begin() as connection:
+    """Set a password in the selected database. Raises UserNotFound, and what `open_ready_engine` raises."""
+    async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
         await set_password(connection, Passwords(), username, password)
 
 
-@asynccontextmanager
-async def _engine(data_directory: Path | None, database_url: str | None) -> AsyncIterator[AsyncEngine]:
-    async with open_database(data_directory, database_url) as url, open_engine(url) as engine:
-        await require_current(engine)
-        yield engine
-
-
-def _choose_password(generate: bool) -> str:
+def _choose_password(generate: bool, data_dir: Path | None, settings: Settings) -> str:
     if generate:
         return generate_password()
-    password = _asked_for() if sys.stdin.isatty() else _from_standard_input()
-    if len(password) < LEAST_PASSWORD_CHARACTERS:
-        raise UsageError(
-            f"Choose a password of at least {LEAST_PASSWORD_CHARACTERS} characters, "
-            "or let one be made with --generate-password."
-        )
+    if sys.stdin.isatty():
+        # Before anything is typed: a password that cannot be stored would have to be typed again.
+        run(_require_database(data_dir, settings))
+        password = _asked_for()
+    else:
+        password = _from_standard_input()
+    if broken := broken_by_password(password):
+        raise UsageError(f"{broken[0].message} Or let one be made with --generate-password.")
     return password
+
+
+async def _require_database(data_dir: Path | None, settings: Settings) -> None:
+    async with open_ready_engine(data_dir, settings):
+        pass
 
 
 def _asked_for() -> str:

@@ -30,7 +30,8 @@ _ENGINE_CONNECTIONS = 5
 _END_IF_SILENT = "SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'"
 # A writer whose network fails inside a transaction blocks all others for this long: they wait for its locks on
 # the ledger. The statements of a batch are milliseconds apart.
-_LONGEST_IDLE_TRANSACTION_MS = "5000"
+_LONGEST_IDLE_TRANSACTION_MS = 5000
+_SILENCE_IN_TRANSACTION = "idle_in_transaction_session_timeout"
 
 
 @asynccontextmanager
@@ -75,14 +76,20 @@ def connector(
     `statement_seconds` see `open_engine`; a statement may have a limit of its own.
     """
     arguments = url.asyncpg_arguments()
-    settings = {
-        "application_name": application_name,
-        "idle_in_transaction_session_timeout": _LONGEST_IDLE_TRANSACTION_MS,
-        **arguments.pop("server_settings", {}),
-    }
+    settings = {"application_name": application_name, **arguments.pop("server_settings", {})}
+    limits_silence = _SILENCE_IN_TRANSACTION not in settings.get("options", "")
 
     async def connect() -> asyncpg.Connection:
         limits = {"timeout": _CONNECT_SECONDS, "command_timeout": statement_seconds}
-        return await asyncpg.connect(**{**limits, **arguments}, server_settings=settings)
+        connection = await asyncpg.connect(**{**limits, **arguments}, server_settings=settings)
+        if limits_silence:
+            # Not among the settings above, with which PgBouncer refuses a connection.
+            try:
+                statement = f"SET {_SILENCE_IN_TRANSACTION} = {_LONGEST_IDLE_TRANSACTION_MS}"
+                await connection.execute(statement, timeout=_CONNECT_SECONDS)
+            except BaseException:  # also when cancelled: the connection must not leak; raised again
+                connection.terminate()
+                raise
+        return connection
 
     return connect

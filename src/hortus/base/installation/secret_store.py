@@ -15,6 +15,27 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
+# Name, what the secret is for, and what a new one costs.
+_WORTH = {
+    "api-tokens": (
+        "It signs log-ins to the API, and encrypts waiting messages and notification services.",
+        "everybody logs in again, waiting messages are lost, people add their notification services anew",
+    ),
+    "web-sessions": ("It signs log-ins to the pages.", "everybody logs in to the pages again"),
+    "postgres-owner": ("It is Hortus's password at its database.", "nothing is lost"),
+    "postgres-superuser": (
+        "It is the administrator's password at the database.",
+        "the database cannot be administered with the new one until its password is set by other means",
+    ),
+    "mqtt-server": ("It is Hortus's password at its own MQTT server.", "nothing is lost"),
+}
+_UNKNOWN_WORTH = ("", "what depends on the old one no longer works")
+
+
+class SecretDamaged(OperationalError):
+    """A secret's file has no secret in it. It is not replaced: what that costs is the operator's decision."""
+
+
 class SecretExposed(OperationalError):
     """Other users of the machine can read a secret."""
 
@@ -33,24 +54,27 @@ class Secrets:
     def get(self, name: str) -> str | None:
         """Return a secret, or None if there is none of this name.
 
-        Raises SecretExposed if other users can read it: a secret that may have been copied must be replaced,
-        which is the operator's decision.
+        Raises SecretDamaged, or SecretExposed if other users can read it: a secret that may have been copied
+        must be replaced, which is the operator's decision.
         """
         path = self._path(name)
         try:
-            with path.open(encoding="utf-8") as file:
-                value = file.read().strip()
+            value = path.read_bytes().decode().strip()
             mode = path.stat().st_mode
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise not_usable(path, error if isinstance(error, OSError) else OSError(str(error))) from error
+        except UnicodeDecodeError as error:
+            raise _damaged(path, "is not text") from error
+        except OSError as error:
+            raise not_usable(path, error) from error
         if mode & _READABLE_BY_OTHERS:
             raise SecretExposed(
                 f"Other users of this machine can read the secret {path}. Run `chmod 600 {path}`; if you do "
-                "not trust all of them, delete it first to have a new one made."
+                f"not trust all of them, delete it first to have a new one made. Then {_cost(name)}."
             )
-        return value or None
+        if not value:
+            raise _damaged(path, "is empty")
+        return value
 
     def get_or_create(self, name: str, generator: Callable[[], str] = new_secret) -> str:
         """Return a secret, creating and durably storing it with `generator` if there is none yet."""
@@ -69,3 +93,15 @@ class Secrets:
     def _path(self, name: str) -> Path:
         assert _NAME.fullmatch(name), name
         return self._directory / name
+
+
+def _damaged(path: Path, what: str) -> SecretDamaged:
+    purpose, cost = _WORTH.get(path.name, _UNKNOWN_WORTH)
+    return SecretDamaged(
+        f"The secret {path} {what}. Restore it from a backup. {purpose}{' ' * bool(purpose)}"
+        f"If there is no backup, delete the file and start again: {cost}."
+    )
+
+
+def _cost(name: str) -> str:
+    return _WORTH.get(name, _UNKNOWN_WORTH)[1]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hortus.base.errors import UsageError
+from hortus.domain.accounts.common_passwords import is_common
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES
 
+LEAST_PASSWORD_CHARACTERS = 8
 MOST_USERNAME_CHARACTERS = 40
 MOST_EMAIL_CHARACTERS = 255
 
@@ -46,17 +48,33 @@ def broken_rules(username: str, email_address: str, password: str) -> tuple[Brok
     return (
         *_broken_by_username(username),
         *_broken_by_email_address(email_address),
-        *broken_by_password(password),
+        *broken_by_password(password, username, email_address),
     )
 
 
-def broken_by_password(password: str) -> tuple[BrokenAccountRule, ...]:
-    """Return the rules that a new password breaks: http-api 2.4 demands only that it is not empty."""
-    length = len(password.encode("utf-8", "surrogatepass"))
-    if 1 <= length <= MOST_PASSWORD_BYTES:
-        return ()
-    message = f"A password has at least one character and at most {MOST_PASSWORD_BYTES} bytes."
-    return (BrokenAccountRule(field="password", rule=AccountRule.OTHER, message=message),)
+def broken_by_password(password: str, *own_words: str) -> tuple[BrokenAccountRule, ...]:
+    """Return the rules that a new password breaks; `own_words` are the person's user name and e-mail address.
+
+    As NIST SP 800-63B has it: a length, nothing that is guessed first, and no rules about kinds of characters.
+    """
+    length_bytes = len(password.encode("utf-8", "surrogatepass"))
+    if len(password) < LEAST_PASSWORD_CHARACTERS or length_bytes > MOST_PASSWORD_BYTES:
+        message = (
+            f"A password has at least {LEAST_PASSWORD_CHARACTERS} characters and at most "
+            f"{MOST_PASSWORD_BYTES} bytes. Several words are easy to remember."
+        )
+        broken = BrokenAccountRule(
+            field="password",
+            rule=AccountRule.LENGTH,
+            message=message,
+            minimum=LEAST_PASSWORD_CHARACTERS,
+            maximum=MOST_PASSWORD_BYTES,
+        )
+        return (broken,)
+    if is_common(password) or password.lower() in {word.lower() for word in own_words}:
+        message = "This password is among the first that are guessed. Choose another, such as several words."
+        return (BrokenAccountRule(field="password", rule=AccountRule.OTHER, message=message),)
+    return ()
 
 
 def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.email_addresses import canonical_address, forms_of
+from hortus.domain.accounts.look_alikes import skeleton, skeletons
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
     AccountRule,
@@ -21,6 +23,9 @@ from hortus.domain.accounts.rules import (
     broken_rules,
 )
 from hortus.domain.accounts.tables import UserRow
+
+# Of each of the two look-ups of a log-in: a person waits for them.
+_DATABASE_SECONDS = 5.0
 
 # http-api 2.4 says 32 characters; all that matters is that they are random and not derived from the address.
 _GRAVATAR_ALTERNATIVE_LENGTH = 32
@@ -63,7 +68,7 @@ async def create_user(
     name, address = username.lower(), canonical_address(email_address)
     broken = broken_rules(username, email_address, password)
     if not broken:
-        broken = await _taken(connection, name, address)
+        broken = await _taken(connection, username, address)
     if broken:
         raise InvalidAccount(broken)
     password_hash = await passwords.hash(password)
@@ -80,7 +85,7 @@ async def create_user(
             user_id = await connection.scalar(statement.returning(UserRow.id))
     except IntegrityError as error:
         # Another request took the name or the address since the check.
-        raise InvalidAccount(await _taken(connection, name, address)) from error
+        raise InvalidAccount(await _taken(connection, username, address)) from error
     assert user_id is not None
     return _user(user_id, name, username, is_admin, password_hash)
 
@@ -95,10 +100,10 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     """Return the user if name and password match, else None; a wrong name takes as long as a wrong password.
 
     A hash in an outdated form is upgraded. No connection is held while the password is checked.
-    Raises TooManyLogins.
+    Raises TooManyLogins, or TimeoutError if the database hangs.
     """
     by_name = select(*_COLUMNS).where(UserRow.username == username.lower())
-    async with engine.connect() as connection:
+    async with asyncio.timeout(_DATABASE_SECONDS), engine.connect() as connection:
         # No name contains a NUL character, and PostgreSQL does not accept one in text.
         row = None if "\0" in username else (await connection.execute(by_name)).one_or_none()
     verdict = await passwords.verify(password, row.password_hash if row else None)
@@ -107,7 +112,7 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     if not verdict.needs_upgrade:
         return _user(*row)
     password_hash = await passwords.hash(password)
-    async with engine.begin() as connection:
+    async with asyncio.timeout(_DATABASE_SECONDS), engine.begin() as connection:
         # Only the verified hash is replaced: the password may have been changed in between.
         unchanged = (UserRow.id == row.id, UserRow.password_hash == row.password_hash)
         await connection.execute(update(UserRow).where(*unchanged).values(password_hash=password_hash))
@@ -119,7 +124,7 @@ async def set_password(connection: AsyncConnection, passwords: Passwords, userna
 
     Raises UserNotFound or InvalidAccount.
     """
-    broken = broken_by_password(password)
+    broken = broken_by_password(password, username)
     if broken:
         raise InvalidAccount(broken)
     user_id = await connection.scalar(
@@ -154,21 +159,15 @@ def password_stamp(password_hash: str) -> str:
 async def _taken(
     connection: AsyncConnection, username: str, email_address: str
 ) -> tuple[BrokenAccountRule, ...]:
-    rows = await connection.execute(
-        select(UserRow.username, UserRow.email_address).where(
-            (UserRow.username == username) | UserRow.email_address.in_(forms_of(email_address))
-        )
-    )
-    taken_names: set[str] = set()
-    taken_addresses: set[str] = set()
-    for taken_name, taken_address in rows:
-        taken_names.add(taken_name)
-        taken_addresses.add(taken_address)
+    wanted = skeletons(username)
+    # All of them: skeletons change with Unicode's tables, so none are stored, and sign-ups are rare.
+    names = (await connection.scalars(select(UserRow.username))).all()
+    with_address = select(UserRow.id).where(UserRow.email_address.in_(forms_of(email_address)))
     broken = []
-    if username in taken_names:
-        message = f"The user name {username} is taken."
+    if any(name == username.lower() or skeleton(name) in wanted for name in names):
+        message = f"The user name {username.lower()} is taken, or looks like one that is."
         broken.append(BrokenAccountRule(field="username", rule=AccountRule.TAKEN, message=message))
-    if taken_addresses & forms_of(email_address):
+    if await connection.scalar(with_address) is not None:
         message = f"The e-mail address {email_address} belongs to another account."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message))
     return tuple(broken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, String, false, true
+from sqlalchemy import ARRAY, ForeignKey, String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base, CreatedAt, Timestamp
@@ -28,7 +28,7 @@ class UserRow(Base):
 
 
 class RefreshTokenRow(Base):
-    """A log-in that may be renewed; a refresh token without its row is invalid.
+    """A log-in to the API or the pages; a refresh token or session cookie without its row is invalid.
 
     `password_stamp` is that of the user's password at log-in: changing the password ends the log-in.
     """
@@ -43,6 +43,7 @@ class RefreshTokenRow(Base):
     created_at: Mapped[CreatedAt]
     last_used_at: Mapped[CreatedAt]
     expires_at: Mapped[Timestamp]
+    place: Mapped[str] = mapped_column(String(10), server_default=text("'api'"))
 
 
 class ApiKeyRow(Base):

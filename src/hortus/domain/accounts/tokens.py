@@ -5,6 +5,7 @@
     live            15 minutes opens the live feed in a browser; invalid once the log-in's row is deleted
     session         24 hours   an access token that can be revoked: it ends with its row in `refresh_tokens`
     password reset  30 minutes sets a password once: it is bound to the password that it replaces
+    device          365 days   says that a device logged in with a name before; logs nobody in
     archive         30 seconds downloads one archive: part of the link that a browser follows
 
 All are JSON Web Tokens signed with HS256 and the installation's key, accepted until 60 s after they expire.
@@ -33,6 +34,7 @@ SESSION_LIFETIME = timedelta(hours=24)
 
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
 ARCHIVE_LIFETIME = timedelta(seconds=30)
+DEVICE_LIFETIME = timedelta(days=365)
 LEEWAY = timedelta(seconds=60)
 
 LEAST_KEY_BYTES = 32
@@ -54,6 +56,7 @@ class TokenKind(StrEnum):
     SESSION = "Session"
     PASSWORD_RESET = "PasswordReset"  # noqa: S105  (a kind, not a password)
     ARCHIVE = "Archive"
+    DEVICE = "Device"
 
 
 class TokenFault(StrEnum):
@@ -98,6 +101,14 @@ class PasswordResetClaims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceClaims:
+    """A device that logged in with this name."""
+
+    username: str
+    token_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveClaims:
     """The kit whose archive may be downloaded, and the user who requested it: None without a log-in.
 
@@ -117,7 +128,8 @@ class Tokens:
         if len(key) < LEAST_KEY_BYTES:
             raise UsageError(
                 f"The key that signs tokens has {len(key)} bytes and needs at least {LEAST_KEY_BYTES}. "
-                "Have a new one generated, or write that many random bytes into its file."
+                "Restore it from a backup, or write that many random bytes into its file: then everybody "
+                "logs in again, waiting messages are lost, and people add their notification services anew."
             )
         self._key = key
         self._clock = clock
@@ -150,6 +162,10 @@ class Tokens:
         """Return a token for a single download of the kit's archive."""
         state = {"kit_serial": kit_serial, "user_id": user_id, "token_id": str(token_id)}
         return self._sign(TokenKind.ARCHIVE, ARCHIVE_LIFETIME, state)
+
+    def device(self, username: str, token_id: UUID) -> str:
+        """Return a token for a device that has logged in with this name, which is in lower case."""
+        return self._sign(TokenKind.DEVICE, DEVICE_LIFETIME, {"username": username, "token_id": str(token_id)})
 
     def read_access(self, token: str) -> int:
         """Return the user's id. Raises InvalidToken."""
@@ -184,6 +200,11 @@ class Tokens:
         """Return the claims of a password reset token. Raises InvalidToken."""
         state = self._read(token, TokenKind.PASSWORD_RESET)
         return PasswordResetClaims(user_id=_user_id(state), password_stamp=str(state.get("password_stamp")))
+
+    def read_device(self, token: str) -> DeviceClaims:
+        """Return the claims of a device token. Raises InvalidToken."""
+        state = self._read(token, TokenKind.DEVICE)
+        return DeviceClaims(username=str(state.get("username")), token_id=_token_id(state))
 
     def read_archive(self, token: str) -> ArchiveClaims:
         """Return the claims of an archive token, without checking for earlier use. Raises InvalidToken."""

@@ -12,7 +12,7 @@ import sys
 import warnings
 from io import BytesIO
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from hortus.domain.media.greys import eight_bit
 
@@ -52,6 +52,8 @@ def thumbnail_of(content: bytes) -> bytes:
         raise Unsuitable("The picture has too many pixels.") from error
     except MemoryError as error:
         raise Unsuitable("The picture needs too much memory.") from error
+    except UnidentifiedImageError as error:
+        raise Unsuitable("The picture cannot be read: its file is damaged or of an unknown format.") from error
     except Exception as error:  # decoders raise anything for damaged files
         raise Unsuitable(f"The picture cannot be read: {error}"[:200]) from error
 

@@ -61,40 +61,19 @@ class RateLimit:
 class Allowances:
     """The limits for callers who have not identified themselves, or are about to.
 
-    They apply per network, and for log-ins also per user name. Successful log-ins do not count. Test messages
+    They apply per network, and for log-ins also per network and user name (see `log_in_limits`). Successful
+    log-ins do not count. `known_accounts` are answers that tell whether somebody has an account. Test messages
     count per person: each makes this server contact another.
     """
 
     anonymous: Allowance = Allowance(at_once=600, refill_seconds=0.05)
-    log_ins: Allowance = Allowance(at_once=30, refill_seconds=10.0)
-    log_ins_per_user: Allowance = Allowance(at_once=10, refill_seconds=30.0)
+    log_ins: Allowance = Allowance(at_once=30, refill_seconds=5.0)
+    log_ins_per_user: Allowance = Allowance(at_once=10, refill_seconds=5.0)
     sign_ups: Allowance = Allowance(at_once=60, refill_seconds=60.0)
+    known_accounts: Allowance = Allowance(at_once=5, refill_seconds=720.0)
     password_resets: Allowance = Allowance(at_once=5, refill_seconds=300.0)
     test_messages: Allowance = Allowance(at_once=5, refill_seconds=600.0)
     live_requests: Allowance = Allowance(at_once=200, refill_seconds=0.05)
-
-
-class RateLimits:
-    """The rate limits of one API."""
-
-    def __init__(self, allowances: Allowances) -> None:
-        self.anonymous = RateLimit(allowances.anonymous)
-        self.sign_ups = RateLimit(allowances.sign_ups)
-        self.password_resets = RateLimit(allowances.password_resets)
-        self.live_requests = RateLimit(allowances.live_requests)
-        self.test_messages = RateLimit(allowances.test_messages)
-        self._log_ins = RateLimit(allowances.log_ins)
-        self._log_ins_per_user = RateLimit(allowances.log_ins_per_user)
-
-    def begin_log_in(self, network: str, username: str) -> None:
-        """Count a log-in attempt for this user name. Raises Problem 429."""
-        self._log_ins.take(network)
-        self._log_ins_per_user.take(username.lower())
-
-    def log_in_succeeded(self, network: str, username: str) -> None:
-        """Undo the count of an attempt that succeeded."""
-        self._log_ins.give_back(network)
-        self._log_ins_per_user.give_back(username.lower())
 
 
 def _shortened(key: str) -> str:

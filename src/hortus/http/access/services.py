@@ -27,16 +27,21 @@ from hortus.domain.plants.state import DEFAULT_FRESHNESS
 from hortus.domain.series.catching_up import CatchingUp
 from hortus.flow.commands.watch import CommandWatch
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
-from hortus.http.access.rate_limits import Allowances, RateLimits
+from hortus.http.access.limits import RateLimits
+from hortus.http.access.rate_limits import Allowances
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.slots import ExportLimits, SlotLimits, Slots
-from hortus.http.server.database_access import ANSWER_SECONDS, database_failures_translated
+from hortus.http.server.database_access import (
+    ANSWER_SECONDS,
+    CHANGE_SECONDS,
+    database_failures_translated,
+)
 
 # Deleting a kit deletes all of its readings, which may be millions.
-_CHANGE_SECONDS = 600.0
+_LONG_CHANGE_SECONDS = 600.0
 
 # Others must not wait that long for the same kit: each holds a connection that log-ins need as well.
-LOCK_SECONDS = 10.0
+LOCK_SECONDS = 5.0
 
 # There may be many messages in quarantine, and replaying them competes with new ones.
 _REPLAYS = SlotLimits(at_once=2, anonymous_at_once=0, per_person=1)
@@ -140,9 +145,21 @@ class Services:
         Waits only briefly for others who are changing the same rows; then PostgreSQL aborts the statement
         (SQLSTATE 55P03).
         """
+        async with self._changing(CHANGE_SECONDS) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def long_change(self) -> AsyncIterator[AsyncConnection]:
+        """As `writing`, for changes of many rows, which take as long as they need once the database answers."""
+        async with self._changing(_LONG_CHANGE_SECONDS) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _changing(self, most_seconds: float) -> AsyncIterator[AsyncConnection]:
         with database_failures_translated():
-            async with asyncio.timeout(_CHANGE_SECONDS), self.parts.engine.begin() as connection:
+            async with asyncio.timeout(ANSWER_SECONDS) as patience, self.parts.engine.begin() as connection:
                 await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'"))
+                patience.reschedule(asyncio.get_running_loop().time() + most_seconds)
                 yield connection
 
 

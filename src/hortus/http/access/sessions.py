@@ -1,47 +1,65 @@
-"""Web sessions: a signed cookie that names a user, with no state on the server.
+"""Web sessions: a signed cookie that names a log-in, which is kept with those to the API.
 
-The cookie is bound to the password by a stamp: a new password ends all sessions of a user. It is signed with
-the installation's key, hidden from scripts, not sent with requests from other sites (SameSite=Lax), and limited
-to https if the log-in used it.
+A session ends when its row does: on logging out, when it is ended from elsewhere (`DELETE /me/log-ins…`), and
+with a new password. The cookie is signed with the installation's key, hidden from scripts, not sent with
+requests from other sites (SameSite=Lax), and limited to https if the log-in used it.
 """
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from hortus.domain.accounts.store import User, find_user
+from hortus.domain.accounts.log_ins import Place, end_log_in, note_use, start_log_in, user_of_session
+from hortus.domain.accounts.store import User
+from hortus.domain.accounts.tokens import RefreshClaims
 from hortus.http.access.viewer import ANONYMOUS, Viewer
-from hortus.http.server.database_access import snapshot
+from hortus.http.server.database_access import change, snapshot
 
 COOKIE = "hortus-session"
-LIFETIME_SECONDS = 14 * 86_400
+LIFETIME = timedelta(days=14)
+
+# Recording each use would turn every page into a write.
+_LAST_USED_RESOLUTION = timedelta(hours=1)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Sessions:
     """Writes and reads the cookie. `secret_key` must be the same in all processes of an installation."""
 
-    def __init__(self, secret_key: str, engine: AsyncEngine) -> None:
-        self._serializer = URLSafeTimedSerializer(secret_key, salt="hortus session")
+    def __init__(self, secret_key: str, engine: AsyncEngine, clock: Callable[[], datetime] = _now) -> None:
+        self._serializer = URLSafeTimedSerializer(secret_key, salt="hortus log-in")
         self._engine = engine
+        self._clock = clock
 
-    def start(self, request: HTTPConnection, response: Response, user: User) -> None:
-        """Set the cookie that logs the user in."""
+    async def start(self, request: HTTPConnection, response: Response, user: User) -> None:
+        """Record a log-in and set its cookie. Raises DatabaseNotAnswering."""
+        async with change(self._engine) as connection:
+            token_id = await start_log_in(connection, user, self._clock(), LIFETIME, Place.PAGES)
         response.set_cookie(
             COOKIE,
-            self._serializer.dumps([user.id, user.password_stamp]),
-            max_age=LIFETIME_SECONDS,
+            self._serializer.dumps([user.id, str(token_id)]),
+            max_age=int(LIFETIME.total_seconds()),
             httponly=True,
             samesite="lax",
             secure=request.url.scheme == "https",
         )
 
-    def end(self, response: Response) -> None:
-        """Delete the cookie, which logs the user out."""
+    async def end(self, request: HTTPConnection, response: Response) -> None:
+        """End the log-in and delete its cookie. Raises DatabaseNotAnswering."""
+        claims = self.claims_of(request)
+        if claims is not None:
+            async with change(self._engine) as connection:
+                await end_log_in(connection, claims.user_id, claims.token_id)
         response.delete_cookie(COOKIE, httponly=True, samesite="lax")
 
     async def viewer_of(self, request: HTTPConnection) -> Viewer:
@@ -52,20 +70,24 @@ class Sessions:
         claims = self.claims_of(request)
         if claims is None:
             return ANONYMOUS
-        user_id, stamp = claims
+        now = self._clock()
         async with snapshot(self._engine) as connection:
-            user = await find_user(connection, user_id)
-        if user is None or not hmac.compare_digest(user.password_stamp, stamp):
+            found = await user_of_session(connection, claims, now)
+        if found is None:
             return ANONYMOUS
+        user, last_used_at = found
+        if now - last_used_at > _LAST_USED_RESOLUTION:
+            async with change(self._engine) as connection:
+                await note_use(connection, claims, now)
         return Viewer(user=user)
 
-    def claims_of(self, request: HTTPConnection) -> tuple[int, str] | None:
-        """Return the user's id and password stamp from the cookie; they are still to be checked."""
+    def claims_of(self, request: HTTPConnection) -> RefreshClaims | None:
+        """Return the user and log-in of the cookie; whether the log-in still exists is still to be checked."""
         cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None
         try:
-            user_id, stamp = self._serializer.loads(cookie, max_age=LIFETIME_SECONDS)
-        except (BadSignature, ValueError, TypeError):
+            user_id, token_id = self._serializer.loads(cookie, max_age=int(LIFETIME.total_seconds()))
+            return RefreshClaims(user_id=int(user_id), token_id=UUID(token_id))
+        except (BadSignature, ValueError, TypeError, AttributeError):
             return None
-        return (user_id, stamp) if isinstance(user_id, int) and isinstance(stamp, str) else None

@@ -16,12 +16,13 @@ from hortus.domain.accounts.profiles import (
     find_profile,
     find_profile_by_name,
 )
-from hortus.domain.accounts.rules import InvalidAccount
+from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
 from hortus.domain.accounts.store import create_user
 from hortus.domain.kits.members import memberships_of_user
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import role_in
+from hortus.http.access.known_accounts import telling_seldom
 from hortus.http.access.permissions import Permission, permissions_of, within_scopes
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, request_body
@@ -47,7 +48,7 @@ class NewUserBody(JsonBody):
     """The account to create."""
 
     username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
-    password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
     email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT]
 
 
@@ -79,14 +80,15 @@ async def sign_up(
         raise forbidden("Sign-up is closed on this server. Ask the operator, who can run `hortus user create`.")
     services.limits.sign_ups.take(network_of(request))
     try:
-        async with services.writing() as connection:
-            await create_user(
-                connection,
-                services.passwords,
-                username=body.username,
-                email_address=body.email_address,
-                password=body.password,
-            )
+        with telling_seldom(services.limits.known_accounts, network_of(request)):
+            async with services.writing() as connection:
+                await create_user(
+                    connection,
+                    services.passwords,
+                    username=body.username,
+                    email_address=body.email_address,
+                    password=body.password,
+                )
     except InvalidAccount as error:
         raise invalid_account(error) from error
     return empty_reply(201)
@@ -118,18 +120,24 @@ async def change_user(
     user_id = caller.require_person()
     change = ProfileChange(**body.model_dump())
     try:
-        async with services.writing() as connection:
-            profile = await find_profile_by_name(connection, username)
-            if profile is None:
-                raise not_found()
-            if profile.id != user_id:
-                raise forbidden("You can change only your own profile.")
-            await change_profile(connection, user_id, change)
-            changed = await find_profile(connection, user_id)
+        with telling_seldom(services.limits.known_accounts, f"user {user_id}"):
+            changed = await _change(services, username, user_id, change)
     except InvalidAccount as error:
         raise invalid_account(error) from error
-    assert changed is not None
     return JsonReply(user_object(changed, user_id))
+
+
+async def _change(services: Services, username: str, user_id: int, change: ProfileChange) -> Profile:
+    async with services.writing() as connection:
+        profile = await find_profile_by_name(connection, username)
+        if profile is None:
+            raise not_found()
+        if profile.id != user_id:
+            raise forbidden("You can change only your own profile.")
+        await change_profile(connection, user_id, change)
+        changed = await find_profile(connection, user_id)
+    assert changed is not None
+    return changed
 
 
 @router.get(

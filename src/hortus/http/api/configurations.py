@@ -176,7 +176,7 @@ async def remove_configuration(
     services: UsedServices, caller: CurrentCaller, configuration_id: ConfigurationId
 ) -> Response:
     """Deletes the configuration with its peripherals, and every reading and medium they recorded."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         configuration = await editable_configuration(connection, caller, configuration_id)
         await delete_configuration(connection, configuration)
     return empty_reply()

@@ -191,7 +191,7 @@ async def change_kit(
 @router.delete("/kits/{kitSerial}", response_class=Response, responses=GUARDED, summary="Delete a kit")
 async def delete_kit(services: UsedServices, caller: CurrentCaller, serial: KitSerial) -> Response:
     """Permanently deletes the kit with its configurations, readings and media."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.DELETE)
         await services.kits.delete(connection, access.kit["serial"])

@@ -155,7 +155,7 @@ async def remove_peripheral(
     services: UsedServices, caller: CurrentCaller, peripheral_id: PeripheralId
 ) -> Response:
     """The configuration must never have been active."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         peripheral = await _unused_peripheral(connection, caller, peripheral_id)
         await delete_peripheral(connection, peripheral)
     return empty_reply()

@@ -179,7 +179,7 @@ async def delete_set_aside(
     reason: Annotated[Reason, Query(description="Delete the messages quarantined for this reason.")],
 ) -> Response:
     """Permanently deletes the messages. The ledger still counts them as quarantined."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         access = await _configurable(connection, caller, serial)
         await purge_quarantine(connection, _filter(access, reason=reason))
     return empty_reply()

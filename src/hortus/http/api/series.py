@@ -130,7 +130,7 @@ async def list_series_of_kit(
         await _catch_up(services, backlog)
     async with services.reading() as connection:
         if await series_are_missing(connection, access.kit_id):
-            async with services.writing() as writing:
+            async with services.long_change() as writing:
                 await ensure_series_of_kit(writing, access.kit_id)
         listed = await list_series(connection, access.kit_id, now)
     return JsonReply([_series_object(series, now) for series in listed])

@@ -36,11 +36,13 @@ from hortus.domain.accounts.password_resets import (
     send_password_reset,
 )
 from hortus.domain.accounts.room import QuotaReached
-from hortus.domain.accounts.rules import InvalidAccount
-from hortus.domain.accounts.store import User, authenticate, find_user, set_password
+from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
+from hortus.domain.accounts.store import User, find_user, set_password
 from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.devices import remember_device
+from hortus.http.access.passwords import authenticated, knows_password
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.accounts import current_profile
 from hortus.http.conventions.documentation import WITH_BODY, problems, request_body
@@ -67,7 +69,6 @@ from hortus.http.documents.accounts import (
     log_in_object,
 )
 from hortus.http.live.cookie_api import forget_live_cookie, set_live_cookie
-from hortus.http.server.database_access import database_failures_translated
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class PasswordBody(JsonBody):
     """The current and the new password."""
 
     current_password: Annotated[str, ANY_TEXT]
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
 
 
 class ResetRequestBody(JsonBody):
@@ -110,7 +111,7 @@ class ResetBody(JsonBody):
     """The token from the reset email, and the new password."""
 
     token: Annotated[str, ANY_TEXT]
-    new_password: Annotated[str, Field(json_schema_extra={"minLength": 1}), ANY_TEXT]
+    new_password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
 
 
 def _parse_time(value: Any) -> Any:
@@ -152,12 +153,14 @@ async def log_in(
 
     A wrong user name and a wrong password get the same answer, after the same time.
     """
-    user = await _authenticated(request, services, body.username, body.password)
+    user = await authenticated(request, services, body.username, body.password)
     if user is None:
         raise invalid_parameters({"username": [OTHER], "password": [OTHER]})
     async with services.writing() as connection:
         token_id = await start_log_in(connection, user, services.clock())
-    return _token_pair(request, services, user, token_id)
+    response = _token_pair(request, services, user, token_id)
+    remember_device(request, response, services.tokens, user.username)
+    return response
 
 
 @router.post(
@@ -259,7 +262,7 @@ async def change_password(
 ) -> JsonReply[TokenPair]:
     """Ends all of your log-ins and returns the tokens of a new one. API keys stay valid."""
     profile = await current_profile(services, caller.require_person())
-    if await _authenticated(request, services, profile.username, body.current_password) is None:
+    if not await knows_password(services, profile.id, profile.username, body.current_password):
         raise invalid_parameters({"currentPassword": [OTHER]}, "The current password is wrong.")
     async with services.writing() as connection:
         try:
@@ -397,16 +400,6 @@ def _token_named(parameter: str) -> Iterator[None]:
         yield
     except InvalidToken as error:
         raise invalid_parameters({parameter: [invalid_token(error.fault)]}) from error
-
-
-async def _authenticated(request: Request, services: Services, username: str, password: str) -> User | None:
-    network = network_of(request)
-    services.limits.begin_log_in(network, username)
-    with database_failures_translated():
-        user = await authenticate(services.parts.engine, services.passwords, username, password)
-    if user is not None:
-        services.limits.log_in_succeeded(network, username)
-    return user
 
 
 def _token_pair(request: Request, services: Services, user: User, token_id: UUID) -> JsonReply[TokenPair]:

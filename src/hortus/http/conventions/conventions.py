@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,6 +67,8 @@ class Conventions:
 
         try:
             await self._app(scope, receive, completing_send)
+        except ClientDisconnect:
+            log.info("%s %s: the client went away", scope["method"], scope["path"])
         except Exception:  # whatever the failure, the client gets a well-formed answer
             if started:
                 raise

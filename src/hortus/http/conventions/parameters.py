@@ -18,11 +18,13 @@ SMALLEST_ID = -(2**31)
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
+_SPACE_BEFORE_OFFSET = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
+
 
 def parse_time(text: str) -> datetime:
     """Return the time of an RFC 3339 text, including microseconds. Raises ValueError."""
     if not _TIME.fullmatch(text):
-        raise ValueError("a time looks like 2026-11-22T12:24:18.805+00:00")
+        raise ValueError("a time looks like 2026-11-22T12:24:18.805Z")
     moment = datetime.fromisoformat(text.upper())
     if not 1 < moment.year < 9999:
         raise ValueError("a time's year is between 2 and 9998")
@@ -44,6 +46,11 @@ def _boolean(value: Any) -> Any:
     return value
 
 
+def _time_in_query(value: Any) -> Any:
+    # In the query of an address, a plus means a space, unless it was encoded.
+    return _time(_SPACE_BEFORE_OFFSET.sub("+", value)) if isinstance(value, str) else value
+
+
 def _time(value: Any) -> Any:
     return parse_time(value) if isinstance(value, str) else value
 
@@ -58,10 +65,12 @@ IdInQuery = Annotated[Identifier | None, Query()]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 """Exactly `true` or `false`."""
 
-Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
+
+Time = Annotated[datetime, BeforeValidator(_time), _TIME_SCHEMA]
 """RFC 3339 with any offset."""
 
-TimeInQuery = Annotated[Time | None, Query()]
+TimeInQuery = Annotated[Annotated[datetime, BeforeValidator(_time_in_query), _TIME_SCHEMA] | None, Query()]
 
 
 def require_order(start: datetime | None, end: datetime | None) -> None:

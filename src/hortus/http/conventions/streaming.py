@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -19,11 +19,20 @@ from starlette.types import Receive, Scope, Send
 from hortus.base.errors import HortusError
 from hortus.http.conventions.head_requests import is_without_body
 from hortus.http.conventions.media_delivery import disposition
+from hortus.http.conventions.problems import Problem
+from hortus.http.server.connections import ABORT
 
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+_NEEDS_CHUNKS = Problem(
+    505,
+    detail="The length of this download is not known beforehand, and HTTP/1.0 cannot read it in chunks. "
+    "Use HTTP/1.1; nginx does with `proxy_http_version 1.1;`.",
+)
 
 
 class ReceiverTooSlow(HortusError):
@@ -65,7 +74,10 @@ class StreamedReply(Response):
                 await self._send_headers(send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            sending = asyncio.create_task(self._send(send))
+            if scope.get("http_version") == "1.0":
+                await _NEEDS_CHUNKS.response()(scope, receive, send)
+                return
+            sending = asyncio.create_task(self._send(send, scope.get(ABORT)))
             gone = asyncio.create_task(_until_gone(receive))
             try:
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,7 +92,7 @@ class StreamedReply(Response):
             if isinstance(ended[0], Exception):
                 raise ended[0]
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, abort: Callable[[], None] | None) -> None:
         await self._send_headers(send)
         try:
             async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # a generator
@@ -88,8 +100,11 @@ class StreamedReply(Response):
                     for start in range(0, len(piece), _PIECE_BYTES):
                         await self._send_piece(send, piece[start : start + _PIECE_BYTES])
         except HortusError as error:
-            # Returning without the last chunk makes the server close the connection.
             log.warning("%s was aborted: %s", self._name, error)
+            if abort is not None:
+                abort()
+                # Until the server has noticed: it reports a response that ends before its last chunk.
+                await asyncio.Event().wait()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from typing_extensions import TypedDict
 
@@ -45,6 +46,7 @@ class LogInObject(TypedDict):
     """One place where a person is logged in."""
 
     id: UuidText
+    place: Literal["api", "pages"]
     createdAt: TimeText
     lastUsedAt: TimeText
     expiresAt: TimeText
@@ -95,6 +97,7 @@ def full_user_object(profile: Profile) -> FullUser:
 def log_in_object(log_in: LogIn) -> LogInObject:
     return {
         "id": str(log_in.id),
+        "place": log_in.place.value,
         "createdAt": format_time(log_in.created_at),
         "lastUsedAt": format_time(log_in.last_used_at),
         "expiresAt": format_time(log_in.expires_at),

@@ -87,12 +87,9 @@ def _scopes(principal: Principal, row: Any, now: datetime) -> frozenset[Scope] |
         return None
     if principal.key_id is not None:
         return None if row["scopes"] is None else known_scopes(row["scopes"])
-    if principal.log_in_id is not None:
-        bound_to = row["password_stamp"]
-    elif principal.password_stamp is not None:
-        bound_to = principal.password_stamp
-    else:
+    if principal.log_in_id is None:
         return ALL_SCOPES
+    bound_to = row["password_stamp"]
     if bound_to is None or not hmac.compare_digest(bound_to, password_stamp(row["password_hash"])):
         return None
     return ALL_SCOPES

@@ -12,15 +12,13 @@ class Principal:
     """A person and their credential; anonymous without `user_id`.
 
     The credential is rechecked for as long as the connection lasts: an access token is valid until it
-    `expires_at`, an API key (`key_id`) and a log-in (`log_in_id`) while they exist, and a web session while the
-    password still has this `password_stamp`.
+    `expires_at`, an API key (`key_id`) and a log-in to the API or the pages (`log_in_id`) while they exist.
     """
 
     user_id: int | None = None
     expires_at: datetime | None = None
     key_id: int | None = None
     log_in_id: UUID | None = None
-    password_stamp: str | None = None
 
     def is_expired(self, now: datetime) -> bool:
         """Return whether the credential has expired by this time."""

@@ -16,6 +16,7 @@ from hortus.http.live.feed import Feed
 from hortus.http.live.hub import LiveHub
 from hortus.http.live.jsonrpc import (
     ErrorCode,
+    RequestId,
     RpcError,
     RpcRequest,
     arguments,
@@ -159,10 +160,7 @@ class LiveSession:
                 self.outbox.put(error_reply(error))
 
     async def _answer(self, text: str | None) -> None:
-        self._doorkeeper.count_request(self.principal)
-        if text is None:
-            raise RpcError(ErrorCode.INVALID_REQUEST, "Send text frames; binary frames are not supported.")
-        request = parse_request(text)
+        request = self._read(text)
         if not request.wants_reply:
             return  # no method does anything without a reply
         method = self._methods.get(request.method)
@@ -180,6 +178,29 @@ class LiveSession:
                 request_id=request.id,
                 data={"retryAfterSeconds": _RETRY_SECONDS},
             ) from error
+
+    def _read(self, text: str | None) -> RpcRequest:
+        """Return the request in a frame, and count it. Raises RpcError, with the request's id if known."""
+        try:
+            if text is None:
+                raise RpcError(ErrorCode.INVALID_REQUEST, "Send text frames; binary frames are not supported.")
+            request = parse_request(text)
+        except RpcError as error:
+            self._count(error.request_id)
+            raise
+        if request.wants_reply:
+            self._count(request.id)
+        else:
+            with contextlib.suppress(RpcError):  # the specification allows no reply, not even an error
+                self._count(None)
+        return request
+
+    def _count(self, request_id: RequestId) -> None:
+        try:
+            self._doorkeeper.count_request(self.principal)
+        except RpcError as error:
+            error.request_id = request_id
+            raise
 
     async def _subscribe_raw(self, request: RpcRequest) -> None:
         """Handle the method of http-api 5.1: the latest value of each series, then every newer one."""

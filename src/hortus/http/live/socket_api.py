@@ -111,7 +111,9 @@ class LiveSocket:
                 return Principal(user_id=claims.user_id, log_in_id=claims.token_id)
         sessions = self._services.parts.page_sessions
         session = sessions.claims_of(websocket) if sessions is not None else None
-        return ANONYMOUS if session is None else Principal(user_id=session[0], password_stamp=session[1])
+        if session is None:
+            return ANONYMOUS
+        return Principal(user_id=session.user_id, log_in_id=session.token_id)
 
 
 async def principal_of(services: Services, credential: str) -> Principal:

@@ -6,6 +6,7 @@ An idle installation is healthy, however long ago its last commit was.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hortus.base.database.sessions import ConnectionsShared, require_sessions
 from hortus.base.errors import HortusError
 from hortus.base.supervision import Supervisor, TaskReport
 from hortus.flow.ingest.metrics import IngestMetrics, NoticedDamage
 from hortus.flow.migrations.revision import require_current
 from hortus.http.monitoring.backlog import Backlog, BacklogReader
 from hortus.http.server.database_access import database_failures_translated
+
+log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 30.0
 """A message that has waited longer than this to be stored is a fault, whatever the cause."""
@@ -203,6 +207,7 @@ class HealthEndpoints:
         self._backlog = backlog
         self._supervisor = supervisor or Supervisor()
         self._schema_known_until = 0.0
+        self._told_of_sharing = False
 
     async def healthz(self, _request: Request) -> Response:
         """Answer 200 or 503, with the state of each part of this process."""
@@ -247,6 +252,9 @@ class HealthEndpoints:
                 async with asyncio.timeout(_DATABASE_SECONDS):
                     await self._ask_database()
         except HortusError as error:
+            if isinstance(error, ConnectionsShared) and not self._told_of_sharing:
+                self._told_of_sharing = True
+                log.error("not ready: %s", error)
             return str(error)
         return None
 
@@ -255,6 +263,7 @@ class HealthEndpoints:
         # back.
         if time.monotonic() > self._schema_known_until:
             await require_current(self._engine)
+            await require_sessions(self._engine)
             self._schema_known_until = time.monotonic() + _SCHEMA_RECHECK_SECONDS
             return
         async with self._engine.connect() as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,10 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from hortus.domain.accounts.passwords import Passwords, TooManyLogins
-from hortus.domain.accounts.store import authenticate
-from hortus.http.access.addresses import address_of
+from hortus.domain.accounts.store import User, authenticate
+from hortus.domain.accounts.tokens import Tokens
+from hortus.http.access.devices import guesser_of, remember_device
+from hortus.http.access.log_in_limits import LogInLimits
+from hortus.http.access.rate_limits import Allowances
 from hortus.http.access.sessions import Sessions
-from hortus.http.pages.attempts import LoginAttempts
+from hortus.http.conventions.problems import Problem
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import local_path, read_form, require_same_origin
 from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
@@ -26,13 +28,20 @@ class LoginPages:
     """`/login` and `/logout`."""
 
     def __init__(
-        self, engine: AsyncEngine, passwords: Passwords, sessions: Sessions, templates: Templates
+        self,
+        engine: AsyncEngine,
+        passwords: Passwords,
+        sessions: Sessions,
+        tokens: Tokens | None,
+        templates: Templates,
     ) -> None:
         self._engine = engine
         self._passwords = passwords
         self._sessions = sessions
         self._templates = templates
-        self._attempts = LoginAttempts()
+        self._tokens = tokens
+        allowances = Allowances()
+        self._limits = LogInLimits(allowances.log_ins, allowances.log_ins_per_user)
 
     async def show(self, request: Request) -> Response:
         """Answer with the form. `next` is the page of this site that required the log-in, if any."""
@@ -48,29 +57,36 @@ class LoginPages:
         form = await read_form(request)
         username, password = form.get("username", "").strip(), form.get("password", "")
         answer = partial(self._form, username=username, next_path=local_path(form.get("next", "")))
-        wait_seconds = self._attempts.begin(address_of(request), username)
-        if wait_seconds:
-            minutes = math.ceil(wait_seconds / 60)
-            message = f"Too many attempts. Try again in {minutes} minute{'s' * (minutes != 1)}."
-            return answer(message, status_code=429, headers={"Retry-After": str(math.ceil(wait_seconds))})
         try:
-            with database_failures_translated():
-                user = await authenticate(self._engine, self._passwords, username, password)
+            user = await self._authenticated(request, username, password)
+        except Problem as refused:
+            seconds = refused.headers["Retry-After"]
+            message = f"Too many attempts. Try again in {seconds} seconds."
+            return answer(message, status_code=refused.status, headers={"Retry-After": seconds})
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            message = f"Logging in does not work right now. {error}"
-            return answer(message, status_code=503, headers={"Retry-After": "5"})
+            return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
         if user is None:
             return answer(_WRONG, status_code=403)
-        self._attempts.succeeded(username)
         response = RedirectResponse(local_path(form.get("next", "")), status_code=303)
-        self._sessions.start(request, response, user)
+        try:
+            await self._sessions.start(request, response, user)
+        except DatabaseNotAnswering as error:
+            return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
+        remember_device(request, response, self._tokens, username)
         return response
+
+    async def _authenticated(self, request: Request, username: str, password: str) -> User | None:
+        async with self._limits.attempt(guesser_of(request, self._tokens, username)) as attempt:
+            with database_failures_translated():
+                user = await authenticate(self._engine, self._passwords, username, password)
+            attempt.was_wrong = user is None
+        return user
 
     async def log_out(self, request: Request) -> Response:
         """Log out and redirect to the home page."""
         require_same_origin(request)
         response = RedirectResponse("/", status_code=303)
-        self._sessions.end(response)
+        await self._sessions.end(request, response)
         return response
 
     def _form(
@@ -90,3 +106,7 @@ class LoginPages:
             username=username,
             next_path=next_path,
         )
+
+
+def _not_now(error: Exception) -> str:
+    return f"Logging in does not work right now. {error}"

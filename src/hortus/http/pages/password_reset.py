@@ -26,7 +26,7 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import read_form, require_same_origin
 from hortus.http.server.database_access import (
     DatabaseNotAnswering,
-    database_failures_translated,
+    change,
     snapshot,
 )
 
@@ -119,9 +119,8 @@ class PasswordResetPages:
         form = await read_form(request)
         token, password = form.get("token", "").strip(), form.get("password", "")
         try:
-            with database_failures_translated():
-                async with self._engine.begin() as connection:
-                    await redeem_password_reset(connection, self._tokens, self._passwords, token, password)
+            async with change(self._engine) as connection:
+                await redeem_password_reset(connection, self._tokens, self._passwords, token, password)
         except InvalidToken:
             return self._page(_ENDED, "", 400, ended=True)
         except InvalidAccount as error:

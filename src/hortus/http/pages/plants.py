@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,8 +18,7 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import require_same_origin
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import (
-    ANSWER_SECONDS,
-    database_failures_translated,
+    change,
     snapshot,
 )
 
@@ -90,15 +87,14 @@ class PlantPages:
         viewer = await self._sessions.viewer_of(request)
         if viewer.user is None:
             return _hidden(viewer, plant_id)
-        with database_failures_translated():
-            async with asyncio.timeout(ANSWER_SECONDS), self._engine.begin() as connection:
-                try:
-                    await visible_plant(connection, viewer, plant_id)
-                except NoSuchPlant as error:
-                    raise HTTPException(404, _NO_PLANT) from error
-                alert = await mark_seen(connection, viewer.user.id, alert_id)
-                if alert is None or alert["plant_id"] != plant_id:
-                    raise HTTPException(404, _NO_ALERT)  # and nothing is committed
+        async with change(self._engine) as connection:
+            try:
+                await visible_plant(connection, viewer, plant_id)
+            except NoSuchPlant as error:
+                raise HTTPException(404, _NO_PLANT) from error
+            alert = await mark_seen(connection, viewer.user.id, alert_id)
+            if alert is None or alert["plant_id"] != plant_id:
+                raise HTTPException(404, _NO_ALERT)  # and nothing is committed
         self._answers.forget((viewer.user, plant_id))
         return RedirectResponse(f"/plants/{plant_id}", status_code=303)
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,6 +85,8 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            log.info("%s %s: the client went away", scope["method"], scope["path"])
         except Exception:  # whatever the failure, the visitor gets our page and headers
             if started:
                 raise

@@ -126,6 +126,8 @@ async def show_general_plant(
     """Returns a built-in species or one of your own."""
     async with services.reading() as connection:
         species = await _visible(connection, caller, species_id)
+        if not species.is_built_in:
+            caller.require_scope(Scope.READ)
         (row,) = await _rows(services, connection, caller, [species])
     return JsonReply(row)
 

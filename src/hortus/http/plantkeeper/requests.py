@@ -53,13 +53,15 @@ async def _user(request: Request, services: UsedServices, _documented: Documente
     return require_login(await find_caller(request, services, request.headers.get("authorization")))
 
 
-async def _user_by_any_header(
+async def _reader_by_any_header(
     request: Request, services: UsedServices, _documented: DocumentedBearer
 ) -> Caller:
-    """Return the logged-in caller. An API key is accepted in `token`, too, where the original has a secret."""
+    """Return the caller, who may read. A key is accepted in `token`, too, where the original has a secret."""
     key = request.headers.get(_TOKEN_HEADER)
     authorization = f"Bearer {key}" if key else request.headers.get("authorization")
-    return require_login(await find_caller(request, services, authorization))
+    caller = require_login(await find_caller(request, services, authorization))
+    caller.require_scope(Scope.READ)
+    return caller
 
 
 def require_login(caller: Caller) -> Caller:
@@ -71,7 +73,7 @@ def require_login(caller: Caller) -> Caller:
 
 Anybody = Annotated[Caller, Depends(_anybody)]
 LoggedIn = Annotated[Caller, Depends(_user)]
-LoggedInByAnyHeader = Annotated[Caller, Depends(_user_by_any_header)]
+ReaderByAnyHeader = Annotated[Caller, Depends(_reader_by_any_header)]
 
 
 def _allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:

@@ -13,10 +13,13 @@ from typing_extensions import TypedDict
 from hortus.domain.accounts.log_ins import end_all_log_ins, start_log_in
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.profiles import ProfileChange, change_profile, find_profile_by_address
-from hortus.domain.accounts.store import User, authenticate, create_user, set_password
+from hortus.domain.accounts.store import create_user, set_password
 from hortus.domain.accounts.tokens import SESSION_LIFETIME
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller
+from hortus.http.access.devices import remember_device
+from hortus.http.access.known_accounts import telling_seldom
+from hortus.http.access.passwords import authenticated, knows_password
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
@@ -35,9 +38,9 @@ from hortus.http.plantkeeper.answers import (
 )
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_user, plants_visible_to
 from hortus.http.plantkeeper.requests import (
-    LoggedIn,
-    LoggedInByAnyHeader,
     Person,
+    Reader,
+    ReaderByAnyHeader,
     UserId,
     body_of,
 )
@@ -48,7 +51,6 @@ from hortus.http.plantkeeper.rows import (
     user_with_relations_row,
 )
 from hortus.http.plantkeeper.sensors import Sensor, list_sensors, list_sensors_of
-from hortus.http.server.database_access import database_failures_translated
 
 router = APIRouter(tags=["Users"], responses=ALWAYS)
 
@@ -98,7 +100,7 @@ async def log_in(
         profile = await find_profile_by_address(connection, wanted.email.replace("\0", ""))
     # Counted by user name, like the other ways to log in; an unknown address counts as itself.
     username = profile.username if profile else wanted.email
-    user = await _authenticated(request, services, username, wanted.password)
+    user = await authenticated(request, services, username, wanted.password)
     if user is None or profile is None:
         raise Refused(401, "Unauthorized")
     async with services.writing() as connection:
@@ -109,7 +111,10 @@ async def log_in(
     row = user_row(account)
     # The claims that PlantKeeper's clients read from the token.
     claims = {"sub": str(user.id), "email": row["email"], "username": row["username"], "role": row["role"]}
-    return JsonReply({"access_token": services.tokens.session(user.id, token_id, claims)}, status_code=201)
+    token: Token = {"access_token": services.tokens.session(user.id, token_id, claims)}
+    response = JsonReply(token, status_code=201)
+    remember_device(request, response, services.tokens, user.username)
+    return response
 
 
 async def _require_open_sign_up(services: UsedServices) -> None:
@@ -130,21 +135,23 @@ async def sign_up(
 ) -> JsonReply[PlainUser]:
     """Creates an account. Available only where the operator has opened sign-up to everyone."""
     services.limits.sign_ups.take(network_of(request))
+    asker = network_of(request)
     async with services.writing() as connection:
-        user = await create_user(
-            connection,
-            services.passwords,
-            username=wanted.username,
-            email_address=wanted.email,
-            password=wanted.password,
-        )
+        with telling_seldom(services.limits.known_accounts, asker):
+            user = await create_user(
+                connection,
+                services.passwords,
+                username=wanted.username,
+                email_address=wanted.email,
+                password=wanted.password,
+            )
         account = await find_account(connection, user.id)
     assert account is not None
     return JsonReply(user_row(account), status_code=201)
 
 
 @router.get("/users", responses=LOGGED_IN, summary="List all users")
-async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> JsonReply[list[UserWithRelations]]:
+async def list_users(services: UsedServices, caller: ReaderByAnyHeader) -> JsonReply[list[UserWithRelations]]:
     """For administrators only, who may also send an API key in the header `token`."""
     now = services.clock()
     async with services.reading() as connection:
@@ -169,7 +176,7 @@ async def list_users(services: UsedServices, caller: LoggedInByAnyHeader) -> Jso
 
 @router.get("/profile", responses=LOGGED_IN, summary="Get your account with sensors and plants")
 @router.get("/users/me", responses=LOGGED_IN, summary="Get your account with sensors and plants")
-async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWithRelations]:
+async def show_me(services: UsedServices, caller: Reader) -> JsonReply[UserWithRelations]:
     """Returns the account that the token belongs to."""
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
@@ -183,7 +190,6 @@ async def show_me(services: UsedServices, caller: LoggedIn) -> JsonReply[UserWit
     summary="Update your email address or password",
 )
 async def change_me(
-    request: Request,
     services: UsedServices,
     caller: Person,
     wanted: Annotated[UserChangeBody, Depends(body_of(UserChangeBody))],
@@ -194,9 +200,10 @@ async def change_me(
     if wanted.username is not None and wanted.username.lower() != account.username:
         raise Refused(422, "A user name cannot be changed.")
     if wanted.password is not None:
-        await _require_password(request, services, account, wanted.current_password)
+        await _require_password(services, account, wanted.current_password)
     async with services.writing() as connection:
-        await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
+        with telling_seldom(services.limits.known_accounts, f"user {account.id}"):
+            await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
         if wanted.password is not None:
             await _set_password(connection, services.passwords, account, wanted.password)
         changed = await _account_of(connection, caller)
@@ -204,7 +211,7 @@ async def change_me(
 
 
 @router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Get a user with sensors and plants")
-async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -> JsonReply[UserWithRelations]:
+async def show_user(services: UsedServices, caller: Reader, user_id: UserId) -> JsonReply[UserWithRelations]:
     """Returns your own account; administrators can get any account."""
     async with services.reading() as connection:
         account = await _reachable(connection, caller, user_id)
@@ -219,26 +226,14 @@ async def show_user(services: UsedServices, caller: LoggedIn, user_id: UserId) -
 )
 async def delete_user(services: UsedServices, caller: Person, user_id: UserId) -> Response:
     """Deletes your own account; administrators can delete any account. Its kits and readings are kept."""
-    async with services.writing() as connection:
+    async with services.long_change() as connection:
         await _reachable(connection, caller, user_id)
         await delete_account(connection, user_id)
     return empty_reply()
 
 
-async def _authenticated(request: Request, services: Services, username: str, password: str) -> User | None:
-    network = network_of(request)
-    services.limits.begin_log_in(network, username)
-    with database_failures_translated():
-        user = await authenticate(services.parts.engine, services.passwords, username, password)
-    if user is not None:
-        services.limits.log_in_succeeded(network, username)
-    return user
-
-
-async def _require_password(
-    request: Request, services: Services, account: PlantKeeperUser, password: str | None
-) -> None:
-    if password is None or await _authenticated(request, services, account.username, password) is None:
+async def _require_password(services: Services, account: PlantKeeperUser, password: str | None) -> None:
+    if password is None or not await knows_password(services, account.id, account.username, password):
         raise Refused(422, "To change the password, send the current one as currentPassword.")
 
 

@@ -17,6 +17,9 @@ HEAD_SECONDS = 20.0
 MOST_HEAD_BYTES = 64 * 1024
 """Size limit of a request's headers. The overhead around its body (chunk sizes, trailers) has the same one."""
 
+ABORT = "hortus.abort"
+"""Key in the scope of a request: a function that closes its connection without completing the response."""
+
 _MOST_BYTES_AROUND_BODY_BYTE = 8
 # Connections kept free for new clients.
 _SPARE_CONNECTIONS = 16
@@ -63,6 +66,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Cancel the time limit for the headers."""
         self._head_is_here()
+        self.scope[ABORT] = self.end  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

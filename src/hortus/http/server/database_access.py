@@ -13,12 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.errors import OperationalError
 
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
-"""A database that takes longer than this for a page counts as not answering."""
+"""A database that takes longer than this for a page counts as not answering.
+
+Nobody waits for the database for more than 10 s before they are told: half for its first answer, half for a
+change that waits for another one. Only changes of very many rows, such as the deletion of a kit with its
+readings, take as long as they need, once it has answered.
+"""
+
+CHANGE_SECONDS = 5.0
+"""How long a change may take once the database has answered."""
 
 _UNREACHABLE = (*CONNECTION_FAILURES, PoolTimeoutError)
 
@@ -53,6 +62,8 @@ def database_failures_translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if is_sign_of_sharing(error):
+            raise DatabaseNotAnswering(str(ConnectionsShared())) from error
         if _state(error.orig) in _DAMAGED:
             raise DatabaseDamaged(error.orig) from error
         if error.connection_invalidated or _blames_surroundings(error.orig):
@@ -74,6 +85,14 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     with database_failures_translated():
         async with asyncio.timeout(ANSWER_SECONDS), engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+
+@asynccontextmanager
+async def change(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection in a short transaction that is committed at the end. Raises DatabaseNotAnswering."""
+    with database_failures_translated():
+        async with asyncio.timeout(ANSWER_SECONDS), engine.begin() as connection:
             yield connection
 
 
