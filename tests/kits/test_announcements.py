@@ -15,7 +15,7 @@ from waiting import PATIENCE_SECONDS
 async def test_a_connection_that_went_silent_is_replaced_and_changes_are_heard_again(
     migrated_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "_ASK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(listening, "PING_SECONDS", 0.05)
     monkeypatch.setattr(listening, "_ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(listening, "_RETRY_SECONDS", 0.01)
     heard: list[tuple[str, str]] = []

@@ -90,7 +90,7 @@ async def test_a_sensor_is_renamed_by_people_who_may_edit_it(keeper: PlantKeeper
         assert_error(await patch(owner.headers, wrong), 422)
     assert_error(await patch(viewer.headers, {"name": "mine"}), 403)
     # Whoever only brings readings renames nothing.
-    gateway = {"Authorization": f"Bearer {await keeper.gateway_token()}"}
+    gateway = {"Authorization": f"Bearer {await keeper.gateway_token('window sill')}"}
     brought = await patch(gateway, {"name": "mine", "remark": "mine", "humidity": 56})
     assert (brought.status_code, brought.json()["name"], brought.json()["humidity"]) == (200, "Shelf", 56)
     assert [value for _, value in await keeper.stored(sensor_id)] == [55.0, 56.0]

@@ -169,7 +169,9 @@ def plain_points(
     for reading in of_series:
         width_ms = points.width_seconds * 1000
         at_ms = round(reading.at.timestamp() * 1000)
-        buckets.setdefault(at_ms - at_ms % width_ms, []).append(reading.value)
+        # Aligned to the epoch, as is the start of the span, but a single bucket begins where its span does.
+        start_ms = round(points.span.start.timestamp() * 1000)
+        buckets.setdefault(at_ms - (at_ms - start_ms) % width_ms, []).append(reading.value)
     return {
         "time_ms": list(buckets),
         "mean": [sum(values) / len(values) for values in buckets.values()],
