@@ -102,7 +102,7 @@ def start_and_look(directory: Path) -> Aftermath:
     keeper.close()
     (new,) = set(again) - set(found)
     assert again == found | {new: again[new]}
-    assert new == counters["stored"] + counters.get("skipped", 0) + 1
+    assert new == counters.get("stored", 0) + counters.get("skipped", 0) + 1
     return Aftermath(readings=found, damages=damages, counters=counters, next_number=new)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from damaged_spool import (
     assert_nothing_false,
     copy_of,
     flip,
+    keeper_of,
     make_killed_spool,
     make_spool,
     spoil_leaf,
@@ -177,6 +179,23 @@ def test_a_kill_alone_is_no_damage(killed: Original) -> None:
             next_number=10_121,
         )
         assert list(copy.glob("*damaged*")) == []
+
+
+@pytest.mark.parametrize("readings", [0, 5])
+def test_gateways_that_are_killed_while_idle_are_no_damage_either(tmp_path: Path, readings: int) -> None:
+    """Not even at once after a start, when nothing is in the log, and again and again."""
+    directory = tmp_path / "0"
+    directory.mkdir()
+    held = make_spool(directory, readings=readings)
+    for start in range(1, 4):
+        running, directory = directory, tmp_path / str(start)
+        keeper = keeper_of(running)
+        assert keeper.use(lambda file: file.damages()) == []
+        shutil.copytree(running, directory, ignore=shutil.ignore_patterns("*-shm"))  # as a kill leaves it
+        keeper.close()
+    after = start_and_look(directory)
+    assert (after.readings, after.damages) == (held, [])
+    assert list(tmp_path.rglob("*damaged*")) == []
 
 
 def test_a_spool_of_the_last_release_is_taken_over_damaged_or_not(tmp_path: Path) -> None:

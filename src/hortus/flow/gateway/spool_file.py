@@ -144,10 +144,10 @@ class SpoolFile:
             require_sound(connection, log)
             upgrade(connection, path)
             skip_numbers(connection)
-            # Written to the file itself; then the log has to be there until the file is closed.
+            # Written to the file itself; then the log has to be there until the file is closed. So it is not
+            # emptied here: the log of a gateway that is killed before its first reading would look lost.
             connection.execute("UPDATE spool SET in_use = 1")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            connection.execute("UPDATE spool SET in_use = 1")
+            connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
             return cls(connection, most_bytes)
         except BaseException:
             connection.close()

@@ -23,6 +23,7 @@ from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
 from hortus.base.intake import MessageSource
+from hortus.base.supervision import note_success
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.flow.ingest.batch import (
     Knowledge,
@@ -249,6 +250,7 @@ class IngestPipeline:
                 self._under_way[link] = messages[0].received_at_ms
                 batch = read_messages(messages, self._limits.clock_tolerance_ms)
                 await self._store_until_done(link, batch)
+                note_success()
                 del self._under_way[link]
         finally:
             link.drop()
