@@ -417,3 +417,20 @@ async def test_the_demonstration_shows_kits_with_a_past_and_a_present(tmp_path: 
             in httpx.get(f"http://127.0.0.1:{up.http_port}/", timeout=PATIENCE_SECONDS).text
         )
         await until(lambda: "user demo, password in" in up.said)
+
+
+def test_a_damaged_spool_is_in_the_health_until_an_operator_has_seen_it(tmp_path: Path) -> None:
+    with running(tmp_path / "data"):
+        pass
+    spool = tmp_path / "data" / "spool" / "gateway.sqlite3"
+    spool.write_bytes(b"")
+    with running(tmp_path / "data") as up:
+        base = f"http://127.0.0.1:{up.http_port}"
+        health = httpx.get(f"{base}/healthz", timeout=PATIENCE_SECONDS)
+        assert health.status_code == 503
+        assert "The spool was damaged (the file is empty)" in health.json()["parts"]["gateway"]["state"]
+        assert (
+            httpx.get(f"{base}/readyz", timeout=PATIENCE_SECONDS).status_code == 200
+        )  # requests do not suffer
+        assert hortus("gateway", "damage-seen", "--data-dir", up.data_dir).returncode == 0
+        wait_until(lambda: httpx.get(f"{base}/healthz", timeout=PATIENCE_SECONDS).status_code == 200)

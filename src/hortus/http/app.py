@@ -143,7 +143,9 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
 
-    health = HealthEndpoints(engine, watch, counters, dependencies.live, backlog, dependencies.supervisor)
+    health = HealthEndpoints(
+        engine, watch, counters, dependencies.live, backlog, dependencies.supervisor, dependencies.gateway
+    )
     app.add_route("/healthz", health.healthz, methods=_READ)
     app.add_route("/readyz", health.readyz, methods=_READ)
 

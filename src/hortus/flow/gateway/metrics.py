@@ -59,7 +59,22 @@ class GatewayFigures:
             async with asyncio.timeout(_LOOK_SECONDS):
                 return metrics_text(await self.health.report())
         except TimeoutError:
-            return b""  # the gateway's /healthz reports the fault
+            return b""  # `fault` tells
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process has a gateway."""
+        return self.health is not None
+
+    async def fault(self) -> str | None:
+        """Return a sentence on what an operator has to fix, if anything."""
+        if self.health is None:
+            return None
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return (await self.health.report()).fault
+        except TimeoutError:
+            return "The spool does not answer: see whether the disk hangs."
 
 
 def metrics_text(report: GatewayReport) -> bytes:

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from hortus.base.database.sessions import ConnectionsShared, require_sessions
 from hortus.base.errors import HortusError
 from hortus.base.supervision import Supervisor, TaskReport
+from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.metrics import IngestMetrics, NoticedDamage
 from hortus.flow.migrations.revision import require_current
 from hortus.http.monitoring.backlog import Backlog, BacklogReader
@@ -199,6 +200,7 @@ class HealthEndpoints:
         live: LiveFeed | None = None,
         backlog: BacklogReader | None = None,
         supervisor: Supervisor | None = None,
+        gateway: GatewayFigures | None = None,
     ) -> None:
         self._engine = engine
         self._watch = watch
@@ -206,6 +208,7 @@ class HealthEndpoints:
         self._live = live
         self._backlog = backlog
         self._supervisor = supervisor or Supervisor()
+        self._gateway = gateway or GatewayFigures()
         self._schema_known_until = 0.0
         self._told_of_sharing = False
 
@@ -213,12 +216,15 @@ class HealthEndpoints:
         """Answer 200 or 503, with the state of each part of this process."""
         report = self._watch.look() if self._watch else None
         tasks = TasksReport(self._supervisor.look())
-        healthy = tasks.is_healthy and (report is None or report.is_healthy)
+        gateway = await self._gateway.fault()
+        healthy = tasks.is_healthy and (report is None or report.is_healthy) and gateway is None
         parts: dict[str, Any] = {"http": {"state": "Answering."}}
         if tasks.tasks:
             parts["tasks"] = tasks.as_json()
         if report is not None:
             parts["ingest"] = report.as_json()
+        if self._gateway.is_running:
+            parts["gateway"] = {"state": gateway or "Taking readings of boards."}
         if self._counters is not None:
             parts["endpoint"] = {"connections": getattr(self._counters, "connections", None)}
         if self._live is not None:
