@@ -143,7 +143,7 @@ class _Pair:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             if self._silent:
-                # The server's side stays open without a word, as behind a router that lost its tables. The
+                # The server's side stays open and silent, as behind a router that lost its tables. The
                 # server's own limits have to end it.
                 await asyncio.wait(ways)
         finally:
@@ -153,7 +153,7 @@ class _Pair:
             self.break_both()
 
     def break_both(self) -> None:
-        """End both connections without a word."""
+        """End both connections abruptly."""
         self._client[1].transport.abort()
         self._server[1].transport.abort()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -22,9 +23,10 @@ CONNECTION_FAILURES = (
 
 TASK_STATEMENT_SECONDS = 60.0
 """The longest that a statement of a long-running task may take. One that takes longer will not end: its
-connection was lost without a word, and the task must begin again on another one."""
+connection was lost silently, and the task must begin again on another one."""
 
 _CONNECT_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 _ENGINE_CONNECTIONS = 5
 # No error where the setting does not exist.
 _END_IF_SILENT = "SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'"
@@ -58,10 +60,16 @@ async def open_engine(
         await engine.dispose()
 
 
+async def close_soon(connection: asyncpg.Connection) -> None:
+    """Close a connection of which nothing is needed any more; it may be half closed already, or hang."""
+    with contextlib.suppress(Exception):  # whatever state it is in, nothing is lost with it
+        await connection.close(timeout=_CLOSE_SECONDS)
+
+
 async def end_if_silent(connection: asyncpg.Connection, seconds: float) -> None:
     """Let the server end this session when nothing arrives on it for so long; from PostgreSQL 14 on.
 
-    For sessions that hold a lock: when their network fails without a word, the server would keep the session,
+    For sessions that hold a lock: when their network fails silently, the server would keep the session,
     and with it the lock, for hours. The holder must send something more often than that.
     """
     await connection.execute(_END_IF_SILENT, str(round(seconds * 1000)), timeout=_CONNECT_SECONDS)

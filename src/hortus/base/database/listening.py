@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.engine import CONNECTION_FAILURES, close_soon
 from hortus.base.events import set_within
 from hortus.base.supervision import note_failure, note_success
 
@@ -51,8 +50,7 @@ async def listen(
             note_failure(error)
             await asyncio.sleep(_RETRY_SECONDS)
         finally:
-            with contextlib.suppress(Exception):  # it may be half closed already; nothing is lost with it
-                await connection.close(timeout=1)
+            await close_soon(connection)
 
 
 async def _lost_or_silent(connection: asyncpg.Connection, lost: asyncio.Event) -> None:

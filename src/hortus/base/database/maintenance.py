@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.engine import CONNECTION_FAILURES, close_soon
 from hortus.base.database.partitions import ensure_partitions, months_ahead
 from hortus.base.errors import describe_error
 from hortus.base.supervision import note_failure, note_success
@@ -35,7 +35,7 @@ async def maintain(connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None
                     await ensure_partitions(connection, months_ahead(datetime.now(UTC)))
                     await connection.execute(_DELETE_OLD_BATCHES)
             finally:
-                await connection.close(timeout=5)
+                await close_soon(connection)
         except CONNECTION_FAILURES as error:
             note_failure(error)
             log.info("housekeeping was postponed: %s", describe_error(error))

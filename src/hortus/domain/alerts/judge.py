@@ -9,7 +9,6 @@ twice, since a state is only ever replaced by a later one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from types import MappingProxyType
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.database.engine import end_if_silent
+from hortus.base.database.engine import close_soon, end_if_silent
 from hortus.base.database.listening import PING_SECONDS
 from hortus.base.errors import OperationalError
 from hortus.base.events import set_within
@@ -105,8 +104,7 @@ class AlertJudge:
             self._looking_back = LookingBack()
             await self._judge_for_ever(connection)
         finally:
-            with contextlib.suppress(Exception):  # it may be half closed already; the lock ends with it
-                await connection.close(timeout=2)
+            await close_soon(connection)
 
     async def _wait_for_turn(self, connection: asyncpg.Connection) -> None:
         is_mine = await connection.fetchval(_LOCK, timeout=self._limits.statement_seconds)

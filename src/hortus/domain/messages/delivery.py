@@ -4,7 +4,7 @@ The libraries block, so each attempt runs in its own thread, and the number of t
 services have separate limits: a mail server that hangs does not delay messages to services, or vice versa.
 
 A message is never sent again while an attempt may still succeed: an attempt keeps its lease for as long as it
-takes. If it ends without a word on whether the message was accepted, the message is given up, and says so.
+takes. If it ends without saying whether the message was accepted, the message is given up, and says so.
 """
 
 from __future__ import annotations

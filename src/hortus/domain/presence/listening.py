@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.engine import CONNECTION_FAILURES, close_soon
 from hortus.base.errors import describe_error
 from hortus.base.supervision import note_failure, note_success
 from hortus.domain.presence.judgement import ALIVE
@@ -46,8 +45,7 @@ async def keep_listening(
                     note_success()
                     await asyncio.sleep(BEAT_SECONDS)
             finally:
-                with contextlib.suppress(Exception):  # it may already be half closed; nothing is lost
-                    await connection.close(timeout=1)
+                await close_soon(connection)
         except CONNECTION_FAILURES as error:
             note_failure(error)
             log.debug("cannot record that this process listens to kits: %s", describe_error(error))

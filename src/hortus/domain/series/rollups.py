@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from hortus.base.database.damage import is_damage
+from hortus.base.database.engine import close_soon
 from hortus.base.supervision import note_success
 from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
 
@@ -46,7 +47,7 @@ async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]])
             note_success()
             await asyncio.sleep(EVERY_SECONDS)
     finally:
-        await connection.close(timeout=5)
+        await close_soon(connection)
 
 
 async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:

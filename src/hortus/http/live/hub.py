@@ -12,7 +12,6 @@ access has been rechecked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from typing import TypeVar
 import asyncpg
 
 from hortus.base.database.access_changes import ACCESS_CHANNEL
-from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.database.engine import CONNECTION_FAILURES, close_soon
 from hortus.base.database.listening import PING_SECONDS
 from hortus.base.errors import describe_error
 from hortus.base.events import set_within
@@ -155,8 +154,7 @@ class LiveHub:
             log.warning("lost the database connection of the live feed; reconnecting")
         finally:
             self._pause()
-            with contextlib.suppress(Exception):  # it may already be half closed; nothing is lost
-                await connection.close(timeout=1)
+            await close_soon(connection)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
         """Listen and query until the connection is lost."""
