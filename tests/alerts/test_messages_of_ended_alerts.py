@@ -19,6 +19,7 @@ from hortus.domain.alerts.withdrawal import withdraw_alerts
 from hortus.domain.messages.delivery import DeliveryLimits, MessageDelivery
 from hortus.domain.messages.queue import give_up_late, note_accepted, note_failed, take_due, withdraw_untrue
 from hortus.domain.messages.tables import Transport
+from hortus.domain.plants.store import delete_plant
 from mail_server import MailServer, mail_server
 from waiting import until
 
@@ -189,6 +190,29 @@ async def test_a_kit_that_is_back_before_the_message_is_told_of_to_nobody(garden
     assert [(subject, state) for subject, state, _ in await outcomes(garden)][1:] == [
         ("Roof is silent", "accepted"),
         ("Roof is sending again", "waiting"),
+    ]
+
+
+async def test_nothing_is_sent_about_a_plant_that_was_deleted_meanwhile(garden: Garden) -> None:
+    await want_all_clear(garden, garden.flora)
+    await garden.measure(10, at=ago(minutes=3))
+    await garden.judge()
+    await settle(garden, accepted=True)
+    await garden.measure(22, at=ago(minutes=2))
+    await garden.judge()
+    await garden.measure(10, at=ago(minutes=1))
+    await garden.run("UPDATE alert_states SET quiet_until = NULL")
+    await garden.judge()
+    async with garden.engine.begin() as connection:
+        await delete_plant(connection, garden.plant)
+    async with garden.engine.begin() as connection:
+        assert await take_due(connection, Transport.MAIL, 60) is None
+        await withdraw_untrue(connection)
+    gone = "What this message is about was deleted."
+    assert await outcomes(garden) == [
+        (COLD, "accepted", None),
+        (BACK, "given-up", gone),
+        (COLD, "given-up", gone),
     ]
 
 

@@ -158,6 +158,17 @@ async def test_the_alert_of_a_silent_board_is_withdrawn_when_it_is_retired(garde
     assert len(await garden.messages()) == 1  # no reminder
 
 
+async def test_a_message_about_a_board_is_not_sent_once_the_board_is_retired(garden: Garden) -> None:
+    start = datetime.now(UTC)
+    await make_board(garden)
+    await garden.run("UPDATE boards SET last_contact_at = now()")
+    await SilenceWatch(garden.engine, garden.access, since=start).look(start + timedelta(minutes=16))
+    assert len(await garden.messages()) == 1
+    async with garden.engine.begin() as connection:
+        await retire_board(connection, garden.kit.id)
+        assert await take_due(connection, Transport.MAIL, 60) is None
+
+
 async def test_a_member_without_full_access_who_owns_a_plant_there_is_told_of_silence(garden: Garden) -> None:
     await garden.run("UPDATE kit_memberships SET access_super = false, access_configure = false")
     start = datetime.now(UTC)

@@ -46,7 +46,7 @@ async def queue(engine: AsyncEngine, user_id: int, **changes: Any) -> None:
     values: dict[str, Any] = {
         "user_id": user_id,
         "recipient": "flora@example.org",
-        "kind": MessageKind.ALERT,
+        "kind": MessageKind.TEST,
         "subject": "Monty needs attention!",
         "body": "Dry.\n",
     }

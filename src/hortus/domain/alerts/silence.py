@@ -108,15 +108,23 @@ _TAKE_MESSAGE = text(
 
 _NOBODY = text("UPDATE alerts SET message_waiting = false, quiet_until = :until WHERE id = :id")
 
-# Withdraws the alerts of kits that no longer have members and measure nothing.
+# Withdraws the alerts of kits that no longer have members and measure nothing, and of retired boards.
 _WITHDRAW = text(
     f"""
     UPDATE alerts AS a SET over_at = now(), ending = 'withdrawn'
     WHERE a.kind = 'silence' AND a.over_at IS NULL
+      AND (CAST(:kit_id AS int) IS NULL OR a.kit_id = CAST(:kit_id AS int))
       AND NOT EXISTS (SELECT 1 FROM ({_KITS}) AS k WHERE k.kit_id = a.kit_id)
     RETURNING id
     """  # noqa: S608  (built from our own constants)
 )
+
+
+async def withdraw_silence(connection: AsyncConnection, kit_id: int | None = None) -> None:
+    """Withdraw the alert of one kit that is no longer watched, or of all such kits. The caller commits."""
+    withdrawn = await connection.execute(_WITHDRAW, {**_SCALE, "kit_id": kit_id})
+    for alert_id in withdrawn.scalars().all():
+        await announce(connection, "over", alert_id)
 
 
 class SilenceWatch:
@@ -130,8 +138,7 @@ class SilenceWatch:
     async def look(self, now: datetime) -> None:
         """Open and end alerts by the present state of the kits, and queue messages about them."""
         async with self._engine.begin() as connection:
-            for alert_id in (await connection.execute(_WITHDRAW, _SCALE)).scalars().all():
-                await announce(connection, "over", alert_id)
+            await withdraw_silence(connection)
             await self._follow_open_alerts(connection, now)
             await self._find_silent(connection, now)
 

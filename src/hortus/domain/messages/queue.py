@@ -49,10 +49,11 @@ _MAY_BE_TOLD = """
           AND (membership.user_id IS NOT NULL OR person.is_admin OR kit.privacy_public_dashboard)))
 """
 
-# What is said about an alert is said while it is open (P11).
+# What is said about an alert is said while it is open, and nothing is said once its plant was deleted (P11).
 _IS_STILL_TRUE = """
-    (m.kind <> 'alert' OR NOT EXISTS (
-        SELECT 1 FROM alerts AS alert WHERE alert.id = m.alert_id AND alert.over_at IS NOT NULL))
+    (m.kind NOT IN ('alert', 'alert-over') OR EXISTS (
+        SELECT 1 FROM alerts AS alert
+        WHERE alert.id = m.alert_id AND (m.kind = 'alert-over' OR alert.over_at IS NULL)))
 """
 
 _ANSWERED = """
@@ -113,7 +114,8 @@ _WITHDRAW = text(
     f"""
     UPDATE messages AS m
     SET state = 'given-up', lease = NULL, finished_at = now(), sealed_body = NULL,
-        failure = CASE WHEN kind = 'alert' THEN 'The alert was over before this message could be sent.'
+        failure = CASE WHEN alert_id IS NULL THEN 'What this message is about was deleted.'
+                       WHEN kind = 'alert' THEN 'The alert was over before this message could be sent.'
                        ELSE 'Nobody was told that the alert was open, so this message is not needed.' END
     WHERE state = 'waiting' AND (lease IS NULL OR next_attempt_at <= now())
       AND (CAST(:alert_id AS bigint) IS NULL OR alert_id = CAST(:alert_id AS bigint))

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
 from hortus.base.text import require_name
+from hortus.domain.alerts.silence import withdraw_silence
 from hortus.domain.kits.store import NewPeripheral, add_configuration
 from hortus.domain.kits.tables import KitRow
 from hortus.flow.gateway.readings import LARGEST_SENSOR_ID
@@ -282,6 +283,7 @@ async def rename_board(connection: AsyncConnection, kit_id: int, name: str) -> N
 async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
     """Stop accepting readings of a board. Its kit and all its measurements are kept. The caller commits."""
     await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
+    await withdraw_silence(connection, kit_id)
 
 
 async def _is_waiting(connection: AsyncConnection, sensor_id: int) -> bool:
