@@ -205,33 +205,38 @@ async def test_a_task_that_waits_for_work_is_healthy_and_one_that_hangs_in_its_w
         await until(lambda: _report(supervisor).is_healthy)
 
 
-async def test_at_the_end_all_tasks_have_ended_in_order() -> None:
-    ended = []
+class _Endless:
+    """Work that goes on until it is cancelled, and takes a moment to end."""
 
-    async def work() -> None:
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.ended = False
+
+    async def __call__(self) -> None:
+        self.started.set()
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
-            ended.append("work")
+            self.ended = True
 
+
+async def test_at_the_end_all_tasks_have_ended_in_order() -> None:
+    work = _Endless()
     async with Supervisor() as supervisor:
         supervisor.start("work", work)
-        await until(lambda: "work" in supervisor.running)
-    assert ended == ["work"]
-    assert supervisor.running == {}
+        await work.started.wait()
+    assert work.ended
 
 
 async def test_one_task_can_be_ended_before_the_others() -> None:
-    async def work() -> None:
-        await asyncio.Event().wait()
-
+    work = _Endless()
     async with Supervisor() as supervisor:
         task = supervisor.start("work", work)
-        await until(lambda: "work" in supervisor.running)
+        await work.started.wait()
         task.cancel()
         await asyncio.wait({task})
-        assert supervisor.running == {}
+        assert work.ended
 
 
 async def test_reports_outside_a_supervisor_have_no_effect() -> None:

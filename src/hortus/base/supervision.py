@@ -194,7 +194,6 @@ class Supervisor:
         self._clock = clock
         self._watches: dict[str, _Watch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._works: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         """Begin supervision; tasks are started one by one with `start`."""
@@ -208,11 +207,6 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    @property
-    def running(self) -> dict[str, asyncio.Task[None]]:
-        """The tasks at work now, by name; one that waits to be restarted is missing."""
-        return {name: work for name, work in self._works.items() if not work.done()}
 
     def start(
         self,
@@ -262,7 +256,7 @@ class Supervisor:
         self, name: str, work: Callable[[], Coroutine[Any, Any, None]]
     ) -> BaseException | None:
         """Run the work once; return its error, or None if it returned. Raises only if it is to end."""
-        task = self._works[name] = asyncio.create_task(work(), name=name)
+        task = asyncio.create_task(work(), name=name)
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
