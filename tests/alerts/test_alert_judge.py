@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -42,6 +43,23 @@ async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(gar
         "\n"
         f"https://garden.example/plants/{garden.plant}\n"
     )
+
+
+async def test_each_person_reads_times_in_their_own_zone(garden: Garden) -> None:
+    mint = await garden.person("mint")
+    await garden.join(mint, access_super=True)
+    await garden.run(
+        "INSERT INTO notification_preferences (user_id, of_shared_kits) VALUES (:id, true)", id=mint
+    )
+    await garden.run("UPDATE users SET time_zone = 'Asia/Kathmandu' WHERE id = :id", id=mint)
+    at = ago(minutes=1)
+    await garden.measure(10, at=at)
+    await garden.judge()
+    local = at.astimezone(ZoneInfo("Asia/Kathmandu"))
+    assert sorted(line for body in await garden.bodies() for line in body.splitlines() if "since" in line) == [
+        f"Out of range since: {at:%Y-%m-%d %H:%M} UTC",
+        f"Out of range since: {local:%Y-%m-%d %H:%M} (Asia/Kathmandu)",
+    ]
 
 
 async def test_readings_in_range_are_judged_and_nothing_is_said(garden: Garden) -> None:

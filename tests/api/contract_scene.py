@@ -82,6 +82,7 @@ FULL_USER = {
     "emailAddress": str,
     "useEmailAddressForGravatar": bool,
     "gravatarAlternative": str,
+    "timeZone": (str, _NONE),
 }
 KIT = {
     "id": int,
@@ -92,6 +93,7 @@ KIT = {
     "longitude": (float, _NONE),
     "privacyPublicDashboard": bool,
     "privacyShowOnMap": bool,
+    "timeZone": (str, _NONE),
     "lastSeen": (time, _NONE),
 }
 MEMBERSHIP = {

@@ -32,6 +32,7 @@ async def test_a_person_signs_up_logs_in_and_sees_themself(api: Installation) ->
         "displayName": "Flora-1",
         "emailAddress": "flora@example.org",
         "useEmailAddressForGravatar": True,
+        "timeZone": None,
     }
     # For others, the picture is not derived from the address.
     assert (await api.client.get("/users/FLORA-1")).json() == {
@@ -308,6 +309,19 @@ async def test_the_old_form_of_a_password_logs_in_and_is_replaced(api: Installat
     )
     refreshed = await api.client.post("/me/refresh", json={"refreshToken": tokens["refreshToken"]})
     assert refreshed.status_code == 200
+
+
+async def test_a_person_names_their_time_zone(api: Installation) -> None:
+    person = await api.person()
+    path = f"/users/{person.username}"
+    changed = await api.client.patch(path, json={"timeZone": "Asia/Kolkata"}, headers=person.headers)
+    assert changed.status_code == 200
+    assert (await api.client.get("/me", headers=person.headers)).json()["timeZone"] == "Asia/Kolkata"
+    wrong = await api.client.patch(path, json={"timeZone": "Asia/Kolkatta"}, headers=person.headers)
+    assert_invalid(wrong, timeZone=["other"])
+    assert wrong.json()["detail"] == (
+        "timeZone: There is no time zone of this name; the closest is Asia/Kolkata."
+    )
 
 
 async def test_a_profile_is_changed_by_its_owner_only(api: Installation) -> None:

@@ -17,6 +17,7 @@ FULL = {
     "longitude": -4.12345678,
     "privacyPublicDashboard": True,
     "privacyShowOnMap": False,
+    "timeZone": "Europe/Amsterdam",
 }
 
 
@@ -36,7 +37,7 @@ async def test_a_kit_is_created_shown_changed_and_deleted(api: Installation) -> 
     assert kit == {"id": kit["id"], "serial": serial, **FULL, "lastSeen": None}
     assert '"latitude":52.0,' in shown.text
 
-    change = {**FULL, "name": None, "description": None, "latitude": None, "longitude": None}
+    change = {**FULL, "name": None, "description": None, "latitude": None, "longitude": None, "timeZone": None}
     change |= {"privacyPublicDashboard": None, "privacyShowOnMap": True}
     changed = await api.client.patch(f"/kits/{serial}", json=change, headers=person.headers)
     assert changed.status_code == 200
@@ -49,6 +50,7 @@ async def test_a_kit_is_created_shown_changed_and_deleted(api: Installation) -> 
         "longitude": None,
         "privacyPublicDashboard": True,
         "privacyShowOnMap": True,
+        "timeZone": None,
         "lastSeen": None,
     }
     unchanged = await api.client.patch(f"/kits/{serial}", json={}, headers=person.headers)
@@ -76,6 +78,10 @@ async def test_a_kit_that_breaks_rules_is_neither_made_nor_changed(api: Installa
     flags = {"privacyPublicDashboard": False, "privacyShowOnMap": False}
     assert_invalid(await api.client.post("/kits", json={**wrong, **flags}, headers=owner.headers), **reasons)
     assert_invalid(await api.client.patch(f"/kits/{kit.serial}", json=wrong, headers=owner.headers), **reasons)
+    nowhere = await api.client.patch(
+        f"/kits/{kit.serial}", json={"timeZone": "Mars/Olympus"}, headers=owner.headers
+    )
+    assert_invalid(nowhere, timeZone=["other"])
     for missing in (
         {"name": "a"},
         {**flags, "privacyShowOnMap": None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -55,3 +56,11 @@ def test_the_values_that_a_setting_takes_are_named_as_it_takes_them(
     monkeypatch.setenv("LOG_LEVEL", "loud")
     with pytest.raises(UsageError, match="LOG_LEVEL: input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"):
         read()
+
+
+def test_a_time_zone_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HORTUS_TIME_ZONE", "Europe/Amsterdam")
+    assert read_settings().time_zone == ZoneInfo("Europe/Amsterdam")
+    monkeypatch.setenv("HORTUS_TIME_ZONE", "CEST")
+    with pytest.raises(InvalidSettings, match=r"HORTUS_TIME_ZONE: .*no time zone of this name"):
+        read_settings()

@@ -11,16 +11,27 @@ import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PlainValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.base.errors import UsageError
 from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.base.time_zones import fault_of_time_zone
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Quota = Annotated[int, Field(ge=0, le=10_000)]
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+def _zone(name: object) -> ZoneInfo:
+    if isinstance(name, ZoneInfo):
+        return name
+    fault = fault_of_time_zone(str(name))
+    if fault is not None:
+        raise ValueError(fault)
+    return ZoneInfo(str(name))
 
 
 class InvalidSettings(UsageError):
@@ -229,6 +240,11 @@ class Settings(BaseSettings):
         100,
         validation_alias="HORTUS_LIVE_CONNECTIONS_PER_ADDRESS",
         description="Most of them from one address.",
+    )
+    time_zone: Annotated[ZoneInfo, PlainValidator(_zone)] = Field(
+        ZoneInfo("UTC"),
+        validation_alias="HORTUS_TIME_ZONE",
+        description="Time zone of kits and people that have none of their own: `Europe/Amsterdam`.",
     )
     http_forwarded_allow_ips: str = Field(
         "127.0.0.1",

@@ -32,6 +32,7 @@ class Profile:
     email_address: str
     use_email_address_for_gravatar: bool
     gravatar_alternative: str
+    time_zone: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class ProfileChange:
     display_name: str | None = None
     email_address: str | None = None
     use_email_address_for_gravatar: bool | None = None
+    time_zone: str | None = None
 
 
 PROFILE_COLUMNS = (
@@ -50,6 +52,7 @@ PROFILE_COLUMNS = (
     UserRow.email_address,
     UserRow.use_email_address_for_gravatar,
     UserRow.gravatar_alternative,
+    UserRow.time_zone,
 )
 
 
@@ -114,6 +117,8 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
             raise InvalidAccount((_TAKEN,))
     if change.use_email_address_for_gravatar is not None:
         values["use_email_address_for_gravatar"] = change.use_email_address_for_gravatar
+    if change.time_zone is not None:
+        values["time_zone"] = change.time_zone
     if broken:
         raise InvalidAccount(tuple(broken))
     if not values:

@@ -25,6 +25,8 @@ class UserRow(Base):
     is_admin: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
+    # Where the person lives; HORTUS_TIME_ZONE if null.
+    time_zone: Mapped[str | None] = mapped_column(String(64))
 
 
 class RefreshTokenRow(Base):

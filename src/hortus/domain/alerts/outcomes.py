@@ -194,9 +194,9 @@ class _Telling:
         state = replace(self._outcome.state, message_waiting=bool(told.being_told))
         self._outcome = replace(self._outcome, state=state)
         about, kit_id = await self._describe(event)
-        said = well_again(about, event.since, self._access.public_url)
         for person in await told_of_plant(self._connection, about.plant_id, kit_id):
             if person.wants_all_clear(told, was_told=ended.was_told):
+                said = well_again(about, event.since, self._access.public_url, self._access.zone_of(person))
                 messages = person.messages(
                     MessageKind.ALERT_OVER,
                     said.subject,
@@ -209,11 +209,10 @@ class _Telling:
 
     async def _ask_for_message(self, event: Event) -> None:
         about, kit_id = await self._describe(event)
-        said = needs_attention(about, self._access.public_url)
-        messages = [
-            message
-            for person in await told_of_plant(self._connection, about.plant_id, kit_id)
-            for message in person.messages(
+        messages = []
+        for person in await told_of_plant(self._connection, about.plant_id, kit_id):
+            said = needs_attention(about, self._access.public_url, self._access.zone_of(person))
+            messages += person.messages(
                 MessageKind.ALERT,
                 said.subject,
                 said.body,
@@ -221,7 +220,6 @@ class _Telling:
                 alert_id=self._alert_id,
                 kit_id=kit_id,
             )
-        ]
         if messages:
             await put_in(self._connection, self._access.seal, messages)
             await self._connection.execute(_WAITS, {"id": self._alert_id})

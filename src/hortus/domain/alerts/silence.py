@@ -8,9 +8,10 @@ earliest and, for kits, from when a process of ours started listening; while non
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
@@ -175,22 +176,21 @@ class SilenceWatch:
             return
         await announce(connection, "over", row["alert_id"])
         told = await withdraw_messages(connection, row["alert_id"])
-        said = heard_again(_kit(row), self._access.public_url)
         people = [
             person
             for person in await told_of_kit(connection, row["kit_id"])
             if person.wants_all_clear(told, was_told=row["was_told"])
         ]
-        await self._tell(connection, people, MessageKind.ALERT_OVER, said, dict(row))
+        await self._tell(connection, people, MessageKind.ALERT_OVER, heard_again, dict(row))
 
     async def _ask_for_message(
         self, connection: AsyncConnection, row: RowMapping, alert_id: int, now: datetime
     ) -> None:
         if await connection.scalar(_TAKE_MESSAGE, {"id": alert_id, "now": now}) is None:
             return
-        said = is_silent(_kit(row), self._access.public_url)
         people = await told_of_kit(connection, row["kit_id"])
-        if not await self._tell(connection, people, MessageKind.ALERT, said, {**row, "alert_id": alert_id}):
+        about = {**row, "alert_id": alert_id}
+        if not await self._tell(connection, people, MessageKind.ALERT, is_silent, about):
             await connection.execute(_NOBODY, {"id": alert_id, "until": now + AGAIN_IF_NOBODY_REACHED})
 
     async def _tell(
@@ -198,14 +198,14 @@ class SilenceWatch:
         connection: AsyncConnection,
         people: Iterable[Reachable],
         kind: MessageKind,
-        said: Text,
+        wording: Callable[[SilentKit, str | None, ZoneInfo], Text],
         row: Mapping[str, Any],
     ) -> bool:
         """Queue messages about the alert of a kit; return whether there are any."""
-        messages = [
-            message
-            for person in people
-            for message in person.messages(
+        messages = []
+        for person in people:
+            said = wording(_kit(row), self._access.public_url, self._access.zone_of(person))
+            messages += person.messages(
                 kind,
                 said.subject,
                 said.body,
@@ -213,7 +213,6 @@ class SilenceWatch:
                 alert_id=row["alert_id"],
                 kit_id=row["kit_id"],
             )
-        ]
         await put_in(connection, self._access.seal, messages)
         return bool(messages)
 
@@ -224,7 +223,7 @@ _LISTENING = text("SELECT listening_since, listening_until FROM presence_listeni
 _SCALE: dict[str, Any] = {"least_seconds": LEAST_SILENCE_SECONDS, "intervals": INTERVALS_UNTIL_SILENT}
 
 
-def _kit(row: RowMapping) -> SilentKit:
+def _kit(row: Mapping[str, Any]) -> SilentKit:
     return SilentKit(
         serial=row["serial"],
         name=row["name"],

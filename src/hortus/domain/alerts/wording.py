@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 # What an out-of-range quantity means for a plant, by built-in quantity.
 _NEEDS = {
@@ -54,7 +55,7 @@ class Text:
     body: str
 
 
-def needs_attention(alert: RangeAlert, public_url: str | None) -> Text:
+def needs_attention(alert: RangeAlert, public_url: str | None, zone: ZoneInfo) -> Text:
     """Return the message that a quantity of a plant is out of range: value, direction, range and since when."""
     unit = f" {alert.unit_symbol}" if alert.unit_symbol else ""
     bound = alert.minimum if alert.condition == "low" else alert.maximum
@@ -68,7 +69,7 @@ def needs_attention(alert: RangeAlert, public_url: str | None) -> Text:
         "",
         f"Target range: {_range(alert.minimum, alert.maximum, unit)}",
         f"Measured by: {alert.kit_name}",
-        f"Out of range since: {_time(alert.began_at)}",
+        f"Out of range since: {_time(alert.began_at, zone)}",
     ]
     return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
 
@@ -78,7 +79,7 @@ def need_of(quantity: str, condition: str) -> str:
     return _NEEDS.get((quantity, condition), f"{quantity} is too {condition}.")
 
 
-def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None) -> Text:
+def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None, zone: ZoneInfo) -> Text:
     """Return the message that a quantity of a plant is back in range. `value` is the current value."""
     unit = f" {alert.unit_symbol}" if alert.unit_symbol else ""
     quantity = alert.quantity[:1].lower() + alert.quantity[1:]
@@ -87,16 +88,16 @@ def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None) 
         f"{headline}, now {_number(alert.value)}{unit}.",
         "",
         f"Target range: {_range(alert.minimum, alert.maximum, unit)}",
-        f"Back in range since: {_time(over_since)}",
+        f"Back in range since: {_time(over_since, zone)}",
     ]
     return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
 
 
-def is_silent(kit: SilentKit, public_url: str | None) -> Text:
+def is_silent(kit: SilentKit, public_url: str | None, zone: ZoneInfo) -> Text:
     """Return the message that a kit has fallen silent, and what to check."""
     what = "board" if kit.is_board else "kit"
     lines = [
-        f"{kit.name} has been silent since {_time(kit.last_heard_at)}.",
+        f"{kit.name} has been silent since {_time(kit.last_heard_at, zone)}.",
         "Check its power and its network.",
         "",
         f"Serial of the {what}: {kit.serial}",
@@ -110,9 +111,9 @@ def is_silent(kit: SilentKit, public_url: str | None) -> Text:
     return Text(subject=f"{kit.name} is silent", body=_body(lines, public_url, None))
 
 
-def heard_again(kit: SilentKit, public_url: str | None) -> Text:
+def heard_again(kit: SilentKit, public_url: str | None, zone: ZoneInfo) -> Text:
     """Return the message that a kit is sending again."""
-    lines = [f"{kit.name} is sending again.", "", f"Last heard: {_time(kit.last_heard_at)}"]
+    lines = [f"{kit.name} is sending again.", "", f"Last heard: {_time(kit.last_heard_at, zone)}"]
     return Text(subject=f"{kit.name} is sending again", body=_body(lines, public_url, None))
 
 
@@ -135,5 +136,6 @@ def _range(minimum: float | None, maximum: float | None, unit: str) -> str:
     return f"{_number(minimum)} to {_number(maximum)}{unit}"
 
 
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC")
+def _time(moment: datetime, zone: ZoneInfo) -> str:
+    name = zone.key if zone.key == "UTC" else f"({zone.key})"
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} {name}"

@@ -70,6 +70,7 @@ class NewKit:
     longitude: Decimal | None = None
     public_dashboard: bool = False
     show_on_map: bool = False
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,7 @@ class KitStore:
                 longitude=kit.longitude,
                 privacy_public_dashboard=kit.public_dashboard,
                 privacy_show_on_map=kit.show_on_map,
+                time_zone=kit.time_zone,
             )
             .returning(KitRow.id)
         )

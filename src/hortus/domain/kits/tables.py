@@ -40,6 +40,8 @@ class KitRow(Base):
     privacy_show_on_map: Mapped[bool] = mapped_column(server_default=false(), index=True)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
+    # Where the kit stands; HORTUS_TIME_ZONE if null.
+    time_zone: Mapped[str | None] = mapped_column(String(64))
 
 
 class KitLastSeenRow(Base):
@@ -126,5 +128,6 @@ KIT_COLUMNS = (
     KitRow.longitude,
     KitRow.privacy_public_dashboard,
     KitRow.privacy_show_on_map,
+    KitRow.time_zone,
     KitLastSeenRow.datetime_last_seen,
 )

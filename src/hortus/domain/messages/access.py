@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from hortus.base.settings import Settings
+from hortus.base.time_zones import time_zone_or
+from hortus.domain.messages.channels import Reachable
 from hortus.domain.messages.delivery import Carrier, DeliveryAttempt
 from hortus.domain.messages.mail import MailDelivery
 from hortus.domain.messages.mail_account import MailAccount, mail_account
@@ -18,13 +21,21 @@ from hortus.domain.messages.tables import Transport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAccess:
-    """How messages are sent. `mail` is None without a mail server; `public_url` has no trailing slash."""
+    """How messages are sent. `mail` is None without a mail server; `public_url` has no trailing slash.
+
+    `time_zone` is that of people who have named none.
+    """
 
     seal: Seal
     mail: MailAccount | None = None
     smtp_limits: SmtpLimits = field(default_factory=SmtpLimits)
     services: ServicePolicy = field(default_factory=ServicePolicy)
     public_url: str | None = None
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    def zone_of(self, person: Reachable) -> ZoneInfo:
+        """Return the time zone in which a person is told."""
+        return time_zone_or(person.time_zone, self.time_zone)
 
     def carriers(self) -> Mapping[Transport, Carrier]:
         """Return the carrier of each transport that this process can use."""
@@ -49,4 +60,5 @@ def message_access(settings: Settings, installation_key: bytes) -> MessageAccess
         mail=mail_account(settings),
         services=service_policy(settings),
         public_url=str(settings.public_url).rstrip("/") if settings.public_url else None,
+        time_zone=settings.time_zone,
     )

@@ -34,6 +34,7 @@ class Reachable:
     """A user with all enabled channels: mail if `email_address` is set, services by id and name."""
 
     user_id: int
+    time_zone: str | None
     email_address: str | None
     channels: tuple[tuple[int, str], ...]
     preferences: Preferences
@@ -92,6 +93,7 @@ async def find_reachable(connection: AsyncConnection, user_ids: Collection[int])
         select(
             UserRow.id,
             UserRow.email_address,
+            UserRow.time_zone,
             preference.by_mail,
             preference.of_shared_kits,
             preference.when_over,
@@ -105,6 +107,7 @@ async def find_reachable(connection: AsyncConnection, user_ids: Collection[int])
         preferences = _preferences(row._mapping)  # noqa: SLF001  (SQLAlchemy's documented name)
         found[row.id] = Reachable(
             user_id=row.id,
+            time_zone=row.time_zone,
             email_address=row.email_address if preferences.by_mail else None,
             channels=tuple(services[row.id]),
             preferences=preferences,

@@ -29,7 +29,7 @@ from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, r
 from hortus.http.conventions.json_body import JsonBody, json_body
 from hortus.http.conventions.problems import forbidden, not_found, unauthorized
 from hortus.http.conventions.replies import JsonReply, empty_reply
-from hortus.http.conventions.texts import ANY_TEXT, NAME
+from hortus.http.conventions.texts import ANY_TEXT, NAME, TimeZoneText
 from hortus.http.documents.accounts import (
     FullUser,
     User,
@@ -60,6 +60,7 @@ class ProfileBody(JsonBody):
         str | None, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT
     ] = None
     use_email_address_for_gravatar: bool | None = None
+    time_zone: TimeZoneText = None
 
 
 @router.post(

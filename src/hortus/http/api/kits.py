@@ -45,7 +45,7 @@ from hortus.http.conventions.problems import (
     length_between,
 )
 from hortus.http.conventions.replies import JsonReply, empty_reply
-from hortus.http.conventions.texts import LINES, NAME
+from hortus.http.conventions.texts import LINES, NAME, TimeZoneText
 from hortus.http.documents.kits import CreatedKit, Kit, kit_object
 
 router = APIRouter(tags=["Kits"])
@@ -86,10 +86,11 @@ class NewKitBody(JsonBody):
     longitude: _Longitude = None
     privacy_public_dashboard: bool
     privacy_show_on_map: bool
+    time_zone: TimeZoneText = None
 
 
 class KitChangeBody(JsonBody):
-    """The fields to change. Null clears a text or coordinate, and leaves a flag unchanged."""
+    """The fields to change. Null clears a text, a coordinate or the zone, and leaves a flag unchanged."""
 
     name: _Name = None
     description: _Description = None
@@ -97,6 +98,7 @@ class KitChangeBody(JsonBody):
     longitude: _Longitude = None
     privacy_public_dashboard: bool | None = None
     privacy_show_on_map: bool | None = None
+    time_zone: TimeZoneText = None
 
 
 @router.get(
@@ -139,6 +141,7 @@ async def create_kit(request: Request, services: UsedServices, caller: CurrentCa
         longitude=coordinate(wanted.longitude),
         public_dashboard=wanted.privacy_public_dashboard,
         show_on_map=wanted.privacy_show_on_map,
+        time_zone=wanted.time_zone,
     )
     try:
         async with services.writing() as connection:
@@ -241,6 +244,6 @@ def _changed_columns(body: KitChangeBody) -> dict[str, object]:
         value = getattr(body, name)
         if name in {"latitude", "longitude"}:
             values[name] = coordinate(value)
-        elif value is not None or name in {"name", "description"}:
+        elif value is not None or name in {"name", "description", "time_zone"}:
             values[name] = value
     return values

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from hortus.base.text import fault_of_line, fault_of_lines, fault_of_name
+from hortus.base.time_zones import MOST_ZONE_CHARACTERS, fault_of_time_zone
 from hortus.http.conventions.problems import OTHER, Reason, invalid_parameters
 
 Fault = Callable[[str], str | None]
@@ -31,8 +32,22 @@ NAME = TextRule(fault_of_name)
 LINES = TextRule(fault_of_lines)
 """A text of several lines."""
 
+ZONE = TextRule(fault_of_time_zone)
+"""The IANA name of a time zone."""
+
 ANY_TEXT = TextRule(lambda _text: None)
 """A secret, a text with stricter rules of its own, or one that is only compared with stored values."""
+
+
+TimeZoneText = Annotated[
+    str | None,
+    Field(
+        description="The IANA name of a time zone.",
+        json_schema_extra={"maxLength": MOST_ZONE_CHARACTERS, "examples": ["Europe/Amsterdam"]},
+    ),
+    ZONE,
+]
+"""A field that holds a time zone."""
 
 
 def require_clean(document: BaseModel) -> None:

@@ -33,6 +33,7 @@ class FullUser(TypedDict):
     emailAddress: str
     useEmailAddressForGravatar: bool
     gravatarAlternative: str
+    timeZone: str | None
 
 
 class TokenPair(TypedDict):
@@ -91,6 +92,7 @@ def full_user_object(profile: Profile) -> FullUser:
         "emailAddress": profile.email_address,
         "useEmailAddressForGravatar": profile.use_email_address_for_gravatar,
         "gravatarAlternative": profile.gravatar_alternative,
+        "timeZone": profile.time_zone,
     }
 
 

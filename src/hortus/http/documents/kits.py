@@ -12,7 +12,10 @@ from hortus.http.documents.accounts import User
 
 
 class Kit(TypedDict):
-    """A kit. Coordinates are in degrees; `lastSeen` is when its last message arrived."""
+    """A kit. Coordinates are in degrees; `lastSeen` is when its last message arrived.
+
+    `timeZone` is the IANA name of the zone where it stands; null means the server's.
+    """
 
     id: int
     serial: str
@@ -22,6 +25,7 @@ class Kit(TypedDict):
     longitude: float | None
     privacyPublicDashboard: bool
     privacyShowOnMap: bool
+    timeZone: str | None
     lastSeen: TimeText | None
 
 
@@ -66,6 +70,7 @@ def kit_object(row: Row) -> Kit:
         "longitude": None if longitude is None else float(longitude),
         "privacyPublicDashboard": row["privacy_public_dashboard"],
         "privacyShowOnMap": row["privacy_show_on_map"],
+        "timeZone": row["time_zone"],
         "lastSeen": format_optional_time(row["datetime_last_seen"]),
     }
 
