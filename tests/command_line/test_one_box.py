@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import struct
@@ -276,6 +277,21 @@ def test_the_database_checks_out_and_definitions_are_there_already(up: Up) -> No
     checked = hortus("db", "check", "--data-dir", up.data_dir)
     assert (checked.returncode, "matches this version" in checked.stdout) == (0, True)
     assert "Added 0 quantity types" in hortus("db", "definitions", "--data-dir", up.data_dir).stdout
+
+
+def test_the_printed_link_makes_the_first_account_and_no_second_one(up: Up) -> None:
+    link = wait_until(lambda: re.search(r"http://\S+/setup\?token=(\S+)", up.said), "it prints the link")
+    form = {
+        "token": link[1],
+        "username": "flora",
+        "email_address": "flora@example.org",
+        "password": "a rose is a rose",
+    }
+    with httpx.Client(timeout=PATIENCE_SECONDS, base_url=f"http://127.0.0.1:{up.http_port}") as client:
+        assert client.get(link[0]).status_code == 200
+        assert client.post("/setup", data=form).status_code == 303
+        assert "Log out" in client.get("/").text
+        assert client.get(link[0]).status_code == 410
 
 
 def test_a_person_logs_in_over_the_api_and_makes_a_kit(up: Up) -> None:

@@ -323,7 +323,11 @@ async def test_a_page_number_that_is_none_is_not_found(engine, page):
 
 @pytest.mark.parametrize(
     ("who", "hint"),
-    [(None, "hortus user create"), ("bob", "You have no kits yet"), ("root", "hortus kit create --name")],
+    [
+        (None, "the link that Hortus printed"),
+        ("bob", "You have no kits yet"),
+        ("root", "hortus kit create --name"),
+    ],
 )
 async def test_an_empty_page_says_what_to_do_next(engine, who, hint):
     async with engine.begin() as connection:

@@ -34,6 +34,7 @@ from hortus.app.jobs import JobParts, start_jobs
 from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_kit, kit_endpoint
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.app.resources import allow_many_connections, settle_memory
+from hortus.app.setting_up import set_up_link
 from hortus.app.signing_keys import SigningKeys, keys_of_holder
 from hortus.app.supervision import (
     process_supervisor,
@@ -181,6 +182,8 @@ class _Addresses:
     http: str
     mqtt: str
     gateway: str
+    set_up: str | None
+    """The link that makes the first account, as long as there is none."""
 
 
 async def _demo(
@@ -293,10 +296,12 @@ async def _running(
             )
             try:
                 async with boards as gateway.health:
+                    http = _text(*listener.getsockname()[:2])
                     yield _Addresses(
-                        http=_text(*listener.getsockname()[:2]),
+                        http=http,
                         mqtt=_text(*endpoint.addresses[0]),
                         gateway=_text(*board_listener.getsockname()[:2]),
+                        set_up=await set_up_link(engine, keys.tokens, access.public_url or f"http://{http}"),
                     )
             finally:
                 presence.close()
@@ -390,7 +395,9 @@ def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresse
     if demo:
         lines.append(("Log in", f"user {DEMO_USER}, password in {secrets / DEMO_USER_SECRET}"))
     else:
-        lines.append(("Log in", "make an account with: hortus user create NAME --admin"))
+        lines.append(("Log in", f"http://{addresses.http}/login"))
+    if addresses.set_up is not None:
+        lines.insert(0, ("Start here", f"{addresses.set_up}   (creates the first account)"))
     if os.geteuid() == 0:
         lines.append(
             ("Rights", "all but PostgreSQL runs as root; give it a user of its own (docs/operations.md)")

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
 from hortus.app.command_line.database_access import named_data_dir, open_url
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.resources import allow_many_connections, settle_memory
+from hortus.app.setting_up import set_up_link
 from hortus.app.signing_keys import shared_keys
 from hortus.app.supervision import process_supervisor, start_answering_requests, start_following_kits
 from hortus.app.waiting import wait_for_current_database
@@ -135,7 +137,9 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
         with bind(options.host, options.port, option="--port") as listener:
             address = "http://{}:{}/".format(*listener.getsockname()[:2])
             async with asyncio.TaskGroup() as group:
-                waiting = group.create_task(wait_for_current_database(engine, url))
+                waiting = group.create_task(
+                    _wait_for_database(engine, url, keys.tokens, access.public_url or address.rstrip("/"))
+                )
                 supervisor.start("storing", pipeline.run, may_end=True)
                 start_following_kits(supervisor, url, [registry.changed])
                 start_answering_requests(supervisor, url, hub, command_watch)
@@ -158,3 +162,10 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 await asyncio.wait({serving})
                 # Requests that delivered readings have ended, so no waiting reading has been acknowledged.
                 await pipeline.stop(_DRAIN_SECONDS)
+
+
+async def _wait_for_database(engine: AsyncEngine, url: DatabaseUrl, key: bytes, base_url: str) -> None:
+    await wait_for_current_database(engine, url)
+    link = await set_up_link(engine, key, base_url)
+    if link is not None:
+        log.info("nobody has an account yet; create the first one at %s", link)

@@ -39,6 +39,7 @@ from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.plants import PlantPages
 from hortus.http.pages.problems import Problems, UnexpectedErrors
 from hortus.http.pages.rendering import Templates
+from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
@@ -142,6 +143,11 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         resets = PasswordResetPages(engine, Passwords(), tokens, templates)
         app.add_route("/password-reset", resets.show, methods=_READ)
         app.add_route("/password-reset", resets.choose, methods=["POST"])
+
+    if dependencies.token_key is not None:
+        setup = SetUpPages(engine, Passwords(), sessions, dependencies.token_key, templates)
+        app.add_route("/setup", setup.show, methods=_READ)
+        app.add_route("/setup", setup.create, methods=["POST"])
 
     health = HealthEndpoints(
         engine, watch, counters, dependencies.live, backlog, dependencies.supervisor, dependencies.gateway

@@ -1,0 +1,106 @@
+"""The page that makes the first account, opened with the link that Hortus prints when it starts without one."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hortus.domain.accounts.first_account import (
+    AlreadySetUp,
+    WrongSetUpLink,
+    create_first_administrator,
+    has_accounts,
+)
+from hortus.domain.accounts.passwords import Passwords, TooManyLogins
+from hortus.domain.accounts.rules import BrokenAccountRule, InvalidAccount
+from hortus.domain.accounts.store import User
+from hortus.http.access.addresses import network_of
+from hortus.http.access.rate_limits import Allowances, RateLimit
+from hortus.http.access.sessions import Sessions
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import read_form, require_same_origin
+from hortus.http.server.database_access import DatabaseNotAnswering, change, snapshot
+
+_FIELDS = ("token", "username", "email_address", "password")
+_FIELD_OF_RULE = {"emailAddress": "email_address"}
+
+
+class SetUpPages:
+    """`/setup`, for as long as nobody has an account."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        passwords: Passwords,
+        sessions: Sessions,
+        token_key: bytes,
+        templates: Templates,
+    ) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._sessions = sessions
+        self._token_key = token_key
+        self._templates = templates
+        self._limit = RateLimit(Allowances().sign_ups)
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the form, or say that the server is set up. The token is checked when it is sent."""
+        async with snapshot(self._engine) as connection:
+            is_done = await has_accounts(connection)
+        if is_done:
+            return self._page({}, str(AlreadySetUp()), 410, ended=True)
+        return self._page({"token": request.query_params.get("token", "")}, "", 200)
+
+    async def create(self, request: Request) -> Response:
+        """Create the first account and log it in, or show the form again with what is wrong."""
+        require_same_origin(request)
+        form = await read_form(request)
+        fields = {name: form.get(name, "").strip() for name in _FIELDS[:3]}
+        wait_seconds = self._limit.wait_seconds(network_of(request))
+        if wait_seconds > 0:
+            message = f"Too many attempts. Try again in {wait_seconds:.0f} seconds."
+            return self._page(fields, message, 429, {"Retry-After": f"{wait_seconds:.0f}"})
+        try:
+            user = await self._create(fields, form.get("password", ""))
+        except AlreadySetUp as error:
+            return self._page({}, str(error), 410, ended=True)
+        except WrongSetUpLink as error:
+            self._limit.take(network_of(request))
+            return self._page(fields | {"token": ""}, str(error), 403)
+        except InvalidAccount as error:
+            return self._page(fields, "", 422, broken=error.broken_rules)
+        except (DatabaseNotAnswering, TooManyLogins) as error:
+            return self._page(fields, f"Nothing was created yet. {error}", 503, {"Retry-After": "5"})
+        response = RedirectResponse("/", status_code=303)
+        await self._sessions.start(request, response, user)
+        return response
+
+    async def _create(self, fields: dict[str, str], password: str) -> User:
+        async with change(self._engine) as connection:
+            return await create_first_administrator(
+                connection, self._passwords, self._token_key, **fields, password=password
+            )
+
+    def _page(
+        self,
+        fields: dict[str, str],
+        message: str,
+        status_code: int,
+        headers: dict[str, str] | None = None,
+        *,
+        ended: bool = False,
+        broken: tuple[BrokenAccountRule, ...] = (),
+    ) -> Response:
+        faults: dict[str, str] = {}
+        for rule in broken:
+            faults.setdefault(_FIELD_OF_RULE.get(rule.field, rule.field), rule.message)
+        return self._templates.page(
+            "setup.html",
+            status_code=status_code,
+            headers=headers,
+            fields={name: fields.get(name, "") for name in _FIELDS},
+            message=message,
+            ended=ended,
+            faults=faults,
+        )
