@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,14 @@ def hortus_json(*arguments: object, **settings: str) -> Any:
 class Up:
     """A running `hortus up`."""
 
-    def __init__(self, data_dir: Path, *arguments: str, http_port: int = 0, mqtt_port: int = 0) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        http_port: int = 0,
+        mqtt_port: int = 0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self.http_port = http_port or free_port()
         self.mqtt_port = mqtt_port or free_port()
@@ -56,7 +63,7 @@ class Up:
                 ],
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=_environment(**(settings or {})),
                 start_new_session=True,
             )
 
@@ -84,8 +91,8 @@ class Up:
 
 
 @contextmanager
-def running(data_dir: Path, *arguments: str, **ports: int) -> Iterator[Up]:
-    up = Up(data_dir, *arguments, **ports)
+def running(data_dir: Path, *arguments: str, **options: Any) -> Iterator[Up]:
+    up = Up(data_dir, *arguments, **options)
     try:
         up.wait_until_ready()
         yield up

@@ -64,3 +64,43 @@ def test_a_time_zone_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HORTUS_TIME_ZONE", "CEST")
     with pytest.raises(InvalidSettings, match=r"HORTUS_TIME_ZONE: .*no time zone of this name"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://hortus.example.org", ""),
+        ("http://[2001:db8::1]:8080/", ""),
+        ("https://example.org/hortus/", "/hortus"),
+        ("https://example.org:8443/farm/North-1", "/farm/North-1"),
+    ],
+)
+def test_the_public_address_may_have_a_path(monkeypatch: pytest.MonkeyPatch, url: str, path: str) -> None:
+    monkeypatch.setenv("HORTUS_PUBLIC_URL", url)
+    settings = read_settings()
+    assert (settings.public_url, settings.public_path) == (url.rstrip("/"), path)
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("example.org/hortus", "give an address such as"),
+        ("ftp://example.org", "give an address such as"),
+        ("https://", "give an address such as"),
+        ("https://[::1", "give an address such as"),
+        ("https://example.org:70000", "give an address such as"),
+        ("https://ada:secret@example.org", "give an address such as"),
+        ("https://example.org/hortus?x=1", "must end with its path"),
+        ("https://example.org/#hortus", "must end with its path"),
+        ("https://example.org/gr%C3%BCn", "letters, digits"),
+        ("https://example.org/../hortus", "letters, digits"),
+        ("https://example.org/a//b", "letters, digits"),
+        ("https://example.org//", "letters, digits"),
+    ],
+)
+def test_a_public_address_that_no_link_could_begin_with_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str, advice: str
+) -> None:
+    monkeypatch.setenv("HORTUS_PUBLIC_URL", url)
+    with pytest.raises(InvalidSettings, match=f"HORTUS_PUBLIC_URL: .*{advice}"):
+        read_settings()

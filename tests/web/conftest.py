@@ -29,6 +29,7 @@ _FILLED_BY_TESTS = (
     "raw_measurements",
     "ingest_ledger",
     "ingest_ledger_reasons",
+    "media",
     "plants",
     "kits",
     "users",

@@ -260,6 +260,7 @@ async def _running(
                 media_objects=objects,
                 supervisor=supervisor,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
+                public_path=settings.public_path,
             )
         )
         settle_memory()

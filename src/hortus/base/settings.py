@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.base.errors import UsageError
+from hortus.base.public_url import checked_public_url, path_of
 from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
 from hortus.base.time_zones import fault_of_time_zone
 
@@ -221,10 +222,10 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_SMTP_CA_FILE",
         description="Certificates to trust for mail; the system's if unset.",
     )
-    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    public_url: Annotated[str, AfterValidator(checked_public_url)] | None = Field(
         None,
         validation_alias="HORTUS_PUBLIC_URL",
-        description="Where people reach the pages, for links in messages: `https://hortus.example.org`.",
+        description="Where people reach the pages: `https://hortus.example.org`, or `https://example.org/hortus`.",
     )
     notification_services: str = Field(
         "",
@@ -252,6 +253,11 @@ class Settings(BaseSettings):
         description="Proxies whose X-Forwarded headers are believed.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+
+    @property
+    def public_path(self) -> str:
+        """The path of `public_url`, below which a proxy offers the pages: `/hortus`, or nothing."""
+        return path_of(self.public_url)
 
     @property
     def quotas(self) -> Quotas:
@@ -307,8 +313,9 @@ def read_settings() -> Settings:
 
 def what_is_wrong(error: ValidationError) -> str:
     """Return a sentence that names each invalid variable and the values it accepts."""
-    problems = "; ".join(
-        f"{str(problem['loc'][0]).upper()}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    messages = (
+        (str(problem["loc"][0]).upper(), problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_input=False)
     )
+    problems = "; ".join(f"{name}: {message[:1].lower()}{message[1:]}" for name, message in messages)
     return f"Some settings cannot be used. {problems}."

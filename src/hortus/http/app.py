@@ -43,6 +43,7 @@ from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
+from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
 
@@ -67,7 +68,8 @@ class WebDependencies:
     ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
     `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
     `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
-    `plant_freshness` does not count for a plant's condition.
+    `plant_freshness` does not count for a plant's condition. A proxy may offer everything below `public_path`,
+    such as `/hortus`.
     """
 
     engine: AsyncEngine
@@ -84,12 +86,16 @@ class WebDependencies:
     media_objects: MediaObjects | None = None
     supervisor: Supervisor | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
+    public_path: str = ""
     clock: Callable[[], datetime] = _now
 
 
 def create_app(dependencies: WebDependencies) -> FastAPI:
-    """Return the application. It opens no connection before the first request."""
-    templates = Templates()
+    """Return the application. It opens no connection before the first request.
+
+    Raises UsageError if `public_path` cannot be told from our own addresses.
+    """
+    templates = Templates(dependencies.public_path)
     problems = Problems(templates)
     # No generated API pages: they load scripts from other hosts.
     app = FastAPI(title="Hortus", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
@@ -105,6 +111,9 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
         exclude_content_types=_COMPRESSED_ALREADY,
     )
     app.add_middleware(SecurityHeaders)
+    if dependencies.public_path:
+        require_distinct(dependencies.public_path, app.routes)
+        app.add_middleware(PublicPath, path=dependencies.public_path)
     return app
 
 

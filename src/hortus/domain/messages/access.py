@@ -59,6 +59,6 @@ def message_access(settings: Settings, installation_key: bytes) -> MessageAccess
         seal=Seal(installation_key),
         mail=mail_account(settings),
         services=service_policy(settings),
-        public_url=str(settings.public_url).rstrip("/") if settings.public_url else None,
+        public_url=settings.public_url,
         time_zone=settings.time_zone,
     )

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from hortus.domain.accounts.tokens import DEVICE_LIFETIME, InvalidToken, Tokens
 from hortus.http.access.addresses import network_of
+from hortus.http.access.cookies import read_cookie, set_cookie
 from hortus.http.access.log_in_limits import Guesser
 
 COOKIE = "hortus-device"
@@ -28,18 +29,11 @@ def remember_device(request: HTTPConnection, response: Response, tokens: Tokens 
     """Set the cookie of a device that has logged in, unless it has one for this name."""
     if tokens is None or _known_device(request, tokens, username) is not None:
         return
-    response.set_cookie(
-        COOKIE,
-        tokens.device(username.lower(), uuid4()),
-        max_age=int(DEVICE_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
+    set_cookie(request, response, COOKIE, tokens.device(username.lower(), uuid4()), DEVICE_LIFETIME)
 
 
 def _known_device(request: HTTPConnection, tokens: Tokens | None, username: str) -> str | None:
-    cookie = request.cookies.get(COOKIE)
+    cookie = read_cookie(request, COOKIE)
     if not cookie or tokens is None:
         return None
     try:

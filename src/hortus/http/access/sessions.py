@@ -19,6 +19,7 @@ from starlette.responses import Response
 from hortus.domain.accounts.log_ins import Place, end_log_in, note_use, start_log_in, user_of_session
 from hortus.domain.accounts.store import User
 from hortus.domain.accounts.tokens import RefreshClaims
+from hortus.http.access.cookies import delete_cookie, read_cookie, set_cookie
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.server.database_access import change, snapshot
 
@@ -45,14 +46,7 @@ class Sessions:
         """Record a log-in and set its cookie. Raises DatabaseNotAnswering."""
         async with change(self._engine) as connection:
             token_id = await start_log_in(connection, user, self._clock(), LIFETIME, Place.PAGES)
-        response.set_cookie(
-            COOKIE,
-            self._serializer.dumps([user.id, str(token_id)]),
-            max_age=int(LIFETIME.total_seconds()),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+        set_cookie(request, response, COOKIE, self._serializer.dumps([user.id, str(token_id)]), LIFETIME)
 
     async def end(self, request: HTTPConnection, response: Response) -> None:
         """End the log-in and delete its cookie. Raises DatabaseNotAnswering."""
@@ -60,7 +54,7 @@ class Sessions:
         if claims is not None:
             async with change(self._engine) as connection:
                 await end_log_in(connection, claims.user_id, claims.token_id)
-        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+        delete_cookie(request, response, COOKIE)
 
     async def viewer_of(self, request: HTTPConnection) -> Viewer:
         """Return the sender of the request, with their current rights; anonymous without a valid session.
@@ -83,7 +77,7 @@ class Sessions:
 
     def claims_of(self, request: HTTPConnection) -> RefreshClaims | None:
         """Return the user and log-in of the cookie; whether the log-in still exists is still to be checked."""
-        cookie = request.cookies.get(COOKIE)
+        cookie = read_cookie(request, COOKIE)
         if not cookie:
             return None
         try:

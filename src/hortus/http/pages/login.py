@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from hortus.domain.accounts.passwords import Passwords, TooManyLogins
 from hortus.domain.accounts.store import User, authenticate
@@ -17,7 +17,7 @@ from hortus.http.access.rate_limits import Allowances
 from hortus.http.access.sessions import Sessions
 from hortus.http.conventions.problems import Problem
 from hortus.http.pages.rendering import Templates
-from hortus.http.pages.requests import local_path, read_form, require_same_origin
+from hortus.http.pages.requests import local_path, read_form, redirect, require_same_origin
 from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
 
 # The same message for a wrong name and a wrong password: it must not reveal who has an account here.
@@ -48,7 +48,7 @@ class LoginPages:
         next_path = local_path(request.query_params.get("next", ""))
         viewer = await self._sessions.viewer_of(request)
         if viewer.user is not None:
-            return RedirectResponse(next_path, status_code=303)
+            return redirect(request, next_path)
         return self._form("", "", 200, next_path=next_path)
 
     async def log_in(self, request: Request) -> Response:
@@ -67,7 +67,7 @@ class LoginPages:
             return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
         if user is None:
             return answer(_WRONG, status_code=403)
-        response = RedirectResponse(local_path(form.get("next", "")), status_code=303)
+        response = redirect(request, local_path(form.get("next", "")))
         try:
             await self._sessions.start(request, response, user)
         except DatabaseNotAnswering as error:
@@ -85,7 +85,7 @@ class LoginPages:
     async def log_out(self, request: Request) -> Response:
         """Log out and redirect to the home page."""
         require_same_origin(request)
-        response = RedirectResponse("/", status_code=303)
+        response = redirect(request, "/")
         await self._sessions.end(request, response)
         return response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from hortus.domain.alerts.store import mark_seen
 from hortus.domain.plants.photos import find_photo
@@ -15,7 +15,7 @@ from hortus.http.conventions.parameters import LARGEST_ID
 from hortus.http.conventions.replies import photo_reply
 from hortus.http.pages.plant_store import NoSuchPlant, PlantReader, visible_plant
 from hortus.http.pages.rendering import Templates
-from hortus.http.pages.requests import require_same_origin
+from hortus.http.pages.requests import redirect, require_same_origin
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import (
     change,
@@ -49,7 +49,7 @@ class PlantPages:
         try:
             name, content = await self._content(viewer, plant_id)
         except NoSuchPlant:
-            return _hidden(viewer, plant_id)
+            return _hidden(request, viewer, plant_id)
         return self._templates.page("plant.html", viewer=viewer, content=content, name=name, plant_id=plant_id)
 
     async def status(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class PlantPages:
         plant_id, alert_id = _id(request, "plant_id", _NO_PLANT), _id(request, "alert_id", _NO_ALERT)
         viewer = await self._sessions.viewer_of(request)
         if viewer.user is None:
-            return _hidden(viewer, plant_id)
+            return _hidden(request, viewer, plant_id)
         async with change(self._engine) as connection:
             try:
                 await visible_plant(connection, viewer, plant_id)
@@ -96,7 +96,7 @@ class PlantPages:
             if alert is None or alert["plant_id"] != plant_id:
                 raise HTTPException(404, _NO_ALERT)  # and nothing is committed
         self._answers.forget((viewer.user, plant_id))
-        return RedirectResponse(f"/plants/{plant_id}", status_code=303)
+        return redirect(request, f"/plants/{plant_id}")
 
     async def _content(self, viewer: Viewer, plant_id: int) -> tuple[str, str]:
         """Return the plant's name and the self-refreshing part of the page. Raises NoSuchPlant."""
@@ -108,10 +108,10 @@ class PlantPages:
         return await self._answers.get((viewer.user, plant_id), ask)
 
 
-def _hidden(viewer: Viewer, plant_id: int) -> Response:
+def _hidden(request: Request, viewer: Viewer, plant_id: int) -> Response:
     """Answer hidden and nonexistent plants alike."""
     if viewer.user is None:
-        return RedirectResponse(f"/login?next=/plants/{plant_id}", status_code=303)
+        return redirect(request, f"/login?next=/plants/{plant_id}")
     raise HTTPException(404, _NO_PLANT)
 
 

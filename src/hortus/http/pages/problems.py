@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hortus.http.pages.rendering import Templates
+from hortus.http.server.public_path import path_below
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,13 @@ class Problems:
     async def for_http_exception(self, request: Request, error: Exception) -> Response:
         """Answer an exception that has a status."""
         assert isinstance(error, HTTPException)
-        return self.response(request.url.path, error.status_code, error.detail, dict(error.headers or {}))
+        return self.response(
+            path_below(request.scope), error.status_code, error.detail, dict(error.headers or {})
+        )
 
     async def for_database_failure(self, request: Request, _error: Exception) -> Response:
         """Answer while the database cannot be reached."""
-        return self.response(request.url.path, 503, "", {"Retry-After": str(RETRY_SECONDS)})
+        return self.response(path_below(request.scope), 503, "", {"Retry-After": str(RETRY_SECONDS)})
 
     def response(self, path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
         """Answer with this status; `detail` replaces the default text if it says more than the status."""
@@ -91,5 +94,5 @@ class UnexpectedErrors:
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])
-            response = self._problems.response(scope["path"], 500, "", {})
+            response = self._problems.response(path_below(scope), 500, "", {})
             await response(scope, receive, send)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -35,9 +36,14 @@ _FILTERS: tuple[Callable[..., object], ...] = (
 
 
 class Templates:
-    """The templates of the package. Values are escaped, and undefined names are errors."""
+    """The templates of the package. Values are escaped, and undefined names are errors.
 
-    def __init__(self) -> None:
+    Templates write each address of ours as `{{ url('/plants/{}', plant.id) }}`: the public path is put in
+    front, and values are percent-encoded.
+    """
+
+    def __init__(self, public_path: str = "") -> None:
+        self._public_path = public_path
         self.build = _fingerprint_of_static_files()
         self._environment = Environment(
             loader=PackageLoader("hortus.http.pages"),
@@ -48,6 +54,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
+            url=self._url,
             static=self._static,
             version=__version__,
             polylines=polylines,
@@ -76,7 +83,10 @@ class Templates:
 
     def _static(self, name: str) -> str:
         # The address changes with the content, so browsers may cache a file indefinitely.
-        return f"/static/{name}?v={self.build}"
+        return self._url(f"/static/{name}?v={self.build}")
+
+    def _url(self, path: str, *values: object) -> str:
+        return self._public_path + path.format(*(quote(str(value), safe="") for value in values))
 
 
 def _readable(value: object) -> object:

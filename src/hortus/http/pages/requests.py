@@ -7,12 +7,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hortus.http.server.public_path import public_path
 
 _MOST_FORM_BYTES = 8192
 _MOST_FIELDS = 20
 
 # Printable ASCII after one slash. Browsers treat `//` and `/\` as another host, and drop tabs and line breaks.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,500}")
+# Browsers resolve these, also when they are encoded; below a path they would lead out of it.
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
 
 
 def require_same_origin(request: Request) -> None:
@@ -48,5 +53,10 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def local_path(text: str) -> str:
-    """Return this path if it certainly leads to this server, else `/`: links must not redirect elsewhere."""
-    return text if _LOCAL_PATH.fullmatch(text) else "/"
+    """Return this path if it certainly leads to a page of ours, else `/`: links must not redirect elsewhere."""
+    return text if _LOCAL_PATH.fullmatch(text) and not _DOT_SEGMENT.search(text) else "/"
+
+
+def redirect(request: Request, path: str) -> Response:
+    """Send the browser to another page of ours: `redirect(request, "/plants/3")`."""
+    return RedirectResponse(public_path(request.scope) + path, status_code=303)

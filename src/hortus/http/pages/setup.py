@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from hortus.domain.accounts.first_account import (
     AlreadySetUp,
@@ -19,7 +19,7 @@ from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
 from hortus.http.access.sessions import Sessions
 from hortus.http.pages.rendering import Templates
-from hortus.http.pages.requests import read_form, require_same_origin
+from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.server.database_access import DatabaseNotAnswering, change, snapshot
 
 _FIELDS = ("token", "username", "email_address", "password")
@@ -72,7 +72,7 @@ class SetUpPages:
             return self._page(fields, "", 422, broken=error.broken_rules)
         except (DatabaseNotAnswering, TooManyLogins) as error:
             return self._page(fields, f"Nothing was created yet. {error}", 503, {"Retry-After": "5"})
-        response = RedirectResponse("/", status_code=303)
+        response = redirect(request, "/")
         await self._sessions.start(request, response, user)
         return response
 

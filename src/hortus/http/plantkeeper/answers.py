@@ -20,6 +20,7 @@ from hortus.base.errors import HortusError, OperationalError, UsageError
 from hortus.http.conventions.documentation import Responses
 from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply
+from hortus.http.server.public_path import path_below
 
 NO_ACCESS = "You do not have access to this route"
 """The original's text for a missing or wrong token."""
@@ -102,7 +103,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case HTTPException():
             # Raised only for a path or method without an endpoint; this is the original's message.
-            return error_reply(404, f"Cannot {request.method} {request.url.path}")
+            return error_reply(404, f"Cannot {request.method} {path_below(request.scope)}")
         case Refused():
             return error_reply(error.status, str(error), error.headers)
         case Problem():
