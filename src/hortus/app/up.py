@@ -326,6 +326,7 @@ def _api(
             reading_engine=reading_engine,
             token_key=keys.tokens,
             clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+            late_months_per_hour=settings.late_months_per_hour,
             sign_up_open=settings.sign_up == "open",
             quotas=settings.quotas,
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hortus.base.errors import UsageError
 from hortus.base.public_url import checked_public_url, path_of
-from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.base.quotas import DEFAULT_QUOTAS, LATE_MONTHS_PER_HOUR, Quotas
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Quota = Annotated[int, Field(ge=0, le=10_000)]
@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         300,
         validation_alias="HORTUS_CLOCK_TOLERANCE_SECONDS",
         description="How far a kit's clock may be ahead before its readings are set aside.",
+    )
+    late_months_per_hour: Annotated[int, Field(ge=1, le=1000)] = Field(
+        LATE_MONTHS_PER_HOUR,
+        validation_alias="HORTUS_LATE_MONTHS_PER_HOUR",
+        description="How many months of the database late readings of one kit may open within an hour.",
     )
     sign_up: Literal["open", "closed"] = Field(
         "closed",
