@@ -395,7 +395,7 @@ def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresse
         lines.append(("Log in", "make an account with: hortus user create NAME --admin"))
     if os.geteuid() == 0:
         lines.append(
-            ("Rights", "all but PostgreSQL runs as root; give it a user of its own (docs/operations.md)")
+            ("Rights", "all but PostgreSQL runs as root, as HORTUS_ALLOW_ROOT says (docs/operations.md)")
         )
     console.print(f"Hortus {__version__} is ready. Ctrl-C stops it.", style="bold green")
     for label, text in lines:

@@ -39,6 +39,16 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_DATA_DIR",
         description="Where `hortus up` keeps everything.",
     )
+    run_as: str | None = Field(
+        None,
+        validation_alias="HORTUS_RUN_AS",
+        description="Account that a process started by root goes on as.",
+    )
+    allow_root: bool = Field(
+        False,
+        validation_alias="HORTUS_ALLOW_ROOT",
+        description="Whether a process started by root stays root (`1` or `0`).",
+    )
     mqtt_host: str = Field("localhost", description="The external MQTT broker.")
     mqtt_port: Port = Field(1883, description="Port of the external MQTT broker.")
     mqtt_username: str | None = Field(None, description="Account of this service at the broker.")
