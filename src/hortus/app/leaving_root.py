@@ -25,8 +25,11 @@ from hortus.base.installation.handing_over import Account, account_of, hand_over
 from hortus.base.settings import Settings, read_settings
 from hortus.flow.gateway.settings import GatewaySettings, read_gateway_settings
 
-SERVING = frozenset({"up", "web", "gateway", "ingest", "rpc", "jobs", "sink", "broker sync", "simulate"})
-"""The commands that run until they are stopped, and parse what others send."""
+SERVING = frozenset({"up", "web", "gateway", "ingest", "rpc", "jobs", "sink", "broker sync"})
+"""The commands that run until they are stopped, and parse what strangers send."""
+
+WRITING_ELSEWHERE = frozenset({"export", "simulate", "broker seed"})
+"""Commands that write files for root, wherever it is; they listen to nobody."""
 
 _GROUPS_OF_COMMANDS = frozenset({"broker", "gateway"})
 _PORT_OPTION = re.compile(r"--(?:[a-z]+-)*port")
@@ -43,8 +46,8 @@ class NotAsRoot(UsageError):
 def leave_root(arguments: Sequence[str]) -> None:
     """Go on as an unprivileged account, if this is root; returns only if there is nothing to leave.
 
-    Commands that serve nobody stay root, unless they work in a data directory of another account: what they
-    write there must belong to it. Raises NotAsRoot or UsageError, with advice.
+    Other commands stay root, unless they work in a data directory of another account: what they write there
+    must belong to it. Raises NotAsRoot or UsageError, with advice.
     """
     command = _command(arguments)
     if os.geteuid() != 0 or command is None:
@@ -56,7 +59,7 @@ def leave_root(arguments: Sequence[str]) -> None:
     serves = command in SERVING
     places = list(_places(command, arguments, settings))
     owner = next((owner for place in places if (owner := account_of(place))), None)
-    if not serves and owner is None:
+    if not serves and (owner is None or command in WRITING_ELSEWHERE):
         return
     account = (named_account(settings.run_as) if serves and settings.run_as else owner) or _usual_account()
     start = _starting_as(account, keeps_low_ports=_has_low_port(arguments))
