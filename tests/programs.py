@@ -47,9 +47,12 @@ def _can_be_bound(port: int) -> bool:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment with these settings of Hortus and no others, for wide and plain output."""
+    """This process's environment with these settings of Hortus and no others, for wide and plain output.
+
+    Tests may run as root, in a place that no other account can reach.
+    """
     kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
-    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **settings}
+    return {**kept, "COLUMNS": "200", "NO_COLOR": "1", "HORTUS_ALLOW_ROOT": "1", **settings}
 
 
 def browser_environment() -> dict[str, str | float | bool]:

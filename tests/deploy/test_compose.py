@@ -141,6 +141,7 @@ def test_every_setting_reaches_a_service() -> None:
         ("AWS_S3_ENDPOINT", {"ingest", "sink", "web", "jobs"}),
         ("AWS_SECRET_ACCESS_KEY", {"ingest", "sink", "web", "jobs"}),
         ("HORTUS_CLOCK_TOLERANCE_SECONDS", {"ingest", "sink", "web", "gateway"}),
+        ("HORTUS_LATE_MONTHS_PER_HOUR", {"ingest", "sink", "web", "gateway"}),
         ("KAFKA_PASSWORD", {"ingest", "sink", "kafka-topics"}),
         ("HORTUS_KAFKA_TLS", {"ingest", "sink", "kafka-topics"}),
     ],

@@ -8,10 +8,14 @@ import pytest
 from kafka_world import Topics, sinking, until_committed
 from typer.testing import CliRunner
 
-from hortus.app.kafka_sink import parse_moment
+from hortus.app.kafka_sink import parse_moment, run_replay
 from hortus.base.errors import UsageError
+from hortus.base.quotas import LATE_MONTHS_PER_HOUR
+from hortus.base.settings import read_settings
 from hortus.flow.kafka.records import record_of
 from hortus.flow.kafka.replay import Replay
+from hortus.flow.kafka.topics import StreamChoice
+from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
 
 HOUR_MS = 3_600_000
@@ -89,6 +93,24 @@ async def test_a_replay_leaves_the_offsets_of_the_sinks_alone(topics: Topics, wo
     write(topics, world, 5, now_ms())
     await replayed(topics, world, 0)
     assert topics.committed() == 0
+
+
+async def test_an_operators_replay_stores_the_months_that_sinks_may_not_open(
+    topics: Topics, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months = [datetime(2015 + number // 12, number % 12 + 1, 15, tzinfo=UTC) for number in range(14)]
+    for month in months:
+        payload = world.raw(datetime_ms=round(month.timestamp() * 1000))
+        record = record_of(topics.names, world.topic(), payload, now_ms())
+        topics.produce(record.topic, [record.value], key=record.key, headers=record.headers)
+    async with sinking(topics, world.url):
+        await until_committed(topics, 14)
+    assert await world.reasons() == {Reason.TOO_MANY_MONTHS: 14 - LATE_MONTHS_PER_HOUR}
+    for name, value in {**topics.environment, "DATABASE_URL": world.url}.items():
+        monkeypatch.setenv(name, value)
+    assert await run_replay(read_settings(), StreamChoice.ALL, months[0], lambda _done, _total: None) == 14
+    stored = await world.connection.fetch("SELECT datetime FROM raw_measurements ORDER BY datetime")
+    assert [row["datetime"] for row in stored] == months
 
 
 def test_a_moment_needs_a_time_zone() -> None:

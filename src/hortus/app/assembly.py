@@ -28,9 +28,18 @@ log = logging.getLogger(__name__)
 
 
 def make_pipeline(
-    settings: Settings, url: DatabaseUrl, registry: KitRegistry, objects: MediaObjects | None, name: str
+    settings: Settings,
+    url: DatabaseUrl,
+    registry: KitRegistry,
+    objects: MediaObjects | None,
+    name: str,
+    *,
+    for_operator: bool = False,
 ) -> IngestPipeline:
-    """Return a pipeline, not yet running, whose database connections have this application name."""
+    """Return a pipeline, not yet running, whose database connections have this application name.
+
+    `for_operator`: it stores what an operator wants stored, so late readings may open any number of months.
+    """
     tolerance_ms = settings.clock_tolerance_seconds * 1000
     metrics = IngestMetrics()
     lane = None
@@ -42,7 +51,10 @@ def make_pipeline(
     return IngestPipeline(
         connector(url, name),
         registry,
-        limits=IngestLimits(clock_tolerance_ms=tolerance_ms),
+        limits=IngestLimits(
+            clock_tolerance_ms=tolerance_ms,
+            late_months_per_hour=None if for_operator else settings.late_months_per_hour,
+        ),
         metrics=metrics,
         media=lane,
     )

@@ -103,7 +103,10 @@ async def _local_target(
     """Yield the database of this installation. It need not be reachable yet: readings wait in the spool."""
     async with open_url(data_dir, settings) as url, open_engine(url) as engine:
         registry = KitRegistry()
-        limits = IngestLimits(clock_tolerance_ms=settings.clock_tolerance_seconds * 1000)
+        limits = IngestLimits(
+            clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+            late_months_per_hour=settings.late_months_per_hour,
+        )
         pipeline = IngestPipeline(connector(url, "hortus gateway"), registry, limits=limits)
         supervisor.start("storing", pipeline.run, may_end=True)
         start_following_kits(supervisor, url, [registry.changed])

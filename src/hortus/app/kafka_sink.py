@@ -166,7 +166,10 @@ async def run_replay(
     stop = stop_requested()
     if not (await wait_for_topics(connection, topics, stop) and await _database_is_ready(url, stop)):
         return None
-    async with process_supervisor() as supervisor, _running_pipeline(settings, url, supervisor) as pipeline:
+    async with (
+        process_supervisor() as supervisor,
+        _running_pipeline(settings, url, supervisor, for_operator=True) as pipeline,
+    ):
         replay = Replay(connection, names, topics, pipeline, since=since)
         working = asyncio.ensure_future(replay.run(progress))
         return working.result() if await before_stop(working, stop) else None
@@ -190,11 +193,12 @@ async def _database_is_ready(url: DatabaseUrl, stop: asyncio.Event) -> bool:
 
 @asynccontextmanager
 async def _running_pipeline(
-    settings: Settings, url: DatabaseUrl, supervisor: Supervisor
+    settings: Settings, url: DatabaseUrl, supervisor: Supervisor, *, for_operator: bool = False
 ) -> AsyncIterator[IngestPipeline]:
     """Yield a running pipeline to the database; at the end, it finishes the messages it was given."""
     registry = KitRegistry()
-    pipeline = make_pipeline(settings, url, registry, open_media_objects(settings), "hortus sink")
+    objects = open_media_objects(settings)
+    pipeline = make_pipeline(settings, url, registry, objects, "hortus sink", for_operator=for_operator)
     supervisor.start("storing", pipeline.run, may_end=True)
     start_following_kits(supervisor, url, [registry.changed])
     start_listening_record(supervisor, url)

@@ -331,6 +331,7 @@ def _api(
             reading_engine=reading_engine,
             token_key=keys.tokens,
             clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+            late_months_per_hour=settings.late_months_per_hour,
             sign_up_open=settings.sign_up == "open",
             quotas=settings.quotas,
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
@@ -401,7 +402,7 @@ def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresse
         lines.insert(0, ("Start here", f"{addresses.set_up}   (creates the first account)"))
     if os.geteuid() == 0:
         lines.append(
-            ("Rights", "all but PostgreSQL runs as root; give it a user of its own (docs/operations.md)")
+            ("Rights", "all but PostgreSQL runs as root, as HORTUS_ALLOW_ROOT says (docs/operations.md)")
         )
     console.print(f"Hortus {__version__} is ready. Ctrl-C stops it.", style="bold green")
     for label, text in lines:

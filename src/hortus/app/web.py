@@ -105,6 +105,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 reading_engine=reading_engine,
                 token_key=keys.tokens,
                 clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+                late_months_per_hour=settings.late_months_per_hour,
                 sign_up_open=settings.sign_up == "open",
                 quotas=settings.quotas,
                 account_changes=account_changes(settings),

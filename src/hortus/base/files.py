@@ -29,7 +29,10 @@ def make_private_directory(path: Path) -> None:
 
 
 def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | None = None) -> None:
-    """Write `content` to `path` (mode 0600, owned by the user and group id `owner`) atomically.
+    """Write `content` to `path` (mode 0600) atomically.
+
+    It belongs to the user and group id `owner`; as root by default to the owner of its directory, who has to be
+    able to read it.
 
     Raises DirectoryNotUsable if that is not possible.
     """
@@ -41,7 +44,7 @@ def write_private_file(path: Path, content: str, *, owner: tuple[int, int] | Non
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(content)
                 file.flush()
-                if owner is not None:
+                if owner := owner or owner_of(path.parent):
                     os.fchown(descriptor, *owner)
                 os.fsync(descriptor)
             temporary.replace(path)

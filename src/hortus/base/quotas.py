@@ -19,3 +19,10 @@ class Quotas:
 
 
 DEFAULT_QUOTAS = Quotas()
+
+LATE_MONTHS_PER_HOUR = 12
+"""How many months late readings of one kit may open within an hour, unless the operator sets another number.
+
+Months in which the installation ran exist, so this concerns only readings from before: of a kit with a year of
+them. A clock that jumps would open all months since 2010.
+"""

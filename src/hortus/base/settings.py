@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hortus.base.errors import UsageError
 from hortus.base.public_url import checked_public_url, path_of
-from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.base.quotas import DEFAULT_QUOTAS, LATE_MONTHS_PER_HOUR, Quotas
 from hortus.base.time_zones import fault_of_time_zone
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -49,6 +49,16 @@ class Settings(BaseSettings):
         Path("hortus-data"),
         validation_alias="HORTUS_DATA_DIR",
         description="Where `hortus up` keeps everything.",
+    )
+    run_as: str | None = Field(
+        None,
+        validation_alias="HORTUS_RUN_AS",
+        description="Account that a process started by root goes on as.",
+    )
+    allow_root: bool = Field(
+        False,
+        validation_alias="HORTUS_ALLOW_ROOT",
+        description="Whether a process started by root stays root (`1` or `0`).",
     )
     mqtt_host: str = Field("localhost", description="The external MQTT broker.")
     mqtt_port: Port = Field(1883, description="Port of the external MQTT broker.")
@@ -145,6 +155,11 @@ class Settings(BaseSettings):
         300,
         validation_alias="HORTUS_CLOCK_TOLERANCE_SECONDS",
         description="How far a kit's clock may be ahead before its readings are set aside.",
+    )
+    late_months_per_hour: Annotated[int, Field(ge=1, le=1000)] = Field(
+        LATE_MONTHS_PER_HOUR,
+        validation_alias="HORTUS_LATE_MONTHS_PER_HOUR",
+        description="How many months of the database late readings of one kit may open within an hour.",
     )
     sign_up: Literal["open", "closed"] = Field(
         "closed",

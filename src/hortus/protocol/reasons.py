@@ -134,6 +134,10 @@ class Reason(StrEnum):
         "media-storage-pending",
         "No place for pictures and files is set (HORTUS_MEDIA_URL). The message is kept and can be replayed.",
     )
+    TOO_MANY_MONTHS = (
+        "too-many-months",
+        "The kit sent readings of very many old months. Check its clock; if it is right, replay in an hour.",
+    )
     REFUSED_BY_DATABASE = (
         "refused-by-database",
         "The database refused to store the message. It is kept and can be replayed.",

@@ -6,6 +6,8 @@ and the simulator to be imported, which takes a small computer seconds.
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -82,5 +84,11 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 def main() -> None:
-    """Run the command line."""
-    fail_clearly(app)
+    """Run the command line, as root only where that is allowed."""
+    fail_clearly(_run)
+
+
+def _run() -> None:
+    if os.geteuid() == 0:  # else nothing is imported for it
+        import_module("hortus.app.leaving_root").leave_root(sys.argv[1:])
+    app()

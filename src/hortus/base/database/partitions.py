@@ -5,6 +5,7 @@ Retention drops a whole month at once, and the index that inserts go to stays sm
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,13 +60,26 @@ async def ensure_partitions(connection: asyncpg.Connection, months: Iterable[Mon
             await _ensure_partition(connection, table, month)
 
 
+async def existing_months(connection: asyncpg.Connection, months: Iterable[Month]) -> set[Month]:
+    """Return those of these months that have a partition in each measurement table."""
+    by_name = {month.partition_of(table): month for month in months for table in PARTITIONED_TABLES}
+    attached = "SELECT name FROM unnest($1::text[]) AS name JOIN pg_inherits ON inhrelid = to_regclass(name)"
+    present = Counter(by_name[row["name"]] for row in await connection.fetch(attached, list(by_name)))
+    return {month for month, tables in present.items() if tables == len(PARTITIONED_TABLES)}
+
+
+async def lock_partitions(connection: asyncpg.Connection) -> None:
+    """Let no other process create partitions until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hortus partitions'))")
+
+
 async def _ensure_partition(connection: asyncpg.Connection, table: str, month: Month) -> None:
     partition = month.partition_of(table)
     attached = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass($1)"
     if await connection.fetchval(attached, partition):
         return
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hortus partitions'))")
+        await lock_partitions(connection)
         if await connection.fetchval(attached, partition):
             return
         # Names and bounds come from our own constants and integers; DDL takes no parameters.

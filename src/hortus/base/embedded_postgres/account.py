@@ -78,13 +78,18 @@ async def choose_account(data_directory: Path) -> SystemUser:
         return SystemUser(user_id=os.geteuid(), group_id=os.getegid(), switch=False)
     if data_directory.exists() and (status := data_directory.stat()).st_uid != 0:
         return SystemUser(user_id=status.st_uid, group_id=status.st_gid, switch=True)
-    user = _find_user(USER_NAME) or await _make_user() or _find_user("postgres")
+    user = await find_or_make_user() or _find_user("postgres")
     if user is None:
         raise CannotRunPostgres(
             f"PostgreSQL does not run as root, and the system user {USER_NAME!r} for it could not be made. "
             f"Make it with `useradd --system {USER_NAME}`, or run Hortus as an ordinary user."
         )
     return SystemUser(user_id=user.pw_uid, group_id=user.pw_gid, switch=True)
+
+
+async def find_or_make_user() -> pwd.struct_passwd | None:
+    """Return the system user of Hortus, created if missing; None if that is not possible. Only for root."""
+    return _find_user(USER_NAME) or await _make_user()
 
 
 def give_to(account: SystemUser, directory: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hortus.base.embedded_postgres.account import CannotRunPostgres
 from hortus.base.errors import OperationalError
-from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable
+from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable, owner_of
 
 MAX_LOG_BYTES = 8 * 1024 * 1024
 _MAX_READ_BYTES = 64 * 1024
@@ -56,6 +56,8 @@ class PostgresLog:
             # Append mode allows truncating the file while PostgreSQL writes.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
             descriptor = os.open(self.path, flags, PRIVATE_FILE)
+            if owner := owner_of(self.path.parent):
+                os.fchown(descriptor, *owner)
         except OSError as error:
             raise not_usable(self.path, error) from error
         self._start_bytes = os.fstat(descriptor).st_size
@@ -72,6 +74,8 @@ class PostgresLog:
         predecessor = self.path.with_name(self.path.name + ".1")
         shutil.copyfile(self.path, predecessor)
         predecessor.chmod(PRIVATE_FILE)
+        if owner := owner_of(self.path.parent):
+            os.chown(predecessor, *owner)
         os.truncate(self.path, 0)
         self._start_bytes = 0
 

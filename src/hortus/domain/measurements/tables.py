@@ -9,6 +9,7 @@ so the ingest path instead locks the peripherals of a batch once, which gives th
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import Double, Index, PrimaryKeyConstraint, func, text
@@ -61,6 +62,16 @@ class AggregateMeasurementRow(Base):
     kit_configuration_id: Mapped[int]
     quantity_type_id: Mapped[int]
     values: Mapped[dict[str, float]] = mapped_column(JSONB)
+
+
+class OpenedMonthRow(Base):
+    """A month whose partitions were created for late readings, and the kit whose readings they were."""
+
+    __tablename__ = "opened_months"
+
+    month: Mapped[date] = mapped_column(primary_key=True)
+    kit_id: Mapped[int]
+    opened_at: Mapped[Timestamp]
 
 
 class IngestBatchRow(Base):

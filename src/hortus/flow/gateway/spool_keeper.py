@@ -16,7 +16,7 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 from hortus.base.errors import HortusError
-from hortus.base.files import owner_of, sync_directory, write_private_file
+from hortus.base.files import sync_directory, write_private_file
 from hortus.flow.gateway import spool_salvage
 from hortus.flow.gateway.errors import SpoolDamaged, SpoolUnavailable
 from hortus.flow.gateway.spool_check import is_damage
@@ -131,4 +131,4 @@ class SpoolKeeper:
     def _note_identity(self) -> None:
         assert self._file is not None
         if self._noted_identity() != self._file.source:
-            write_private_file(self._identity_path, f"{self._file.source}\n", owner=owner_of(self._path.parent))
+            write_private_file(self._identity_path, f"{self._file.source}\n")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -146,14 +147,27 @@ class ResolvedBatch:
         months = ends if len(ends) < 2 else {Month.of(from_milliseconds(moment)) for moment in set(times_ms)}
         return months | {Month.of(moment) for moment in self.aggregate.datetime_start}
 
+    def kits_by_month(self, months: set[Month]) -> dict[Month, set[int]]:
+        """Return the ids of the kits with readings in each of these months."""
+        kits: dict[Month, set[int]] = {month: set() for month in months}
+        moments = chain(map(from_milliseconds, self.raw.device_time_ms), self.aggregate.datetime_start)
+        for moment, kit_id in zip(moments, chain(self.raw.kit_id, self.aggregate.kit_id), strict=True):
+            if (month := Month.of(moment)) in months:
+                kits[month].add(kit_id)
+        return kits
+
 
 @dataclass(slots=True)
 class Knowledge:
-    """What is known about the kits of one batch. A copy, so that cache invalidation cannot shrink it midway."""
+    """What is known about the kits of one batch. A copy, so that cache invalidation cannot shrink it midway.
+
+    `closed_months` have no partitions, and none can be created now.
+    """
 
     kits: dict[str, KnownKit]
     quantity_types: frozenset[int]
     foreign_peripherals: set[int] = field(default_factory=set)
+    closed_months: set[Month] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +248,11 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
             resolved.quarantined.append(ToQuarantine(message, kit_id, stream, verdict))
             continue
+        if knowledge.closed_months and not isinstance(content, ArrivedMedium):
+            month = Month.of(from_milliseconds(_device_time_ms(content)))
+            if month in knowledge.closed_months:
+                resolved.quarantined.append(ToQuarantine(message, kit_id, stream, _closed(month)))
+                continue
         resolved.peripheral_ids.add(content.peripheral)
         if isinstance(content, ArrivedMedium):
             # Media do not update "last seen" (kit-mqtt 6).
@@ -258,6 +277,19 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
 def from_milliseconds(milliseconds: int) -> datetime:
     """Return the aware datetime for milliseconds since the epoch, without rounding."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _device_time_ms(content: RawMeasurement | AggregateMeasurement) -> int:
+    return content.datetime_ms if isinstance(content, RawMeasurement) else content.datetime_start_ms
+
+
+def _closed(month: Month) -> QuarantineVerdict:
+    return QuarantineVerdict(
+        Reason.TOO_MANY_MONTHS,
+        f"This is of {month.year:04d}-{month.month:02d}, and late readings of this kit have opened as many "
+        "months within an hour as they may (HORTUS_LATE_MONTHS_PER_HOUR). Check the kit's clock; if it is "
+        "right, replay the message an hour later.",
+    )
 
 
 def _add_raw(

@@ -14,25 +14,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
-from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
 from hortus.base.intake import MessageSource
+from hortus.base.quotas import LATE_MONTHS_PER_HOUR
 from hortus.base.supervision import note_success
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
-from hortus.flow.ingest.batch import (
-    Knowledge,
-    ReadMessage,
-    ResolvedBatch,
-    knowledge_in_memory,
-    read_messages,
-    resolve,
-)
+from hortus.flow.ingest.batch import Knowledge, ReadMessage, knowledge_in_memory, read_messages
 from hortus.flow.ingest.damage_watch import DamageWatch
 from hortus.flow.ingest.database_link import (
     FAULT_OF_THE_ROWS,
@@ -52,6 +44,7 @@ from hortus.flow.ingest.messages import (
     serial_and_stream,
 )
 from hortus.flow.ingest.metrics import IngestMetrics
+from hortus.flow.ingest.months import OpenMonths
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
@@ -92,6 +85,9 @@ class IngestLimits:
     clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
     """How far a kit's clock may be ahead of ours."""
 
+    late_months_per_hour: int | None = LATE_MONTHS_PER_HOUR
+    """How many months late readings of one kit may open within an hour; None for any number."""
+
 
 _FAULT_OF_THE_SURROUNDINGS = CONNECTION_FAILURES
 
@@ -127,7 +123,7 @@ class IngestPipeline:
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._stopping = False
-        self._months_made: set[Month] = set()
+        self._months = OpenMonths(self._limits.late_months_per_hour)
         self._damage = DamageWatch(connect, self.metrics)
 
     # What transports call
@@ -274,7 +270,7 @@ class IngestPipeline:
                 self._registry.forget_everything()
             except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
-                    self._months_made.clear()  # a partition has been dropped since the check
+                    self._months.forget()
                 elif _can_be_isolated(batch):
                     await self._isolate(link, batch, error)
                     return
@@ -320,11 +316,11 @@ class IngestPipeline:
     ) -> StoredBatch | None:
         connection = await link.connection()
         with link.at_most(self._limits.attempt_seconds):
-            resolved = await self._look_up(connection, batch)
-            await self._ensure_partitions(connection, resolved)
+            knowledge = await self._look_up(connection, batch)
+            resolved = await self._months.resolve(connection, batch, knowledge)
             return await store_batch(connection, batch_id, resolved)
 
-    async def _look_up(self, connection: asyncpg.Connection, batch: list[ReadMessage]) -> ResolvedBatch:
+    async def _look_up(self, connection: asyncpg.Connection, batch: list[ReadMessage]) -> Knowledge:
         knowledge, missing = knowledge_in_memory(batch, self._registry)
         if missing:
             if missing.serials:
@@ -334,14 +330,7 @@ class IngestPipeline:
                 quantity_types = await self._registry.load_quantity_types(connection)
             foreign = await existing_peripherals(connection, missing.peripheral_ids)
             knowledge = Knowledge(knowledge.kits, quantity_types, foreign)
-        return resolve(batch, knowledge)
-
-    async def _ensure_partitions(self, connection: asyncpg.Connection, resolved: ResolvedBatch) -> None:
-        missing = resolved.months() - self._months_made
-        if missing:
-            wanted = missing.union(months_ahead(datetime.now(UTC)))
-            await ensure_partitions(connection, wanted)
-            self._months_made |= wanted
+        return knowledge
 
     async def _isolate(self, link: DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:
         """Bisect a rejected batch until the message that the database rejects is alone (P4)."""

@@ -38,7 +38,7 @@ QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
 # Valid readings that have no place now are kept whatever their number: they would take as much space in theirs.
-_COUNTS_TOWARDS_LIMITS = f"reason <> '{Reason.DATABASE_DAMAGED}'"
+_COUNTS_TOWARDS_LIMITS = f"reason NOT IN ('{Reason.DATABASE_DAMAGED}', '{Reason.TOO_MANY_MONTHS}')"
 
 # Columns of raw readings are sent in PostgreSQL's text format for arrays: joining numbers is several times
 # cheaper here than the driver's binary arrays of aware datetimes and UUIDs, and costs the server the same.

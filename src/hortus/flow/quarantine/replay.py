@@ -11,11 +11,10 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
-from hortus.base.database.partitions import ensure_partitions
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects
 from hortus.flow.ingest.batch import (
@@ -24,7 +23,6 @@ from hortus.flow.ingest.batch import (
     LedgerKey,
     ReadMessage,
     ResolvedBatch,
-    ToQuarantine,
     from_milliseconds,
     knowledge_in_memory,
     resolve,
@@ -38,6 +36,7 @@ from hortus.flow.ingest.messages import (
     read_message,
     serial_and_stream,
 )
+from hortus.flow.ingest.months import OpenMonths
 from hortus.flow.ingest.store import (
     ADD_TO_LEDGER,
     ADD_TO_LEDGER_REASONS,
@@ -82,12 +81,14 @@ async def replay(
     identifiers: Sequence[int],
     *,
     clock_tolerance_ms: int,
+    late_months_per_hour: int | None = None,
     objects: MediaObjects | None = None,
     clock: Callable[[], float] = time.time,
 ) -> ReplayResult:
     """Replay these messages in order of arrival, in transactions of bounded size.
 
-    Without `objects`, media stay in quarantine. Raises ObjectStoreNotAnswering; messages replayed before that
+    Without `objects`, media stay in quarantine. Readings of one kit may open `late_months_per_hour` months; by
+    default, which is for an operator, any number. Raises ObjectStoreNotAnswering; messages replayed before that
     stay replayed.
     """
 
@@ -95,7 +96,9 @@ async def replay(
         while True:
             # The next attempt no longer finds a peripheral that was deleted meanwhile, so this loop ends.
             with contextlib.suppress(PeripheralsGone):
-                return await _replay_chunk(connection, chunk, clock_tolerance_ms, objects, clock)
+                return await _replay_chunk(
+                    connection, chunk, clock_tolerance_ms, late_months_per_hour, objects, clock
+                )
 
     total = ReplayResult()
     sizes = await connection.fetch(
@@ -118,6 +121,7 @@ async def _replay_chunk(
     connection: asyncpg.Connection,
     identifiers: list[int],
     clock_tolerance_ms: int,
+    late_months_per_hour: int | None,
     objects: MediaObjects | None,
     clock: Callable[[], float],
 ) -> ReplayResult:
@@ -137,9 +141,9 @@ async def _replay_chunk(
             await registry.load_quantity_types(connection),
             await existing_peripherals(connection, missing.peripheral_ids),
         )
-        resolved = resolve(batch, knowledge)
-        await _put_media(connection, objects, batch, resolved)
-        await ensure_partitions(connection, resolved.months())
+        await _put_media(connection, objects, batch, resolve(batch, knowledge))
+        # Last, as it may take a lock that all writers of late readings need.
+        resolved = await OpenMonths(late_months_per_hour).resolve(connection, batch, knowledge)
         stored, duplicate = await store_rows(connection, resolved)
 
         still_wrong = {entry.message.handle: entry.verdict for entry in resolved.quarantined}
@@ -168,20 +172,19 @@ async def _put_media(
     batch: list[ReadMessage],
     resolved: ResolvedBatch,
 ) -> None:
-    """Store the contents of media before their rows; those that cannot be stored return to quarantine."""
+    """Store the contents of media before their rows. In the batch, a verdict replaces what cannot be stored."""
     if objects is None or not resolved.media:
         return
     known = await known_media(connection, resolved.media)
-    messages = {id(read.content): read.message for read in batch}
-    for each in list(resolved.media):
+    places = {id(read.content): index for index, read in enumerate(batch)}
+    for each in resolved.media:
         verdict = verdict_on(each, known)
         if verdict is None:
             await put_object(objects, each, known)
             known.setdefault(each.medium.id, KnownMedium(each.kit_id, each.medium.sha256))
             continue
-        resolved.media.remove(each)
-        message = messages[id(each.medium)]
-        resolved.quarantined.append(ToQuarantine(message, each.kit_id, Stream.MEDIA, verdict))
+        index = places[id(each.medium)]
+        batch[index] = replace(batch[index], content=verdict)
 
 
 def _read(

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
+from hortus.base.quotas import DEFAULT_QUOTAS, LATE_MONTHS_PER_HOUR, Quotas
 from hortus.domain.accounts.password_resets import ResetMailer
 from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.tokens import Tokens
@@ -84,8 +84,9 @@ class ApiParts:
     create an account (setting HORTUS_SIGN_UP). `account_changes` records changed kit accounts for an external
     broker. Without `reset_mailer`, only an operator can reset a password. `message_access` defines how people
     can be reached; by default, through the usual services and not by mail. `quotas` limit how much one person
-    may have. `clock_tolerance_ms` is how far a kit's clock may be ahead. A reading older than `plant_freshness`
-    does not count for a plant's condition. `command_watch` should receive the database's notifications about
+    may have. `clock_tolerance_ms` is how far a kit's clock may be ahead, and `late_months_per_hour` how many
+    months a replay may open for one kit. A reading older than `plant_freshness` does not count for a plant's
+    condition. `command_watch` should receive the database's notifications about
     commands; otherwise their end is noticed a second later. `media_objects` holds the content of media; without
     it, content cannot be read. `page_sessions` lets users who logged in to the web pages use the live feed.
     """
@@ -105,6 +106,7 @@ class ApiParts:
     exports: ExportLimits = field(default_factory=ExportLimits)
     quotas: Quotas = DEFAULT_QUOTAS
     clock_tolerance_ms: int = DEFAULT_CLOCK_TOLERANCE_MS
+    late_months_per_hour: int = LATE_MONTHS_PER_HOUR
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     command_watch: CommandWatch = field(default_factory=CommandWatch)
     clock: Callable[[], datetime] = _now

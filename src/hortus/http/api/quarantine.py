@@ -239,6 +239,7 @@ async def _replay(request: Request, services: Services, access: KitAccess, ids: 
                 connection,
                 ids,
                 clock_tolerance_ms=parts.clock_tolerance_ms,
+                late_months_per_hour=parts.late_months_per_hour,
                 objects=parts.media_objects,
                 clock=lambda: services.clock().timestamp(),
             )
