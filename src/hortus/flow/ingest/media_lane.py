@@ -46,10 +46,10 @@ from hortus.flow.ingest.media_objects import put_object, verdict_on
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, QuarantineVerdict, Stream
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
+from hortus.flow.ingest.outcome import StoredBatch
 from hortus.flow.ingest.store import (
     MediumIdTaken,
     PeripheralsGone,
-    StoredBatch,
     known_media,
     store_batch,
 )

@@ -53,7 +53,8 @@ from hortus.flow.ingest.messages import (
 )
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
-from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.flow.ingest.outcome import StoredBatch
+from hortus.flow.ingest.store import PeripheralsGone, store_batch
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import RawMeasurement

@@ -38,9 +38,8 @@ from hortus.flow.ingest.messages import (
     read_message,
     serial_and_stream,
 )
+from hortus.flow.ingest.outcome import ADD_TO_LEDGER, ADD_TO_LEDGER_REASONS
 from hortus.flow.ingest.store import (
-    ADD_TO_LEDGER,
-    ADD_TO_LEDGER_REASONS,
     KnownMedium,
     PeripheralsGone,
     announce,
