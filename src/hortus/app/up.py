@@ -45,7 +45,7 @@ from hortus.app.supervision import (
 from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
-from hortus.base.errors import HortusError
+from hortus.base.errors import HortusError, describe_error
 from hortus.base.installation.access import embedded_postgres
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.installation.run_info import RunInfo
@@ -351,7 +351,7 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
             await postgres.restart(log.warning)
         except HortusError as error:
             note_failure(error)
-            log.error("PostgreSQL does not start: %s Retrying.", error)
+            log.error("PostgreSQL does not start: %s Retrying.", describe_error(error))
             postgres.died.set()
             await asyncio.sleep(_RESTART_PAUSE_SECONDS)
         else:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.errors import describe_error
 from hortus.base.supervision import Supervisor
 from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import SpoolUnavailable
@@ -106,5 +107,5 @@ async def _forward(forwarder: Forwarder) -> None:
         try:
             await forwarder.run()
         except* SpoolUnavailable as group:
-            log.error("%s Forwarding resumes shortly.", group.exceptions[0])
+            log.error("%s Forwarding resumes shortly.", describe_error(group))
         await asyncio.sleep(_DISK_PAUSE_SECONDS)

@@ -22,6 +22,7 @@ import asyncpg
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.partitions import Month, ensure_partitions, months_ahead
+from hortus.base.errors import describe_error
 from hortus.base.intake import MessageSource
 from hortus.base.supervision import note_success
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
@@ -39,7 +40,6 @@ from hortus.flow.ingest.database_link import (
     UNFORESEEN_IN_ROWS,
     Connect,
     DatabaseLink,
-    describe,
 )
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
@@ -352,8 +352,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("a message on %s cannot be stored: %s", message.topic, describe(error))
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error))
+        log.error("a message on %s cannot be stored: %s", message.topic, describe_error(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe_error(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.base.intake import Intake
 from hortus.base.supervision import Supervisor, note_success
 from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
@@ -276,7 +276,9 @@ class MqttEndpoint:
             identity = await self._authenticate(connect)
         except Exception as error:  # noqa: BLE001 - whatever the failure, the client is asked to retry
             # One line each: when the database is down, every kit that tries ends up here.
-            logger.warning("A log-in from %s could not be checked: %r", connection.peer_address, error)
+            logger.warning(
+                "A log-in from %s could not be checked: %s", connection.peer_address, describe_error(error)
+            )
             connection.refuse_login(ReasonCode.SERVER_UNAVAILABLE)
             return
         if identity is None:
@@ -330,4 +332,5 @@ def _bind_problem(listener: Listener, error: OSError) -> str:
         return f"{where} is in use by another program; stop that program or choose another MQTT port."
     if error.errno == errno.EACCES:
         return f"{where} may not be used by this user; choose an MQTT port of 1024 or above."
-    return f"{where} cannot be listened on ({error.strerror or error}); choose an address of this machine."
+    reason = error.strerror or describe_error(error)
+    return f"{where} cannot be listened on ({reason}); choose an address of this machine."
