@@ -35,6 +35,8 @@ WITHOUT_DATABASE = {
 WITHOUT_DATA_DIRECTORY = {"ingest", "rpc", "sink"}
 
 ARGUMENTS = {
+    "mqtt account add": ["wall", "--read", "kit/#"],
+    "mqtt account remove": ["wall", "--yes"],
     "kit create": ["--name", "Kit"],
     "kit commands": ["k-serial"],
     "kit password": ["k-serial"],

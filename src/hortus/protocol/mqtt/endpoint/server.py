@@ -212,9 +212,23 @@ class MqttEndpoint:
     def disconnect_kit(self, serial: str) -> None:
         """Disconnect a kit that was deleted or has a new password, and end its sessions."""
         for connection in self._directory.of_kit(serial):
-            with contained(self.counters, "A connection of kit %s could not be closed.", serial):
-                connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
-        self._broker.end_all_of(Identity(kind=IdentityKind.KIT, name=serial))
+            self._dismiss(connection)
+        self._broker.end_all_of(IdentityKind.KIT, serial)
+
+    def disconnect_reader(self, name: str) -> None:
+        """Disconnect a read-only account that was removed or changed, and end its sessions."""
+        for connection in self._directory.of_reader(name):
+            self._dismiss(connection)
+        self._broker.end_all_of(IdentityKind.READER, name)
+
+    def check_readers(self) -> None:
+        """Disconnect all read-only accounts, of which changes may have been missed. They log in again."""
+        for connection in self._directory.readers():
+            self._dismiss(connection)
+
+    def _dismiss(self, connection: EndpointConnection) -> None:
+        with contained(self.counters, "A connection of %s could not be closed.", connection.username):
+            connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
 
     # Listening
 
