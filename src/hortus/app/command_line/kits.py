@@ -9,6 +9,7 @@ import typer
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import UsageError
@@ -128,7 +129,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
         for kit in kits:
             state = presences[kit.id].judgement.state
             is_there = "never seen" if state is PresenceState.NEVER else str(state)
-            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, _ago(kit.last_seen))
+            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, ago(kit.last_seen))
         console.print(table if kits else "No kits yet. `hortus kit create --name NAME` makes one.")
 
     run(work())
@@ -155,7 +156,7 @@ def commands(
     for command in found:
         table.add_row(
             str(command.id),
-            _ago(command.requested_at),
+            ago(command.requested_at),
             command.asked_by or "a deleted account",
             _question(command),
             _outcome(command),
@@ -224,13 +225,3 @@ async def _person(connection: AsyncConnection, username: str) -> Profile:
     if person is None:
         raise UserNotFound(username)
     return person
-
-
-def _ago(moment: datetime | None) -> str:
-    if moment is None:
-        return "never"
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{max(seconds, 0)} s ago"
