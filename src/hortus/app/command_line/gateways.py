@@ -16,6 +16,7 @@ from hortus.app.command_line.ages import age, ago
 from hortus.app.command_line.database_access import (
     open_ready_engine,
 )
+from hortus.app.command_line.spools import spool_directory
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import OperationalError, UsageError
 from hortus.flow.gateway.errors import SpoolDamaged
@@ -43,7 +44,8 @@ SpoolOption = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="Data directory of a one-box installation. Without it: HORTUS_GATEWAY_SPOOL_DIR.",
+        help="Data directory of a one-box installation. Without it: HORTUS_GATEWAY_SPOOL_DIR, else "
+        "HORTUS_DATA_DIR, else ./hortus-data or ./hortus-gateway.",
         show_default=False,
     ),
 ]
@@ -233,12 +235,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
 
 def _in_spool(data_dir: Path | None, function: Callable[[SpoolFile], T]) -> T:
     settings = read_gateway_settings()
-    directory = settings.gateway_spool_dir if data_dir is None else data_dir / "spool"
-    if not directory.is_dir() or not any(directory.glob("gateway.*")):
-        raise UsageError(
-            f"No gateway has run with {directory}. Name its directory with --data-dir or "
-            "HORTUS_GATEWAY_SPOOL_DIR."
-        )
+    directory = spool_directory(data_dir, settings)
     most_bytes = settings.spool_limits().most_bytes
     path = directory / SPOOL_NAME
     try:
