@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import (
@@ -17,14 +17,18 @@ from hortus.app.command_line.database_access import (
     open_ready_engine,
     open_url,
 )
+from hortus.app.command_line.people import person_named
+from hortus.app.command_line.spools import as_documents, tell_of_unnumbered, unnumbered_boards
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.database.engine import connector, open_engine
+from hortus.domain.accounts.profiles import Profile
 from hortus.domain.kits.registry import KitRegistry
 from hortus.flow.gateway.board_intake import BoardIntake
 from hortus.flow.gateway.boards import (
     RegisteredBoard,
     adopt_board,
     forget_waiting_board,
+    give_board,
     list_boards,
     list_waiting_boards,
     register_board,
@@ -36,7 +40,11 @@ from hortus.flow.migrations.revision import require_current
 
 board_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Boards: list, adopt, add, forget.")
 
-SensorId = Annotated[int, typer.Argument(metavar="SENSOR", min=1, help="The number typed into the board.")]
+SensorId = Annotated[int, typer.Argument(metavar="SENSOR", help="The number typed into the board.")]
+OwnerOption = Annotated[
+    str | None,
+    typer.Option("--owner", help="User name of the person whose sensor it is; it appears in their list."),
+]
 NameOption = Annotated[str, typer.Option("--name", help="What people call it (1 to 40 characters).")]
 
 
@@ -48,14 +56,16 @@ def list_boards_command(as_json: JsonOption = False, data_dir: DataDirOption = N
         async with open_ready_engine(data_dir) as engine, engine.connect() as connection:
             boards = await list_boards(connection, datetime.now(UTC))
             waiting = await list_waiting_boards(connection)
+        unnumbered = unnumbered_boards(data_dir)
         if as_json:
-            print_json({"boards": boards, "waiting": waiting})
+            print_json({"boards": boards, "waiting": waiting, "withoutId": as_documents(unnumbered)})
             return
-        table = Table("Sensor id", "Serial", "Name", "Gateway", "Last heard", "From", "State")
+        table = Table("Sensor id", "Serial", "Name", "Owner", "Gateway", "Last heard", "From", "State")
         for each in boards:
             state = "silent" if each.silent_since else "ok"
             table.add_row(
-                *(str(each.sensor_id), each.serial, each.name or "", each.gateway or "–"),
+                *(str(each.sensor_id), each.serial, each.name or "", each.owner or "–"),
+                *(each.gateway or "–",),
                 *(ago(each.last_contact_at), each.last_address or "", state),
             )
         console.print(table if boards else "No boards yet.")
@@ -68,6 +78,7 @@ def list_boards_command(as_json: JsonOption = False, data_dir: DataDirOption = N
                 )
             console.print("Heard, and waiting for a name (`hortus board adopt SENSOR --name NAME`):")
             console.print(unnamed)
+        tell_of_unnumbered(unnumbered)
 
     run(work())
 
@@ -79,6 +90,7 @@ def adopt(
     gateway: Annotated[
         str | None, typer.Option("--gateway", help="Which one, if several gateways heard this number.")
     ] = None,
+    owner: OwnerOption = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -89,7 +101,9 @@ def adopt(
             with database_errors_in_words(url):
                 await require_current(engine)
                 async with engine.begin() as connection:
+                    person = None if owner is None else await person_named(connection, owner)
                     board = await adopt_board(connection, sensor, name=name, gateway=gateway)
+                    await _give(connection, board, person)
                     gateway_id = await connection.scalar(
                         select(BoardRow.gateway_id).where(BoardRow.sensor_id == sensor)
                     )
@@ -105,12 +119,13 @@ def adopt(
 def add_board(
     name: NameOption,
     sensor: Annotated[
-        int | None, typer.Option("--sensor", min=1, help="Its number; the next free one if not given.")
+        int | None, typer.Option("--sensor", help="Its number; the next free one if not given.")
     ] = None,
     gateway: Annotated[
         str | None,
         typer.Option("--gateway", help="Through which it comes; the first that brings it, if not given."),
     ] = None,
+    owner: OwnerOption = None,
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -118,8 +133,11 @@ def add_board(
 
     async def work() -> RegisteredBoard:
         async with open_ready_engine(data_dir) as engine, engine.begin() as connection:
+            person = None if owner is None else await person_named(connection, owner)
             gateway_id = None if gateway is None else await gateway_id_of(connection, gateway)
-            return await register_board(connection, name=name, sensor_id=sensor, gateway_id=gateway_id)
+            board = await register_board(connection, name=name, sensor_id=sensor, gateway_id=gateway_id)
+            await _give(connection, board, person)
+            return board
 
     _tell_board(run(work()), as_json, 0)
 
@@ -139,6 +157,11 @@ def forget(
             return await forget_waiting_board(connection, sensor)
 
     console.print(f"Forgot {run(work())} readings.")
+
+
+async def _give(connection: AsyncConnection, board: RegisteredBoard, person: Profile | None) -> None:
+    if person is not None:
+        await give_board(connection, board.sensor_id, person.id, datetime.now(UTC))
 
 
 async def _release(engine: AsyncEngine, pipeline: IngestPipeline, gateway_id: int, sensor: int) -> int:

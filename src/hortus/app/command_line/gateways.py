@@ -16,7 +16,12 @@ from hortus.app.command_line.ages import age, ago
 from hortus.app.command_line.database_access import (
     open_ready_engine,
 )
-from hortus.app.command_line.spools import spool_directory
+from hortus.app.command_line.spools import (
+    as_documents,
+    spool_directory,
+    tell_of_unnumbered,
+    unnumbered_boards,
+)
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import OperationalError, UsageError
 from hortus.flow.gateway.errors import SpoolDamaged
@@ -60,6 +65,7 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
     depth, counters, sensors, damages = _in_spool(
         data_dir, lambda file: (file.depth(), file.counters(), file.sensors(), file.damages())
     )
+    unnumbered = unnumbered_boards(data_dir)
     oldest = None if depth.oldest_waiting_ms is None else _moment(depth.oldest_waiting_ms)
     if as_json:
         print_json(
@@ -79,6 +85,7 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
                     }
                     for each in sensors
                 ],
+                "withoutId": as_documents(unnumbered),
             }
         )
         return
@@ -98,7 +105,15 @@ def status(as_json: JsonOption = False, data_dir: SpoolOption = None) -> None:
     for each in sensors:
         heard = f"{age(_moment(each.last_contact_ms))} ago"
         table.add_row(str(each.sensor_id), str(each.received), heard, each.address)
-    console.print(table if sensors else "No board has been heard yet.")
+    if sensors:
+        console.print(table)
+        console.print(
+            "`hortus board list` says which of them have no name yet; `hortus board adopt SENSOR --name NAME` "
+            "gives one."
+        )
+    else:
+        console.print("No board with a sensor id has been heard yet.")
+    tell_of_unnumbered(unnumbered)
 
 
 @app.command("damage-seen")

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
+from hortus.app.command_line.people import person_named
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import UsageError
 from hortus.base.settings import read_settings
 from hortus.base.text import require_name
-from hortus.domain.accounts.profiles import Profile, find_profile_by_name
-from hortus.domain.accounts.store import UserNotFound
 from hortus.domain.kits.members import add_member
 from hortus.domain.kits.store import (
     CreatedKit,
@@ -71,7 +69,7 @@ def create(
         settings = read_settings()
         store = KitStore(account_changes(settings))
         async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
-            person = None if owner is None else await _person(connection, owner)
+            person = None if owner is None else await person_named(connection, owner)
             kit = await store.create(connection, NewKit(name=name, public_dashboard=public))
             if person is not None:
                 await add_member(
@@ -218,10 +216,3 @@ def delete(
 
     run(work())
     console.print(f"Deleted {serial}.", markup=False)
-
-
-async def _person(connection: AsyncConnection, username: str) -> Profile:
-    person = await find_profile_by_name(connection, username)
-    if person is None:
-        raise UserNotFound(username)
-    return person

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from hortus.app.command_line.terminal import messages
+from hortus.app.command_line.ages import ago
+from hortus.app.command_line.terminal import console, messages
 from hortus.base.errors import UsageError
-from hortus.flow.gateway.settings import GatewaySettings
+from hortus.flow.gateway.settings import GatewaySettings, read_gateway_settings
+from hortus.flow.gateway.unnumbered import WHAT_TO_DO, UnnumberedBoard, read_unnumbered_boards
 
 
 def spool_directory(data_dir: Path | None, settings: GatewaySettings) -> Path:
@@ -34,6 +40,41 @@ def spool_directory(data_dir: Path | None, settings: GatewaySettings) -> Path:
 def has_spool(directory: Path) -> bool:
     """Return whether a gateway has run with this directory."""
     return directory.is_dir() and any(directory.glob("gateway.*"))
+
+
+def unnumbered_boards(data_dir: Path | None) -> list[UnnumberedBoard]:
+    """Return the boards without a sensor id that a gateway on this machine has heard, if one has run here."""
+    places = _places(data_dir, read_gateway_settings())
+    now_ms = int(time.time() * 1000)
+    return [board for place in places for board in read_unnumbered_boards(place, now_ms)]
+
+
+def as_documents(boards: Sequence[UnnumberedBoard]) -> list[dict[str, Any]]:
+    """Return the JSON form."""
+    return [
+        {
+            "address": each.address,
+            "sensorId": each.sensor_id,
+            "refused": each.refused,
+            "lastContact": _moment(each),
+        }
+        for each in boards
+    ]
+
+
+def tell_of_unnumbered(boards: Sequence[UnnumberedBoard]) -> None:
+    """Print which boards have no sensor id, and what to do about it."""
+    for each in boards:
+        console.print(
+            f"A board at {each.address} sends the id {each.sensor_id}, last {ago(_moment(each))}; "
+            f"{each.refused} readings were refused."
+        )
+    if boards:
+        console.print(WHAT_TO_DO)
+
+
+def _moment(board: UnnumberedBoard) -> datetime:
+    return datetime.fromtimestamp(board.last_contact_ms / 1000, UTC)
 
 
 def _places(data_dir: Path | None, settings: GatewaySettings) -> list[Path]:

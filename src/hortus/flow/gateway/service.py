@@ -30,6 +30,7 @@ from hortus.flow.gateway.newest_forwarding import NewestForwarder
 from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
 from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.transport import TargetClient
+from hortus.flow.gateway.unnumbered import UnnumberedBoards
 from hortus.flow.ingest.messages import ReadingIntake
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,9 @@ async def running_gateway(
         forwarder = make_forwarder(spool)
         admission = BoardAdmission(limits.admission, await _pinned(spool, limits.admission))
         health = GatewayHealth(spool, forwarder.state, supervisor.look)
-        server = GatewayListener(spool, admission, health, limits=limits.listener)
+        unnumbered = UnnumberedBoards(spool_directory)
+        server = GatewayListener(spool, admission, health, unnumbered, limits=limits.listener)
+        noting = supervisor.start("gateway-boards-without-id", unnumbered.keep_saved)
         forwarding = supervisor.start(
             "gateway-forwarding", partial(_forward, forwarder), every_seconds=_ROUND_SECONDS
         )
@@ -94,7 +97,8 @@ async def running_gateway(
         finally:
             await server.stop()
             forwarding.cancel()
-            await asyncio.wait({forwarding})
+            noting.cancel()
+            await asyncio.wait({forwarding, noting})
 
 
 async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:
