@@ -46,6 +46,8 @@ ARGUMENTS = {
     "kit password": ["k-serial"],
     "kit delete": ["k-serial", "--yes"],
     "user create": ["ada", "--email", "ada@example.org", "--generate-password"],
+    "user admin": ["ada", "--grant", "--yes"],
+    "user delete": ["ada", "--yes"],
     "user password": ["ada", "--generate-password"],
     "export": ["k-serial"],
     "plant show": ["1"],
