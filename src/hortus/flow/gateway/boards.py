@@ -56,7 +56,7 @@ WHERE NOT EXISTS (SELECT 1 FROM boards WHERE sensor_id = number)
   AND NOT EXISTS (SELECT 1 FROM waiting_boards WHERE sensor_id = number)
   AND NOT EXISTS (SELECT 1 FROM kits WHERE serial = 'pk-' || number)
 """
-# Boards without a name send under numbers that somebody typed into them.
+# Boards without a name send under numbers that someone typed into them.
 _FIRST_UNHEARD = """
 SELECT min(number) FROM (
     SELECT :following AS number UNION SELECT sensor_id + 1 FROM waiting_boards

@@ -139,7 +139,7 @@ class Broker:
                 self.end(session)
 
     def _publish_delayed_will(self, session: Session) -> None:
-        """Publish it once. Whoever ends a session has other sessions to care for, so nothing is raised."""
+        """Publish it once. The caller has other sessions to end, so nothing is raised."""
         will, session.delayed_will = session.delayed_will, None
         if will is not None:
             with contained(self._counters, "The will of %s could not be published.", session.identity.name):
