@@ -49,6 +49,8 @@ async def test_a_board_that_has_its_id_now_is_no_longer_named(tmp_path: Path) ->
     async with gateway(tmp_path, RecordingTarget().forwarder) as port:
         await send(port, reading(0, humidity=1))
         await until(lambda: read_unnumbered_boards(tmp_path / "spool", 0), "it is noted")
+    async with gateway(tmp_path, RecordingTarget().forwarder) as port:
+        assert read_unnumbered_boards(tmp_path / "spool", 0)
         await send(port, reading(7, humidity=1))
         await until(lambda: not read_unnumbered_boards(tmp_path / "spool", 0), "it is no longer noted")
 

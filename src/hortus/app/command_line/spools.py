@@ -66,8 +66,8 @@ def tell_of_unnumbered(boards: Sequence[UnnumberedBoard]) -> None:
     """Print which boards have no sensor id, and what to do about it."""
     for each in boards:
         console.print(
-            f"A board at {each.address} sends the id {each.sensor_id}, last {ago(_moment(each))}; "
-            f"{each.refused} readings were refused."
+            f"A board at {each.address} sends the id {each.sensor_id}, last {ago(_moment(each))}. "
+            f"Readings refused: {each.refused}."
         )
     if boards:
         console.print(WHAT_TO_DO)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,12 +45,13 @@ class UnnumberedBoard:
 
 
 class UnnumberedBoards:
-    """Notes such boards by address, within bounds, and logs each once."""
+    """Notes such boards by address, within bounds, and logs each once. Goes on with what was noted before."""
 
     def __init__(self, directory: Path, *, save_seconds: float = _SAVE_SECONDS) -> None:
         self._directory = directory
         self._save_seconds = save_seconds
-        self._boards: OrderedDict[str, UnnumberedBoard] = OrderedDict()
+        noted = read_unnumbered_boards(directory, int(time.time() * 1000))
+        self._boards = OrderedDict((each.address, each) for each in noted)
         self._told: set[str] = set()
         self._changed = asyncio.Event()
 
