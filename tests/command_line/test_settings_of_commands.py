@@ -1,4 +1,4 @@
-"""Every command finds its database in the same way, whichever way an operator names it.
+"""Every command finds its database, and the data directory, in the same way, however an operator names it.
 
 Each way names a place that cannot be used, and the error tells which place that was: a URL with an unknown
 parameter, or a directory that does not exist.
@@ -17,16 +17,20 @@ from typer.main import get_command
 
 from hortus.app.command_line.main import app
 from hortus.base.errors import HortusError
+from hortus.flow.gateway.spool import open_keeper
 from programs import free_port
 
 # What they work on is no database.
+ABOUT_A_SPOOL = {
+    "gateway status",
+    "gateway damage-seen",
+    "gateway set-aside list",
+    "gateway set-aside retry",
+    "gateway set-aside drop",
+}
 WITHOUT_DATABASE = {
+    **dict.fromkeys(ABOUT_A_SPOOL, "the spool of a gateway"),
     "message test": "the mail server",
-    "gateway status": "the spool of a gateway",
-    "gateway damage-seen": "the spool of a gateway",
-    "gateway set-aside list": "the spool of a gateway",
-    "gateway set-aside retry": "the spool of a gateway",
-    "gateway set-aside drop": "the spool of a gateway",
     "kafka topics create": "Kafka",
     "kafka topics check": "Kafka",
     "up": "the data directory, in which it makes the database",
@@ -35,11 +39,15 @@ WITHOUT_DATABASE = {
 WITHOUT_DATA_DIRECTORY = {"ingest", "rpc", "sink"}
 
 ARGUMENTS = {
+    "mqtt account add": ["wall", "--read", "kit/#"],
+    "mqtt account remove": ["wall", "--yes"],
     "kit create": ["--name", "Kit"],
     "kit commands": ["k-serial"],
     "kit password": ["k-serial"],
     "kit delete": ["k-serial", "--yes"],
     "user create": ["ada", "--email", "ada@example.org", "--generate-password"],
+    "user admin": ["ada", "--grant", "--yes"],
+    "user delete": ["ada", "--yes"],
     "user password": ["ada", "--generate-password"],
     "export": ["k-serial"],
     "plant show": ["1"],
@@ -52,6 +60,8 @@ ARGUMENTS = {
     "quarantine purge": ["--all", "--yes"],
     "db repair": ["raw_measurements"],
     "gateway add": ["shed"],
+    "gateway set-aside retry": ["--all"],
+    "gateway set-aside drop": ["--all", "--yes"],
     "gateway remove": ["shed", "--yes"],
     "board adopt": ["1", "--name", "Board"],
     "board add": ["--name", "Board"],
@@ -85,7 +95,10 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, An
 ROOT = get_command(app)
 ALL = [name for name, _ in commands(ROOT)]
 WITH_DATABASE = [name for name in ALL if name not in WITHOUT_DATABASE]
-WITH_DATA_DIRECTORY = [name for name in WITH_DATABASE if name not in WITHOUT_DATA_DIRECTORY]
+WITH_DATA_DIRECTORY = [
+    *(name for name in WITH_DATABASE if name not in WITHOUT_DATA_DIRECTORY),
+    *sorted(ABOUT_A_SPOOL),
+]
 
 
 @pytest.fixture
@@ -137,5 +150,41 @@ def test_every_command_takes_a_data_directory_and_one_on_its_command_line_goes_f
     monkeypatch.setenv("HORTUS_DATA_DIR", str(folder / "in-the-environment"))
     assert str(folder / "in-the-environment") in complaint(name)
     monkeypatch.setenv("DATABASE_URL", url_with("in_the_environment"))
+    monkeypatch.setenv("HORTUS_GATEWAY_SPOOL_DIR", str(folder / "spool-in-the-environment"))
     said = complaint(name, "--data-dir", str(folder / "on-the-line"))
     assert str(folder / "on-the-line") in said
+
+
+def test_every_command_that_takes_a_data_directory_is_among_these() -> None:
+    takes = {name for name, command in commands(ROOT) if "data_dir" in {each.name for each in command.params}}
+    assert takes - set(WITH_DATA_DIRECTORY) == {"up"}
+
+
+def make_spool(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    open_keeper(directory, most_bytes=1024 * 1024).close()
+
+
+@pytest.mark.parametrize("place", ["hortus-data/spool", "hortus-gateway"])
+@pytest.mark.parametrize("name", sorted(ABOUT_A_SPOOL))
+def test_commands_about_a_spool_find_that_of_hortus_up_and_that_of_a_gateway_of_its_own(
+    name: str, place: str, folder: Path
+) -> None:
+    said = complaint(name)
+    assert "hortus-data/spool or hortus-gateway" in said
+    assert "--data-dir" in said
+    make_spool(folder / place)
+    ROOT.main([*name.split(), *ARGUMENTS.get(name, [])], standalone_mode=False)
+
+
+def test_where_there_are_two_spools_a_command_says_which_it_is_about(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_spool(folder / "hortus-data" / "spool")
+    make_spool(folder / "hortus-gateway")
+    ROOT.main(["gateway", "status"], standalone_mode=False)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "This is about hortus-data/spool. There is another spool in hortus-gateway" in said
+    monkeypatch.setenv("HORTUS_GATEWAY_SPOOL_DIR", str(folder / "hortus-gateway"))
+    ROOT.main(["gateway", "status"], standalone_mode=False)
+    assert capsys.readouterr().err == ""

@@ -23,7 +23,7 @@ from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from hortus.base.errors import UsageError
 from hortus.domain.definitions.store import load_definitions
 from hortus.domain.series.rollups import roll_up
-from hortus.flow.ingest import store
+from hortus.flow.ingest import outcome
 from hortus.flow.migrations.migrate import upgrade
 from hortus.flow.quarantine.replay import replay
 from hortus.http.monitoring.health import FlowReport, FlowWatch
@@ -288,7 +288,7 @@ async def test_a_damaged_index_of_the_ledger_is_built_anew_and_what_waited_is_st
 async def test_readings_that_have_no_place_are_never_thrown_away_to_make_room(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "QUARANTINE_MESSAGES_PER_KIT", 3)
+    monkeypatch.setattr(outcome, "QUARANTINE_MESSAGES_PER_KIT", 3)
     await box.damage(MONTH, last_page)
     for second in range(10):
         box.offer(BASIL, MOMENT + timedelta(seconds=second))

@@ -58,6 +58,7 @@ async def test_one_box_takes_a_boards_readings_and_a_person_names_it(tmp_path: P
         (board,) = hortus_json("board", "list", "--data-dir", data_dir)["boards"]
         assert (board["sensor_id"], board["serial"], board["silent_since"]) == (1, "pk-1", None)
         assert hortus_json("board", "add", "--name", "Mint", "--data-dir", data_dir)["sensorId"] == 2
+        assert log_path.read_text().count("hortus board adopt 1 --name NAME") == 1
         assert "hortus_gateway_" in hortus_json("gateway", "add", "greenhouse", "--data-dir", data_dir)["token"]
         assert "greenhouse" in hortus("gateway", "list", "--data-dir", data_dir).stdout
         up.send_signal(signal.SIGINT)

@@ -36,6 +36,9 @@ RECEIVED = {"message": "Data successfully received"}
 INVALID = {"error": "Invalid JSON data"}
 NO_ID = {"error": "No id in data"}
 BAD_ID = {"error": "The id must be a whole number from 1 to 2147483647"}
+ZERO_ID = {
+    "error": f"{BAD_ID['error']}. 0 means that none was entered: set the sensor's id on the board's set-up page"
+}
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ async def test_the_simulators_request_is_taken(port: int, target: RecordingTarge
         (b'{"id":1,"humidity":1e999}', 400, INVALID),
         (b"[" * 2000, 400, INVALID),
         (b'{"id":"\xff"}', 400, INVALID),
-        (b'{"id":0,"humidity":1}', 400, BAD_ID),
+        (b'{"id":0,"humidity":1}', 400, ZERO_ID),
         (b'{"id":-1,"humidity":1}', 400, BAD_ID),
         (b'{"id":2147483648,"humidity":1}', 400, BAD_ID),
         (b'{"id":1.5,"humidity":1}', 400, BAD_ID),

@@ -13,8 +13,9 @@ from hortus.base.database.url import DatabaseUrl
 from hortus.domain.kits.registry import KitRegistry, KnownKit
 from hortus.flow.ingest.batch import Knowledge, read_messages, resolve
 from hortus.flow.ingest.messages import InboundMessage
+from hortus.flow.ingest.outcome import StoredBatch
 from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.flow.ingest.store import PeripheralsGone, store_batch
 from ingest_world import RecordingSource, World
 from waiting import PATIENCE_SECONDS, until
 

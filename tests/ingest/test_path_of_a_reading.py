@@ -253,7 +253,7 @@ async def test_a_refusal_that_was_told_to_the_sender_is_counted_and_not_kept(wor
 async def test_a_full_quarantine_keeps_the_newest_and_says_how_many_made_room(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.flow.ingest.store.QUARANTINE_MESSAGES_PER_KIT", 3)
+    monkeypatch.setattr("hortus.flow.ingest.outcome.QUARANTINE_MESSAGES_PER_KIT", 3)
     await world.send(b"rubbish of another kit", serial=world.kits[1][0].serial)
     for number in range(5):
         await world.send(b"rubbish %d" % number)
@@ -303,7 +303,7 @@ async def test_the_beginning_of_a_message_on_a_wrong_topic_is_kept_with_that_rea
 async def test_what_was_not_kept_takes_no_room_in_quarantine(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hortus.flow.ingest.store.QUARANTINE_BYTES_PER_KIT", 10_000)
+    monkeypatch.setattr("hortus.flow.ingest.outcome.QUARANTINE_BYTES_PER_KIT", 10_000)
     await world.send(b"rubbish")
     for handle in (101, 102):
         world.pipeline.offer_head(world.source, handle, world.topic("media"), HEAD, 200_000_000)
@@ -312,7 +312,7 @@ async def test_what_was_not_kept_takes_no_room_in_quarantine(
 
 
 async def test_a_quarantine_is_bounded_in_bytes_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hortus.flow.ingest.store.QUARANTINE_BYTES_PER_KIT", 1000)
+    monkeypatch.setattr("hortus.flow.ingest.outcome.QUARANTINE_BYTES_PER_KIT", 1000)
     for size in (600, 300, 500):
         await world.send(bytes(size), "media")
     rows = await world.connection.fetch("SELECT payload_bytes FROM quarantine ORDER BY id")

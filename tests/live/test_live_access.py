@@ -19,9 +19,9 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.store import User, create_user
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.accounts.tokens import Tokens
+from hortus.domain.plants.account_deletion import delete_account
 from hortus.http.live.admission import LiveLimits
 from hortus.http.live.jsonrpc import ErrorCode
-from hortus.http.plantkeeper.accounts import delete_account
 from live_world import Client, LiveKit, LiveWorld, live_world
 from waiting import PATIENCE_SECONDS
 

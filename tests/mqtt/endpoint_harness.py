@@ -34,6 +34,8 @@ OTHER_KIT = "k-two"
 PASSWORD = b"kit password"
 SERVER = "hortus-server"
 SERVER_PASSWORD = b"server password"
+READER = "dashboard"
+READ_FILTERS = ("kit/+/measurement/#", "garden/+")
 RAW = f"kit/{KIT}/measurement/raw"
 
 
@@ -106,16 +108,17 @@ class FakeQuarantine:
 
 
 class FakeAccounts:
-    """Two kits and a server account. `delay` is awaited before each answer."""
+    """Two kits, a server account and a reader. `delay` is awaited before each answer."""
 
     def __init__(self) -> None:
         self.delay: asyncio.Event | None = None
         self.fails = False
         self.asked = 0
-        self._accounts = {
+        self.accounts = {
             (KIT, PASSWORD): Identity(kind=IdentityKind.KIT, name=KIT),
             (OTHER_KIT, PASSWORD): Identity(kind=IdentityKind.KIT, name=OTHER_KIT),
             (SERVER, SERVER_PASSWORD): Identity(kind=IdentityKind.SERVER, name=SERVER),
+            (READER, PASSWORD): Identity(kind=IdentityKind.READER, name=READER, read_filters=READ_FILTERS),
         }
 
     async def authenticate(self, username: str, password: bytes) -> Identity | None:
@@ -124,7 +127,7 @@ class FakeAccounts:
             await self.delay.wait()
         if self.fails:
             raise ConnectionError("the database is away")
-        return self._accounts.get((username, password))
+        return self.accounts.get((username, password))
 
 
 class Setup:

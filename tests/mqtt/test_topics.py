@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from hortus.protocol.mqtt.topics import (
     KitTopic,
     SharedFilter,
     TopicChannel,
+    filter_covers,
     filter_matches,
     is_valid_filter,
     is_valid_topic,
@@ -15,6 +18,7 @@ from hortus.protocol.mqtt.topics import (
     kit_may_subscribe,
     parse_kit_topic,
     parse_shared_filter,
+    reader_may_subscribe,
 )
 
 SERIAL = "k-3b4c-6d7f-8g9h"
@@ -128,6 +132,65 @@ def test_filters_are_valid_or_not(topic_filter: str, valid: bool) -> None:
 )
 def test_filters_match_as_the_specification_says(topic_filter: str, topic: str, matches: bool) -> None:
     assert filter_matches(topic_filter, topic) is matches
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "covers"),
+    [
+        ("kit/+/measurement/#", "kit/+/measurement/raw", True),
+        ("kit/+/measurement/#", "kit/k-1/measurement", True),
+        ("kit/+/measurement/#", "kit/#", False),
+        ("kit/+/measurement/#", "kit/+/+/raw", False),
+        ("kit/+/measurement/#", "kit/+/kit-rpc/request", False),
+        ("a/+/#", "a/#", False),
+        ("a/#", "a/+/#", True),
+        ("a/#", "a", True),
+        ("a", "a/#", False),
+        ("#", "+/b", True),
+        ("+/#", "#", True),
+        ("/+/#", "/#", True),
+        ("+", "#", False),
+        ("#", "$SYS/#", False),
+        ("+/uptime", "$SYS/uptime", False),
+        ("$SYS/#", "$SYS/uptime", True),
+        ("$SYS/#", "#", False),
+        ("a/b", "a/+", False),
+        ("+/+", "/a", True),
+    ],
+)
+def test_one_filter_covers_another_or_not(outer: str, inner: str, covers: bool) -> None:
+    assert filter_covers(outer, inner) is covers
+
+
+# A level that no filter names stands for all others, and one level more than filters have for deeper topics.
+_LEVELS = ("", "a", "$s", "+")
+_FILTERS = [
+    each
+    for depth in range(3)
+    for levels in product(_LEVELS, repeat=depth)
+    for end in (*_LEVELS, "#")
+    if is_valid_filter(each := "/".join((*levels, end)))
+]
+_TOPICS = [
+    topic
+    for depth in range(1, 5)
+    for levels in product(("", "a", "other", "$s"), repeat=depth)
+    if is_valid_topic(topic := "/".join(levels))
+]
+
+
+def test_a_filter_covers_another_if_it_matches_all_its_topics() -> None:
+    matched = {each: {topic for topic in _TOPICS if filter_matches(each, topic)} for each in _FILTERS}
+    assert len(_FILTERS) == 104
+    for outer, inner in product(_FILTERS, repeat=2):
+        assert filter_covers(outer, inner) is (matched[inner] <= matched[outer]), (outer, inner)
+
+
+def test_a_reader_subscribes_to_what_one_of_its_filters_covers_also_in_a_group() -> None:
+    allowed = ("kit/+/media", "$SYS/#")
+    wanted = ["kit/k-1/media", "$share/group/kit/+/media", "$SYS/uptime", "kit/+/+", "$share/group/#", "#"]
+    assert [reader_may_subscribe(allowed, each) for each in wanted] == [True] * 3 + [False] * 3
+    assert not reader_may_subscribe((), "kit/k-1/media")
 
 
 def test_shared_filters_have_a_group_and_a_filter() -> None:

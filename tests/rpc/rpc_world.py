@@ -23,8 +23,8 @@ from hortus.base.database.url import DatabaseUrl
 from hortus.base.intake import MessageSource
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.accounts.tokens import Tokens
-from hortus.domain.kits.authenticator import KitAuthenticator
 from hortus.domain.kits.store import CreatedKit, KitStore, NewKit, NewPeripheral, add_configuration
+from hortus.domain.mqtt_accounts.authenticator import EndpointAuthenticator
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.commands.watch import CommandWatch, follow_commands
 from hortus.http.access.services import ApiParts, open_reading_engine
@@ -229,7 +229,7 @@ async def rpc_world(database_url: str, *, kit_seconds: int = 30) -> AsyncIterato
     async with open_engine(url) as engine, AsyncExitStack() as stack:
         presence = PresenceKeeper(engine)
         endpoint = MqttEndpoint(
-            authenticator=KitAuthenticator(engine, server_password="server password"),
+            authenticator=EndpointAuthenticator(engine, server_password="server password"),
             intake=intake,
             set_aside=intake.set_aside,
             listeners=[Listener(host="127.0.0.1", port=0)],

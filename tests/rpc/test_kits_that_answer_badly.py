@@ -88,6 +88,35 @@ async def test_a_second_answer_changes_nothing(rpc_installation: RpcWorld) -> No
     assert [line["state"] for line in await world.ledger(kit)] == ["succeeded"] * 2
 
 
+@pytest.mark.parametrize("size", [2, 500_000])
+async def test_an_answer_that_is_delivered_again_is_a_repeat_and_no_warning(
+    rpc_installation: RpcWorld, puppet: Puppet, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = rpc_installation
+    asking = asyncio.create_task(world.command(puppet.kit, "Heater", {"heat": 1}))
+    said = answer(await puppet.asked(), text(b"x" * size))
+    puppet.say(said)
+    assert (await asking).content == b"x" * size
+    puppet.say(said)
+    await until(lambda: world.rpc.answers.receptions["repeated"] == 1, "the repeat is counted")
+    assert world.rpc.answers.receptions == {"expected": 1, "repeated": 1}
+    assert [record for record in caplog.records if "answer" in record.message] == []
+
+
+async def test_a_large_answer_that_comes_too_late_is_noted(hasty: RpcWorld) -> None:
+    kit = await hasty.make_kit()
+    await hasty.start(kit, "no-answer:1")
+    puppet = Puppet(hasty, kit)
+    asking = asyncio.create_task(hasty.command(kit, "Heater", {"heat": 1}))
+    command_id = await puppet.asked()
+    assert error_of(await asking) == (502, "TimedOut")
+    await free(hasty, kit)
+    puppet.say(answer(command_id, text(b"x" * 500_000)))
+    await until(lambda: hasty.rpc.answers.receptions == {"late": 1}, "the late answer is counted")
+    (line,) = await hasty.ledger(kit)
+    assert (line["error"], line["resultSize"], line["lateAnswerAt"] is None) == ("TimedOut", 500_000, False)
+
+
 async def test_an_answer_with_another_id_is_ignored(hasty: RpcWorld) -> None:
     kit = await hasty.make_kit()
     await hasty.start(kit, "wrong-id:1")

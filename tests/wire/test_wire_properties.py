@@ -8,12 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_samples import KINDS, RAW, VALID_PAYLOADS, mutated
 
-from hortus.protocol.wire.codec import decode_any_layout, encode_raw_measurement
+from hortus.protocol.wire.codec import (
+    decode_any_layout,
+    decode_kit_rpc_response,
+    encode_raw_measurement,
+    peek_kit_rpc_response_id,
+)
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import RawMeasurement
 from hortus.protocol.wire.raw_layout import decode_usual_layout, decode_usual_words
 
 RAW_PAYLOADS = [payload for root, payload in VALID_PAYLOADS if root == "RawMeasurement"]
+ANSWERS = [payload for root, payload in VALID_PAYLOADS if root == "KitRpcResponse"]
 VALUE_OR_OUR_ERROR = settings(max_examples=300, deadline=None)
 
 
@@ -27,6 +33,20 @@ def test_decoding_inverts_encoding(root: str) -> None:
         assert kind.decode(kind.encode(value)) == value
 
     holds()
+
+
+@VALUE_OR_OUR_ERROR
+@given(KINDS["KitRpcResponse"].values)
+def test_the_id_of_an_answer_is_known_without_decoding_it(response: Any) -> None:
+    assert peek_kit_rpc_response_id(KINDS["KitRpcResponse"].encode(response)) == response.id
+
+
+@settings(VALUE_OR_OUR_ERROR, max_examples=1500)
+@given(st.binary(max_size=400) | st.sampled_from(ANSWERS).flatmap(mutated))
+def test_a_damaged_answer_has_the_id_that_decoding_finds_or_none(payload: bytes) -> None:
+    found = peek_kit_rpc_response_id(payload)
+    with suppress(WireError):
+        assert found in {decode_kit_rpc_response(payload).id, None}
 
 
 @VALUE_OR_OUR_ERROR

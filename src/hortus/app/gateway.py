@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from hortus.app.command_line.boards import app
 from hortus.app.command_line.database_access import open_url
+from hortus.app.command_line.gateways import app
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, run, stop_requested
 from hortus.app.supervision import process_supervisor, start_following_kits
 from hortus.base.database.engine import connector, open_engine

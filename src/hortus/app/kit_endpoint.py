@@ -1,4 +1,4 @@
-"""The built-in MQTT endpoint of one box: its accounts are the kits, its intake is the pipeline."""
+"""The built-in MQTT endpoint of one box: its accounts are in the database, its intake is the pipeline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.intake import MessageSource
-from hortus.domain.kits.authenticator import KitAuthenticator
+from hortus.domain.mqtt_accounts.authenticator import EndpointAuthenticator
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.protocol.mqtt.endpoint import (
     EndpointLimits,
@@ -42,7 +42,7 @@ def kit_endpoint(
     `on_presence` is called when a kit connects and disconnects, `on_own_word` when it says something about
     itself, `on_shared` when two clients use its account.
     """
-    authenticator = KitAuthenticator(
+    authenticator = EndpointAuthenticator(
         engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
     )
 
@@ -85,7 +85,12 @@ def _serial_of(identity: Identity) -> str:
     return identity.name if identity.kind is IdentityKind.KIT else ""
 
 
-def disconnect_changed_kit(endpoint: MqttEndpoint, what: str, serial: str) -> None:
-    """Close the connections of a kit that was deleted or has a new password."""
-    if what in {"kit-deleted", "kit-password"}:
-        endpoint.disconnect_kit(serial)
+def disconnect_changed_account(endpoint: MqttEndpoint, what: str, name: str) -> None:
+    """Close the connections of a kit or read-only account that was deleted or changed."""
+    match what:
+        case "kit-deleted" | "kit-password":
+            endpoint.disconnect_kit(name)
+        case "mqtt-account":
+            endpoint.disconnect_reader(name)
+        case "reconnected":
+            endpoint.check_readers()

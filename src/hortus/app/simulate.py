@@ -17,7 +17,7 @@ from sqlalchemy import select
 from hortus.app.command_line.database_access import open_ready_engine
 from hortus.app.command_line.terminal import DataDirOption, configure_logging, messages, run, stop_requested
 from hortus.app.virtual_kits import layouts, make_virtual_kit
-from hortus.base.errors import UsageError
+from hortus.base.errors import UsageError, describe_error
 from hortus.base.installation.data_directory import running_installation
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.store import KitStore
@@ -165,7 +165,8 @@ def _read_credentials(path: Path) -> list[dict[str, str]]:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f'{path} is not a list of kits in the form [{{"serial": …, "password": …}}]: {error}.'
+            f'{path} is not a list of kits in the form [{{"serial": …, "password": …}}]: '
+            f"{describe_error(error)}."
         ) from error
 
 

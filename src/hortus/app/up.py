@@ -31,7 +31,7 @@ from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
 from hortus.app.command_line.terminal import configure_logging, messages, run, stop_requested
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, start_jobs
-from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_kit, kit_endpoint
+from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_account, kit_endpoint
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.setting_up import set_up_link
@@ -46,19 +46,19 @@ from hortus.app.supervision import (
 from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
-from hortus.base.errors import HortusError
+from hortus.base.errors import HortusError, describe_error
 from hortus.base.installation.access import embedded_postgres
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.installation.run_info import RunInfo
 from hortus.base.settings import Settings
 from hortus.base.supervision import Supervisor, note_failure, note_success
 from hortus.domain.definitions.store import load_definitions
-from hortus.domain.kits.authenticator import SERVER_ACCOUNT
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.place import open_media_objects
 from hortus.domain.messages.access import MessageAccess, message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.domain.mqtt_accounts.store import SERVER_ACCOUNT
 from hortus.domain.plants.built_in_species import load_species
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.flow.commands.watch import CommandWatch
@@ -270,7 +270,7 @@ async def _running(
         supervisor.start("storing", pipeline.run, may_end=True)
         rpc.start(supervisor)
         start_listening_record(supervisor, url)
-        start_following_kits(supervisor, url, [registry.changed, partial(disconnect_changed_kit, endpoint)])
+        start_following_kits(supervisor, url, [registry.changed, partial(disconnect_changed_account, endpoint)])
         start_answering_requests(supervisor, url, hub, command_watch)
         start_jobs(
             JobParts(settings=settings, url=url, engine=task_engine, messages=access, media=objects), supervisor
@@ -358,7 +358,7 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
             await postgres.restart(log.warning)
         except HortusError as error:
             note_failure(error)
-            log.error("PostgreSQL does not start: %s Retrying.", error)
+            log.error("PostgreSQL does not start: %s Retrying.", describe_error(error))
             postgres.died.set()
             await asyncio.sleep(_RESTART_PAUSE_SECONDS)
         else:

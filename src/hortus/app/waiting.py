@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing, require_sessions
 from hortus.base.database.url import DatabaseUrl
+from hortus.base.errors import describe_error
 from hortus.flow.kafka.administration import KafkaAdministration, TopicsMissing
 from hortus.flow.kafka.connection import KafkaConnection, KafkaUnreachable
 from hortus.flow.migrations.revision import require_current
@@ -39,7 +40,7 @@ async def wait_for_current_database(engine: AsyncEngine, url: DatabaseUrl) -> No
             if is_sign_of_sharing(error):
                 raise ConnectionsShared from error
             if not told:
-                log.warning("waiting for the database at %s: %s", url.redacted(), error)
+                log.warning("waiting for the database at %s: %s", url.redacted(), describe_error(error))
                 told = True
             await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
         else:
@@ -71,7 +72,7 @@ async def wait_for_topics(connection: KafkaConnection, topics: Iterable[str], st
             missing = await asyncio.to_thread(administration.missing, topics)
         except KafkaUnreachable as error:
             if not told:
-                log.warning("waiting for Kafka: %s", error)
+                log.warning("waiting for Kafka: %s", describe_error(error))
                 told = True
             await asyncio.sleep(_KAFKA_PAUSE_SECONDS)
             continue

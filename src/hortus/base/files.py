@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -89,5 +89,6 @@ def not_usable(path: Path, error: OSError) -> DirectoryNotUsable:
         case errno.ENOTDIR | errno.EEXIST:
             advice = "it is, or lies below, a file and not a directory. Choose another one with --data-dir."
         case _:
-            advice = f"the operating system says: {error.strerror or error}. Choose another directory."
+            reason = error.strerror or describe_error(error)
+            advice = f"the operating system says: {reason}. Choose another directory."
     return DirectoryNotUsable(f"Cannot use {path}: {advice}")

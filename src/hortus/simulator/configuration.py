@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.simulator.devices import Device, device_with_symbol
 from hortus.simulator.sensors import SensorOutput
 
@@ -96,7 +96,11 @@ def _fit(entry: Any, quantity_types: Mapping[tuple[str, str], int]) -> FittedPer
             schedule=_schedule(peripheral["configuration"], device) if device.pictures else (),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        logger.warning("a peripheral of the configuration cannot be used: %s: %s", type(error).__name__, error)
+        logger.warning(
+            "a peripheral of the configuration cannot be used: %s: %s",
+            type(error).__name__,
+            describe_error(error),
+        )
         return None
 
 

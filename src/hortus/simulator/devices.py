@@ -17,7 +17,7 @@ from hortus.simulator.sensors import SensorOutput
 
 
 class CommandError(UsageError):
-    """A device cannot carry out a command; the kit sends the message to whoever gave it."""
+    """A device cannot carry out a command; the kit sends the message to the sender."""
 
 
 class UnknownDefinitionError(UsageError):

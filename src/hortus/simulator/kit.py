@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
+from hortus.base.errors import describe_error
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import (
@@ -186,7 +187,7 @@ class VirtualKit:
                 try:
                     return fit_peripherals(self._configuration_json, self._quantity_types_json)
                 except UnusableConfigurationError as error:
-                    logger.warning("kit %s: %s", self.serial, error)
+                    logger.warning("kit %s: %s", self.serial, describe_error(error))
             await asyncio.sleep(self._options.boot.ask_again_seconds)
 
     async def _has_configuration(self) -> bool:
@@ -246,7 +247,7 @@ class VirtualKit:
             elif topic == self._topic(TopicChannel.KIT_RPC_REQUEST):
                 self._answering.take(payload)
         except WireError as error:
-            logger.warning("kit %s: dropped a message on %s: %s", self.serial, topic, error)
+            logger.warning("kit %s: dropped a message on %s: %s", self.serial, topic, describe_error(error))
 
     def _taken_over(self, reading: SentReading) -> None:
         self._sender.taken_over(reading)

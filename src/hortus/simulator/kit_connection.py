@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from hortus.base.errors import describe_error
 from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     Connack,
@@ -138,7 +139,13 @@ class KitConnection:
                     lambda: _Connection(self, self._settings), self._host, self._port
                 )
         except OSError as error:  # TimeoutError is one
-            logger.info("kit %s: no connection to %s:%s: %s", self._username, self._host, self._port, error)
+            logger.info(
+                "kit %s: no connection to %s:%s: %s",
+                self._username,
+                self._host,
+                self._port,
+                describe_error(error),
+            )
             return False
         self._connection = connection
         try:
@@ -232,7 +239,7 @@ class _Connection(asyncio.Protocol):
         try:
             packets = self._reader.feed(data)
         except MqttProtocolError as error:
-            logger.warning("%s; reconnecting", error)
+            logger.warning("%s; reconnecting", describe_error(error))
             self.abort()
             return
         for packet in packets:

@@ -14,7 +14,7 @@ from hortus.app.command_line.terminal import messages
 from hortus.base.database.engine import open_engine
 from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.database.url import DatabaseUrl
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.base.installation.access import open_database
 from hortus.base.settings import Settings, read_settings
 from hortus.flow.migrations.revision import require_current
@@ -66,7 +66,7 @@ class database_errors_in_words:  # noqa: N801  (used like a function)
         """Convert a known error."""
         if isinstance(error, OSError | TimeoutError | asyncio.TimeoutError):
             raise OperationalError(
-                f"The database at {self._url.redacted()} cannot be reached: {error or 'no answer'}. "
+                f"The database at {self._url.redacted()} cannot be reached: {describe_error(error)}. "
                 "Is it running, and is DATABASE_URL right?"
             ) from error
         if isinstance(error, DBAPIError) and is_sign_of_sharing(error):

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
+from hortus.app.command_line.people import person_named
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import UsageError
 from hortus.base.settings import read_settings
 from hortus.base.text import require_name
-from hortus.domain.accounts.profiles import Profile, find_profile_by_name
-from hortus.domain.accounts.store import UserNotFound
 from hortus.domain.kits.members import add_member
 from hortus.domain.kits.store import (
     CreatedKit,
@@ -70,7 +69,7 @@ def create(
         settings = read_settings()
         store = KitStore(account_changes(settings))
         async with open_ready_engine(data_dir, settings) as engine, engine.begin() as connection:
-            person = None if owner is None else await _person(connection, owner)
+            person = None if owner is None else await person_named(connection, owner)
             kit = await store.create(connection, NewKit(name=name, public_dashboard=public))
             if person is not None:
                 await add_member(
@@ -128,7 +127,7 @@ def list_command(as_json: JsonOption = False, data_dir: DataDirOption = None) ->
         for kit in kits:
             state = presences[kit.id].judgement.state
             is_there = "never seen" if state is PresenceState.NEVER else str(state)
-            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, _ago(kit.last_seen))
+            table.add_row(kit.serial, kit.name or "", str(kit.peripherals), is_there, ago(kit.last_seen))
         console.print(table if kits else "No kits yet. `hortus kit create --name NAME` makes one.")
 
     run(work())
@@ -155,7 +154,7 @@ def commands(
     for command in found:
         table.add_row(
             str(command.id),
-            _ago(command.requested_at),
+            ago(command.requested_at),
             command.asked_by or "a deleted account",
             _question(command),
             _outcome(command),
@@ -217,20 +216,3 @@ def delete(
 
     run(work())
     console.print(f"Deleted {serial}.", markup=False)
-
-
-async def _person(connection: AsyncConnection, username: str) -> Profile:
-    person = await find_profile_by_name(connection, username)
-    if person is None:
-        raise UserNotFound(username)
-    return person
-
-
-def _ago(moment: datetime | None) -> str:
-    if moment is None:
-        return "never"
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{max(seconds, 0)} s ago"

@@ -35,6 +35,7 @@ COMMANDS = {
     "web": "hortus.app.web:web",
     "gateway": "hortus.app.gateway:app",
     "board": "hortus.app.command_line.boards:board_app",
+    "mqtt": "hortus.app.command_line.mqtt_accounts:app",
     "ingest": "hortus.app.ingest:ingest",
     "rpc": "hortus.app.rpc:rpc",
     "jobs": "hortus.app.jobs:jobs",

@@ -2,7 +2,7 @@
 
 Hortus prepares statements, listens to notifications and takes advisory locks, all of which belong to a session.
 A pool such as PgBouncer that hands its connections out per transaction or statement mixes the sessions up:
-readings would be stored, and now and then a statement would fail or a lock be held by somebody else.
+readings would be stored, and now and then a statement would fail or a lock be held by someone else.
 """
 
 from __future__ import annotations

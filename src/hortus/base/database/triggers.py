@@ -3,8 +3,9 @@
 * `first_activated_at` is set when a configuration becomes active for the first time; `never_used` is false
   from then on.
 * `updated_at` is set at every change.
-* Changes of kits, configurations, peripherals and quantity types are announced on the channel
-  `hortus_registry`, after commit, as `<what> <kit serial>`; caches and open connections react to it.
+* Changes of kits, configurations, peripherals, quantity types and read-only MQTT accounts are announced on the
+  channel `hortus_registry`, after commit, as `<what> <kit serial or account>`; caches and open connections
+  react to it.
 """
 
 from __future__ import annotations
@@ -85,5 +86,16 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     """
     CREATE TRIGGER quantity_types_95_announce AFTER INSERT OR UPDATE OR DELETE ON quantity_types
     FOR EACH STATEMENT EXECUTE FUNCTION hortus_announce_quantity_types()
+    """,
+    """
+    CREATE FUNCTION hortus_announce_mqtt_account() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_notify('hortus_registry', 'mqtt-account ' || OLD.name);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER mqtt_accounts_95_announce AFTER UPDATE OR DELETE ON mqtt_accounts
+    FOR EACH ROW EXECUTE FUNCTION hortus_announce_mqtt_account()
     """,
 )

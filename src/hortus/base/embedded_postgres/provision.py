@@ -10,6 +10,7 @@ import asyncpg
 
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.account import CannotRunPostgres
+from hortus.base.errors import describe_error
 
 OWNER = "hortus"
 DATABASE = "hortus"
@@ -29,7 +30,9 @@ async def provision(owner: DatabaseUrl, superuser: DatabaseUrl) -> None:
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError):
         await _create(superuser, owner.password or "")
     except (OSError, TimeoutError) as error:
-        raise CannotRunPostgres(f"The embedded PostgreSQL does not answer at {owner}: {error}.") from error
+        raise CannotRunPostgres(
+            f"The embedded PostgreSQL does not answer at {owner}: {describe_error(error)}."
+        ) from error
 
 
 async def _create(superuser: DatabaseUrl, owner_password: str) -> None:

@@ -22,7 +22,7 @@ limit, which API and pages have each, the least recently used log-ins end."""
 
 
 class Place(StrEnum):
-    """Where somebody logged in."""
+    """Where someone logged in."""
 
     API = "api"
     PAGES = "pages"

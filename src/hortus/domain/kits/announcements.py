@@ -10,8 +10,9 @@ from hortus.base.database.listening import listen
 from hortus.base.database.triggers import REGISTRY_CHANNEL
 
 Listener = Callable[[str, str], None]
-"""Called with what changed (`kit-deleted`, `kit-password`, `kit-configuration`, `quantity-types`, or
-`reconnected` when announcements may have been missed) and the kit's serial (or an empty string)."""
+"""Called with what changed (`kit-deleted`, `kit-password`, `kit-configuration`, `quantity-types`,
+`mqtt-account`, or `reconnected` when announcements may have been missed) and the kit's serial or the account's
+name, if any."""
 
 
 async def follow_announcements(

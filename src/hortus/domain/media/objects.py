@@ -24,7 +24,7 @@ from typing import Any
 from obstore.exceptions import BaseError, GenericError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.domain.media.keys import ObjectKey, parse_key
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,9 @@ class MediaObjects:
             folder.mkdir(mode=0o700, exist_ok=True)
             return cls(LocalStore(folder), f"the folder {folder}", folder)
         except (OSError, BaseError) as error:
-            raise ObjectStoreNotAnswering(f"Media cannot be stored in {folder}: {error}.") from error
+            raise ObjectStoreNotAnswering(
+                f"Media cannot be stored in {folder}: {describe_error(error)}."
+            ) from error
 
     async def put(self, key: ObjectKey, content: Iterable[bytes], media_type: str, *, size: int) -> None:
         """Store the object durably, replacing any with this key. `size` is the total of `content` in bytes."""

@@ -14,6 +14,7 @@ from io import BytesIO
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from hortus.base.errors import describe_error
 from hortus.domain.media.greys import eight_bit
 
 UNSUITABLE = 3
@@ -55,7 +56,7 @@ def thumbnail_of(content: bytes) -> bytes:
     except UnidentifiedImageError as error:
         raise Unsuitable("The picture cannot be read: its file is damaged or of an unknown format.") from error
     except Exception as error:  # decoders raise anything for damaged files
-        raise Unsuitable(f"The picture cannot be read: {error}"[:200]) from error
+        raise Unsuitable(f"The picture cannot be read: {describe_error(error)}"[:200]) from error
 
 
 def _displayable(picture: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from hortus.base.errors import describe_error
 from hortus.base.supervision import note_success
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import (
@@ -119,7 +120,7 @@ async def _try(
         if fault is not None:
             raise fault from error
         if counted == 1:
-            log.warning("cannot make a thumbnail of %s now (%s); will retry later", key, error)
+            log.warning("cannot make a thumbnail of %s now (%s); will retry later", key, describe_error(error))
 
 
 async def _decide(

@@ -11,6 +11,7 @@ import smtplib
 import ssl
 from email.utils import format_datetime, localtime
 
+from hortus.base.errors import describe_error
 from hortus.domain.accounts.email_addresses import is_email_address, with_ascii_domain
 from hortus.domain.messages.mail_account import MailAccount
 from hortus.domain.messages.mail_text import address_header, mail_text, text_header
@@ -108,7 +109,7 @@ def _in_words(error: Exception) -> NotDelivered:
     if isinstance(error, ssl.SSLError):
         return NotDelivered(f"No trusted TLS connection to the mail server: {error.reason or error}")
     assert isinstance(error, OSError), "nothing else is caught"
-    return NotDelivered(f"The mail server cannot be reached: {error.strerror or error}.")
+    return NotDelivered(f"The mail server cannot be reached: {error.strerror or describe_error(error)}.")
 
 
 def _text(answer: bytes | str) -> str:

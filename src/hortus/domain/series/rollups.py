@@ -20,6 +20,7 @@ import asyncpg
 
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import close_soon
+from hortus.base.errors import describe_error
 from hortus.base.supervision import note_success
 from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
 
@@ -69,7 +70,7 @@ async def roll_up(connection: asyncpg.Connection, before: datetime) -> int:
             # A failing kit must not keep all others from being rolled up; it is retried next time.
             log.error(
                 "cannot roll up the readings of the kit with id %d: %s",
-                *(row["kit_id"], error),
+                *(row["kit_id"], describe_error(error)),
                 exc_info=None if is_damage(error) else error,
             )
     return done

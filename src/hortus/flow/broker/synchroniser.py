@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.engine import end_if_silent
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.base.supervision import note_failure, note_success
 from hortus.domain.kits.tables import KitRow
 from hortus.flow.broker.accounts import AccountConflictError, BrokerAccounts, Reconciliation
@@ -170,7 +170,11 @@ class BrokerSynchroniser:
                 await accounts.set_kit(change.serial, self._cipher.decrypt(change.encrypted_password))
         except (AccountConflictError, BrokerCommandError, PasswordUnreadableError) as error:
             # A change that cannot be applied must not hold up those of other kits (P4).
-            log.error("the account of kit %s could not be changed at the broker: %s", change.serial, error)
+            log.error(
+                "the account of kit %s could not be changed at the broker: %s",
+                change.serial,
+                describe_error(error),
+            )
             await set_change_aside(connection, change, str(error))
             self.set_aside += 1
             return
@@ -184,8 +188,7 @@ class BrokerSynchroniser:
                 await self._stopping.wait()
 
     def _report_failure(self, error: Exception) -> None:
-        # SQLAlchemy's message continues over several lines with the statement; the first has the error.
-        sentence = f"The broker's accounts are not being kept in sync: {str(error).splitlines()[0]}"
+        sentence = f"The broker's accounts are not being kept in sync: {describe_error(error)}"
         if sentence != self.last_failure:
             log.warning("%s Trying again.", sentence)
         self.last_failure = sentence

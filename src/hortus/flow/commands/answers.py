@@ -17,7 +17,7 @@ from hortus.flow.commands.sending import Reception, await_answer, finish, is_ask
 from hortus.protocol.mqtt.topics import TopicChannel, parse_kit_topic
 from hortus.protocol.wire.errors import WireError
 from hortus.protocol.wire.messages import KitResult
-from hortus.protocol.wire.rpc_codec import decode_kit_rpc_response
+from hortus.protocol.wire.rpc_codec import decode_kit_rpc_response, peek_kit_rpc_response_id
 
 log = logging.getLogger(__name__)
 
@@ -115,11 +115,19 @@ class AnswerDesk:
             await self._note(serial, *_read(payload))
             return
         async with self._large:
-            async with self._engine.connect() as connection:
-                if not await is_asked(connection, serial):
-                    self._ignore(serial, Reception.UNASKED)
-                    return
+            reception = await self._reception_of_large(serial, payload)
+            if reception in {Reception.UNASKED, Reception.REPEATED}:
+                self._ignore(serial, reception)
+                return
             await self._note(serial, *await asyncio.to_thread(_read, payload))
+
+    async def _reception_of_large(self, serial: str, payload: bytes) -> Reception:
+        """Return how an answer relates to the kit's commands, before up to 64 MiB are decoded."""
+        command_id = peek_kit_rpc_response_id(payload)
+        async with self._engine.connect() as connection:
+            if command_id is not None:
+                return (await await_answer(connection, serial, command_id)).reception
+            return Reception.EXPECTED if await is_asked(connection, serial) else Reception.UNASKED
 
     async def _note(self, serial: str, command_id: int | None, result: KitResult | None) -> None:
         if command_id is None:
@@ -144,8 +152,14 @@ class AnswerDesk:
             log.info("kit %s answered too late; recorded in the command ledger", serial)
 
     def _ignore(self, serial: str, what: str) -> None:
-        """Count an answer that changes nothing; log it once per kit and kind."""
+        """Count an answer that changes nothing; log it once per kit and kind, unless it is a mere repeat.
+
+        A kit sends an answer again if it has lost its connection before the acknowledgement (QoS 1).
+        """
         self.receptions[what] += 1
+        if what == Reception.REPEATED:
+            log.debug("kit %s sent an answer again", serial)
+            return
         key = (serial, what)
         if key in self._told:
             return

@@ -139,7 +139,9 @@ class CommandDispatcher:
             await self._publish(claimed, begun)
         except (HortusError, *_DATABASE_FAILURES) as error:
             # The command ends at its deadline; it is never sent again.
-            log.warning("the outcome of command %d could not be recorded: %s", claimed.id, error)
+            log.warning(
+                "the outcome of command %d could not be recorded: %s", claimed.id, describe_error(error)
+            )
         except Exception:  # one command must not stop the sending of all others; it ends at its deadline too
             log.exception("command %d was not sent because of an internal error", claimed.id)
         finally:
@@ -157,7 +159,12 @@ class CommandDispatcher:
                 await give_back(connection, claimed.id)
             return
         except OperationalError as error:
-            log.warning("command %d to kit %s may not have arrived: %s", claimed.id, claimed.serial, error)
+            log.warning(
+                "command %d to kit %s may not have arrived: %s",
+                claimed.id,
+                claimed.serial,
+                describe_error(error),
+            )
             return
         if is_there:
             self.sent += 1

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from hortus.base.errors import OperationalError, UsageError
+from hortus.base.errors import OperationalError, UsageError, describe_error
 from hortus.flow.export.reading import Piece
 
 
@@ -44,7 +44,9 @@ async def write_file(path: Path, pieces: AsyncIterator[Piece], *, force: bool) -
             Path(unfinished).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OperationalError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise OperationalError(
+            f"{path} cannot be written: {error.strerror or describe_error(error)}."
+        ) from error
     return rows
 
 
@@ -71,4 +73,6 @@ async def write_to_standard_output(pieces: AsyncIterator[Piece]) -> None:
     except OSError as error:
         # Buffered output would otherwise be flushed again at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OperationalError(f"Standard output cannot be written: {error.strerror or error}.") from error
+        raise OperationalError(
+            f"Standard output cannot be written: {error.strerror or describe_error(error)}."
+        ) from error

@@ -19,7 +19,7 @@ from datetime import datetime
 import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.flow.export.selection import (
     PLACES,
     Data,
@@ -185,5 +185,5 @@ def failures_in_words() -> Iterator[None]:
         yield
     except CONNECTION_FAILURES as error:
         raise ExportFailed(
-            f"The database stopped answering before everything was read ({error or 'it took too long'})."
+            f"The database stopped answering before everything was read ({describe_error(error)})."
         ) from error

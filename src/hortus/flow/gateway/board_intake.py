@@ -9,6 +9,7 @@ A reading counts as accepted when the pipeline has settled each of its values, o
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.flow.gateway.board_lookup import UNKNOWN_PERIPHERAL, KnownBoard, find_boards
 from hortus.flow.gateway.gateways import touch_gateway
 from hortus.flow.gateway.readings import ReceivedReading
@@ -34,6 +35,10 @@ from hortus.protocol.wire.messages import RawMeasurement
 _DATABASE_FAILURES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _DATABASE_SECONDS = 10.0
 _RELEASE_READINGS = 500
+# Sensor ids can be invented, and must not fill the log.
+_MOST_TOLD_OF = 1000
+
+log = logging.getLogger(__name__)
 
 
 class DatabaseAway(OperationalError):
@@ -46,6 +51,7 @@ class BoardIntake:
     def __init__(self, engine: AsyncEngine, intake: ReadingIntake) -> None:
         self._engine = engine
         self._intake = intake
+        self._told: set[tuple[int, int]] = set()
 
     async def take(self, gateway_id: int, readings: Sequence[ReceivedReading], *, claim: bool = True) -> None:
         """Accept readings; return when all of them are durable. Raises DatabaseAway.
@@ -64,10 +70,27 @@ class BoardIntake:
                 await touch_gateway(connection, gateway_id)
                 await touch_boards(connection, readings, boards)
                 left_over = await boards_with_kept_readings(connection, gateway_id, boards.keys())
+        self._tell_of_unnamed(gateway_id, unknown, boards)
         for sensor_id in left_over:  # the process that named the board was interrupted before this
             await self.release(gateway_id, sensor_id)
         known = [each for each in readings if each.reading.sensor_id in boards]
         await self._store(known, boards)
+
+    def _tell_of_unnamed(
+        self, gateway_id: int, unknown: Sequence[ReceivedReading], boards: dict[int, KnownBoard]
+    ) -> None:
+        """Log once what to do with each board that has no name."""
+        for each in unknown:
+            sensor_id = each.reading.sensor_id
+            key = (gateway_id, sensor_id)
+            if sensor_id in boards or key in self._told or len(self._told) >= _MOST_TOLD_OF:
+                continue
+            self._told.add(key)
+            log.warning(
+                "A board at %s sends as sensor %d, which has no name here; its readings are kept until you "
+                "give it one: `hortus board adopt %d --name NAME`.",
+                *(each.address or "an unknown address", sensor_id, sensor_id),
+            )
 
     async def release(self, gateway_id: int, sensor_id: int) -> int:
         """Store the readings kept for a board that has been named; return how many.
@@ -142,5 +165,4 @@ def database_failures_in_words() -> Iterator[None]:
     except TimeoutError as error:
         raise DatabaseAway("The database does not answer in time.") from error
     except _DATABASE_FAILURES as error:
-        cause = getattr(error, "orig", None) or error
-        raise DatabaseAway(f"The database does not take readings now: {cause}.") from error
+        raise DatabaseAway(f"The database does not take readings now: {describe_error(error)}.") from error

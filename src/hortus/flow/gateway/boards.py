@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
 from hortus.base.text import require_name
+from hortus.domain.accounts.tables import UserRow
 from hortus.domain.alerts.silence import withdraw_silence
+from hortus.domain.kits.members import add_member
 from hortus.domain.kits.store import NewPeripheral, add_configuration
-from hortus.domain.kits.tables import KitRow
+from hortus.domain.kits.tables import KitMembershipRow, KitRow
 from hortus.flow.gateway.readings import LARGEST_SENSOR_ID
 from hortus.flow.gateway.tables import BoardRow, GatewayRow, WaitingBoardRow, WaitingReadingRow
+from hortus.flow.gateway.unnumbered import WHAT_TO_DO
 
 BOARD_PERIPHERALS = (
     ("PlantKeeper thermometer", "Thermometer"),
@@ -22,6 +25,16 @@ BOARD_PERIPHERALS = (
     ("PlantKeeper light sensor", "Light sensor"),
 )
 """Definition and name of each peripheral of a board. They never change, so its series never break."""
+
+_OWNER = (
+    select(UserRow.username)
+    .join(KitMembershipRow, KitMembershipRow.user_id == UserRow.id)
+    .where(KitMembershipRow.kit_id == KitRow.id, KitMembershipRow.access_super)
+    .order_by(KitMembershipRow.id)
+    .limit(1)
+    .scalar_subquery()
+    .label("owner")
+)
 
 # Matches no password: a board has no account at any MQTT broker.
 _NO_PASSWORD = "!"  # noqa: S105
@@ -44,7 +57,7 @@ WHERE NOT EXISTS (SELECT 1 FROM boards WHERE sensor_id = number)
   AND NOT EXISTS (SELECT 1 FROM waiting_boards WHERE sensor_id = number)
   AND NOT EXISTS (SELECT 1 FROM kits WHERE serial = 'pk-' || number)
 """
-# Boards without a name send under numbers that somebody typed into them.
+# Boards without a name send under numbers that someone typed into them.
 _FIRST_UNHEARD = """
 SELECT min(number) FROM (
     SELECT :following AS number UNION SELECT sensor_id + 1 FROM waiting_boards
@@ -53,6 +66,17 @@ SELECT min(number) FROM (
 WHERE NOT EXISTS (SELECT 1 FROM waiting_boards WHERE sensor_id = number)
 """
 _NUMBERING_LOCK = "SELECT pg_advisory_xact_lock(hashtext('hortus boards'))"
+
+
+class NoSensorId(UsageError):
+    """The number cannot be a board's sensor id."""
+
+    def __init__(self, sensor_id: int) -> None:
+        super().__init__(
+            f"0 is no sensor id: a board sends it when none was entered. {WHAT_TO_DO}"
+            if sensor_id == 0
+            else f"A sensor id is a whole number from 1 to {LARGEST_SENSOR_ID}."
+        )
 
 
 class BoardExists(UsageError):
@@ -102,11 +126,15 @@ class RegisteredBoard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedBoard:
-    """A board as shown in lists. `silent_since` is set if it has been silent for longer than expected."""
+    """A board as shown in lists. `silent_since` is set if it has been silent for longer than expected.
+
+    `owner` is the user name of the first member with full access.
+    """
 
     sensor_id: int
     serial: str
     name: str | None
+    owner: str | None
     gateway: str | None
     last_contact_at: datetime | None
     last_address: str | None
@@ -144,8 +172,7 @@ async def _register(
     await connection.exec_driver_sql(_NUMBERING_LOCK)
     if sensor_id is None:
         sensor_id = await _next_sensor_id(connection)
-    if not 1 <= sensor_id <= LARGEST_SENSOR_ID:
-        raise UsageError(f"A sensor id is a whole number from 1 to {LARGEST_SENSOR_ID}.")
+    require_sensor_id(sensor_id)
     serial = f"pk-{sensor_id}"
     if await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == sensor_id)) is not None:
         raise BoardExists(sensor_id)
@@ -185,6 +212,7 @@ async def adopt_board(
     Raises BoardNotHeard, SeveralGateways or UsageError.
     """
     _check_name(name)
+    require_sensor_id(sensor_id)
     waiting = (
         await connection.execute(
             select(WaitingBoardRow.gateway_id, GatewayRow.name)
@@ -213,7 +241,11 @@ async def adopt_board(
 
 
 async def forget_waiting_board(connection: AsyncConnection, sensor_id: int) -> int:
-    """Discard an unknown board and its kept readings; return their number. Raises BoardNotHeard."""
+    """Discard an unknown board and its kept readings; return their number.
+
+    Raises BoardNotHeard or NoSensorId.
+    """
+    require_sensor_id(sensor_id)
     readings = await connection.execute(
         delete(WaitingReadingRow).where(WaitingReadingRow.sensor_id == sensor_id)
     )
@@ -230,6 +262,7 @@ async def list_boards(connection: AsyncConnection, now: datetime) -> list[Listed
             BoardRow.sensor_id,
             KitRow.serial,
             KitRow.name,
+            _OWNER,
             GatewayRow.name.label("gateway"),
             BoardRow.last_contact_at,
             BoardRow.last_address,
@@ -245,6 +278,7 @@ async def list_boards(connection: AsyncConnection, now: datetime) -> list[Listed
             sensor_id=row.sensor_id,
             serial=row.serial,
             name=row.name,
+            owner=row.owner,
             gateway=row.gateway,
             last_contact_at=row.last_contact_at,
             last_address=row.last_address,
@@ -284,6 +318,27 @@ async def retire_board(connection: AsyncConnection, kit_id: int) -> None:
     """Stop accepting readings of a board. Its kit and all its measurements are kept. The caller commits."""
     await connection.execute(delete(BoardRow).where(BoardRow.kit_id == kit_id))
     await withdraw_silence(connection, kit_id)
+
+
+async def give_board(connection: AsyncConnection, sensor_id: int, user_id: int, now: datetime) -> None:
+    """Give a user full access to a registered board, and so a place in the user's list of sensors.
+
+    Members that it has already stay. The caller commits.
+    """
+    kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == sensor_id))
+    assert kit_id is not None, "it is registered"
+    await add_member(connection, kit_id, user_id, access_super=True, access_configure=True, now=now)
+    await connection.execute(
+        update(KitMembershipRow)
+        .where(KitMembershipRow.kit_id == kit_id, KitMembershipRow.user_id == user_id)
+        .values(access_super=True, access_configure=True)
+    )
+
+
+def require_sensor_id(sensor_id: int) -> None:
+    """Raise NoSensorId for a number that a board with a sensor id cannot send."""
+    if not 1 <= sensor_id <= LARGEST_SENSOR_ID:
+        raise NoSensorId(sensor_id)
 
 
 async def _is_waiting(connection: AsyncConnection, sensor_id: int) -> bool:

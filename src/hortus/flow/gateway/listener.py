@@ -15,9 +15,10 @@ from hortus.flow.gateway.health import GatewayHealth
 from hortus.flow.gateway.http import Answer, BoardConnection, BoardRequest
 from hortus.flow.gateway.limits import ListenerLimits
 from hortus.flow.gateway.metrics import metrics_text
-from hortus.flow.gateway.readings import RefusedRequest, read_sensor_data
+from hortus.flow.gateway.readings import RefusedRequest, UnusableSensorId, read_sensor_data
 from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.spool_file import Arrival
+from hortus.flow.gateway.unnumbered import UnnumberedBoards
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class GatewayListener:
         spool: Spool,
         admission: BoardAdmission,
         health: GatewayHealth,
+        unnumbered: UnnumberedBoards,
         *,
         limits: ListenerLimits | None = None,
         clock: Callable[[], float] = time.time,
@@ -41,6 +43,7 @@ class GatewayListener:
         self._spool = spool
         self._admission = admission
         self._health = health
+        self._unnumbered = unnumbered
         self._clock = clock
         self._receiving: OrderedDict[BoardConnection, None] = OrderedDict()
         self._open: set[BoardConnection] = set()
@@ -91,6 +94,8 @@ class GatewayListener:
             return await self._route(request)
         except RefusedRequest as refusal:
             self.refused(refusal.reason)
+            if isinstance(refusal, UnusableSensorId):
+                self._unnumbered.heard(request.address, refusal.sensor_id, int(self._clock() * 1000))
             return Answer(status=refusal.status, document={"error": str(refusal)})
         except (SpoolUnavailable, TimeoutError):
             self._spool.count("rejected:cannot-store")
@@ -120,6 +125,7 @@ class GatewayListener:
                 411, "no-length", "The request has no body: say how long it is, with Content-Length"
             )
         reading, unknown_keys = read_sensor_data(request.content_type, request.body)
+        self._unnumbered.has_id(request.address)
         self._admission.admit_sensor(reading.sensor_id)
         if unknown_keys:
             self._spool.count("unknown-keys", unknown_keys)

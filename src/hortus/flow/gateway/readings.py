@@ -21,6 +21,10 @@ MOST_BODY_BYTES = 4096
 
 LARGEST_SENSOR_ID = 2**31 - 1
 
+_BAD_ID = f"The id must be a whole number from 1 to {LARGEST_SENSOR_ID}"
+# A board sends 0 if no number was entered on its set-up page (plantkeeper 2.1), and prints this answer.
+_NO_ID_ENTERED = "0 means that none was entered: set the sensor's id on the board's set-up page"
+
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,10}", re.ASCII)
 
@@ -40,6 +44,14 @@ class RefusedRequest(Exception):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+class UnusableSensorId(RefusedRequest):
+    """A reading with a whole number that is no sensor id."""
+
+    def __init__(self, sensor_id: int) -> None:
+        super().__init__(400, "bad-id", _BAD_ID if sensor_id else f"{_BAD_ID}. {_NO_ID_ENTERED}")
+        self.sensor_id = sensor_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +137,9 @@ def _sensor_id(value: Any) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SENSOR_ID:
         return value
-    # A board sends 0 if no number was entered on its set-up page (plantkeeper 2.1).
-    raise RefusedRequest(400, "bad-id", f"The id must be a whole number from 1 to {LARGEST_SENSOR_ID}")
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise UnusableSensorId(value)
+    raise RefusedRequest(400, "bad-id", _BAD_ID)
 
 
 def _value(value: Any, quantity: Quantity) -> float | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.errors import describe_error
 from hortus.base.supervision import Supervisor
 from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.errors import SpoolUnavailable
@@ -29,6 +30,7 @@ from hortus.flow.gateway.newest_forwarding import NewestForwarder
 from hortus.flow.gateway.plantkeeper import PlantKeeperTarget
 from hortus.flow.gateway.spool import Spool
 from hortus.flow.gateway.transport import TargetClient
+from hortus.flow.gateway.unnumbered import UnnumberedBoards
 from hortus.flow.ingest.messages import ReadingIntake
 
 log = logging.getLogger(__name__)
@@ -83,7 +85,9 @@ async def running_gateway(
         forwarder = make_forwarder(spool)
         admission = BoardAdmission(limits.admission, await _pinned(spool, limits.admission))
         health = GatewayHealth(spool, forwarder.state, supervisor.look)
-        server = GatewayListener(spool, admission, health, limits=limits.listener)
+        unnumbered = UnnumberedBoards(spool_directory)
+        server = GatewayListener(spool, admission, health, unnumbered, limits=limits.listener)
+        noting = supervisor.start("gateway-boards-without-id", unnumbered.keep_saved)
         forwarding = supervisor.start(
             "gateway-forwarding", partial(_forward, forwarder), every_seconds=_ROUND_SECONDS
         )
@@ -93,7 +97,8 @@ async def running_gateway(
         finally:
             await server.stop()
             forwarding.cancel()
-            await asyncio.wait({forwarding})
+            noting.cancel()
+            await asyncio.wait({forwarding, noting})
 
 
 async def _pinned(spool: Spool, rules: AdmissionRules) -> dict[int, str]:
@@ -106,5 +111,5 @@ async def _forward(forwarder: Forwarder) -> None:
         try:
             await forwarder.run()
         except* SpoolUnavailable as group:
-            log.error("%s Forwarding resumes shortly.", group.exceptions[0])
+            log.error("%s Forwarding resumes shortly.", describe_error(group))
         await asyncio.sleep(_DISK_PAUSE_SECONDS)

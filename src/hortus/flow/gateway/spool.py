@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from hortus.base.errors import describe_error
 from hortus.base.files import PRIVATE_FILE, make_private_directory, not_usable
 from hortus.flow.gateway.errors import SpoolInUse, SpoolNotUsable, SpoolUnavailable
 from hortus.flow.gateway.limits import SpoolLimits
@@ -139,7 +140,7 @@ class Spool:
                 self._keeper.use(lambda file: file.count(counts))
                 self._keeper.close()
             except (SpoolUnavailable, sqlite3.Error) as error:
-                log.warning("the last counts of the gateway are lost: %s", error)
+                log.warning("the last counts of the gateway are lost: %s", describe_error(error))
 
     def _work_once(self) -> bool:
         """Process all waiting items, up to a limit. Return False when asked to stop."""

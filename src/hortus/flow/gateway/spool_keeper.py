@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from hortus.base.errors import HortusError
+from hortus.base.errors import HortusError, describe_error
 from hortus.base.files import sync_directory, write_private_file
 from hortus.flow.gateway import spool_salvage
 from hortus.flow.gateway.errors import SpoolDamaged, SpoolUnavailable
@@ -73,7 +73,9 @@ class SpoolKeeper:
         try:
             return self._use(function)
         except (SpoolDamaged, sqlite3.Error, UnicodeDecodeError, OSError) as error:
-            raise SpoolUnavailable(f"The disk does not take or give readings now: {error}.") from error
+            raise SpoolUnavailable(
+                f"The disk does not take or give readings now: {describe_error(error)}."
+            ) from error
 
     def close(self) -> None:
         """Close the file. Raises sqlite3.Error."""
@@ -101,7 +103,7 @@ class SpoolKeeper:
             try:
                 self.open()
             except (HortusError, sqlite3.Error, OSError) as error:
-                self._trouble = str(error)
+                self._trouble = describe_error(error)
                 self._again_at = time.monotonic() + _PAUSE_SECONDS
                 raise SpoolUnavailable(self._trouble) from error
         assert self._file is not None, "it was opened"

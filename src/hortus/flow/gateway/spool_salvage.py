@@ -31,7 +31,7 @@ from hortus.flow.gateway.spool_rows import Identity, SpoolRows
 log = logging.getLogger(__name__)
 
 MOST_KEPT = 10
-"""A disk that damages more spools than this is broken: nothing is acknowledged until somebody sees to it."""
+"""A disk that damages more spools than this is broken: nothing is acknowledged until someone replaces it."""
 
 _ROWS_AT_ONCE = 1000
 # More than any gateway has received since its last transaction that can be read, or ever.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from hortus.base.errors import describe_error
 from hortus.flow.gateway.errors import InvalidGatewaySettings, TargetTrouble
 
 CONNECT_SECONDS = 5.0
@@ -90,7 +91,7 @@ class TargetClient:
                 return await self._send(method, path, body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise TargetTrouble(
-                f"The target cannot be reached: {str(error) or 'it does not answer'}.", whole_target=True
+                f"The target cannot be reached: {describe_error(error)}.", whole_target=True
             ) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise TargetTrouble(
@@ -98,7 +99,7 @@ class TargetClient:
             ) from error
         except httpx.HTTPError as error:
             raise TargetTrouble(
-                f"The answer of the target broke off: {str(error) or type(error).__name__}.",
+                f"The answer of the target broke off: {describe_error(error)}.",
                 whole_target=False,
                 may_still_succeed=True,
             ) from error
@@ -135,7 +136,8 @@ def _tls(address: TargetAddress) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=address.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise InvalidGatewaySettings(
-            f"HORTUS_GATEWAY_CA_FILE names {address.ca_file}, which holds no certificates: {error}."
+            f"HORTUS_GATEWAY_CA_FILE names {address.ca_file}, which holds no certificates: "
+            f"{describe_error(error)}."
         ) from error
 
 

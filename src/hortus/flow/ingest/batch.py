@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from hortus.base.database.partitions import Month
+from hortus.base.errors import describe_error
 from hortus.domain.kits.registry import KitRegistry, KnownKit
 from hortus.flow.ingest.medium import ArrivedMedium
 from hortus.flow.ingest.messages import (
@@ -193,7 +194,9 @@ def read_messages(messages: Iterable[InboundMessage], clock_tolerance_ms: int) -
             content = read_message(stream, message, clock_tolerance_ms)
         except Exception as error:  # never the end of the process: the message would come again at once
             log.exception("a message on %s cannot be read", message.topic)
-            content = QuarantineVerdict(Reason.UNDECODABLE, f"{Reason.UNDECODABLE.explanation} ({error})")
+            content = QuarantineVerdict(
+                Reason.UNDECODABLE, f"{Reason.UNDECODABLE.explanation} ({describe_error(error)})"
+            )
         batch.append(ReadMessage(message, serial, stream, content))
     return batch
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import asyncpg
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import describe_error
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class DatabaseLink:
             try:
                 self._connection = await self._connect()
             except UNFORESEEN_IN_ROWS as error:  # no row is concerned yet: a host name that cannot be one
-                raise ConnectionError(str(error)) from error
+                raise ConnectionError(describe_error(error)) from error
         return self._connection
 
     @contextlib.contextmanager
@@ -81,7 +82,7 @@ class DatabaseLink:
         """Drop the connection and sleep, longer with each consecutive failure."""
         self.drop()
         if self._failures == 0:
-            log.error("cannot store readings now (%s); they wait and nothing is lost", describe(error))
+            log.error("cannot store readings now (%s); they wait and nothing is lost", describe_error(error))
         self._failures += 1
         pause_seconds = min(self._longest_pause_seconds, 0.05 * 2.0 ** min(self._failures, 10))
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
@@ -93,10 +94,3 @@ class DatabaseLink:
             with contextlib.suppress(asyncpg.InterfaceError):
                 self._connection.terminate()
         self._connection = None
-
-
-def describe(error: BaseException) -> str:
-    """Return a description of a database failure for the log."""
-    if isinstance(error, TimeoutError):
-        return "the database does not answer"
-    return str(error) or type(error).__name__

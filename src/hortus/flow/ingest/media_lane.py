@@ -23,6 +23,7 @@ import asyncpg
 
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import describe_error
 from hortus.domain.kits.registry import KitRegistry, existing_peripherals
 from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.flow.ingest.batch import (
@@ -40,16 +41,15 @@ from hortus.flow.ingest.database_link import (
     UNFORESEEN_IN_ROWS,
     Connect,
     DatabaseLink,
-    describe,
 )
 from hortus.flow.ingest.media_objects import put_object, verdict_on
 from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessage, QuarantineVerdict, Stream
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
+from hortus.flow.ingest.outcome import StoredBatch
 from hortus.flow.ingest.store import (
     MediumIdTaken,
     PeripheralsGone,
-    StoredBatch,
     known_media,
     store_batch,
 )
@@ -226,8 +226,8 @@ class MediaLane:
         if isinstance(read.content, QuarantineVerdict):
             await link.failed(error)
             return read
-        log.error("a medium on %s cannot be stored: %s", read.message.topic, describe(error))
-        return _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error)))
+        log.error("a medium on %s cannot be stored: %s", read.message.topic, describe_error(error))
+        return _set_aside(read, QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe_error(error)))
 
     async def _store_once(self, link: DatabaseLink, batch_id: UUID, read: ReadMessage) -> StoredBatch | None:
         connection = await link.connection()
@@ -256,7 +256,9 @@ class MediaLane:
         self._object_failures += 1
         if time.monotonic() - self._told_at > _TELL_SECONDS:
             self._told_at = time.monotonic()
-            log.error("%s does not take media now (%s); they wait", self._objects.description, error)
+            log.error(
+                "%s does not take media now (%s); they wait", self._objects.description, describe_error(error)
+            )
         pause_seconds = min(self._limits.longest_pause_seconds, 0.1 * 2.0 ** min(self._object_failures, 10))
         await asyncio.sleep(pause_seconds * random.uniform(0.5, 1.0))  # noqa: S311  (jitter, not a secret)
 

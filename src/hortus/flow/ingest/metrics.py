@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hortus.flow.ingest.store import StoredBatch
+from hortus.flow.ingest.outcome import StoredBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ import asyncpg
 
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.errors import describe_error
 from hortus.base.intake import MessageSource
 from hortus.base.quotas import LATE_MONTHS_PER_HOUR
 from hortus.base.supervision import note_success
@@ -31,7 +32,6 @@ from hortus.flow.ingest.database_link import (
     UNFORESEEN_IN_ROWS,
     Connect,
     DatabaseLink,
-    describe,
 )
 from hortus.flow.ingest.media_lane import MediaLane
 from hortus.flow.ingest.messages import (
@@ -46,7 +46,8 @@ from hortus.flow.ingest.messages import (
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.months import OpenMonths
 from hortus.flow.ingest.open_account import OpenAccount
-from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.flow.ingest.outcome import StoredBatch
+from hortus.flow.ingest.store import PeripheralsGone, store_batch
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import RawMeasurement
@@ -340,8 +341,8 @@ class IngestPipeline:
             await self._store_until_done(link, batch[middle:])
             return
         message = batch[0].message
-        log.error("a message on %s cannot be stored: %s", message.topic, describe(error))
-        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe(error))
+        log.error("a message on %s cannot be stored: %s", message.topic, describe_error(error))
+        message.verdict = QuarantineVerdict(Reason.REFUSED_BY_DATABASE, describe_error(error))
         await self._store_until_done(link, [replace(batch[0], content=message.verdict)])
 
     def _settle(self, batch: list[ReadMessage], stored: StoredBatch | None) -> None:

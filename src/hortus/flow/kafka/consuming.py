@@ -102,7 +102,7 @@ def headers_of(record: Message) -> tuple[Headers, str | None]:
     """Return the headers of a record, or none and a sentence why they cannot be read.
 
     The library makes a list of headers in which names that are not text are holes, sets an error and returns
-    the list all the same. A garbage collection at that moment would clear the error. Whoever looks at such a
+    the list all the same. A garbage collection at that moment would clear the error. Looking at such a
     list ends the process.
     """
     collects = gc.isenabled()

@@ -43,7 +43,7 @@ _CHANNELS = {
 }
 _REASONS = {str(reason): reason for reason in Reason}
 _CLOCKS_APART_MS = 86_400_000
-"""How far the clock of whoever wrote a record may be ahead of ours. Nothing arrives later than that."""
+"""How far the clock of a record's writer may be ahead of ours. Nothing arrives later than that."""
 
 _LONGEST_SERIAL = 256
 _LONGEST_TEXT = 65_535

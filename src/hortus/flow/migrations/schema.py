@@ -17,6 +17,7 @@ import hortus.domain.ledger.tables
 import hortus.domain.measurements.tables
 import hortus.domain.media.tables
 import hortus.domain.messages.tables
+import hortus.domain.mqtt_accounts.tables
 import hortus.domain.plants.tables
 import hortus.domain.presence.tables
 import hortus.domain.series.tables

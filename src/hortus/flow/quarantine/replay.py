@@ -37,9 +37,8 @@ from hortus.flow.ingest.messages import (
     serial_and_stream,
 )
 from hortus.flow.ingest.months import OpenMonths
+from hortus.flow.ingest.outcome import ADD_TO_LEDGER, ADD_TO_LEDGER_REASONS
 from hortus.flow.ingest.store import (
-    ADD_TO_LEDGER,
-    ADD_TO_LEDGER_REASONS,
     KnownMedium,
     PeripheralsGone,
     announce,

@@ -133,7 +133,7 @@ class ServerRpcResponder:
                     await self._answer(serial, decode_server_rpc_request(payload))
             except WireError as error:
                 self.unreadable += 1
-                log.info("a request of kit %s cannot be decoded: %s", serial, error)
+                log.info("a request of kit %s cannot be decoded: %s", serial, describe_error(error))
             except Exception:  # bad data of one kit must not stop the answers to all others
                 log.exception("a request of kit %s was not answered because of an internal error", serial)
             done()
@@ -147,7 +147,7 @@ class ServerRpcResponder:
             is_delivered = await self._publish(topic, payload)
         except OperationalError as error:
             # The kit continues with its cached data, and asks again at its next boot.
-            log.warning("the answer to kit %s was not delivered: %s", serial, error)
+            log.warning("the answer to kit %s was not delivered: %s", serial, describe_error(error))
             return
         if is_delivered:
             self.answered += 1
@@ -209,5 +209,5 @@ def _encoded(serial: str, request_id: int, result: ServerResult) -> bytes:
     try:
         return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=result))
     except WireError as error:
-        log.warning("the answer to kit %s cannot be encoded: %s", serial, error)
+        log.warning("the answer to kit %s cannot be encoded: %s", serial, describe_error(error))
         return encode_server_rpc_response(ServerRpcResponse(id=request_id, result=OtherError()))

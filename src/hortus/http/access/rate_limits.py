@@ -62,7 +62,7 @@ class Allowances:
     """The limits for callers who have not identified themselves, or are about to.
 
     They apply per network, and for log-ins also per network and user name (see `log_in_limits`). Successful
-    log-ins do not count. `known_accounts` are answers that tell whether somebody has an account. Test messages
+    log-ins do not count. `known_accounts` are answers that tell whether someone has an account. Test messages
     count per person: each makes this server contact another.
     """
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.domain.accounts.api_keys import (
     DEFAULT_LIFETIME,
     LONGEST_LIFETIME,
@@ -423,4 +423,4 @@ async def _send_reset(services: Services, mailer: ResetMailer, email_address: st
     try:
         await send_password_reset(services.reading(), services.tokens, mailer, email_address)
     except OperationalError as error:
-        log.error("could not send a password reset mail: %s", error)
+        log.error("could not send a password reset mail: %s", describe_error(error))

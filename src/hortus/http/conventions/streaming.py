@@ -16,7 +16,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hortus.base.errors import HortusError
+from hortus.base.errors import HortusError, describe_error
 from hortus.http.conventions.head_requests import is_without_body
 from hortus.http.conventions.media_delivery import disposition
 from hortus.http.conventions.problems import Problem
@@ -100,7 +100,7 @@ class StreamedReply(Response):
                     for start in range(0, len(piece), _PIECE_BYTES):
                         await self._send_piece(send, piece[start : start + _PIECE_BYTES])
         except HortusError as error:
-            log.warning("%s was aborted: %s", self._name, error)
+            log.warning("%s was aborted: %s", self._name, describe_error(error))
             if abort is not None:
                 abort()
                 # Until the server has noticed: it reports a response that ends before its last chunk.

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hortus.base.database.sessions import ConnectionsShared, require_sessions
-from hortus.base.errors import HortusError
+from hortus.base.errors import HortusError, describe_error
 from hortus.base.supervision import Supervisor, TaskReport
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.metrics import IngestMetrics, NoticedDamage
@@ -260,7 +260,7 @@ class HealthEndpoints:
         except HortusError as error:
             if isinstance(error, ConnectionsShared) and not self._told_of_sharing:
                 self._told_of_sharing = True
-                log.error("not ready: %s", error)
+                log.error("not ready: %s", describe_error(error))
             return str(error)
         return None
 

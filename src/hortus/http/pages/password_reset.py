@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.password_resets import (
     ResetMailer,
@@ -77,7 +77,7 @@ class ForgottenPasswordPages:
         try:
             await send_password_reset(snapshot(self._engine), tokens, mailer, address)
         except OperationalError as error:
-            log.error("could not send a password reset mail: %s", error)
+            log.error("could not send a password reset mail: %s", describe_error(error))
 
     def _page(
         self,

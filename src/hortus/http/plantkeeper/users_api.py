@@ -15,6 +15,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.profiles import ProfileChange, change_profile, find_profile_by_address
 from hortus.domain.accounts.store import create_user, set_password
 from hortus.domain.accounts.tokens import SESSION_LIFETIME
+from hortus.domain.plants.account_deletion import delete_account
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller
 from hortus.http.access.devices import remember_device
@@ -25,7 +26,7 @@ from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import ANY_TEXT
-from hortus.http.plantkeeper.accounts import PlantKeeperUser, delete_account, find_account, list_accounts
+from hortus.http.plantkeeper.accounts import PlantKeeperUser, find_account, list_accounts
 from hortus.http.plantkeeper.answers import (
     ALWAYS,
     LOGGED_IN,

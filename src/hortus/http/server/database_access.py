@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,10 @@ class DatabaseDamaged(DatabaseNotAnswering):
 
     def __init__(self, error: BaseException | None) -> None:
         super().__init__("Some of this cannot be read: a page of the database is damaged. The log says which.")
-        log.error("a request needs a damaged page of the database: %s", error)
+        log.error(
+            "a request needs a damaged page of the database: %s",
+            describe_error(error) if error else "no reason given",
+        )
 
 
 @contextmanager

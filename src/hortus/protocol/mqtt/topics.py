@@ -6,6 +6,7 @@ kit publishes and reads only on its own channels, and only in the direction defi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -80,6 +81,13 @@ def kit_may_subscribe(serial: str, topic_filter: str) -> bool:
     return parsed is not None and parsed.serial == serial and parsed.channel in KIT_READS
 
 
+def reader_may_subscribe(read_filters: Iterable[str], topic_filter: str) -> bool:
+    """Return whether a read-only account with these filters may subscribe with this valid one."""
+    shared = parse_shared_filter(topic_filter)
+    wanted = topic_filter if shared is None else shared.topic_filter
+    return any(filter_covers(allowed, wanted) for allowed in read_filters)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFilter:
     """The parts of `$share/{group}/{topic_filter}` (MQTT 5, section 4.8.2)."""
@@ -137,3 +145,27 @@ def filter_matches(topic_filter: str, topic: str) -> bool:
         if index >= len(topic_levels) or level not in {"+", topic_levels[index]}:
             return False
     return len(filter_levels) == len(topic_levels)
+
+
+def filter_covers(outer: str, inner: str) -> bool:
+    """Return whether every topic that matches the filter `inner` matches the filter `outer` too.
+
+    Both must be valid. For a shared subscription pass the filter inside it.
+    """
+    if inner.startswith("$") and outer[:1] in {"+", "#"}:
+        return False
+    return _levels_cover(_levels_of(outer), _levels_of(inner))
+
+
+def _levels_of(topic_filter: str) -> list[str]:
+    # `a/#` matches `a` too, but there is no empty topic: `#` means `+/#`, and `/#` means `/+/#`.
+    return f"{topic_filter[:-1]}+/#".split("/") if topic_filter in {"#", "/#"} else topic_filter.split("/")
+
+
+def _levels_cover(outer: list[str], inner: list[str]) -> bool:
+    for index, level in enumerate(outer):
+        if level == "#":
+            return True
+        if index >= len(inner) or inner[index] == "#" or level not in {"+", inner[index]}:
+            return False
+    return len(outer) == len(inner)

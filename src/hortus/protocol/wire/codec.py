@@ -23,6 +23,7 @@ from hortus.protocol.wire.rpc_codec import (
     encode_kit_rpc_response,
     encode_server_rpc_request,
     encode_server_rpc_response,
+    peek_kit_rpc_response_id,
 )
 from hortus.protocol.wire.rules import (
     check_aggregate_measurement,
@@ -46,6 +47,7 @@ __all__ = [
     "encode_raw_measurement",
     "encode_server_rpc_request",
     "encode_server_rpc_response",
+    "peek_kit_rpc_response_id",
 ]
 
 

@@ -14,6 +14,10 @@ WORD_BYTES = 8
 # The Cap'n Proto library refuses 512 and more; a kit's pictures have two.
 MAXIMUM_SEGMENTS = 511
 
+_MOST_WORDS_BEFORE_ROOT = 8
+# More than so many words take when packed, each with the longest run.
+_BEGINNING_BYTES = 20_000
+
 # The tag of a table in which only the lowest byte of the first size is nonzero, as in nearly all messages.
 _ONE_SHORT_SEGMENT = b"\x10"
 
@@ -66,8 +70,34 @@ def join_segments(payload: bytes, table: SegmentTable) -> tuple[bytes, int]:
     return start + payload[table.payload_position :], words
 
 
+def first_data_word(payload: bytes) -> bytes | None:
+    """Return the first word of the root's data, unpacking little after it. Raises BrokenFraming.
+
+    None if the root does not begin in the first words of the first segment, where every encoder puts it.
+    """
+    start = read_segment_table(payload).payload_position
+    beginning = payload[start : start + _BEGINNING_BYTES]
+    pointer, _ = _unpack_at_least(beginning, 1)
+    # A pointer to a struct: its kind in 2 bits, the signed distance in 30, then the size of its data in words.
+    offset = int.from_bytes(pointer[:4], "little", signed=True)
+    distance = (offset >> 2) + 1
+    if offset & 3 or not pointer[4:6].strip(b"\0") or not 1 <= distance <= _MOST_WORDS_BEFORE_ROOT:
+        return None
+    words, _ = _unpack_at_least(beginning, distance + 1)
+    return words[distance * WORD_BYTES : (distance + 1) * WORD_BYTES]
+
+
 def _unpack_words(payload: bytes, words: int) -> tuple[bytes, int]:
     """Unpack the first words of a payload; return them and the position after them."""
+    unpacked, position = _unpack_at_least(payload, words)
+    # The existing decoders read the table separately and refuse a run that extends beyond it.
+    if words > 1 and len(unpacked) != words * WORD_BYTES:
+        raise BrokenFraming
+    return unpacked, position
+
+
+def _unpack_at_least(payload: bytes, words: int) -> tuple[bytes, int]:
+    """Unpack the first words of a payload, and the rest of the run in which the last of them lies."""
     unpacked = bytearray()
     position = 0
     while len(unpacked) < words * WORD_BYTES:
@@ -88,7 +118,4 @@ def _unpack_words(payload: bytes, words: int) -> tuple[bytes, int]:
         elif tag == b"\xff":
             unpacked += payload[position + 1 : position + 1 + run[0] * WORD_BYTES]
             position += 1 + run[0] * WORD_BYTES
-    # The existing decoders read the table separately and refuse a run that extends beyond it.
-    if words > 1 and len(unpacked) != words * WORD_BYTES:
-        raise BrokenFraming
     return bytes(unpacked), position

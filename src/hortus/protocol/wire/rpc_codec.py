@@ -13,6 +13,7 @@ import capnp
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire import limits
 from hortus.protocol.wire.errors import WireError
+from hortus.protocol.wire.framing import BrokenFraming, first_data_word
 from hortus.protocol.wire.messages import (
     ActiveConfigurationCall,
     ActiveConfigurationResult,
@@ -207,6 +208,15 @@ def decode_kit_rpc_response(payload: bytes) -> KitRpcResponse:
         result = _read_kit_result(reader)
         check_result(result)
     return KitRpcResponse(id=rpc_id, result=result)
+
+
+def peek_kit_rpc_response_id(payload: bytes) -> int | None:
+    """Return the id of a kit's answer, of which only the first words are read; None if it is not among them."""
+    try:
+        word = first_data_word(payload)
+    except BrokenFraming:
+        return None
+    return None if word is None else int.from_bytes(word, "little")
 
 
 def _read_kit_result(reader: Any) -> KitResult:

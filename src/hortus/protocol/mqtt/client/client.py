@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.base.supervision import note_failure, note_success
 from hortus.protocol.mqtt.client.connection import BrokerConnection
 from hortus.protocol.mqtt.client.limits import ClientLimits
@@ -283,7 +283,7 @@ class MqttClient:
             ) from error
         except OSError as error:
             raise BrokerUnreachableError(
-                f"There is no connection to the broker {address} ({error.strerror or error}); "
+                f"There is no connection to the broker {address} ({error.strerror or describe_error(error)}); "
                 "check that it runs and that MQTT_HOST and MQTT_PORT are right."
             ) from error
         if connection.accepted.cancelled():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from hortus.base.errors import UsageError
+from hortus.base.errors import UsageError, describe_error
 from hortus.base.settings import Settings
 from hortus.protocol.mqtt.client.client import BrokerAddress
 
@@ -29,7 +29,8 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=settings.mqtt_ca_file)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
-            f"HORTUS_MQTT_CA_FILE names {settings.mqtt_ca_file}, which holds no certificates: {error}."
+            f"HORTUS_MQTT_CA_FILE names {settings.mqtt_ca_file}, which holds no certificates: "
+            f"{describe_error(error)}."
         ) from error
 
 

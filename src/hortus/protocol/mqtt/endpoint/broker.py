@@ -29,7 +29,7 @@ from hortus.protocol.mqtt.packets import (
     Subscribe,
     Subscription,
 )
-from hortus.protocol.mqtt.topics import is_valid_filter, kit_may_subscribe
+from hortus.protocol.mqtt.topics import is_valid_filter, kit_may_subscribe, reader_may_subscribe
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Broker:
         self._limits = limits
         self._counters = counters
         self._clock = clock
-        self._router: Router[Subscriber] = Router()
+        self._router: Router[Subscriber] = Router(_sharing_scope)
         self._sessions = SessionStore(
             max_absent=limits.max_absent_sessions,
             max_absent_of_identity=limits.max_absent_sessions_of_identity,
@@ -124,9 +124,9 @@ class Broker:
         session.outbound.clear()
         self._publish_delayed_will(session)
 
-    def end_all_of(self, identity: Identity) -> None:
-        """End all sessions of an identity."""
-        for session in self._sessions.of(identity):
+    def end_all_of(self, kind: IdentityKind, name: str) -> None:
+        """End all sessions of a kit or an account."""
+        for session in self._sessions.of(kind, name):
             self.end(session)
 
     def sweep(self) -> None:
@@ -139,7 +139,7 @@ class Broker:
                 self.end(session)
 
     def _publish_delayed_will(self, session: Session) -> None:
-        """Publish it once. Whoever ends a session has other sessions to care for, so nothing is raised."""
+        """Publish it once. The caller has other sessions to end, so nothing is raised."""
         will, session.delayed_will = session.delayed_will, None
         if will is not None:
             with contained(self._counters, "The will of %s could not be published.", session.identity.name):
@@ -179,8 +179,7 @@ class Broker:
         topic_filter = subscription.topic_filter
         if not is_valid_filter(topic_filter):
             return ReasonCode.TOPIC_FILTER_INVALID, []
-        is_kit = session.identity.kind is IdentityKind.KIT
-        if is_kit and not kit_may_subscribe(session.identity.name, topic_filter):
+        if not _may_subscribe(session.identity, topic_filter):
             return ReasonCode.NOT_AUTHORIZED, []
         if topic_filter not in session.filters and len(session.filters) >= self._limits.max_subscriptions:
             return ReasonCode.QUOTA_EXCEEDED, []
@@ -308,6 +307,23 @@ class Broker:
             )
             session.connection.close(ReasonCode.QUOTA_EXCEEDED)
         return False
+
+
+def _may_subscribe(identity: Identity, topic_filter: str) -> bool:
+    match identity.kind:
+        case IdentityKind.KIT:
+            return kit_may_subscribe(identity.name, topic_filter)
+        case IdentityKind.READER:
+            return reader_may_subscribe(identity.read_filters, topic_filter)
+        case IdentityKind.SERVER:
+            return True
+
+
+def _sharing_scope(subscriber: Subscriber) -> str:
+    """Return who shares a subscription: a reader must not take messages from the groups of other accounts."""
+    if isinstance(subscriber, LocalSubscriber) or subscriber.identity.kind is not IdentityKind.READER:
+        return ""
+    return subscriber.identity.name
 
 
 def _is_connected(subscriber: Subscriber) -> bool:

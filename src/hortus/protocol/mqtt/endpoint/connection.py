@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hortus.base.errors import describe_error
 from hortus.protocol.mqtt.endpoint.answers import (
     answer_to_pubrec,
     answer_to_pubrel,
@@ -287,7 +288,7 @@ class EndpointConnection(SocketConnection):
             error = earlier
         self._parts.counters.protocol_errors += 1
         who = self.identity.name if self.identity is not None else "not logged in"
-        logger.info("Closed the connection from %s (%s): %s", self.peer_address, who, error)
+        logger.info("Closed the connection from %s (%s): %s", self.peer_address, who, describe_error(error))
         if self.session is None and isinstance(error, ProtocolVersionError):
             self.send(refusal_of_version(error))
         self.close(error.reason_code)

@@ -51,6 +51,7 @@ class Directory(Generic[Entry]):
         self._silent_of: dict[str, dict[Entry, None]] = {}
         # In the order of log-in, with its time.
         self._kits: dict[str, dict[Entry, float]] = {}
+        self._readers: dict[str, dict[Entry, float]] = {}
         self._empty = asyncio.Event()
         self._log = Occasional()
 
@@ -99,16 +100,21 @@ class Directory(Generic[Entry]):
         """Register a connection as logged in."""
         self._strangers.discard(connection)
         identity = connection.identity
-        if identity is not None and identity.kind is IdentityKind.KIT:
-            connections = self._kits.setdefault(identity.name, {})
-            connections[connection] = asyncio.get_running_loop().time()
-            if len(connections) == 1:
-                self._tell(identity.name, True)
-            open_connections = [each for each in connections if not each.is_closing]
-            if len(open_connections) > self._limits.max_connections_of_kit:
-                logger.warning("Kit %s has too many connections; its oldest was closed.", identity.name)
-                with contained(self._counters, "A connection of kit %s was not closed.", identity.name):
-                    open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
+        if identity is None or identity.kind is IdentityKind.SERVER:
+            return
+        connections = self._of_kind(identity.kind).setdefault(identity.name, {})
+        connections[connection] = asyncio.get_running_loop().time()
+        if len(connections) == 1 and identity.kind is IdentityKind.KIT:
+            self._tell(identity.name, True)
+        open_connections = [each for each in connections if not each.is_closing]
+        if len(open_connections) > self._limits.max_connections_of_kit:
+            who = f"{identity.kind} {identity.name}"
+            logger.warning("There are too many connections of %s; the oldest was closed.", who)
+            with contained(self._counters, "A connection of %s was not closed.", who):
+                open_connections[0].close(ReasonCode.QUOTA_EXCEEDED)
+
+    def _of_kind(self, kind: IdentityKind) -> dict[str, dict[Entry, float]]:
+        return self._kits if kind is IdentityKind.KIT else self._readers
 
     def turned_away(self, connection: Entry) -> None:
         """Stop counting a connection as unauthenticated while it only waits for its refusal."""
@@ -123,12 +129,16 @@ class Directory(Generic[Entry]):
         if not self._connections:
             self._empty.set()
         identity = connection.identity
-        if identity is not None and connection in self._kits.get(identity.name, ()):
-            connections = self._kits[identity.name]
+        if identity is None:
+            return
+        of_kind = self._of_kind(identity.kind)
+        if connection in of_kind.get(identity.name, ()):
+            connections = of_kind[identity.name]
             del connections[connection]
             if not connections:
-                del self._kits[identity.name]
-                self._tell(identity.name, False)
+                del of_kind[identity.name]
+                if identity.kind is IdentityKind.KIT:
+                    self._tell(identity.name, False)
 
     def all(self) -> list[Entry]:
         return list(self._connections)
@@ -141,8 +151,19 @@ class Directory(Generic[Entry]):
 
     def of_kit(self, serial: str) -> list[Entry]:
         """Return the connections of a kit, including those that are just logging in with its name."""
-        logging_in = [each for each in self._strangers if each.username == serial]
-        return [*self._kits.get(serial, ()), *logging_in]
+        return [*self._kits.get(serial, ()), *self._logging_in(serial)]
+
+    def of_reader(self, name: str) -> list[Entry]:
+        """Return the connections of a read-only account, including those that are just logging in."""
+        return [*self._readers.get(name, ()), *self._logging_in(name)]
+
+    def readers(self) -> list[Entry]:
+        """Return the connections of all read-only accounts, and those of clients that are just logging in."""
+        logging_in = [each for each in self._strangers if each.username is not None]
+        return [*(each for connections in self._readers.values() for each in connections), *logging_in]
+
+    def _logging_in(self, username: str) -> list[Entry]:
+        return [each for each in self._strangers if each.username == username]
 
     def sharing(self) -> list[tuple[str, Entry, Entry]]:
         """Return the kits that several clients are connected for, each with two of their connections.

@@ -11,18 +11,24 @@ from hortus.base.intake import MessageSource
 
 
 class IdentityKind(StrEnum):
-    """A kit is restricted to its own topics (kit-mqtt 1.3); a server account is not."""
+    """A kit is restricted to its own topics (kit-mqtt 1.3), a reader to its filters, a server account not."""
 
     KIT = "kit"
     SERVER = "server"
+    READER = "reader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An authenticated peer; `name` is a kit's serial or the name of a server account."""
+    """An authenticated peer; `name` is a kit's serial or the name of an account.
+
+    A reader subscribes within `read_filters` and publishes nothing. They are part of its identity, so that no
+    session outlives a change of them.
+    """
 
     kind: IdentityKind
     name: str
+    read_filters: tuple[str, ...] = ()
 
 
 class Authenticator(Protocol):

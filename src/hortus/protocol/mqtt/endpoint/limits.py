@@ -17,7 +17,9 @@ class EndpointLimits:
     """An idle connection takes about 20 KB; 2,000 of them fit a small board."""
 
     max_connections_of_kit: int = 20
-    """A kit needs one, and leaves dead ones behind when its network fails. Above it, the oldest is closed."""
+    """A kit needs one, and leaves dead ones behind when its network fails. Above it, the oldest is closed. The
+    same for each read-only account.
+    """
 
     max_unauthenticated_connections: int = 256
     """Unauthenticated clients must not use up the connections of kits. At it, the one that has been silent for

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
+from hortus.base.errors import describe_error
 from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
 from hortus.protocol.mqtt.packets import (
@@ -258,7 +259,7 @@ class Outbound:
             # What a client published must not harm its subscribers, whatever it is.
             self._counters.messages_dropped += 1
             self._counters.internal_errors += 1
-            logger.error("A message on topic %r cannot be delivered: %s", message.topic, error)
+            logger.error("A message on topic %r cannot be delivered: %s", message.topic, describe_error(error))
             return False
         if self._max_packet_bytes is not None and len(data) > self._max_packet_bytes:
             self._counters.messages_dropped += 1

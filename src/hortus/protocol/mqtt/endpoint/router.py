@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeVar
@@ -63,12 +63,16 @@ class Audience(Generic[Subscriber]):
 
 
 class Router(Generic[Subscriber]):
-    """Stores subscriptions and finds the audience of a topic. Assumes that filters are valid."""
+    """Stores subscriptions and finds the audience of a topic. Assumes that filters are valid.
 
-    def __init__(self) -> None:
+    Those who share a subscription take turns within one scope, as `scope_of` tells it of a subscriber.
+    """
+
+    def __init__(self, scope_of: Callable[[Subscriber], str] = lambda _subscriber: "") -> None:
+        self._scope_of = scope_of
         self._exact: dict[str, dict[Subscriber, Held]] = {}
         self._wildcard: dict[str, dict[Subscriber, Held]] = {}
-        self._shared: dict[str, SharedGroup[Subscriber]] = {}
+        self._shared: dict[tuple[str, str], SharedGroup[Subscriber]] = {}
         self._remembered: dict[str, Audience[Subscriber]] = {}
 
     def subscribe(
@@ -76,7 +80,7 @@ class Router(Generic[Subscriber]):
     ) -> bool:
         """Add or replace a subscription; return whether it is new."""
         topic_filter = subscription.topic_filter
-        members = self._members(topic_filter)
+        members = self._members(topic_filter, subscriber)
         is_new = subscriber not in members
         members[subscriber] = Held(subscription=subscription, identifier=identifier)
         self._forget(topic_filter)
@@ -84,10 +88,11 @@ class Router(Generic[Subscriber]):
 
     def unsubscribe(self, subscriber: Subscriber, topic_filter: str) -> bool:
         """Remove a subscription; return whether it existed."""
-        members = self._members(topic_filter)
+        members = self._members(topic_filter, subscriber)
         existed = members.pop(subscriber, None) is not None
         if not members:
-            for table in (self._exact, self._wildcard, self._shared):
+            self._shared.pop((self._scope_of(subscriber), topic_filter), None)
+            for table in (self._exact, self._wildcard):
                 table.pop(topic_filter, None)
         self._forget(topic_filter)
         return existed
@@ -102,9 +107,9 @@ class Router(Generic[Subscriber]):
             self._remembered[topic] = audience
         return audience
 
-    def _members(self, topic_filter: str) -> dict[Subscriber, Held]:
+    def _members(self, topic_filter: str, subscriber: Subscriber) -> dict[Subscriber, Held]:
         if parse_shared_filter(topic_filter) is not None:
-            return self._shared.setdefault(topic_filter, SharedGroup()).members
+            return self._shared.setdefault((self._scope_of(subscriber), topic_filter), SharedGroup()).members
         return self._table(topic_filter).setdefault(topic_filter, {})
 
     def _table(self, topic_filter: str) -> dict[str, dict[Subscriber, Held]]:
@@ -124,7 +129,7 @@ class Router(Generic[Subscriber]):
             for subscriber, held in members.items():
                 matching.setdefault(subscriber, []).append(held)
         groups = []
-        for pattern, group in self._shared.items():
+        for (_, pattern), group in self._shared.items():
             shared = parse_shared_filter(pattern)
             if shared is not None and filter_matches(shared.topic_filter, topic):
                 groups.append(group)

@@ -20,12 +20,14 @@ class Route(Enum):
 
     STORE = "offer to the intake; acknowledge and deliver when it is settled"
     DELIVER = "acknowledge and deliver at once"
-    FORBIDDEN = "a topic of the kit protocol that this kit must not publish on"
+    FORBIDDEN = "a topic of the kit protocol that this kit must not publish on; any topic, for a reader"
     OUTSIDE = "a kit on a topic outside the kit protocol"
 
 
 def route_of(identity: Identity, topic: str) -> Route:
     """Return the route of a message. Readings are stored from any sender: a server account may be a bridge."""
+    if identity.kind is IdentityKind.READER:
+        return Route.FORBIDDEN
     parsed = parse_kit_topic(topic)
     if identity.kind is IdentityKind.KIT and not kit_may_publish(identity.name, topic):
         return Route.OUTSIDE if parsed is None else Route.FORBIDDEN

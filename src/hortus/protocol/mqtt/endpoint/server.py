@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hortus.base.errors import OperationalError
+from hortus.base.errors import OperationalError, describe_error
 from hortus.base.intake import Intake
 from hortus.base.supervision import Supervisor, note_success
 from hortus.protocol.mqtt.endpoint.broker import Broker, LocalCallback
@@ -212,9 +212,23 @@ class MqttEndpoint:
     def disconnect_kit(self, serial: str) -> None:
         """Disconnect a kit that was deleted or has a new password, and end its sessions."""
         for connection in self._directory.of_kit(serial):
-            with contained(self.counters, "A connection of kit %s could not be closed.", serial):
-                connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
-        self._broker.end_all_of(Identity(kind=IdentityKind.KIT, name=serial))
+            self._dismiss(connection)
+        self._broker.end_all_of(IdentityKind.KIT, serial)
+
+    def disconnect_reader(self, name: str) -> None:
+        """Disconnect a read-only account that was removed or changed, and end its sessions."""
+        for connection in self._directory.of_reader(name):
+            self._dismiss(connection)
+        self._broker.end_all_of(IdentityKind.READER, name)
+
+    def check_readers(self) -> None:
+        """Disconnect all read-only accounts, of which changes may have been missed. They log in again."""
+        for connection in self._directory.readers():
+            self._dismiss(connection)
+
+    def _dismiss(self, connection: EndpointConnection) -> None:
+        with contained(self.counters, "A connection of %s could not be closed.", connection.username):
+            connection.close(ReasonCode.ADMINISTRATIVE_ACTION)
 
     # Listening
 
@@ -276,7 +290,9 @@ class MqttEndpoint:
             identity = await self._authenticate(connect)
         except Exception as error:  # noqa: BLE001 - whatever the failure, the client is asked to retry
             # One line each: when the database is down, every kit that tries ends up here.
-            logger.warning("A log-in from %s could not be checked: %r", connection.peer_address, error)
+            logger.warning(
+                "A log-in from %s could not be checked: %s", connection.peer_address, describe_error(error)
+            )
             connection.refuse_login(ReasonCode.SERVER_UNAVAILABLE)
             return
         if identity is None:
@@ -330,4 +346,5 @@ def _bind_problem(listener: Listener, error: OSError) -> str:
         return f"{where} is in use by another program; stop that program or choose another MQTT port."
     if error.errno == errno.EACCES:
         return f"{where} may not be used by this user; choose an MQTT port of 1024 or above."
-    return f"{where} cannot be listened on ({error.strerror or error}); choose an address of this machine."
+    reason = error.strerror or describe_error(error)
+    return f"{where} cannot be listened on ({reason}); choose an address of this machine."

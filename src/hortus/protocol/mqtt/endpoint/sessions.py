@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hortus.protocol.mqtt.endpoint.identity import Identity
+from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind
 from hortus.protocol.mqtt.endpoint.outbound import Outbound
 from hortus.protocol.mqtt.packets import ReasonCode
 
@@ -66,9 +66,10 @@ class SessionStore:
         """Return the session of this client, or None."""
         return self._sessions.get((identity, client_id))
 
-    def of(self, identity: Identity) -> list[Session]:
-        """Return all sessions of an identity."""
-        return [session for session in self._sessions.values() if session.identity == identity]
+    def of(self, kind: IdentityKind, name: str) -> list[Session]:
+        """Return all sessions of a kit or an account."""
+        identities = ((each.identity, each) for each in self._sessions.values())
+        return [each for identity, each in identities if (identity.kind, identity.name) == (kind, name)]
 
     def add(self, session: Session) -> None:
         self._sessions[session.identity, session.client_id] = session

@@ -1,0 +1,61 @@
+"""The people of an installation, as lists show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.domain.accounts.tables import ApiKeyRow, RefreshTokenRow, UserRow
+from hortus.domain.kits.tables import KitMembershipRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPerson:
+    """A person with the number of kits of which they are a member.
+
+    `last_seen` is when one of their log-ins or API keys was last used; None if none of them is left.
+    """
+
+    username: str
+    email_address: str
+    is_admin: bool
+    kits: int
+    created_at: datetime
+    last_seen: datetime | None
+
+
+async def list_people(connection: AsyncConnection) -> list[ListedPerson]:
+    """Return all people by user name."""
+    kits = (
+        select(func.count())
+        .where(KitMembershipRow.user_id == UserRow.id)
+        .correlate(UserRow)
+        .scalar_subquery()
+        .label("kits")
+    )
+    last_log_in = (
+        select(func.max(RefreshTokenRow.last_used_at))
+        .where(RefreshTokenRow.user_id == UserRow.id)
+        .correlate(UserRow)
+        .scalar_subquery()
+    )
+    last_key = (
+        select(func.max(ApiKeyRow.last_used_at))
+        .where(ApiKeyRow.user_id == UserRow.id)
+        .correlate(UserRow)
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        select(
+            UserRow.username,
+            UserRow.email_address,
+            UserRow.is_admin,
+            UserRow.created_at,
+            kits,
+            func.greatest(last_log_in, last_key).label("last_seen"),
+        ).order_by(UserRow.username)
+    )
+    return [ListedPerson(**row) for row in rows.mappings()]
