@@ -28,11 +28,14 @@ from hortus.http.live.jsonrpc import (
 )
 from hortus.http.live.outbox import FeedOutbox, Skipped
 from hortus.http.live.principals import Claim, Principal
-from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
+from hortus.http.live.topics import MOBILE_MEASUREMENTS, RAW_MEASUREMENTS, TOPICS, Item, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 SUBSCRIBE_RAW = "subscribe_raw_measurements"
 """Also the name of its notifications: the front-end compares it (http-api 5.2)."""
+
+SUBSCRIBE_MOBILE = "subscribe_rawMeasurements"
+"""The method of AstroPlant's mobile app, which uses an earlier version of the protocol."""
 
 _SUBSCRIPTION_BITS = 53  # the exact integers of a JavaScript number
 _RETRY_SECONDS = 5
@@ -59,15 +62,26 @@ class Doorkeeper(Protocol):
 
 
 class FeedSubscription:
-    """One connection's subscription to one feed."""
+    """One connection's subscription to one feed.
+
+    A client that knows no notifications but values takes neither `skipped` nor any other notice.
+    """
 
     def __init__(
-        self, session: LiveSession, topic: Topic, serial: str, method: str, *, takes_late: bool
+        self,
+        session: LiveSession,
+        topic: Topic,
+        serial: str,
+        method: str,
+        *,
+        takes_late: bool,
+        takes_notices: bool = True,
     ) -> None:
         self.id = secrets.randbits(_SUBSCRIPTION_BITS)
         self.prefix = subscription_prefix(method, self.id)
         self.topic = topic
         self.serial = serial
+        self.takes_notices = takes_notices
         self.feed: Feed | None = None
         self._session = session
         self._takes_late = takes_late
@@ -94,11 +108,16 @@ class FeedSubscription:
 
     def pause(self) -> None:
         """Announce that values may be missing for a while."""
-        self._session.outbox.put(notification("interrupted", {"subscription": self.id}))
+        self.notify("interrupted")
 
     def resume(self) -> None:
         """Announce that the values are complete again."""
-        self._session.outbox.put(notification("resumed", {"subscription": self.id}))
+        self.notify("resumed")
+
+    def notify(self, method: str, **more: str) -> None:
+        """Send a notice about this subscription, if the client takes notices."""
+        if self.takes_notices:
+            self._session.outbox.put(notification(method, {"subscription": self.id, **more}))
 
 
 class LiveSession:
@@ -117,10 +136,12 @@ class LiveSession:
         self._expiry: asyncio.TimerHandle | None = None
         self._methods: dict[str, Callable[[RpcRequest], Awaitable[None]]] = {
             SUBSCRIBE_RAW: self._subscribe_raw,
+            SUBSCRIBE_MOBILE: self._subscribe_mobile,
             "unsubscribe_raw_measurements": self._unsubscribe,
             # What the front-end sends as the first message of its next connection (http-api 5.4).
             "unsubscribe_subscribe_raw_measurements": self._unsubscribe,
             "subscribe": self._subscribe,
+            "unsubscribe_rawMeasurements": self._unsubscribe,
             "unsubscribe": self._unsubscribe,
             "authenticate": self._authenticate,
         }
@@ -144,9 +165,7 @@ class LiveSession:
         """End a subscription from the server's side."""
         if self._subscriptions.get(subscription.id) is subscription:
             self._leave(subscription)
-            self.outbox.put(
-                notification("subscription_ended", {"subscription": subscription.id, "reason": reason})
-            )
+            subscription.notify("subscription_ended", reason=reason)
 
     async def _receive(self) -> None:
         while True:
@@ -206,6 +225,13 @@ class LiveSession:
         """Handle the method of http-api 5.1: the latest value of each series, then every newer one."""
         serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
         subscription = FeedSubscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
+        await self._begin(request, subscription)
+
+    async def _subscribe_mobile(self, request: RpcRequest) -> None:
+        """Handle the method of AstroPlant's mobile app, which takes every notification for a reading."""
+        serial = _text(arguments(request.params, "kitSerial"), "kitSerial")
+        topic = MOBILE_MEASUREMENTS
+        subscription = FeedSubscription(self, topic, serial, topic.name, takes_late=False, takes_notices=False)
         await self._begin(request, subscription)
 
     async def _subscribe(self, request: RpcRequest) -> None:
