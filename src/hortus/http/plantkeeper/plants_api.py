@@ -16,7 +16,6 @@ from hortus.http.access.plant_access import PlantAccess, access_to_plant, visibl
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
-from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES, NAME
@@ -29,6 +28,7 @@ from hortus.http.plantkeeper.answers import (
     Refused,
     not_found,
 )
+from hortus.http.plantkeeper.form_values import OptionalId, Reference
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     link_to_sensor,
@@ -45,15 +45,9 @@ from hortus.http.plantkeeper.rows import (
     plant_with_general_plant_row,
 )
 from hortus.http.plantkeeper.sensors import Sensor, find_sensor
-from hortus.http.plantkeeper.sensors_api import OwnerBody, visible_kit
+from hortus.http.plantkeeper.sensors_api import visible_kit
 
 router = APIRouter(tags=["Plants"], responses=ALWAYS | LOGGED_IN)
-
-
-class ReferenceBody(JsonBody):
-    """A reference to a general plant or a sensor, by id."""
-
-    id: IdInBody
 
 
 class PlantChangeBody(JsonBody):
@@ -62,20 +56,20 @@ class PlantChangeBody(JsonBody):
     name: Annotated[str | None, NAME] = None
     remark: Annotated[str | None, LINES] = None
     image: str | None = None
-    general_plant: ReferenceBody | None = None
-    general_plant_id: IdInBody | None = None
-    sensor: ReferenceBody | None = None
-    sensor_id: IdInBody | None = None
+    general_plant: Reference = None
+    general_plant_id: OptionalId = None
+    sensor: Reference = None
+    sensor_id: OptionalId = None
 
     @property
     def wanted_species_id(self) -> int | None:
         """The id of the general plant, in either form that the original accepts."""
-        return self.general_plant.id if self.general_plant else self.general_plant_id
+        return self.general_plant_id if self.general_plant is None else self.general_plant
 
     @property
     def wanted_sensor_id(self) -> int | None:
-        """The id of the sensor, in either form that the original accepts."""
-        return self.sensor.id if self.sensor else self.sensor_id
+        """The id of the sensor, in either form; `sensor` counts if both are there, as in the original."""
+        return self.sensor if "sensor" in self.model_fields_set else self.sensor_id
 
     @property
     def says_sensor(self) -> bool:
@@ -88,8 +82,8 @@ class NewPlantBody(PlantChangeBody):
 
     name: Annotated[str, NAME]
     remark: Annotated[str, LINES]
-    user: OwnerBody | None = None
-    user_id: IdInBody | None = None
+    user: Reference = None
+    user_id: OptionalId = None
 
 
 @router.get("/users/plants", summary="List your plants")
@@ -135,7 +129,7 @@ async def make_plant(
 ) -> JsonReply[PlainPlant]:
     """You become the plant's owner."""
     user_id = caller.require_user()
-    owner_id = wanted.user.id if wanted.user else wanted.user_id
+    owner_id = wanted.user_id if wanted.user is None else wanted.user
     if owner_id not in {None, user_id}:
         raise Refused(403, "You can create plants only for yourself.")
     async with services.writing() as connection:
