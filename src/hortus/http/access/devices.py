@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from hortus.domain.accounts.tokens import DEVICE_LIFETIME, InvalidToken, Tokens
+from hortus.domain.accounts.usernames import canonical_username
 from hortus.http.access.addresses import network_of
 from hortus.http.access.log_in_limits import Guesser
 
@@ -30,12 +31,20 @@ def remember_device(request: HTTPConnection, response: Response, tokens: Tokens 
         return
     response.set_cookie(
         COOKIE,
-        tokens.device(username.lower(), uuid4()),
+        tokens.device(canonical_username(username), uuid4()),
         max_age=int(DEVICE_LIFETIME.total_seconds()),
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
     )
+
+
+def rename_device(
+    request: HTTPConnection, response: Response, tokens: Tokens | None, before: str, username: str
+) -> None:
+    """Keep a device known that logged in with the name that its user had before."""
+    if _known_device(request, tokens, before) is not None:
+        remember_device(request, response, tokens, username)
 
 
 def _known_device(request: HTTPConnection, tokens: Tokens | None, username: str) -> str | None:
@@ -46,4 +55,4 @@ def _known_device(request: HTTPConnection, tokens: Tokens | None, username: str)
         claims = tokens.read_device(cookie)
     except InvalidToken:
         return None
-    return str(claims.token_id) if claims.username == username.lower() else None
+    return str(claims.token_id) if claims.username == canonical_username(username) else None

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.usernames import shown_name
 from hortus.domain.kits.tables import KitMembershipRow, KitRow
 from hortus.domain.plants.tables import PlantLinkRow, PlantRow
 
@@ -33,15 +34,22 @@ class PlantKeeperUser:
 
     id: int
     username: str
+    display_name: str
     email_address: str
     is_admin: bool
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def shown_name(self) -> str:
+        """The user name as typed, if that is known, else as stored."""
+        return shown_name(self.username, self.display_name)
+
 
 _ACCOUNTS = select(
     UserRow.id,
     UserRow.username,
+    UserRow.display_name,
     UserRow.email_address,
     UserRow.is_admin,
     UserRow.created_at,

@@ -128,7 +128,7 @@ class PlantWithGeneralPlant(TypedDict):
 def user_row(account: PlantKeeperUser) -> PlainUser:
     """Return the account without relations."""
     return {
-        "username": account.username,
+        "username": account.shown_name,
         "email": account.email_address,
         "role": "Admin" if account.is_admin else "User",
         "id": account.id,
