@@ -12,15 +12,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.base.errors import UsageError
+from hortus.base.origins import parse_origins
 from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Quota = Annotated[int, Field(ge=0, le=10_000)]
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+def _list_of_origins(text: str) -> str:
+    parse_origins(text)
+    return text
 
 
 class InvalidSettings(UsageError):
@@ -143,6 +149,11 @@ class Settings(BaseSettings):
         "",
         validation_alias="HORTUS_PLANTKEEPER_OPEN_NETWORKS",
         description="Networks from which `PATCH /api/v1/sensors/{id}` is taken without credentials.",
+    )
+    cors_origins: Annotated[str, AfterValidator(_list_of_origins)] = Field(
+        "",
+        validation_alias="HORTUS_CORS_ORIGINS",
+        description="Origins whose pages may send cookies to the APIs: `https://plants.example.org`.",
     )
     plant_fresh_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = Field(
         3600,
@@ -292,7 +303,12 @@ def read_settings() -> Settings:
 def what_is_wrong(error: ValidationError) -> str:
     """Return a sentence that names each invalid variable and the values it accepts."""
     problems = "; ".join(
-        f"{str(problem['loc'][0]).upper()}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+        f"{str(problem['loc'][0]).upper()}: {_reason(problem['msg'])}"
         for problem in error.errors(include_input=False)
     )
     return f"Some settings cannot be used. {problems}."
+
+
+def _reason(message: str) -> str:
+    of_ours = message.removeprefix("Value error, ")
+    return of_ours if of_ours != message else f"{message[:1].lower()}{message[1:]}"
