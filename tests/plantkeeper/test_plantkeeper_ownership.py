@@ -208,6 +208,19 @@ async def test_ones_own_general_plant_is_described_changed_and_deleted(keeper: P
     assert_error(await call(keeper, owner, "GET", path), 404)
 
 
+async def test_a_changed_general_plant_comes_with_its_plants(keeper: PlantKeeper) -> None:
+    owner = await keeper.gardener()
+    made = (await call(keeper, owner, "POST", "/general-plants", MONSTERA)).json()
+    plant = await keeper.plant(owner, generalPlant={"id": made["id"]})
+    path = f"/general-plants/{made['id']}"
+    changed = await call(keeper, owner, "PATCH", path, {"description": "e"})
+    assert [each["id"] for each in changed.json()["plants"]] == [plant["id"]]
+    assert changed.json() == (await call(keeper, owner, "GET", path)).json()
+    # The whole row can be sent back: its plants stay its plants.
+    same = await call(keeper, owner, "PATCH", path, changed.json() | {"plants": []})
+    assert same.json()["plants"] == changed.json()["plants"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

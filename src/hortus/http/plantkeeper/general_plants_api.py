@@ -173,7 +173,7 @@ async def change(
     caller: LoggedIn,
     species_id: GeneralPlantId,
     wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
-) -> JsonReply[GeneralPlant]:
+) -> JsonReply[GeneralPlantWithPlants]:
     """Ranges of quantities that this API does not know are kept."""
     values: dict[str, Any] = {
         column: value
@@ -187,7 +187,8 @@ async def change(
         known = await ranges_of_general_plants(connection, [species])
         changed = await as_species_ranges(connection, _ranges(wanted, known[species_id]))
         await change_species(connection, species_id, values, {**species.ranges, **changed})
-        row = await _row(connection, species_id)
+        species = await _visible(connection, caller, species_id)
+        (row,) = await _rows(services, connection, caller, [species])
     return JsonReply(row)
 
 
