@@ -40,6 +40,7 @@ from hortus.http.plantkeeper.answers import (
     refusals,
 )
 from hortus.http.plantkeeper.form_values import Number, OptionalNumber, OptionalWhole, Whole
+from hortus.http.plantkeeper.pictures import require_no_picture
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     Ranges,
@@ -143,6 +144,7 @@ async def describe(
 ) -> JsonReply[GeneralPlant]:
     """Creates a species that only you can see and use."""
     user_id = caller.require_user()
+    require_no_picture(wanted.image)
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
             raise Refused(401, NO_ACCESS)
@@ -175,6 +177,7 @@ async def change(
     wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
 ) -> JsonReply[GeneralPlantWithPlants]:
     """Ranges of quantities that this API does not know are kept."""
+    require_no_picture(wanted.image)
     values: dict[str, Any] = {
         column: value
         for column, value in (("name", wanted.type), ("description", wanted.description))

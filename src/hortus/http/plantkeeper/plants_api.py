@@ -29,6 +29,7 @@ from hortus.http.plantkeeper.answers import (
     not_found,
 )
 from hortus.http.plantkeeper.form_values import OptionalId, Reference
+from hortus.http.plantkeeper.pictures import NewImage, new_image, put_image
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     link_to_sensor,
@@ -127,11 +128,12 @@ async def make_plant(
     caller: Configurer,
     wanted: Annotated[NewPlantBody, Depends(body_of(NewPlantBody))],
 ) -> JsonReply[PlainPlant]:
-    """You become the plant's owner."""
+    """You become the plant's owner. The image may be a data URL of a JPEG, PNG or WebP picture."""
     user_id = caller.require_user()
     owner_id = wanted.user_id if wanted.user is None else wanted.user
     if owner_id not in {None, user_id}:
         raise Refused(403, "You can create plants only for yourself.")
+    image = await new_image(wanted.image) or NewImage()
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
             raise Refused(401, NO_ACCESS)
@@ -143,10 +145,11 @@ async def make_plant(
             user_id,
             name=wanted.name,
             remark=wanted.remark,
-            image=wanted.image or None,
+            image=image.text,
             species_id=wanted.wanted_species_id,
             most=services.parts.quotas.plants_per_person,
         )
+        await put_image(connection, plant_id, image)
         await _link(services, connection, caller, plant_id, wanted)
         made = await _linked(services, connection, caller, plant_id)
     return JsonReply(plant_row(made), status_code=201)
@@ -178,18 +181,27 @@ async def change(
     plant_id: PlantId,
     wanted: Annotated[PlantChangeBody, Depends(body_of(PlantChangeBody))],
 ) -> JsonReply[PlainPlant]:
-    """Fields that are absent keep their values."""
+    """Fields that are absent keep their values. An image may be a data URL of a JPEG, PNG or WebP picture."""
     values: dict[str, Any] = {
         name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None
     }
+    image = None
     if "image" in wanted.model_fields_set:
-        values["image"] = wanted.image or None
+        # Before the transaction, and only after the permission check: decoding a picture takes time and memory.
+        async with services.reading() as connection:
+            access = await _access(connection, caller, plant_id)
+        access.require_edit()
+        image = await new_image(wanted.image, access.plant)
+    if image is not None:
+        values["image"] = image.text
     async with services.writing() as connection:
         access = await _editable(connection, caller, plant_id)
         if wanted.wanted_species_id not in {None, access.plant.species_id}:
             await _require_species(connection, caller, wanted.wanted_species_id)
             values["species_id"] = wanted.wanted_species_id
         await change_plant(connection, plant_id, values)
+        if image is not None:
+            await put_image(connection, plant_id, image)
         await _link(services, connection, caller, plant_id, wanted)
         changed = await _linked(services, connection, caller, plant_id)
     return JsonReply(plant_row(changed))

@@ -78,7 +78,7 @@ async def list_own_sensors_with_plants(
     now = services.clock()
     async with services.reading() as connection:
         sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
-        plants = await plants_visible_to(connection, caller, now)
+        plants = await plants_visible_to(connection, caller, now, with_photos=False)
     by_sensor: dict[int | None, list[LinkedPlant]] = {}
     for plant in plants:
         by_sensor.setdefault(plant.sensor.id if plant.sensor else None, []).append(plant)
