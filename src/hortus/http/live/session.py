@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,7 +11,6 @@ from typing import Any, Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hortus.http.live.admission import TooManyConnections
-from hortus.http.live.feed import Feed
 from hortus.http.live.hub import LiveHub
 from hortus.http.live.jsonrpc import (
     ErrorCode,
@@ -21,14 +19,13 @@ from hortus.http.live.jsonrpc import (
     RpcRequest,
     arguments,
     error_reply,
-    notification,
     parse_request,
     reply,
-    subscription_prefix,
 )
-from hortus.http.live.outbox import FeedOutbox, Skipped
+from hortus.http.live.outbox import FeedOutbox
 from hortus.http.live.principals import Claim, Principal
-from hortus.http.live.topics import MOBILE_MEASUREMENTS, RAW_MEASUREMENTS, TOPICS, Item, Topic
+from hortus.http.live.subscription import FeedSubscription
+from hortus.http.live.topics import MOBILE_MEASUREMENTS, RAW_MEASUREMENTS, TOPICS
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 SUBSCRIBE_RAW = "subscribe_raw_measurements"
@@ -37,7 +34,6 @@ SUBSCRIBE_RAW = "subscribe_raw_measurements"
 SUBSCRIBE_MOBILE = "subscribe_rawMeasurements"
 """The method of AstroPlant's mobile app, which uses an earlier version of the protocol."""
 
-_SUBSCRIPTION_BITS = 53  # the exact integers of a JavaScript number
 _RETRY_SECONDS = 5
 _NOT_AUTHORIZED = "you are not authorized to subscribe to this kit"
 
@@ -59,65 +55,6 @@ class Doorkeeper(Protocol):
 
     async def check(self, claim: Claim) -> int | None:
         """Return the id of the kit if the principal may see it. Raises DatabaseNotAnswering."""
-
-
-class FeedSubscription:
-    """One connection's subscription to one feed.
-
-    A client that knows no notifications but values takes neither `skipped` nor any other notice.
-    """
-
-    def __init__(
-        self,
-        session: LiveSession,
-        topic: Topic,
-        serial: str,
-        method: str,
-        *,
-        takes_late: bool,
-        takes_notices: bool = True,
-    ) -> None:
-        self.id = secrets.randbits(_SUBSCRIPTION_BITS)
-        self.prefix = subscription_prefix(method, self.id)
-        self.topic = topic
-        self.serial = serial
-        self.takes_notices = takes_notices
-        self.feed: Feed | None = None
-        self._session = session
-        self._takes_late = takes_late
-
-    @property
-    def claim(self) -> Claim:
-        """The subscriber and their kit; the connection may have been assigned to another user."""
-        return Claim(self._session.principal, self.serial)
-
-    def hear(self, item: Item, *, is_late: bool) -> None:
-        """Send a value. Clients that show only the latest of each series do not get older ones (P8)."""
-        if is_late and not self._takes_late:
-            self._session.outbox.skip(self, Skipped.LATE)
-        else:
-            self._session.outbox.put_value(self, item)
-
-    def missed(self, count: int) -> None:
-        """Report skipped values."""
-        self._session.outbox.skip(self, Skipped.MANY, count)
-
-    def end(self, reason: str) -> None:
-        """Announce the end of the subscription."""
-        self._session.end(self, reason)
-
-    def pause(self) -> None:
-        """Announce that values may be missing for a while."""
-        self.notify("interrupted")
-
-    def resume(self) -> None:
-        """Announce that the values are complete again."""
-        self.notify("resumed")
-
-    def notify(self, method: str, **more: str) -> None:
-        """Send a notice about this subscription, if the client takes notices."""
-        if self.takes_notices:
-            self._session.outbox.put(notification(method, {"subscription": self.id, **more}))
 
 
 class LiveSession:
