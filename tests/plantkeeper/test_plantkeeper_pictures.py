@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from plantkeeper_world import MONSTERA, Gardener, PlantKeeper, assert_error
 
-from hortus.domain.plants.photos import MOST_PIXELS
-from hortus.http.plantkeeper.pictures import MOST_INLINE_BYTES, MOST_INLINE_BYTES_PER_ANSWER
+from hortus.domain.plants.photos import MOST_PIXELS, NotAPhoto
+from hortus.http.plantkeeper.pictures import MOST_INLINE_BYTES, MOST_INLINE_BYTES_PER_ANSWER, new_image
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -269,3 +269,12 @@ async def test_a_general_plant_names_its_picture_and_keeps_none(keeper: PlantKee
     assert_error(await call(keeper, owner, "PATCH", path, {"image": "data:text/html,x"}), 422)
     emptied = await call(keeper, owner, "PATCH", path, {"image": ""})
     assert emptied.json()["image"] is None
+
+
+async def test_every_text_that_begins_like_a_picture_is_one_or_is_refused() -> None:
+    heads = ["data:", "data:image/png;base64,", "data:;base64,", "data:x;charset=x;base64,", "DATA:image/png,"]
+    rests = ["", "A", "AA==", "=", "\n", "🌱", "A" * 5000, ";" * 5000, ",", "iVBORw0KGgo="]
+    for head in heads:
+        for rest in rests:
+            with pytest.raises(NotAPhoto):
+                await new_image(head + rest)

@@ -7,7 +7,6 @@ them; the others are named by their address.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Collection
@@ -105,5 +104,5 @@ def _content_of(url: str) -> bytes:
         raise NotAPhoto("A picture within a row looks like data:image/jpeg;base64,/9j/4AAQ….")
     try:
         return base64.b64decode(url[head.end() :], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise NotAPhoto("The picture is not encoded as base64, or is incomplete.") from error

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, cast
@@ -257,7 +256,7 @@ def _gateway_token(authorization: str) -> str | None:
     if scheme.lower() == "basic":
         try:
             _, _, password = base64.b64decode(credential, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Refused(401, NO_ACCESS) from None
         return password
     return credential if scheme.lower() == "bearer" and credential.startswith(TOKEN_PREFIX) else None
