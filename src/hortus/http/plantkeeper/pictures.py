@@ -28,7 +28,8 @@ from hortus.http.plantkeeper.answers import Refused
 MOST_INLINE_BYTES = 72_000
 """Of one photo. Encoded it has a third more, and a body of 100 KiB has room for it and the rest of a row."""
 
-MOST_INLINE_BYTES_PER_ANSWER = 4_000_000
+MOST_INLINE_BYTES_PER_ANSWER = 1_500_000
+"""Twenty of the largest. Compressing more of them for HTTP would hold up other requests."""
 
 _DATA = "data:"
 _BASE64 = re.compile(r"data:[^,;]{0,100}(;[^,;]{0,100}){0,5};base64,", re.IGNORECASE | re.ASCII)
