@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hortus.base.errors import UsageError
+from hortus.base.origins import parse_origins
 from hortus.base.settings import InvalidSettings, Settings, read_settings
 from hortus.flow.gateway.settings import read_gateway_settings
 
@@ -104,3 +108,66 @@ def test_a_public_address_that_no_link_could_begin_with_is_refused(
     monkeypatch.setenv("HORTUS_PUBLIC_URL", url)
     with pytest.raises(InvalidSettings, match=f"HORTUS_PUBLIC_URL: .*{advice}"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", set()),
+        (" , ", set()),
+        ("https://plants.example.org", {"https://plants.example.org"}),
+        (
+            "http://localhost:3000, https://[2001:db8::1]:8443,http://192.168.1.5",
+            {"http://localhost:3000", "https://[2001:db8::1]:8443", "http://192.168.1.5"},
+        ),
+        ("https://xn--bcher-kva.example", {"https://xn--bcher-kva.example"}),
+    ],
+)
+def test_origins_are_listed_as_browsers_send_them(text: str, origins: set[str]) -> None:
+    assert parse_origins(text) == origins
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            "plants.example.org",
+            "'plants.example.org' is not an origin as browsers send it; write https://plants.",
+        ),
+        ("localhost:3000", "write https://localhost:3000"),
+        ("https://plants.example.org/", "write https://plants.example.org$"),
+        ("https://plants.example.org/app?x=1#y", "write https://plants.example.org$"),
+        ("https://Plants.Example.org", "write https://plants.example.org$"),
+        ("https://plants.example.org:443", "write https://plants.example.org$"),
+        ("http://plants.example.org:80", "write http://plants.example.org$"),
+        ("https://user:secret@plants.example.org", "write https://plants.example.org$"),
+        ("https://bücher.example", "write https://xn--bcher-kva.example$"),
+        ("https://[2001:DB8:0::1]", "write https://\\[2001:db8::1\\]$"),
+        ("*", "\\* would let any page use people's cookies; name each origin"),
+        ("null", "null would let any page"),
+        ("https://*.example.org", "is not an origin. An origin is a scheme, a host"),
+        ("ftp://plants.example.org", "is not an origin. An origin is"),
+        ("https://", "is not an origin. An origin is"),
+        ("https://plants.example.org:port", "is not an origin. An origin is"),
+        ("https://a b", "is not an origin. An origin is"),
+        ("https://[::1", "is not an origin. An origin is"),
+    ],
+)
+def test_a_wrong_origin_stops_the_start_and_names_the_right_one(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, words: str
+) -> None:
+    monkeypatch.setenv("HORTUS_CORS_ORIGINS", f"https://right.example,{wrong}")
+    with pytest.raises(InvalidSettings) as caught:
+        read_settings()
+    message = str(caught.value).removeprefix("Some settings cannot be used. HORTUS_CORS_ORIGINS: ").rstrip(".")
+    assert re.search(words, message), message
+
+
+@given(st.text(max_size=40) | st.from_regex(r"https?://[a-zA-Z0-9.:/@\[\]*-]{0,20}"))
+@example("https://\u2488.example")
+def test_any_text_is_a_list_of_origins_or_a_value_error(text: str) -> None:
+    try:
+        origins = parse_origins(text)
+    except ValueError:
+        return
+    assert all(origin.isascii() and parse_origins(origin) == {origin} for origin in origins)

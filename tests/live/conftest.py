@@ -8,9 +8,12 @@ import pytest
 
 from live_world import LiveWorld, live_world
 
+NAMED_ORIGIN = "https://named.example"
+"""An origin whose pages may send credentials to the API."""
+
 
 @pytest.fixture
 async def live(module_database_url: str) -> AsyncIterator[LiveWorld]:
     """A process that serves the live feed."""
-    async with live_world(module_database_url) as world:
+    async with live_world(module_database_url, named_origins=frozenset({NAMED_ORIGIN})) as world:
         yield world

@@ -176,7 +176,9 @@ async def test_the_front_ends_log_in_opens_private_kits_in_a_browser(garden: Gar
 
 
 @pytest.mark.parametrize(
-    "origin", [None, "http://evil.example", "null", "http://127.0.0.1"], ids=["none", "foreign", "null", "port"]
+    "origin",
+    [None, "http://evil.example", "null", "http://127.0.0.1", "https://named.example"],
+    ids=["none", "foreign", "null", "port", "named"],
 )
 async def test_a_cookie_counts_for_nothing_from_elsewhere(garden: Garden, origin: str | None) -> None:
     _, cookies = await garden.log_in()

@@ -33,12 +33,17 @@ async def test_readings_acknowledged_by_a_web_process_outlive_it(
         token = await add_gateway(connection, "greenhouse")
         await register_board(connection, name="Basil", sensor_id=7)
     settings = {"DATABASE_URL": migrated_database_url, "TOKEN_SIGNER_KEY": str(key_file)}
+    settings["HORTUS_CORS_ORIGINS"] = "https://plants.example.org"
     async with (
         web_process(tmp_path / "web.log", **settings) as web,
         httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
     ):
         hello = await client.get(f"{web.base_url}/api/v1")
         assert (hello.status_code, hello.text) == (200, "Hello World!")
+        for path in ("/api/v1", "/api/time"):
+            origin = {"Origin": "https://plants.example.org"}
+            named = await client.get(f"{web.base_url}{path}", headers=origin)
+            assert named.headers["access-control-allow-origin"] == "https://plants.example.org"
         bearer = {"Authorization": f"Bearer {token}"}
         url = f"{web.base_url}/api/v1/sensors/7"
         patched = await client.patch(url, json={"humidity": 55, "light": 900}, headers=bearer)

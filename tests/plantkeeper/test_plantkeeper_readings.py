@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from ipaddress import ip_network
 from typing import Any
 
@@ -158,7 +159,17 @@ async def test_a_body_that_cannot_be_read_is_refused(
 async def test_whoever_does_not_say_who_they_are_is_refused_by_default(keeper: PlantKeeper) -> None:
     owner = await keeper.gardener()
     sensor_id = await keeper.sensor(owner)
-    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic x"}, {"Authorization": "x"}):
+    not_a_token = base64.b64encode(b"old:hortus_gateway_\0").decode()
+    for authorization in (
+        None,
+        "Bearer x",
+        "Basic x",
+        "x",
+        "Basic \u00e9",
+        "Bearer \u00e9",
+        f"Basic {not_a_token}",
+    ):
+        headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
         known = await keeper.client.patch(f"/sensors/{sensor_id}", json=READING, headers=headers)
         unknown = await keeper.client.patch("/sensors/4242", json=READING, headers=headers)
         for answer in (known, unknown):  # alike: the answers must not reveal which sensors exist

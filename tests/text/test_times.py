@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hortus.base.times import format_time
+from hortus.base.times import format_time, milliseconds_since_1970
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,10 @@ def test_any_offset_is_written_as_utc() -> None:
 
 def test_a_year_has_four_digits() -> None:
     assert format_time(datetime(99, 1, 2, tzinfo=UTC)) == "0099-01-02T00:00:00Z"
+
+
+@given(st.integers(min_value=-(2**45), max_value=2**45), st.integers(min_value=0, max_value=999))
+def test_milliseconds_are_exact_and_rounded_down(milliseconds: int, microseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds, microseconds=microseconds)
+    assert milliseconds_since_1970(moment) == milliseconds
+    assert milliseconds_since_1970(moment.astimezone(timezone(timedelta(hours=-3)))) == milliseconds

@@ -50,6 +50,7 @@ from hortus.base.errors import HortusError, describe_error
 from hortus.base.installation.access import embedded_postgres
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.installation.run_info import RunInfo
+from hortus.base.origins import parse_origins
 from hortus.base.settings import Settings
 from hortus.base.supervision import Supervisor, note_failure, note_success
 from hortus.domain.definitions.store import load_definitions
@@ -333,6 +334,7 @@ def _api(
             clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
             late_months_per_hour=settings.late_months_per_hour,
             sign_up_open=settings.sign_up == "open",
+            named_origins=parse_origins(settings.cors_origins),
             quotas=settings.quotas,
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,

@@ -23,6 +23,7 @@ from hortus.app.waiting import wait_for_current_database
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
+from hortus.base.origins import parse_origins
 from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.media.place import media_of_command
@@ -107,6 +108,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
                 late_months_per_hour=settings.late_months_per_hour,
                 sign_up_open=settings.sign_up == "open",
+                named_origins=parse_origins(settings.cors_origins),
                 quotas=settings.quotas,
                 account_changes=account_changes(settings),
                 reset_mailer=reset_mailer,

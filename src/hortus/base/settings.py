@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Validatio
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.base.errors import UsageError
+from hortus.base.origins import parse_origins
 from hortus.base.public_url import checked_public_url, path_of
 from hortus.base.quotas import DEFAULT_QUOTAS, LATE_MONTHS_PER_HOUR, Quotas
 from hortus.base.time_zones import fault_of_time_zone
@@ -33,6 +34,11 @@ def _zone(name: object) -> ZoneInfo:
     if fault is not None:
         raise ValueError(fault)
     return ZoneInfo(str(name))
+
+
+def _list_of_origins(text: str) -> str:
+    parse_origins(text)
+    return text
 
 
 class InvalidSettings(UsageError):
@@ -170,6 +176,11 @@ class Settings(BaseSettings):
         "",
         validation_alias="HORTUS_PLANTKEEPER_OPEN_NETWORKS",
         description="Networks from which `PATCH /api/v1/sensors/{id}` is taken without credentials.",
+    )
+    cors_origins: Annotated[str, AfterValidator(_list_of_origins)] = Field(
+        "",
+        validation_alias="HORTUS_CORS_ORIGINS",
+        description="Origins whose pages may send cookies to the APIs: `https://plants.example.org`.",
     )
     plant_fresh_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = Field(
         3600,
@@ -328,9 +339,13 @@ def read_settings() -> Settings:
 
 def what_is_wrong(error: ValidationError) -> str:
     """Return a sentence that names each invalid variable and the values it accepts."""
-    messages = (
-        (str(problem["loc"][0]).upper(), problem["msg"].removeprefix("Value error, "))
+    problems = "; ".join(
+        f"{str(problem['loc'][0]).upper()}: {_reason(problem['msg'])}"
         for problem in error.errors(include_input=False)
     )
-    problems = "; ".join(f"{name}: {message[:1].lower()}{message[1:]}" for name, message in messages)
     return f"Some settings cannot be used. {problems}."
+
+
+def _reason(message: str) -> str:
+    of_ours = message.removeprefix("Value error, ")
+    return of_ours if of_ours != message else f"{message[:1].lower()}{message[1:]}"

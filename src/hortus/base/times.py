@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def format_time(moment: datetime) -> str:
@@ -15,3 +18,8 @@ def format_time(moment: datetime) -> str:
 def format_optional_time(moment: datetime | None) -> str | None:
     """Return the time as `format_time` does, or None."""
     return None if moment is None else format_time(moment)
+
+
+def milliseconds_since_1970(moment: datetime) -> int:
+    """Return the whole milliseconds, rounded down, without the rounding errors of floating point."""
+    return (moment - _EPOCH) // _MILLISECOND

@@ -10,14 +10,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.accounts.email_addresses import canonical_address, forms_of, is_email_address
+from hortus.domain.accounts.name_lookup import faults_of_taken_name, has_username
 from hortus.domain.accounts.rules import (
     MOST_EMAIL_CHARACTERS,
     MOST_USERNAME_CHARACTERS,
     AccountRule,
     BrokenAccountRule,
     InvalidAccount,
+    broken_by_username,
 )
 from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.usernames import canonical_username, composed, is_shown_as_named, shown_name
 
 MOST_DISPLAY_NAME_CHARACTERS = MOST_USERNAME_CHARACTERS
 
@@ -37,8 +40,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """Fields to change; None leaves a field unchanged."""
+    """Fields to change; None leaves a field unchanged.
 
+    A new user name, which may have spaces, also becomes the display name if that was the old user name.
+    """
+
+    username: str | None = None
     display_name: str | None = None
     email_address: str | None = None
     use_email_address_for_gravatar: bool | None = None
@@ -68,8 +75,7 @@ async def find_profile(connection: AsyncConnection, user_id: int) -> Profile | N
 
 async def find_profile_by_name(connection: AsyncConnection, username: str) -> Profile | None:
     """Return the profile with this user name (case-insensitive), or None."""
-    # PostgreSQL does not accept NUL characters in text.
-    return None if "\0" in username else await _find(connection, UserRow.username == username.lower())
+    return await _find(connection, has_username(username))
 
 
 async def find_profile_by_address(connection: AsyncConnection, email_address: str) -> Profile | None:
@@ -91,7 +97,7 @@ async def suggest_profiles(connection: AsyncConnection, part: str, most: int) ->
     """Return the profiles whose user name contains the text; those whose name starts with it come first."""
     if "\0" in part:
         return []
-    sought = part.lower()
+    sought = canonical_username(part)
     begins = UserRow.username.startswith(sought, autoescape=True)
     rows = await connection.execute(
         select(*PROFILE_COLUMNS)
@@ -106,6 +112,8 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
     """Change the given fields. The caller commits. Raises InvalidAccount with all faults at once."""
     values: dict[str, object] = {}
     broken: list[BrokenAccountRule] = []
+    if change.username is not None:
+        values |= await _renamed(connection, user_id, composed(change.username).strip())
     if change.display_name is not None:
         values["display_name"] = change.display_name
         broken += _broken_by_display_name(change.display_name)
@@ -127,7 +135,27 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
         async with connection.begin_nested():
             await connection.execute(update(UserRow).where(UserRow.id == user_id).values(values))
     except IntegrityError as error:
-        raise InvalidAccount((_TAKEN,)) from error
+        # Another request took the name or the address since the check.
+        taken = await faults_of_taken_name(connection, change.username or "", except_user_id=user_id)
+        raise InvalidAccount(taken or (_TAKEN,)) from error
+
+
+async def _renamed(connection: AsyncConnection, user_id: int, username: str) -> dict[str, object]:
+    """Return the columns to change for a new user name. Raises InvalidAccount."""
+    profile = await find_profile(connection, user_id)
+    if profile is None or username == shown_name(profile.username, profile.display_name):
+        return {}
+    values: dict[str, object] = {}
+    if canonical_username(username) != profile.username:
+        broken = broken_by_username(username, spaces_allowed=True) or await faults_of_taken_name(
+            connection, username, except_user_id=user_id
+        )
+        if broken:
+            raise InvalidAccount(broken)
+        values["username"] = canonical_username(username)
+    if is_shown_as_named(profile.username, profile.display_name):
+        values["display_name"] = username
+    return values
 
 
 _TAKEN = BrokenAccountRule(

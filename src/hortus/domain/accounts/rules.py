@@ -9,10 +9,14 @@ from hortus.base.errors import UsageError
 from hortus.domain.accounts.common_passwords import is_common
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES
+from hortus.domain.accounts.usernames import canonical_username
 
 LEAST_PASSWORD_CHARACTERS = 8
 MOST_USERNAME_CHARACTERS = 40
 MOST_EMAIL_CHARACTERS = 255
+
+_INSIDE_NAMES = frozenset("-")
+_INSIDE_SPACED_NAMES = frozenset(" -._'\u2019")
 
 
 class AccountRule(StrEnum):
@@ -43,10 +47,12 @@ class InvalidAccount(UsageError):
         self.broken_rules = broken_rules
 
 
-def broken_rules(username: str, email_address: str, password: str) -> tuple[BrokenAccountRule, ...]:
+def broken_rules(
+    username: str, email_address: str, password: str, *, spaces_allowed: bool = False
+) -> tuple[BrokenAccountRule, ...]:
     """Return all rules that a new account breaks, except that names and addresses must be unique."""
     return (
-        *_broken_by_username(username),
+        *broken_by_username(username, spaces_allowed=spaces_allowed),
         *_broken_by_email_address(email_address),
         *broken_by_password(password, username, email_address),
     )
@@ -77,10 +83,15 @@ def broken_by_password(password: str, *own_words: str) -> tuple[BrokenAccountRul
     return ()
 
 
-def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
+def broken_by_username(username: str, *, spaces_allowed: bool = False) -> tuple[BrokenAccountRule, ...]:
+    """Return the rules that a new name breaks, which is in Unicode's composed form.
+
+    AstroPlant's clients know letters, digits and hyphens (http-api 4.2). PlantKeeper's give any name, of which
+    `spaces_allowed` takes those that people have.
+    """
     broken: list[BrokenAccountRule] = []
     # The lower-case form can be longer than the name as typed, and both are stored.
-    longest = max(len(username), len(username.lower()))
+    longest = max(len(username), len(canonical_username(username)))
     if not 1 <= longest <= MOST_USERNAME_CHARACTERS:
         broken.append(
             BrokenAccountRule(
@@ -91,9 +102,16 @@ def _broken_by_username(username: str) -> tuple[BrokenAccountRule, ...]:
                 maximum=MOST_USERNAME_CHARACTERS,
             )
         )
-    ends_well = not username.startswith("-") and not username.endswith("-")
-    if not ends_well or not all(character.isalnum() or character == "-" for character in username):
+    inside = _INSIDE_SPACED_NAMES if spaces_allowed else _INSIDE_NAMES
+    ends_well = username[:1] not in inside and username[-1:] not in inside
+    fits = all(character.isalnum() or character in inside for character in username)
+    if not ends_well or not fits or "  " in username:
         message = "A user name has letters, digits and hyphens, and does not start or end with a hyphen."
+        if spaces_allowed:
+            message = (
+                "A user name has letters and digits, and between them hyphens, dots, underscores, apostrophes "
+                "or single spaces."
+            )
         broken.append(BrokenAccountRule(field="username", rule=AccountRule.OTHER, message=message))
     return tuple(broken)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shlex
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
 from hortus.domain.accounts.email_addresses import canonical_address, forms_of
-from hortus.domain.accounts.look_alikes import skeleton, skeletons
+from hortus.domain.accounts.name_lookup import faults_of_taken_name, has_username
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import (
     AccountRule,
@@ -23,6 +24,7 @@ from hortus.domain.accounts.rules import (
     broken_rules,
 )
 from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.usernames import canonical_username, composed
 
 # Of each of the two look-ups of a log-in: a person waits for them.
 _DATABASE_SECONDS = 5.0
@@ -36,7 +38,8 @@ class UserNotFound(UsageError):
 
     def __init__(self, username: str) -> None:
         super().__init__(
-            f"There is no user {username!r}. `hortus user create {username}` creates an account of that name."
+            f"There is no user {username!r}. "
+            f"`hortus user create {shlex.quote(username)}` creates an account of that name."
         )
 
 
@@ -59,14 +62,16 @@ async def create_user(
     email_address: str,
     password: str,
     is_admin: bool = False,
+    spaces_allowed: bool = False,
 ) -> User:
     """Create an account. The caller commits. Raises InvalidAccount with all faults at once.
 
     User name and e-mail address are stored in lower case, the address with its domain as people write it; the
-    display name is the user name as typed.
+    display name is the user name as typed. Whether the name may have spaces depends on the client.
     """
-    name, address = username.lower(), canonical_address(email_address)
-    broken = broken_rules(username, email_address, password)
+    username = composed(username)
+    name, address = canonical_username(username), canonical_address(email_address)
+    broken = broken_rules(username, email_address, password, spaces_allowed=spaces_allowed)
     if not broken:
         broken = await _taken(connection, username, address)
     if broken:
@@ -102,10 +107,9 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     A hash in an outdated form is upgraded. No connection is held while the password is checked.
     Raises TooManyLogins, or TimeoutError if the database hangs.
     """
-    by_name = select(*_COLUMNS).where(UserRow.username == username.lower())
+    by_name = select(*_COLUMNS).where(has_username(username)).limit(1)
     async with asyncio.timeout(_DATABASE_SECONDS), engine.connect() as connection:
-        # No name contains a NUL character, and PostgreSQL does not accept one in text.
-        row = None if "\0" in username else (await connection.execute(by_name)).one_or_none()
+        row = (await connection.execute(by_name)).one_or_none()
     verdict = await passwords.verify(password, row.password_hash if row else None)
     if row is None or not verdict.fits:
         return None
@@ -129,7 +133,7 @@ async def set_password(connection: AsyncConnection, passwords: Passwords, userna
         raise InvalidAccount(broken)
     user_id = await connection.scalar(
         update(UserRow)
-        .where(UserRow.username == username.lower())
+        .where(has_username(username))
         .values(password_hash=await passwords.hash(password))
         .returning(UserRow.id)
     )
@@ -159,14 +163,8 @@ def password_stamp(password_hash: str) -> str:
 async def _taken(
     connection: AsyncConnection, username: str, email_address: str
 ) -> tuple[BrokenAccountRule, ...]:
-    wanted = skeletons(username)
-    # All of them: skeletons change with Unicode's tables, so none are stored, and sign-ups are rare.
-    names = (await connection.scalars(select(UserRow.username))).all()
+    broken = [*await faults_of_taken_name(connection, username)]
     with_address = select(UserRow.id).where(UserRow.email_address.in_(forms_of(email_address)))
-    broken = []
-    if any(name == username.lower() or skeleton(name) in wanted for name in names):
-        message = f"The user name {username.lower()} is taken, or looks like one that is."
-        broken.append(BrokenAccountRule(field="username", rule=AccountRule.TAKEN, message=message))
     if await connection.scalar(with_address) is not None:
         message = f"The e-mail address {email_address} belongs to another account."
         broken.append(BrokenAccountRule(field="emailAddress", rule=AccountRule.TAKEN, message=message))

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from hortus.domain.accounts.usernames import canonical_username
 from hortus.http.access.rate_limits import Allowance, RateLimit
 from hortus.http.conventions.problems import rate_limited
 
@@ -108,7 +109,7 @@ class LogInLimits:
     async def attempt(self, guesser: Guesser) -> AsyncIterator[Attempt]:
         """Wait until this attempt may be made. Raises Problem 429 if that takes too long."""
         attempt = Attempt()
-        name = guesser.username.lower()
+        name = canonical_username(guesser.username)
         deadline = asyncio.get_running_loop().time() + MOST_WAIT_SECONDS
         buckets = [(self._networks, guesser.network), (self._strangers, f"{guesser.network} {name}")]
         if guesser.known_device is not None:

@@ -89,6 +89,7 @@ class ApiParts:
     condition. `command_watch` should receive the database's notifications about
     commands; otherwise their end is noticed a second later. `media_objects` holds the content of media; without
     it, content cannot be read. `page_sessions` lets users who logged in to the web pages use the live feed.
+    Pages of `named_origins` may send credentials (setting HORTUS_CORS_ORIGINS).
     """
 
     engine: AsyncEngine
@@ -101,6 +102,7 @@ class ApiParts:
     message_access: MessageAccess | None = None
     media_objects: MediaObjects | None = None
     page_sessions: Sessions | None = None
+    named_origins: frozenset[str] = frozenset()
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)
     exports: ExportLimits = field(default_factory=ExportLimits)

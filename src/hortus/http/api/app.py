@@ -143,7 +143,7 @@ def create_api(parts: ApiParts, live: LiveHub | None = None) -> FastAPI:
     app.add_exception_handler(TooManyLogins, _answer_unavailable)
     app.add_exception_handler(KitNotFound, _answer_gone)
     app.add_exception_handler(DBAPIError, _answer_collision)
-    app.add_middleware(Conventions)
+    app.add_middleware(Conventions, named_origins=parts.named_origins)
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
@@ -137,7 +138,8 @@ async def show_plants_of_user(
         if profile is None:
             raise not_found()
         found = await list_plants_owned(connection, profile.id, after=after, most=PAGE_SIZE + 1)
-        return await _page(services, connection, caller, found, f"/users/{profile.username}/plants")
+        path = f"/users/{quote(profile.username, safe='')}/plants"
+        return await _page(services, connection, caller, found, path)
 
 
 @router.get(

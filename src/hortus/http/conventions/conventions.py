@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -11,25 +11,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hortus.http.conventions.cors import Cors
 from hortus.http.conventions.endpoints import Endpoints, path_of
 from hortus.http.conventions.head_requests import as_get_without_body
 from hortus.http.conventions.problems import Problem, bad_request
 
 log = logging.getLogger(__name__)
-
-_VARY = "origin, access-control-request-method, access-control-request-headers"
-_PREFLIGHT = {
-    "Access-Control-Allow-Origin": "*",
-    "Vary": _VARY,
-    "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
-    "Access-Control-Allow-Headers": "content-type,authorization",
-}
-# Pre-encoded, because they are part of every response. The second Vary adds to an existing one.
-_NOT_PREFLIGHT = [
-    (b"access-control-allow-origin", b"*"),
-    (b"vary", _VARY.encode()),
-    (b"access-control-expose-headers", b"link,x-next"),
-]
 
 
 def _internal_error() -> Response:
@@ -37,10 +24,19 @@ def _internal_error() -> Response:
 
 
 class Conventions:
-    """Answers OPTIONS anywhere, HEAD as GET without a body, unexpected errors with `unexpected_fault`."""
+    """Answers OPTIONS anywhere, HEAD as GET without a body, unexpected errors with `unexpected_fault`.
 
-    def __init__(self, app: ASGIApp, unexpected_fault: Callable[[], Response] = _internal_error) -> None:
+    Pages of `named_origins` may send credentials.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        unexpected_fault: Callable[[], Response] = _internal_error,
+        named_origins: Collection[str] = (),
+    ) -> None:
         self._app = app
+        self._cors = Cors(named_origins)
         self._unexpected_fault = unexpected_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,18 +45,19 @@ class Conventions:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS":
-            await Response(headers=_PREFLIGHT)(scope, receive, send)
+            await self._cors.preflight(scope)(scope, receive, send)
             return
         without_body = scope["method"] == "HEAD"
         if without_body:
             scope = as_get_without_body(scope)
+        cors_headers = self._cors.headers(scope)
         started = False
 
         async def completing_send(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", ()), *_NOT_PREFLIGHT]
+                message["headers"] = [*message.get("headers", ()), *cors_headers]
             elif without_body and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)

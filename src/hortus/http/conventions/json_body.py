@@ -106,8 +106,9 @@ def parse_body(model: type[Document], value: Any) -> Document:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
+        message = first["msg"].removeprefix("Value error, ")
         # Lower-case only the first letter: the rest may contain literal values.
-        reason = first["msg"][:1].lower() + first["msg"][1:]
+        reason = message[:1].lower() + message[1:]
         raise invalid_json("semantic", f"{place}: {reason}.") from error
     require_clean(document)
     return document

@@ -30,7 +30,7 @@ from hortus.base.supervision import note_failure, note_success
 from hortus.http.live.admission import ConnectionCounter, LiveLimits
 from hortus.http.live.feed import Feed, FeedKey, Subscriber
 from hortus.http.live.principals import Claim
-from hortus.http.live.topics import HORIZON_NOW, TOPICS, Topic
+from hortus.http.live.topics import ALL_TOPICS, HORIZON_NOW, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class LiveHub:
         """Listen and query until the connection is lost."""
         connection.add_termination_listener(lambda _connection: self._woken.set())
         await connection.add_listener(ACCESS_CHANNEL, self._access_changed)
-        for channel in {topic.channel for topic in TOPICS.values()}:
+        for channel in {topic.channel for topic in ALL_TOPICS}:
             await connection.add_listener(channel, self._stored)
         # Access may have changed while nothing was listening.
         self._doubt_all()
@@ -207,7 +207,7 @@ class LiveHub:
             for feed in feeds:
                 if feed.horizon is None:
                     await self._load(connection, feed)
-            for topic in TOPICS.values():
+            for topic in ALL_TOPICS:
                 of_topic = [feed for feed in feeds if feed.topic is topic and feed.horizon is not None]
                 for some in _chunks(of_topic, _FEEDS_PER_STATEMENT):
                     await self._tell_new(connection, topic, some)

@@ -29,6 +29,7 @@ class Addressed(Protocol):
 
     id: int
     prefix: str
+    takes_notices: bool
 
 
 class FeedOutbox:
@@ -72,7 +73,9 @@ class FeedOutbox:
         self._filled.set()
 
     def skip(self, subscription: Addressed, reason: Skipped, count: int = 1) -> None:
-        """Add to the number of values reported as skipped to this subscriber."""
+        """Add to the number of values reported as skipped to this subscriber, if it takes such notices."""
+        if not subscription.takes_notices:
+            return
         self._skipped[subscription, reason] += count
         self._filled.set()
 
@@ -127,7 +130,7 @@ class FeedOutbox:
                 kept.add(key)
                 remaining.append(entry)
             else:
-                self._skipped[entry[0], Skipped.SLOW] += 1
+                self.skip(entry[0], Skipped.SLOW)
         self._waiting = remaining
         self._values = len(kept)
         # With as many series as the limit, every further value would cause another scan of all of them.

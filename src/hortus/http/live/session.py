@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,7 +11,6 @@ from typing import Any, Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hortus.http.live.admission import TooManyConnections
-from hortus.http.live.feed import Feed
 from hortus.http.live.hub import LiveHub
 from hortus.http.live.jsonrpc import (
     ErrorCode,
@@ -21,20 +19,21 @@ from hortus.http.live.jsonrpc import (
     RpcRequest,
     arguments,
     error_reply,
-    notification,
     parse_request,
     reply,
-    subscription_prefix,
 )
-from hortus.http.live.outbox import FeedOutbox, Skipped
+from hortus.http.live.outbox import FeedOutbox
 from hortus.http.live.principals import Claim, Principal
-from hortus.http.live.topics import RAW_MEASUREMENTS, TOPICS, Item, Topic
+from hortus.http.live.subscription import FeedSubscription
+from hortus.http.live.topics import MOBILE_MEASUREMENTS, RAW_MEASUREMENTS, TOPICS
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 SUBSCRIBE_RAW = "subscribe_raw_measurements"
 """Also the name of its notifications: the front-end compares it (http-api 5.2)."""
 
-_SUBSCRIPTION_BITS = 53  # the exact integers of a JavaScript number
+SUBSCRIBE_MOBILE = "subscribe_rawMeasurements"
+"""The method of AstroPlant's mobile app, which uses an earlier version of the protocol."""
+
 _RETRY_SECONDS = 5
 _NOT_AUTHORIZED = "you are not authorized to subscribe to this kit"
 
@@ -58,49 +57,6 @@ class Doorkeeper(Protocol):
         """Return the id of the kit if the principal may see it. Raises DatabaseNotAnswering."""
 
 
-class FeedSubscription:
-    """One connection's subscription to one feed."""
-
-    def __init__(
-        self, session: LiveSession, topic: Topic, serial: str, method: str, *, takes_late: bool
-    ) -> None:
-        self.id = secrets.randbits(_SUBSCRIPTION_BITS)
-        self.prefix = subscription_prefix(method, self.id)
-        self.topic = topic
-        self.serial = serial
-        self.feed: Feed | None = None
-        self._session = session
-        self._takes_late = takes_late
-
-    @property
-    def claim(self) -> Claim:
-        """The subscriber and their kit; the connection may have been assigned to another user."""
-        return Claim(self._session.principal, self.serial)
-
-    def hear(self, item: Item, *, is_late: bool) -> None:
-        """Send a value. Clients that show only the latest of each series do not get older ones (P8)."""
-        if is_late and not self._takes_late:
-            self._session.outbox.skip(self, Skipped.LATE)
-        else:
-            self._session.outbox.put_value(self, item)
-
-    def missed(self, count: int) -> None:
-        """Report skipped values."""
-        self._session.outbox.skip(self, Skipped.MANY, count)
-
-    def end(self, reason: str) -> None:
-        """Announce the end of the subscription."""
-        self._session.end(self, reason)
-
-    def pause(self) -> None:
-        """Announce that values may be missing for a while."""
-        self._session.outbox.put(notification("interrupted", {"subscription": self.id}))
-
-    def resume(self) -> None:
-        """Announce that the values are complete again."""
-        self._session.outbox.put(notification("resumed", {"subscription": self.id}))
-
-
 class LiveSession:
     """The JSON-RPC session on an accepted connection."""
 
@@ -117,10 +73,12 @@ class LiveSession:
         self._expiry: asyncio.TimerHandle | None = None
         self._methods: dict[str, Callable[[RpcRequest], Awaitable[None]]] = {
             SUBSCRIBE_RAW: self._subscribe_raw,
+            SUBSCRIBE_MOBILE: self._subscribe_mobile,
             "unsubscribe_raw_measurements": self._unsubscribe,
             # What the front-end sends as the first message of its next connection (http-api 5.4).
             "unsubscribe_subscribe_raw_measurements": self._unsubscribe,
             "subscribe": self._subscribe,
+            "unsubscribe_rawMeasurements": self._unsubscribe,
             "unsubscribe": self._unsubscribe,
             "authenticate": self._authenticate,
         }
@@ -144,9 +102,7 @@ class LiveSession:
         """End a subscription from the server's side."""
         if self._subscriptions.get(subscription.id) is subscription:
             self._leave(subscription)
-            self.outbox.put(
-                notification("subscription_ended", {"subscription": subscription.id, "reason": reason})
-            )
+            subscription.notify("subscription_ended", reason=reason)
 
     async def _receive(self) -> None:
         while True:
@@ -206,6 +162,13 @@ class LiveSession:
         """Handle the method of http-api 5.1: the latest value of each series, then every newer one."""
         serial = _text(arguments(request.params, "kit_serial"), "kit_serial")
         subscription = FeedSubscription(self, RAW_MEASUREMENTS, serial, SUBSCRIBE_RAW, takes_late=False)
+        await self._begin(request, subscription)
+
+    async def _subscribe_mobile(self, request: RpcRequest) -> None:
+        """Handle the method of AstroPlant's mobile app, which takes every notification for a reading."""
+        serial = _text(arguments(request.params, "kitSerial"), "kitSerial")
+        topic = MOBILE_MEASUREMENTS
+        subscription = FeedSubscription(self, topic, serial, topic.name, takes_late=False, takes_notices=False)
         await self._begin(request, subscription)
 
     async def _subscribe(self, request: RpcRequest) -> None:

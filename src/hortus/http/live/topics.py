@@ -11,7 +11,7 @@ savepoints: the id of a sub-transaction is above that of its transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from hortus.base.times import format_optional_time, format_time
+from hortus.base.times import format_optional_time, format_time, milliseconds_since_1970
 from hortus.domain.alerts.announcements import ALERTS_CHANNEL
 from hortus.domain.presence.store import PRESENCE_CHANNEL
 from hortus.flow.ingest.store import LIVE_CHANNEL
@@ -130,6 +130,11 @@ def _raw_measurement(row: asyncpg.Record, serial: str) -> dict[str, Any]:
     }
 
 
+def _mobile_measurement(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    """Return a reading as AstroPlant's mobile app reads it: with its time in milliseconds since 1970."""
+    return {**_raw_measurement(row, serial), "datetime": milliseconds_since_1970(row["datetime"])}
+
+
 def _aggregate(row: asyncpg.Record, serial: str) -> dict[str, Any]:
     values = orjson.loads(row["values"])
     return {"kitSerial": serial, **aggregate_object({**dict(row), "values": values})}
@@ -178,6 +183,9 @@ RAW_MEASUREMENTS = Topic(
     depth=timedelta(minutes=30),
     slack=timedelta(minutes=5),
 )
+MOBILE_MEASUREMENTS = replace(RAW_MEASUREMENTS, name="rawMeasurements", tell=_mobile_measurement)
+"""The same readings for AstroPlant's mobile app, which has a method of its own to subscribe to them."""
+
 AGGREGATE_MEASUREMENTS = Topic(
     name="aggregate_measurements",
     table="aggregate_measurements",
@@ -226,3 +234,6 @@ ALERTS = Topic(
     channel=ALERTS_CHANNEL,
 )
 TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE, ALERTS)}
+"""The topics of the method `subscribe`, by name."""
+
+ALL_TOPICS = (*TOPICS.values(), MOBILE_MEASUREMENTS)

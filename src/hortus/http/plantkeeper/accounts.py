@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.accounts.tables import UserRow
+from hortus.domain.accounts.usernames import shown_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,15 +18,22 @@ class PlantKeeperUser:
 
     id: int
     username: str
+    display_name: str
     email_address: str
     is_admin: bool
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def shown_name(self) -> str:
+        """The user name as typed, if that is known, else as stored."""
+        return shown_name(self.username, self.display_name)
+
 
 _ACCOUNTS = select(
     UserRow.id,
     UserRow.username,
+    UserRow.display_name,
     UserRow.email_address,
     UserRow.is_admin,
     UserRow.created_at,

@@ -62,7 +62,8 @@ def create_plantkeeper_api(parts: PlantKeeperParts) -> FastAPI:
     app.openapi = cache(lambda: describe(app, app.routes))  # type: ignore[method-assign]
     app.router.routes += documentation_routes(app.openapi)
     refuse_in_this_shape(app)
-    app.add_middleware(Conventions, unexpected_fault=unexpected_fault)
+    named_origins = parts.services.parts.named_origins
+    app.add_middleware(Conventions, unexpected_fault=unexpected_fault, named_origins=named_origins)
     return app
 
 

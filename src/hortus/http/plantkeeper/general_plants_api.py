@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -28,7 +27,6 @@ from hortus.http.access.plant_access import visible_species
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
-from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES, NAME
 from hortus.http.plantkeeper.answers import (
@@ -41,6 +39,8 @@ from hortus.http.plantkeeper.answers import (
     not_found,
     refusals,
 )
+from hortus.http.plantkeeper.form_values import Number, OptionalNumber, OptionalWhole, Whole
+from hortus.http.plantkeeper.pictures import require_no_picture
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     Ranges,
@@ -67,8 +67,6 @@ router = APIRouter(tags=["General plants"], responses=ALWAYS)
 
 _MOST_SPECIES = 10_000
 
-Whole = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
-
 
 class NewGeneralPlantBody(JsonBody):
     """The general plant to create. All bounds are required: clients expect numbers."""
@@ -78,8 +76,8 @@ class NewGeneralPlantBody(JsonBody):
     humidity_max: Whole
     light_min: Whole
     light_max: Whole
-    temperature_min: float
-    temperature_max: float
+    temperature_min: Number
+    temperature_max: Number
     description: Annotated[str, LINES]
     image: str | None = None
 
@@ -88,12 +86,12 @@ class GeneralPlantChangeBody(JsonBody):
     """The fields to change."""
 
     type: Annotated[str | None, NAME] = None
-    humidity_min: Whole | None = None
-    humidity_max: Whole | None = None
-    light_min: Whole | None = None
-    light_max: Whole | None = None
-    temperature_min: float | None = None
-    temperature_max: float | None = None
+    humidity_min: OptionalWhole = None
+    humidity_max: OptionalWhole = None
+    light_min: OptionalWhole = None
+    light_max: OptionalWhole = None
+    temperature_min: OptionalNumber = None
+    temperature_max: OptionalNumber = None
     description: Annotated[str | None, LINES] = None
     image: str | None = None
 
@@ -146,6 +144,7 @@ async def describe(
 ) -> JsonReply[GeneralPlant]:
     """Creates a species that only you can see and use."""
     user_id = caller.require_user()
+    require_no_picture(wanted.image)
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
             raise Refused(401, NO_ACCESS)
@@ -176,8 +175,9 @@ async def change(
     caller: LoggedIn,
     species_id: GeneralPlantId,
     wanted: Annotated[GeneralPlantChangeBody, Depends(body_of(GeneralPlantChangeBody))],
-) -> JsonReply[GeneralPlant]:
+) -> JsonReply[GeneralPlantWithPlants]:
     """Ranges of quantities that this API does not know are kept."""
+    require_no_picture(wanted.image)
     values: dict[str, Any] = {
         column: value
         for column, value in (("name", wanted.type), ("description", wanted.description))
@@ -190,7 +190,8 @@ async def change(
         known = await ranges_of_general_plants(connection, [species])
         changed = await as_species_ranges(connection, _ranges(wanted, known[species_id]))
         await change_species(connection, species_id, values, {**species.ranges, **changed})
-        row = await _row(connection, species_id)
+        species = await _visible(connection, caller, species_id)
+        (row,) = await _rows(services, connection, caller, [species])
     return JsonReply(row)
 
 

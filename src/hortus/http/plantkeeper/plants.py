@@ -17,6 +17,7 @@ from hortus.base.errors import UsageError
 from hortus.domain.accounts.store import find_user
 from hortus.domain.definitions.store import quantity_type_ids_by_key
 from hortus.domain.plants.links import MeasuringSource, link_plant, links_of_plants, unlink_plant
+from hortus.domain.plants.photos import Photo
 from hortus.domain.plants.species_store import Species, find_many_species
 from hortus.domain.plants.state import Range, ranges_of_plant
 from hortus.domain.plants.store import (
@@ -33,6 +34,7 @@ from hortus.flow.gateway.readings import Quantity
 from hortus.http.access.caller import Caller
 from hortus.http.access.permissions import Permission
 from hortus.http.access.plant_access import PlantAccess, access_to_plants
+from hortus.http.plantkeeper.pictures import inline_photos
 from hortus.http.plantkeeper.sensors import Sensor, sensors_of_kits
 
 Ranges = Mapping[Quantity, Range]
@@ -50,16 +52,20 @@ class SensorTaken(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedPlant:
-    """A plant, the sensor that measures it (or None), and the ranges that it is judged by."""
+    """A plant, the sensor that measures it (or None), and the ranges that it is judged by.
+
+    `photo` is None without a photo, and where the row names it by its address.
+    """
 
     plant: Plant
     sensor: Sensor | None
     species: Species | None
     ranges: Ranges
+    photo: Photo | None
 
 
 async def linked_plants(
-    connection: AsyncConnection, accesses: Sequence[PlantAccess], now: datetime
+    connection: AsyncConnection, accesses: Sequence[PlantAccess], now: datetime, *, with_photos: bool = True
 ) -> list[LinkedPlant]:
     """Return these plants with those of their sensors that the caller may see."""
     kit_ids = {link.source.kit_id for access in accesses for link in access.links if link.until is None}
@@ -70,6 +76,9 @@ async def linked_plants(
         connection, {plant.species_id for plant in plants if plant.species_id is not None}
     )
     quantities = await _quantities(connection)
+    photos = {}
+    if with_photos:
+        photos = await inline_photos(connection, [plant.id for plant in plants if plant.photo_digest])
     linked = []
     for access in accesses:
         plant = access.plant
@@ -81,6 +90,7 @@ async def linked_plants(
                 sensor=_sensor_of(access, sensors),
                 species=of_species,
                 ranges={quantities[key]: each for key, each in ranges.items() if key in quantities},
+                photo=photos.get(plant.id),
             )
         )
     return linked
@@ -93,7 +103,9 @@ async def plants_of_user(
     return await _seen_by(caller, connection, await list_plants_owned(connection, owner_id, most=_MOST), now)
 
 
-async def plants_visible_to(connection: AsyncConnection, caller: Caller, now: datetime) -> list[LinkedPlant]:
+async def plants_visible_to(
+    connection: AsyncConnection, caller: Caller, now: datetime, *, with_photos: bool = True
+) -> list[LinkedPlant]:
     """Return the plants of the caller and of their kits; for administrators, all plants."""
     user = None if caller.user_id is None else await find_user(connection, caller.user_id)
     if user is None:
@@ -103,16 +115,15 @@ async def plants_visible_to(connection: AsyncConnection, caller: Caller, now: da
         if user.is_admin
         else await list_plants_of_user(connection, user.id, most=_MOST)
     )
-    return await _seen_by(caller, connection, plants, now)
+    return await _seen_by(caller, connection, plants, now, with_photos=with_photos)
 
 
 async def plants_of_sensor(
     connection: AsyncConnection, caller: Caller, sensor: Sensor, now: datetime
 ) -> list[LinkedPlant]:
-    """Return those plants that a sensor measures now and that the caller may see."""
-    return await _seen_by(
-        caller, connection, await list_plants_of_kit(connection, sensor.kit_id, most=_MOST), now
-    )
+    """Return those plants that a sensor measures now and that the caller may see, without their photos."""
+    plants = await list_plants_of_kit(connection, sensor.kit_id, most=_MOST)
+    return await _seen_by(caller, connection, plants, now, with_photos=False)
 
 
 async def ranges_of_general_plants(
@@ -158,11 +169,16 @@ async def unlink_sensors(connection: AsyncConnection, plant_id: int, now: dateti
 
 
 async def _seen_by(
-    caller: Caller, connection: AsyncConnection, plants: Sequence[Plant], now: datetime
+    caller: Caller,
+    connection: AsyncConnection,
+    plants: Sequence[Plant],
+    now: datetime,
+    *,
+    with_photos: bool = True,
 ) -> list[LinkedPlant]:
     accesses = await access_to_plants(connection, caller, plants)
     visible = [access for access in accesses if Permission.VIEW in access.permissions]
-    return await linked_plants(connection, visible, now)
+    return await linked_plants(connection, visible, now, with_photos=with_photos)
 
 
 def _sensor_of(access: PlantAccess, sensors: Mapping[int, Sensor]) -> Sensor | None:

@@ -16,7 +16,6 @@ from hortus.http.access.plant_access import PlantAccess, access_to_plant, visibl
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
-from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES, NAME
@@ -29,6 +28,8 @@ from hortus.http.plantkeeper.answers import (
     Refused,
     not_found,
 )
+from hortus.http.plantkeeper.form_values import OptionalId, Reference
+from hortus.http.plantkeeper.pictures import NewImage, new_image, put_image
 from hortus.http.plantkeeper.plants import (
     LinkedPlant,
     link_to_sensor,
@@ -45,15 +46,9 @@ from hortus.http.plantkeeper.rows import (
     plant_with_general_plant_row,
 )
 from hortus.http.plantkeeper.sensors import Sensor, find_sensor
-from hortus.http.plantkeeper.sensors_api import OwnerBody, visible_kit
+from hortus.http.plantkeeper.sensors_api import visible_kit
 
 router = APIRouter(tags=["Plants"], responses=ALWAYS | LOGGED_IN)
-
-
-class ReferenceBody(JsonBody):
-    """A reference to a general plant or a sensor, by id."""
-
-    id: IdInBody
 
 
 class PlantChangeBody(JsonBody):
@@ -62,20 +57,20 @@ class PlantChangeBody(JsonBody):
     name: Annotated[str | None, NAME] = None
     remark: Annotated[str | None, LINES] = None
     image: str | None = None
-    general_plant: ReferenceBody | None = None
-    general_plant_id: IdInBody | None = None
-    sensor: ReferenceBody | None = None
-    sensor_id: IdInBody | None = None
+    general_plant: Reference = None
+    general_plant_id: OptionalId = None
+    sensor: Reference = None
+    sensor_id: OptionalId = None
 
     @property
     def wanted_species_id(self) -> int | None:
         """The id of the general plant, in either form that the original accepts."""
-        return self.general_plant.id if self.general_plant else self.general_plant_id
+        return self.general_plant_id if self.general_plant is None else self.general_plant
 
     @property
     def wanted_sensor_id(self) -> int | None:
-        """The id of the sensor, in either form that the original accepts."""
-        return self.sensor.id if self.sensor else self.sensor_id
+        """The id of the sensor, in either form; `sensor` counts if both are there, as in the original."""
+        return self.sensor if "sensor" in self.model_fields_set else self.sensor_id
 
     @property
     def says_sensor(self) -> bool:
@@ -88,8 +83,8 @@ class NewPlantBody(PlantChangeBody):
 
     name: Annotated[str, NAME]
     remark: Annotated[str, LINES]
-    user: OwnerBody | None = None
-    user_id: IdInBody | None = None
+    user: Reference = None
+    user_id: OptionalId = None
 
 
 @router.get("/users/plants", summary="List your plants")
@@ -133,11 +128,12 @@ async def make_plant(
     caller: Configurer,
     wanted: Annotated[NewPlantBody, Depends(body_of(NewPlantBody))],
 ) -> JsonReply[PlainPlant]:
-    """You become the plant's owner."""
+    """You become the plant's owner. The image may be a data URL of a JPEG, PNG or WebP picture."""
     user_id = caller.require_user()
-    owner_id = wanted.user.id if wanted.user else wanted.user_id
+    owner_id = wanted.user_id if wanted.user is None else wanted.user
     if owner_id not in {None, user_id}:
         raise Refused(403, "You can create plants only for yourself.")
+    image = await new_image(wanted.image) or NewImage()
     async with services.writing() as connection:
         if await find_user(connection, user_id) is None:
             raise Refused(401, NO_ACCESS)
@@ -149,10 +145,11 @@ async def make_plant(
             user_id,
             name=wanted.name,
             remark=wanted.remark,
-            image=wanted.image or None,
+            image=image.text,
             species_id=wanted.wanted_species_id,
             most=services.parts.quotas.plants_per_person,
         )
+        await put_image(connection, plant_id, image)
         await _link(services, connection, caller, plant_id, wanted)
         made = await _linked(services, connection, caller, plant_id)
     return JsonReply(plant_row(made), status_code=201)
@@ -184,18 +181,27 @@ async def change(
     plant_id: PlantId,
     wanted: Annotated[PlantChangeBody, Depends(body_of(PlantChangeBody))],
 ) -> JsonReply[PlainPlant]:
-    """Fields that are absent keep their values."""
+    """Fields that are absent keep their values. An image may be a data URL of a JPEG, PNG or WebP picture."""
     values: dict[str, Any] = {
         name: value for name in ("name", "remark") if (value := getattr(wanted, name)) is not None
     }
+    image = None
     if "image" in wanted.model_fields_set:
-        values["image"] = wanted.image or None
+        # Before the transaction, and only after the permission check: decoding a picture takes time and memory.
+        async with services.reading() as connection:
+            access = await _access(connection, caller, plant_id)
+        access.require_edit()
+        image = await new_image(wanted.image, access.plant)
+    if image is not None:
+        values["image"] = image.text
     async with services.writing() as connection:
         access = await _editable(connection, caller, plant_id)
         if wanted.wanted_species_id not in {None, access.plant.species_id}:
             await _require_species(connection, caller, wanted.wanted_species_id)
             values["species_id"] = wanted.wanted_species_id
         await change_plant(connection, plant_id, values)
+        if image is not None:
+            await put_image(connection, plant_id, image)
         await _link(services, connection, caller, plant_id, wanted)
         changed = await _linked(services, connection, caller, plant_id)
     return JsonReply(plant_row(changed))

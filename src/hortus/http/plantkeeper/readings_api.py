@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security.http import HTTPBase
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from hortus.flow.gateway.admission import BoardAdmission
 from hortus.flow.gateway.board_intake import BoardIntake
@@ -42,7 +40,6 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
-from hortus.http.conventions.parameters import LARGEST_ID, SMALLEST_ID
 from hortus.http.conventions.replies import JsonReply
 from hortus.http.conventions.texts import LINES
 from hortus.http.plantkeeper.answers import (
@@ -54,6 +51,7 @@ from hortus.http.plantkeeper.answers import (
     Refused,
     not_found,
 )
+from hortus.http.plantkeeper.form_values import OptionalNumber, OptionalRoundedLater
 from hortus.http.plantkeeper.parts import PlantKeeperParts
 from hortus.http.plantkeeper.requests import (
     WITHOUT_LOGGING_IN,
@@ -70,7 +68,6 @@ from hortus.http.plantkeeper.sensors_api import visible_kit
 router = APIRouter(tags=["Sensors"], responses=ALWAYS)
 
 _STORE_SECONDS = 30.0
-_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 
 _BASIC = HTTPBase(
     scheme="basic",
@@ -80,26 +77,16 @@ _BASIC = HTTPBase(
 )
 
 
-def _number(value: Any) -> Any:
-    """Return a number given as text; the original accepts text, too."""
-    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
-
-
-Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
-Whole = Annotated[float, Field(ge=SMALLEST_ID, le=LARGEST_ID), BeforeValidator(_number)]
-"""A value that the original stores as an integer; fractions are accepted and kept."""
-
-
 class PlantKeeperReading(JsonBody):
     """A board's measurements. Null means no value: nothing is stored, and the previous value stays current.
 
     `name` and `remark` are changed if a user sends them; null keeps them.
     """
 
-    id: Annotated[Number | None, Field(description="Optional; must equal the id in the path.")] = None
-    humidity: Whole | None = None
-    light: Whole | None = None
-    temperature: Number | None = None
+    id: Annotated[OptionalNumber, Field(description="Optional; must equal the id in the path.")] = None
+    humidity: OptionalRoundedLater = None
+    light: OptionalRoundedLater = None
+    temperature: OptionalNumber = None
     name: str | None = None
     remark: Annotated[str | None, LINES] = None
 
@@ -269,7 +256,7 @@ def _gateway_token(authorization: str) -> str | None:
     if scheme.lower() == "basic":
         try:
             _, _, password = base64.b64decode(credential, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Refused(401, NO_ACCESS) from None
         return password
     return credential if scheme.lower() == "bearer" and credential.startswith(TOKEN_PREFIX) else None

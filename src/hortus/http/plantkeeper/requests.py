@@ -18,6 +18,7 @@ from hortus.http.access.services import UsedServices
 from hortus.http.conventions.json_body import JsonBody, parse_body, read_json
 from hortus.http.conventions.parameters import LARGEST_ID
 from hortus.http.plantkeeper.answers import NO_ACCESS, Refused, not_found
+from hortus.http.plantkeeper.form_values import empty_as_null
 
 Document = TypeVar("Document", bound=JsonBody)
 
@@ -124,7 +125,11 @@ def body_of(model: type[Document], most_bytes: int = MOST_BODY_BYTES) -> Callabl
 
     async def read(request: Request) -> Document:
         document: Any = await read_json(request, most_bytes)
-        if isinstance(document, dict) and document.get("id") is not None and request.method == "POST":
+        if (
+            isinstance(document, dict)
+            and empty_as_null(document.get("id")) is not None
+            and request.method == "POST"
+        ):
             raise Refused(
                 422, "Leave out the id: the server assigns it, and POST does not change existing rows."
             )

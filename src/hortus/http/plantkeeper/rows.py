@@ -13,6 +13,7 @@ from hortus.domain.plants.state import Range
 from hortus.flow.gateway.readings import Quantity
 from hortus.http.conventions.replies import TimeText
 from hortus.http.plantkeeper.accounts import PlantKeeperUser
+from hortus.http.plantkeeper.pictures import shown_image
 from hortus.http.plantkeeper.plants import LinkedPlant, Ranges
 from hortus.http.plantkeeper.sensors import Sensor
 
@@ -128,7 +129,7 @@ class PlantWithGeneralPlant(TypedDict):
 def user_row(account: PlantKeeperUser) -> PlainUser:
     """Return the account without relations."""
     return {
-        "username": account.username,
+        "username": account.shown_name,
         "email": account.email_address,
         "role": "Admin" if account.is_admin else "User",
         "id": account.id,
@@ -174,7 +175,7 @@ def plant_row(linked: LinkedPlant) -> PlainPlant:
     plant, sensor = linked.plant, linked.sensor
     return {
         "id": plant.id,
-        "image": _image(linked),
+        "image": shown_image(plant, linked.photo),
         "name": plant.name,
         "remark": plant.remark,
         "generalPlantId": plant.species_id,
@@ -229,7 +230,7 @@ def plant_with_general_plant_row(linked: LinkedPlant) -> PlantWithGeneralPlant:
         "plantId": plant.id,
         "plantName": plant.name,
         "plantRemark": plant.remark,
-        "plantImage": _image(linked),
+        "plantImage": shown_image(plant, linked.photo),
         "plantSensorId": None if sensor is None else sensor.id,
         "sensorHumidity": _whole(values.get(Quantity.HUMIDITY)),
         "sensorLight": _whole(values.get(Quantity.LIGHT)),
@@ -267,10 +268,3 @@ def _ranges(ranges: Ranges) -> tuple[Range, Range, Range]:
 def _whole(value: float | None) -> int | None:
     """Return the value rounded for the original's integer columns."""
     return None if value is None else round(value)
-
-
-def _image(linked: LinkedPlant) -> str | None:
-    plant = linked.plant
-    if plant.photo_digest is not None:
-        return f"/api/plants/{plant.id}/photo?v={plant.photo_digest[:16]}"
-    return plant.image

@@ -15,7 +15,6 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import request_body
 from hortus.http.conventions.json_body import JsonBody
-from hortus.http.conventions.parameters import IdInBody
 from hortus.http.conventions.problems import Problem
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import LINES
@@ -28,6 +27,7 @@ from hortus.http.plantkeeper.answers import (
     Refused,
     not_found,
 )
+from hortus.http.plantkeeper.form_values import OptionalId, Reference
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_sensor, plants_visible_to
 from hortus.http.plantkeeper.requests import LoggedIn, Manager, Reader, SensorId, body_of
 from hortus.http.plantkeeper.rows import (
@@ -48,24 +48,18 @@ from hortus.http.plantkeeper.sensors import (
 router = APIRouter(tags=["Sensors"], responses=ALWAYS | LOGGED_IN)
 
 
-class OwnerBody(JsonBody):
-    """A reference to the owner, by id."""
-
-    id: IdInBody
-
-
 class NewSensorBody(JsonBody):
     """The sensor to register; both texts may be empty."""
 
     name: str
     remark: Annotated[str, LINES]
-    user_id: IdInBody | None = None
-    user: OwnerBody | None = None
+    user_id: OptionalId = None
+    user: Reference = None
 
     @property
     def owner_id(self) -> int | None:
         """The id of the owner, in either form that the original accepts."""
-        return self.user.id if self.user else self.user_id
+        return self.user_id if self.user is None else self.user
 
 
 @router.get("/users/sensors", summary="List your boards")
@@ -84,7 +78,7 @@ async def list_own_sensors_with_plants(
     now = services.clock()
     async with services.reading() as connection:
         sensors = await list_sensors_of(connection, caller.require_user(), now, owned_only=True)
-        plants = await plants_visible_to(connection, caller, now)
+        plants = await plants_visible_to(connection, caller, now, with_photos=False)
     by_sensor: dict[int | None, list[LinkedPlant]] = {}
     for plant in plants:
         by_sensor.setdefault(plant.sensor.id if plant.sensor else None, []).append(plant)

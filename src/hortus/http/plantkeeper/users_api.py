@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 from typing_extensions import TypedDict
@@ -18,7 +19,7 @@ from hortus.domain.accounts.tokens import SESSION_LIFETIME
 from hortus.domain.plants.account_deletion import delete_account
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller
-from hortus.http.access.devices import remember_device
+from hortus.http.access.devices import remember_device, rename_device
 from hortus.http.access.known_accounts import telling_seldom
 from hortus.http.access.passwords import authenticated, knows_password
 from hortus.http.access.services import Services, UsedServices
@@ -37,6 +38,8 @@ from hortus.http.plantkeeper.answers import (
     not_found,
     refusals,
 )
+from hortus.http.plantkeeper.form_body import form_or_json, form_or_json_of
+from hortus.http.plantkeeper.form_values import empty_as_null
 from hortus.http.plantkeeper.plants import LinkedPlant, plants_of_user, plants_visible_to
 from hortus.http.plantkeeper.requests import (
     Person,
@@ -78,10 +81,10 @@ class NewUserBody(JsonBody):
 
 
 class UserChangeBody(JsonBody):
-    """The fields to change. A new password requires the current one."""
+    """The fields to change; an empty text changes nothing. A new password requires the current one."""
 
-    username: Annotated[str | None, ANY_TEXT] = None
-    email: Annotated[str | None, ANY_TEXT] = None
+    username: Annotated[str | None, BeforeValidator(empty_as_null), ANY_TEXT] = None
+    email: Annotated[str | None, BeforeValidator(empty_as_null), ANY_TEXT] = None
     password: Annotated[str | None, ANY_TEXT] = None
     current_password: Annotated[str | None, ANY_TEXT] = None
 
@@ -90,11 +93,11 @@ class UserChangeBody(JsonBody):
     "/auth/login",
     status_code=201,
     responses=refusals(401) | WITH_BODY,
-    openapi_extra=request_body(LogInBody),
+    openapi_extra=form_or_json(LogInBody),
     summary="Log in",
 )
 async def log_in(
-    request: Request, services: UsedServices, wanted: Annotated[LogInBody, Depends(body_of(LogInBody))]
+    request: Request, services: UsedServices, wanted: Annotated[LogInBody, Depends(form_or_json_of(LogInBody))]
 ) -> JsonReply[Token]:
     """Returns a token that is valid for one day. Logging out or changing the password ends it earlier."""
     async with services.reading() as connection:
@@ -128,11 +131,13 @@ async def _require_open_sign_up(services: UsedServices) -> None:
     status_code=201,
     dependencies=[Depends(_require_open_sign_up)],
     responses=refusals(403) | WITH_BODY,
-    openapi_extra=request_body(NewUserBody),
+    openapi_extra=form_or_json(NewUserBody),
     summary="Sign up",
 )
 async def sign_up(
-    request: Request, services: UsedServices, wanted: Annotated[NewUserBody, Depends(body_of(NewUserBody))]
+    request: Request,
+    services: UsedServices,
+    wanted: Annotated[NewUserBody, Depends(form_or_json_of(NewUserBody))],
 ) -> JsonReply[PlainUser]:
     """Creates an account. Available only where the operator has opened sign-up to everyone."""
     services.limits.sign_ups.take(network_of(request))
@@ -142,9 +147,10 @@ async def sign_up(
             user = await create_user(
                 connection,
                 services.passwords,
-                username=wanted.username,
+                username=wanted.username.strip(),
                 email_address=wanted.email,
                 password=wanted.password,
+                spaces_allowed=True,
             )
         account = await find_account(connection, user.id)
     assert account is not None
@@ -188,27 +194,32 @@ async def show_me(services: UsedServices, caller: Reader) -> JsonReply[UserWithR
     "/users/me",
     responses=LOGGED_IN | WITH_BODY,
     openapi_extra=request_body(UserChangeBody),
-    summary="Update your email address or password",
+    summary="Update your user name, email address or password",
 )
 async def change_me(
+    request: Request,
     services: UsedServices,
     caller: Person,
     wanted: Annotated[UserChangeBody, Depends(body_of(UserChangeBody))],
 ) -> JsonReply[UserWithRelations]:
-    """A new password requires the current one. Role and user name cannot be changed here."""
+    """A new password requires the current one. Log-ins and API keys outlast a new user name.
+
+    A token shows the user name of its log-in until it expires. The role cannot be changed here.
+    """
     async with services.reading() as connection:
         account = await _account_of(connection, caller)
-    if wanted.username is not None and wanted.username.lower() != account.username:
-        raise Refused(422, "A user name cannot be changed.")
-    if wanted.password is not None:
+    if wanted.password:
         await _require_password(services, account, wanted.current_password)
     async with services.writing() as connection:
         with telling_seldom(services.limits.known_accounts, f"user {account.id}"):
-            await change_profile(connection, account.id, ProfileChange(email_address=wanted.email))
-        if wanted.password is not None:
-            await _set_password(connection, services.passwords, account, wanted.password)
+            change = ProfileChange(username=wanted.username, email_address=wanted.email)
+            await change_profile(connection, account.id, change)
         changed = await _account_of(connection, caller)
-        return JsonReply(await _with_relations(services, connection, caller, changed))
+        if wanted.password:
+            await _set_password(connection, services.passwords, changed, wanted.password)
+        response = JsonReply(await _with_relations(services, connection, caller, changed))
+    rename_device(request, response, services.tokens, account.username, changed.username)
+    return response
 
 
 @router.get("/users/{id}", responses=LOGGED_IN | WITH_ID, summary="Get a user with sensors and plants")
