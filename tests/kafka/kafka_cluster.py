@@ -8,6 +8,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -46,12 +47,12 @@ class KafkaNode:
     def configuration(self) -> Path:
         return self.folder / "server.properties"
 
-    def configure(self, voters: str, nodes: int, tls_folder: Path | None) -> None:
-        listeners = {
-            "PLAINTEXT": self.port,
-            "CONTROLLER": self.controller_port,
-            "SASL_PLAINTEXT": self.sasl_port,
-        }
+    def configure(
+        self, voters: str, nodes: int, tls_folder: Path | None, *, is_controller: bool, session_ms: int
+    ) -> None:
+        listeners = {"PLAINTEXT": self.port, "SASL_PLAINTEXT": self.sasl_port}
+        if is_controller:
+            listeners["CONTROLLER"] = self.controller_port
         replicas = min(nodes, 3)
         login = f'username="{USERNAME}" password="{PASSWORD}"'
         plain = (
@@ -59,7 +60,7 @@ class KafkaNode:
         )
         scram = f"org.apache.kafka.common.security.scram.ScramLoginModule required {login};"
         lines = {
-            "process.roles": "broker,controller",
+            "process.roles": "broker,controller" if is_controller else "broker",
             "node.id": self.number,
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
@@ -77,7 +78,7 @@ class KafkaNode:
             "group.min.session.timeout.ms": 1000,
             "num.network.threads": 2,
             "num.io.threads": 2,
-            "broker.session.timeout.ms": 3000,
+            "broker.session.timeout.ms": session_ms,
             "broker.heartbeat.interval.ms": 500,
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
             "listener.name.sasl_plaintext.plain.sasl.jaas.config": plain,
@@ -133,6 +134,17 @@ class KafkaNode:
         return (self.folder / "log").read_text(errors="replace")[-4000:]
 
 
+@dataclass(frozen=True)
+class OneController:
+    """The first node as the only controller: where it listens, and where the other nodes are told that it does.
+
+    What is between the two can keep from them what has changed. They are not taken for dead so soon.
+    """
+
+    port: int
+    told_port: int
+
+
 class KafkaCluster:
     """A cluster of brokers, started on creation. `stop` ends all of them."""
 
@@ -144,20 +156,32 @@ class KafkaCluster:
         heap_mebibytes: int = 256,
         tls_folder: Path | None = None,
         quick_start: bool = True,
+        controller: OneController | None = None,
     ) -> None:
         self.nodes = [
             KafkaNode(folder / f"broker-{number}", number, heap_mebibytes, quick_start)
             for number in range(1, nodes + 1)
         ]
         self._classes = classpath()
-        voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
-        for node in self.nodes:
-            node.configure(voters, nodes, tls_folder)
+        self._configure(tls_folder, controller)
         # Not any first letter: one in 64 is a hyphen, and the program would take the id for an option.
         cluster = "H" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         for formatting in [node.format(self._classes, cluster) for node in self.nodes]:
             assert formatting.wait(PATIENCE_SECONDS) == 0, self.nodes[0].log()
         self.start()
+
+    def _configure(self, tls_folder: Path | None, controller: OneController | None) -> None:
+        first, count = self.nodes[0], len(self.nodes)
+        voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
+        if controller is None:
+            for node in self.nodes:
+                node.configure(voters, count, tls_folder, is_controller=True, session_ms=3000)
+            return
+        first.controller_port = controller.port
+        for node in self.nodes:
+            port = controller.port if node is first else controller.told_port
+            voter = f"{first.number}@127.0.0.1:{port}"
+            node.configure(voter, count, tls_folder, is_controller=node is first, session_ms=120_000)
 
     def start(self, nodes: Sequence[KafkaNode] | None = None) -> None:
         """Start these nodes (default: all), and wait until every running one is in the cluster."""

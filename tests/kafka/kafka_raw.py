@@ -6,10 +6,11 @@ https://kafka.apache.org/documentation/#recordbatch and #The_Messages_Produce (v
 from __future__ import annotations
 
 import gzip
-import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kafka_one_broker import header, response_of, string
 
 from waiting import wait_until
 
@@ -34,8 +35,8 @@ def write_raw(
     """Write these records as one batch to the leader at this port. Return the offset of the first."""
     batch = _batch(records, packed)
     partitions = struct.pack(">iii", 1, partition, len(batch)) + batch
-    body = struct.pack(">hhii", -1, -1, 10_000, 1) + _string(topic) + partitions
-    request = struct.pack(">hhi", _PRODUCE, _VERSION, 1) + _string("another program") + body
+    body = struct.pack(">hhii", -1, -1, 10_000, 1) + string(topic) + partitions
+    request = header(_PRODUCE, _VERSION) + body
 
     def answer() -> tuple[int, int] | None:
         error, offset = _answer(port, topic, request)
@@ -48,11 +49,7 @@ def write_raw(
 
 def _answer(port: int, topic: str, request: bytes) -> tuple[int, int]:
     """Send the request; return the code of the error, 0 for none, and the first offset."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(struct.pack(">i", len(request)) + request)
-        with connection.makefile("rb") as responses:
-            (length,) = struct.unpack(">i", responses.read(4))
-            response = responses.read(length)
+    response = response_of(port, request)
     # Correlation id, one topic with its name, one partition: number, error, offset.
     at = 8 + 2 + len(topic.encode()) + 4
     _, error, offset = struct.unpack_from(">ihq", response, at)
@@ -93,11 +90,6 @@ def _varint(number: int) -> bytes:
         rest >>= 7
     digits.append(rest)
     return bytes(digits)
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack(">h", len(data)) + data
 
 
 def _crc32c(data: bytes) -> int:

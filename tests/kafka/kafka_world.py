@@ -7,11 +7,13 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka_one_broker import topic_id_at
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl
@@ -87,26 +89,48 @@ class Topics:
         finally:
             consumer.close()
 
-    def make_again(self, topic: str, partitions: int = 4) -> None:
-        """Delete a topic and make it again, empty."""
+    def make_again(self, topic: str, partitions: int = 4, **options: Any) -> None:
+        """Delete a topic and make it again, empty. Returns when every broker knows the new one.
+
+        Kafka confirms a creation before all brokers have heard of it. A producer that asks a broker of the old
+        topic chooses among its partitions, and drops what was meant for one that the new topic does not have.
+        """
+        before = self.ids_at_brokers(topic)
         admin = AdminClient({"bootstrap.servers": self.connection.bootstrap})
         admin.delete_topics([topic])[topic].result()
         wait_until(lambda: topic not in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the deletion")
-        admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].result()
-        wait_until(lambda: topic in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the new topic")
+        admin.create_topics([NewTopic(topic, num_partitions=partitions, **options)])[topic].result()
+        wait_until(lambda: self.is_known_anew(topic, before), "every broker knows the new topic")
+
+    def is_known_anew(self, topic: str, before: set[str | None]) -> bool:
+        """Return whether all brokers agree on the id of the topic, and it is none of those before."""
+        now = self.ids_at_brokers(topic)
+        return len(now) == 1 and now.isdisjoint(before | {None})
+
+    def ids_at_brokers(self, topic: str) -> set[str | None]:
+        """Return the ids that the topic has for the brokers; None among them if one does not know it."""
+        ports = [int(address.rpartition(":")[2]) for address in self.connection.bootstrap.split(",")]
+        return {topic_id_at(port, topic) for port in ports}
 
     def produce(self, topic: str, values: Iterable[bytes], **options: Any) -> None:
-        """Write records as another program would."""
+        """Write records as another program would. Raises AssertionError if Kafka does not have all of them."""
         producer = Producer({"bootstrap.servers": self.connection.bootstrap, "message.max.bytes": 70_000_000})
+        lost: list[KafkaError] = []
         for value in values:
             while True:
                 try:
-                    producer.produce(topic, value, **options)
+                    producer.produce(topic, value, on_delivery=partial(_note_lost, lost), **options)
                     producer.poll(0)
                     break
                 except BufferError:
                     producer.poll(0.1)
         assert producer.flush(PATIENCE_SECONDS) == 0
+        assert not lost, f"{len(lost)} records are not in Kafka: {lost[0]}"
+
+
+def _note_lost(lost: list[KafkaError], error: KafkaError | None, _record: Message) -> None:
+    if error is not None:
+        lost.append(error)
 
 
 def make_topics(connection: KafkaConnection, prefix: str, partitions: int = 4, replication: int = 1) -> Topics:

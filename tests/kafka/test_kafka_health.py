@@ -19,7 +19,7 @@ from hortus.flow.kafka.connection import KafkaConnection
 from hortus.flow.kafka.flow import SinkFlow
 from ingest_world import World
 from programs import free_port
-from waiting import until
+from waiting import until, wait_until
 
 UNREACHABLE = "no Kafka broker can be reached"
 
@@ -97,12 +97,17 @@ async def test_a_topic_that_is_deleted_is_a_fault(topics: Topics, world: World) 
         assert sink.metrics.standstill_since is not None
 
 
+def has_six_partitions(admin: AdminClient, topics: Topics) -> bool:
+    return len(admin.list_topics(topics.names.raw, timeout=5).topics[topics.names.raw].partitions) == 6
+
+
 async def test_partitions_that_are_added_count_at_once_and_are_read_soon(topics: Topics, world: World) -> None:
     async with sinking(topics, world.url) as (sink, _):
         await until(lambda: sink.metrics.partitions == 15 and sink.metrics.fault is None, "health")
         admin = AdminClient({"bootstrap.servers": topics.connection.bootstrap})
         wanted = [NewPartitions(topics.names.raw, 6)]
         await asyncio.to_thread(admin.create_partitions(wanted)[topics.names.raw].result)
+        await asyncio.to_thread(wait_until, lambda: has_six_partitions(admin, topics), "the new partitions")
         record = world.raw()
         topics.produce(topics.names.raw, [record], key=world.kit.serial, partition=5)
         await until(lambda: sink.metrics.lag.get((topics.names.raw, 5)) == 1, "the lag")

@@ -7,14 +7,14 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 from kafka_cluster import KafkaCluster
 from kafka_world import Topics, make_topics, sinking, until_committed, until_rows
 from test_kafka_sink import write_readings
 
 from hortus.flow.kafka.connection import KafkaConnection
 from ingest_world import World
-from waiting import PATIENCE_SECONDS, until, wait_until
+from waiting import until, wait_until
 
 MADE_AGAIN = "was deleted and made again"
 WENT_BACK = "a copy that lacks records becomes the leader"
@@ -87,13 +87,8 @@ def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClu
 
 def make_unclean(topics: Topics, leader: int, follower: int) -> None:
     """Make the topic of readings again: with one partition, and leaders that may lack records."""
-    admin = AdminClient({"bootstrap.servers": topics.connection.bootstrap})
-    name = topics.names.raw
-    admin.delete_topics([name])[name].result()
-    wait_until(lambda: name not in admin.list_topics(timeout=PATIENCE_SECONDS).topics, "the deletion")
     settings = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
-    wanted = NewTopic(name, num_partitions=1, replica_assignment=[[leader, follower]], config=settings)
-    admin.create_topics([wanted])[name].result()
+    topics.make_again(topics.names.raw, 1, replica_assignment=[[leader, follower]], config=settings)
 
 
 def leader_of(topics: Topics) -> int:
