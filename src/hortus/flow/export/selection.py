@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from hortus.domain.kits.deleted_configurations import not_deleted
+
 
 class Data(StrEnum):
     """The kind of data that is exported."""
@@ -79,7 +81,8 @@ class Where:
 def conditions(kit_id: int, selection: Selection) -> Where:
     """Return the conditions for the selected rows of the kit."""
     where = Where()
-    where.add("m.kit_id = {}", kit_id)
+    kit = where.argument(kit_id)
+    where.add(f"m.kit_id = {kit} AND {not_deleted('m.kit_configuration_id', kit)}")
     time = f"m.{PLACES[selection.data].time}"
     if selection.start is not None:
         where.add(f"{time} >= {{}}", selection.start)

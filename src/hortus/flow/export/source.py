@@ -45,7 +45,8 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 # even if the clocks of several ingesters differ.
 _OPEN = """
 SELECT greatest(clock_timestamp(), (SELECT datetime_last_seen FROM kit_last_seen WHERE kit_id = k.id)) AS until,
-       (SELECT coalesce(array_agg(id), '{}') FROM peripherals WHERE kit_id = k.id) AS peripheral_ids,
+       (SELECT coalesce(array_agg(id), '{}') FROM peripherals
+        WHERE kit_id = k.id AND deleted_at IS NULL) AS peripheral_ids,
        (SELECT coalesce(array_agg(inhrelid), '{}') FROM pg_inherits
         WHERE inhparent IN ('raw_measurements'::regclass, 'aggregate_measurements'::regclass)) AS partitions
 FROM kits k WHERE k.id = $1
@@ -53,7 +54,8 @@ FROM kits k WHERE k.id = $1
 # Readings are only deleted with their peripheral or with their partition.
 _IS_STILL_THERE = """
 SELECT EXISTS (SELECT FROM kits WHERE id = $1)
-   AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[])) = cardinality($2::int[])
+   AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[]) AND deleted_at IS NULL)
+       = cardinality($2::int[])
    AND (SELECT count(*) FROM pg_inherits WHERE inhrelid = ANY($3::oid[])) = cardinality($3::oid[])
 """
 

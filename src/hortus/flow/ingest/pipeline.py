@@ -332,8 +332,8 @@ class IngestPipeline:
             quantity_types = knowledge.quantity_types
             if missing.quantity_types:
                 quantity_types = await self._registry.load_quantity_types(connection)
-            foreign = await existing_peripherals(connection, missing.peripheral_ids)
-            knowledge = Knowledge(knowledge.kits, quantity_types, foreign)
+            others = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, quantity_types, others)
         return resolve(batch, knowledge)
 
     async def _ensure_partitions(self, connection: asyncpg.Connection, resolved: ResolvedBatch) -> None:

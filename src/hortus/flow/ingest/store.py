@@ -38,7 +38,12 @@ QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
 # Valid readings that have no place now are kept whatever their number: they would take as much space in theirs.
-_COUNTS_TOWARDS_LIMITS = f"reason <> '{Reason.DATABASE_DAMAGED}'"
+# Those of a deleted configuration are until it is removed for good (hortus.flow.deleted_configurations). Media
+# are not among them: their place would be the object store.
+_COUNTS_TOWARDS_LIMITS = (
+    f"reason <> '{Reason.DATABASE_DAMAGED}' "
+    f"AND (reason <> '{Reason.DELETED_CONFIGURATION}' OR stream = '{Stream.MEDIA}')"
+)
 
 # Columns of raw readings are sent in PostgreSQL's text format for arrays: joining numbers is several times
 # cheaper here than the driver's binary arrays of aware datetimes and UUIDs, and costs the server the same.
@@ -266,7 +271,8 @@ async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -
 async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[int]) -> None:
     """Lock the peripherals (and thereby their kits and configurations) until the commit, like a foreign key."""
     rows = await connection.fetch(
-        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) ORDER BY id FOR KEY SHARE", list(peripheral_ids)
+        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE",
+        list(peripheral_ids),
     )
     if len(rows) != len(peripheral_ids):
         raise PeripheralsGone(peripheral_ids - {row["id"] for row in rows})
