@@ -108,7 +108,7 @@ async def restore_deleted_configuration(
     except NoRoom as error:
         raise forbidden(str(error)) from error
     replayed, waiting = None, None
-    # If it fails, the configuration is back all the same and the messages stay in quarantine; the answer says so.
+    # If it fails, the configuration is back all the same; the answer says what stays in quarantine.
     with contextlib.suppress(Problem, DatabaseNotAnswering):
         replayed, waiting = await _replay_waiting(request, services, access)
     return JsonReply(
