@@ -174,7 +174,7 @@ async def test_nothing_of_a_deleted_configuration_can_be_reached_by_its_id(api: 
         response = await api.client.request(method, path, headers=headers, **body)
         assert_problem(response, 404)
     chart = await garden.get(f"/kits/{serial}/series/{series['id']}", **{"from": LONG_AGO.isoformat()})
-    assert chart.json()["time"] == []
+    assert chart.json()["columns"]["time"] == []
     assert await api.scalar("SELECT count(*) FROM media WHERE id = :id", id=garden.picture) == 1
 
 

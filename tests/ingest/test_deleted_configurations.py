@@ -6,11 +6,9 @@ import asyncio
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
+from deleting import bring_back, delete_configuration_of
 from hortus.base.times import format_time
-from hortus.domain.kits.configurations import find_configuration
-from hortus.domain.kits.deleted_configurations import delete_configuration, restore_configuration
 from hortus.domain.series.rollups import roll_up
 from hortus.flow.ingest import store
 from hortus.flow.quarantine.replay import ReplayResult, replay
@@ -22,19 +20,7 @@ from waiting import until
 
 async def delete(world: World) -> int:
     """Delete the configuration of the first kit; return its id."""
-    async with world.engine.begin() as connection:
-        configuration_id = await connection.scalar(
-            text("SELECT kit_configuration_id FROM peripherals WHERE id = :id"), {"id": world.peripheral}
-        )
-        configuration = await find_configuration(connection, configuration_id)
-        assert configuration is not None
-        await delete_configuration(connection, configuration)
-    return int(configuration["id"])
-
-
-async def restore(world: World, configuration_id: int) -> None:
-    async with world.engine.begin() as connection:
-        await restore_configuration(connection, world.kit.id, configuration_id)
+    return await delete_configuration_of(world.engine, world.peripheral)
 
 
 async def replay_waiting(world: World) -> ReplayResult:
@@ -70,7 +56,7 @@ async def test_once_the_configuration_is_back_it_is_stored_and_so_is_what_waited
     await world.send(world.aggregate(), "measurement/aggregate")
     assert await replay_waiting(world) == ReplayResult(still_quarantined=2)
     assert await world.reasons() == {Reason.DELETED_CONFIGURATION: 2}
-    await restore(world, configuration_id)
+    await bring_back(world.engine, configuration_id)
     await world.send(world.raw(value=2.0))
     assert await replay_waiting(world) == ReplayResult(stored=2)
     await world.send(waited)
@@ -149,7 +135,7 @@ async def test_hours_are_rolled_up_while_the_configuration_is_deleted(world: Wor
     before = await world.connection.fetchval("SELECT date_trunc('hour', now(), 'UTC')")
     assert await roll_up(world.connection, before) == 1
     assert await world.connection.fetchval(rollups, world.peripheral) == 1
-    await restore(world, configuration_id)
+    await bring_back(world.engine, configuration_id)
     assert await world.connection.fetchval(rollups, world.peripheral) == 1
 
 

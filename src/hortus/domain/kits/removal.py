@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import BindParameter, DateTime, TextClause, Uuid, bindparam, text
+from sqlalchemy import BindParameter, DateTime, Integer, TextClause, Uuid, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -21,7 +21,7 @@ from hortus.base.supervision import note_success
 log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 10_000
-_MEDIA_AT_ONCE = 500
+MEDIA_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ async def _remove(engine: AsyncEngine, configuration: RemovedConfiguration) -> N
         while after is not None:
             after = await _delete_stretch(engine, key, after, statements)
     for statement in (_DELETE_MEDIA, *_DELETE_ROLLUPS):
-        while await _batch(engine, key, statement):
+        while await _batch(engine, key | {"rows": ROWS_AT_ONCE, "media": MEDIA_AT_ONCE}, statement):
             pass
     await _batch(engine, key, _LOCK_PERIPHERALS, _DELETE)
 
@@ -98,7 +98,9 @@ async def _delete_stretch(
     start = {"after_at": after.at, "after_id": after.id}
     async with engine.begin() as connection:
         await _hold(connection, key)
-        row = (await connection.execute(statements.find_end, key | start)).one_or_none()
+        row = (
+            await connection.execute(statements.find_end, key | start | {"rows": ROWS_AT_ONCE})
+        ).one_or_none()
         end = _AFTER_ALL if row is None else _Position(row.at, row.id)
         await connection.execute(statements.delete, key | start | {"end_at": end.at, "end_id": end.id})
     note_success()
@@ -135,8 +137,8 @@ class _Stretch:
         up_to = f"{time} <= :end_at AND ({time}, id) <= (:end_at, :end_id)"
         find_end = text(
             f"SELECT {time} AS at, id FROM {table} WHERE kit_id = :kit_id AND {after} "  # noqa: S608
-            f"ORDER BY {time}, id OFFSET {ROWS_AT_ONCE - 1} LIMIT 1"
-        ).bindparams(*_types_of("after"))
+            f"ORDER BY {time}, id OFFSET :rows - 1 LIMIT 1"
+        ).bindparams(*_types_of("after"), bindparam("rows", type_=Integer()))
         delete = text(
             f"DELETE FROM {table} WHERE kit_id = :kit_id AND {after} AND {up_to} "  # noqa: S608
             "AND kit_configuration_id = :id"
@@ -169,10 +171,10 @@ _LOCK_PERIPHERALS = text(
 )
 _DELETE = text("DELETE FROM kit_configurations WHERE id = :id AND kit_id = :kit_id")
 _DELETE_MEDIA = text(
-    f"""
+    """
     WITH gone AS (
         DELETE FROM media WHERE id IN (
-            SELECT id FROM media WHERE kit_configuration_id = :id AND kit_id = :kit_id LIMIT {_MEDIA_AT_ONCE})
+            SELECT id FROM media WHERE kit_configuration_id = :id AND kit_id = :kit_id LIMIT :media)
         RETURNING id, kit_id, datetime, size
     ), queued AS (
         INSERT INTO queue_media_pending_deletion (media_id, kit_serial, media_datetime, media_size)
@@ -180,15 +182,15 @@ _DELETE_MEDIA = text(
         ON CONFLICT DO NOTHING
     )
     SELECT id FROM gone
-    """  # noqa: S608  (a constant)
-)
+    """
+).bindparams(bindparam("media", type_=Integer()))
 _DELETE_ROLLUPS = tuple(
     text(
         f"""
         DELETE FROM {table} WHERE ctid = ANY (ARRAY(
             SELECT r.ctid FROM {table} r JOIN peripherals p ON p.id = r.peripheral_id
-            WHERE p.kit_configuration_id = :id AND p.kit_id = :kit_id LIMIT {ROWS_AT_ONCE}))
+            WHERE p.kit_configuration_id = :id AND p.kit_id = :kit_id LIMIT :rows))
         """  # noqa: S608  (constants)
-    )
+    ).bindparams(bindparam("rows", type_=Integer()))
     for table in ("series_hours", "series_days")
 )

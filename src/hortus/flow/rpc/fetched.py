@@ -137,26 +137,20 @@ class FetchedState:
         )
 
     def _advice_on_deleted(self, deleted_at: datetime) -> str:
-        said = (
-            f"The kit still runs configuration #{self.running_id}, which was deleted at "
-            f"{format_time(deleted_at)}. "
-        )
-        if self.restorable_until is None:
-            said += "What it sends cannot be stored, and the configuration can no longer be brought back. "
-            instead = ""
-        else:
-            until = format_time(self.restorable_until)
-            said += f"What it sends is kept in quarantine. Bring the configuration back until {until}, or "
-            instead = "instead "
+        at = format_time(deleted_at)
+        said = f"The kit still runs configuration #{self.running_id}, which was deleted at {at}. What it sends"
         if self.active_id is None:
-            step = f"activate another one {instead}and restart the kit."
+            step = "activate another one and restart the kit."
         elif self.faults:
             step = (
-                f"correct the active one {instead}(the kit could not run it: {self.faults[0]}) and restart it."
+                f"correct the active one, which the kit could not run ({self.faults[0]}), and restart the kit."
             )
         else:
-            step = f"restart the kit {instead}to have it take over the active one."
-        return said + (step if instead else step[:1].upper() + step[1:])
+            step = "restart the kit: it takes over the active one."
+        if self.restorable_until is None:
+            return f"{said} cannot be stored. {step[0].upper()}{step[1:]}"
+        until = format_time(self.restorable_until)
+        return f"{said} is kept in quarantine. Bring that configuration back until {until}, or {step}"
 
 
 async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> FetchedState:
