@@ -17,6 +17,8 @@ from workbench import Workbench
 
 from hortus.domain.kits import configurations, deleted_configurations
 from hortus.domain.media.thinning import ThinningPolicy, thin
+from hortus.flow.export.selection import Data, Selection
+from hortus.flow.export.source import SomethingDeleted, open_source
 from hortus.http.api import deleted_configurations as endpoints
 
 LATER = LONG_AGO + timedelta(days=1)
@@ -355,3 +357,28 @@ async def test_the_request_replays_a_bounded_number_and_tells_how_many_wait(
     restored = await garden.restore(garden.active)
     assert restored.json()["replayed"] == {"stored": 0, "duplicate": 0, "stillQuarantined": 1}
     assert restored.json()["waiting"] == 2
+
+
+async def test_an_export_under_way_fails_instead_of_leaving_out_what_is_deleted_meanwhile(
+    api: Installation,
+) -> None:
+    garden = await Garden.of(api)
+    async with open_source(api.parts.connect, garden.chamber.kit.id) as source:
+        assert source is not None
+        await garden.delete(garden.active)
+        with pytest.raises(SomethingDeleted):
+            async for _ in source.stretches(Selection(data=Data.RAW)):
+                pass
+
+
+async def test_an_export_under_way_has_nothing_of_what_is_brought_back_meanwhile(api: Installation) -> None:
+    garden = await Garden.of(api)
+    await garden.delete(garden.active)
+    async with open_source(api.parts.connect, garden.chamber.kit.id) as source:
+        assert source is not None
+        await garden.restore(garden.active)
+        rows = 0
+        async for where in source.stretches(Selection(data=Data.RAW)):
+            query = f"SELECT m.value FROM raw_measurements m WHERE {where}"
+            rows += (await source.copy(query, where))[1]
+    assert rows == 1

@@ -51,8 +51,8 @@ async def remove_due(engine: AsyncEngine) -> list[RemovedConfiguration]:
             await _remove(engine, each)
         except _LeftToOthers:
             continue
-        except DBAPIError as error:
-            if error.connection_invalidated:
+        except (DBAPIError, TimeoutError) as error:
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
             log.error(
                 "cannot remove the deleted configuration %d of %s for good now: %s",

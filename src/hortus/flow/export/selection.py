@@ -7,8 +7,6 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from hortus.domain.kits.deleted_configurations import not_deleted
-
 
 class Data(StrEnum):
     """The kind of data that is exported."""
@@ -81,8 +79,7 @@ class Where:
 def conditions(kit_id: int, selection: Selection) -> Where:
     """Return the conditions for the selected rows of the kit."""
     where = Where()
-    kit = where.argument(kit_id)
-    where.add(f"m.kit_id = {kit} AND {not_deleted('m.kit_configuration_id', kit)}")
+    where.add("m.kit_id = {}", kit_id)
     time = f"m.{PLACES[selection.data].time}"
     if selection.start is not None:
         where.add(f"{time} >= {{}}", selection.start)
