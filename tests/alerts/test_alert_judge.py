@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from alert_garden import ATTENTION, COLD, ago, judging, opened, settle
 
+from deleting import bring_back, delete_configuration_of
 from garden import Garden
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.alerts.judge import judge_kits
@@ -401,3 +402,37 @@ async def test_a_message_that_waits_is_not_asked_for_again(garden: Garden) -> No
     await garden.measure(10, at=ago(minutes=1))
     await garden.judge()
     assert await garden.messages() == [ATTENTION]
+
+
+async def test_an_alert_of_a_deleted_configuration_ends_and_is_judged_anew_when_it_is_back(
+    garden: Garden,
+) -> None:
+    await garden.measure(10)
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+    configuration_id = await delete_configuration_of(garden.engine, garden.thermometer.id)
+    await garden.judge()
+    assert await garden.alerts() == [("low", True)]
+    await withdraw_unjudged(garden.engine)
+    assert await garden.alerts() == [("low", False)]
+    assert await garden.value("SELECT ending FROM alerts") == "withdrawn"
+    assert await garden.value("SELECT count(*) FROM alert_states WHERE quantity_type_id = 1") == 0
+    await bring_back(garden.engine, configuration_id)
+    await garden.measure(20)
+    await garden.judge()
+    assert not any(is_open for _, is_open in await garden.alerts())
+    await garden.measure(10)
+    await garden.judge()
+    assert (await garden.alerts())[-1] == ("low", True)
+
+
+async def test_what_was_read_before_its_configuration_was_deleted_opens_no_alert(garden: Garden) -> None:
+    [quantity] = await judged_quantities(garden.connection, {garden.kit.id})
+    now = datetime.now(UTC)
+    state, events = judge_all(quantity.state, quantity.rule, [JudgedReading(at=now, value=10)], now)
+    assert events
+    await delete_configuration_of(garden.engine, garden.thermometer.id)
+    outcome = JudgementOutcome(quantity, garden.thermometer.id, state, events)
+    await write_eventful(garden.engine, garden.access, outcome, now)
+    assert await garden.alerts() == []
+    assert await garden.messages() == []

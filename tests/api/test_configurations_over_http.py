@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from api_client import Installation, assert_invalid, assert_problem
@@ -317,41 +316,6 @@ async def test_either_a_body_or_a_source_makes_a_configuration(api: Installation
     assert_problem(await bench.request("POST", at, {}, source=source), 400)
     copy = await bench.request("POST", at, source=source)
     assert copy.json()["description"] == f"Copy of #{source}"
-
-
-async def test_a_deleted_configuration_takes_its_readings_along_and_queues_its_media(
-    api: Installation,
-) -> None:
-    bench = await Workbench.of(api)
-    configuration_id, kept = await bench.runnable(), await bench.runnable()
-    await bench.change(configuration_id, active=True)
-    peripherals = {each["id"]: each["peripherals"][0]["id"] for each in await bench.listed()}
-    medium = uuid4()
-    for each, peripheral in peripherals.items():
-        await api.run(
-            "INSERT INTO raw_measurements (datetime, value, id, kit_id, peripheral_id, kit_configuration_id, "
-            "quantity_type_id) VALUES ('2026-01-05T00:00:00Z', 1, :id, :kit, :peripheral, :configuration, 1)",
-            id=uuid4(),
-            kit=bench.kit.id,
-            peripheral=peripheral,
-            configuration=each,
-        )
-    await api.run(
-        "INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, name, type, metadata, "
-        "size) VALUES (:id, :peripheral, :kit, :configuration, now(), 'a', 'image/png', 'null', 3)",
-        id=medium,
-        peripheral=peripherals[configuration_id],
-        kit=bench.kit.id,
-        configuration=configuration_id,
-    )
-    deleted = await bench.request("DELETE", f"/kit-configurations/{configuration_id}")
-    assert (deleted.status_code, deleted.content) == (200, b"")
-    assert [each["id"] for each in await bench.listed()] == [kept]
-    left = "SELECT array_agg(kit_configuration_id) FROM raw_measurements WHERE kit_id = :kit"
-    assert await api.scalar(left, kit=bench.kit.id) == [kept]
-    queued = "SELECT kit_serial FROM queue_media_pending_deletion WHERE media_id = :id"
-    assert await api.scalar(queued, id=medium) == bench.kit.serial
-    assert await api.scalar("SELECT count(*) FROM media WHERE id = :id", id=medium) == 0
 
 
 async def test_what_is_written_in_all_configurations_of_a_kit_is_bounded(

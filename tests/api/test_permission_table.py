@@ -160,6 +160,14 @@ REQUESTS: dict[str, tuple[str, Request]] = {
         "editConfiguration",
         lambda s, h: s.client.delete(f"/peripherals/{s.peripheral}", headers=h),
     ),
+    "deleted configurations": (
+        "editConfiguration",
+        lambda s, h: s.client.get(f"{s.at}/deleted-configurations", headers=h),
+    ),
+    "restore configuration": (
+        "editConfiguration",
+        lambda s, h: s.client.post(f"{s.at}/deleted-configurations/{s.configuration}/restore", headers=h),
+    ),
     "delete configuration": (
         "editConfiguration",
         lambda s, h: s.client.delete(f"/kit-configurations/{s.configuration}", headers=h),
@@ -235,8 +243,9 @@ async def test_what_the_table_denies_is_refused_and_what_it_grants_is_done(
         else:
             assert_problem(response, 403 if "view" in granted else 404)
         assert response.status_code in {401, 403, 404}, name
-    order = [name for name in REQUESTS if not name.startswith(("delete", "remove"))]
-    order += ["delete medium", "delete peripheral", "delete configuration"]
+    order = [name for name in REQUESTS if not name.startswith(("delete", "remove", "restore"))]
+    order += ["delete medium", "delete peripheral"]
+    order += ["delete configuration", "deleted configurations", "restore configuration"]
     order += ["remove member", "remove super member", "delete kit"]
     assert sorted(order) == sorted(REQUESTS)
     for name in order:

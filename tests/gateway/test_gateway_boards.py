@@ -10,6 +10,7 @@ import pytest
 from board_world import BOARD_VALUES, adopt, local, received, register, spool_is_empty, take, values
 from gateway_harness import IMPATIENT, gateway, reading, send
 
+from deleting import bring_back, delete_configuration_of
 from hortus.base.errors import UsageError
 from hortus.flow.gateway.boards import (
     BoardExists,
@@ -25,6 +26,8 @@ from hortus.flow.gateway.gateways import (
 )
 from hortus.flow.gateway.local_target import LocalTarget
 from hortus.flow.gateway.spool import Spool
+from hortus.flow.quarantine.replay import ReplayResult, replay
+from hortus.flow.quarantine.store import quarantine_ids, waiting_for_deleted
 from hortus.protocol.wire.codec import decode_raw_measurement
 from ingest_world import World
 from waiting import until
@@ -231,6 +234,25 @@ async def test_a_value_without_a_place_in_the_configuration_is_set_aside_and_cou
     kept = await world.connection.fetchrow("SELECT topic, payload, payload_bytes FROM quarantine")
     assert (kept["topic"], kept["payload_bytes"]) == ("kit/pk-7/measurement/raw", len(kept["payload"]))
     assert decode_raw_measurement(kept["payload"]).value == 5.0
+
+
+async def test_what_a_board_sends_while_its_configuration_is_deleted_is_stored_once_it_is_back(
+    world: World,
+) -> None:
+    serial = await register(world, name="Basil", sensor_id=7)
+    peripheral_id, kit_id = await world.connection.fetchrow(
+        "SELECT min(p.id), k.id FROM peripherals p JOIN kits k ON k.id = p.kit_id WHERE k.serial = $1 "
+        "GROUP BY k.id",
+        serial,
+    )
+    configuration_id = await delete_configuration_of(world.engine, peripheral_id)
+    await take(world, await local(world), [received(7, temperature=20.0, light=5.0)])
+    assert await world.reasons() == {"deleted-configuration": 2}
+    await bring_back(world.engine, configuration_id)
+    async with world.engine.connect() as connection:
+        ids = await quarantine_ids(connection, waiting_for_deleted(kit_id))
+    assert await replay(world.connection, ids, clock_tolerance_ms=300_000) == ReplayResult(stored=2)
+    assert sorted(row[1] for row in await world.connection.fetch(BOARD_VALUES, serial)) == [5.0, 20.0]
 
 
 async def test_silence_of_a_board_can_be_seen(world: World) -> None:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from deleting import bring_back, delete_configuration_of
+from hortus.http.live.feed import FeedKey
 from live_world import LiveWorld
-from waiting import PATIENCE_SECONDS
+from waiting import PATIENCE_SECONDS, until
 
 
 async def test_a_stored_reading_is_told_as_the_contract_writes_it(live: LiveWorld) -> None:
@@ -80,3 +82,35 @@ async def test_who_asks_for_no_websocket_is_told_to(live: LiveWorld) -> None:
     assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "Connect with a WebSocket."
+
+
+async def test_values_of_a_deleted_configuration_are_told_to_nobody_who_comes_later(live: LiveWorld) -> None:
+    kit = await live.kit()
+    now = datetime.now(UTC)
+    await live.store(kit, 1.0, at=now - timedelta(seconds=20))
+    async with live.client() as first, live.client() as second, live.client() as third:
+        await first.subscribe(kit)  # the process has the value in memory from now on
+        await first.until(lambda: first.values() == [1.0])
+        configuration_id = await delete_configuration_of(live.parts.engine, kit.peripheral)
+        feed = live.hub._feeds[FeedKey("raw_measurements", kit.id)]
+        await until(lambda: not feed.last_values(now), "the feed has dropped the value")
+        await second.subscribe(kit)
+        await second.nothing_more()
+        assert second.values() == []
+        await bring_back(live.parts.engine, configuration_id)
+        await live.store(kit, 2.0)
+        await first.until(lambda: first.values() == [1.0, 2.0])
+        await second.until(lambda: second.values() == [2.0])
+        await third.subscribe(kit)
+        await third.until(lambda: third.values() == [2.0])
+
+
+async def test_a_process_that_loads_a_feed_leaves_out_what_was_deleted(live: LiveWorld) -> None:
+    kit = await live.kit()
+    await live.store(kit, 1.0)
+    configuration_id = await delete_configuration_of(live.parts.engine, kit.peripheral)
+    await live.connection.execute("UPDATE raw_measurements SET kit_configuration_id = $1", configuration_id)
+    async with live.client() as client:
+        await client.subscribe(kit)
+        await client.nothing_more()
+        assert client.values() == []

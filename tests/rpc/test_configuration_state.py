@@ -12,6 +12,7 @@ from rpc_world import INTERVALS, PERIPHERALS, RpcWorld
 
 from hortus.base.database.partitions import ensure_partitions, months_ahead
 from hortus.domain.kits.store import NewPeripheral, add_configuration
+from hortus.flow.rpc.questions import active_configuration
 from hortus.protocol.wire.messages import ActiveConfigurationCall, QuantityTypesCall
 from hortus.simulator.options import BootTimes
 from waiting import until
@@ -217,22 +218,112 @@ async def test_a_kit_without_active_configuration_is_told_apart(rpc_installation
     assert "no active configuration" in state["advice"]
 
 
-async def test_a_kit_whose_configuration_was_deleted_is_to_be_restarted(rpc_installation: RpcWorld) -> None:
+async def delete_what_was_fetched(world: RpcWorld, kit_id: int) -> int:
+    """Delete the only configuration of the kit, which it has fetched; return its id."""
+    [(fetched,)] = await world.run_sql(
+        "INSERT INTO kit_fetched_configurations (kit_id, kit_configuration_id, fetched_at) "
+        "SELECT kit_id, id, now() FROM kit_configurations RETURNING kit_configuration_id"
+    )
+    deleted = await world.client.delete(f"/kit-configurations/{fetched}", headers=world.headers)
+    assert deleted.status_code == 200
+    return int(fetched)
+
+
+async def test_a_kit_whose_configuration_was_deleted_is_said_to_run_it_still(
+    rpc_installation: RpcWorld,
+) -> None:
     world = rpc_installation
     kit = await world.make_kit()
-    await world.run_sql(
-        "INSERT INTO kit_fetched_configurations (kit_id, kit_configuration_id, fetched_at) "
-        "SELECT kit_id, id, now() FROM kit_configurations"
-    )
+    former = await delete_what_was_fetched(world, kit.id)
+    state = await state_of(world, kit.serial)
+    deleted_at, until_when = state["runningDeletedAt"], state["runningRestorableUntil"]
+    assert state == {
+        "activeConfigurationId": None,
+        "runningConfigurationId": former,
+        "fetchedConfigurationId": former,
+        "fetchedAt": state["fetchedAt"],
+        "runningDeletedAt": deleted_at,
+        "runningRestorableUntil": until_when,
+        "isCurrent": False,
+        "advice": (
+            f"The kit still runs configuration #{former}, which was deleted at {deleted_at}. What it sends is "
+            f"kept in quarantine. Bring that configuration back until {until_when}, or activate another one "
+            "and restart the kit."
+        ),
+    }
+    assert datetime.fromisoformat(until_when) - datetime.fromisoformat(deleted_at) == timedelta(days=30)
+
     async with world.engine.begin() as connection:
         await add_configuration(connection, kit.id, description=None, peripherals=PERIPHERALS, active=True)
-    [(former,)] = await world.run_sql("SELECT id FROM kit_configurations WHERE NOT active")
-    deleted = await world.client.delete(f"/kit-configurations/{former}", headers=world.headers)
-    assert deleted.status_code == 200
+    assert (await state_of(world, kit.serial))["advice"].endswith(
+        "or restart the kit: it takes over the active one."
+    )
+    await world.run_sql("UPDATE kit_configurations SET restorable_until = now() WHERE NOT active")
     state = await state_of(world, kit.serial)
-    assert state["isCurrent"] is False
+    assert (state["runningDeletedAt"], state["runningRestorableUntil"]) == (deleted_at, None)
+    assert state["advice"].endswith(
+        "What it sends cannot be stored. Restart the kit: it takes over the active one."
+    )
+    await world.run_sql("DELETE FROM kit_configurations WHERE NOT active")
+    state = await state_of(world, kit.serial)
     assert "has been deleted" in state["advice"]
     assert "Restart the kit" in state["advice"]
+
+
+async def test_a_configuration_that_was_brought_back_is_current_again(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    former = await delete_what_was_fetched(world, kit.id)
+    at = f"/kits/{kit.serial}/deleted-configurations/{former}/restore"
+    assert (await world.client.post(at, headers=world.headers)).status_code == 200
+    state = await state_of(world, kit.serial)
+    assert (state["runningConfigurationId"], state["isCurrent"], state["advice"]) == (former, True, None)
+    assert (state["runningDeletedAt"], state["runningRestorableUntil"]) == (None, None)
+
+
+async def test_a_kit_that_never_asked_here_runs_the_deleted_configuration_of_its_readings(
+    rpc_installation: RpcWorld,
+) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    active = (await state_of(world, kit.serial))["activeConfigurationId"]
+    await send_reading_of(world, kit.id, active)
+    await world.client.delete(f"/kit-configurations/{active}", headers=world.headers)
+    state = await state_of(world, kit.serial)
+    assert state["advice"].startswith(f"The kit still runs configuration #{active}, which was deleted at ")
+    # Long after: it is removed for good, and the kit goes on sending.
+    await world.run_sql("DELETE FROM raw_measurements")
+    await world.run_sql("DELETE FROM kit_configurations")
+    await world.run_sql("INSERT INTO kit_presence (kit_id, last_contact_at) VALUES (:kit, now())", kit=kit.id)
+    async with world.engine.begin() as connection:
+        await add_configuration(connection, kit.id, description=None, peripherals=PERIPHERALS, active=True)
+    advice = (await state_of(world, kit.serial))["advice"]
+    assert "It is unknown which configuration the kit runs" in advice
+    assert "Restart the kit" in advice
+
+
+async def test_a_kit_that_runs_a_deleted_configuration_still_takes_commands(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    await world.start(kit)
+
+    async def is_current() -> bool:
+        return bool((await state_of(world, kit.serial))["isCurrent"])
+
+    await until(is_current, "the kit has fetched its configuration")
+    active = (await state_of(world, kit.serial))["activeConfigurationId"]
+    await world.client.delete(f"/kit-configurations/{active}", headers=world.headers)
+    assert (await world.command(kit, "Heater", {"heat": 1})).status_code == 200
+    assert (await world.command(kit, "Cooler", {"heat": 1})).status_code == 400
+
+
+async def test_a_kit_is_not_given_a_deleted_configuration(rpc_installation: RpcWorld) -> None:
+    world = rpc_installation
+    kit = await world.make_kit()
+    active = (await state_of(world, kit.serial))["activeConfigurationId"]
+    await world.client.delete(f"/kit-configurations/{active}", headers=world.headers)
+    async with world.engine.connect() as connection:
+        assert await active_configuration(connection, kit.serial) is None
 
 
 async def test_a_configuration_that_would_crash_the_kit_is_named(rpc_installation: RpcWorld) -> None:

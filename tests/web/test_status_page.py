@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,8 +17,9 @@ from web_helpers import (
     make_user,
 )
 
+from deleting import delete_configuration_of
 from hortus.domain.accounts.store import User
-from hortus.domain.kits.store import add_standard_configuration
+from hortus.domain.kits.store import NewPeripheral, add_configuration, add_standard_configuration
 from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.http.access.viewer import ANONYMOUS, Viewer
@@ -364,3 +366,27 @@ def _values(page):
 def _parameters_of(page, who):
     build = page.split("build=", 1)[1].split('"', 1)[0]
     return {"page": "1", "viewer": who or "", "build": build}
+
+
+async def test_readings_of_a_deleted_configuration_hide_no_others(engine, database_url):
+    async with engine.begin() as connection:
+        kit = await make_kit(connection, "Basil", public=True)
+        [other] = await add_configuration(
+            connection,
+            kit.id,
+            description=None,
+            peripherals=[NewPeripheral(definition="Virtual temperature sensor", name="Soil", configuration={})],
+            active=True,
+        )
+    await add_readings(database_url, kit, [(now() - timedelta(seconds=n + 1), 1.0) for n in range(250)])
+    other_kit = replace(kit, peripherals=(other,))
+    await add_readings(database_url, other_kit, [(now() - timedelta(days=3), 7.0)])
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE raw_measurements m SET kit_configuration_id = p.kit_configuration_id "
+                "FROM peripherals p WHERE p.id = m.peripheral_id"
+            )
+        )
+    await delete_configuration_of(engine, kit.peripherals[0].id)
+    assert _values(await reader(engine).read(ANONYMOUS, 1)) == [7.0]

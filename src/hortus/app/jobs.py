@@ -59,6 +59,8 @@ from hortus.domain.presence.keeper import LOOK_SECONDS as PRESENCE_SECONDS
 from hortus.domain.presence.keeper import watch_presence
 from hortus.domain.series.rollups import EVERY_SECONDS as ROLLUP_SECONDS
 from hortus.domain.series.rollups import roll_up_for_ever
+from hortus.flow.quarantine.configuration_removal import EVERY_SECONDS as REMOVAL_SECONDS
+from hortus.flow.quarantine.configuration_removal import remove_regularly
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +170,11 @@ def _thinning_policy(settings: Settings) -> ThinningPolicy | None:
     return ThinningPolicy(all_days=settings.media_keep_all_days, hourly_days=settings.media_keep_hourly_days)
 
 
+async def _remove_deleted_configurations(parts: JobParts) -> None:
+    tolerance_ms = parts.settings.clock_tolerance_seconds * 1000
+    await remove_regularly(parts.engine, parts.connector("hortus configuration removal"), tolerance_ms)
+
+
 def _given(part: Part | None) -> Part:
     assert part is not None, "a job starts only with what it needs"
     return part
@@ -219,6 +226,11 @@ JOBS: tuple[Job, ...] = (
         every_seconds=THINNING_SECONDS,
         work=lambda parts: thin_regularly(parts.engine, _given(_thinning_policy(parts.settings))),
         needs=lambda parts: _thinning_policy(parts.settings) is not None,
+    ),
+    Job(
+        name="configuration-removal",
+        every_seconds=REMOVAL_SECONDS,
+        work=_remove_deleted_configurations,
     ),
     Job(
         name="alerts",

@@ -98,6 +98,10 @@ class Reason(StrEnum):
         "unknown-peripheral",
         "The message names a peripheral that does not exist. It may have been deleted.",
     )
+    DELETED_CONFIGURATION = (
+        "deleted-configuration",
+        "The configuration that the kit runs was deleted. Bring it back, or restart the kit with another one.",
+    )
     FOREIGN_PERIPHERAL = (
         "foreign-peripheral",
         "The message names a peripheral that belongs to another kit.",

@@ -1,4 +1,4 @@
-"""`hortus kit`: creating, listing and deleting kits."""
+"""`hortus kit`: creating, listing and deleting kits. `hortus kit configurations` is kit_configurations.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from hortus.app.command_line import kit_configurations
 from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
 from hortus.app.command_line.people import person_named
@@ -34,6 +35,8 @@ from hortus.http.documents.commands import command_object
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Kits: make, list, give a new password, delete."
 )
+
+app.add_typer(kit_configurations.app, name="configurations")
 
 Serial = Annotated[str, typer.Argument(help="The kit's serial, for example k-3b4c-6d7f-8g9h.")]
 
@@ -205,7 +208,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Delete a kit and all its readings. This cannot be undone."""
+    """Delete a kit and all its readings, also those of deleted configurations. This cannot be undone."""
     if not yes:
         typer.confirm(f"Delete {serial} and all its readings for good?", abort=True)
 

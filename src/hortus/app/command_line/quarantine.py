@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,9 @@ from hortus.app.command_line.database_access import (
 )
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.database.engine import connector, open_engine
+from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
-from hortus.base.settings import read_settings
+from hortus.base.settings import Settings, read_settings
 from hortus.domain.kits.store import kit_id_of
 from hortus.domain.media.place import media_of_command
 from hortus.flow.migrations.revision import require_current
@@ -128,16 +130,7 @@ def replay(
                 await require_current(engine)
                 async with engine.connect() as connection:
                     ids = await quarantine_ids(connection, await _filter(connection, identifiers, kit, reason))
-                writing = await connector(url, "hortus quarantine replay")()
-                try:
-                    return await replay_messages(
-                        writing,
-                        ids,
-                        clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
-                        objects=media_of_command(settings, data_dir),
-                    )
-                finally:
-                    await writing.close()
+                return await replay_by_command(url, ids, settings, data_dir)
 
     result = run(work())
     if as_json:
@@ -153,6 +146,22 @@ def replay(
         f"Stored {result.stored}, known already {result.duplicate}, "
         f"still in quarantine {result.still_quarantined}."
     )
+
+
+async def replay_by_command(
+    url: DatabaseUrl, ids: list[int], settings: Settings, data_dir: Path | None
+) -> ReplayResult:
+    """Replay these messages over a connection of their own, with the media store of the command."""
+    connection = await connector(url, "hortus quarantine replay")()
+    try:
+        return await replay_messages(
+            connection,
+            ids,
+            clock_tolerance_ms=settings.clock_tolerance_seconds * 1000,
+            objects=media_of_command(settings, data_dir),
+        )
+    finally:
+        await connection.close()
 
 
 @app.command()

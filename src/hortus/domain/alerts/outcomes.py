@@ -60,7 +60,7 @@ _OPEN = text(
     INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum, began_at)
     SELECT 'range', :plant_id, :quantity_type_id, peripheral.kit_id, :condition, :value, :minimum, :maximum,
            :began_at
-    FROM peripherals AS peripheral WHERE peripheral.id = :peripheral_id
+    FROM peripherals AS peripheral WHERE peripheral.id = :peripheral_id AND peripheral.deleted_at IS NULL
     RETURNING id
     """
 )
@@ -76,7 +76,8 @@ _DESCRIBE = text(
            quantity.physical_quantity, coalesce(quantity.physical_unit_symbol, quantity.physical_unit) AS symbol
     FROM plants AS plant, peripherals AS peripheral JOIN kits AS kit ON kit.id = peripheral.kit_id,
          quantity_types AS quantity
-    WHERE plant.id = :plant_id AND peripheral.id = :peripheral_id AND quantity.id = :quantity_type_id
+    WHERE plant.id = :plant_id AND quantity.id = :quantity_type_id
+      AND peripheral.id = :peripheral_id AND peripheral.deleted_at IS NULL
     """
 )
 

@@ -1,5 +1,7 @@
 """Reading and changing the configurations of a kit and their peripherals.
 
+Those that were deleted are not among them (hortus.domain.kits.deleted_configurations).
+
 Functions that make changes work in the caller's transaction, with the kit locked
 (hortus.http.access.kit_access.lock_kit).
 """
@@ -30,8 +32,8 @@ MOST_PERIPHERALS = 200
 MOST_BYTES = 16 * 1024 * 1024
 """For the text in all configurations of a kit together: listing them returns all of it at once."""
 
-_CONFIGURATIONS = select(KitConfigurationRow.__table__)
-_PERIPHERALS = select(PeripheralRow.__table__)
+_CONFIGURATIONS = select(KitConfigurationRow.__table__).where(KitConfigurationRow.deleted_at.is_(None))
+_PERIPHERALS = select(PeripheralRow.__table__).where(PeripheralRow.deleted_at.is_(None))
 
 
 class NoRoom(UsageError):
@@ -93,7 +95,7 @@ async def create_configuration(connection: AsyncConnection, kit_id: int, descrip
             "control_rules": {},
         },
     )
-    await _require_bytes(connection, kit_id)
+    await require_bytes(connection, kit_id)
     return row
 
 
@@ -126,7 +128,7 @@ async def clone_configuration(connection: AsyncConnection, kit_id: int, source: 
             .order_by(PeripheralRow.id),
         )
     )
-    await _require_bytes(connection, kit_id)
+    await require_bytes(connection, kit_id)
     return copy
 
 
@@ -153,17 +155,8 @@ async def change_configuration(
     )
     row = (await connection.execute(statement)).mappings().one()
     if values.keys() & {"description", "control_rules"}:
-        await _require_bytes(connection, configuration["kit_id"])
+        await require_bytes(connection, configuration["kit_id"])
     return row
-
-
-async def delete_configuration(connection: AsyncConnection, configuration: RowMapping) -> None:
-    """Delete the configuration with its peripherals and all their readings and media."""
-    ids = await connection.scalars(
-        select(PeripheralRow.id).where(PeripheralRow.kit_configuration_id == configuration["id"])
-    )
-    await _delete_what_was_sent(connection, configuration["kit_id"], ids.all())
-    await connection.execute(delete(KitConfigurationRow).where(KitConfigurationRow.id == configuration["id"]))
 
 
 async def find_peripheral(connection: AsyncConnection, peripheral_id: int) -> RowMapping | None:
@@ -177,7 +170,7 @@ async def add_peripheral(
 ) -> RowMapping:
     """Add a peripheral to a configuration. Raises NameTaken or NoRoom."""
     owner = PeripheralRow.kit_configuration_id == configuration["id"]
-    await _require_room(connection, select(PeripheralRow.id).where(owner), "peripherals", MOST_PERIPHERALS)
+    await require_room(connection, select(PeripheralRow.id).where(owner), "peripherals", MOST_PERIPHERALS)
     statement = (
         insert(PeripheralRow)
         .values(
@@ -190,7 +183,7 @@ async def add_peripheral(
         .returning(*PeripheralRow.__table__.columns)
     )
     row = await _unless_name_taken(connection, statement, name)
-    await _require_bytes(connection, configuration["kit_id"])
+    await require_bytes(connection, configuration["kit_id"])
     return row
 
 
@@ -207,7 +200,7 @@ async def change_peripheral(
         .returning(*PeripheralRow.__table__.columns)
     )
     row = await _unless_name_taken(connection, statement, str(values.get("name")))
-    await _require_bytes(connection, peripheral["kit_id"])
+    await require_bytes(connection, peripheral["kit_id"])
     return row
 
 
@@ -291,8 +284,9 @@ _DELETE_READINGS = tuple(
 _BYTES_OF_CONFIGURATIONS = text(
     """
     SELECT (SELECT coalesce(sum(coalesce(octet_length(description), 0) + octet_length(control_rules::text)), 0)
-            FROM kit_configurations WHERE kit_id = :kit_id)
-         + (SELECT coalesce(sum(octet_length(configuration::text)), 0) FROM peripherals WHERE kit_id = :kit_id)
+            FROM kit_configurations WHERE kit_id = :kit_id AND deleted_at IS NULL)
+         + (SELECT coalesce(sum(octet_length(configuration::text)), 0)
+            FROM peripherals WHERE kit_id = :kit_id AND deleted_at IS NULL)
     """
 )
 
@@ -308,20 +302,24 @@ async def _delete_what_was_sent(
 
 
 async def _insert_configuration(connection: AsyncConnection, values: Mapping[str, Any]) -> RowMapping:
-    present = select(KitConfigurationRow.id).where(KitConfigurationRow.kit_id == values["kit_id"])
-    await _require_room(connection, present, "configurations", MOST_CONFIGURATIONS)
+    present = select(KitConfigurationRow.id).where(
+        KitConfigurationRow.kit_id == values["kit_id"], KitConfigurationRow.deleted_at.is_(None)
+    )
+    await require_room(connection, present, "configurations", MOST_CONFIGURATIONS)
     statement = (
         insert(KitConfigurationRow).values(dict(values)).returning(*KitConfigurationRow.__table__.columns)
     )
     return (await connection.execute(statement)).mappings().one()
 
 
-async def _require_room(connection: AsyncConnection, present: Any, what: str, most: int) -> None:
+async def require_room(connection: AsyncConnection, present: Any, what: str, most: int) -> None:
+    """Raise TooMany if the statement `present` finds `most` rows already."""
     if len((await connection.scalars(present.limit(most))).all()) >= most:
         raise TooMany(what, most)
 
 
-async def _require_bytes(connection: AsyncConnection, kit_id: int) -> None:
+async def require_bytes(connection: AsyncConnection, kit_id: int) -> None:
+    """Raise TooLong if the configurations of the kit are too large in total."""
     if await connection.scalar(_BYTES_OF_CONFIGURATIONS, {"kit_id": kit_id}) > MOST_BYTES:
         raise TooLong
 

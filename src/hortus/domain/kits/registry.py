@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
@@ -50,7 +51,7 @@ class KitRegistry:
         rows = await connection.fetch(
             """
             SELECT k.serial, k.id AS kit_id, p.id AS peripheral_id, p.kit_configuration_id
-            FROM kits k LEFT JOIN peripherals p ON p.kit_id = k.id
+            FROM kits k LEFT JOIN peripherals p ON p.kit_id = k.id AND p.deleted_at IS NULL
             WHERE k.serial = ANY($1::text[])
             """,
             wanted,
@@ -96,7 +97,37 @@ class KitRegistry:
             self._kits.popitem(last=False)
 
 
-async def existing_peripherals(connection: asyncpg.Connection, peripheral_ids: Iterable[int]) -> set[int]:
-    """Return which of these peripheral ids exist, whichever kit they belong to."""
-    rows = await connection.fetch("SELECT id FROM peripherals WHERE id = ANY($1::int[])", list(peripheral_ids))
-    return {row["id"] for row in rows}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExistingPeripheral:
+    """A peripheral that a batch refers to and its kit does not have: another kit's, or deleted.
+
+    If it can be brought back, both times are set.
+    """
+
+    kit_id: int
+    configuration_id: int
+    deleted_at: datetime | None
+    restorable_until: datetime | None
+
+
+async def existing_peripherals(
+    connection: asyncpg.Connection, peripheral_ids: Iterable[int]
+) -> dict[int, ExistingPeripheral]:
+    """Return those of these peripherals that exist or can be brought back, of whichever kit, by id."""
+    rows = await connection.fetch(
+        """
+        SELECT p.id, p.kit_id, p.kit_configuration_id AS configuration_id, c.deleted_at, c.restorable_until
+        FROM peripherals p JOIN kit_configurations c ON c.id = p.kit_configuration_id
+        WHERE p.id = ANY($1::int[]) AND (c.deleted_at IS NULL OR c.restorable_until > clock_timestamp())
+        """,
+        list(peripheral_ids),
+    )
+    return {
+        row["id"]: ExistingPeripheral(
+            kit_id=row["kit_id"],
+            configuration_id=row["configuration_id"],
+            deleted_at=row["deleted_at"],
+            restorable_until=row["restorable_until"],
+        )
+        for row in rows
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    CheckConstraint,
     Computed,
     ForeignKey,
     Index,
@@ -76,11 +77,18 @@ class KitMembershipRow(Base):
 
 
 class KitConfigurationRow(Base):
-    """One configuration of a kit. At most one per kit is active; once activated, it is never edited."""
+    """One configuration of a kit. At most one per kit is active; once activated, it is never edited.
+
+    A deleted one stays until `restorable_until`, with its peripherals and all that they sent, so that it can be
+    brought back (docs/decisions/0012-a-deleted-configuration-is-marked.md).
+    """
 
     __tablename__ = "kit_configurations"
     __table_args__ = (
         Index("kit_configurations_one_active_per_kit", "kit_id", unique=True, postgresql_where=text("active")),
+        Index("kit_configurations_deleted_idx", "kit_id", postgresql_where=text("deleted_at IS NOT NULL")),
+        CheckConstraint("deleted_at IS NULL OR NOT active", name="deleted_is_inactive"),
+        CheckConstraint("(deleted_at IS NULL) = (restorable_until IS NULL)", name="restorable"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -96,10 +104,17 @@ class KitConfigurationRow(Base):
     never_used: Mapped[bool] = mapped_column(Computed("first_activated_at IS NULL", persisted=True))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
+    deleted_at: Mapped[Timestamp | None]
+    restorable_until: Mapped[Timestamp | None]
+    deleted_while_active: Mapped[bool] = mapped_column(server_default=false())
 
 
 class PeripheralRow(Base):
-    """A peripheral of one configuration. A new configuration gives it a new id, but may keep its name."""
+    """A peripheral of one configuration. A new configuration gives it a new id, but may keep its name.
+
+    `deleted_at` is that of its configuration. It is repeated here because ingest locks peripherals only, and
+    PostgreSQL checks only the locked row again after it waited.
+    """
 
     __tablename__ = "peripherals"
     # Of several peripherals with the same name, a kit runs only the last (kit-mqtt 4.4), so names are unique.
@@ -117,6 +132,7 @@ class PeripheralRow(Base):
     )
     name: Mapped[str] = mapped_column(String(255))
     configuration: Mapped[Any] = mapped_column(JSON, nullable=False)
+    deleted_at: Mapped[Timestamp | None]
 
 
 KIT_COLUMNS = (

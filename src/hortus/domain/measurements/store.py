@@ -34,7 +34,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.definitions.tables import QuantityTypeRow
-from hortus.domain.kits.tables import PeripheralRow
+from hortus.domain.kits.tables import KitConfigurationRow, PeripheralRow
 from hortus.domain.measurements.tables import AggregateMeasurementRow, RawMeasurementRow
 from hortus.domain.series.tables import HourRollupRow, touched_hours
 
@@ -209,6 +209,11 @@ class _Page:
     def _conditions(self) -> Iterator[ColumnElement[bool]]:
         wanted = self._wanted
         yield self._table.kit_id == self._kit_id
+        yield self._table.kit_configuration_id.not_in(
+            select(KitConfigurationRow.id).where(
+                KitConfigurationRow.kit_id == self._kit_id, KitConfigurationRow.deleted_at.is_not(None)
+            )
+        )
         if wanted.configuration_id is not None:
             yield self._table.kit_configuration_id == wanted.configuration_id
         if wanted.peripheral_id is not None:
@@ -235,7 +240,9 @@ class _Page:
 
 
 async def _peripherals(connection: AsyncConnection, kit_id: int, wanted: Wanted) -> list[int]:
-    statement = select(PeripheralRow.id).where(PeripheralRow.kit_id == kit_id)
+    statement = select(PeripheralRow.id).where(
+        PeripheralRow.kit_id == kit_id, PeripheralRow.deleted_at.is_(None)
+    )
     if wanted.configuration_id is not None:
         statement = statement.where(PeripheralRow.kit_configuration_id == wanted.configuration_id)
     if wanted.peripheral_id is not None:

@@ -1,4 +1,4 @@
-"""Media of kits: listing them and deleting them."""
+"""Media of kits: listing them and deleting them. Those of deleted configurations are not among them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.domain.kits.tables import KitRow
 from hortus.domain.media.tables import MediaPendingDeletionRow, MediaRow
 
-_MEDIA = select(MediaRow.__table__)
+_MEDIA = select(MediaRow.__table__).where(text(not_deleted("media.kit_configuration_id", "media.kit_id")))
 
 
 async def newest_media(

@@ -3,7 +3,7 @@
 A camera may send several kinds of pictures at a time (`regular.png`, `ndvi.png`), and each kind is thinned
 separately: media of one peripheral whose names are equal except for digits are of one kind. The first of each
 hour, or of each day (UTC), is kept, and always the newest of a kind, however old: the last picture of a stopped
-camera is not lost.
+camera is not lost. Media of deleted configurations are left alone: what is brought back is as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy import Boolean, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.supervision import note_success
+from hortus.domain.kits.deleted_configurations import not_deleted
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _AT_ONCE = 500
 
 # One statement finds and deletes, so that concurrent processes agree; rows that another deletes are skipped.
 _THIN = text(
-    """
+    f"""
     WITH ranked AS (
         SELECT m.id, m.datetime, m.size,
                m.datetime < now() - make_interval(days => :all_days) AS is_old,
@@ -40,7 +41,8 @@ _THIN = text(
                    PARTITION BY m.peripheral_id, regexp_replace(m.name, '[0-9]+', '', 'g')
                    ORDER BY m.datetime DESC, m.id DESC
                ) AS from_the_newest
-        FROM media m WHERE m.kit_id = :kit_id
+        FROM media m
+        WHERE m.kit_id = :kit_id AND {not_deleted("m.kit_configuration_id", ":kit_id")}
     ), superfluous AS (
         SELECT id, datetime, size FROM ranked WHERE is_old AND in_its_time > 1 AND from_the_newest > 1
     ), gone AS (
@@ -54,7 +56,7 @@ _THIN = text(
         SELECT size FROM superfluous WHERE :dry_run UNION ALL SELECT size FROM gone
     )
     SELECT count(*) AS media, coalesce(sum(size), 0)::bigint AS bytes FROM counted
-    """
+    """  # noqa: S608  (built from constants)
 ).bindparams(bindparam("dry_run", type_=Boolean))
 
 

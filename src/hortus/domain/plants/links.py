@@ -161,7 +161,9 @@ async def _require_series(connection: AsyncConnection, source: MeasuringSource) 
     await require_quantity_types(connection, "quantityTypeId", [source.quantity_type_id])
     # In any configuration: a series outlives configurations.
     peripheral = select(PeripheralRow.id).where(
-        PeripheralRow.kit_id == source.kit_id, PeripheralRow.name == source.peripheral_name
+        PeripheralRow.kit_id == source.kit_id,
+        PeripheralRow.name == source.peripheral_name,
+        PeripheralRow.deleted_at.is_(None),
     )
     if await connection.scalar(peripheral.limit(1)) is None:
         message = f"The kit has no peripheral named {source.peripheral_name!r}."

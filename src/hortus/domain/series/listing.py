@@ -62,7 +62,7 @@ _LIST = text(
     WITH of_kit AS MATERIALIZED (
         SELECT s.id, s.peripheral_name, s.quantity_type_id, p.id AS peripheral_id
         FROM series s
-        JOIN peripherals p ON p.kit_id = s.kit_id AND p.name = s.peripheral_name
+        JOIN peripherals p ON p.kit_id = s.kit_id AND p.name = s.peripheral_name AND p.deleted_at IS NULL
         WHERE s.kit_id = :kit_id
     ), touched AS MATERIALIZED (
         SELECT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour <= :now

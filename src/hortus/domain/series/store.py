@@ -101,7 +101,8 @@ _FIND = text(
     SELECT s.peripheral_name, s.quantity_type_id,
            q.physical_quantity, q.physical_unit, q.physical_unit_symbol,
            ARRAY(SELECT p.id FROM peripherals p
-                 WHERE p.kit_id = s.kit_id AND p.name = s.peripheral_name ORDER BY p.id) AS peripheral_ids
+                 WHERE p.kit_id = s.kit_id AND p.name = s.peripheral_name AND p.deleted_at IS NULL
+                 ORDER BY p.id) AS peripheral_ids
     FROM series s JOIN quantity_types q ON q.id = s.quantity_type_id
     WHERE s.id = :series_id AND s.kit_id = :kit_id
     """
@@ -112,7 +113,7 @@ _FIND = text(
 _OF_KIT = """
 WITH RECURSIVE measured (peripheral_id, quantity_type_id) AS (
     SELECT p.id, (SELECT min(h.quantity_type_id) FROM series_hours h WHERE h.peripheral_id = p.id)
-    FROM peripherals p WHERE p.kit_id = :kit_id
+    FROM peripherals p WHERE p.kit_id = :kit_id AND p.deleted_at IS NULL
     UNION ALL
     SELECT m.peripheral_id,
            (SELECT min(h.quantity_type_id) FROM series_hours h
@@ -138,7 +139,7 @@ expected AS (
 missing AS (
     SELECT DISTINCT p.kit_id, p.name, q.id AS quantity_type_id
     FROM (SELECT * FROM measured UNION SELECT * FROM touched UNION SELECT * FROM expected) AS pairs
-    JOIN peripherals p ON p.id = pairs.peripheral_id
+    JOIN peripherals p ON p.id = pairs.peripheral_id AND p.deleted_at IS NULL
     JOIN quantity_types q ON q.id = pairs.quantity_type_id
     WHERE NOT EXISTS (
         SELECT FROM series s

@@ -45,7 +45,10 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 # even if the clocks of several ingesters differ.
 _OPEN = """
 SELECT greatest(clock_timestamp(), (SELECT datetime_last_seen FROM kit_last_seen WHERE kit_id = k.id)) AS until,
-       (SELECT coalesce(array_agg(id), '{}') FROM peripherals WHERE kit_id = k.id) AS peripheral_ids,
+       (SELECT coalesce(array_agg(id), '{}') FROM peripherals
+        WHERE kit_id = k.id AND deleted_at IS NULL) AS peripheral_ids,
+       ARRAY(SELECT id FROM kit_configurations
+             WHERE kit_id = k.id AND deleted_at IS NOT NULL) AS deleted_configuration_ids,
        (SELECT coalesce(array_agg(inhrelid), '{}') FROM pg_inherits
         WHERE inhparent IN ('raw_measurements'::regclass, 'aggregate_measurements'::regclass)) AS partitions
 FROM kits k WHERE k.id = $1
@@ -53,7 +56,8 @@ FROM kits k WHERE k.id = $1
 # Readings are only deleted with their peripheral or with their partition.
 _IS_STILL_THERE = """
 SELECT EXISTS (SELECT FROM kits WHERE id = $1)
-   AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[])) = cardinality($2::int[])
+   AND (SELECT count(*) FROM peripherals WHERE id = ANY($2::int[]) AND deleted_at IS NULL)
+       = cardinality($2::int[])
    AND (SELECT count(*) FROM pg_inherits WHERE inhrelid = ANY($3::oid[])) = cardinality($3::oid[])
 """
 
@@ -78,12 +82,14 @@ class ExportedKit:
         kit_id: int,
         until: datetime,
         peripheral_ids: list[int],
+        deleted_configuration_ids: list[int],
         partitions: list[int],
     ) -> None:
         self.connection = connection
         self.kit_id = kit_id
         self.until = until
         self._peripheral_ids = peripheral_ids
+        self._deleted_configuration_ids = deleted_configuration_ids
         self._partitions = partitions
 
     async def stretches(self, selection: Selection) -> AsyncIterator[Where]:
@@ -96,6 +102,8 @@ class ExportedKit:
             up_to = await self._end_of_stretch(selection, after)
             where = conditions(self.kit_id, selection)
             where.add("m.received_at <= {}", self.until)
+            # As they were at the beginning: of one that is brought back meanwhile, only a part would be read.
+            where.add("m.kit_configuration_id <> ALL ({}::int[])", self._deleted_configuration_ids)
             between(where, selection.data, after, up_to)
             yield where
             await self._require_still_there()

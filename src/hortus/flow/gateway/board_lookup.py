@@ -21,6 +21,20 @@ QUANTITY_TYPES = {
 }
 _QUANTITIES = {key: quantity for quantity, key in QUANTITY_TYPES.items()}
 
+# If it was deleted, the last one that was active: ingest then quarantines values under its peripherals, from
+# where they can be replayed once the configuration is brought back.
+_CONFIGURATION_OF_BOARD = (
+    select(KitConfigurationRow.id)
+    .where(
+        KitConfigurationRow.kit_id == KitRow.id,
+        KitConfigurationRow.active | KitConfigurationRow.deleted_while_active,
+    )
+    .order_by(KitConfigurationRow.active.desc(), KitConfigurationRow.deleted_at.desc())
+    .limit(1)
+    .correlate(KitRow)
+    .scalar_subquery()
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueDestination:
@@ -36,7 +50,7 @@ UNKNOWN_PERIPHERAL = ValueDestination(peripheral_id=0, quantity_type_id=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownBoard:
-    """A board's kit, and the destinations of its values in the active configuration."""
+    """A board's kit, and the destinations of its values in its configuration."""
 
     kit_id: int
     serial: str
@@ -71,10 +85,7 @@ async def find_boards(
             QuantityTypeRow.physical_unit,
         )
         .join(KitRow, KitRow.id == BoardRow.kit_id)
-        .outerjoin(
-            KitConfigurationRow,
-            (KitConfigurationRow.kit_id == KitRow.id) & KitConfigurationRow.active,
-        )
+        .outerjoin(KitConfigurationRow, KitConfigurationRow.id == _CONFIGURATION_OF_BOARD)
         .outerjoin(PeripheralRow, PeripheralRow.kit_configuration_id == KitConfigurationRow.id)
         .outerjoin(
             ExpectedQuantityTypeRow,

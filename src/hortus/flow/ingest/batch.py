@@ -14,7 +14,8 @@ from uuid import UUID
 
 from hortus.base.database.partitions import Month
 from hortus.base.errors import describe_error
-from hortus.domain.kits.registry import KitRegistry, KnownKit
+from hortus.base.times import format_time
+from hortus.domain.kits.registry import ExistingPeripheral, KitRegistry, KnownKit
 from hortus.flow.ingest.medium import ArrivedMedium
 from hortus.flow.ingest.messages import (
     InboundMessage,
@@ -167,7 +168,7 @@ class Knowledge:
 
     kits: dict[str, KnownKit]
     quantity_types: frozenset[int]
-    foreign_peripherals: set[int] = field(default_factory=set)
+    other_peripherals: dict[int, ExistingPeripheral] = field(default_factory=dict)
     closed_months: set[Month] = field(default_factory=set)
 
 
@@ -248,7 +249,7 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             or configuration_id is None
             or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
         ):
-            verdict = _unresolved(read.serial, kit, content, knowledge.foreign_peripherals)
+            verdict = _unresolved(read.serial, kit, content, knowledge.other_peripherals)
             resolved.quarantined.append(ToQuarantine(message, kit_id, stream, verdict))
             continue
         if knowledge.closed_months and not isinstance(content, ArrivedMedium):
@@ -331,17 +332,28 @@ def _unresolved(
     serial: str,
     kit: KnownKit | None,
     content: RawMeasurement | AggregateMeasurement | ArrivedMedium,
-    foreign_peripherals: set[int],
+    other_peripherals: dict[int, ExistingPeripheral],
 ) -> QuarantineVerdict:
     if kit is None:
         return QuarantineVerdict(Reason.UNKNOWN_KIT, f"No kit here has the serial {serial}.")
     if content.peripheral not in kit.configuration_by_peripheral:
-        if content.peripheral in foreign_peripherals:
-            return QuarantineVerdict(
-                Reason.FOREIGN_PERIPHERAL, f"Peripheral {content.peripheral} belongs to another kit."
-            )
-        return QuarantineVerdict(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {content.peripheral}.")
+        return _unusable(kit, content.peripheral, other_peripherals.get(content.peripheral))
     assert not isinstance(content, ArrivedMedium)
     return QuarantineVerdict(
         Reason.UNKNOWN_QUANTITY_TYPE, f"There is no quantity type {content.quantity_type}."
+    )
+
+
+def _unusable(kit: KnownKit, peripheral_id: int, existing: ExistingPeripheral | None) -> QuarantineVerdict:
+    if existing is not None and existing.kit_id != kit.kit_id:
+        return QuarantineVerdict(
+            Reason.FOREIGN_PERIPHERAL, f"Peripheral {peripheral_id} belongs to another kit."
+        )
+    if existing is None or existing.deleted_at is None or existing.restorable_until is None:
+        return QuarantineVerdict(Reason.UNKNOWN_PERIPHERAL, f"There is no peripheral {peripheral_id}.")
+    return QuarantineVerdict(
+        Reason.DELETED_CONFIGURATION,
+        f"Peripheral {peripheral_id} is of configuration #{existing.configuration_id}, which was deleted at "
+        f"{format_time(existing.deleted_at)} and can be brought back until "
+        f"{format_time(existing.restorable_until)}.",
     )

@@ -248,8 +248,8 @@ class MediaLane:
         knowledge, missing = knowledge_in_memory([read], self._registry)
         if missing:
             knowledge.kits.update(await self._registry.load_kits(connection, missing.serials))
-            foreign = await existing_peripherals(connection, missing.peripheral_ids)
-            knowledge = Knowledge(knowledge.kits, knowledge.quantity_types, foreign)
+            others = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, knowledge.quantity_types, others)
         return resolve([read], knowledge)
 
     async def _pause(self, error: ObjectStoreNotAnswering) -> None:

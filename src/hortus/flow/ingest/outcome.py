@@ -18,7 +18,12 @@ QUARANTINE_MESSAGES_PER_KIT = 10_000
 QUARANTINE_BYTES_PER_KIT = 256 * 1024 * 1024
 
 # Valid readings that have no place now are kept whatever their number: they would take as much space in theirs.
-_COUNTS_TOWARDS_LIMITS = f"reason NOT IN ('{Reason.DATABASE_DAMAGED}', '{Reason.TOO_MANY_MONTHS}')"
+# Those of a deleted configuration are until it is removed for good (hortus.flow.deleted_configurations). Media
+# are not among them: their place would be the object store.
+_COUNTS_TOWARDS_LIMITS = (
+    f"reason NOT IN ('{Reason.DATABASE_DAMAGED}', '{Reason.TOO_MANY_MONTHS}') "
+    f"AND (reason <> '{Reason.DELETED_CONFIGURATION}' OR stream = '{Stream.MEDIA}')"
+)
 
 _INSERT_QUARANTINE = """
 INSERT INTO quarantine (received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)

@@ -329,8 +329,8 @@ class IngestPipeline:
             quantity_types = knowledge.quantity_types
             if missing.quantity_types:
                 quantity_types = await self._registry.load_quantity_types(connection)
-            foreign = await existing_peripherals(connection, missing.peripheral_ids)
-            knowledge = Knowledge(knowledge.kits, quantity_types, foreign)
+            others = await existing_peripherals(connection, missing.peripheral_ids)
+            knowledge = Knowledge(knowledge.kits, quantity_types, others)
         return knowledge
 
     async def _isolate(self, link: DatabaseLink, batch: list[ReadMessage], error: Exception) -> None:

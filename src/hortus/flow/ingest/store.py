@@ -196,7 +196,8 @@ async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -
 async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[int]) -> None:
     """Lock the peripherals (and thereby their kits and configurations) until the commit, like a foreign key."""
     rows = await connection.fetch(
-        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) ORDER BY id FOR KEY SHARE", list(peripheral_ids)
+        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE",
+        list(peripheral_ids),
     )
     if len(rows) != len(peripheral_ids):
         raise PeripheralsGone(peripheral_ids - {row["id"] for row in rows})

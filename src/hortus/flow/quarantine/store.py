@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
 from hortus.domain.kits.tables import KitRow
 from hortus.flow.quarantine.tables import QuarantineRow
+from hortus.protocol.reasons import Reason
 
 
 class QuarantinedMessageNotFound(UsageError):
@@ -48,6 +49,7 @@ class QuarantineFilter:
     before_id: int | None = None
     kit_id: int | None = None
     reason: str | None = None
+    streams: tuple[str, ...] | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the filter as conditions on the table."""
@@ -60,6 +62,8 @@ class QuarantineFilter:
             conditions.append(QuarantineRow.kit_id == self.kit_id)
         if self.reason is not None:
             conditions.append(QuarantineRow.reason == self.reason)
+        if self.streams is not None:
+            conditions.append(QuarantineRow.stream.in_(self.streams))
         return conditions
 
 
@@ -89,12 +93,25 @@ async def list_quarantine(
     return [QuarantinedMessage(**row) for row in rows.mappings()]
 
 
-async def quarantine_ids(connection: AsyncConnection, wanted: QuarantineFilter) -> list[int]:
-    """Return the ids of all selected messages in order of arrival."""
+async def quarantine_ids(
+    connection: AsyncConnection, wanted: QuarantineFilter, *, most: int | None = None
+) -> list[int]:
+    """Return the ids of the selected messages in order of arrival, the first `most` or all."""
     ids = await connection.scalars(
-        select(QuarantineRow.id).where(*wanted.conditions()).order_by(QuarantineRow.id)
+        select(QuarantineRow.id).where(*wanted.conditions()).order_by(QuarantineRow.id).limit(most)
     )
     return list(ids)
+
+
+async def count_quarantine(connection: AsyncConnection, wanted: QuarantineFilter) -> int:
+    """Return the number of selected messages."""
+    statement = select(func.count()).select_from(QuarantineRow).where(*wanted.conditions())
+    return await connection.scalar(statement) or 0
+
+
+def waiting_for_deleted(kit_id: int) -> QuarantineFilter:
+    """Return the filter for a kit's messages that wait until a deleted configuration is brought back."""
+    return QuarantineFilter(kit_id=kit_id, reason=str(Reason.DELETED_CONFIGURATION))
 
 
 async def show_quarantined(

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.base.times import format_time
 from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
 from hortus.flow.rpc.questions import active_configuration
 
@@ -74,7 +75,9 @@ class FetchedState:
     """The configuration a kit runs, and the one it should run. `faults`: why it cannot be given the active one.
 
     `running_id` is None if it is unknown: the kit was never given a configuration and sends no readings; and if
-    the kit `runs_nothing`: it started without an answer, and had none to remember.
+    the kit `runs_nothing`: it started without an answer, and had none to remember. `was_heard`: something of
+    the kit arrived at some time. If the running one was deleted, `running_deleted_at` is set, and
+    `restorable_until` while it can be brought back.
     """
 
     active_id: int | None
@@ -82,6 +85,9 @@ class FetchedState:
     fetched_id: int | None
     fetched_at: datetime | None
     runs_nothing: bool = False
+    was_heard: bool = False
+    running_deleted_at: datetime | None = None
+    restorable_until: datetime | None = None
     faults: tuple[str, ...] = ()
 
     @property
@@ -92,6 +98,8 @@ class FetchedState:
     @property
     def advice(self) -> str | None:
         """A sentence on what the user has to do, or None if nothing."""
+        if self.running_deleted_at is not None:
+            return self._advice_on_deleted(self.running_deleted_at)
         if self.active_id is None:
             return "The kit has no active configuration. Activate one, then restart the kit."
         if self.faults:
@@ -111,6 +119,11 @@ class FetchedState:
                 "The configuration that the kit was given last has been deleted, or there was none to give, so "
                 "nothing that it sends can be stored. Restart the kit: it takes over the active one."
             )
+        if self.running_id is None and self.was_heard:
+            return (
+                "It is unknown which configuration the kit runs: it was not given one here, and no reading of "
+                "it is stored. Restart the kit: it takes over the active one."
+            )
         if self.running_id is None:
             return "The kit has not asked for its configuration here yet. Start it, or restart it."
         if self.fetched_id == self.active_id:
@@ -123,6 +136,22 @@ class FetchedState:
             "Restart the kit."
         )
 
+    def _advice_on_deleted(self, deleted_at: datetime) -> str:
+        at = format_time(deleted_at)
+        said = f"The kit still runs configuration #{self.running_id}, which was deleted at {at}. What it sends"
+        if self.active_id is None:
+            step = "activate another one and restart the kit."
+        elif self.faults:
+            step = (
+                f"correct the active one, which the kit could not run ({self.faults[0]}), and restart the kit."
+            )
+        else:
+            step = "restart the kit: it takes over the active one."
+        if self.restorable_until is None:
+            return f"{said} cannot be stored. {step[0].upper()}{step[1:]}"
+        until = format_time(self.restorable_until)
+        return f"{said} is kept in quarantine. Bring that configuration back until {until}, or {step}"
+
 
 async def configuration_state(connection: AsyncConnection, kit_id: int, serial: str) -> FetchedState:
     """Return the configurations that a kit was given last, runs, and would be given now."""
@@ -134,6 +163,9 @@ async def configuration_state(connection: AsyncConnection, kit_id: int, serial: 
         runs_nothing=known.runs_nothing,
         fetched_id=known.fetched_id,
         fetched_at=known.fetched_at,
+        was_heard=known.was_heard,
+        running_deleted_at=None if known.runs_nothing else known.deleted_at,
+        restorable_until=None if known.runs_nothing else known.restorable_until,
         faults=active.faults if active else (),
     )
 
@@ -152,9 +184,14 @@ _RUNS_NOTHING = f"""
 _KNOWN = text(
     f"""
     SELECT coalesce(seen.id, f.kit_configuration_id) AS running_id,
-        f.kit_configuration_id AS fetched_id, f.fetched_at, {_RUNS_NOTHING} AS runs_nothing
+        f.kit_configuration_id AS fetched_id, f.fetched_at, {_RUNS_NOTHING} AS runs_nothing,
+        coalesce(q.asked_configuration_at, q.last_contact_at) IS NOT NULL
+            OR EXISTS (SELECT FROM kit_last_seen l WHERE l.kit_id = k.id) AS was_heard,
+        r.deleted_at,
+        CASE WHEN r.restorable_until > clock_timestamp() THEN r.restorable_until END AS restorable_until
     FROM {KITS_WITH_CONFIGURATIONS}
     LEFT JOIN kit_presence q ON q.kit_id = k.id
+    LEFT JOIN kit_configurations r ON r.id = coalesce(seen.id, f.kit_configuration_id)
     WHERE k.id = :kit_id
     """  # noqa: S608 - a constant
 )

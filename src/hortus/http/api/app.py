@@ -19,6 +19,7 @@ import hortus.http.api.commands
 import hortus.http.api.configuration_state
 import hortus.http.api.configurations
 import hortus.http.api.definitions
+import hortus.http.api.deleted_configurations
 import hortus.http.api.export
 import hortus.http.api.kit_rpc
 import hortus.http.api.kits
@@ -81,6 +82,7 @@ _ROUTERS = (
     hortus.http.api.members.router,
     hortus.http.api.configurations.router,
     hortus.http.api.peripherals.router,
+    hortus.http.api.deleted_configurations.router,
     hortus.http.api.measurements.router,
     hortus.http.api.series.router,
     hortus.http.api.media.router,

@@ -21,13 +21,17 @@ router = APIRouter(tags=["Configurations"])
 class ConfigurationState(TypedDict):
     """Whether the kit runs its active configuration, judged by what it last fetched and what it sends.
 
-    `advice` is a sentence for the user about what to do; null if nothing needs doing.
+    `advice` is a sentence for the user about what to do; null if nothing needs doing. If the configuration that
+    the kit runs was deleted, `runningDeletedAt` is when, and until `runningRestorableUntil` it can be brought
+    back.
     """
 
     activeConfigurationId: int | None
     runningConfigurationId: int | None
     fetchedConfigurationId: int | None
     fetchedAt: TimeText | None
+    runningDeletedAt: TimeText | None
+    runningRestorableUntil: TimeText | None
     isCurrent: bool
     advice: str | None
 
@@ -51,6 +55,8 @@ async def show_configuration_state(
             "runningConfigurationId": state.running_id,
             "fetchedConfigurationId": state.fetched_id,
             "fetchedAt": format_optional_time(state.fetched_at),
+            "runningDeletedAt": format_optional_time(state.running_deleted_at),
+            "runningRestorableUntil": format_optional_time(state.restorable_until),
             "isCurrent": state.is_current,
             "advice": state.advice,
         }

@@ -18,13 +18,13 @@ from hortus.domain.kits.configurations import (
     clone_configuration,
     configurations_of_kit,
     create_configuration,
-    delete_configuration,
     devices_of_configuration,
     find_configuration,
     kit_is_board,
     quantity_type_ids,
 )
 from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules
+from hortus.domain.kits.deleted_configurations import delete_configuration
 from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
 from hortus.domain.kits.documents import (
     KitConfiguration,
@@ -175,8 +175,11 @@ async def patch_configuration(
 async def remove_configuration(
     services: UsedServices, caller: CurrentCaller, configuration_id: ConfigurationId
 ) -> Response:
-    """Deletes the configuration with its peripherals, and every reading and medium they recorded."""
-    async with services.long_change() as connection:
+    """Deletes the configuration with its peripherals, and every reading and medium they recorded.
+
+    For 30 days it can be brought back with all of them: `GET /kits/{kitSerial}/deleted-configurations`.
+    """
+    async with services.writing() as connection:
         configuration = await editable_configuration(connection, caller, configuration_id)
         await delete_configuration(connection, configuration)
     return empty_reply()

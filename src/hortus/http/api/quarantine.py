@@ -142,7 +142,7 @@ async def replay_set_aside(
     async with services.reading() as connection:
         access = await _configurable(connection, caller, serial)
         ids = await quarantine_ids(connection, _filter(access, reason=reason))
-    return JsonReply(replayed_object(await _replay(request, services, access, ids)))
+    return JsonReply(replayed_object(await replay_for(request, services, access, ids)))
 
 
 @router.post(
@@ -163,7 +163,7 @@ async def replay_one(
         ids = await quarantine_ids(connection, _filter(access, ids=(message_id,)))
     if not ids:
         raise not_found()
-    return JsonReply(replayed_object(await _replay(request, services, access, ids)))
+    return JsonReply(replayed_object(await replay_for(request, services, access, ids)))
 
 
 @router.delete(
@@ -230,7 +230,10 @@ async def _message(services: Services, caller: Caller, serial: str, message_id: 
             raise not_found() from error
 
 
-async def _replay(request: Request, services: Services, access: KitAccess, ids: Sequence[int]) -> ReplayResult:
+async def replay_for(
+    request: Request, services: Services, access: KitAccess, ids: Sequence[int]
+) -> ReplayResult:
+    """Replay these messages on behalf of a request. Raises Problem or DatabaseNotAnswering."""
     parts = services.parts
     with services.replays.taken(access.caller.user_id, network_of(request)), _failures_translated():
         connection = await parts.connect()

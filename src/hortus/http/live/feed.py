@@ -6,7 +6,7 @@ Without I/O: `hortus.http.live.hub` queries the database and passes the rows on.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -109,6 +109,16 @@ class Feed:
         self._last.clear()
         self._held_back.clear()
         self._newest_at = self._floor = _LONG_AGO
+
+    def forget_peripherals(self, peripheral_ids: Collection[int]) -> None:
+        """Drop the latest and the held back values of these peripherals."""
+
+        def is_kept(series: Hashable) -> bool:
+            return not (isinstance(series, tuple) and series[0] in peripheral_ids)
+
+        self._last = {series: item for series, item in self._last.items() if is_kept(series)}
+        self._held_back = [entry for entry in self._held_back if is_kept(entry[2].series)]
+        heapq.heapify(self._held_back)
 
     def last_values(self, now: datetime) -> list[Item]:
         """Return the latest value of each series, oldest first, without those that are history."""

@@ -2,6 +2,8 @@
 
 NOTIFY hortus_stored -> affected feeds with subscribers -> one statement for all of them -> values sent
 
+NOTIFY hortus_registry -> forget the values of configurations that were deleted
+
 NOTIFY hortus_access -> recheck who may see what -> only then the next values
 
 Values are sent after their commit (P7), whichever process stored them. While the database is away, nothing is
@@ -24,13 +26,14 @@ import asyncpg
 from hortus.base.database.access_changes import ACCESS_CHANNEL
 from hortus.base.database.engine import CONNECTION_FAILURES, close_soon
 from hortus.base.database.listening import PING_SECONDS
+from hortus.base.database.triggers import REGISTRY_CHANNEL
 from hortus.base.errors import describe_error
 from hortus.base.events import set_within
 from hortus.base.supervision import note_failure, note_success
 from hortus.http.live.admission import ConnectionCounter, LiveLimits
 from hortus.http.live.feed import Feed, FeedKey, Subscriber
 from hortus.http.live.principals import Claim
-from hortus.http.live.topics import ALL_TOPICS, HORIZON_NOW, Topic
+from hortus.http.live.topics import ALL_TOPICS, DELETED_PERIPHERALS, HORIZON_NOW, Topic
 from hortus.http.server.database_access import DatabaseNotAnswering
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class LiveHub:
         self._feeds_of_kit: dict[str, list[Feed]] = {}
         self._dirty: dict[FeedKey, None] = {}
         self._doubted: dict[Subscriber, None] = {}
+        self._reconfigured: dict[FeedKey, None] = {}
         self._woken = asyncio.Event()
         self._connected = asyncio.Event()
         self._loaded = asyncio.Condition()
@@ -162,13 +166,16 @@ class LiveHub:
         await connection.add_listener(ACCESS_CHANNEL, self._access_changed)
         for channel in {topic.channel for topic in ALL_TOPICS}:
             await connection.add_listener(channel, self._stored)
-        # Access may have changed while nothing was listening.
+        await connection.add_listener(REGISTRY_CHANNEL, self._registry_changed)
+        # Access and configurations may have changed while nothing was listening.
         self._doubt_all()
+        self._reconfigured.update(dict.fromkeys(self._feeds))
         self._dirty.update(dict.fromkeys(self._feeds))
         self._woken.set()
         while not connection.is_closed():
             await self._wait_for_work(connection)
             await self._settle_doubts()
+            await self._forget_deleted(connection)
             self._resume()
             for feed in self._feeds.values():
                 feed.tell_due(self._clock())
@@ -189,6 +196,15 @@ class LiveHub:
         if time.monotonic() >= self._next_recheck:
             self._doubt_all()
         self._woken.clear()
+
+    async def _forget_deleted(self, connection: asyncpg.Connection) -> None:
+        """Drop the values of deleted configurations that feeds have in memory."""
+        keys, self._reconfigured = list(self._reconfigured), {}
+        for key in keys:
+            feed = self._feeds.get(key)
+            if feed is not None and feed.topic.of_configuration:
+                rows = await connection.fetch(DELETED_PERIPHERALS, feed.kit_id, timeout=_STATEMENT_SECONDS)
+                feed.forget_peripherals({row["id"] for row in rows})
 
     async def _settle_doubts(self) -> None:
         while self._doubted:
@@ -281,6 +297,13 @@ class LiveHub:
         for feed in concerned:
             if feed.topic.channel == channel:
                 self._mark(feed)
+
+    def _registry_changed(self, _connection: object, _process_id: int, _channel: str, payload: str) -> None:
+        what, _, serial = payload.partition(" ")
+        if what == "kit-configuration":
+            feeds = self._feeds_of_kit.get(serial, ())
+            self._reconfigured.update(dict.fromkeys(feed.key for feed in feeds))
+            self._woken.set()
 
     def _access_changed(self, _connection: object, _process_id: int, _channel: str, payload: str) -> None:
         """Mark the subscribers whose access may have changed with members, privacy, keys or accounts."""

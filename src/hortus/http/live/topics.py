@@ -21,6 +21,7 @@ import orjson
 
 from hortus.base.times import format_optional_time, format_time, milliseconds_since_1970
 from hortus.domain.alerts.announcements import ALERTS_CHANNEL
+from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.domain.presence.store import PRESENCE_CHANNEL
 from hortus.flow.ingest.store import LIVE_CHANNEL
 from hortus.http.documents.measurements import aggregate_object
@@ -28,6 +29,8 @@ from hortus.http.documents.media import media_object
 
 # Transaction ids are 64 bits, of which rows keep 32: compared as distances on the circle of 32 bits.
 _AT_OR_ABOVE_HORIZON = "((r.xmin::text::bigint - {horizon}) & 4294967295) < 2147483648"
+
+DELETED_PERIPHERALS = "SELECT id FROM peripherals WHERE kit_id = $1 AND deleted_at IS NOT NULL"
 
 HORIZON_NOW = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
@@ -52,7 +55,8 @@ class Topic:
 
     `time` is an expression over the row `r`, `id` and `series` are columns, `columns` further ones that `tell`
     needs. Rows older than `depth` are history and not sent; nor are rows older by `slack` than the newest of
-    their kit. `channel` announces which kits have new rows, by their ids or serials.
+    their kit. `channel` announces which kits have new rows, by their ids or serials. If rows are
+    `of_configuration`, those of a deleted one are not sent; their `series` begins with the peripheral.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Topic:
     slack: timedelta
     id: str = "id"
     channel: str = LIVE_CHANNEL
+    of_configuration: bool = False
 
     @property
     def new_rows(self) -> str:
@@ -79,7 +84,7 @@ class Topic:
                 SELECT {self._selection}, count(*) OVER () AS found
                 FROM {self.table} r
                 WHERE r.kit_id = f.kit_id AND {self.time} >= f.since
-                  AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")}
+                  AND {_AT_OR_ABOVE_HORIZON.format(horizon="f.horizon")} AND {self._shown("f.kit_id")}
                 ORDER BY {self.time} DESC, r.{self.id} DESC LIMIT $4
             ) t ON true
         """  # noqa: S608  (built from constants)
@@ -90,7 +95,7 @@ class Topic:
         series = ", ".join(f"r.{column}" for column in self.series)
         return f"""
             SELECT DISTINCT ON ({series}) {self._selection} FROM {self.table} r
-            WHERE r.kit_id = $1 AND {self.time} >= $2 AND {self.time} <= $3
+            WHERE r.kit_id = $1 AND {self.time} >= $2 AND {self.time} <= $3 AND {self._shown("$1")}
             ORDER BY {series}, {self.time} DESC, r.{self.id} DESC
         """  # noqa: S608
 
@@ -99,8 +104,12 @@ class Topic:
         """Return SQL for rows of the future. Parameters: kit id, from when, most rows (the earliest first)."""
         return f"""
             SELECT {self._selection} FROM {self.table} r
-            WHERE r.kit_id = $1 AND {self.time} > $2 ORDER BY {self.time}, r.{self.id} LIMIT $3
+            WHERE r.kit_id = $1 AND {self.time} > $2 AND {self._shown("$1")}
+            ORDER BY {self.time}, r.{self.id} LIMIT $3
         """  # noqa: S608
+
+    def _shown(self, kit_id: str) -> str:
+        return not_deleted("r.kit_configuration_id", kit_id) if self.of_configuration else "true"
 
     @property
     def _selection(self) -> str:
@@ -182,6 +191,7 @@ RAW_MEASUREMENTS = Topic(
     tell=_raw_measurement,
     depth=timedelta(minutes=30),
     slack=timedelta(minutes=5),
+    of_configuration=True,
 )
 MOBILE_MEASUREMENTS = replace(RAW_MEASUREMENTS, name="rawMeasurements", tell=_mobile_measurement)
 """The same readings for AstroPlant's mobile app, which has a method of its own to subscribe to them."""
@@ -195,6 +205,7 @@ AGGREGATE_MEASUREMENTS = Topic(
     tell=_aggregate,
     depth=timedelta(hours=6),
     slack=timedelta(hours=6),
+    of_configuration=True,
 )
 MEDIA = Topic(
     name="media",
@@ -205,6 +216,7 @@ MEDIA = Topic(
     tell=_medium,
     depth=timedelta(days=1),
     slack=timedelta(days=1),
+    of_configuration=True,
 )
 PRESENCE = Topic(
     name="presence",

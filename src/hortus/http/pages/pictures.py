@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import (
     MediaObjects,
@@ -32,6 +33,7 @@ _MEDIUM = text(
     SELECT m.id, m.name, m.type, m.size, m.sha256, m.received_at, m.thumbnail, k.serial
     FROM media m JOIN kits k ON k.id = m.kit_id
     WHERE m.id = :id AND m.kit_id IN ({VISIBLE_KITS})
+      AND {not_deleted("m.kit_configuration_id", "m.kit_id")}
     """  # noqa: S608  (built from constants)
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.http.access.viewer import VISIBLE_KITS
 
 HEAD_READINGS = 200
@@ -37,18 +38,18 @@ KITS_OF_PAGE = text(
 
 # The first of each kit's newest media that has a thumbnail: a bounded number of rows, along the index.
 NEWEST_PICTURES = text(
-    """
+    f"""
     SELECT k.id AS kit_id, p.id, p.name, p.datetime AS at
     FROM unnest(CAST(:kit_ids AS integer[])) AS k (id)
     CROSS JOIN LATERAL (
         SELECT n.* FROM (
             SELECT m.id, m.name, m.datetime, m.thumbnail FROM media m
-            WHERE m.kit_id = k.id AND m.datetime <= :now
+            WHERE m.kit_id = k.id AND m.datetime <= :now AND {not_deleted("m.kit_configuration_id", "k.id")}
             ORDER BY m.datetime DESC, m.id DESC LIMIT 20
         ) n
         WHERE n.thumbnail = 'made' ORDER BY n.datetime DESC, n.id DESC LIMIT 1
     ) p
-    """
+    """  # noqa: S608  (built from constants)
 )
 
 NUMBER_OF_KITS = text(f"SELECT count(*) FROM ({VISIBLE_KITS}) visible")  # noqa: S608
@@ -84,33 +85,41 @@ LEDGER_REASONS = text(
     """  # noqa: S608
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
+# For each kit of a list its deleted configurations, whose readings are skipped.
+_WANTED = """unnest(:kit_ids) AS wanted(kit_id)
+    CROSS JOIN LATERAL (
+      SELECT ARRAY(SELECT id FROM kit_configurations
+                   WHERE kit_id = wanted.kit_id AND deleted_at IS NOT NULL) AS deleted
+    ) c"""
+
 # The newest reading of each series among the newest readings of each kit. Readings from the future are skipped,
-# so they cannot become the latest (P8). The name can be missing after a configuration was deleted.
+# so they cannot become the latest (P8).
 NEWEST_READINGS = text(
-    """
+    f"""
     SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id)
       r.kit_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
       q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
-    FROM unnest(:kit_ids) AS wanted(kit_id)
+    FROM {_WANTED}
     CROSS JOIN LATERAL (
       SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
       FROM raw_measurements m
       WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
+        AND m.kit_configuration_id <> ALL (c.deleted)
       ORDER BY m.datetime DESC LIMIT :readings
     ) r
     JOIN peripherals p ON p.id = r.peripheral_id
     JOIN quantity_types q ON q.id = r.quantity_type_id
     ORDER BY r.kit_id, p.name, r.quantity_type_id, r.datetime DESC
-    """
+    """  # noqa: S608  (built from constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
 # The course of each series: for each time slot, the newest value of each series among the slot's last readings.
 # The amount read does not grow with a kit's measuring rate.
 COURSES = text(
-    """
+    f"""
     SELECT DISTINCT ON (r.kit_id, slot, p.name, r.quantity_type_id)
       r.kit_id, slot, p.name AS peripheral, r.quantity_type_id, r.value
-    FROM unnest(:kit_ids) AS wanted(kit_id)
+    FROM {_WANTED}
     CROSS JOIN generate_series(0, :slots - 1) AS slot
     CROSS JOIN LATERAL (
       SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
@@ -118,10 +127,10 @@ COURSES = text(
       WHERE m.kit_id = wanted.kit_id
         AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
         AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
-        AND m.datetime <= :now AND m.datetime > :start
+        AND m.datetime <= :now AND m.datetime > :start AND m.kit_configuration_id <> ALL (c.deleted)
       ORDER BY m.datetime DESC LIMIT :readings
     ) r
     JOIN peripherals p ON p.id = r.peripheral_id
     ORDER BY r.kit_id, slot, p.name, r.quantity_type_id, r.datetime DESC
-    """
+    """  # noqa: S608  (built from constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS), bindparam("slots", type_=Integer))
