@@ -5,6 +5,7 @@
 * `updated_at` is set at every change.
 * Changes of kits, configurations, peripherals and quantity types are announced on the channel
   `hortus_registry`, after commit, as `<what> <kit serial>`; caches and open connections react to it.
+* Changes of plausible limits list the peripherals whose rollups they may change in `series_rechecks`.
 """
 
 from __future__ import annotations
@@ -85,5 +86,27 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     """
     CREATE TRIGGER quantity_types_95_announce AFTER INSERT OR UPDATE OR DELETE ON quantity_types
     FOR EACH STATEMENT EXECUTE FUNCTION hortus_announce_quantity_types()
+    """,
+    """
+    CREATE FUNCTION hortus_recheck_rollups() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP <> 'INSERT' THEN
+            INSERT INTO series_rechecks (peripheral_id)
+            SELECT id FROM peripherals
+            WHERE OLD.peripheral_definition_id IS NULL OR peripheral_definition_id = OLD.peripheral_definition_id
+            ORDER BY id ON CONFLICT DO NOTHING;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO series_rechecks (peripheral_id)
+            SELECT id FROM peripherals
+            WHERE NEW.peripheral_definition_id IS NULL OR peripheral_definition_id = NEW.peripheral_definition_id
+            ORDER BY id ON CONFLICT DO NOTHING;
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER plausible_limits_95_recheck AFTER INSERT OR UPDATE OR DELETE ON plausible_limits
+    FOR EACH ROW EXECUTE FUNCTION hortus_recheck_rollups()
     """,
 )

@@ -1,0 +1,90 @@
+"""SQL for the rule of hortus.domain.plausibility.rules.
+
+In these fragments `m` is a row of raw_measurements and `l` its row of `limits`, joined by ON_LIMITS. A row
+without limits has none of their columns, and so is plausible.
+"""
+
+from __future__ import annotations
+
+from hortus.domain.plausibility.rules import Verdict
+
+HOUR = "date_bin('1 hour', {}, 'epoch')"
+
+ON_LIMITS = "ON l.peripheral_id = m.peripheral_id AND l.quantity_type_id = m.quantity_type_id"
+
+VERDICT = f"""
+CASE WHEN m.value < l.minimum OR m.value > l.maximum OR m.value = ANY(l.error_values)
+     THEN {Verdict.IMPLAUSIBLE:d}
+     WHEN m.value = l.lone_error_value THEN {Verdict.DOUBTFUL:d}
+     ELSE {Verdict.PLAUSIBLE:d} END
+"""
+
+_NEAR_LONE_ERROR = """
+n.value <> {0}.lone_error_value AND abs(n.value - {0}.lone_error_value) <= {0}.lone_error_within
+"""
+
+COLUMNS_OF_DOUBT = "m.kit_id, m.peripheral_id, m.quantity_type_id, l.lone_error_value, l.lone_error_within"
+
+
+def limits_where(condition: str) -> str:
+    """Return the CTE `limits`, by peripheral and quantity type, of the peripherals `p` that meet a condition.
+
+    The limits of a device replace those of the quantity.
+    """
+    return f"""
+    limits AS MATERIALIZED (
+        SELECT DISTINCT ON (p.id, l.quantity_type_id)
+               p.kit_id, p.id AS peripheral_id, l.quantity_type_id, l.minimum, l.maximum, l.error_values,
+               l.lone_error_value, l.lone_error_within
+        FROM peripherals p
+        JOIN plausible_limits l
+          ON l.peripheral_definition_id = p.peripheral_definition_id OR l.peripheral_definition_id IS NULL
+        WHERE {condition}
+        ORDER BY p.id, l.quantity_type_id, l.peripheral_definition_id NULLS LAST
+    )
+    """  # noqa: S608  (our own conditions)
+
+
+def is_supported(doubt: str, hour: str) -> str:
+    """Return the condition that a lone error value was measured in this hour, for a row with COLUMNS_OF_DOUBT."""
+    return f"""
+    EXISTS (
+        SELECT FROM raw_measurements n
+        WHERE n.kit_id = {doubt}.kit_id
+          AND n.datetime >= {hour} AND n.datetime < {hour} + interval '1 hour'
+          AND n.peripheral_id = {doubt}.peripheral_id AND n.quantity_type_id = {doubt}.quantity_type_id
+          AND {_NEAR_LONE_ERROR.format(doubt)}
+        OFFSET 0  -- or the planner might compare all readings that there are with all hours
+    )
+    """  # noqa: S608  (our own names)
+
+
+def supported_hours(found: str) -> str:
+    """Return the CTE `supported`: the hours of a series in which its lone error value was measured.
+
+    `found` is a CTE with COLUMNS_OF_DOUBT, `datetime` and `verdict`; each hour is looked at once.
+    """
+    return f"""
+    supported AS MATERIALIZED (
+        SELECT d.peripheral_id, d.quantity_type_id, d.hour
+        FROM (
+            SELECT DISTINCT kit_id, peripheral_id, quantity_type_id, lone_error_value, lone_error_within,
+                   {HOUR.format("datetime")} AS hour
+            FROM {found} WHERE verdict = {Verdict.DOUBTFUL:d}
+        ) d
+        WHERE {is_supported("d", "d.hour")}
+    )
+    """  # noqa: S608  (our own names)
+
+
+def is_plausible(row: str) -> str:
+    """Return the condition that this row of `found` is plausible; it needs the CTE `supported`."""
+    return f"""
+    CASE {row}.verdict WHEN {Verdict.PLAUSIBLE:d} THEN true WHEN {Verdict.IMPLAUSIBLE:d} THEN false
+    ELSE EXISTS (
+        SELECT FROM supported
+        WHERE supported.peripheral_id = {row}.peripheral_id
+          AND supported.quantity_type_id = {row}.quantity_type_id
+          AND supported.hour = {HOUR.format(f"{row}.datetime")}
+    ) END
+    """  # noqa: S608  (our own names)
