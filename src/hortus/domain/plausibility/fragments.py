@@ -46,7 +46,7 @@ def limits_where(condition: str) -> str:
 
 
 def is_supported(doubt: str, hour: str) -> str:
-    """Return the condition that a lone error value was measured in this hour, for a row with COLUMNS_OF_DOUBT."""
+    """Return the condition that a row with COLUMNS_OF_DOUBT was measured in this hour."""
     return f"""
     EXISTS (
         SELECT FROM raw_measurements n
@@ -55,6 +55,17 @@ def is_supported(doubt: str, hour: str) -> str:
           AND n.peripheral_id = {doubt}.peripheral_id AND n.quantity_type_id = {doubt}.quantity_type_id
           AND {_NEAR_LONE_ERROR.format(doubt)}
         OFFSET 0  -- or the planner might compare all readings that there are with all hours
+    )
+    """
+
+
+def supported_of_hours(hours: str) -> str:
+    """Return the CTE `supported` for all hours of a relation with the column `hour`."""
+    return f"""
+    supported AS MATERIALIZED (
+        SELECT l.peripheral_id, l.quantity_type_id, t.hour
+        FROM limits l CROSS JOIN {hours} t
+        WHERE l.lone_error_value IS NOT NULL AND {is_supported("l", "t.hour")}
     )
     """  # noqa: S608  (our own names)
 
@@ -79,12 +90,20 @@ def supported_hours(found: str) -> str:
 
 def is_plausible(row: str) -> str:
     """Return the condition that this row of `found` is plausible; it needs the CTE `supported`."""
+    return _by_verdict(f"{row}.verdict", row, HOUR.format(f"{row}.datetime"))
+
+
+def is_plausible_in(hour: str) -> str:
+    """Return the condition that a reading `m` of this hour is plausible; it needs the CTE `supported`."""
+    return _by_verdict(VERDICT, "m", hour)
+
+
+def _by_verdict(verdict: str, row: str, hour: str) -> str:
     return f"""
-    CASE {row}.verdict WHEN {Verdict.PLAUSIBLE:d} THEN true WHEN {Verdict.IMPLAUSIBLE:d} THEN false
+    CASE {verdict} WHEN {Verdict.PLAUSIBLE:d} THEN true WHEN {Verdict.IMPLAUSIBLE:d} THEN false
     ELSE EXISTS (
         SELECT FROM supported
         WHERE supported.peripheral_id = {row}.peripheral_id
-          AND supported.quantity_type_id = {row}.quantity_type_id
-          AND supported.hour = {HOUR.format(f"{row}.datetime")}
+          AND supported.quantity_type_id = {row}.quantity_type_id AND supported.hour = {hour}
     ) END
-    """  # noqa: S608  (our own names)
+    """

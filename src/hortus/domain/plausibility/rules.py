@@ -1,10 +1,10 @@
 """Whether a value can have been measured: the limits of a quantity or device, and the rule. Pure.
 
 A value is *implausible* outside the limits, or if it is an error value: one that a device sends instead of a
-measurement. A *lone* error value can be measured as well: 85 °C is what a DS18B20 sends after it lost power, and
-a compost heap may be as hot. It counts as measured if the same series has another value near it in the same hour
-(UTC); without one, it is implausible. The hour is that of rollups, which are recomputed as a whole, so late and
-repeated readings need no special handling (docs/series.md).
+measurement. A *lone* error value can be measured as well: 85 °C is what a DS18B20 sends after a loss of power,
+and a compost heap may be that hot. It counts as measured if the same series has another value near it in the
+same hour (UTC); without one, it is implausible. The hour is that of rollups, which are recomputed as a whole,
+so late and repeated readings need no special handling (docs/series.md).
 
 The same rule in SQL: hortus.domain.plausibility.fragments.
 """

@@ -45,9 +45,10 @@ class SeriesRow(Base):
 class HourRollupRow(Base):
     """The rollup of one peripheral and quantity over one UTC hour; first and last are by device time.
 
-    All figures are of plausible readings, and null without one; `implausible` counts the others. Columns are ordered wide to narrow to avoid padding. `sealed` marks the rollup of readings whose rows have
-    been dropped since: it is never recomputed, and readings that arrive for the same hour later are rolled up
-    beside it.
+    All figures are of plausible readings, and null without one; `implausible` counts the others. Columns are
+    ordered wide to narrow to avoid padding, later ones at the end. `sealed` marks the rollup of readings whose
+    rows have been dropped since: it is never recomputed, and readings that arrive for the same hour later are
+    rolled up beside it.
     """
 
     __tablename__ = "series_hours"
@@ -111,7 +112,7 @@ without a foreign key, for a deleted kit (docs/decisions/0002-readings-without-f
 
 
 class RecheckRow(Base):
-    """A peripheral whose rollups may rest on values that its present limits exclude, or lack some that they allow.
+    """A peripheral whose rollups may include values that its present limits exclude, or lack some they allow.
 
     Written by a trigger when limits change, and read by the job (hortus.domain.series.rechecking).
     """

@@ -25,14 +25,16 @@ _RECHECK = """
     BEGIN
         IF TG_OP <> 'INSERT' THEN
             INSERT INTO series_rechecks (peripheral_id)
-            SELECT id FROM peripherals
-            WHERE OLD.peripheral_definition_id IS NULL OR peripheral_definition_id = OLD.peripheral_definition_id
+            SELECT id FROM peripherals p
+            WHERE OLD.peripheral_definition_id IS NULL
+               OR OLD.peripheral_definition_id = p.peripheral_definition_id
             ORDER BY id ON CONFLICT DO NOTHING;
         END IF;
         IF TG_OP <> 'DELETE' THEN
             INSERT INTO series_rechecks (peripheral_id)
-            SELECT id FROM peripherals
-            WHERE NEW.peripheral_definition_id IS NULL OR peripheral_definition_id = NEW.peripheral_definition_id
+            SELECT id FROM peripherals p
+            WHERE NEW.peripheral_definition_id IS NULL
+               OR NEW.peripheral_definition_id = p.peripheral_definition_id
             ORDER BY id ON CONFLICT DO NOTHING;
         END IF;
         RETURN NULL;
