@@ -90,6 +90,13 @@ def is_implausible_aggregate(limits: Limits, values: Mapping[str, float]) -> boo
     return any(implausible_of_hour(limits, figures))
 
 
+def implausible_reading(
+    limits: Limits, *, value: float, at: datetime, quantity: str, unit: str
+) -> ImplausibleReading:
+    """Return an implausible reading with the sentence about it."""
+    return ImplausibleReading(value=value, at=at, explanation=explanation(limits, value, quantity, unit))
+
+
 def explanation(limits: Limits, value: float, quantity: str, unit: str) -> str:
     """Return a sentence that says why an implausible value is one, and what to check."""
     shown = f"{_number(value)} {unit}".strip()
