@@ -207,7 +207,7 @@ async def new_readings(
     read_until: Mapping[int, datetime],
     looking_back: LookingBack | None = None,
 ) -> NewReadings:
-    """Return the plausible readings of these kits that are newer than the last judged reading of any of their quantities.
+    """Return the plausible readings of these kits that are newer than the last judged one of any quantity.
 
     For kits in `read_until`, only readings after that time: the remainder of what did not fit into one call.
     Without `looking_back`, every call looks back for silent quantities.

@@ -6,7 +6,7 @@ without limits has none of their columns, and so is plausible.
 
 from __future__ import annotations
 
-from hortus.domain.plausibility.rules import Verdict
+from hortus.domain.plausibility.rules import IN_THE_UNIT, Verdict
 
 HOUR = "date_bin('1 hour', {}, 'epoch')"
 
@@ -107,3 +107,20 @@ def _by_verdict(verdict: str, row: str, hour: str) -> str:
           AND supported.quantity_type_id = {row}.quantity_type_id AND supported.hour = {hour}
     ) END
     """
+
+
+_FIGURES = f"""
+unnest(ARRAY[{", ".join(f"(m.values ->> '{name}')::float8" for name in IN_THE_UNIT)}])
+"""
+
+IS_IMPLAUSIBLE_AGGREGATE = f"""
+EXISTS (
+    SELECT FROM {_FIGURES} AS v
+    WHERE v < l.minimum OR v > l.maximum OR v = ANY(l.error_values)
+       OR (v = l.lone_error_value AND NOT EXISTS (
+           SELECT FROM {_FIGURES} AS n
+           WHERE n <> l.lone_error_value AND abs(n - l.lone_error_value) <= l.lone_error_within
+       ))
+)
+"""  # noqa: S608  (our own constants)
+"""Whether a row `m` of aggregate_measurements is implausible."""

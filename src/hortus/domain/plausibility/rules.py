@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
-_IN_THE_UNIT = ("average", "minimum", "maximum")
+IN_THE_UNIT = ("average", "minimum", "maximum")
 """The values of an aggregate that are in the unit of its quantity; of others, nothing is known."""
 
 
@@ -86,7 +86,7 @@ def is_implausible_aggregate(limits: Limits, values: Mapping[str, float]) -> boo
 
     A lone error value is decided by the other figures of the same aggregate.
     """
-    figures = [values[name] for name in _IN_THE_UNIT if name in values]
+    figures = [values[name] for name in IN_THE_UNIT if name in values]
     return any(implausible_of_hour(limits, figures))
 
 
