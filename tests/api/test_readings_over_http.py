@@ -86,6 +86,7 @@ async def test_an_aggregate_has_all_its_keys_and_whole_floats_keep_their_point(
             "datetimeStart": "2026-01-05T00:00:00.500Z",
             "datetimeEnd": "2026-02-28T00:00:00.123456Z",
             "values": {"count": 30.0, "average": 21.5, "minimum": 21.0, "maximum": 22.25},
+            "implausible": False,
         }
     ]
     assert '"count":30.0' in response.text

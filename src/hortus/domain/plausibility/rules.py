@@ -107,7 +107,9 @@ def explanation(limits: Limits, value: float, quantity: str, unit: str) -> str:
     if meaning:
         return f"Sensor reports {shown}, which the {device} {meaning}."
     possible = _possible(limits, unit)
-    whose = f"what the {limits.device} can measure" if limits.device else f"what is possible for {quantity}"
+    whose = (
+        f"what the {limits.device} can measure" if limits.device else f"what is possible for {quantity.lower()}"
+    )
     return f"Sensor reports {shown}, which is outside {whose} ({possible}): check the sensor and its wiring."
 
 

@@ -9,6 +9,14 @@ from __future__ import annotations
 from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hortus.domain.plausibility.fragments import (
+    COLUMNS_OF_DOUBT,
+    ON_LIMITS,
+    VERDICT,
+    is_plausible,
+    limits_where,
+    supported_hours,
+)
 from hortus.http.access.viewer import VISIBLE_KITS
 
 HEAD_READINGS = 200
@@ -84,44 +92,63 @@ LEDGER_REASONS = text(
     """  # noqa: S608
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
-# The newest reading of each series among the newest readings of each kit. Readings from the future are skipped,
-# so they cannot become the latest (P8). The name can be missing after a configuration was deleted.
+_LIMITS = limits_where("p.kit_id = ANY(:kit_ids)")
+
+# The newest reading of each series among the newest readings of each kit: the newest plausible one, and the
+# newest one that is not. Readings from the future are skipped, so they cannot become the latest (P8). The name
+# can be missing after a configuration was deleted.
 NEWEST_READINGS = text(
-    """
-    SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id)
-      r.kit_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
-      q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
-    FROM unnest(:kit_ids) AS wanted(kit_id)
-    CROSS JOIN LATERAL (
-      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
-      FROM raw_measurements m
-      WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
-      ORDER BY m.datetime DESC LIMIT :readings
-    ) r
+    f"""
+    WITH {_LIMITS}, found AS MATERIALIZED (
+      SELECT {COLUMNS_OF_DOUBT}, m.value, m.datetime, {VERDICT} AS verdict
+      FROM unnest(:kit_ids) AS wanted(kit_id)
+      CROSS JOIN LATERAL (
+        SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+        FROM raw_measurements m
+        WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
+        ORDER BY m.datetime DESC LIMIT :readings
+      ) m
+      LEFT JOIN limits l {ON_LIMITS}
+    ), {supported_hours("found")}, judged AS (
+      SELECT f.*, {is_plausible("f")} AS plausible FROM found f
+    )
+    SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id, r.plausible)
+      r.kit_id, p.id AS peripheral_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
+      r.plausible, q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
+    FROM judged r
     JOIN peripherals p ON p.id = r.peripheral_id
     JOIN quantity_types q ON q.id = r.quantity_type_id
-    ORDER BY r.kit_id, p.name, r.quantity_type_id, r.datetime DESC
-    """
+    ORDER BY r.kit_id, p.name, r.quantity_type_id, r.plausible, r.datetime DESC
+    """  # noqa: S608  (our own constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
-# The course of each series: for each time slot, the newest value of each series among the slot's last readings.
-# The amount read does not grow with a kit's measuring rate.
+# The course of each series: for each time slot, the newest plausible value of each series among the slot's last
+# readings. The amount read does not grow with a kit's measuring rate.
 COURSES = text(
-    """
-    SELECT DISTINCT ON (r.kit_id, slot, p.name, r.quantity_type_id)
-      r.kit_id, slot, p.name AS peripheral, r.quantity_type_id, r.value
-    FROM unnest(:kit_ids) AS wanted(kit_id)
-    CROSS JOIN generate_series(0, :slots - 1) AS slot
-    CROSS JOIN LATERAL (
-      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
-      FROM raw_measurements m
-      WHERE m.kit_id = wanted.kit_id
-        AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
-        AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
-        AND m.datetime <= :now AND m.datetime > :start
-      ORDER BY m.datetime DESC LIMIT :readings
-    ) r
+    f"""
+    WITH {_LIMITS}, found AS MATERIALIZED (
+      SELECT {COLUMNS_OF_DOUBT}, m.slot, m.value, m.datetime, {VERDICT} AS verdict
+      FROM (
+        SELECT r.*, slot
+        FROM unnest(:kit_ids) AS wanted(kit_id)
+        CROSS JOIN generate_series(0, :slots - 1) AS slot
+        CROSS JOIN LATERAL (
+          SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+          FROM raw_measurements m
+          WHERE m.kit_id = wanted.kit_id
+            AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
+            AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
+            AND m.datetime <= :now AND m.datetime > :start
+          ORDER BY m.datetime DESC LIMIT :readings
+        ) r
+      ) m
+      LEFT JOIN limits l {ON_LIMITS}
+    ), {supported_hours("found")}
+    SELECT DISTINCT ON (r.kit_id, r.slot, p.name, r.quantity_type_id)
+      r.kit_id, r.slot, p.name AS peripheral, r.quantity_type_id, r.value
+    FROM found r
     JOIN peripherals p ON p.id = r.peripheral_id
-    ORDER BY r.kit_id, slot, p.name, r.quantity_type_id, r.datetime DESC
-    """
+    WHERE {is_plausible("r")}
+    ORDER BY r.kit_id, r.slot, p.name, r.quantity_type_id, r.datetime DESC
+    """  # noqa: S608  (our own constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS), bindparam("slots", type_=Integer))
