@@ -24,6 +24,7 @@ from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.rules import InvalidPlant
 from hortus.domain.plants.state import Condition, Range
 from hortus.domain.plants.store import create_plant, find_plant, set_plant_range, unset_plant_range
+from hortus.domain.series.rollups import roll_up
 from ingest_world import World, now_ms
 
 HOUR = timedelta(hours=1)
@@ -142,6 +143,23 @@ async def test_a_value_that_cannot_be_is_not_the_latest_and_judges_nothing(world
         found = (await overview(connection, plant_id)).measured[TEMPERATURE]
         assert found.reading is not None
         assert (found.reading.value, found.implausible) == (3.0, None)
+
+
+async def test_the_last_word_of_a_sensor_that_fell_silent_is_remembered(world: World) -> None:
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        now = datetime.now(UTC)
+        source = MeasuringSource(
+            kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE
+        )
+        await link_plant(connection, plant_id, source, since=now, now=now)
+    for hours_ago, value in ((20, -127.0), (10, 21.0), (7, 327.67), (5, -127.0)):
+        await world.send(world.raw(value=value, datetime_ms=now_ms() - hours_ago * 3_600_000))
+    await roll_up(world.connection, now)
+    async with world.engine.begin() as connection:
+        found = (await overview(connection, plant_id)).measured[TEMPERATURE]
+    assert found.reading is not None
+    assert (found.reading.value, found.implausible and found.implausible.value) == (21.0, -127.0)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,10 @@ _LATEST = text(
     WITH {limits_where("p.kit_id = ANY(:kit_ids)")}
     SELECT s.kit_id, s.peripheral_id, s.name, s.quantity_type_id,
         coalesce(r.value, h.last_value) AS value, coalesce(r.datetime, h.last_at) AS datetime,
-        n.value AS newest_value, n.datetime AS newest_at,
-        n.datetime > coalesce(r.datetime, '-infinity') AS is_implausible,
+        coalesce(n.value, w.last_implausible_value) AS newest_value,
+        coalesce(n.datetime, w.last_implausible_at) AS newest_at,
+        coalesce(n.datetime, w.last_implausible_at) > coalesce(r.datetime, h.last_at, '-infinity')
+            AS is_implausible,
         q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
     FROM (
         SELECT p.kit_id, p.id AS peripheral_id, p.name, e.quantity_type_id
@@ -88,6 +90,14 @@ _LATEST = text(
             AND hour <= :now AND last_at <= :now
         ORDER BY hour DESC, last_at DESC LIMIT 1
     ) h ON true
+    LEFT JOIN LATERAL (
+        SELECT last_implausible_value, last_implausible_at FROM series_hours
+        WHERE n.value IS NULL
+            AND peripheral_id = s.peripheral_id AND quantity_type_id = s.quantity_type_id
+            AND hour >= coalesce(date_bin('1 hour', h.last_at, 'epoch'), '-infinity')
+            AND hour <= :now AND last_implausible_at <= :now
+        ORDER BY hour DESC LIMIT 1
+    ) w ON true
     ORDER BY s.kit_id, s.name, s.quantity_type_id
     """  # noqa: S608  (our own constants)
 ).bindparams(*(bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "now")))
@@ -120,10 +130,12 @@ async def measured_by(
             whole_kit = link.source.quantity_type_id is None
             candidates.setdefault((link.plant_id, each.quantity_type_id), []).append((whole_kit, each))
 
-    def rank(candidate: tuple[bool, MeasuredSeries]) -> tuple[bool, bool, str, str]:
+    def rank(candidate: tuple[bool, MeasuredSeries]) -> tuple[bool, bool, bool, str, str]:
         whole_kit, each = candidate
         is_stale = each.reading is None or now - each.reading.at > freshness
-        return whole_kit, is_stale, each.serial, each.peripheral_name
+        # Of several without a reading that counts, a faulty one: there is something to say about it.
+        is_silent = is_stale and each.implausible is None
+        return whole_kit, is_stale, is_silent, each.serial, each.peripheral_name
 
     chosen: dict[int, dict[int, MeasuredSeries]] = {}
     for (plant_id, quantity_type_id), series in candidates.items():
@@ -142,6 +154,13 @@ class LatestOfSeries:
     quantity_type_id: int
     reading: Reading | None
     implausible: ImplausibleReading | None = None
+
+    @property
+    def newest_value(self) -> float | None:
+        """The value that was measured or sent last, whether it is plausible or not."""
+        if self.implausible is not None:
+            return self.implausible.value
+        return None if self.reading is None else self.reading.value
 
 
 async def latest_of_kits(
