@@ -1,6 +1,7 @@
 """Values that cannot have been measured: limits, and rollups that leave such values out.
 
-Constant defaults rewrite no rows. Rollups from before are recomputed by the job, not here: as soon as the
+Constant defaults rewrite no rows; the index has none at first, but building it reads all hours once: some
+seconds for ten million. Rollups from before are recomputed by the job, not here: as soon as the
 built-in limits are loaded, a trigger lists every peripheral in `series_rechecks`.
 
 Revision ID: 20261130_plausible_values
@@ -71,6 +72,12 @@ def upgrade() -> None:
         )
         op.add_column(table, sa.Column("last_implausible_at", sa.DateTime(timezone=True), nullable=True))
         op.add_column(table, sa.Column("last_implausible_value", sa.Double(), nullable=True))
+    op.create_index(
+        "series_hours_implausible_idx",
+        "series_hours",
+        ["hour"],
+        postgresql_where=sa.text("implausible > 0"),
+    )
 
 
 def _create_limits() -> None:
@@ -127,6 +134,7 @@ def downgrade() -> None:
         "INSERT INTO series_touched_hours (kit_id, hour) SELECT DISTINCT p.kit_id, h.hour "
         "FROM series_hours h JOIN peripherals p ON p.id = h.peripheral_id WHERE h.implausible > 0"
     )
+    op.drop_index("series_hours_implausible_idx", "series_hours")
     for table in ("series_hours", "series_days"):
         op.execute(f"DELETE FROM {table} WHERE count = 0")  # noqa: S608  (our own names)
         for column in ("last_implausible_value", "last_implausible_at", "implausible"):
