@@ -108,6 +108,8 @@ async def test_implausible_readings_of_a_released_database_leave_its_rollups_by_
     connection = await asyncpg.connect(empty_database_url)
     await connection.execute(SCHEMA)
     await connection.execute(ROWS)
+    for table in ("quantity_types", "peripheral_definitions"):
+        await connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)")
     # As the released version left them: 12:00 with an error value, 13:00 without, 14:00 with nothing else.
     await connection.execute(
         "DELETE FROM series_hours; DELETE FROM raw_measurements WHERE quantity_type_id = 1"
