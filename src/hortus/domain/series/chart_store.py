@@ -15,13 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from hortus.domain.plausibility.fragments import (
-    COLUMNS_OF_DOUBT,
     ON_LIMITS,
-    VERDICT,
-    is_plausible,
     is_plausible_in,
     limits_where,
-    supported_hours,
     supported_of_hours,
 )
 from hortus.domain.series.charts import (
@@ -227,11 +223,11 @@ _READINGS_IN_SPAN = f"""
     UNION
     SELECT hour FROM series_touched_hours
     WHERE kit_id = :kit_id AND hour >= date_bin('1 hour', :start, 'epoch') AND hour < :end
-), found AS MATERIALIZED (
+), {supported_of_hours("hours")}, readings AS (
     SELECT r.*
     FROM hours t
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS_OF_DOUBT}, m.datetime, m.id, m.value, {VERDICT} AS verdict
+        SELECT m.datetime, m.id, m.value, {is_plausible_in("t.hour")} AS plausible
         FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
         WHERE m.kit_id = :kit_id
           AND m.datetime >= greatest(t.hour, :start) AND m.datetime < least(t.hour + interval '1 hour', :end)
@@ -239,8 +235,6 @@ _READINGS_IN_SPAN = f"""
           AND m.peripheral_id = ANY(:peripheral_ids) AND m.quantity_type_id = :quantity_type_id
         OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
-), {supported_hours("found")}, readings AS (
-    SELECT f.datetime, f.id, f.value, {is_plausible("f")} AS plausible FROM found f OFFSET 0
 )
 """  # noqa: S608  (our own constants)
 
