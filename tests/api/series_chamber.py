@@ -58,11 +58,15 @@ class Chamber:
         await roll_up(connection, datetime.now(UTC) + timedelta(days=2))
         await connection.close()
 
-    async def configured(self, names: list[str], configuration: Any = EVERY_HOUR) -> None:
+    async def configured(
+        self,
+        names: list[str],
+        configuration: Any = EVERY_HOUR,
+        definition: str = "Virtual temperature sensor",
+    ) -> None:
         """Give the kit an active configuration with temperature sensors of these names."""
         wanted = [
-            NewPeripheral(definition="Virtual temperature sensor", name=name, configuration=configuration)
-            for name in names
+            NewPeripheral(definition=definition, name=name, configuration=configuration) for name in names
         ]
         async with self.api.engine.begin() as connection:
             made = await add_configuration(

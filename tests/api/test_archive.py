@@ -64,11 +64,15 @@ async def test_an_archive_holds_every_reading_in_order(api: Installation, source
     assert re.fullmatch(rf"attachment; filename={name}", answer.headers["content-disposition"])
     assert "content-length" not in answer.headers
     header, *lines = rows(unzip(answer.content)["raw_measurements.csv"])
-    assert header == ["datetime", "peripheral", "kitConfiguration", "quantityType", "value", "receivedAt"]
+    assert header == [
+        *("datetime", "peripheral", "kitConfiguration", "quantityType", "value", "receivedAt", "implausible")
+    ]
     assert [(line[0], int(line[1]), int(line[3]), float(line[4])) for line in lines] == [
         (micros(each.time), each.peripheral, each.quantity_type, each.value) for each in readings
     ]
     assert {line[2] for line in lines} == {str(source.configuration)}
+    # The values suit temperatures; as pressures, they are impossible.
+    assert {(line[3], line[6]) for line in lines} == {("1", "false"), ("2", "true")}
 
 
 async def test_the_first_two_files_are_those_of_the_api_before(api: Installation, source: MeasuredKit) -> None:

@@ -34,6 +34,9 @@ async def kit(api: Installation) -> MeasuredKit:
     return kit
 
 
+PRESSURE = 2
+
+
 async def export(api: Installation, kit: MeasuredKit, headers: Any = None, **query: Any) -> httpx.Response:
     query = {name.rstrip("_"): value for name, value in query.items()}
     if headers is None:
@@ -74,6 +77,8 @@ async def test_every_format_has_the_same_readings(api: Installation, kit: Measur
             "physicalUnit": quantities[each.quantity_type][1],
             "value": each.value,
             "id": str(each.id),
+            # The values suit temperatures; as pressures, they are impossible.
+            "implausible": each.quantity_type == PRESSURE,
         }
         for each in readings
     ]
@@ -82,6 +87,7 @@ async def test_every_format_has_the_same_readings(api: Installation, kit: Measur
     assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert [{name: row[name] for name in row if name != "receivedAt"} for row in csv_rows(answer)] == [
         {name: str(value) for name, value in row.items()}
+        | {"implausible": str(row["implausible"]).lower()}
         # Only in CSV, where a spreadsheet program would take it for a formula.
         | {"peripheralName": row["peripheralName"].replace("=1", "'=1")}
         for row in told
@@ -108,7 +114,7 @@ async def test_every_format_has_the_same_aggregates(api: Installation, kit: Meas
     assert told[0]["datetimeStart"] == micros(START)
     assert told[0]["datetimeEnd"] == told[1]["datetimeStart"] == micros(START + timedelta(minutes=30))
     lines = csv_rows(await export(api, kit, data="aggregate"))
-    assert list(lines[0])[-6:] == ["count", "average", "'=x", "values.id", "receivedAt", "id"]
+    assert list(lines[0])[8:] == ["count", "average", "'=x", "values.id", "receivedAt", "id", "implausible"]
     assert [[line[name] for name in ("count", "average", "'=x", "values.id")] for line in lines] == [
         ["30", "21.5", "", "-1"],
         ["", "0.000000001", "2", ""],
@@ -121,12 +127,26 @@ async def test_every_format_has_the_same_aggregates(api: Installation, kit: Meas
     assert rows[0]["peripheralName"] == ODD_NAME
 
 
+async def test_implausible_aggregates_are_marked_in_every_format(api: Installation, kit: MeasuredKit) -> None:
+    figures = [{"average": 21.5, "maximum": 22, "spread": 1e9}, {"average": 25, "maximum": 327.67}]
+    for number, values in enumerate(figures):
+        await add_aggregate(api, kit, START + timedelta(hours=number), values)
+    lines = (await export(api, kit, format="ndjson", data="aggregate")).text.splitlines()
+    assert [orjson.loads(line)["implausible"] for line in lines] == [False, True]
+    assert [row["implausible"] for row in csv_rows(await export(api, kit, data="aggregate"))] == [
+        "false",
+        "true",
+    ]
+    rows = parquet_rows(await export(api, kit, data="aggregate", format="parquet"))
+    assert [row["implausible"] for row in rows] == [False, True]
+
+
 async def test_values_of_too_many_names_share_a_column(api: Installation, kit: MeasuredKit) -> None:
     for number in range(30):
         values = {f"name {number:02d}-{each}": each for each in range(4)}
         await add_aggregate(api, kit, START + timedelta(minutes=number), {"count": number, **values})
     lines = csv_rows(await export(api, kit, data="aggregate"))
-    assert len(lines[0]) == 8 + 100 + 1 + 2
+    assert len(lines[0]) == 8 + 100 + 1 + 3
     assert (lines[0]["name 00-3"], lines[0]["otherValues"]) == ("3", "")
     assert orjson.loads(lines[29]["otherValues"]) == {f"name 29-{each}": each for each in range(4)}
 

@@ -86,6 +86,7 @@ async def test_an_aggregate_has_all_its_keys_and_whole_floats_keep_their_point(
             "datetimeStart": "2026-01-05T00:00:00.500Z",
             "datetimeEnd": "2026-02-28T00:00:00.123456Z",
             "values": {"count": 30.0, "average": 21.5, "minimum": 21.0, "maximum": 22.25},
+            "implausible": False,
         }
     ]
     assert '"count":30.0' in response.text
@@ -214,3 +215,37 @@ async def test_a_deleted_medium_waits_for_the_deletion_of_its_content(
     queued = "SELECT kit_serial FROM queue_media_pending_deletion WHERE media_id = :id"
     assert await api.scalar(queued, id=identifier) == source.kit.serial
     assert_problem(await api.client.delete(f"/media/{identifier}", headers=source.owner.headers), 404)
+
+
+async def test_lists_mark_what_cannot_have_been_measured(api: Installation, source: Source) -> None:
+    await api.run(
+        "UPDATE peripherals SET peripheral_definition_id = (SELECT id FROM peripheral_definitions "
+        "WHERE name = 'AstroPlant water temperature sensor') WHERE id = :id",
+        id=source.peripherals[0],
+    )
+    # An hour with a lone error value, and one in which 85 degrees were measured.
+    values = [("10:00", 20.0), ("10:01", 85.0), ("10:02", -127.0), ("11:00", 85.0), ("11:01", 84.0)]
+    for time, value in values:
+        await api.run(
+            "INSERT INTO raw_measurements (datetime, value, id, kit_id, peripheral_id, kit_configuration_id, "
+            "quantity_type_id) VALUES (CAST(CAST(:at AS text) AS timestamptz), :value, :id, :kit, :peripheral, "
+            ":configuration, 1)",
+            at=f"2026-01-05T{time}:00Z",
+            value=value,
+            id=uuid4(),
+            kit=source.kit.id,
+            peripheral=source.peripherals[0],
+            configuration=source.configuration,
+        )
+    path = f"/kits/{source.kit.serial}/raw-measurements"
+    listed = (await api.client.get(path, params={"order": "asc"}, headers=source.owner.headers)).json()
+    assert [(row["value"], row["implausible"]) for row in listed] == [
+        (20.0, False),
+        (85.0, True),
+        (-127.0, True),
+        (85.0, False),
+        (84.0, False),
+    ]
+    page = {"limit": 1, "from": "2026-01-05T11:00:00Z", "to": "2026-01-05T11:00:30Z"}
+    (alone,) = (await api.client.get(path, params=page, headers=source.owner.headers)).json()
+    assert (alone["value"], alone["implausible"]) == (85.0, False)  # whatever else is on the page

@@ -28,6 +28,7 @@ async def test_a_series_has_all_its_keys_before_and_after_its_first_reading(cham
         "ageSeconds": None,
         "measurementIntervalSeconds": 3600.0,
         "freshness": "never",
+        "implausible": None,
     }
     assert before == expected
 
@@ -115,6 +116,7 @@ async def test_few_readings_are_shown_as_they_are(chamber: Chamber, rolled_up: b
             "maximum": None,
             "count": None,
         },
+        "implausible": {"time": [], "value": [], "count": None},
     }
 
 
@@ -254,3 +256,56 @@ async def test_a_public_kit_shows_its_series_to_everybody(api: Installation) -> 
     kit = await api.kit(public=True)
     response = await api.client.get(f"/kits/{kit.serial}/series")
     assert (response.status_code, response.json()) == (200, [])
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_a_value_that_cannot_be_never_becomes_the_latest_and_is_shown_as_such(
+    chamber: Chamber, rolled_up: bool
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    wrong = at + timedelta(minutes=5)
+    await chamber.measured([(at, 21.0), (wrong - timedelta(minutes=1), 1e308), (wrong, 327.67)])
+    if rolled_up:
+        await chamber.rolled_up()
+    (series,) = await chamber.series()
+    assert (series["lastValue"], series["lastTime"]) == (21.0, at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert series["implausible"] == {
+        "value": 327.67,
+        "time": wrong.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "explanation": "Sensor reports 327.67 °C, which is outside what is possible for temperature "
+        "(−90 to 150 °C): check the sensor and its wiring.",
+    }
+    chart = await chamber.chart()
+    assert chart["columns"]["mean"] == [21.0]
+    assert chart["implausible"]["value"] == [1e308, 327.67]
+
+    await chamber.measured([(wrong + timedelta(minutes=1), 22.0)])
+    (series,) = await chamber.series()
+    assert (series["lastValue"], series["implausible"]) == (22.0, None)
+
+
+async def test_a_bucket_counts_its_implausible_readings_apart(chamber: Chamber) -> None:
+    values = [20.0, 85.0, 22.0, -127.0]
+    await chamber.measured([(LONG_AGO + timedelta(minutes=n), value) for n, value in enumerate(values)])
+    await chamber.measured([(LONG_AGO + timedelta(hours=3), 400.0)])
+    start = {"from": "2026-01-10T00:00:00Z", "to": "2026-01-11T00:00:00Z"}
+    for _ in range(2):
+        chart = await chamber.chart(**start, points=3)
+        assert (chart["columns"]["count"], chart["columns"]["minimum"]) == ([3], [20.0])
+        assert chart["implausible"]["count"] == [2]
+        chart = await chamber.chart(**(start | {"to": "2026-01-10T04:00:00Z"}), points=4)
+        assert (len(chart["columns"]["time"]), chart["implausible"]["count"]) == (1, [1, 1])
+        await chamber.rolled_up()
+
+
+async def test_a_sensor_that_only_sends_error_values_has_no_latest_value(chamber: Chamber) -> None:
+    await chamber.configured(["Water"], definition="AstroPlant water temperature sensor")
+    now = datetime.now(UTC)
+    await chamber.measured([(now - timedelta(hours=hours), 85.0) for hours in range(1, 30)], "Water")
+    for _ in range(2):
+        (water,) = [each for each in await chamber.series() if each["peripheralName"] == "Water"]
+        assert (water["lastValue"], water["freshness"]) == (None, "never")
+        assert water["implausible"]["explanation"] == (
+            "Sensor reports 85 °C, which the DS18B20 sends when it has just lost power: check its wiring."
+        )
+        await chamber.rolled_up()

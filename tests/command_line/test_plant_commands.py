@@ -61,6 +61,16 @@ async def test_plants_and_species_are_listed_and_shown(migrated_database_url: st
     assert "Temperature (°C)" in shown
     assert "18 … 27" in shown
     assert "k-3467-bcdf-ghjk, the whole kit" in shown
+    connection = await asyncpg.connect(migrated_database_url)
+    await connection.execute("UPDATE raw_measurements SET value = -127")
+    await connection.close()
+    trouble = "Sensor reports −127 °C, which is outside what is possible for temperature"
+    assert trouble in " ".join(hortus("plant", "show", plant["id"], **settings).stdout.split())
+    (plant,) = hortus_json("plant", "list", **settings)
+    (temperature,) = [each for each in plant["quantities"] if each["quantityTypeId"] == 1]
+    assert (temperature["condition"], temperature["value"]) == ("noData", None)
+    assert temperature["implausible"].startswith(trouble)
+
     unknown = hortus("plant", "show", 4242, **settings)
     assert (unknown.returncode, "no plant 4242" in unknown.stderr) == (2, True)
 

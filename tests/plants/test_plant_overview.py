@@ -24,6 +24,7 @@ from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.rules import InvalidPlant
 from hortus.domain.plants.state import Condition, Range
 from hortus.domain.plants.store import create_plant, find_plant, set_plant_range, unset_plant_range
+from hortus.domain.series.rollups import roll_up
 from ingest_world import World, now_ms
 
 HOUR = timedelta(hours=1)
@@ -119,6 +120,82 @@ async def test_a_reading_ahead_of_its_time_does_not_hide_what_was_measured_now(w
         reading = found.measured[TEMPERATURE].reading
         assert reading is not None
         assert reading.value == 2.0
+
+
+async def test_a_value_that_cannot_be_is_not_the_latest_and_judges_nothing(world: World) -> None:
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        now = datetime.now(UTC)
+        await link_plant(connection, plant_id, MeasuringSource(kit_id=world.kit.id), since=now, now=now)
+    await world.send(world.raw(value=-127.0))
+    async with world.engine.begin() as connection:
+        only_wrong = (await overview(connection, plant_id)).measured[TEMPERATURE]
+        assert (only_wrong.reading, only_wrong.implausible and only_wrong.implausible.value) == (None, -127.0)
+        assert conditions(await overview(connection, plant_id))[TEMPERATURE] is Condition.NO_DATA
+    await world.send(world.raw(value=2.0, datetime_ms=now_ms() - 60_000))
+    async with world.engine.begin() as connection:
+        found = (await overview(connection, plant_id)).measured[TEMPERATURE]
+        assert found.reading is not None
+        assert (found.reading.value, found.implausible and found.implausible.value) == (2.0, -127.0)
+        assert conditions(await overview(connection, plant_id))[TEMPERATURE] is Condition.LOW
+    await world.send(world.raw(value=3.0))
+    async with world.engine.begin() as connection:
+        found = (await overview(connection, plant_id)).measured[TEMPERATURE]
+        assert found.reading is not None
+        assert (found.reading.value, found.implausible) == (3.0, None)
+
+
+async def test_the_last_word_of_a_sensor_that_fell_silent_is_remembered(world: World) -> None:
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        now = datetime.now(UTC)
+        source = MeasuringSource(
+            kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE
+        )
+        await link_plant(connection, plant_id, source, since=now, now=now)
+    for hours_ago, value in ((20, -127.0), (10, 21.0), (7, 327.67), (5, -127.0)):
+        await world.send(world.raw(value=value, datetime_ms=now_ms() - hours_ago * 3_600_000))
+    await roll_up(world.connection, now)
+    async with world.engine.begin() as connection:
+        found = (await overview(connection, plant_id)).measured[TEMPERATURE]
+    assert found.reading is not None
+    assert (found.reading.value, found.implausible and found.implausible.value) == (21.0, -127.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "latest", "is_faulty"),
+    [
+        ([20.0, 85.0], 20.0, True),
+        ([85.0, 85.0, 85.0], None, True),
+        ([84.0, 85.0], 85.0, False),
+        ([84.0, 85.0, -127.0], 85.0, True),
+        ([20.0, 85.0, 20.5], 20.5, False),
+    ],
+)
+async def test_the_latest_of_a_ds18b20_is_no_lone_error_value(
+    world: World, values: list[float], latest: float | None, is_faulty: bool
+) -> None:
+    async with world.engine.begin() as connection:
+        plant_id = await make_plant(connection)
+        await connection.execute(
+            text(
+                "UPDATE peripherals SET peripheral_definition_id = (SELECT id FROM peripheral_definitions "
+                "WHERE name = 'AstroPlant water temperature sensor') WHERE id = :id"
+            ),
+            {"id": world.peripheral},
+        )
+        now = datetime.now(UTC)
+        source = MeasuringSource(
+            kit_id=world.kit.id, peripheral_name="Temperature", quantity_type_id=TEMPERATURE
+        )
+        await link_plant(connection, plant_id, source, since=now, now=now)
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(seconds=1)
+    for number, value in enumerate(reversed(values)):
+        at = last - timedelta(minutes=number)
+        await world.send(world.raw(value=value, datetime_ms=round(at.timestamp() * 1000)))
+    async with world.engine.begin() as connection:
+        found = (await overview(connection, plant_id)).measured[TEMPERATURE]
+    assert (found.reading and found.reading.value, found.implausible is not None) == (latest, is_faulty)
 
 
 async def test_a_series_that_is_linked_by_itself_goes_before_those_of_a_whole_kit(world: World) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from series_nursery import (
     AFTER_ALL,
+    LIMITS,
     PRESSURE,
     START,
     TEMPERATURE,
@@ -23,11 +24,13 @@ from series_nursery import (
     plain_points,
     plain_rollups,
     rollups,
+    set_limits,
 )
 
 from hortus.base.database.engine import CONNECTION_FAILURES, open_engine
 from hortus.base.database.partitions import Month
 from hortus.base.database.url import DatabaseUrl
+from hortus.domain.plausibility.rules import UNLIMITED
 from hortus.domain.series.charts import Span
 from hortus.domain.series.rollups import HoursToRollUp, roll_up, roll_up_some, touch_history
 from waiting import PATIENCE_SECONDS
@@ -52,7 +55,9 @@ readings = st.builds(
     Reading,
     # Few hours around the end of a day, and often the same moment.
     offset_ms=st.integers(0, 7 * 12).map(lambda step: step * 300_000) | st.integers(0, 8 * HOUR_MS),
-    value=st.integers(-400, 400).map(lambda number: number / 4),
+    # Often an error value of the nursery's limits, or one that decides about it.
+    value=st.integers(-400, 400).map(lambda number: number / 4)
+    | st.sampled_from([-20.0, 40.0, 40.0, 45.0, 45.25, 35.0, 7.5, -50.0, -50.25, 60.0, 60.25]),
     peripheral=st.sampled_from([0, 1, 3]),
     quantity_type=st.sampled_from([TEMPERATURE, PRESSURE]),
     id=st.uuids().map(lambda identifier: identifier.bytes),
@@ -142,7 +147,8 @@ async def test_an_hour_whose_readings_were_dropped_keeps_its_rollup_and_takes_wh
                 assert columns_of(points) == plain_points(stored, {0, 3}, points)
                 await roll_up(connection, AFTER_ALL)
     hours = await rollups(connection, "series_hours")
-    assert [(hour["sealed"], hour["count"]) for hour in hours] == [(False, 2), (True, 5)]
+    counts = [(hour["sealed"], hour["count"], hour["implausible"]) for hour in hours]
+    assert counts == [(False, 1, 1), (True, 5, 0)]  # 100 °C is above the limit
     assert await rollups(connection, "series_days") == plain_rollups(nursery, stored, "day")
 
     # The rows are dropped once more: the sealed share grows.
@@ -188,6 +194,7 @@ async def test_a_deleted_peripheral_takes_its_share_with_it_even_while_a_job_wor
 async def test_values_that_are_absurd_but_stored_stop_neither_job_nor_chart(
     nursery: Nursery, connection: asyncpg.Connection
 ) -> None:
+    await set_limits(connection, UNLIMITED)
     absurd = [Reading(offset_ms=step, value=1.7e308) for step in range(3)]
     await nursery.store(connection, absurd)
     async with open_engine(DatabaseUrl.parse(nursery.url)) as engine:
@@ -197,6 +204,7 @@ async def test_values_that_are_absurd_but_stored_stop_neither_job_nor_chart(
                 assert points.count == [3]
                 assert points.maximum == [1.7e308]
             assert await roll_up(connection, AFTER_ALL) in {0, 1}
+    await set_limits(connection, LIMITS)
 
 
 async def test_notes_of_a_kit_that_is_gone_are_cleared_away(
@@ -227,7 +235,7 @@ async def test_redelivered_readings_touch_nothing(nursery: Nursery, connection: 
 async def test_readings_of_before_this_version_are_rolled_up_after_they_were_noted(
     nursery: Nursery, connection: asyncpg.Connection
 ) -> None:
-    before = [Reading(offset_ms=hour * HOUR_MS, value=float(hour)) for hour in range(250)]
+    before = [Reading(offset_ms=hour * HOUR_MS, value=float(hour % 50)) for hour in range(250)]
     await nursery.store(connection, before)
     await connection.execute("TRUNCATE series_touched_hours")
     await touch_history(connection, nursery.kit.id)

@@ -101,6 +101,22 @@ async def figures(client):
     }
 
 
+async def test_metrics_count_the_series_that_send_what_cannot_be(busy):
+    async with busy.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO series_hours "
+                "(hour, sum, count, implausible, peripheral_id, quantity_type_id, sealed) "
+                "SELECT date_bin('1 hour', now() - h * interval '1 hour', 'epoch'), "
+                "0, 0, wrong, p.id, 1, false "
+                "FROM (SELECT id FROM peripherals ORDER BY id LIMIT 2) AS p, "
+                "(VALUES (1, 0), (2, 3), (3, 1), (300, 7)) AS hours (h, wrong)"
+            )
+        )
+    async with client_of(busy) as client:
+        assert (await figures(client))["implausible_series", None] == 2
+
+
 async def test_metrics_tell_what_waits_what_fails_and_since_when(busy):
     async with client_of(busy) as client:
         found = await figures(client)

@@ -117,6 +117,17 @@ async def test_each_viewer_sees_exactly_the_plants_that_the_api_shows_them(engin
                 assert absent.headers["location"] == f"/login?next=/plants/{ABSENT}"
 
 
+async def test_the_page_says_what_is_wrong_with_a_sensor(engine, garden, database_url):
+    kit = garden.kits["public"]
+    measured_at = datetime.now(UTC) - timedelta(minutes=5)
+    await add_readings(database_url, kit, [(measured_at, 21.0), (measured_at + timedelta(minutes=4), -127.0)])
+    async with client_of(engine) as client:
+        page = (await client.get(f"/plants/{garden.plants['public']}")).text
+    assert "Sensor reports −127 °C, which is outside what is possible for temperature" in page
+    assert '<span class="value">21.0</span>' in page
+    assert "In range" in page
+
+
 async def test_a_person_comes_back_to_the_plant_after_logging_in(engine, garden):
     plant_id = garden.plants["members"]
     async with client_of(engine) as client:

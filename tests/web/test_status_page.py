@@ -173,6 +173,29 @@ async def test_a_series_keeps_its_last_reading_while_another_fills_the_newest_ro
     assert _values(await status.read(ADMIN, 1)) == [20.0, 1013.0]
 
 
+async def test_a_value_that_cannot_be_never_becomes_the_latest_and_the_page_says_so(engine, database_url):
+    async with engine.begin() as connection:
+        kit = await make_kit(connection, "Fern", public=True)
+    await add_readings(
+        database_url, kit, [(now() - timedelta(minutes=2), 21.0), (now() - timedelta(minutes=1), 327.67)]
+    )
+    await add_readings(database_url, kit, [(now() - timedelta(minutes=1), 0.0)], peripheral=1)
+    (found,) = (await reader(engine).read(ADMIN, 1)).kits
+    temperature, pressure = found.series
+    assert (temperature.last.value, set(temperature.course)) == (21.0, {21.0, None})
+    assert (pressure.last, set(pressure.course)) == (None, {None})
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+    assert (
+        "Sensor reports 327.67 °C, which is outside what is possible for temperature (−90 to 150 °C): "
+        "check the sensor and its wiring." in page
+    )
+    assert "Sensor reports 0 hPa, which is outside what is possible for pressure (300 to 1100 hPa)" in page
+    await add_readings(database_url, kit, [(now(), 22.0)])
+    (found,) = (await reader(engine).read(ADMIN, 1)).kits
+    assert (found.series[0].last.value, found.series[0].trouble) == (22.0, None)
+
+
 async def test_a_kit_that_fell_silent_shows_what_it_said_last(engine, database_url):
     async with engine.begin() as connection:
         kit = await make_kit(connection, "Fern")

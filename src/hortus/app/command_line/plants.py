@@ -95,6 +95,10 @@ def show_command(plant_id: Identifier, as_json: JsonOption = False, data_dir: Da
             _condition(state.condition),
         )
     console.print(table if overview.states else "It has no ranges, and nothing measures it.")
+    for measured in overview.measured.values():
+        if measured.implausible is not None:
+            words = measured.implausible.explanation
+            console.print(f"{measured.serial}, {measured.peripheral_name}: {words}", markup=False)
     for link in links:
         until = "now" if link.until is None else f"{link.until:%Y-%m-%d %H:%M}"
         what = link.source.peripheral_name or "the whole kit"
@@ -200,10 +204,17 @@ def _plant_document(overview: PlantOverview, links: Sequence[PlantLink]) -> dict
                 "datetime": state.reading and state.reading.at,
                 "minimum": state.range and state.range.minimum,
                 "maximum": state.range and state.range.maximum,
+                "implausible": _implausible(overview, state),
             }
             for state in overview.states
         ],
     }
+
+
+def _implausible(overview: PlantOverview, state: QuantityState) -> str | None:
+    """Return the sentence about a sensor whose newest reading cannot have been measured."""
+    measured = overview.measured.get(state.quantity_type_id)
+    return None if measured is None or measured.implausible is None else measured.implausible.explanation
 
 
 def _species_document(species: Species) -> dict[str, Any]:

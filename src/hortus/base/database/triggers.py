@@ -6,6 +6,7 @@
 * Changes of kits, configurations, peripherals, quantity types and read-only MQTT accounts are announced on the
   channel `hortus_registry`, after commit, as `<what> <kit serial or account>`; caches and open connections
   react to it.
+* Changes of plausible limits list the peripherals whose rollups they may change in `series_rechecks`.
 """
 
 from __future__ import annotations
@@ -97,5 +98,29 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     """
     CREATE TRIGGER mqtt_accounts_95_announce AFTER UPDATE OR DELETE ON mqtt_accounts
     FOR EACH ROW EXECUTE FUNCTION hortus_announce_mqtt_account()
+    """,
+    """
+    CREATE FUNCTION hortus_recheck_rollups() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP <> 'INSERT' THEN
+            INSERT INTO series_rechecks (peripheral_id)
+            SELECT id FROM peripherals p
+            WHERE OLD.peripheral_definition_id IS NULL
+               OR OLD.peripheral_definition_id = p.peripheral_definition_id
+            ORDER BY id ON CONFLICT DO NOTHING;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO series_rechecks (peripheral_id)
+            SELECT id FROM peripherals p
+            WHERE NEW.peripheral_definition_id IS NULL
+               OR NEW.peripheral_definition_id = p.peripheral_definition_id
+            ORDER BY id ON CONFLICT DO NOTHING;
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER plausible_limits_95_recheck AFTER INSERT OR UPDATE OR DELETE ON plausible_limits
+    FOR EACH ROW EXECUTE FUNCTION hortus_recheck_rollups()
     """,
 )

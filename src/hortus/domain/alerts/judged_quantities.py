@@ -15,6 +15,14 @@ import asyncpg
 
 from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, AlertState, JudgedReading, Side
 from hortus.domain.alerts.plant_settings import rule_for
+from hortus.domain.plausibility.fragments import (
+    COLUMNS_OF_DOUBT,
+    ON_LIMITS,
+    VERDICT,
+    is_plausible,
+    limits_where,
+    supported_hours,
+)
 
 _LOOK_BACK_EVERY = timedelta(minutes=1)
 _RECENTLY = timedelta(minutes=2)
@@ -81,16 +89,22 @@ LEFT JOIN alert_states AS s ON s.plant_id = q.plant_id AND s.quantity_type_id = 
 LEFT JOIN alerts AS alert ON alert.id = s.alert_id
 """  # noqa: S608  (built from our own constants)
 
-# Without those from the future: their time has to come before they count (P8).
-_NEW_READINGS = """
-SELECT kit.id AS kit_id, m.peripheral_id, m.quantity_type_id, m.datetime, m.value
-FROM unnest($1::int[], $2::timestamptz[]) AS kit (id, after)
-CROSS JOIN LATERAL (
-    SELECT peripheral_id, quantity_type_id, datetime, value FROM raw_measurements
-    WHERE kit_id = kit.id AND datetime > kit.after AND datetime <= $4
-    ORDER BY datetime LIMIT $3
-) AS m
-"""
+# Without those from the future: their time has to come before they count (P8). Implausible ones are read as
+# well, and are no readings to judge: otherwise a sensor that sends nothing else would hide how far was read.
+_NEW_READINGS = f"""
+WITH {limits_where("p.kit_id = ANY($1::int[])")}, found AS MATERIALIZED (
+    SELECT {COLUMNS_OF_DOUBT}, m.datetime, m.value, {VERDICT} AS verdict
+    FROM unnest($1::int[], $2::timestamptz[]) AS kit (id, after)
+    CROSS JOIN LATERAL (
+        SELECT kit_id, peripheral_id, quantity_type_id, datetime, value FROM raw_measurements
+        WHERE kit_id = kit.id AND datetime > kit.after AND datetime <= $4
+        ORDER BY datetime LIMIT $3
+    ) AS m
+    LEFT JOIN limits l {ON_LIMITS}
+), {supported_hours("found")}
+SELECT f.kit_id, f.peripheral_id, f.quantity_type_id, f.datetime, f.value, {is_plausible("f")} AS plausible
+FROM found f
+"""  # noqa: S608  (our own constants)
 
 _WITH_READINGS_TO_COME = """
 SELECT kit.id FROM unnest($1::int[]) AS kit (id)
@@ -128,7 +142,7 @@ class JudgedQuantity:
 
 @dataclass(frozen=True, slots=True)
 class NewReadings:
-    """New readings by peripheral and quantity type; `read_until` has the kits with more to read."""
+    """New plausible readings by peripheral and quantity type; `read_until` has the kits with more to read."""
 
     by_series: dict[tuple[int, int], list[JudgedReading]]
     read_until: dict[int, datetime]
@@ -193,7 +207,7 @@ async def new_readings(
     read_until: Mapping[int, datetime],
     looking_back: LookingBack | None = None,
 ) -> NewReadings:
-    """Return the readings of these kits that are newer than the last judged reading of any of their quantities.
+    """Return the plausible readings of these kits that are newer than the last judged one of any quantity.
 
     For kits in `read_until`, only readings after that time: the remainder of what did not fit into one call.
     Without `looking_back`, every call looks back for silent quantities.
@@ -208,9 +222,10 @@ async def new_readings(
         looking_back.owe(await _with_readings_to_come(connection, after, now))
     by_series: dict[tuple[int, int], list[JudgedReading]] = defaultdict(list)
     moments: dict[int, list[datetime]] = defaultdict(list)
-    for kit_id, peripheral_id, quantity_type_id, moment, value in rows:
-        by_series[peripheral_id, quantity_type_id].append(JudgedReading(at=moment, value=value))
+    for kit_id, peripheral_id, quantity_type_id, moment, value, plausible in rows:
         moments[kit_id].append(moment)
+        if plausible:
+            by_series[peripheral_id, quantity_type_id].append(JudgedReading(at=moment, value=value))
     more = {kit_id: _until(each) for kit_id, each in moments.items() if len(each) == MOST_READINGS_PER_KIT}
     return NewReadings(dict(by_series), more)
 
@@ -264,7 +279,7 @@ def _missed(
 
     It may have been measured several times since it was judged: a kit may send a backlog at once.
     """
-    measured = {(row["peripheral_id"], row["quantity_type_id"]) for row in rows}
+    measured = {(row["peripheral_id"], row["quantity_type_id"]) for row in rows if row["plausible"]}
     missed: dict[int, datetime] = {}
     for quantity in quantities:
         for kit_id, peripheral_id in zip(quantity.kit_ids, quantity.peripheral_ids, strict=True):
@@ -279,7 +294,7 @@ def _missed(
 def _until(moments: Sequence[datetime]) -> datetime:
     """Return the time after which to continue; it advances whether or not anything judges the readings."""
     # More readings may share the last timestamp, so it is read again, unless all readings share it.
-    return max(moments[0], moments[-1] - timedelta(microseconds=1))
+    return max(min(moments), max(moments) - timedelta(microseconds=1))
 
 
 def chosen_readings(

@@ -16,6 +16,7 @@ from hortus.domain.definitions.tables import (
     PeripheralDefinitionRow,
     QuantityTypeRow,
 )
+from hortus.domain.plausibility.limits import load_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ def built_in_definitions() -> dict[str, Any]:
 async def load_definitions(
     connection: AsyncConnection, *, simulation: bool = True, update_existing: bool = False
 ) -> LoadedDefinitions:
-    """Insert the built-in quantity types and peripheral definitions that are missing.
+    """Insert the built-in quantity types and peripheral definitions that are missing, and load their limits.
 
     Idempotent, unless `update_existing` is set: then definitions of the same name are overwritten.
     `simulation` includes the virtual peripherals. The caller commits.
@@ -55,6 +56,7 @@ async def load_definitions(
             continue
         await _write_definition(connection, definition, quantity_type_ids)
         added += definition["name"] not in known
+    await load_limits(connection, document["plausibleLimits"])
     return LoadedDefinitions(quantity_types=added_types, peripheral_definitions=added)
 
 

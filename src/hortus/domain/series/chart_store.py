@@ -6,7 +6,7 @@ in the same statement and so from the same snapshot. A chart is correct whether 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,12 @@ from sqlalchemy import ARRAY, DateTime, Integer, Interval, TextClause, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
+from hortus.domain.plausibility.fragments import (
+    ON_LIMITS,
+    is_plausible_in,
+    limits_where,
+    supported_of_hours,
+)
 from hortus.domain.series.charts import (
     Buckets,
     ChartSource,
@@ -31,6 +37,7 @@ class Points:
     """Columns of equal length, in chronological order. Times are in milliseconds since the epoch.
 
     For single readings (`width_seconds` is None) there are only times and values; `mean` holds the values.
+    Implausible readings are apart, as columns of their own: values if they are single, else counts by bucket.
     """
 
     source: ChartSource
@@ -41,6 +48,15 @@ class Points:
     minimum: list[float] | None = None
     maximum: list[float] | None = None
     count: list[int] | None = None
+    implausible_time_ms: list[int] = field(default_factory=list)
+    implausible_value: list[float] | None = None
+    implausible_count: list[int] | None = None
+
+    @property
+    def readings(self) -> int:
+        """The number of readings that these points are made of."""
+        single = len(self.time_ms) + len(self.implausible_time_ms)
+        return single if self.count is None else sum(self.count) + sum(self.implausible_count or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +84,14 @@ async def _from_readings(connection: AsyncConnection, series: Series, span: Span
     counted = await _count(connection, series, span)
     if counted.inside <= points:
         found = await _readings(connection, series, span, points + 1)
-        if len(found.time_ms) <= points:
+        if found.readings <= points:
             # Fewer than were rolled up: rows were dropped to make room, and only the rollups are left.
-            return found if len(found.time_ms) >= counted.inside else None
+            return found if found.readings >= counted.inside else None
     buckets = finest_of_readings(span, points, counted.touching, await _series_of_kit(connection, series))
     if buckets is None:
         return None
     found = await _bucketed(connection, series, span, buckets)
-    return found if sum(found.count or ()) >= counted.inside else None
+    return found if found.readings >= counted.inside else None
 
 
 async def _count(connection: AsyncConnection, series: Series, span: Span) -> _Counted:
@@ -91,7 +107,15 @@ async def _series_of_kit(connection: AsyncConnection, series: Series) -> int:
 
 async def _readings(connection: AsyncConnection, series: Series, span: Span, most: int) -> Points:
     row = (await connection.execute(_READINGS, {**_parameters(series, span), "most": most})).one()
-    return Points(source=ChartSource.RAW, width_seconds=None, span=span, time_ms=row.time_ms, mean=row.value)
+    return Points(
+        source=ChartSource.RAW,
+        width_seconds=None,
+        span=span,
+        time_ms=row.time_ms,
+        mean=row.value,
+        implausible_time_ms=row.implausible_time_ms,
+        implausible_value=row.implausible_value,
+    )
 
 
 async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buckets: Buckets) -> Points:
@@ -111,6 +135,8 @@ async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buc
         minimum=row["minimum"],
         maximum=row["maximum"],
         count=row["count"],
+        implausible_time_ms=row["implausible_time_ms"],
+        implausible_count=row["implausible"],
     )
 
 
@@ -124,18 +150,27 @@ def _parameters(series: Series, span: Span) -> dict[str, Any]:
     }
 
 
+_LIMITS = limits_where("p.id = ANY(:peripheral_ids)")
+
 # The hours to which readings were added since they were rolled up, and their figures from the readings.
 _FRESH = f"""
-touched AS MATERIALIZED (
+{_LIMITS}, touched AS MATERIALIZED (
     SELECT DISTINCT hour FROM series_touched_hours WHERE kit_id = :kit_id AND hour >= :start AND hour < :end
-), fresh AS MATERIALIZED (
+), {supported_of_hours("touched")}, fresh AS MATERIALIZED (
     SELECT t.hour, r.*
     FROM touched t
     CROSS JOIN LATERAL (
-        SELECT peripheral_id, min(value) AS minimum, max(value) AS maximum, sum({SUMMAND}) AS sum, count(*)
-        FROM raw_measurements
-        WHERE kit_id = :kit_id AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
-          AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
+        SELECT peripheral_id, min(value) FILTER (WHERE plausible) AS minimum,
+               max(value) FILTER (WHERE plausible) AS maximum,
+               coalesce(sum({SUMMAND}) FILTER (WHERE plausible), 0) AS sum,
+               count(*) FILTER (WHERE plausible) AS count, count(*) FILTER (WHERE NOT plausible) AS implausible
+        FROM (
+            SELECT m.peripheral_id, m.value, {is_plausible_in("t.hour")} AS plausible
+            FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
+            WHERE m.kit_id = :kit_id AND m.datetime >= t.hour AND m.datetime < t.hour + interval '1 hour'
+              AND m.peripheral_id = ANY(:peripheral_ids) AND m.quantity_type_id = :quantity_type_id
+            OFFSET 0  -- judges each reading once, not once for each figure
+        ) AS m
         GROUP BY peripheral_id
     ) r
 )
@@ -147,17 +182,19 @@ _OF_SERIES = "h.peripheral_id = ANY(:peripheral_ids) AND h.quantity_type_id = :q
 # up: then rows were dropped to make room (see hortus.domain.series.rollups).
 _STILL_VALID = """
 (h.sealed OR NOT EXISTS (
-    SELECT FROM fresh f WHERE f.hour = h.hour AND f.peripheral_id = h.peripheral_id AND f.count >= h.count
+    SELECT FROM fresh f
+                            WHERE f.hour = h.hour AND f.peripheral_id = h.peripheral_id
+                            AND f.count + f.implausible >= h.count + h.implausible
 ))
 """
 
 _HOURS = f"""
 {_FRESH}, pieces AS (
-    SELECT h.hour AS at, h.minimum, h.maximum, h.sum, h.count
+    SELECT h.hour AS at, h.minimum, h.maximum, h.sum, h.count, h.implausible
     FROM series_hours h
     WHERE {_OF_SERIES} AND h.hour >= :start AND h.hour < :end AND {_STILL_VALID}
     UNION ALL
-    SELECT hour, minimum, maximum, sum, count FROM fresh
+    SELECT hour, minimum, maximum, sum, count, implausible FROM fresh
 )
 """  # noqa: S608  (our own constants)
 
@@ -165,37 +202,37 @@ _DAYS = f"""
 {_FRESH}, touched_days AS MATERIALIZED (
     SELECT DISTINCT date_bin('1 day', hour, 'epoch') AS day FROM touched
 ), pieces AS (
-    SELECT h.day AS at, h.minimum, h.maximum, h.sum, h.count
+    SELECT h.day AS at, h.minimum, h.maximum, h.sum, h.count, h.implausible
     FROM series_days h
     WHERE {_OF_SERIES} AND h.day >= :start AND h.day < :end AND h.day NOT IN (SELECT day FROM touched_days)
     UNION ALL
-    SELECT h.hour, h.minimum, h.maximum, h.sum, h.count
+    SELECT h.hour, h.minimum, h.maximum, h.sum, h.count, h.implausible
     FROM touched_days d
     JOIN series_hours h ON h.hour >= d.day AND h.hour < d.day + interval '24 hours'
     WHERE {_OF_SERIES} AND {_STILL_VALID}
     UNION ALL
-    SELECT hour, minimum, maximum, sum, count FROM fresh
+    SELECT hour, minimum, maximum, sum, count, implausible FROM fresh
 )
 """  # noqa: S608  (our own constants)
 
 # Only hours that hold readings of the series are read: the kit's other series may have many more readings.
 _READINGS_IN_SPAN = f"""
-hours AS MATERIALIZED (
+{_LIMITS}, hours AS MATERIALIZED (
     SELECT hour FROM series_hours h
     WHERE {_OF_SERIES} AND hour >= date_bin('1 hour', :start, 'epoch') AND hour < :end
     UNION
     SELECT hour FROM series_touched_hours
     WHERE kit_id = :kit_id AND hour >= date_bin('1 hour', :start, 'epoch') AND hour < :end
-), readings AS (
+), {supported_of_hours("hours")}, readings AS (
     SELECT r.*
     FROM hours t
     CROSS JOIN LATERAL (
-        SELECT datetime, id, value
-        FROM raw_measurements
-        WHERE kit_id = :kit_id
-          AND datetime >= greatest(t.hour, :start) AND datetime < least(t.hour + interval '1 hour', :end)
-          AND datetime >= :start AND datetime < :end  -- spares the partitions of other months
-          AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
+        SELECT m.datetime, m.id, m.value, {is_plausible_in("t.hour")} AS plausible
+        FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
+        WHERE m.kit_id = :kit_id
+          AND m.datetime >= greatest(t.hour, :start) AND m.datetime < least(t.hour + interval '1 hour', :end)
+          AND m.datetime >= :start AND m.datetime < :end  -- spares the partitions of other months
+          AND m.peripheral_id = ANY(:peripheral_ids) AND m.quantity_type_id = :quantity_type_id
         OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
 )
@@ -203,21 +240,29 @@ hours AS MATERIALIZED (
 
 _PIECES_OF_READINGS = f"""
 {_READINGS_IN_SPAN}, pieces AS (
-    SELECT datetime AS at, value AS minimum, value AS maximum, {SUMMAND} AS sum, 1 AS count FROM readings
+    SELECT datetime AS at, CASE WHEN plausible THEN value END AS minimum,
+           CASE WHEN plausible THEN value END AS maximum, CASE WHEN plausible THEN {SUMMAND} ELSE 0 END AS sum,
+           plausible::int AS count, (NOT plausible)::int AS implausible
+    FROM readings
 )
 """  # noqa: S608  (our own constants)
 
 # One row of arrays instead of one row per point: several times cheaper to read. The arrays keep the order of
-# the rows that they are built from.
+# the rows that they are built from. A bucket without plausible readings is no point.
 _IN_BUCKETS = """
-SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(mean), '{}') AS mean,
-       coalesce(array_agg(minimum), '{}') AS minimum, coalesce(array_agg(maximum), '{}') AS maximum,
-       coalesce(array_agg(count), '{}') AS count
+SELECT coalesce(array_agg(time_ms) FILTER (WHERE count > 0), '{}') AS time_ms,
+       coalesce(array_agg(mean) FILTER (WHERE count > 0), '{}') AS mean,
+       coalesce(array_agg(minimum) FILTER (WHERE count > 0), '{}') AS minimum,
+       coalesce(array_agg(maximum) FILTER (WHERE count > 0), '{}') AS maximum,
+       coalesce(array_agg(count) FILTER (WHERE count > 0), '{}') AS count,
+       coalesce(array_agg(time_ms) FILTER (WHERE implausible > 0), '{}') AS implausible_time_ms,
+       coalesce(array_agg(implausible) FILTER (WHERE implausible > 0), '{}') AS implausible
 FROM (
-    SELECT (extract(epoch FROM bucket) * 1000)::bigint AS time_ms, mean, minimum, maximum, count
+    SELECT (extract(epoch FROM bucket) * 1000)::bigint AS time_ms, mean, minimum, maximum, count, implausible
     FROM (
-        SELECT date_bin(:width, at, :origin) AS bucket, sum(sum) / sum(count) AS mean,
-               min(minimum) AS minimum, max(maximum) AS maximum, sum(count)::bigint AS count
+        SELECT date_bin(:width, at, :origin) AS bucket, sum(sum) / nullif(sum(count), 0) AS mean,
+               min(minimum) AS minimum, max(maximum) AS maximum, sum(count)::bigint AS count,
+               sum(implausible)::bigint AS implausible
         FROM pieces GROUP BY bucket
     ) AS buckets
     ORDER BY bucket
@@ -227,13 +272,19 @@ FROM (
 _COUNTED = """
 SELECT coalesce(sum(count), 0)::bigint AS touching,
        coalesce(sum(count) FILTER (WHERE whole), 0)::bigint AS inside
-FROM (SELECT count, at >= :inner_start AND at + interval '1 hour' <= :inner_end AS whole FROM pieces) AS hours
+FROM (
+    SELECT count + implausible AS count, at >= :inner_start AND at + interval '1 hour' <= :inner_end AS whole
+    FROM pieces
+) AS hours
 """
 
 _SINGLE = """
-SELECT coalesce(array_agg(time_ms), '{}') AS time_ms, coalesce(array_agg(value), '{}') AS value
+SELECT coalesce(array_agg(time_ms) FILTER (WHERE plausible), '{}') AS time_ms,
+       coalesce(array_agg(value) FILTER (WHERE plausible), '{}') AS value,
+       coalesce(array_agg(time_ms) FILTER (WHERE NOT plausible), '{}') AS implausible_time_ms,
+       coalesce(array_agg(value) FILTER (WHERE NOT plausible), '{}') AS implausible_value
 FROM (
-    SELECT (extract(epoch FROM datetime) * 1000)::bigint AS time_ms, value
+    SELECT (extract(epoch FROM datetime) * 1000)::bigint AS time_ms, value, plausible
     FROM readings ORDER BY datetime, id LIMIT :most
 ) AS points
 """

@@ -22,7 +22,15 @@ from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import close_soon
 from hortus.base.errors import describe_error
 from hortus.base.supervision import note_success
+from hortus.domain.plausibility.fragments import (
+    ON_LIMITS,
+    is_plausible_in,
+    limits_where,
+    supported_of_hours,
+)
 from hortus.domain.series.figures import FIGURES, FIGURES_OF_THE_NEW, OF_READINGS, OF_ROLLUPS
+from hortus.domain.series.kit_lock import LOCK_KIT, TRY_LOCK_KIT
+from hortus.domain.series.rechecking import recheck
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +52,7 @@ async def roll_up_for_ever(connect: Callable[[], Awaitable[asyncpg.Connection]])
         while True:
             # Takes no time, so it also tells whether the connection still works.
             this_hour = await connection.fetchval(_START_OF_THIS_HOUR, timeout=_ANSWER_SECONDS)
+            await recheck(connection)
             await roll_up(connection, this_hour)
             note_success()
             await asyncio.sleep(EVERY_SECONDS)
@@ -129,9 +138,9 @@ async def _roll_up_hours(
 async def _lock_kit(connection: asyncpg.Connection, kit_id: int, lock_seconds: float | None) -> bool:
     """Lock the kit until the end of the transaction; return whether that succeeded."""
     if lock_seconds is None:
-        return bool(await connection.fetchval(_TRY_LOCK_KIT, kit_id))
+        return bool(await connection.fetchval(TRY_LOCK_KIT, kit_id))
     await connection.execute(f"SET LOCAL lock_timeout = '{max(1.0, lock_seconds * 1000):.0f}ms'")
-    await connection.execute(_LOCK_KIT, kit_id)
+    await connection.execute(LOCK_KIT, kit_id)
     return True
 
 
@@ -183,9 +192,6 @@ SELECT kit_id FROM noted
 WHERE EXISTS (SELECT FROM series_touched_hours t WHERE t.kit_id = noted.kit_id AND t.hour < $1)
 """
 
-_TRY_LOCK_KIT = "SELECT pg_try_advisory_xact_lock(hashtext('hortus rollups'), $1)"
-_LOCK_KIT = "SELECT pg_advisory_xact_lock(hashtext('hortus rollups'), $1)"
-
 # Skips from one hour to the next in the index: each may be noted thousands of times.
 _HOURS_DUE = """
 WITH RECURSIVE due (hour) AS (
@@ -204,20 +210,28 @@ _TAKE_NOTES = "DELETE FROM series_touched_hours WHERE kit_id = $1 AND hour = ANY
 _HOLD_PERIPHERALS = "SELECT id FROM peripherals WHERE kit_id = $1 ORDER BY id FOR KEY SHARE SKIP LOCKED"
 
 _KEY = "peripheral_id, quantity_type_id"
-_NEWER = "CASE WHEN excluded.{0}_at {1} h.{0}_at THEN excluded.{0}_value ELSE h.{0}_value END"
+_NEWER = (
+    "CASE WHEN excluded.{0}_at {1} h.{0}_at OR h.{0}_at IS NULL THEN excluded.{0}_value ELSE h.{0}_value END"
+)
 
 # Readings are only ever added, or deleted with their whole peripheral. If an hour has fewer readings than when
 # it was rolled up, rows were dropped to make room: then the earlier rollup is sealed, and later readings are
 # rolled up beside it. An hour without readings is not changed.
 _COMPUTE_HOURS = f"""
-WITH fresh AS MATERIALIZED (
+WITH {limits_where("p.id = ANY($3::int[])")}, hours AS MATERIALIZED (
+    SELECT hour FROM unnest($2::timestamptz[]) AS t(hour)
+), {supported_of_hours("hours")}, fresh AS MATERIALIZED (
     SELECT t.hour, r.*
-    FROM unnest($2::timestamptz[]) AS t(hour)
+    FROM hours t
     CROSS JOIN LATERAL (
         SELECT {_KEY}, {OF_READINGS}
-        FROM raw_measurements
-        WHERE kit_id = $1 AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
-          AND peripheral_id = ANY($3::int[])
+        FROM (
+            SELECT m.*, {is_plausible_in("t.hour")} AS plausible
+            FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
+            WHERE m.kit_id = $1 AND m.datetime >= t.hour AND m.datetime < t.hour + interval '1 hour'
+              AND m.peripheral_id = ANY($3::int[])
+            OFFSET 0  -- judges each reading once, not once for each figure
+        ) AS m
         GROUP BY {_KEY}
     ) r
 ), sealing AS (
@@ -228,14 +242,17 @@ WITH fresh AS MATERIALIZED (
         SELECT hour, true, {_KEY}, {FIGURES}
         FROM series_hours o
         WHERE o.peripheral_id = f.peripheral_id AND o.quantity_type_id = f.quantity_type_id
-          AND o.hour = f.hour AND NOT o.sealed AND o.count > f.count
+          AND o.hour = f.hour AND NOT o.sealed AND o.count + o.implausible > f.count + f.implausible
         OFFSET 0  -- or the planner might join with all hours that there are
     ) o
     ON CONFLICT ({_KEY}, hour, sealed) DO UPDATE SET
         first_value = {_NEWER.format("first", "<")}, first_at = least(h.first_at, excluded.first_at),
         last_value = {_NEWER.format("last", ">")}, last_at = greatest(h.last_at, excluded.last_at),
         minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
-        sum = h.sum + excluded.sum, count = h.count + excluded.count
+        sum = h.sum + excluded.sum, count = h.count + excluded.count,
+        implausible = h.implausible + excluded.implausible,
+        last_implausible_value = {_NEWER.format("last_implausible", ">")},
+        last_implausible_at = greatest(h.last_implausible_at, excluded.last_implausible_at)
 ), stored AS (
     INSERT INTO series_hours (hour, sealed, {_KEY}, {FIGURES})
     SELECT hour, false, {_KEY}, {FIGURES} FROM fresh

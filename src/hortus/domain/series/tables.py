@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,21 +45,26 @@ class SeriesRow(Base):
 class HourRollupRow(Base):
     """The rollup of one peripheral and quantity over one UTC hour; first and last are by device time.
 
-    Columns are ordered wide to narrow to avoid padding. `sealed` marks the rollup of readings whose rows have
-    been dropped since: it is never recomputed, and readings that arrive for the same hour later are rolled up
-    beside it.
+    All figures are of plausible readings, and null without one; `implausible` counts the others. Columns are
+    ordered wide to narrow to avoid padding, later ones at the end. `sealed` marks the rollup of readings whose
+    rows have been dropped since: it is never recomputed, and readings that arrive for the same hour later are
+    rolled up beside it.
     """
 
     __tablename__ = "series_hours"
-    __table_args__ = (PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "hour", "sealed"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "hour", "sealed"),
+        # Finds the sensors that are faulty at present, of which there are few.
+        Index("series_hours_implausible_idx", "hour", postgresql_where=text("implausible > 0")),
+    )
 
     hour: Mapped[Timestamp]
-    first_at: Mapped[Timestamp]
-    last_at: Mapped[Timestamp]
-    first_value: Mapped[float] = mapped_column(Double)
-    last_value: Mapped[float] = mapped_column(Double)
-    minimum: Mapped[float] = mapped_column(Double)
-    maximum: Mapped[float] = mapped_column(Double)
+    first_at: Mapped[Timestamp | None]
+    last_at: Mapped[Timestamp | None]
+    first_value: Mapped[float | None] = mapped_column(Double)
+    last_value: Mapped[float | None] = mapped_column(Double)
+    minimum: Mapped[float | None] = mapped_column(Double)
+    maximum: Mapped[float | None] = mapped_column(Double)
     sum: Mapped[float] = mapped_column(Double)
     count: Mapped[int]
     peripheral_id: Mapped[int] = mapped_column(
@@ -66,6 +72,9 @@ class HourRollupRow(Base):
     )
     quantity_type_id: Mapped[int]
     sealed: Mapped[bool]
+    implausible: Mapped[int] = mapped_column(server_default=text("0"))
+    last_implausible_at: Mapped[Timestamp | None]
+    last_implausible_value: Mapped[float | None] = mapped_column(Double)
 
 
 class DayRollupRow(Base):
@@ -75,18 +84,21 @@ class DayRollupRow(Base):
     __table_args__ = (PrimaryKeyConstraint("peripheral_id", "quantity_type_id", "day"),)
 
     day: Mapped[Timestamp]
-    first_at: Mapped[Timestamp]
-    last_at: Mapped[Timestamp]
-    first_value: Mapped[float] = mapped_column(Double)
-    last_value: Mapped[float] = mapped_column(Double)
-    minimum: Mapped[float] = mapped_column(Double)
-    maximum: Mapped[float] = mapped_column(Double)
+    first_at: Mapped[Timestamp | None]
+    last_at: Mapped[Timestamp | None]
+    first_value: Mapped[float | None] = mapped_column(Double)
+    last_value: Mapped[float | None] = mapped_column(Double)
+    minimum: Mapped[float | None] = mapped_column(Double)
+    maximum: Mapped[float | None] = mapped_column(Double)
     sum: Mapped[float] = mapped_column(Double)
     count: Mapped[int]
     peripheral_id: Mapped[int] = mapped_column(
         ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="CASCADE")
     )
     quantity_type_id: Mapped[int]
+    implausible: Mapped[int] = mapped_column(server_default=text("0"))
+    last_implausible_at: Mapped[Timestamp | None]
+    last_implausible_value: Mapped[float | None] = mapped_column(Double)
 
 
 touched_hours = Table(
@@ -101,3 +113,16 @@ touched_hours = Table(
 Ingest only appends, so that no batch waits for another: without a key, an hour may be listed many times, and
 without a foreign key, for a deleted kit (docs/decisions/0002-readings-without-foreign-keys.md).
 """
+
+
+class RecheckRow(Base):
+    """A peripheral whose rollups may include values that its present limits exclude, or lack some they allow.
+
+    Written by a trigger when limits change, and read by the job (hortus.domain.series.rechecking).
+    """
+
+    __tablename__ = "series_rechecks"
+
+    peripheral_id: Mapped[int] = mapped_column(
+        ForeignKey("peripherals.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True
+    )

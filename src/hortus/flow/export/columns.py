@@ -17,6 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hortus.domain.plausibility.fragments import (
+    IS_IMPLAUSIBLE_AGGREGATE,
+    ON_LIMITS,
+    VERDICT,
+    is_plausible,
+    limits_where,
+    supported_hours,
+)
 from hortus.flow.export.selection import PLACES, Data, Where
 
 MOST_VALUE_NAMES = 100
@@ -37,6 +45,7 @@ class ColumnKind(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     NUMBER = "number"
+    BOOLEAN = "boolean"
     JSON = "json"
 
 
@@ -73,13 +82,19 @@ _ID = Column("id", "m.id", ColumnKind.TEXT)
 
 _NAMED = (_PERIPHERAL, _PERIPHERAL_NAME, _CONFIGURATION, _QUANTITY_TYPE, _QUANTITY, _UNIT)
 
-RAW = (_time("datetime", "datetime"), *_NAMED, _VALUE, _RECEIVED_AT, _ID)
+_IMPLAUSIBLE = Column("implausible", f"NOT {is_plausible('m')}", ColumnKind.BOOLEAN)
+
+RAW = (_time("datetime", "datetime"), *_NAMED, _VALUE, _RECEIVED_AT, _ID, _IMPLAUSIBLE)
 AGGREGATE_BEFORE_VALUES = (
     _time("datetimeStart", "datetime_start"),
     _time("datetimeEnd", "datetime_end"),
     *_NAMED,
 )
-AGGREGATE_AFTER_VALUES = (_RECEIVED_AT, _ID)
+AGGREGATE_AFTER_VALUES = (
+    _RECEIVED_AT,
+    _ID,
+    Column("implausible", "m.implausible", ColumnKind.BOOLEAN),
+)
 VALUES_AS_OBJECT = Column("values", "m.values", ColumnKind.JSON)
 
 # In the archive, names are in separate files. Format and order of its aggregates: http-api 4.9.
@@ -90,6 +105,7 @@ ARCHIVED_RAW = (
     _QUANTITY_TYPE,
     _VALUE,
     _RECEIVED_AT,
+    _IMPLAUSIBLE,
 )
 ARCHIVED_AGGREGATE_BEFORE_VALUES = (
     _seconds("datetimeStart", "datetime_start"),
@@ -180,22 +196,45 @@ def json_query(columns: Sequence[Column], data: Data, where: Where) -> str:
 
 def plain_query(columns: Sequence[Column], data: Data, where: Where) -> str:
     """Return the query whose CSV output is parsed by our own code: texts are not escaped."""
-    return _query(", ".join(column.expression for column in columns), columns, data, where)
+    return _query(", ".join(map(_plain_expression, columns)), columns, data, where)
 
 
 def _query(expressions: str, columns: Sequence[Column], data: Data, where: Where) -> str:
+    """Return a query of our own names only; values are arguments."""
     place = PLACES[data]
     names = _NAMES if any(column.expression.startswith(("p.", "q.")) for column in columns) else ""
-    return (  # made of our own names only; values are arguments
-        f"SELECT {expressions} FROM {place.table} m {names} WHERE {where} "  # noqa: S608
-        f"ORDER BY m.{place.time}, m.id"
+    before, rows = "", f"{place.table} m {names} WHERE {where}"
+    if any(column.kind is ColumnKind.BOOLEAN for column in columns):
+        before, rows = _JUDGED[data].format(kit=where.kit, where=where), f"found m {names}"
+    return f"{before} SELECT {expressions} FROM {rows} ORDER BY m.{place.time}, m.id"  # noqa: S608
+
+
+_JUDGED = {
+    Data.RAW: f"""
+    WITH {limits_where("p.kit_id = {kit}")}, found AS MATERIALIZED (
+        SELECT m.*, l.lone_error_value, l.lone_error_within, {VERDICT} AS verdict
+        FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
+        WHERE {{where}}
+    ), {supported_hours("found")}
+    """,  # noqa: S608
+    Data.AGGREGATE: f"""
+    WITH {limits_where("p.kit_id = {kit}")}, found AS (
+        SELECT m.*, {IS_IMPLAUSIBLE_AGGREGATE} AS implausible
+        FROM aggregate_measurements m LEFT JOIN limits l {ON_LIMITS}
+        WHERE {{where}}
     )
+    """,  # noqa: S608
+}
 
 
 def _csv_expression(column: Column) -> str:
     if column.kind is not ColumnKind.TEXT or column is _ID:
-        return column.expression
+        return _plain_expression(column)
     # The SQL equivalent of `safe_text`: ascii() returns the code of the first character.
     first = ", ".join(str(ord(character)) for character in _AS_FORMULA)
     text = column.expression
     return f"CASE WHEN ascii({text}) IN ({first}) THEN '''' || {text} ELSE {text} END"
+
+
+def _plain_expression(column: Column) -> str:
+    return f"({column.expression})::text" if column.kind is ColumnKind.BOOLEAN else column.expression

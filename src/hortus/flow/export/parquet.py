@@ -73,6 +73,7 @@ class _ParquetFile:
             ColumnKind.TEXT: arrow.string(),
             ColumnKind.INTEGER: arrow.int32(),
             ColumnKind.NUMBER: arrow.float64(),
+            ColumnKind.BOOLEAN: arrow.bool_(),
             ColumnKind.JSON: arrow.string(),
         }
         self._schema = arrow.schema([(column.name, types[column.kind]) for column in columns])

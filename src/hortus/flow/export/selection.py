@@ -58,10 +58,11 @@ class Position:
 
 @dataclass(slots=True)
 class Where:
-    """Conditions on a table with the alias `m`, and their arguments."""
+    """Conditions on a table with the alias `m`, and their arguments. `kit` is the placeholder of its kit."""
 
     conditions: list[str] = field(default_factory=list)
     arguments: list[object] = field(default_factory=list)
+    kit: str = ""
 
     def add(self, condition: str, *values: object) -> None:
         """Add a condition in which each `{}` stands for the next value."""
@@ -79,7 +80,8 @@ class Where:
 def conditions(kit_id: int, selection: Selection) -> Where:
     """Return the conditions for the selected rows of the kit."""
     where = Where()
-    where.add("m.kit_id = {}", kit_id)
+    where.kit = where.argument(kit_id)
+    where.add(f"m.kit_id = {where.kit}")
     time = f"m.{PLACES[selection.data].time}"
     if selection.start is not None:
         where.add(f"{time} >= {{}}", selection.start)

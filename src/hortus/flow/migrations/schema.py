@@ -19,6 +19,7 @@ import hortus.domain.media.tables
 import hortus.domain.messages.tables
 import hortus.domain.mqtt_accounts.tables
 import hortus.domain.plants.tables
+import hortus.domain.plausibility.tables
 import hortus.domain.presence.tables
 import hortus.domain.series.tables
 import hortus.flow.broker.tables

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy.engine import RowMapping
 
 from hortus.domain.measurements.store import Order, Wanted, page_of_aggregates, page_of_readings
+from hortus.domain.plausibility.marking import implausible_aggregates, implausible_readings
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
 from hortus.http.access.permissions import Permission
@@ -20,8 +21,8 @@ from hortus.http.conventions.paging import PageCursor, next_link
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.replies import JsonReply
 from hortus.http.documents.measurements import (
-    AggregateMeasurement,
-    RawMeasurement,
+    ListedAggregate,
+    ListedReading,
     aggregate_object,
     reading_object,
 )
@@ -77,16 +78,20 @@ async def list_aggregates(
     serial: KitSerial,
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
-) -> JsonReply[list[AggregateMeasurement]]:
+) -> JsonReply[list[ListedAggregate]]:
     """By default newest first and 50 per page. `from` and `to` refer to the start time of an aggregate."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
         rows = await page_of_aggregates(connection, access.kit_id, wanted, limit + 1)
+        marks = await implausible_aggregates(connection, rows[:limit])
     headers = _next(
         rows, "datetime_start", f"/kits/{access.kit['serial']}/aggregate-measurements", wanted, limit
     )
-    return JsonReply([aggregate_object(row) for row in rows[:limit]], headers=headers)
+    page: list[ListedAggregate] = [
+        {**aggregate_object(row), "implausible": mark} for row, mark in zip(rows[:limit], marks, strict=True)
+    ]
+    return JsonReply(page, headers=headers)
 
 
 @router.get(
@@ -102,14 +107,18 @@ async def list_readings(
     serial: KitSerial,
     wanted: WantedMeasurements,
     limit: Limit = PAGE_SIZE,
-) -> JsonReply[list[RawMeasurement]]:
+) -> JsonReply[list[ListedReading]]:
     """By default newest first and 50 per page. `from` is inclusive, `to` is exclusive."""
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
         rows = await page_of_readings(connection, access.kit_id, wanted, limit + 1, services.clock())
+        marks = await implausible_readings(connection, rows[:limit])
     headers = _next(rows, "datetime", f"/kits/{access.kit['serial']}/raw-measurements", wanted, limit)
-    return JsonReply([reading_object(row) for row in rows[:limit]], headers=headers)
+    page: list[ListedReading] = [
+        {**reading_object(row), "implausible": mark} for row, mark in zip(rows[:limit], marks, strict=True)
+    ]
+    return JsonReply(page, headers=headers)
 
 
 def _next(rows: Sequence[RowMapping], at: str, path: str, wanted: Wanted, limit: int) -> dict[str, str]:

@@ -32,6 +32,7 @@ from hortus.http.conventions.documentation import HIDDEN, problems
 from hortus.http.conventions.parameters import Identifier, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.problems import not_found, unavailable
 from hortus.http.conventions.replies import JsonReply, TimeText
+from hortus.http.documents.implausible import ImplausibleObject, implausible_object
 from hortus.http.server.database_access import database_failures_translated
 
 router = APIRouter(tags=["Series"])
@@ -61,7 +62,8 @@ class SeriesObject(TypedDict):
     """One quantity measured by a kit's peripheral of this name, across all configurations of the kit.
 
     `peripheralId` is that of the peripheral with this name in the active configuration. `lastTime` is the
-    device time of the last reading whose time is not in the future.
+    device time of the last plausible reading whose time is not in the future. `implausible` is a later reading
+    that is not plausible, or null: while there is one, something is wrong with the sensor.
     """
 
     id: int
@@ -74,19 +76,31 @@ class SeriesObject(TypedDict):
     ageSeconds: float | None
     measurementIntervalSeconds: float
     freshness: Freshness
+    implausible: ImplausibleObject | None
 
 
 class SeriesColumns(TypedDict):
     """Arrays of equal length, ordered by `time` (milliseconds since the epoch; for a bucket, its start).
 
-    Buckets without readings are left out. For single readings, `mean` holds their values, and the other columns
-    are null.
+    Buckets without plausible readings are left out. For single readings, `mean` holds their values, and the
+    other columns are null.
     """
 
     time: list[int]
     mean: list[float]
     minimum: list[float] | None
     maximum: list[float] | None
+    count: list[int] | None
+
+
+class ImplausibleColumns(TypedDict):
+    """The readings that no other figure includes: arrays of equal length, ordered by `time`.
+
+    They have their values if the points are single readings, else their number by bucket (`time` is its start).
+    """
+
+    time: list[int]
+    value: list[float] | None
     count: list[int] | None
 
 
@@ -106,6 +120,7 @@ class SeriesPoints(_Span, TypedDict):
     source: ChartSource
     bucketSeconds: int | None
     columns: SeriesColumns
+    implausible: ImplausibleColumns
 
 
 @router.get(
@@ -201,6 +216,7 @@ def _series_object(series: ListedSeries, now: datetime) -> SeriesObject:
         "ageSeconds": series.age_seconds(now),
         "measurementIntervalSeconds": series.interval_seconds,
         "freshness": series.freshness(now),
+        "implausible": implausible_object(series.implausible),
     }
 
 
@@ -219,6 +235,11 @@ def _points_object(series: Series, points: Points) -> SeriesPoints:
             "minimum": points.minimum,
             "maximum": points.maximum,
             "count": points.count,
+        },
+        "implausible": {
+            "time": points.implausible_time_ms,
+            "value": points.implausible_value,
+            "count": points.implausible_count,
         },
     }
 

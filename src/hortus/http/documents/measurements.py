@@ -37,6 +37,18 @@ class RawMeasurement(TypedDict):
     value: float
 
 
+class ListedAggregate(AggregateMeasurement, TypedDict):
+    """An aggregate. `implausible`: it rests on values that cannot have been measured, and counts nowhere."""
+
+    implausible: bool
+
+
+class ListedReading(RawMeasurement, TypedDict):
+    """A reading. `implausible`: the value cannot have been measured, and counts nowhere."""
+
+    implausible: bool
+
+
 def aggregate_object(row: Mapping[Any, Any]) -> AggregateMeasurement:
     """Return the aggregate in this row."""
     return {

@@ -25,6 +25,7 @@ from hortus.http.conventions.problems import (
     length_between,
 )
 from hortus.http.conventions.replies import TimeText
+from hortus.http.documents.implausible import ImplausibleObject, implausible_object
 
 
 class RangeObject(TypedDict):
@@ -59,7 +60,8 @@ class QuantityObject(TypedDict):
     """One quantity of a plant: its latest value, what measured it, and whether it is in range.
 
     `condition` is null if the quantity is not judged: it has no range, or nothing measures it. `value` is the
-    latest one, however old; `noData` means that it is too old to count.
+    latest plausible one, however old; `noData` means that it is too old to count. `implausible` is a later
+    reading that cannot have been measured, or null: while there is one, something is wrong with the sensor.
     """
 
     quantityTypeId: int
@@ -71,6 +73,7 @@ class QuantityObject(TypedDict):
     maximum: float | None
     kitSerial: str | None
     peripheralName: str | None
+    implausible: ImplausibleObject | None
 
 
 _Since = TypedDict("_Since", {"from": TimeText})
@@ -191,6 +194,7 @@ def _quantity_object(overview: PlantOverview, state: QuantityState, now: datetim
         "maximum": range_.maximum,
         "kitSerial": None if measured is None else measured.serial,
         "peripheralName": None if measured is None else measured.peripheral_name,
+        "implausible": None if measured is None else implausible_object(measured.implausible),
     }
 
 

@@ -77,10 +77,14 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """All queues, and the number of messages given up in the last day."""
+    """All queues, and what went wrong in the last day.
+
+    That is the number of messages given up, and of series with readings that cannot have been measured.
+    """
 
     queues: Sequence[Queue]
     messages_given_up: int
+    implausible_series: int
 
     @property
     def late(self) -> list[Queue]:
@@ -115,11 +119,16 @@ class BacklogReader:
                         for name, question in QUESTIONS.items()
                     }
                     given_up = await connection.scalar(_GIVEN_UP, {"most": MOST_COUNTED})
+                    implausible = await connection.scalar(_IMPLAUSIBLE, {"most": MOST_COUNTED})
         except HortusError:
             return None
         stuck_seconds = self._rollups.stuck_seconds(rows["rollups"].waiting)
         queues = [_queue(name, row, stuck_seconds) for name, row in rows.items()]
-        return Backlog(queues=queues, messages_given_up=int(given_up or 0))
+        return Backlog(
+            queues=queues,
+            messages_given_up=int(given_up or 0),
+            implausible_series=int(implausible or 0),
+        )
 
 
 class _Progress:
@@ -157,6 +166,17 @@ _GIVEN_UP = text(
         SELECT state, kind IN ('alert', 'alert-over') AND sealed_body IS NULL AS is_withdrawn
         FROM messages WHERE created_at > now() - interval '1 day'
         ORDER BY created_at DESC LIMIT :most
+    ) AS newest
+    """
+)
+
+# Of the hours that are rolled up, the newest ones.
+_IMPLAUSIBLE = text(
+    """
+    SELECT count(DISTINCT (peripheral_id, quantity_type_id)) FROM (
+        SELECT peripheral_id, quantity_type_id FROM series_hours
+        WHERE implausible > 0 AND hour > now() - interval '25 hours' AND hour <= now()
+        ORDER BY hour DESC LIMIT :most
     ) AS newest
     """
 )

@@ -151,6 +151,11 @@ class _BacklogCollector(Collector):
             "Messages to people in the last 24 hours that could not be delivered.",
             value=self._backlog.messages_given_up,
         )
+        yield GaugeMetricFamily(
+            "hortus_implausible_series",
+            "Series with readings in the last 24 full hours that cannot have been measured.",
+            value=self._backlog.implausible_series,
+        )
 
 
 def _backlog_text(backlog: Backlog | None) -> bytes:

@@ -143,6 +143,7 @@ async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> t
             range=state.range or Range(),
             reading=state.reading,
             source=_source(overview.measured.get(state.quantity_type_id)),
+            trouble=_trouble(overview.measured.get(state.quantity_type_id)),
         )
 
     return tuple(quantity(state) for state in overview.states if state.quantity_type_id in types)
@@ -150,6 +151,10 @@ async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> t
 
 def _source(measured: MeasuredSeries | None) -> str:
     return "" if measured is None else f"{measured.peripheral_name}, {measured.serial}"
+
+
+def _trouble(measured: MeasuredSeries | None) -> str | None:
+    return None if measured is None or measured.implausible is None else measured.implausible.explanation
 
 
 async def _alerts(connection: AsyncConnection, access: PlantAccess) -> tuple[PlantAlert, ...]:

@@ -28,6 +28,7 @@ class LastReading:
     """The newest reading of a series whose time is not in the future (P8). `at` is the kit's clock."""
 
     key: SeriesKey
+    peripheral_id: int
     quantity: str
     unit: str
     value: float
@@ -36,10 +37,18 @@ class LastReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSeries:
-    """A last reading with its recent course: one value per time slot, oldest first, None for an empty slot."""
+    """A series with its last plausible reading, None if it has only implausible ones, and its recent course.
 
-    last: LastReading
+    The course has one value per time slot, oldest first, None for an empty slot. `trouble` is a sentence about
+    the sensor, if a later reading cannot have been measured.
+    """
+
+    key: SeriesKey
+    quantity: str
+    unit: str
+    last: LastReading | None
     course: tuple[float | None, ...]
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

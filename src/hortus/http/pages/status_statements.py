@@ -10,6 +10,14 @@ from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hortus.domain.kits.deleted_configurations import not_deleted
+from hortus.domain.plausibility.fragments import (
+    COLUMNS_OF_DOUBT,
+    ON_LIMITS,
+    VERDICT,
+    is_plausible,
+    limits_where,
+    supported_hours,
+)
 from hortus.http.access.viewer import VISIBLE_KITS
 
 HEAD_READINGS = 200
@@ -91,46 +99,63 @@ _WANTED = """unnest(:kit_ids) AS wanted(kit_id)
       SELECT ARRAY(SELECT id FROM kit_configurations
                    WHERE kit_id = wanted.kit_id AND deleted_at IS NOT NULL) AS deleted
     ) c"""
+_LIMITS = limits_where("p.kit_id = ANY(:kit_ids)")
 
-# The newest reading of each series among the newest readings of each kit. Readings from the future are skipped,
-# so they cannot become the latest (P8).
+# The newest reading of each series among the newest readings of each kit: the newest plausible one, and the
+# newest one that is not. Readings from the future are skipped, so they cannot become the latest (P8).
 NEWEST_READINGS = text(
     f"""
-    SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id)
-      r.kit_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
-      q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
-    FROM {_WANTED}
-    CROSS JOIN LATERAL (
-      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
-      FROM raw_measurements m
-      WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
-        AND m.kit_configuration_id <> ALL (c.deleted)
-      ORDER BY m.datetime DESC LIMIT :readings
-    ) r
+    WITH {_LIMITS}, found AS MATERIALIZED (
+      SELECT {COLUMNS_OF_DOUBT}, m.value, m.datetime, {VERDICT} AS verdict
+      FROM {_WANTED}
+      CROSS JOIN LATERAL (
+        SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+        FROM raw_measurements m
+        WHERE m.kit_id = wanted.kit_id AND m.datetime > :since AND m.datetime <= :now
+          AND m.kit_configuration_id <> ALL (c.deleted)
+        ORDER BY m.datetime DESC LIMIT :readings
+      ) m
+      LEFT JOIN limits l {ON_LIMITS}
+    ), {supported_hours("found")}, judged AS (
+      SELECT f.*, {is_plausible("f")} AS plausible FROM found f
+    )
+    SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id, r.plausible)
+      r.kit_id, p.id AS peripheral_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
+      r.plausible, q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
+    FROM judged r
     JOIN peripherals p ON p.id = r.peripheral_id
     JOIN quantity_types q ON q.id = r.quantity_type_id
-    ORDER BY r.kit_id, p.name, r.quantity_type_id, r.datetime DESC
-    """  # noqa: S608  (built from constants)
+    ORDER BY r.kit_id, p.name, r.quantity_type_id, r.plausible, r.datetime DESC
+    """  # noqa: S608  (our own constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS))
 
-# The course of each series: for each time slot, the newest value of each series among the slot's last readings.
-# The amount read does not grow with a kit's measuring rate.
+# The course of each series: for each time slot, the newest plausible value of each series among the slot's last
+# readings. The amount read does not grow with a kit's measuring rate.
 COURSES = text(
     f"""
-    SELECT DISTINCT ON (r.kit_id, slot, p.name, r.quantity_type_id)
-      r.kit_id, slot, p.name AS peripheral, r.quantity_type_id, r.value
-    FROM {_WANTED}
-    CROSS JOIN generate_series(0, :slots - 1) AS slot
-    CROSS JOIN LATERAL (
-      SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
-      FROM raw_measurements m
-      WHERE m.kit_id = wanted.kit_id
-        AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
-        AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
-        AND m.datetime <= :now AND m.datetime > :start AND m.kit_configuration_id <> ALL (c.deleted)
-      ORDER BY m.datetime DESC LIMIT :readings
-    ) r
+    WITH {_LIMITS}, found AS MATERIALIZED (
+      SELECT {COLUMNS_OF_DOUBT}, m.slot, m.value, m.datetime, {VERDICT} AS verdict
+      FROM (
+        SELECT r.*, slot
+        FROM {_WANTED}
+        CROSS JOIN generate_series(0, :slots - 1) AS slot
+        CROSS JOIN LATERAL (
+          SELECT m.kit_id, m.peripheral_id, m.quantity_type_id, m.value, m.datetime
+          FROM raw_measurements m
+          WHERE m.kit_id = wanted.kit_id
+            AND m.datetime > CAST(:start AS timestamptz) + slot * CAST(:slot_length AS interval)
+            AND m.datetime <= CAST(:start AS timestamptz) + (slot + 1) * CAST(:slot_length AS interval)
+            AND m.datetime <= :now AND m.datetime > :start AND m.kit_configuration_id <> ALL (c.deleted)
+          ORDER BY m.datetime DESC LIMIT :readings
+        ) r
+      ) m
+      LEFT JOIN limits l {ON_LIMITS}
+    ), {supported_hours("found")}
+    SELECT DISTINCT ON (r.kit_id, r.slot, p.name, r.quantity_type_id)
+      r.kit_id, r.slot, p.name AS peripheral, r.quantity_type_id, r.value
+    FROM found r
     JOIN peripherals p ON p.id = r.peripheral_id
-    ORDER BY r.kit_id, slot, p.name, r.quantity_type_id, r.datetime DESC
-    """  # noqa: S608  (built from constants)
+    WHERE {is_plausible("r")}
+    ORDER BY r.kit_id, r.slot, p.name, r.quantity_type_id, r.datetime DESC
+    """  # noqa: S608  (our own constants)
 ).bindparams(bindparam("kit_ids", type_=_INTEGERS), bindparam("slots", type_=Integer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.ledger.store import LedgerCounts
+from hortus.domain.plausibility.limits import limits_of_peripherals
+from hortus.domain.plausibility.rules import UNLIMITED, explanation
 from hortus.domain.presence.store import PresenceRecord, read_presences
 from hortus.http.access.viewer import Viewer, visibility_parameters
 from hortus.http.pages.status import (
@@ -63,6 +65,7 @@ class _Memory:
 
     until: float
     newest: Newest = field(default_factory=dict)
+    implausible: Newest = field(default_factory=dict)
     courses: Courses = field(default_factory=dict)
 
 
@@ -122,11 +125,11 @@ class StatusReader:
         for kit_id in kit_ids:
             memory = self._memories[kit_id]
             self._memories.move_to_end(kit_id)
-            memory.newest = _newer(memory.newest, heads[kit_id])
-            result[kit_id] = tuple(
-                StatusSeries(last=last, course=_course(memory.courses.get(key), last, now))
-                for key, last in sorted(memory.newest.items(), key=_order_of_series)
-            )
+            memory.newest = _newer(memory.newest, heads.plausible[kit_id])
+            memory.implausible = _newer(memory.implausible, heads.implausible[kit_id])
+        troubles = await _read_troubles(connection, [self._memories[kit_id] for kit_id in kit_ids])
+        for kit_id in kit_ids:
+            result[kit_id] = tuple(_series_of(self._memories[kit_id], troubles, now))
         while len(self._memories) > _REMEMBERED_KITS:
             self._memories.popitem(last=False)
         return result
@@ -143,12 +146,15 @@ class StatusReader:
         if not due:
             return
         newest = await _read_newest(connection, due, recent, now, DEEP_READINGS)
-        silent = [kit_id for kit_id in due if not newest[kit_id]]
+        silent = [kit_id for kit_id in due if not (newest.plausible[kit_id] or newest.implausible[kit_id])]
         if silent:
             newest.update(await _read_newest(connection, silent, _LONG_AGO, recent, HEAD_READINGS))
         courses = await _read_courses(connection, due, now)
         for kit_id in due:
-            self._memories[kit_id] = _Memory(moment + _REMEMBER_SECONDS, newest[kit_id], courses[kit_id])
+            self._memories[kit_id] = _Memory(
+                moment + _REMEMBER_SECONDS,
+                *(newest.plausible[kit_id], newest.implausible[kit_id], courses[kit_id]),
+            )
 
 
 async def _read_pictures(connection: AsyncConnection, kit_ids: list[int], now: datetime) -> dict[int, Picture]:
@@ -171,17 +177,73 @@ async def _read_ledger(
     return counts
 
 
+@dataclass(frozen=True, slots=True)
+class _NewestOfKits:
+    """The newest readings of each series, by kit: those that are plausible, and those that are not."""
+
+    plausible: dict[int, Newest] = field(default_factory=lambda: defaultdict(dict))
+    implausible: dict[int, Newest] = field(default_factory=lambda: defaultdict(dict))
+
+    def update(self, others: _NewestOfKits) -> None:
+        self.plausible.update(others.plausible)
+        self.implausible.update(others.implausible)
+
+
 async def _read_newest(
     connection: AsyncConnection, kit_ids: list[int], since: datetime, now: datetime, readings: int
-) -> dict[int, Newest]:
-    newest: dict[int, Newest] = defaultdict(dict)
+) -> _NewestOfKits:
+    newest = _NewestOfKits()
     parameters = {"kit_ids": kit_ids, "since": since, "now": now, "readings": readings}
     for row in (await connection.execute(NEWEST_READINGS, parameters)).mappings():
         key = SeriesKey(peripheral=row["peripheral"], quantity_type_id=row["quantity_type_id"])
-        newest[row["kit_id"]][key] = LastReading(
-            key=key, quantity=row["quantity"], unit=row["unit"], value=row["value"], at=row["at"]
+        of_kits = newest.plausible if row["plausible"] else newest.implausible
+        of_kits[row["kit_id"]][key] = LastReading(
+            key=key,
+            peripheral_id=row["peripheral_id"],
+            quantity=row["quantity"],
+            unit=row["unit"],
+            value=row["value"],
+            at=row["at"],
         )
     return newest
+
+
+async def _read_troubles(
+    connection: AsyncConnection, memories: Sequence[_Memory]
+) -> dict[tuple[int, SeriesKey], str]:
+    """Return, by peripheral and series, a sentence about each newest reading that is implausible."""
+    faulty = [
+        wrong
+        for memory in memories
+        for key, wrong in memory.implausible.items()
+        if key not in memory.newest or memory.newest[key].at < wrong.at
+    ]
+    if not faulty:
+        return {}
+    limits = await limits_of_peripherals(connection, {each.peripheral_id for each in faulty})
+    return {
+        (each.peripheral_id, each.key): explanation(
+            limits.get((each.peripheral_id, each.key.quantity_type_id), UNLIMITED),
+            *(each.value, each.quantity, each.unit),
+        )
+        for each in faulty
+    }
+
+
+def _series_of(
+    memory: _Memory, troubles: Mapping[tuple[int, SeriesKey], str], now: datetime
+) -> Iterator[StatusSeries]:
+    # A series that has only implausible readings is shown as well: the page says what is wrong with it.
+    for key, described in sorted((memory.implausible | memory.newest).items(), key=_order_of_series):
+        last, wrong = memory.newest.get(key), memory.implausible.get(key)
+        yield StatusSeries(
+            key=key,
+            quantity=described.quantity,
+            unit=described.unit,
+            last=last,
+            course=_course(memory.courses.get(key), last, now),
+            trouble=None if wrong is None else troubles.get((wrong.peripheral_id, key)),
+        )
 
 
 async def _read_courses(connection: AsyncConnection, kit_ids: list[int], now: datetime) -> dict[int, Courses]:
@@ -207,10 +269,12 @@ def _first_slot(now: datetime) -> datetime:
     return now - elapsed - (SLOTS - 1) * SLOT_LENGTH
 
 
-def _course(course: list[float | None] | None, last: LastReading, now: datetime) -> tuple[float | None, ...]:
+def _course(
+    course: list[float | None] | None, last: LastReading | None, now: datetime
+) -> tuple[float | None, ...]:
     """Return a course that ends with the last reading, if that lies in its last slot."""
     points = list(course or [None] * SLOTS)
-    if last.at > _first_slot(now) + (SLOTS - 1) * SLOT_LENGTH:
+    if last is not None and last.at > _first_slot(now) + (SLOTS - 1) * SLOT_LENGTH:
         points[-1] = last.value
     return tuple(points)
 

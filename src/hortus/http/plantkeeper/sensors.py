@@ -169,10 +169,11 @@ async def _read(
     return [
         Sensor(
             **row,
+            # Its clients expect the row that they sent, whatever the values are (plantkeeper 4.4).
             values={
-                quantities[series.quantity_type_id]: series.reading.value
+                quantities[series.quantity_type_id]: series.newest_value
                 for series in latest.get(row["kit_id"], ())
-                if series.reading is not None and series.quantity_type_id in quantities
+                if series.newest_value is not None and series.quantity_type_id in quantities
             },
         )
         for row in rows
