@@ -24,6 +24,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.plants.state import DEFAULT_FRESHNESS
+from hortus.domain.series.catching_up import CatchingUp
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.http.access.sessions import Sessions
@@ -31,6 +32,8 @@ from hortus.http.api.gateway_readings import RECEIVE_PATH, GatewayReceiver
 from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
+from hortus.http.pages.charts.pages import ChartPages
+from hortus.http.pages.charts.store import ChartReader
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -66,7 +69,8 @@ class WebDependencies:
     ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
     `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
     `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
-    `plant_freshness` does not count for a plant's condition.
+    `plant_freshness` does not count for a plant's condition. `rollups` sums up for charts what jobs have not
+    yet; without it, a chart of a long backlog takes longer.
     """
 
     engine: AsyncEngine
@@ -82,6 +86,7 @@ class WebDependencies:
     plantkeeper: ASGIApp | None = None
     media_objects: MediaObjects | None = None
     supervisor: Supervisor | None = None
+    rollups: CatchingUp | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     clock: Callable[[], datetime] = _now
 
@@ -128,6 +133,9 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/plants/{plant_id}/status", plants.status, methods=_READ)
     app.add_route("/plants/{plant_id}/photo", plants.photo, methods=_READ)
     app.add_route("/plants/{plant_id}/alerts/{alert_id}/seen", plants.see_alert, methods=["POST"])
+
+    charts = ChartPages(ChartReader(engine, dependencies.clock, dependencies.rollups), sessions, templates)
+    app.add_route("/kits/{serial}/points.json", charts.points, methods=_READ)
 
     tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
     login = LoginPages(engine, Passwords(), sessions, tokens, templates)
