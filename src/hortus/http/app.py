@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,12 +42,14 @@ from hortus.http.pages.pictures import PicturePages
 from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.plants import PlantPages
 from hortus.http.pages.problems import Problems, UnexpectedErrors
-from hortus.http.pages.rendering import Templates
+from hortus.http.pages.rendering import BUILD_FOLDER, Templates
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
 
 PLANTKEEPER_PATH = "/api/v1"
+
+_OF_BUILD = re.compile(rf"{BUILD_FOLDER}[0-9a-f]{{12}}/")
 
 _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "pages" / "static"
@@ -135,6 +138,8 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/plants/{plant_id}/alerts/{alert_id}/seen", plants.see_alert, methods=["POST"])
 
     charts = ChartPages(ChartReader(engine, dependencies.clock, dependencies.rollups), sessions, templates)
+    app.add_route("/kits/{serial}/charts", charts.show, methods=_READ)
+    app.add_route("/kits/{serial}/charts.csv", charts.file, methods=_READ)
     app.add_route("/kits/{serial}/points.json", charts.points, methods=_READ)
 
     tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
@@ -211,7 +216,10 @@ class _WithSlash:
 
 
 class _CachedStaticFiles(StaticFiles):
-    """Static files. Addresses change with the content, so clients may cache those requested with `?v=`."""
+    """Static files. Addresses change with the content, so clients may cache those that name the build.
+
+    It is in the query, or for modules in the path, `build-1234/charts/main.js`.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file, and reject WebSocket requests, which would otherwise count as our error."""
@@ -221,7 +229,8 @@ class _CachedStaticFiles(StaticFiles):
             await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        if scope["query_string"].startswith(b"v="):
+        of_build = _OF_BUILD.match(path)
+        response = await super().get_response(path[of_build.end() :] if of_build else path, scope)
+        if of_build or scope["query_string"].startswith(b"v="):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response

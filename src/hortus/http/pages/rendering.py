@@ -16,7 +16,11 @@ from hortus.base.text import shown_lines
 from hortus.domain.alerts.wording import need_of
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import wording
+from hortus.http.pages.charts.panels import shown
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
+
+BUILD_FOLDER = "build-"
+"""Begins the first part of the addresses of modules; the build follows."""
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     wording.number,
@@ -31,6 +35,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     wording.plant_word,
     wording.bounds,
     need_of,
+    shown,
 )
 
 
@@ -49,6 +54,7 @@ class Templates:
         )
         self._environment.globals.update(
             static=self._static,
+            module=self._module,
             version=__version__,
             polylines=polylines,
             spark_width=WIDTH,
@@ -78,6 +84,10 @@ class Templates:
         # The address changes with the content, so browsers may cache a file indefinitely.
         return f"/static/{name}?v={self.build}"
 
+    def _module(self, name: str) -> str:
+        # Modules import each other by relative addresses, so all of these have to change with the content.
+        return f"/static/{BUILD_FOLDER}{self.build}/{name}"
+
 
 def _readable(value: object) -> object:
     """Return a value as a page shows it, with characters that change or end text direction escaped."""
@@ -86,7 +96,7 @@ def _readable(value: object) -> object:
 
 def _fingerprint_of_static_files() -> str:
     digest = hashlib.sha256(__version__.encode())
-    for folder in ("static", "static/vendor"):
+    for folder in ("static", "static/charts", "static/vendor"):
         for file in sorted(
             resources.files("hortus.http.pages").joinpath(folder).iterdir(), key=lambda file: file.name
         ):

@@ -11,6 +11,7 @@ import orjson
 from hortus.domain.definitions.precision import decimals_of, places_for
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.series.chart_store import Points
+from hortus.domain.series.store import SeriesQuantity
 from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 
@@ -39,7 +40,11 @@ def document_of(drawing: Drawing) -> tuple[bytes, str]:
 
 def unit_of(drawn: DrawnSeries) -> str:
     """Return the unit as people write it."""
-    quantity = drawn.series.quantity_type
+    return unit_of_type(drawn.series.quantity_type)
+
+
+def unit_of_type(quantity: SeriesQuantity) -> str:
+    """Return the unit of a quantity type as people write it."""
     symbol = quantity.physical_unit_symbol or quantity.physical_unit
     return "ppm" if symbol == "PPM" else symbol
 

@@ -55,11 +55,11 @@ def _amount(count: int, unit: str) -> str:
     return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"
 
 
-def clock_text(moment: datetime, zone: tzinfo, beside: datetime | None = None) -> str:
+def clock_text(moment: datetime, zone: tzinfo, beside: datetime | None = None, *, seconds: bool = False) -> str:
     """Return the time of day, with date and year unless they are those of `beside`."""
     local = moment.astimezone(zone)
     other = beside.astimezone(zone) if beside is not None else None
-    clock = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    clock = f"{local:%H:%M:%S}" if seconds and local.second else f"{local:%H:%M}"
     if other is not None and other.date() == local.date():
         return clock
     year = "" if other is not None and other.year == local.year else f" {local.year}"
