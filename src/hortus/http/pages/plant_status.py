@@ -15,7 +15,10 @@ from hortus.domain.plants.store import Plant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantQuantity:
-    """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it."""
+    """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it.
+
+    `chart` is the address of its chart; empty without a source.
+    """
 
     name: str
     unit: str
@@ -23,6 +26,7 @@ class PlantQuantity:
     range: Range
     reading: Reading | None
     source: str
+    chart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from hortus.base.text import shown_lines
 from hortus.domain.alerts.wording import need_of
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import wording
-from hortus.http.pages.charts.panels import shown
+from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 
 BUILD_FOLDER = "build-"
@@ -35,7 +35,6 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     wording.plant_word,
     wording.bounds,
     need_of,
-    shown,
 )
 
 
@@ -55,6 +54,7 @@ class Templates:
         self._environment.globals.update(
             static=self._static,
             module=self._module,
+            chart_address=chart_address,
             version=__version__,
             polylines=polylines,
             spark_width=WIDTH,

@@ -162,6 +162,8 @@ def _chosen(view: ChartView, listed: Sequence[ListedSeries], with_target: frozen
     if view.series:
         known = {each.id: each for each in listed}
         wanted = [known[id_] for id_ in view.series if id_ in known]
+    elif view.named:
+        wanted = [each for each in listed if (each.peripheral_name, each.quantity_type.id) == view.named]
     else:
         active = [each for each in listed if each.active_peripheral_id is not None] or listed
         wanted = [each for each in active if each.id in with_target] or list(active[:_FIRST_FEW])

@@ -41,7 +41,10 @@ _MOST_TABLE_PAGES = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartView:
-    """The state of a chart page. `start` and `end` are None while it follows the present."""
+    """The state of a chart page. `start` and `end` are None while it follows the present.
+
+    `named` chooses one series by the name of its peripheral and its quantity type, for links from other pages.
+    """
 
     series: tuple[int, ...] = ()
     range: str = DEFAULT_RANGE
@@ -51,6 +54,7 @@ class ChartView:
     from_zero: bool = False
     points: int = DEFAULT_POINTS
     table_page: int = 1
+    named: tuple[str, int] | None = None
 
     @property
     def follows(self) -> bool:
@@ -144,6 +148,7 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
         from_zero=query.get("y") == "zero",
         points=points_in(query.get("points")),
         table_page=_table_page(query.get("rows")),
+        named=_named(query),
     )
 
 
@@ -178,6 +183,15 @@ def _moment(query: QueryParams, name: str, zone: tzinfo) -> datetime | None:
         return moment_in(text, zone)
     except (ValueError, OverflowError) as error:
         raise _bad(f"{name} cannot be read: {error}.") from error
+
+
+def _named(query: QueryParams) -> tuple[str, int] | None:
+    name, quantity = query.get("of"), query.get("quantity", "")
+    if name is None:
+        return None
+    if not quantity.isascii() or not quantity.isdigit() or len(quantity) > 10:
+        raise _bad("quantity is the number of a quantity type.")
+    return name, int(quantity)
 
 
 def _table_page(text: str | None) -> int:
