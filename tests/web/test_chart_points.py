@@ -372,3 +372,26 @@ async def test_other_quantities_have_their_own_precision(engine, database_url):
     async with clocked(engine) as client:
         answer = await found(client, kit, series=",".join(map(str, ids)), **FROM_HOUR_AGO)
     assert [(each["decimals"], each["mean"]) for each in answer["series"]] == [(0, [1011.3]), (0, [53.13])]
+
+
+async def test_nights_are_those_where_the_kit_stands_and_tell_no_exact_place(engine):
+    kit = await make_chart_kit(engine)
+    air = await series_id(engine, kit)
+    query = {"series": air, "from": "2026-11-28T00:00Z", "to": "2026-11-29T00:00Z"}
+    async with clocked(engine) as client:
+        assert (await found(client, kit, **query))["nights"] == []
+        answers = []
+        for latitude, longitude in ((52.4, 4.9), (51.8, 5.2)):
+            async with engine.begin() as connection:
+                await connection.execute(
+                    text("UPDATE kits SET latitude = :latitude, longitude = :longitude WHERE id = :id"),
+                    {"latitude": latitude, "longitude": longitude, "id": kit.id},
+                )
+            async with clocked(engine) as another:
+                answers.append((await found(another, kit, **query))["nights"])
+    assert answers[0] == answers[1]
+    midnight = seconds(NOW.replace(hour=0))
+    (before, sunrise), (sunset, after) = answers[0]
+    assert (before, after) == (midnight, midnight + 86_400)
+    assert abs(sunrise - midnight - (7 * 60 + 22) * 60) < 600
+    assert abs(sunset - midnight - (15 * 60 + 33) * 60) < 600

@@ -26,8 +26,7 @@ def document_of(drawing: Drawing) -> tuple[bytes, str]:
         "to": address_text(drawing.span.end),
         "series": [_series(each) for each in drawing.series],
         "bands": [_band(each) for each in drawing.bands],
-        # The kit's place and lamps are not known to charts yet.
-        "nights": [],
+        "nights": [[_seconds(night.start), _seconds(night.end)] for night in drawing.nights],
         "gaps": [
             {"series": each.series.id, "from": _seconds(gap.start), "to": _seconds(gap.end)}
             for each in drawing.series

@@ -10,7 +10,7 @@ from hortus.domain.series.listing import ListedSeries
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
 from hortus.http.pages.charts.moments import address_text, clock_text, duration
-from hortus.http.pages.charts.panels import panels_of, shown
+from hortus.http.pages.charts.panels import night_shade, panels_of, shown
 from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
 from hortus.http.pages.charts.table import table_page
@@ -78,6 +78,7 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         },
         "extent": extent_of(panels, span, now),
         "range_words": range_words(view, span, zone, now),
+        "nights": [night_shade(night, span) for night in drawing.nights],
         "ticks": [(percent(at, span), label) for at, label in time_ticks(span, zone)],
         "neighbours": {
             id_: {"before": _around(each.before, fixed, page), "after": _around(each.after, fixed, page)}

@@ -191,6 +191,12 @@ def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
     return tuple(_gap_shade(gap, span) for gap in shared)
 
 
+def night_shade(night: Span, span: Span) -> Shade:
+    """Return where a night is in the picture."""
+    start = percent(night.start, span)
+    return Shade(start=start, length=round(percent(night.end, span) - start, 2))
+
+
 def _gap_shade(gap: Span, span: Span) -> Shade:
     start = percent(gap.start, span)
     length = round(percent(gap.end, span) - start, 2)

@@ -24,6 +24,7 @@ from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.problems import Problem
+from hortus.http.pages.charts.nights import nights_within
 from hortus.http.pages.charts.view import COMPARISONS, ChartView
 from hortus.http.pages.charts.zone import zone_of_kit
 from hortus.http.pages.plant_store import caller_of
@@ -74,6 +75,7 @@ class Drawing:
     zone: tzinfo
     series: list[DrawnSeries]
     bands: list[TargetBand]
+    nights: list[Span]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,16 @@ async def _draw(
             for each, points, earlier in zip(series, found, before, strict=True)
         ],
         bands=await bands_of_series(connection, access.kit_id, series),
+        nights=_nights(access.kit, span),
     )
+
+
+def _nights(kit: Row, span: Span) -> list[Span]:
+    """Return the nights where the kit stands, by whole degrees: times must not tell its exact place."""
+    latitude, longitude = kit["latitude"], kit["longitude"]
+    if latitude is None or longitude is None:
+        return []
+    return nights_within(round(latitude), round(longitude), span)
 
 
 async def _compared(

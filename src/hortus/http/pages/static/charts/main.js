@@ -4,7 +4,6 @@ import { listen } from "./gestures.js";
 import { follow as followFeed } from "./live.js";
 import { Panel } from "./plot.js";
 import { Cursor } from "./readout.js";
-import { copyLink, savePicture } from "./save.js";
 import { address, clockText, follow, moves, now, readAddress, root, view, within } from "./view.js";
 
 const TOGETHER_MS = 2000;
@@ -260,15 +259,12 @@ function startOnce() {
   for (const id of ["save-png", "copy-link", "copy-following"]) document.getElementById(id).hidden = false;
   select.hidden = !matchMedia("(pointer: coarse)").matches;
   select.addEventListener("click", () => setSelecting(!state.selects));
-  document.getElementById("save-png").addEventListener("click", () => savePicture(panels));
+  // Loaded when it is needed.
+  const saving = (id, run) => document.getElementById(id).addEventListener("click", async () => run(await import("./save.js")));
   const copied = document.getElementById("copied");
-  document.getElementById("copy-link").addEventListener("click", () => copyLink(true, copied));
-  document.getElementById("copy-following").addEventListener("click", () => {
-    const before = view.follows;
-    view.follows = true;
-    copyLink(false, copied);
-    view.follows = before;
-  });
+  saving("save-png", ({ savePicture }) => savePicture(panels));
+  saving("copy-link", ({ copyLink }) => copyLink(address(true), copied));
+  saving("copy-following", ({ copyLink }) => copyLink(address(false, true), copied));
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => panels.forEach((panel) => panel.restyle()));
   }

@@ -1,6 +1,6 @@
 // Pictures of the panels, and links to them.
 import { palette } from "./plot.js";
-import { address, clockText, root, view } from "./view.js";
+import { clockText, root, view } from "./view.js";
 
 const ENLARGED = 2;
 const WIDTH = 900, HEIGHT = 220, MARGIN = 24, HEAD = 64, TITLE = 44, FOOT = 32;
@@ -78,8 +78,8 @@ async function enlarged(panel, colours) {
 }
 
 // Copies an address; where the browser forbids it (without HTTPS), shows it selected.
-export async function copyLink(fixed, where) {
-  const link = new URL(address(fixed), location.href).href;
+export async function copyLink(address, where) {
+  const link = new URL(address, location.href).href;
   try {
     await navigator.clipboard.writeText(link);
     where.textContent = "Copied.";

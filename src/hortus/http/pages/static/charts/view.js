@@ -44,12 +44,12 @@ export function text(seconds) {
   return iso.endsWith(":00.000Z") ? `${iso.slice(0, 16)}Z` : `${iso.slice(0, 19)}Z`;
 }
 
-// The address of the view; `fixed`: of this moment, also if it follows the present.
-export function address(fixed = false) {
+// The address of the view; `fixed`: of this moment even if it follows the present; `follows`: of the present.
+export function address(fixed = false, follows = view.follows) {
   const query = new URLSearchParams(view.query);
-  for (const name of ["from", "to", "rows", "points"]) query.delete(name);
+  for (const name of ["from", "to", "rows", "points", "of", "quantity"]) query.delete(name);
   query.set("s", seriesIds().join(","));
-  if (fixed || !view.follows) {
+  if (fixed || !follows) {
     query.set("from", text(view.from));
     query.set("to", text(view.to));
   }
