@@ -1,6 +1,7 @@
 """The nights at a place, by the sunrise equation. Pure.
 
-Good to a few minutes, which is a pixel. The sun counts as down when its upper edge is, with the usual refraction.
+Good to a few minutes, which is a pixel. The sun counts as down when its upper edge is, with the usual
+refraction.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
 const Y_AXIS = 52, X_AXIS = 24;
 const LABELLED_GAP = 40, HATCHED_GAP = 8;
 const DOTS_FROM = 12;
+const STEPS = Array.from({ length: 60 }, (_, i) => Number(`${[1, 2, 5][i % 3]}e${Math.floor(i / 3) - 8}`));
 
 export function palette(element) {
   const style = getComputedStyle(element);
@@ -151,7 +152,7 @@ export class Panel {
       },
       axes: [
         { ...axis, size: X_AXIS * k, gap: 5 * k, space: 64 * k, values: timeLabels },
-        { ...axis, size: Y_AXIS * k, gap: 8 * k, space: 36 * k, values: valueLabels },
+        { ...axis, size: Y_AXIS * k, gap: 8 * k, space: 36 * k, incrs: STEPS, values: valueLabels },
       ],
       series: [{}, ...this.ids.filter((id) => held.series.has(id)).map(line(false)), ...this.ids.filter((id) => held.before.has(id)).map(line(true))],
       hooks: {
@@ -329,6 +330,8 @@ function timeLabels(plot, splits, axis, space, step) {
 }
 
 function valueLabels(plot, splits, axis, space, step) {
-  const decimals = Math.max(0, Math.min(6, -Math.floor(Math.log10(step || 1) + 1e-9)));
-  return splits.map((value) => (value === null ? "" : numbered(value, plot.scales.y.distr === 4 ? 0 : decimals)));
+  const decimals = plot.scales.y.distr === 4 ? 0 : Math.max(0, Math.min(6, -Math.floor(Math.log10(step || 1) + 1e-9)));
+  // No label is cut at the top.
+  const top = plot.posToVal(5, "y");
+  return splits.map((value) => (value === null || value > top ? "" : numbered(value, decimals)));
 }
