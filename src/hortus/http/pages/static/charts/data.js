@@ -51,7 +51,7 @@ async function fetchPoints(range, shift, signal) {
   // A kept answer has the time at which it was made, but the header of the one that confirmed it.
   const date = Date.parse(response.headers.get("Date"));
   const answer = await response.json();
-  setNow(Math.max(answer.now, date / 1000 || 0));
+  setNow(Math.max(now(), answer.now, date / 1000 || 0));
   return answer;
 }
 

@@ -10,6 +10,7 @@ const TOGETHER_MS = 2000;
 const PARTS_MS = 400;
 const STEP_MS = 5000;
 const RENEW_MS = 300000;
+const AHEAD_SECONDS = 10;
 
 const panels = Array.from(root.querySelectorAll(".panel"), (figure) => new Panel(figure));
 const cursor = new Cursor(panels);
@@ -195,7 +196,8 @@ function forgetMissed() {
 }
 
 function reading(id, seconds, value) {
-  if (seconds > now()) return;
+  // The feed holds back what is further ahead of the server's clock, which we know to a second.
+  if (seconds > now() + AHEAD_SECONDS) return;
   if (!view.follows) {
     const newest = held.series.get(id)?.at.at(-1) ?? 0;
     if (seconds <= newest && view.to >= seconds) later("fresh", TOGETHER_MS, () => load(true), true);
