@@ -15,6 +15,11 @@ from PIL import Image
 from playwright.async_api import Browser, Page, expect
 from web_helpers import CHROMIUM, PATIENCE_MS
 
+from hortus.domain.definitions.precision import decimals_of
+from hortus.domain.plants.state import Range
+from hortus.http.pages.charts.moments import duration
+from hortus.http.pages.charts.panels import shown
+from hortus.http.pages.charts.scale import scale_of
 from live_world import live_world
 from waiting import PATIENCE_SECONDS
 
@@ -76,8 +81,8 @@ async def opened(page: Page, site: Site, width: int, query: str = "") -> None:
 async def view(page: Page) -> tuple[float, float]:
     """Return the shown range, as the first panel's scale has it, in seconds."""
     text = await page.evaluate(
-        "async () => { const { view } = await import(document.querySelector('script[type=module]').src"
-        ".replace('main.js', 'view.js')); return [view.from, view.to]; }"
+        "async (url) => { const { view } = await import(url); return [view.from, view.to]; }",
+        await module(page),
     )
     return text[0], text[1]
 
@@ -109,6 +114,13 @@ async def drag(page: Page, start: float, end: float, *, shift: bool = False) -> 
     await page.mouse.up()
     if shift:
         await page.keyboard.up("Shift")
+
+
+async def module(page: Page) -> str:
+    """Return the address of the module that holds the view."""
+    address = await page.locator("script[type=module]").get_attribute("src")
+    assert address
+    return address.replace("main.js", "view.js")
 
 
 async def until_range(page: Page, start: float, end: float, within: float = 1.0) -> None:
@@ -573,3 +585,39 @@ async def test_two_clicks_lead_from_home_to_a_curve(site, page, width):
     await page.locator(".series a.to-chart").first.click()
     await expect(page.locator("#charts")).to_have_attribute("data-state", "ready")
     await expect(page.locator("figure.panel")).to_have_count(1)
+
+
+async def test_the_script_has_the_rules_of_the_server(site, page):
+    await opened(page, site, DESK)
+    scales = [
+        ([20.0, 20.1], "°C", None, False),
+        ([16.0, 22.0], "°C", (15, 24), False),
+        ([16.0, 22.0], "°C", (None, 23), False),
+        ([400.0, 500.0], "ppm", (0, 5000), True),
+        ([-3.0, 5.0], "°C", None, True),
+        ([0.0, 50_000.0], "lx", None, False),
+        ([7.0, 7.0], "Something", None, False),
+    ]
+    for values, unit, band, from_zero in scales:
+        range_ = None if band is None else Range(minimum=band[0], maximum=band[1])
+        wanted = scale_of(values, unit, range_, from_zero=from_zero)
+        made = await page.evaluate(
+            "async ([url, values, unit, band, zero]) => (await import(url.replace('view.js', 'scale.js')))"
+            ".scaleOf(...values, unit, band, zero)",
+            [await module(page), values, unit, band, from_zero],
+        )
+        assert made == pytest.approx([wanted.low, wanted.high])
+    lengths = [0, 1, 59, 61, 3600, 7800, 86_400, 90_061, 180_000]
+    made = await page.evaluate(
+        "async ([url, all]) => { const { duration } = await import(url.replace('view.js', 'plot.js'));"
+        " return all.map(duration); }",
+        [await module(page), lengths],
+    )
+    assert made == [duration(timedelta(seconds=each)) for each in lengths]
+    values = [(18.94, "Temperature"), (-0.04, "Temperature"), (1011.4, "Pressure"), (0.4, "Light intensity")]
+    made = await page.evaluate(
+        "async ([url, all]) => { const { shown } = await import(url.replace('view.js', 'scale.js'));"
+        " return all.map(([value, quantity, decimals]) => shown(value, { quantity, decimals })); }",
+        [await module(page), [(value, quantity, decimals_of(quantity)) for value, quantity in values]],
+    )
+    assert made == [shown(value, quantity) for value, quantity in values]

@@ -33,7 +33,7 @@ class Scale:
         return (at - low) / (high - low)
 
     def _even(self, value: float) -> float:
-        value = max(-_LARGEST, min(_LARGEST, value))
+        value = max(-_LARGEST * 10, min(_LARGEST * 10, value))
         return math.asinh(value) if self.is_log else value
 
 

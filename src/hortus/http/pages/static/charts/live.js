@@ -10,7 +10,7 @@ export function follow(on) {
   const ids = new Map(Array.from(root.querySelectorAll(".legend [data-series]"), (item) => [`${item.dataset.peripheral}/${item.dataset.type}`, Number(item.dataset.series)]));
   let pause = 1000, polling = null;
 
-  const poll = () => (polling ??= setInterval(on.renew, POLL_MS));
+  const poll = () => (polling ??= setInterval(() => document.visibilityState === "visible" && on.renew(), POLL_MS));
   const connect = () => {
     const address = new URL(root.dataset.live, location.href);
     address.protocol = address.protocol.replace("http", "ws");

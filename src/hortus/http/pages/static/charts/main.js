@@ -63,8 +63,13 @@ async function load(afresh = false) {
     const seconds = error.retrySeconds ?? 5;
     const what = error.status === 503 ? `${error.message} This page tries again by itself.` : `The points could not be loaded. ${error.status ? error.message : "There is no connection."}`;
     say(what, "error");
-    later("again", seconds * 1000, () => load(true));
+    if (mayHelp(error)) later("again", seconds * 1000, () => load(true));
   }
+}
+
+// Whether asking again may help: not if the kit is hidden or the question wrong.
+function mayHelp(error) {
+  return !error.status || error.status >= 500 || error.status === 429;
 }
 
 function say(text, kind = "", link = null) {
@@ -233,29 +238,34 @@ function tell(connection) {
   if (words.textContent !== text) words.textContent = text;
 }
 
+// Draws for the first time; until then the server's pictures stay.
+async function begin() {
+  try {
+    await ask(true);
+  } catch (error) {
+    say(error.status === 503 ? error.message : "The points could not be loaded. The pictures are those of the first answer.", "error");
+    if (mayHelp(error)) later("again", (error.retrySeconds ?? 5) * 1000, begin);
+    return;
+  }
+  say("");
+  for (const panel of panels) panel.renew();
+  markBar();
+  showBands();
+  root.dataset.state = "ready";
+}
+
 function start() {
   readAddress(location.search);
   history.replaceState({ depth: history.state?.depth ?? 0 }, "");
   for (const panel of panels) {
+    const number = panel.figure.id.split("-")[1];
     panel.box.tabIndex = 0;
     panel.box.setAttribute("role", "group");
     panel.box.setAttribute("aria-roledescription", "chart");
-    panel.box.setAttribute("aria-describedby", `chart-keys ${panel.figure.id.replace("panel", "summary")}`);
-    panel.box.setAttribute("aria-labelledby", `panel-title-${panel.figure.id.split("-")[1]}`);
+    panel.box.setAttribute("aria-labelledby", `panel-title-${number}`);
+    panel.box.setAttribute("aria-describedby", `summary-${number} chart-keys`);
     listen(panel, cursor, act, state);
   }
-  ask(true).then(() => {
-    for (const panel of panels) panel.renew();
-    markBar();
-    showBands();
-    root.dataset.state = "ready";
-  }).catch((error) => {
-    say(error.status === 503 ? error.message : "The points could not be loaded. The pictures show those of the first answer.", "error");
-    later("again", (error.retrySeconds ?? 5) * 1000, start);
-  });
-}
-
-function startOnce() {
   const wide = matchMedia("(min-width: 64rem)");
   if (wide.matches) document.getElementById("sensors").open = true;
   for (const id of ["save-png", "copy-link", "copy-following"]) document.getElementById(id).hidden = false;
@@ -274,6 +284,9 @@ function startOnce() {
     for (const panel of panels) panel.resize();
     cursor.renew();
   }).observe(root);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && root.dataset.state === "ready") load(true);
+  });
   setInterval(advance, STEP_MS);
   setInterval(() => load(true), RENEW_MS);
   setInterval(() => view.follows && document.visibilityState === "visible" && renewParts(), 60000);
@@ -282,5 +295,5 @@ function startOnce() {
 
 if (panels.length) {
   start();
-  startOnce();
+  begin();
 }
