@@ -33,7 +33,7 @@ class Scale:
         return (at - low) / (high - low)
 
     def _even(self, value: float) -> float:
-        value = max(-_LARGEST * 10, min(_LARGEST * 10, value))
+        value = _bounded(value, 10 * _LARGEST)
         return math.asinh(value) if self.is_log else value
 
 
@@ -44,8 +44,7 @@ def scale_of(
 
     The target band is included if that at most doubles the span.
     """
-    low = max(-_LARGEST, min(values, default=0.0))
-    high = min(_LARGEST, max(values, default=0.0))
+    low, high = _bounded(min(values, default=0.0)), _bounded(max(values, default=0.0))
     if unit == _LOGARITHMIC_UNIT and low >= 0 and high / max(low, 1.0) > _LOGARITHMIC_FROM:
         return Scale(0.0 if from_zero else low, high * 1.1, is_log=True)
     low, high = _widened(
@@ -56,6 +55,10 @@ def scale_of(
     if from_zero:
         return Scale(min(0.0, low - air if low < 0 else 0.0), max(0.0, high + air))
     return Scale(low - air, high + air)
+
+
+def _bounded(value: float, largest: float = _LARGEST) -> float:
+    return max(-largest, min(largest, value))
 
 
 def _widened(low: float, high: float, least: float) -> tuple[float, float]:
