@@ -4,7 +4,8 @@ import hashlib
 import re
 from importlib import resources
 
-from web_helpers import client_of, make_kit
+from chart_helpers import make_chart_kit
+from web_helpers import client_of
 
 VENDOR = resources.files("hortus.http.pages") / "static" / "vendor"
 
@@ -21,10 +22,9 @@ def test_scripts_of_others_are_unchanged_and_named_with_version_and_licence():
 
 
 async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(engine):
-    async with engine.begin() as connection:
-        await make_kit(connection, "Fern", public=True)
+    kit = await make_chart_kit(engine)
     async with client_of(engine) as client:
-        for path in ("/", "/login", "/nowhere"):
+        for path in ("/", "/login", "/nowhere", f"/kits/{kit.serial}/charts"):
             content = (await client.get(path)).text
             addresses = re.findall(r'(?:src|href|action|hx-get)="([^"]+)"', content)
             assert all(address.startswith(("/", "#")) for address in addresses), addresses
@@ -44,4 +44,21 @@ async def test_files_may_be_kept_for_ever_and_pages_not_at_all(engine):
             )
         assert page.headers["cache-control"] == "no-store"
         for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/vendor", "/static/"):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_modules_name_the_build_in_their_path_so_that_what_they_import_is_kept_too(engine):
+    kit = await make_chart_kit(engine)
+    async with client_of(engine) as client:
+        page = (await client.get(f"/kits/{kit.serial}/charts")).text
+        main = re.search(r'<script type="module" src="([^"]+/)main.js"', page)
+        assert main
+        for name in re.findall(r'from "\./([^"]+)"', (await client.get(f"{main[1]}main.js")).text):
+            answer = await client.get(f"{main[1]}{name}")
+            assert (answer.status_code, answer.headers["cache-control"]) == (
+                200,
+                "public, max-age=31536000, immutable",
+            )
+            assert f'<link rel="modulepreload" href="{main[1]}{name}">' in page
+        for path in ("/static/build-nonsense/charts/main.js", "/static/build-0123456789ab/../app.py"):
             assert (await client.get(path)).status_code == 404

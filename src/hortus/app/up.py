@@ -260,6 +260,7 @@ async def _running(
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
                 media_objects=objects,
                 supervisor=supervisor,
+                rollups=api.state.services.rollups,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 public_path=settings.public_path,
             )

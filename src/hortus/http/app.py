@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.plants.state import DEFAULT_FRESHNESS
+from hortus.domain.series.catching_up import CatchingUp
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.http.access.sessions import Sessions
@@ -31,6 +33,8 @@ from hortus.http.api.gateway_readings import RECEIVE_PATH, GatewayReceiver
 from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
+from hortus.http.pages.charts.pages import ChartPages
+from hortus.http.pages.charts.store import ChartReader
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -38,7 +42,7 @@ from hortus.http.pages.pictures import PicturePages
 from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.plants import PlantPages
 from hortus.http.pages.problems import Problems, UnexpectedErrors
-from hortus.http.pages.rendering import Templates
+from hortus.http.pages.rendering import BUILD_FOLDER, Templates
 from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
@@ -46,6 +50,8 @@ from hortus.http.server.headers import SecurityHeaders
 from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
+
+_OF_BUILD = re.compile(rf"{BUILD_FOLDER}[0-9a-f]{{12}}/")
 
 _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "pages" / "static"
@@ -68,7 +74,8 @@ class WebDependencies:
     ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
     `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
     `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
-    `plant_freshness` does not count for a plant's condition. A proxy may offer everything below `public_path`,
+    `plant_freshness` does not count for a plant's condition. `rollups` sums up for charts what jobs have not
+    yet; without it, a chart of a long backlog takes longer. A proxy may offer everything below `public_path`,
     such as `/hortus`.
     """
 
@@ -85,6 +92,7 @@ class WebDependencies:
     plantkeeper: ASGIApp | None = None
     media_objects: MediaObjects | None = None
     supervisor: Supervisor | None = None
+    rollups: CatchingUp | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     public_path: str = ""
     clock: Callable[[], datetime] = _now
@@ -138,6 +146,11 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     app.add_route("/plants/{plant_id}/status", plants.status, methods=_READ)
     app.add_route("/plants/{plant_id}/photo", plants.photo, methods=_READ)
     app.add_route("/plants/{plant_id}/alerts/{alert_id}/seen", plants.see_alert, methods=["POST"])
+
+    charts = ChartPages(ChartReader(engine, dependencies.clock, dependencies.rollups), sessions, templates)
+    app.add_route("/kits/{serial}/charts", charts.show, methods=_READ)
+    app.add_route("/kits/{serial}/charts.csv", charts.file, methods=_READ)
+    app.add_route("/kits/{serial}/points.json", charts.points, methods=_READ)
 
     tokens = Tokens(dependencies.token_key, dependencies.clock) if dependencies.token_key else None
     login = LoginPages(engine, Passwords(), sessions, tokens, templates)
@@ -218,7 +231,10 @@ class _WithSlash:
 
 
 class _CachedStaticFiles(StaticFiles):
-    """Static files. Addresses change with the content, so clients may cache those requested with `?v=`."""
+    """Static files. Addresses change with the content, so clients may cache those that name the build.
+
+    It is in the query, or for modules in the path, `build-1234/charts/main.js`.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file, and reject WebSocket requests, which would otherwise count as our error."""
@@ -228,7 +244,8 @@ class _CachedStaticFiles(StaticFiles):
             await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        if scope["query_string"].startswith(b"v="):
+        of_build = _OF_BUILD.match(path)
+        response = await super().get_response(path[of_build.end() :] if of_build else path, scope)
+        if of_build or scope["query_string"].startswith(b"v="):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response

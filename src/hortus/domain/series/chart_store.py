@@ -6,11 +6,12 @@ in the same statement and so from the same snapshot. A chart is correct whether 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, DateTime, Integer, Interval, TextClause, bindparam, text
+from sqlalchemy import ARRAY, DateTime, Integer, Interval, RowMapping, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
@@ -72,60 +73,94 @@ async def chart(connection: AsyncConnection, series: Series, span: Span, points:
 
     Empty buckets are omitted. Buckets are whole: the first may start before the span.
     """
-    if may_be_read_raw(span, points):
-        read = await _from_readings(connection, series, span, points)
-        if read is not None:
-            return read
-    return await _bucketed(connection, series, span, finest_rolled_up(span, points))
+    return (await charts(connection, [series], span, points))[0]
 
 
-async def _from_readings(connection: AsyncConnection, series: Series, span: Span, points: int) -> Points | None:
-    """Return single readings or buckets of less than an hour; None if rollups are better, or all there is."""
+async def charts(
+    connection: AsyncConnection, series: Sequence[Series], span: Span, points: int
+) -> list[Points]:
+    """Return the points of each of these series of one kit, as `chart` does, in a few statements for all."""
+    found: dict[int, Points] = {}
+    if series and may_be_read_raw(span, points):
+        found = await _from_readings(connection, series, span, points)
+    rest = [each for each in series if each.id not in found]
+    if rest:
+        found |= await _bucketed(connection, rest, span, finest_rolled_up(span, points))
+    return [found[each.id] for each in series]
+
+
+async def _from_readings(
+    connection: AsyncConnection, series: Sequence[Series], span: Span, points: int
+) -> dict[int, Points]:
+    """Return single readings or buckets of less than an hour where rollups are not better, or all there is.
+
+    The result is keyed by the series' ids.
+    """
     counted = await _count(connection, series, span)
-    if counted.inside <= points:
-        found = await _readings(connection, series, span, points + 1)
-        if found.readings <= points:
-            # Fewer than were rolled up: rows were dropped to make room, and only the rollups are left.
-            return found if found.readings >= counted.inside else None
-    buckets = finest_of_readings(span, points, counted.touching, await _series_of_kit(connection, series))
-    if buckets is None:
-        return None
-    found = await _bucketed(connection, series, span, buckets)
-    return found if found.readings >= counted.inside else None
+    few = [each for each in series if counted[each.id].inside <= points]
+    singles = await _readings(connection, few, span, points + 1)
+    # Fewer than were rolled up: rows were dropped to make room, and only the rollups are left.
+    dropped = {each.id for each in few if singles[each.id].readings < counted[each.id].inside}
+    found = {id_: each for id_, each in singles.items() if each.readings <= points and id_ not in dropped}
+    series_of_kit = await _series_of_kit(connection, series[0])
+    groups: dict[Buckets, list[Series]] = {}
+    for each in series:
+        if each.id in found or each.id in dropped:
+            continue
+        buckets = finest_of_readings(span, points, counted[each.id].touching, series_of_kit)
+        if buckets is not None:
+            groups.setdefault(buckets, []).append(each)
+    for buckets, members in groups.items():
+        made = await _bucketed(connection, members, span, buckets)
+        found |= {id_: each for id_, each in made.items() if each.readings >= counted[id_].inside}
+    return found
 
 
-async def _count(connection: AsyncConnection, series: Series, span: Span) -> _Counted:
+async def _count(connection: AsyncConnection, series: Sequence[Series], span: Span) -> dict[int, _Counted]:
     hours = span.widened(3600)
     parameters = {**_parameters(series, hours), "inner_start": span.start, "inner_end": span.end}
-    row = (await connection.execute(_COUNT, parameters)).one()
-    return _Counted(int(row.touching), int(row.inside))
+    rows = (await connection.execute(_COUNT, parameters)).all()
+    return {row.series_id: _Counted(int(row.touching), int(row.inside)) for row in rows}
 
 
 async def _series_of_kit(connection: AsyncConnection, series: Series) -> int:
     return int(await connection.scalar(_SERIES_OF_KIT, {"kit_id": series.kit_id}) or 0)
 
 
-async def _readings(connection: AsyncConnection, series: Series, span: Span, most: int) -> Points:
-    row = (await connection.execute(_READINGS, {**_parameters(series, span), "most": most})).one()
-    return Points(
-        source=ChartSource.RAW,
-        width_seconds=None,
-        span=span,
-        time_ms=row.time_ms,
-        mean=row.value,
-        implausible_time_ms=row.implausible_time_ms,
-        implausible_value=row.implausible_value,
-    )
+async def _readings(
+    connection: AsyncConnection, series: Sequence[Series], span: Span, most: int
+) -> dict[int, Points]:
+    if not series:
+        return {}
+    rows = (await connection.execute(_READINGS, {**_parameters(series, span), "most": most})).all()
+    return {
+        row.series_id: Points(
+            source=ChartSource.RAW,
+            width_seconds=None,
+            span=span,
+            time_ms=row.time_ms,
+            mean=row.value,
+            implausible_time_ms=row.implausible_time_ms,
+            implausible_value=row.implausible_value,
+        )
+        for row in rows
+    }
 
 
-async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buckets: Buckets) -> Points:
+async def _bucketed(
+    connection: AsyncConnection, series: Sequence[Series], span: Span, buckets: Buckets
+) -> dict[int, Points]:
     whole = buckets.covering(span)
     parameters = {
         **_parameters(series, whole),
         "width": timedelta(seconds=buckets.width_seconds),
         "origin": buckets.origin,
     }
-    row = (await connection.execute(_BUCKETS[buckets.source], parameters)).mappings().one()
+    rows = (await connection.execute(_BUCKETS[buckets.source], parameters)).mappings()
+    return {row["series_id"]: _points(row, whole, buckets) for row in rows}
+
+
+def _points(row: RowMapping, whole: Span, buckets: Buckets) -> Points:
     return Points(
         source=buckets.source,
         width_seconds=buckets.width_seconds,
@@ -140,17 +175,19 @@ async def _bucketed(connection: AsyncConnection, series: Series, span: Span, buc
     )
 
 
-def _parameters(series: Series, span: Span) -> dict[str, Any]:
+def _parameters(series: Sequence[Series], span: Span) -> dict[str, Any]:
     return {
-        "kit_id": series.kit_id,
-        "peripheral_ids": list(series.peripheral_ids),
-        "quantity_type_id": series.quantity_type.id,
+        "kit_id": series[0].kit_id,
+        "series_ids": [each.id for each in series],
+        "quantity_type_ids": [each.quantity_type.id for each in series],
+        # PostgreSQL has no arrays of arrays of different lengths.
+        "peripherals": [f"{{{','.join(map(str, each.peripheral_ids))}}}" for each in series],
         "start": span.start,
         "end": span.end,
     }
 
 
-_LIMITS = limits_where("p.id = ANY(:peripheral_ids)")
+_LIMITS = limits_where("p.id = ANY(s.peripheral_ids) AND l.quantity_type_id = s.quantity_type_id")
 
 # The hours to which readings were added since they were rolled up, and their figures from the readings.
 _FRESH = f"""
@@ -168,7 +205,7 @@ _FRESH = f"""
             SELECT m.peripheral_id, m.value, {is_plausible_in("t.hour")} AS plausible
             FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
             WHERE m.kit_id = :kit_id AND m.datetime >= t.hour AND m.datetime < t.hour + interval '1 hour'
-              AND m.peripheral_id = ANY(:peripheral_ids) AND m.quantity_type_id = :quantity_type_id
+              AND m.peripheral_id = ANY(s.peripheral_ids) AND m.quantity_type_id = s.quantity_type_id
             OFFSET 0  -- judges each reading once, not once for each figure
         ) AS m
         GROUP BY peripheral_id
@@ -176,7 +213,7 @@ _FRESH = f"""
 )
 """  # noqa: S608  (our own constants)
 
-_OF_SERIES = "h.peripheral_id = ANY(:peripheral_ids) AND h.quantity_type_id = :quantity_type_id"
+_OF_SERIES = "h.peripheral_id = ANY(s.peripheral_ids) AND h.quantity_type_id = s.quantity_type_id"
 
 # The rollup of a touched hour is superseded by its readings, unless there are fewer of them than were rolled
 # up: then rows were dropped to make room (see hortus.domain.series.rollups).
@@ -232,7 +269,7 @@ _READINGS_IN_SPAN = f"""
         WHERE m.kit_id = :kit_id
           AND m.datetime >= greatest(t.hour, :start) AND m.datetime < least(t.hour + interval '1 hour', :end)
           AND m.datetime >= :start AND m.datetime < :end  -- spares the partitions of other months
-          AND m.peripheral_id = ANY(:peripheral_ids) AND m.quantity_type_id = :quantity_type_id
+          AND m.peripheral_id = ANY(s.peripheral_ids) AND m.quantity_type_id = s.quantity_type_id
         OFFSET 0  -- or the planner reads all of the kit's readings and compares each with all hours
     ) r
 )
@@ -292,18 +329,27 @@ FROM (
 _MOMENT = DateTime(timezone=True)
 _TYPES: dict[str, TypeEngine[Any]] = {
     "kit_id": Integer(),
-    "peripheral_ids": ARRAY(Integer),
-    "quantity_type_id": Integer(),
+    "series_ids": ARRAY(Integer),
+    "peripherals": ARRAY(String),
+    "quantity_type_ids": ARRAY(Integer),
     "start": _MOMENT,
     "end": _MOMENT,
 }
 
 
 def _statement(tables: str, select: str, **further: TypeEngine[Any]) -> TextClause:
+    """Return a statement with one row per series. Each series is read as if it were the only one."""
     types = _TYPES | further
-    return text(f"WITH {tables} {select}").bindparams(
-        *(bindparam(name, type_=kind) for name, kind in types.items())
-    )
+    return text(
+        f"""
+        SELECT s.id AS series_id, figures.*
+        FROM (
+            SELECT id, CAST(peripherals AS integer[]) AS peripheral_ids, quantity_type_id
+            FROM unnest(:series_ids, :peripherals, :quantity_type_ids) AS u (id, peripherals, quantity_type_id)
+        ) AS s
+        CROSS JOIN LATERAL (WITH {tables} {select}) AS figures
+        """  # noqa: S608  (our own constants)
+    ).bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
 
 
 _BUCKETS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select, text
@@ -74,16 +75,24 @@ async def series_are_missing(connection: AsyncConnection, kit_id: int) -> bool:
 
 async def find_series(connection: AsyncConnection, kit_id: int, series_id: int) -> Series | None:
     """Return the series of this kit with this id, or None."""
-    row = (await connection.execute(_FIND, {"kit_id": kit_id, "series_id": series_id})).mappings().one_or_none()
-    if row is None:
-        return None
-    return Series(
-        id=series_id,
-        kit_id=kit_id,
-        peripheral_name=row["peripheral_name"],
-        quantity_type=quantity_in(row),
-        peripheral_ids=tuple(row["peripheral_ids"]),
-    )
+    return (await find_several_series(connection, kit_id, [series_id])).get(series_id)
+
+
+async def find_several_series(
+    connection: AsyncConnection, kit_id: int, series_ids: Collection[int]
+) -> dict[int, Series]:
+    """Return those series of this kit that have these ids, by id."""
+    rows = await connection.execute(_FIND, {"kit_id": kit_id, "series_ids": list(series_ids)})
+    return {
+        row["id"]: Series(
+            id=row["id"],
+            kit_id=kit_id,
+            peripheral_name=row["peripheral_name"],
+            quantity_type=quantity_in(row),
+            peripheral_ids=tuple(row["peripheral_ids"]),
+        )
+        for row in rows.mappings()
+    }
 
 
 def quantity_in(row: RowMapping) -> SeriesQuantity:
@@ -98,13 +107,13 @@ def quantity_in(row: RowMapping) -> SeriesQuantity:
 
 _FIND = text(
     """
-    SELECT s.peripheral_name, s.quantity_type_id,
+    SELECT s.id, s.peripheral_name, s.quantity_type_id,
            q.physical_quantity, q.physical_unit, q.physical_unit_symbol,
            ARRAY(SELECT p.id FROM peripherals p
                  WHERE p.kit_id = s.kit_id AND p.name = s.peripheral_name AND p.deleted_at IS NULL
                  ORDER BY p.id) AS peripheral_ids
     FROM series s JOIN quantity_types q ON q.id = s.quantity_type_id
-    WHERE s.id = :series_id AND s.kit_id = :kit_id
+    WHERE s.id = ANY(:series_ids) AND s.kit_id = :kit_id
     """
 )
 

@@ -18,6 +18,7 @@ class PlantQuantity:
     """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it.
 
     `trouble` is a sentence about the sensor, if its newest reading cannot have been measured.
+    `chart` is the address of its chart; empty without a source.
     """
 
     name: str
@@ -27,6 +28,7 @@ class PlantQuantity:
     reading: Reading | None
     source: str
     trouble: str | None
+    chart: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

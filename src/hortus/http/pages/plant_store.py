@@ -19,6 +19,7 @@ from hortus.http.access.caller import Caller
 from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.problems import Problem
+from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.plant_status import (
     PlantAlert,
     PlantLine,
@@ -144,6 +145,7 @@ async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> t
             reading=state.reading,
             source=_source(overview.measured.get(state.quantity_type_id)),
             trouble=_trouble(overview.measured.get(state.quantity_type_id)),
+            chart=_chart(overview.measured.get(state.quantity_type_id)),
         )
 
     return tuple(quantity(state) for state in overview.states if state.quantity_type_id in types)
@@ -155,6 +157,12 @@ def _source(measured: MeasuredSeries | None) -> str:
 
 def _trouble(measured: MeasuredSeries | None) -> str | None:
     return None if measured is None or measured.implausible is None else measured.implausible.explanation
+
+
+def _chart(measured: MeasuredSeries | None) -> str:
+    if measured is None:
+        return ""
+    return chart_address(measured.serial, measured.peripheral_name, measured.quantity_type_id)
 
 
 async def _alerts(connection: AsyncConnection, access: PlantAccess) -> tuple[PlantAlert, ...]:

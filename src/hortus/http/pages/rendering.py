@@ -17,7 +17,11 @@ from hortus.base.text import shown_lines
 from hortus.domain.alerts.wording import need_of
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import wording
+from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
+
+BUILD_FOLDER = "build-"
+"""Begins the first part of the addresses of modules; the build follows."""
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     wording.number,
@@ -56,6 +60,8 @@ class Templates:
         self._environment.globals.update(
             url=self._url,
             static=self._static,
+            module=self._module,
+            chart_address=chart_address,
             version=__version__,
             polylines=polylines,
             spark_width=WIDTH,
@@ -88,6 +94,10 @@ class Templates:
     def _url(self, path: str, *values: object) -> str:
         return self._public_path + path.format(*(quote(str(value), safe="") for value in values))
 
+    def _module(self, name: str) -> str:
+        # Modules import each other by relative addresses, so all of these have to change with the content.
+        return self._url(f"/static/{BUILD_FOLDER}{self.build}/{name}")
+
 
 def _readable(value: object) -> object:
     """Return a value as a page shows it, with characters that change or end text direction escaped."""
@@ -96,7 +106,7 @@ def _readable(value: object) -> object:
 
 def _fingerprint_of_static_files() -> str:
     digest = hashlib.sha256(__version__.encode())
-    for folder in ("static", "static/vendor"):
+    for folder in ("static", "static/charts", "static/vendor"):
         for file in sorted(
             resources.files("hortus.http.pages").joinpath(folder).iterdir(), key=lambda file: file.name
         ):

@@ -1,0 +1,43 @@
+"""How precisely a quantity is shown: as plant sensors measure it, however large the value is. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+_DECIMALS = {
+    "temperature": 1,
+    "soil moisture": 1,
+    "ph": 1,
+    "electrical conductivity": 2,
+    "vapour pressure deficit": 2,
+    "humidity": 0,
+    "pressure": 0,
+    "concentration": 0,
+    "light intensity": 0,
+}
+_DECIMALS_OF_UNKNOWN = 2
+_KEPT_DIGITS = 4
+_MOST_PLACES = 300
+
+
+def decimals_of(physical_quantity: str) -> int:
+    """Return the number of decimals with which values of this quantity are shown."""
+    return _DECIMALS.get(physical_quantity.strip().lower(), _DECIMALS_OF_UNKNOWN)
+
+
+def is_known(physical_quantity: str) -> bool:
+    """Return whether the precision of this quantity is known."""
+    return physical_quantity.strip().lower() in _DECIMALS
+
+
+def places_for(physical_quantity: str, values: Iterable[float]) -> int:
+    """Return to how many places to round a column of these values: one more than is shown, or three.
+
+    However small all values are, four digits of the largest remain.
+    """
+    places = decimals_of(physical_quantity) + 1 if is_known(physical_quantity) else 3
+    largest = max((abs(value) for value in values), default=0.0)
+    if largest == 0 or not math.isfinite(largest):
+        return places
+    return min(_MOST_PLACES, max(places, _KEPT_DIGITS - 1 - math.floor(math.log10(largest))))

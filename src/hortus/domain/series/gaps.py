@@ -1,0 +1,63 @@
+"""Gaps: the times in which a series has no readings although it should have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hortus.domain.series.chart_store import Points
+from hortus.domain.series.charts import EPOCH, Span
+
+_TRANSPORT_SECONDS = 15.0
+"""What freshness allows for transport, too."""
+
+
+def gap_seconds(width_seconds: int | None, interval_seconds: float) -> float:
+    """Return the distance of two neighbouring points above which there is a gap between them.
+
+    The width of buckets alone would tear apart a series that measures more rarely than once per bucket, and
+    single readings have none. One reading may be missing without a gap.
+    """
+    return max(float(width_seconds or 0), 2 * interval_seconds + _TRANSPORT_SECONDS)
+
+
+def gaps_of(points: Points, longest_seconds: float, span: Span) -> list[Span]:
+    """Return the gaps within a span that has begun: before, between and after its points, the earliest first.
+
+    A gap begins where the bucket before it ends, and ends where the next one begins.
+    """
+    width_ms = (points.width_seconds or 0) * 1000
+    start_ms, end_ms = _milliseconds(span.start), _milliseconds(span.end)
+    if end_ms <= start_ms:
+        return []
+    if not points.time_ms:
+        return [span]
+    first_ms, last_ms = points.time_ms[0], points.time_ms[-1]
+    longest_ms = longest_seconds * 1000
+    gaps = [
+        (before_ms + width_ms, at_ms)
+        for before_ms, at_ms in pairwise(points.time_ms)
+        if at_ms - before_ms > longest_ms
+    ]
+    # Next to the edges there is no point to measure a distance from: only the empty time counts.
+    if first_ms - start_ms > longest_ms:
+        gaps.insert(0, (start_ms, first_ms))
+    if end_ms - (last_ms + width_ms) > longest_ms:
+        gaps.append((last_ms + width_ms, end_ms))
+    return [_span(start, end) for start, end in gaps]
+
+
+def coverage(gaps: Sequence[Span], span: Span) -> float:
+    """Return the share of a span that lies in no gap; 0 for an empty span."""
+    if span.seconds <= 0:
+        return 0.0
+    return max(0.0, 1 - sum(gap.seconds for gap in gaps) / span.seconds)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def _span(start_ms: int, end_ms: int) -> Span:
+    return Span(EPOCH + timedelta(milliseconds=start_ms), EPOCH + timedelta(milliseconds=end_ms))

@@ -1,0 +1,183 @@
+"""`/kits/{serial}/charts`, the file of what it shows, and `points.json` for its script."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hortus.domain.series.catching_up import StillRollingUp
+from hortus.domain.series.listing import ListedSeries
+from hortus.http.access.sessions import Sessions
+from hortus.http.access.viewer import Viewer
+from hortus.http.conventions.media_delivery import disposition
+from hortus.http.conventions.problems import Problem, bad_request, unavailable, unknown_parameters
+from hortus.http.pages.charts.answer import document_of, unit_of_type
+from hortus.http.pages.charts.content import page_values
+from hortus.http.pages.charts.moments import address_text
+from hortus.http.pages.charts.panels import chosen_series
+from hortus.http.pages.charts.store import ChartReader, NoSuchKit, NoSuchSeries, OutOfTime
+from hortus.http.pages.charts.table import csv_of
+from hortus.http.pages.charts.view import ChartView, parse_view, series_ids
+from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import local_path
+from hortus.http.server.answers import SharedAnswers
+from hortus.http.server.database_access import DatabaseNotAnswering
+
+# Open tabs ask for the same points at about the same time.
+_KEEP_SECONDS = 1.0
+_KEPT_ANSWERS = 50
+_RETRY_SECONDS = 5
+_FIRST_FEW = 3
+_POINTS_PARAMETERS = ("from", "points", "series", "to")
+_CACHING = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
+
+_Found = TypeVar("_Found")
+
+NO_KIT = "This kit does not exist, or you cannot see it."
+
+
+class ChartPages:
+    """The pages of a kit's charts."""
+
+    def __init__(self, reader: ChartReader, sessions: Sessions, templates: Templates) -> None:
+        self._reader = reader
+        self._sessions = sessions
+        self._templates = templates
+        self._answers = SharedAnswers[tuple[bytes, str]](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+
+    async def show(self, request: Request) -> Response:
+        """Answer with the page, or redirect anonymous visitors who may not see the kit to the log-in."""
+        viewer = await self._sessions.viewer_of(request)
+        serial = request.path_params["serial"]
+        try:
+            view = parse_view(request.query_params, await self._reader.zone(viewer, serial))
+            page = await self._reader.page(viewer, serial, view, partial(_chosen, view))
+        except NoSuchKit as error:
+            return _log_in_or_missing(viewer, request, error)
+        except OutOfTime as error:
+            raise HTTPException(400, str(error)) from error
+        except StillRollingUp as error:
+            return self._summing_up(viewer, request, error)
+        shown = replace(view, series=tuple(each.series.id for each in page.drawing.series))
+        return self._templates.page("charts.html", viewer=viewer, **page_values(page, shown, view))
+
+    async def file(self, request: Request) -> Response:
+        """Answer with what the page shows as CSV."""
+        viewer = await self._sessions.viewer_of(request)
+        serial = request.path_params["serial"]
+        try:
+            view = parse_view(request.query_params, await self._reader.zone(viewer, serial))
+            if not view.series:
+                raise HTTPException(400, "s is missing: the numbers of the series, such as s=7,9.")
+            drawing = await self._reader.drawing(viewer, serial, view)
+        except NoSuchKit as error:
+            return _log_in_or_missing(viewer, request, error)
+        except NoSuchSeries as error:
+            raise HTTPException(404, str(error)) from error
+        except OutOfTime as error:
+            raise HTTPException(400, str(error)) from error
+        except StillRollingUp as error:
+            return self._summing_up(viewer, request, error)
+        name = f"{serial} {address_text(drawing.span.start)} {address_text(drawing.span.end)}.csv"
+        headers = {"Content-Disposition": disposition(name.replace(":", ""))}
+        return Response(csv_of(drawing), headers=headers, media_type="text/csv; charset=utf-8")
+
+    def _summing_up(self, viewer: Viewer, request: Request, error: StillRollingUp) -> Response:
+        return self._templates.page(
+            "charts_wait.html",
+            viewer=viewer,
+            status_code=503,
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+            serial=request.path_params["serial"],
+            sentence=str(error),
+            retry_seconds=_RETRY_SECONDS,
+        )
+
+    async def points(self, request: Request) -> Response:
+        """Answer with the points of several series, or 304 if the client has them."""
+        try:
+            return await self._points(request)
+        except Problem as problem:
+            return problem.response()
+
+    async def _points(self, request: Request) -> Response:
+        viewer = await _translated(lambda: self._sessions.viewer_of(request))
+        serial = request.path_params["serial"]
+        view = await _translated(lambda: self._asked(request, viewer, serial))
+        content, tag = await _translated(lambda: self._document(viewer, serial, view))
+        headers = {**_CACHING, "ETag": tag}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type="application/json")
+
+    async def _asked(self, request: Request, viewer: Viewer, serial: str) -> ChartView:
+        # First, so that a mistake in the query tells nothing about a kit that is hidden.
+        try:
+            zone = await self._reader.zone(viewer, serial)
+        except NoSuchKit as error:
+            raise _hidden(viewer) from error
+        unknown = sorted(set(request.query_params) - set(_POINTS_PARAMETERS))
+        if unknown:
+            raise unknown_parameters(unknown, _POINTS_PARAMETERS)
+        try:
+            series = series_ids(request.query_params.getlist("series"))
+            view = replace(parse_view(request.query_params, zone), series=series)
+        except HTTPException as error:
+            raise bad_request(error.detail) from error
+        if not series:
+            raise bad_request("series is missing: the numbers of the series, such as 7,9.")
+        return view
+
+    async def _document(self, viewer: Viewer, serial: str, view: ChartView) -> tuple[bytes, str]:
+        async def ask() -> tuple[bytes, str]:
+            return document_of(await self._reader.drawing(viewer, serial, view))
+
+        try:
+            return await self._answers.get((viewer.user, serial, view), ask)
+        except NoSuchKit as error:
+            raise _hidden(viewer) from error
+        except NoSuchSeries as error:
+            raise Problem(404, detail=str(error)) from error
+        except OutOfTime as error:
+            raise bad_request(str(error)) from error
+
+
+async def _translated(ask: Callable[[], Awaitable[_Found]]) -> _Found:
+    """Return the answer. Raises Problem 503 if it has to wait."""
+    try:
+        return await ask()
+    except (StillRollingUp, DatabaseNotAnswering) as error:
+        raise unavailable(str(error), _RETRY_SECONDS) from error
+
+
+def _chosen(view: ChartView, listed: Sequence[ListedSeries], with_target: frozenset[int]) -> list[int]:
+    """Return the series to draw: those asked for, else those with a target, else the first few."""
+    if view.series:
+        known = {each.id: each for each in listed}
+        wanted = [known[id_] for id_ in view.series if id_ in known]
+    elif view.named:
+        wanted = [each for each in listed if (each.peripheral_name, each.quantity_type.id) == view.named]
+    else:
+        active = [each for each in listed if each.active_peripheral_id is not None] or listed
+        wanted = [each for each in active if each.id in with_target] or list(active[:_FIRST_FEW])
+    return chosen_series([(each.id, unit_of_type(each.quantity_type)) for each in wanted])
+
+
+def _log_in_or_missing(viewer: Viewer, request: Request, error: NoSuchKit) -> Response:
+    """Answer hidden and nonexistent kits alike."""
+    if viewer.user is not None:
+        raise HTTPException(404, NO_KIT) from error
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(local_path(wanted), safe='/')}", status_code=303)
+
+
+def _hidden(viewer: Viewer) -> Problem:
+    """Return the answer to a hidden kit, which is that to one that does not exist."""
+    return Problem(401 if viewer.user is None else 404, detail=NO_KIT)

@@ -1,0 +1,204 @@
+"""The panels of a chart: one for each unit, below each other on one time axis. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hortus.domain.definitions.precision import decimals_of, is_known
+from hortus.domain.plants.bands import TargetBand
+from hortus.domain.plants.state import Range
+from hortus.domain.series.charts import Span
+from hortus.http.pages.charts.answer import unit_of, whose
+from hortus.http.pages.charts.drawing import Paths, paths_of, percent
+from hortus.http.pages.charts.moments import duration
+from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
+from hortus.http.pages.charts.store import Drawing, DrawnSeries
+from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
+from hortus.http.pages.wording import bounds, number
+
+_LABELLED_FROM_PERCENT = 15.0
+"""A gap narrower than this has no room for words on a phone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A series in a panel, in the colour of this number (from 1), and its line of the comparison."""
+
+    colour: int
+    drawn: DrawnSeries
+    name: str
+    paths: Paths
+    before: Paths | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shade:
+    """A part of the picture, in percent from the left or the top; `label` may be empty."""
+
+    start: float
+    length: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandShape:
+    """The target band: where it is, which of its edges are bounds inside the picture, and its label."""
+
+    x: Shade
+    y: Shade
+    edges: tuple[float, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The series of one unit. `gaps` are those that all of them share."""
+
+    unit: str
+    title: str
+    lines: tuple[Line, ...]
+    is_log: bool
+    ticks: tuple[tuple[float, str], ...]
+    band: BandShape | None
+    gaps: tuple[Shade, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(line.drawn.points.time_ms for line in self.lines)
+
+
+def chosen_series(series: Sequence[tuple[int, str]]) -> list[int]:
+    """Return the ids of those of these series (id and unit) for which there is room, in order of panels."""
+    groups: dict[str, list[int]] = {}
+    for id_, unit in series:
+        if unit in groups or len(groups) < MOST_PANELS:
+            groups.setdefault(unit, []).append(id_)
+    return [id_ for ids in groups.values() for id_ in ids[:MOST_PER_PANEL]]
+
+
+def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
+    """Return the panels, ordered by their first series."""
+    groups: dict[str, list[DrawnSeries]] = {}
+    for each in drawing.series:
+        groups.setdefault(unit_of(each), []).append(each)
+    return [_panel(unit, group, drawing, view) for unit, group in groups.items()]
+
+
+def shown(value: float, physical_quantity: str) -> str:
+    """Return a value as it is shown, with the decimals of its quantity."""
+    if not is_known(physical_quantity) or abs(value) >= 10_000_000:
+        return number(value)
+    decimals = decimals_of(physical_quantity)
+    if physical_quantity.lower() == "light intensity" and 0 < abs(value) < 10:
+        decimals = 1
+    text = f"{value:,.{decimals}f}"
+    if text.startswith("-"):
+        return text[1:] if float(text.replace(",", "")) == 0 else f"−{text[1:]}"
+    return text
+
+
+def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
+    quantities = list(dict.fromkeys(each.series.quantity_type.physical_quantity for each in group))
+    bands = _bands_of(group, drawing.bands)
+    band = bands[0].range if bands else Range()
+    # An empty panel shows its target band.
+    values = _values(group) or [each for each in (band.minimum, band.maximum) if each is not None]
+    scale = scale_of(values, unit, band, from_zero=view.from_zero)
+    shift = COMPARISONS.get(view.versus, timedelta())
+    return Panel(
+        unit=unit,
+        title=", ".join(quantities),
+        lines=tuple(
+            Line(
+                colour=number_,
+                drawn=each,
+                name=_name(each, len(quantities) > 1),
+                paths=paths_of(each.points, each.gap_seconds, drawing.span, scale),
+                before=None
+                if each.before is None
+                else paths_of(each.before, each.gap_seconds, drawing.span, scale, shift),
+            )
+            for number_, each in enumerate(group, start=1)
+        ),
+        is_log=scale.is_log,
+        ticks=tuple((_from_top(scale, value), label) for value, label in ticks_of(scale)) if values else (),
+        band=_band_shape(bands, scale, drawing.span, unit),
+        gaps=_shared_gaps(group, drawing.span),
+    )
+
+
+def _name(drawn: DrawnSeries, with_quantity: bool) -> str:
+    if not with_quantity:
+        return drawn.series.peripheral_name
+    return f"{drawn.series.peripheral_name}, {drawn.series.quantity_type.physical_quantity}"
+
+
+def _values(group: Sequence[DrawnSeries]) -> list[float]:
+    values: list[float] = []
+    for points in (points for each in group for points in (each.points, each.before) if points is not None):
+        values += points.mean if points.minimum is None else [*points.minimum, *(points.maximum or ())]
+    return values
+
+
+def _bands_of(group: Sequence[DrawnSeries], bands: Sequence[TargetBand]) -> list[TargetBand]:
+    """Return the bands of the first series of the panel that has any."""
+    for each in group:
+        found = [band for band in bands if band.series_id == each.series.id]
+        if found:
+            return found
+    return []
+
+
+def _band_shape(bands: Sequence[TargetBand], scale: Scale, span: Span, unit: str) -> BandShape | None:
+    if not bands or bands[0].since >= span.end:
+        return None
+    range_ = bands[0].range
+    left = percent(bands[0].since, span)
+    top = 0.0 if range_.maximum is None else _from_top(scale, range_.maximum)
+    bottom = 100.0 if range_.minimum is None else _from_top(scale, range_.minimum)
+    edges = [_from_top(scale, each) for each in (range_.maximum, range_.minimum) if each is not None]
+    kept_top, kept_bottom = max(0.0, min(100.0, top)), max(0.0, min(100.0, bottom))
+    others = len({(each.range.minimum, each.range.maximum) for each in bands}) - 1
+    more = f" and {others} more" if others else ""
+    return BandShape(
+        x=Shade(start=left, length=round(100 - left, 2)),
+        y=Shade(start=kept_top, length=round(kept_bottom - kept_top, 2)),
+        edges=tuple(edge for edge in edges if 0 <= edge <= 100),
+        label=f"Target {_figures(range_)} {unit} ({whose(bands[0])}){more}",
+    )
+
+
+def _figures(range_: Range) -> str:
+    return bounds(range_).replace(" to ", "–")
+
+
+def _from_top(scale: Scale, value: float) -> float:
+    return round(100 - scale.share(value) * 100, 2)
+
+
+def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
+    shared = group[0].gaps
+    for each in group[1:]:
+        shared = [
+            Span(max(one.start, other.start), min(one.end, other.end))
+            for one in shared
+            for other in each.gaps
+            if max(one.start, other.start) < min(one.end, other.end)
+        ]
+    return tuple(_gap_shade(gap, span) for gap in shared)
+
+
+def night_shade(night: Span, span: Span) -> Shade:
+    """Return where a night is in the picture."""
+    start = percent(night.start, span)
+    return Shade(start=start, length=round(percent(night.end, span) - start, 2))
+
+
+def _gap_shade(gap: Span, span: Span) -> Shade:
+    start = percent(gap.start, span)
+    length = round(percent(gap.end, span) - start, 2)
+    label = duration(gap.end - gap.start) if length >= _LABELLED_FROM_PERCENT else ""
+    return Shade(start=start, length=length, label=label)

@@ -1,0 +1,120 @@
+"""The points of a chart as rows: for the table on the page, and for the file of what is shown. Pure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from io import StringIO
+
+from hortus.domain.series.charts import EPOCH, Span
+from hortus.http.pages.charts.answer import rounded, unit_of
+from hortus.http.pages.charts.store import Drawing, DrawnSeries
+
+ROWS_PER_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The figures of a series at one time; a single reading has only its value."""
+
+    mean: float
+    minimum: float | None = None
+    maximum: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """The figures of all series at one time (None: no point), or a gap of one of them."""
+
+    at: datetime
+    cells: tuple[Cell | None, ...] = ()
+    gap: Span | None = None
+    series_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePage:
+    """Some rows of the table."""
+
+    rows: Sequence[TableRow]
+    page: int
+    pages: int
+    rows_in_total: int
+
+
+def table_page(drawing: Drawing, page: int) -> TablePage:
+    """Return a page of the table; the last one if there are fewer."""
+    rows = table_rows(drawing)
+    pages = max(1, -(-len(rows) // ROWS_PER_PAGE))
+    page = min(page, pages)
+    first = (page - 1) * ROWS_PER_PAGE
+    return TablePage(rows=rows[first : first + ROWS_PER_PAGE], page=page, pages=pages, rows_in_total=len(rows))
+
+
+def table_rows(drawing: Drawing) -> list[TableRow]:
+    """Return all rows by time. Gaps are rows of their own."""
+    gaps = [
+        TableRow(at=gap.start, gap=gap, series_name=each.series.peripheral_name)
+        for each in drawing.series
+        for gap in each.gaps
+    ]
+    return sorted([*_point_rows(drawing), *gaps], key=lambda row: (row.at, row.gap is not None))
+
+
+def csv_of(drawing: Drawing) -> str:
+    """Return the rows as a file: times of the zone with its offset and of UTC, and units in the header."""
+    file = StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["Time", "Time (UTC)", *(title for each in drawing.series for title in _titles(each))])
+    for row in _point_rows(drawing):
+        figures = [
+            figure
+            for cell, each in zip(row.cells, drawing.series, strict=True)
+            for figure in _figures(cell, is_single=each.points.width_seconds is None)
+        ]
+        writer.writerow([_text(row.at, drawing.zone), _text(row.at, UTC).replace("+00:00", "Z"), *figures])
+    return file.getvalue()
+
+
+def _point_rows(drawing: Drawing) -> Iterator[TableRow]:
+    columns = [_cells(each) for each in drawing.series]
+    for time_ms in sorted({time_ms for column in columns for time_ms in column}):
+        yield TableRow(
+            at=EPOCH + timedelta(milliseconds=time_ms), cells=tuple(column.get(time_ms) for column in columns)
+        )
+
+
+def _cells(drawn: DrawnSeries) -> dict[int, Cell]:
+    points = rounded(drawn.points, drawn.series.quantity_type.physical_quantity)
+    if points.minimum is None or points.maximum is None or points.count is None:
+        # Of several readings of the same time the last one counts.
+        return {at: Cell(mean=mean) for at, mean in zip(points.time_ms, points.mean, strict=True)}
+    columns = zip(points.time_ms, points.mean, points.minimum, points.maximum, points.count, strict=True)
+    return {
+        at: Cell(mean=mean, minimum=minimum, maximum=maximum, count=count)
+        for at, mean, minimum, maximum, count in columns
+    }
+
+
+def _titles(drawn: DrawnSeries) -> list[str]:
+    # The quantity first: a name that begins with an equals sign would be a formula to a spreadsheet.
+    name = f"{drawn.series.quantity_type.physical_quantity}, {drawn.series.peripheral_name} ({unit_of(drawn)})"
+    if drawn.points.width_seconds is None:
+        return [name]
+    return [f"{name} mean", f"{name} minimum", f"{name} maximum", f"{name} readings"]
+
+
+def _figures(cell: Cell | None, *, is_single: bool) -> list[float | int | str | None]:
+    if is_single:
+        return ["" if cell is None else cell.mean]
+    if cell is None:
+        return ["", "", "", ""]
+    return [cell.mean, cell.minimum, cell.maximum, cell.count]
+
+
+def _text(moment: datetime, zone: tzinfo) -> str:
+    timespec = "milliseconds" if moment.microsecond else "seconds"
+    return moment.astimezone(zone).isoformat(timespec=timespec)

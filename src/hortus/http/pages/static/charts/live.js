@@ -1,0 +1,49 @@
+// New readings as they are stored, over the live feed; by asking now and then where there is none.
+import { root } from "./view.js";
+
+const OPENS_WITHIN_MS = 5000;
+const POLL_MS = 15000;
+const LONGEST_PAUSE_MS = 60000;
+
+// `on.reading(seriesId, seconds, value)`, `on.renew()`: ask for the points again, `on.state(state)`: live or lost.
+export function follow(on) {
+  const ids = new Map(Array.from(root.querySelectorAll(".legend [data-series]"), (item) => [`${item.dataset.peripheral}/${item.dataset.type}`, Number(item.dataset.series)]));
+  let pause = 1000, polling = null;
+
+  const poll = () => (polling ??= setInterval(() => document.visibilityState === "visible" && on.renew(), POLL_MS));
+  const connect = () => {
+    const address = new URL(root.dataset.live, location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    const socket = new WebSocket(address);
+    const slow = setTimeout(() => socket.close(), OPENS_WITHIN_MS);
+    socket.addEventListener("open", () => {
+      socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "subscribe", params: { topic: "raw_measurements", kit_serial: root.dataset.serial } }));
+    });
+    socket.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.id === 1) {
+        clearTimeout(slow);
+        if (message.error) return socket.close();
+        const again = polling !== null;
+        clearInterval(polling);
+        polling = null;
+        pause = 1000;
+        on.state("live");
+        if (again) on.renew();
+      }
+      const told = message.params?.result;
+      if (told) {
+        const id = ids.get(`${told.peripheral}/${told.quantityType}`);
+        if (id !== undefined) on.reading(id, Date.parse(told.datetime) / 1000, told.value);
+      } else if (message.method === "skipped" || message.method === "resumed") on.renew();
+      else if (message.method === "subscription_ended") socket.close();
+    });
+    socket.addEventListener("close", () => {
+      clearTimeout(slow);
+      poll();
+      setTimeout(connect, pause);
+      pause = Math.min(LONGEST_PAUSE_MS, pause * 2);
+    });
+  };
+  connect();
+}

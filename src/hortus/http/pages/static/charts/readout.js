@@ -1,0 +1,93 @@
+// The cursor: one moment on all panels, with what each series was then. Never the nearest value across a gap.
+import { found, held } from "./data.js";
+import { shown } from "./scale.js";
+import { clockText, root, view } from "./view.js";
+
+const NEAR_PX = 6;
+
+export class Cursor {
+  constructor(panels) {
+    this.panels = panels;
+    this.time = null;
+    this.isPinned = false;
+    this.speaker = document.getElementById("chart-announce");
+  }
+
+  // Moves to a time; null hides the cursor.
+  move(time, y = 0) {
+    this.time = time;
+    for (const panel of this.panels) {
+      if (!panel.plot) continue;
+      const left = time === null ? -10 : panel.plot.valToPos(time, "x");
+      panel.plot.setCursor({ left, top: time === null ? -10 : y }, false);
+      panel.readout.replaceChildren(...(time === null ? [] : this.parts(panel)));
+    }
+  }
+
+  renew() {
+    if (this.time !== null && (this.time < view.from || this.time > view.to)) this.move(null);
+    else this.move(this.time);
+  }
+
+  say(panel) {
+    this.speaker.textContent = panel.readout.textContent;
+  }
+
+  parts(panel) {
+    const near = (NEAR_PX * (view.to - view.from)) / panel.plot.over.clientWidth;
+    const parts = [`${clockText(this.time)} `];
+    for (const series of panel.series) {
+      if (panel.ids.length > 1) parts.push(`· ${series.name} `);
+      parts.push(...sentence(series, this.time, near));
+      const before = held.before.get(series.id);
+      if (before) parts.push(...comparison(series, before, this.time, near));
+    }
+    return parts;
+  }
+
+  // Moves by so many points of the panel's series.
+  step(panel, count) {
+    const times = Array.from(new Set(panel.series.flatMap((each) => each.at))).filter((at) => at >= view.from && at <= view.to).sort((a, b) => a - b);
+    if (!times.length) return this.move((view.from + view.to) / 2);
+    let index = this.time === null ? (count > 0 ? -1 : times.length) : times.findIndex((at) => at >= this.time - 1e-6);
+    if (index < 0) index = this.time === null ? -1 : times.length;
+    if (this.time !== null && count > 0 && times[index] > this.time + 1e-6) index--;
+    this.move(times[Math.max(0, Math.min(times.length - 1, index + count))]);
+  }
+}
+
+function sentence(series, time, near) {
+  const at = found(series, time, near);
+  if (at.index === undefined) return [gapSentence(at)];
+  const i = at.index;
+  const parts = [bold(`${shown(series.mean[i], series)} ${series.unit} `)];
+  if (series.count) {
+    const n = series.count[i];
+    parts.push(`${shown(series.min[i], series)} to ${shown(series.max[i], series)}, ${n} reading${n === 1 ? "" : "s"} `);
+  }
+  return parts;
+}
+
+function gapSentence({ from, to }) {
+  if (from !== null && to !== null) return `no readings ${clockText(from, time0(from))}–${clockText(to, from)} `;
+  if (from !== null) return `no readings since ${clockText(from)} `;
+  return to === null ? "no readings " : `no readings before ${clockText(to)} `;
+}
+
+const time0 = (from) => (Math.abs(view.to - from) < 86400 ? from : undefined);
+
+function comparison(series, before, time, near) {
+  const now = found(series, time, near), then = found(before, time, near);
+  const when = root.dataset.shiftDays === "7" ? "a week before" : "a day before";
+  if (then.index === undefined) return [`(${when}: no readings) `];
+  const value = before.mean[then.index];
+  if (now.index === undefined) return [`(${when}: ${shown(value, series)}) `];
+  const difference = series.mean[now.index] - value;
+  return [`(${difference > 0 ? "+" : ""}${shown(difference, series)} to ${when}) `];
+}
+
+function bold(text) {
+  const element = document.createElement("b");
+  element.textContent = text;
+  return element;
+}

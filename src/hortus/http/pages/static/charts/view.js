@@ -1,0 +1,100 @@
+// What the charts show: the range of time, kept in the address of the page. As hortus.http.pages.charts.view.
+
+export const root = document.getElementById("charts");
+
+const DAY = 86400;
+const LENGTHS = { "1h": 3600, "6h": 21600, "24h": DAY, "3d": 3 * DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY, "1y": 365 * DAY };
+const SHORTEST = 60;
+const EARLIEST = Date.UTC(2010, 0, 1) / 1000;
+
+// The server's clock, advanced by a monotonic one: this device's clock may be wrong.
+let serverAt = Number(root.dataset.now);
+let measuredAt = performance.now();
+
+export function now() {
+  return serverAt + (performance.now() - measuredAt) / 1000;
+}
+
+export function setNow(seconds) {
+  serverAt = seconds;
+  measuredAt = performance.now();
+}
+
+// `from` and `to` are what is drawn, in seconds; a view that `follows` ends now.
+export const view = { from: Number(root.dataset.from), to: Number(root.dataset.to), follows: true, query: new URLSearchParams() };
+
+export function readAddress(search) {
+  const query = new URLSearchParams(search);
+  view.query = query;
+  const from = Date.parse(query.get("from")), to = Date.parse(query.get("to"));
+  view.follows = !(from && to);
+  if (!view.follows) Object.assign(view, { from: from / 1000, to: to / 1000 });
+  else follow();
+}
+
+// Ends now again. The range of all readings keeps its beginning.
+export function follow() {
+  const length = LENGTHS[view.query.get("r") ?? "24h"];
+  view.to = now();
+  if (length) view.from = view.to - length;
+}
+
+export function text(seconds) {
+  const iso = new Date(Math.floor(seconds) * 1000).toISOString();
+  return iso.endsWith(":00.000Z") ? `${iso.slice(0, 16)}Z` : `${iso.slice(0, 19)}Z`;
+}
+
+// The address of the view; `fixed`: of this moment even if it follows the present; `follows`: of the present.
+export function address(fixed = false, follows = view.follows) {
+  const query = new URLSearchParams(view.query);
+  for (const name of ["from", "to", "rows", "points", "of", "quantity"]) query.delete(name);
+  query.set("s", seriesIds().join(","));
+  if (fixed || !follows) {
+    query.set("from", text(view.from));
+    query.set("to", text(view.to));
+  }
+  return `${root.dataset.page}?${query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":")}`;
+}
+
+export function seriesIds() {
+  return Array.from(root.querySelectorAll(".legend [data-series]"), (item) => Number(item.dataset.series));
+}
+
+// The range moved into the times in which there can be readings.
+export function within(from, to) {
+  const length = Math.max(SHORTEST, to - from);
+  if (to - from < length) from = (from + to - length) / 2;
+  to = Math.min(from + length, now());
+  return { from: Math.max(EARLIEST, to - length), to };
+}
+
+export const moves = {
+  earlier: (from, to) => [from - (to - from), from],
+  later: (from, to) => [to, to + (to - from)],
+  wider: (from, to) => [from - (to - from) / 2, to + (to - from) / 2],
+  closer: (from, to) => [from + (to - from) / 4, to - (to - from) / 4],
+};
+
+const zone = root.dataset.zone;
+const formats = {
+  clock: { hour: "2-digit", minute: "2-digit" },
+  seconds: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  day: { day: "numeric", month: "short" },
+  year: { day: "numeric", month: "short", year: "numeric" },
+};
+for (const [name, options] of Object.entries(formats)) {
+  formats[name] = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", ...options });
+}
+
+export function formatted(seconds, format) {
+  return formats[format].format(seconds * 1000);
+}
+
+export function clockText(seconds, beside = now()) {
+  const clock = formatted(seconds, seconds % 60 ? "seconds" : "clock");
+  return formatted(seconds, "year") === formatted(beside, "year") ? clock : `${formatted(seconds, "day")}, ${clock}`;
+}
+
+export function localDate(seconds) {
+  return uPlot.tzDate(new Date(seconds * 1000), zone);
+}
