@@ -103,7 +103,7 @@ async def test_a_database_that_cannot_be_reached_is_no_error_of_ours():
         form = {"username": "ada", "password": PASSWORD}
         answer = await client.post("/login", data=form)
         assert answer.status_code == 503
-        assert "The database does not answer at the moment." in answer.text
+        assert "Logging in does not work right now: the database is not answering." in answer.text
 
 
 async def _answers_while_down(client):

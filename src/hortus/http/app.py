@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from hortus import __version__
+from hortus.base.language.languages import DEFAULT as DEFAULT_LANGUAGE
 from hortus.base.supervision import Supervisor
 from hortus.domain.accounts.password_resets import ResetMailer
 from hortus.domain.accounts.passwords import Passwords
@@ -31,6 +32,7 @@ from hortus.http.api.gateway_readings import RECEIVE_PATH, GatewayReceiver
 from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
+from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -39,9 +41,12 @@ from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.plants import PlantPages
 from hortus.http.pages.problems import Problems, UnexpectedErrors
 from hortus.http.pages.rendering import Templates
+from hortus.http.pages.search import SearchPages
+from hortus.http.pages.search_store import SearchReader
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
+from hortus.http.server.languages import RequestLanguage
 
 PLANTKEEPER_PATH = "/api/v1"
 
@@ -66,7 +71,8 @@ class WebDependencies:
     ingest or endpoint. Holders of `metrics_token` may read /metrics from other machines; the figures of a
     `gateway` in this process are included there. `api` is mounted at /api, and `plantkeeper` at /api/v1.
     `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
-    `plant_freshness` does not count for a plant's condition.
+    `plant_freshness` does not count for a plant's condition. Pages are in `language` for browsers that ask for
+    none that there is.
     """
 
     engine: AsyncEngine
@@ -83,6 +89,7 @@ class WebDependencies:
     media_objects: MediaObjects | None = None
     supervisor: Supervisor | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
+    language: str = DEFAULT_LANGUAGE
     clock: Callable[[], datetime] = _now
 
 
@@ -97,6 +104,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last middleware added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
+    app.add_middleware(RequestLanguage, default=dependencies.language)
     app.add_middleware(
         _Compression,
         minimum_size=_GZIP_FROM_BYTES,
@@ -118,6 +126,12 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     status = StatusPages(StatusReader(engine, dependencies.clock), plant_reader, backlog, sessions, templates)
     app.add_route("/", status.index, methods=_READ)
     app.add_route("/status", status.status, methods=_READ)
+
+    search = SearchPages(SearchReader(engine), sessions, templates)
+    app.add_route("/search", search.show, methods=_READ)
+    app.add_route("/search/suggestions", search.suggestions, methods=_READ)
+    app.add_route("/kits/{serial}", search.kit, methods=_READ)
+    app.add_route("/help/components", ComponentsPage(sessions, templates).show, methods=_READ)
 
     pictures = PicturePages(engine, sessions, dependencies.media_objects)
     app.add_route("/pictures/{medium_id}/thumbnail", pictures.thumbnail, methods=_READ)
@@ -171,6 +185,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         ]
     if dependencies.api is not None:
         app.mount("/api", dependencies.api)
+    app.add_route("/static/hortus.css", templates.style_sheet.show, methods=_READ)
     app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
 
 
