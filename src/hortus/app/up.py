@@ -256,6 +256,7 @@ async def _running(
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
                 media_objects=objects,
                 supervisor=supervisor,
+                language=settings.language,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
             )
         )

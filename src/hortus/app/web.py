@@ -127,6 +127,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 live=hub,
                 media_objects=objects,
                 supervisor=supervisor,
+                language=settings.language,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
