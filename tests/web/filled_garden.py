@@ -76,7 +76,7 @@ async def fill(engine: AsyncEngine, database_url: str) -> FilledGarden:
             await connection.execute(_ALERT, parameters | {"ending": "recovered" if over_at else None})
         await connection.execute(_PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41)})
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
-        for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (60.0, 1.5))):
+        for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
                 (now - timedelta(minutes=10 * back, seconds=3), value + step * ((back * 7) % 11 - 5) / 5)
                 for back in range(30)
