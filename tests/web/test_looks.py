@@ -15,6 +15,7 @@ from web_helpers import CHROMIUM, client_of, site_of
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
 AXE = (FilePath(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+STYLES = FilePath(__file__).parents[2] / "src/hortus/http/pages/styles"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _FINDINGS = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap(
   (found) => found.nodes.map((node) => `${found.id}: ${node.html.slice(0, 200)} ${node.any[0]?.message}`))"""
@@ -76,10 +77,51 @@ async def test_pages_are_small(engine, garden):
     assert 1 + len(addresses) <= 6
 
 
+@pytest.mark.parametrize("theme", [0, 1])
+def test_colours_have_enough_contrast(theme):
+    source = (STYLES / "10-tokens.css").read_text("utf-8")
+    light, dark = source.split("prefers-color-scheme: dark")
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light))
+    if theme:
+        colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", dark))
+    pairs = [
+        *((name, ground, 4.5) for name in _TEXTS for ground in ("card", "ground")),
+        *((name, f"{name}-ground", 4.5) for name in ("red", "amber", "blue")),
+        *(("on-deep", name, 4.5) for name in ("green-deep", "danger")),
+        *(("edge", ground, 3.0) for ground in ("card", "ground", "band")),
+        *((f"s{number}", ground, 3.0) for number in range(1, 7) for ground in ("card", "band", "night")),
+    ]
+    ratios = {(one, other): _contrast(colours[one], colours[other]) / least for one, other, least in pairs}
+    assert {pair for pair, ratio in ratios.items() if ratio < 1} == set()
+
+
+_TEXTS = ("ink", "soft", "green", "amber", "red", "blue")
+
+
+def _contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours by WCAG's formula."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+async def test_every_component_is_shown_with_its_name(engine):
+    source = (STYLES.parent / "templates/_components.html").read_text("utf-8")
+    async with client_of(engine) as client:
+        answer = await client.get("/help/components")
+    assert answer.headers["x-robots-tag"] == "noindex"
+    for name in re.findall(r"macro (\w+)\(", source):
+        assert f"<code>{name}</code>" in answer.text, name
+
+
 def test_styles_have_no_left_and_no_right():
     """Only logical properties mirror in languages that are written from right to left."""
-    folder = FilePath(__file__).parents[2] / "src/hortus/http/pages/styles"
-    for file in folder.iterdir():
+    for file in STYLES.iterdir():
         source = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)
         physical = re.findall(r"[\w-]*(?:left|right)[\w-]*\s*:|:\s*(?:left|right)\b", source)
         assert physical == [], file.name

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from babel.numbers import format_decimal
 
+from hortus.base.language.languages import languages
 from hortus.base.language.translation import current_language, gettext
 from hortus.domain.definitions.display import QUANTITY_DISPLAYS, shown_unit
 from hortus.domain.plants.state import Range
@@ -39,13 +41,13 @@ def fixed(value: float, decimals: int) -> str:
         return f"{value:.3g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.3g}"
     rounded = round(value, decimals)
     pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
-    text = format_decimal(abs(rounded), format=pattern, locale=current_language().locale)
+    text = _written(abs(rounded), pattern, current_language().tag)
     return _MINUS + text if rounded < 0 else text
 
 
 def count(value: int) -> str:
     """Return an exact count with separators between thousands."""
-    return format_decimal(value, format="#,##0", locale=current_language().locale)
+    return _written(value, "#,##0", current_language().tag)
 
 
 def short_count(value: int) -> str:
@@ -86,8 +88,14 @@ def _bound(value: float) -> str:
     # As the person entered it, not with the digits of a measurement.
     if abs(value) >= _SCIENTIFIC_FROM:
         return fixed(value, 0)
-    text = format_decimal(abs(value), format="#,##0.######", locale=current_language().locale)
+    text = _written(abs(value), "#,##0.######", current_language().tag)
     return _MINUS + text if value < 0 else text
+
+
+# The same numbers are shown again and again, since pages renew themselves.
+@lru_cache(maxsize=4096)
+def _written(value: float, pattern: str, tag: str) -> str:
+    return format_decimal(value, format=pattern, locale=languages()[tag].locale)
 
 
 def _cut(value: float) -> float:

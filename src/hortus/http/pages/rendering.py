@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -49,6 +50,10 @@ _FILTERS: tuple[Callable[..., object], ...] = (
 )
 
 
+# Pages are rendered again every second, mostly with the curves of the time before.
+_KNOWN_CURVES = lru_cache(maxsize=4096)(polylines)
+
+
 class Templates:
     """The templates of the package. Values are escaped, and undefined names are errors."""
 
@@ -79,7 +84,7 @@ class Templates:
             band_of=band_of,
             static=self._static,
             version=__version__,
-            polylines=polylines,
+            polylines=_KNOWN_CURVES,
             spark_width=WIDTH,
             spark_height=HEIGHT,
         )
@@ -154,7 +159,9 @@ def _shown(values: dict[str, object]) -> dict[str, object]:
 
 def _readable(value: object) -> object:
     """Return a value as a page shows it, with characters that change or end text direction escaped."""
-    return shown_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup) or (value.isascii() and value.isprintable()):
+        return value
+    return shown_lines(value)
 
 
 def _fingerprint_of_static_files(style_sheet: StyleSheet) -> str:

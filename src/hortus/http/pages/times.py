@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from babel.dates import format_date, format_skeleton, format_time
 
+from hortus.base.language.languages import languages
 from hortus.base.language.translation import current_language, gettext, gettext_noop
 
 _DATED_FROM_SECONDS = 48 * 3600
@@ -67,12 +69,8 @@ def date_and_time(moment: datetime, now: datetime) -> str:
 
 def exact(moment: datetime) -> str:
     """Return the full date and the time to the second, with the zone."""
-    local = moment.astimezone(UTC)
-    return gettext(
-        "%(date)s, %(time)s UTC",
-        date=format_date(local, "long", locale=current_language().locale),
-        time=format_time(local, "HH:mm:ss", locale=current_language().locale),
-    )
+    date, time = _exact_parts(moment, current_language().tag)
+    return gettext("%(date)s, %(time)s UTC", date=date, time=time)
 
 
 def day(moment: datetime) -> str:
@@ -86,6 +84,13 @@ def script_patterns() -> dict[str, dict[str, str]]:
         name: {unit: gettext(pattern) for unit, pattern in patterns.items()}
         for name, patterns in (("ago", _AGO), ("duration", _DURATION))
     }
+
+
+# The same moments are shown again and again, since pages renew themselves.
+@lru_cache(maxsize=4096)
+def _exact_parts(moment: datetime, tag: str) -> tuple[str, str]:
+    local, locale = moment.astimezone(UTC), languages()[tag].locale
+    return format_date(local, "long", locale=locale), format_time(local, "HH:mm:ss", locale=locale)
 
 
 def _filled(patterns: dict[str, str], seconds: int) -> str:
