@@ -38,5 +38,5 @@ class ComponentsPage:
                 (60.0, Condition.HIGH),
                 (-20.0, Condition.LOW),
             ],
-            course=[18.0, 18.5, 19.0, None, None, 19.5, 21.0, None, 20.0],
+            course=(18.0, 18.5, 19.0, None, None, 19.5, 21.0, None, 20.0),
         )
