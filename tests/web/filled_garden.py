@@ -54,17 +54,40 @@ class FilledGarden:
     addresses: dict[str, int]
 
 
-async def fill(engine: AsyncEngine, database_url: str) -> FilledGarden:
-    """Fill an empty database. Names have no Latin letters, so that they are no texts of ours to a test."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    person: str
+    kits: tuple[str, str]
+    plants: tuple[str, str, str]
+    own_word: str
+
+
+FOREIGN_NAMES = Names(
+    person="Ада", kits=("Базилик у окна", "Салат в подвале"), plants=("Чили", "Салат", "Пустая"), own_word="ок"
+)
+"""Without Latin letters, so that a test takes them for no texts of ours."""
+
+ENGLISH_NAMES = Names(
+    person="Ada",
+    kits=("Basil by the window", "Lettuce in the cellar"),
+    plants=("Basil", "Lettuce", "Bare stem"),
+    own_word="ready",
+)
+
+
+async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NAMES) -> FilledGarden:
+    """Fill an empty database."""
     now = datetime.now(UTC)
     async with engine.begin() as connection:
         root = await make_user(connection, "root", is_admin=True)
-        await connection.execute(text("UPDATE users SET display_name = 'Ада' WHERE username = 'root'"))
-        kits = [await make_kit(connection, name, public=True) for name in ("Базилик у окна", "Салат в подвале")]
+        await connection.execute(
+            text("UPDATE users SET display_name = :name WHERE username = 'root'"), {"name": names.person}
+        )
+        kits = [await make_kit(connection, name, public=True) for name in names.kits]
         await make_kit(connection, None)
         plants = [
             await create_plant(connection, root.id, name=name, species_id=species)
-            for name, species in (("Чили", 1), ("Салат", 1), ("Пустая", None))
+            for name, species in zip(names.plants, (1, 1, None), strict=True)
         ]
         for plant, kit in zip(plants, kits, strict=False):
             await link_plant(
@@ -74,7 +97,9 @@ async def fill(engine: AsyncEngine, database_url: str) -> FilledGarden:
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}
             await connection.execute(_ALERT, parameters | {"ending": "recovered" if over_at else None})
-        await connection.execute(_PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41)})
+        await connection.execute(
+            _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
+        )
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -97,7 +122,7 @@ _ALERT = text(
     "VALUES ('range', :plant, 1, :kit, 'low', 13.6, 18, 27, :began, :began, :over, :ending)"
 )
 _PRESENCE = text(
-    "INSERT INTO kit_presence (kit_id, last_contact_at, own_word, own_word_at) VALUES (:kit, :at, 'ок', :at)"
+    "INSERT INTO kit_presence (kit_id, last_contact_at, own_word, own_word_at) VALUES (:kit, :at, :word, :at)"
 )
 
 

@@ -12,11 +12,13 @@ from babel.messages.pofile import read_po
 from filled_garden import PATHS, fill, log_in_as_root
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 from web_helpers import app_of, client_of, client_to, make_kit
 
 from hortus.base.language.languages import TRANSLATED, languages, negotiated
 from hortus.base.language.pseudo import pseudo
 from hortus.base.language.translation import gettext, ngettext, pgettext, speaking
+from hortus.http.pages.rendering import Templates
 
 TEMPLATES = translations.SOURCE / "http/pages/templates"
 
@@ -85,6 +87,17 @@ def _parts(text: str) -> list[str]:
 def test_the_pseudo_locale_keeps_values_and_tags_and_is_longer():
     assert pseudo("It is under <code>%(name)s</code>.").startswith("⟦Îţ îš ûñđéŕ <code>%(name)s</code>.")
     assert len(pseudo("Mark as seen")) >= 1.4 * len("Mark as seen")
+
+
+def test_values_in_a_text_are_shown_as_everywhere_on_the_pages():
+    """Escaped, with signs that change the direction of text made visible, and numbers with their separators."""
+    template = Templates()._environment.from_string(
+        "{% trans name=name, n=n %}{{ name }} has 1 kit{% pluralize n %}"
+        "{{ name }} has {{ n }} kits{% endtrans %}"
+    )
+    assert template.render(name="<b>a\u202eb", n=1500) == "&lt;b&gt;a\\u202eb has 1,500 kits"
+    with speaking("de"):
+        assert template.render(name=Markup("<bdi>Ada</bdi>"), n=1500).startswith("<bdi>Ada</bdi> has 1.500")
 
 
 async def test_a_page_is_in_the_language_that_its_browser_asks_for(engine, database_url):
