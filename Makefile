@@ -52,6 +52,15 @@ faults: $(VENV)/.installed test-tools ## Kill, pause and interrupt everything un
 test-tools: ## Fetch what tests and benchmarks need besides Python packages
 	scripts/fetch-test-tools
 
+.PHONY: translations
+translations: $(VENV)/.installed ## Collect the texts of the pages for translation
+	$(RUN)/python scripts/translations.py
+
+.PHONY: screenshots
+screenshots: $(VENV)/.installed test-tools ## Draw every page in both widths and themes into build/screenshots
+	$(RUN)/pytest --quiet tests/web/screenshots.py
+	@echo "Drawn into build/screenshots."
+
 .PHONY: format
 format: $(VENV)/.installed ## Format the code
 	$(RUN)/ruff format .

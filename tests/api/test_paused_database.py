@@ -96,7 +96,7 @@ async def test_who_waits_for_a_database_that_hangs_is_told_before_it_goes_on(
                 assert_problem(answer, 503)
                 assert answer.json()["detail"] == "The database does not answer at the moment."
             assert (page.status_code, logged_out.status_code) == (503, 503)
-            assert "The database does not answer at the moment." in page.text
+            assert "Logging in does not work right now: the database is not answering." in page.text
             assert (await api.client.post("/me/auth", json=log_in)).status_code == 200
 
 

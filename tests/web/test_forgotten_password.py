@@ -144,7 +144,7 @@ async def test_where_no_mail_is_sent_the_page_says_who_can_help(engine: AsyncEng
     assert (page.status_code, answer.status_code) == (200, 403)
     for each in (page, answer):
         assert "hortus user password NAME" in each.text
-        assert "<form" not in each.text.partition("<main")[2]
+        assert "<form" not in each.text.partition("<main")[2].partition("</main>")[0]
 
 
 async def test_forms_of_other_sites_cause_no_mail(engine: AsyncEngine, ada: object) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
@@ -13,41 +12,6 @@ from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.status import explanation_of
 from hortus.http.server.answers import SharedAnswers
 from hortus.protocol.reasons import Reason
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (21.456, "21.5"),
-        (-3.25, "−3.25"),
-        (0.0, "0.00"),
-        (1013.24, "1,013.2"),
-        (65535.0, "65,535"),
-        (0.0004, "0.0004"),
-        (1e12, "1e+12"),
-        (-1e-300, "−1e-300"),
-    ],
-)
-def test_values_have_the_digits_that_a_sensor_has_to_say(value, text):
-    assert wording.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-5, "0 s ago"),
-        (0.9, "0 s ago"),
-        (59, "59 s ago"),
-        (60, "1 min ago"),
-        (3599, "59 min ago"),
-        (3600, "1 h ago"),
-        (48 * 3600, "2 days ago"),
-    ],
-)
-def test_ages_are_said_in_their_largest_unit(seconds, text):
-    assert wording.ago(NOW - timedelta(seconds=seconds), NOW) == text
 
 
 @pytest.mark.parametrize(

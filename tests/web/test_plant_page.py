@@ -107,7 +107,7 @@ async def test_each_viewer_sees_exactly_the_plants_that_the_api_shows_them(engin
             answer = await client.get(f"/plants/{plant_id}")
             if name in visible:
                 assert answer.status_code == 200
-                assert f"<h1>Monty, {name}</h1>" in answer.text
+                assert f"<h1><bdi>Monty, {name}</bdi></h1>" in answer.text
                 continue
             # A hidden plant cannot be distinguished from one that does not exist.
             assert answer.status_code == absent.status_code == (404 if who else 303)
@@ -138,7 +138,7 @@ async def test_a_person_comes_back_to_the_plant_after_logging_in(engine, garden)
         assert (again.status_code, f'value="/plants/{plant_id}"' in again.text) == (403, True)
         done = await client.post("/login", data={**sent, "password": PASSWORD})
         assert (done.status_code, done.headers["location"]) == (303, f"/plants/{plant_id}")
-        assert "<h1>Monty, members</h1>" in (await client.get(done.headers["location"])).text
+        assert "<h1><bdi>Monty, members</bdi></h1>" in (await client.get(done.headers["location"])).text
         # A visitor who is already logged in is redirected at once.
         shown = await client.get("/login", params={"next": f"/plants/{plant_id}"})
         assert (shown.status_code, shown.headers["location"]) == (303, f"/plants/{plant_id}")
@@ -190,18 +190,18 @@ async def test_it_says_how_each_quantity_is_and_what_measures_it(engine, garden,
         page = " ".join((await client.get(f"/plants/{garden.plants['public']}")).text.split())
         start = (await client.get("/")).text
     assert "Monstera" in page
-    assert "Needs attention" in page
-    assert '<span class="value">17.2</span> <span class="unit">°C</span>' in page
-    assert "18 to 27 °C" in page
+    assert "Too cold" in page
+    assert '<data class="value" value="17.25">17.2</data>\u202f<span class="unit">°C</span>' in page
+    assert "18–27\u202f°C" in page
     assert f"Temperature, {garden.kits['public'].serial}" in page
     assert "3 min ago" in page
     for word in ("Low", "No recent readings", "No target range"):
-        assert f"</span> {word}</span>" in page
+        assert f"<span>{word}</span></span>" in page
     assert "Public kit" in page
-    assert '<a href="/">' in page
+    assert '<a href="/">Home</a>' in page
     # And in the list of its kit.
     assert f'<a href="/plants/{garden.plants["public"]}"' in start
-    assert "Needs attention" in start
+    assert "Too cold" in start
     assert "Monty, members" not in start
 
 
@@ -243,11 +243,11 @@ async def test_the_button_marks_an_alert_as_seen_by_whom_it_concerns(engine, gar
         await log_in(client, "ada")
         page = (await client.get(f"/plants/{plant_id}")).text
         assert page.count("/seen") == 1  # not for the closed one
-        assert (button in page, "still open" in page, "closed <time" in page) == (True, True, True)
+        assert (button in page, "Open for <time" in page, "Closed <time" in page) == (True, True, True)
         answer = await client.post(f"/plants/{plant_id}/alerts/{open_id}/seen")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/plants/{plant_id}")
         page = (await client.get(f"/plants/{plant_id}")).text
-        assert (button in page, "seen <time" in page, "still open" in page) == (False, True, True)
+        assert (button in page, "Seen <time" in page, "Open for <time" in page) == (False, True, True)
         again = await client.post(f"/plants/{plant_id}/alerts/{open_id}/seen")
         assert again.status_code == 303
     assert await seen(engine, open_id) == "ada"

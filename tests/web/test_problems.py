@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import asyncpg
 import httpx
 import pytest
@@ -59,7 +61,9 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_answered_without_deta
     assert "Hortus made a mistake" in answer.text
     assert "ingest_ledger" not in answer.text
     assert PROTECTION.items() <= dict(answer.headers).items()
-    assert "GET / failed" in caplog.text
+    reference = re.search(r"under <code>([0-9a-f]{4}-[0-9a-f]{2})</code>", answer.text)
+    assert reference
+    assert f"GET / failed, reference {reference[1]}" in caplog.text
 
 
 async def test_an_unforeseen_failure_below_api_is_a_problem_document(engine, caplog):
@@ -103,7 +107,7 @@ async def test_a_database_that_cannot_be_reached_is_no_error_of_ours():
         form = {"username": "ada", "password": PASSWORD}
         answer = await client.post("/login", data=form)
         assert answer.status_code == 503
-        assert "The database does not answer at the moment." in answer.text
+        assert "Logging in does not work right now: the database is not answering." in answer.text
 
 
 async def _answers_while_down(client):

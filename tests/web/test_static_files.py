@@ -24,7 +24,7 @@ def test_scripts_of_others_are_unchanged_and_named_with_version_and_licence():
 async def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(engine):
     kit = await make_chart_kit(engine)
     async with client_of(engine) as client:
-        for path in ("/", "/login", "/nowhere", f"/kits/{kit.serial}/charts"):
+        for path in ("/", "/login", "/nowhere", "/search", "/help/components", f"/kits/{kit.serial}/charts"):
             content = (await client.get(path)).text
             addresses = re.findall(r'(?:src|href|action|hx-get)="([^"]+)"', content)
             assert all(address.startswith(("/", "#")) for address in addresses), addresses
@@ -35,7 +35,7 @@ async def test_files_may_be_kept_for_ever_and_pages_not_at_all(engine):
     async with client_of(engine) as client:
         page = await client.get("/")
         addresses = re.findall(r'"(/static/[^"]+)"', page.text)
-        assert len(addresses) == 4
+        assert len(addresses) == 5
         for address in addresses:
             answer = await client.get(address)
             assert (answer.status_code, answer.headers["cache-control"]) == (

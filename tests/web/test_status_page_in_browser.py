@@ -106,6 +106,7 @@ async def test_logging_out_in_one_tab_takes_private_kits_from_the_other(engine, 
 
     other = await page.context.new_page()
     await other.goto(site)
+    await other.locator(".top .menu summary").click()
     await other.get_by_role("button", name="Log out").click()
     await expect(other.get_by_role("heading", name="No public kits")).to_be_visible()
     await expect(page.get_by_role("heading", name="No public kits")).to_be_visible()

@@ -261,6 +261,7 @@ async def _running(
                 media_objects=objects,
                 supervisor=supervisor,
                 rollups=api.state.services.rollups,
+                language=settings.language,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 public_path=settings.public_path,
             )

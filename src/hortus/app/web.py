@@ -133,6 +133,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 media_objects=objects,
                 supervisor=supervisor,
                 rollups=api.state.services.rollups,
+                language=settings.language,
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 public_path=settings.public_path,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),

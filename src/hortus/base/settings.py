@@ -187,6 +187,11 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_PLANT_FRESH_SECONDS",
         description="After so long without a reading, a quantity of a plant counts as without data.",
     )
+    language: Literal["en", "de", "nl"] = Field(
+        "en",
+        validation_alias="HORTUS_LANGUAGE",
+        description="Language of the pages for browsers that ask for none of ours (`en`, `de`, `nl`).",
+    )
     kits_per_person: Quota = Field(
         DEFAULT_QUOTAS.kits_per_person,
         validation_alias="HORTUS_KITS_PER_PERSON",

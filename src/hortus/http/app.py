@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from hortus import __version__
+from hortus.base.language.languages import DEFAULT as DEFAULT_LANGUAGE
 from hortus.base.supervision import Supervisor
 from hortus.domain.accounts.password_resets import ResetMailer
 from hortus.domain.accounts.passwords import Passwords
@@ -35,6 +36,7 @@ from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.charts.store import ChartReader
+from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -43,10 +45,13 @@ from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.plants import PlantPages
 from hortus.http.pages.problems import Problems, UnexpectedErrors
 from hortus.http.pages.rendering import BUILD_FOLDER, Templates
+from hortus.http.pages.search import SearchPages
+from hortus.http.pages.search_store import SearchReader
 from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.status_store import StatusReader
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
+from hortus.http.server.languages import RequestLanguage
 from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
@@ -76,7 +81,7 @@ class WebDependencies:
     `media_objects` stores pictures. The tasks of `supervisor` are part of the health. A reading older than
     `plant_freshness` does not count for a plant's condition. `rollups` sums up for charts what jobs have not
     yet; without it, a chart of a long backlog takes longer. A proxy may offer everything below `public_path`,
-    such as `/hortus`.
+    such as `/hortus`. Pages are in `language` for browsers that ask for none that there is.
     """
 
     engine: AsyncEngine
@@ -95,6 +100,7 @@ class WebDependencies:
     rollups: CatchingUp | None = None
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     public_path: str = ""
+    language: str = DEFAULT_LANGUAGE
     clock: Callable[[], datetime] = _now
 
 
@@ -112,6 +118,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last middleware added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
+    app.add_middleware(RequestLanguage, default=dependencies.language)
     app.add_middleware(
         _Compression,
         minimum_size=_GZIP_FROM_BYTES,
@@ -136,6 +143,12 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     status = StatusPages(StatusReader(engine, dependencies.clock), plant_reader, backlog, sessions, templates)
     app.add_route("/", status.index, methods=_READ)
     app.add_route("/status", status.status, methods=_READ)
+
+    search = SearchPages(SearchReader(engine), sessions, templates)
+    app.add_route("/search", search.show, methods=_READ)
+    app.add_route("/search/suggestions", search.suggestions, methods=_READ)
+    app.add_route("/kits/{serial}", search.kit, methods=_READ)
+    app.add_route("/help/components", ComponentsPage(sessions, templates).show, methods=_READ)
 
     pictures = PicturePages(engine, sessions, dependencies.media_objects)
     app.add_route("/pictures/{medium_id}/thumbnail", pictures.thumbnail, methods=_READ)
@@ -199,6 +212,7 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         ]
     if dependencies.api is not None:
         app.mount("/api", dependencies.api)
+    app.add_route("/static/hortus.css", templates.style_sheet.show, methods=_READ)
     app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
 
 

@@ -27,17 +27,9 @@ _ONE_AT_A_TIME = text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
 class AlreadySetUp(UsageError):
     """There is an account, so the set-up link has done its work."""
 
-    def __init__(self) -> None:
-        super().__init__("This server is already set up. Log in, or ask its administrator for an account.")
-
 
 class WrongSetUpLink(UsageError):
     """The token is not that of this installation."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This is not the set-up link of this server. Copy the whole link from where Hortus was started."
-        )
 
 
 def set_up_token(key: bytes) -> str:

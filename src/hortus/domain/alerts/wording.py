@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-# What an out-of-range quantity means for a plant, by built-in quantity.
-_NEEDS = {
-    ("Soil moisture", "low"): "The soil is too dry.",
-    ("Soil moisture", "high"): "The soil is too wet.",
-    ("Light level", "low"): "It is too dark.",
-    ("Light level", "high"): "It is too bright.",
-    ("Light intensity", "low"): "It is too dark.",
-    ("Light intensity", "high"): "It is too bright.",
-    ("Temperature", "low"): "It is too cold.",
-    ("Temperature", "high"): "It is too warm.",
-    ("Humidity", "low"): "The air is too dry.",
-    ("Humidity", "high"): "The air is too humid.",
+from hortus.base.language.translation import gettext_noop
+
+# Mails are in English so far; the pages translate these sentences.
+NEEDS = {
+    ("Soil moisture", "low"): gettext_noop("The soil is too dry."),
+    ("Soil moisture", "high"): gettext_noop("The soil is too wet."),
+    ("Light level", "low"): gettext_noop("It is too dark."),
+    ("Light level", "high"): gettext_noop("It is too bright."),
+    ("Light intensity", "low"): gettext_noop("It is too dark."),
+    ("Light intensity", "high"): gettext_noop("It is too bright."),
+    ("Temperature", "low"): gettext_noop("It is too cold."),
+    ("Temperature", "high"): gettext_noop("It is too warm."),
+    ("Humidity", "low"): gettext_noop("The air is too dry."),
+    ("Humidity", "high"): gettext_noop("The air is too humid."),
 }
+"""What an out-of-range quantity means for a plant, by built-in quantity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ def needs_attention(alert: RangeAlert, public_url: str | None, zone: ZoneInfo) -
 
 def need_of(quantity: str, condition: str) -> str:
     """Return what it means for a plant that a quantity is low or high, as a sentence."""
-    return _NEEDS.get((quantity, condition), f"{quantity} is too {condition}.")
+    return NEEDS.get((quantity, condition), f"{quantity} is too {condition}.")
 
 
 def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None, zone: ZoneInfo) -> Text:

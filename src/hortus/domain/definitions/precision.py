@@ -5,17 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-_DECIMALS = {
-    "temperature": 1,
-    "soil moisture": 1,
-    "ph": 1,
-    "electrical conductivity": 2,
-    "vapour pressure deficit": 2,
-    "humidity": 0,
-    "pressure": 0,
-    "concentration": 0,
-    "light intensity": 0,
-}
+from hortus.domain.definitions.display import QUANTITY_DISPLAYS
+
 _DECIMALS_OF_UNKNOWN = 2
 _KEPT_DIGITS = 4
 _MOST_PLACES = 300
@@ -23,12 +14,13 @@ _MOST_PLACES = 300
 
 def decimals_of(physical_quantity: str) -> int:
     """Return the number of decimals with which values of this quantity are shown."""
-    return _DECIMALS.get(physical_quantity.strip().lower(), _DECIMALS_OF_UNKNOWN)
+    display = QUANTITY_DISPLAYS.get(physical_quantity)
+    return _DECIMALS_OF_UNKNOWN if display is None else display.decimals
 
 
 def is_known(physical_quantity: str) -> bool:
     """Return whether the precision of this quantity is known."""
-    return physical_quantity.strip().lower() in _DECIMALS
+    return physical_quantity in QUANTITY_DISPLAYS
 
 
 def places_for(physical_quantity: str, values: Iterable[float]) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.errors import HortusError
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.http.monitoring.backlog_statements import QUESTIONS
 from hortus.http.server.database_access import database_failures_translated
 
@@ -31,11 +32,21 @@ _ANSWER_SECONDS = 2.0
 _FORGET_SECONDS = 300.0
 
 _SENTENCES = {
-    "rollups": "Hourly figures are behind. Check that `hortus jobs` is running.",
-    "messages": "Messages to people are waiting. See `hortus message list`; `hortus jobs` sends them.",
-    "kit-commands": "Commands to kits are waiting to be sent. Check that `hortus rpc` is running.",
-    "media-deletion": "Pictures are waiting for deletion. See `hortus media check`; `hortus jobs` does it.",
-    "thumbnails": "Pictures are waiting for thumbnails. See `hortus media check`; `hortus jobs` makes them.",
+    "rollups": gettext_noop(
+        "Hourly figures are behind. Charts are still right, but slower. Check that `hortus jobs` is running."
+    ),
+    "messages": gettext_noop(
+        "Messages to people are waiting. See `hortus message list`; `hortus jobs` sends them."
+    ),
+    "kit-commands": gettext_noop(
+        "Commands to kits are waiting to be sent. Check that `hortus rpc` is running."
+    ),
+    "media-deletion": gettext_noop(
+        "Pictures are waiting for deletion. See `hortus media check`; `hortus jobs` does it."
+    ),
+    "thumbnails": gettext_noop(
+        "Pictures are waiting for thumbnails. See `hortus media check`; `hortus jobs` makes them."
+    ),
 }
 
 
@@ -63,7 +74,7 @@ class Queue:
     @property
     def sentence(self) -> str:
         """A sentence about what waits, for a person who can act on it."""
-        return _SENTENCES[self.name]
+        return gettext(_SENTENCES[self.name])
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures for /healthz."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hortus.base.language.translation import gettext, gettext_noop, ngettext
 from hortus.domain.accounts.passwords import Passwords, TooManyLogins
 from hortus.domain.accounts.store import User, authenticate
 from hortus.domain.accounts.tokens import Tokens
@@ -18,10 +20,15 @@ from hortus.http.access.sessions import Sessions
 from hortus.http.conventions.problems import Problem
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import local_path, read_form, redirect, require_same_origin
-from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
+from hortus.http.server.database_access import (
+    DatabaseDamaged,
+    DatabaseNotAnswering,
+    database_failures_translated,
+)
 
 # The same message for a wrong name and a wrong password: it must not reveal who has an account here.
-_WRONG = "Wrong user name or password."
+_WRONG = gettext_noop("Wrong user name or password.")
+_SAID_IN_SECONDS = 90
 
 
 class LoginPages:
@@ -61,12 +68,12 @@ class LoginPages:
             user = await self._authenticated(request, username, password)
         except Problem as refused:
             seconds = refused.headers["Retry-After"]
-            message = f"Too many attempts. Try again in {seconds} seconds."
+            message = _too_many(float(seconds))
             return answer(message, status_code=refused.status, headers={"Retry-After": seconds})
         except (DatabaseNotAnswering, TooManyLogins) as error:
             return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
         if user is None:
-            return answer(_WRONG, status_code=403)
+            return answer(gettext(_WRONG), status_code=403)
         response = redirect(request, local_path(form.get("next", "")))
         try:
             await self._sessions.start(request, response, user)
@@ -108,5 +115,27 @@ class LoginPages:
         )
 
 
+def _too_many(wait_seconds: float) -> str:
+    if wait_seconds <= _SAID_IN_SECONDS:
+        return ngettext(
+            "Too many attempts. Try again in %(n)s second.",
+            "Too many attempts. Try again in %(n)s seconds.",
+            math.ceil(wait_seconds),
+        )
+    return ngettext(
+        "Too many attempts. Try again in %(n)s minute.",
+        "Too many attempts. Try again in %(n)s minutes.",
+        math.ceil(wait_seconds / 60),
+    )
+
+
 def _not_now(error: Exception) -> str:
-    return f"Logging in does not work right now. {error}"
+    if isinstance(error, TooManyLogins):
+        return gettext(
+            "Logging in does not work right now: too many people are logging in. Try again in a moment."
+        )
+    if isinstance(error, DatabaseDamaged):
+        return gettext(
+            "Logging in does not work right now: the database is damaged. The server's log says where."
+        )
+    return gettext("Logging in does not work right now: the database is not answering. Try again in a moment.")

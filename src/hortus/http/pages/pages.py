@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from hortus.base.language.translation import current_language, gettext
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.monitoring.backlog import BacklogReader
@@ -55,9 +56,7 @@ class StatusPages:
         """Answer with the self-refreshing part, or request a reload if anything around it changed."""
         page = _page_number(request)
         viewer = await self._sessions.viewer_of(request)
-        asked = (request.query_params.get("viewer"), request.query_params.get("build"))
-        if asked != (viewer.name, self._templates.build):
-            # The user logged in or out in another tab, or the server was upgraded.
+        if not self._templates.is_current(request, viewer):
             return Response(status_code=200, headers={"HX-Refresh": "true"})
         return HTMLResponse(await self._status(viewer, page))
 
@@ -80,11 +79,11 @@ class StatusPages:
                 course_hours=COURSE_HOURS,
             )
 
-        return await self._answers.get((viewer.user, page), ask)
+        return await self._answers.get((viewer.user, current_language().tag, page), ask)
 
 
 def _page_number(request: Request) -> int:
     text = request.query_params.get("page", "1")
     if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 7 or not 1 <= int(text) <= _LAST_PAGE:
-        raise HTTPException(404, "This page does not exist.")
+        raise HTTPException(404, gettext("This page does not exist."))
     return int(text)

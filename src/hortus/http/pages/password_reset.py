@@ -11,20 +11,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus.base.errors import OperationalError, describe_error
+from hortus.base.language.translation import gettext, gettext_noop, ngettext
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.password_resets import (
     ResetMailer,
     redeem_password_reset,
     send_password_reset,
 )
-from hortus.domain.accounts.passwords import Passwords, TooManyLogins
-from hortus.domain.accounts.rules import InvalidAccount
+from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES, Passwords, TooManyLogins
+from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, AccountRule, InvalidAccount
 from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken, Tokens
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import read_form, require_same_origin
 from hortus.http.server.database_access import (
+    DatabaseDamaged,
     DatabaseNotAnswering,
     change,
     snapshot,
@@ -32,8 +34,8 @@ from hortus.http.server.database_access import (
 
 log = logging.getLogger(__name__)
 
-_ENDED = "This link has expired or has already been used. Request a new one."
-_NO_ADDRESS = "This is not an email address. It should look like name@example.org."
+_ENDED = gettext_noop("This link has expired or has already been used. Request a new one.")
+_NO_ADDRESS = gettext_noop("This is not an email address. It should look like name@example.org.")
 _LIFETIME_MINUTES = round(PASSWORD_RESET_LIFETIME.total_seconds() / 60)
 
 
@@ -62,11 +64,14 @@ class ForgottenPasswordPages:
         if self._sends is None:
             return self._page(status_code=403)
         if not is_email_address(address):
-            return self._page(_NO_ADDRESS, address, 400)
+            return self._page(gettext(_NO_ADDRESS), address, 400)
         wait_seconds = self._limit.wait_seconds(network_of(request))
         if wait_seconds > 0:
-            minutes = math.ceil(wait_seconds / 60)
-            message = f"Too many requests. Try again in {minutes} minute{'s' * (minutes != 1)}."
+            message = ngettext(
+                "Too many requests. Try again in %(n)s minute.",
+                "Too many requests. Try again in %(n)s minutes.",
+                math.ceil(wait_seconds / 60),
+            )
             return self._page(message, address, 429, {"Retry-After": str(math.ceil(wait_seconds))})
         self._limit.take(network_of(request))
         response = self._page(address=address, asked=True)
@@ -122,12 +127,11 @@ class PasswordResetPages:
             async with change(self._engine) as connection:
                 await redeem_password_reset(connection, self._tokens, self._passwords, token, password)
         except InvalidToken:
-            return self._page(_ENDED, "", 400, ended=True)
+            return self._page(gettext(_ENDED), "", 400, ended=True)
         except InvalidAccount as error:
-            return self._page(str(error), token, 400)
+            return self._page(_fault_of_password(error), token, 400)
         except (DatabaseNotAnswering, TooManyLogins) as error:
-            message = f"Your password cannot be changed right now. {error}"
-            return self._page(message, token, 503, {"Retry-After": "5"})
+            return self._page(_not_now(error), token, 503, {"Retry-After": "5"})
         return self._page("", "", 200, done=True)
 
     def _page(
@@ -149,3 +153,29 @@ class PasswordResetPages:
             done=done,
             ended=ended,
         )
+
+
+def _fault_of_password(error: InvalidAccount) -> str:
+    """Return what to change about a new password, the only field of this form."""
+    if any(broken.rule is AccountRule.LENGTH for broken in error.broken_rules):
+        return gettext(
+            "A password has at least %(characters)s characters and at most %(bytes)s bytes. "
+            "Several words are easy to remember.",
+            characters=LEAST_PASSWORD_CHARACTERS,
+            bytes=MOST_PASSWORD_BYTES,
+        )
+    return gettext("This password is among the first that are guessed. Choose another, such as several words.")
+
+
+def _not_now(error: Exception) -> str:
+    if isinstance(error, TooManyLogins):
+        return gettext(
+            "Your password cannot be changed right now: too many people are logging in. Try again in a moment."
+        )
+    if isinstance(error, DatabaseDamaged):
+        return gettext(
+            "Your password cannot be changed right now: the database is damaged. The server's log says where."
+        )
+    return gettext(
+        "Your password cannot be changed right now: the database is not answering. Try again in a moment."
+    )

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hortus.base.language.translation import gettext
 from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import (
@@ -50,7 +51,7 @@ class PicturePages:
         """Answer with the thumbnail, or 404 if there is none."""
         medium = await self._medium(request)
         if medium.thumbnail != "made":
-            raise HTTPException(404, "This picture does not exist.")
+            raise HTTPException(404, gettext("This picture does not exist."))
         response = await self._deliver(request, medium, is_thumbnail=True)
         response.headers["Cache-Control"] = _KEPT
         return response
@@ -63,18 +64,18 @@ class PicturePages:
         try:
             medium_id = UUID(request.path_params["medium_id"])
         except ValueError:
-            raise HTTPException(404, "This picture does not exist.") from None
+            raise HTTPException(404, gettext("This picture does not exist.")) from None
         viewer = await self._sessions.viewer_of(request)
         async with snapshot(self._engine) as connection:
             parameters = {"id": medium_id, **visibility_parameters(viewer)}
             medium = (await connection.execute(_MEDIUM, parameters)).one_or_none()
         if medium is None:
-            raise HTTPException(404, "This picture does not exist.")
+            raise HTTPException(404, gettext("This picture does not exist."))
         return medium
 
     async def _deliver(self, request: Request, medium: Any, *, is_thumbnail: bool) -> Response:
         if self._objects is None:
-            raise HTTPException(502, "No media store is configured on this server.")
+            raise HTTPException(502, gettext("No media store is configured on this server."))
         key = ObjectKey(medium.serial, medium.id)
         try:
             if is_thumbnail:
@@ -88,8 +89,10 @@ class PicturePages:
                 )
             return await deliver(request, self._objects, delivery, head=request.method == "HEAD")
         except ObjectMissing as error:
-            raise HTTPException(404, "The content of this picture is missing.") from error
+            raise HTTPException(404, gettext("The content of this picture is missing.")) from error
         except MediaPlaceMissing as error:
-            raise HTTPException(503, "The media store cannot be reached right now.") from error
+            raise HTTPException(503, gettext("The media store cannot be reached right now.")) from error
         except ObjectStoreNotAnswering as error:
-            raise HTTPException(502, "The media store is not answering correctly right now.") from error
+            raise HTTPException(
+                502, gettext("The media store is not answering correctly right now.")
+            ) from error

@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.state import Condition, Range, Reading
 from hortus.domain.plants.store import Plant
+from hortus.http.pages.wording import OutOfRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class PlantStatus:
     now: datetime
     plant: Plant
     condition: Condition
+    out_of_range: tuple[OutOfRange, ...]
     quantities: tuple[PlantQuantity, ...]
     links: tuple[PlantLink, ...]
     alerts: tuple[PlantAlert, ...]
@@ -70,6 +72,7 @@ class PlantLine:
     id: int
     name: str
     condition: Condition
+    out_of_range: tuple[OutOfRange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.alerts.store import alerts_of_plant, concerning
 from hortus.domain.definitions.queries import quantity_types_by_id
 from hortus.domain.plants.measured import MeasuredSeries
 from hortus.domain.plants.overview import PlantOverview, overviews
-from hortus.domain.plants.state import QuantityState, Range
+from hortus.domain.plants.state import Condition, QuantityState, Range
 from hortus.domain.plants.store import find_plants
 from hortus.http.access.caller import Caller
 from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
@@ -28,7 +29,10 @@ from hortus.http.pages.plant_status import (
     PlantStatus,
     plant_alert,
 )
+from hortus.http.pages.wording import OutOfRange
 from hortus.http.server.database_access import snapshot
+
+Types = Mapping[int, RowMapping]
 
 _MOST_OPEN_ALERTS = 100
 _LAST_ALERTS = 20
@@ -84,13 +88,14 @@ class PlantReader:
         async with snapshot(self._engine) as connection:
             access = await visible_plant(connection, viewer, plant_id)
             (overview,) = await self._overviews(connection, [access], now)
-            quantities = await _quantities(connection, overview)
+            types = await _types_of(connection, [overview])
             alerts = await _alerts(connection, access)
         return PlantStatus(
             now=now,
             plant=access.plant,
             condition=overview.condition,
-            quantities=quantities,
+            out_of_range=_out_of_range(overview, types),
+            quantities=_quantities(overview, types),
             links=tuple(link for link in access.links if link.until is None),
             alerts=alerts,
         )
@@ -109,7 +114,8 @@ class PlantReader:
             plants = await find_plants(connection, {row.id for row in rows})
             accesses = await access_to_plants(connection, caller_of(viewer), plants)
             found = await self._overviews(connection, accesses, self._clock())
-        lines = {each.plant.id: _line(each) for each in found}
+            types = await _types_of(connection, found)
+        lines = {each.plant.id: _line(each, types) for each in found}
         totals = {row.kit_id: row.plants for row in rows}
         of_kits: dict[int, list[PlantLine]] = defaultdict(list)
         for row in rows:
@@ -132,9 +138,12 @@ class PlantReader:
         )
 
 
-async def _quantities(connection: AsyncConnection, overview: PlantOverview) -> tuple[PlantQuantity, ...]:
-    types = await quantity_types_by_id(connection, [state.quantity_type_id for state in overview.states])
+async def _types_of(connection: AsyncConnection, found: Sequence[PlantOverview]) -> Types:
+    ids = {state.quantity_type_id for overview in found for state in overview.states}
+    return await quantity_types_by_id(connection, ids)
 
+
+def _quantities(overview: PlantOverview, types: Types) -> tuple[PlantQuantity, ...]:
     def quantity(state: QuantityState) -> PlantQuantity:
         type_ = types[state.quantity_type_id]
         return PlantQuantity(
@@ -182,5 +191,18 @@ async def _alerts(connection: AsyncConnection, access: PlantAccess) -> tuple[Pla
     return tuple(plant_alert(row, concerns_viewer=row["id"] in concerns) for row in rows)
 
 
-def _line(overview: PlantOverview) -> PlantLine:
-    return PlantLine(id=overview.plant.id, name=overview.plant.name, condition=overview.condition)
+def _out_of_range(overview: PlantOverview, types: Types) -> tuple[OutOfRange, ...]:
+    return tuple(
+        OutOfRange(quantity=types[state.quantity_type_id]["physical_quantity"], condition=state.condition)
+        for state in overview.states
+        if state.condition in (Condition.LOW, Condition.HIGH) and state.quantity_type_id in types
+    )
+
+
+def _line(overview: PlantOverview, types: Types) -> PlantLine:
+    return PlantLine(
+        id=overview.plant.id,
+        name=overview.plant.name,
+        condition=overview.condition,
+        out_of_range=_out_of_range(overview, types),
+    )

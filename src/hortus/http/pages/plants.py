@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from hortus.base.language.translation import current_language, gettext, gettext_noop
 from hortus.domain.alerts.store import mark_seen
 from hortus.domain.plants.photos import find_photo
 from hortus.http.access.sessions import Sessions
@@ -26,8 +27,8 @@ from hortus.http.server.database_access import (
 _KEEP_SECONDS = 1.0
 _KEPT_ANSWERS = 200
 
-_NO_PLANT = "This plant does not exist, or you cannot see it."
-_NO_ALERT = "This alert does not exist, or does not concern you."
+_NO_PLANT = gettext_noop("This plant does not exist, or you cannot see it.")
+_NO_ALERT = gettext_noop("This alert does not exist, or does not concern you.")
 
 
 class PlantPages:
@@ -57,8 +58,7 @@ class PlantPages:
         plant_id = _id(request, "plant_id", _NO_PLANT)
         viewer = await self._sessions.viewer_of(request)
         whole_page = Response(status_code=200, headers={"HX-Refresh": "true"})
-        asked = (request.query_params.get("viewer"), request.query_params.get("build"))
-        if asked != (viewer.name, self._templates.build):
+        if not self._templates.is_current(request, viewer):
             return whole_page
         try:
             _, content = await self._content(viewer, plant_id)
@@ -74,10 +74,10 @@ class PlantPages:
             try:
                 await visible_plant(connection, viewer, plant_id)
             except NoSuchPlant as error:
-                raise HTTPException(404, _NO_PLANT) from error
+                raise HTTPException(404, gettext(_NO_PLANT)) from error
             photo = await find_photo(connection, plant_id)
         if photo is None:
-            raise HTTPException(404, "This plant has no photo.")
+            raise HTTPException(404, gettext("This plant has no photo."))
         return photo_reply(request, photo)
 
     async def see_alert(self, request: Request) -> Response:
@@ -91,11 +91,11 @@ class PlantPages:
             try:
                 await visible_plant(connection, viewer, plant_id)
             except NoSuchPlant as error:
-                raise HTTPException(404, _NO_PLANT) from error
+                raise HTTPException(404, gettext(_NO_PLANT)) from error
             alert = await mark_seen(connection, viewer.user.id, alert_id)
             if alert is None or alert["plant_id"] != plant_id:
-                raise HTTPException(404, _NO_ALERT)  # and nothing is committed
-        self._answers.forget((viewer.user, plant_id))
+                raise HTTPException(404, gettext(_NO_ALERT))  # and nothing is committed
+        self._answers.forget(_key(viewer, plant_id))
         return redirect(request, f"/plants/{plant_id}")
 
     async def _content(self, viewer: Viewer, plant_id: int) -> tuple[str, str]:
@@ -105,18 +105,22 @@ class PlantPages:
             status = await self._reader.read(viewer, plant_id)
             return status.plant.name, self._templates.render("_plant.html", status=status)
 
-        return await self._answers.get((viewer.user, plant_id), ask)
+        return await self._answers.get(_key(viewer, plant_id), ask)
+
+
+def _key(viewer: Viewer, plant_id: int) -> tuple[object, ...]:
+    return viewer.user, current_language().tag, plant_id
 
 
 def _hidden(request: Request, viewer: Viewer, plant_id: int) -> Response:
     """Answer hidden and nonexistent plants alike."""
     if viewer.user is None:
         return redirect(request, f"/login?next=/plants/{plant_id}")
-    raise HTTPException(404, _NO_PLANT)
+    raise HTTPException(404, gettext(_NO_PLANT))
 
 
 def _id(request: Request, name: str, otherwise: str) -> int:
     text = request.path_params[name]
     if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > LARGEST_ID:
-        raise HTTPException(404, otherwise)
+        raise HTTPException(404, gettext(otherwise))
     return int(text)

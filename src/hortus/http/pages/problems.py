@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from http import HTTPStatus
 
 import orjson
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.http.pages.rendering import Templates
 from hortus.http.server.public_path import path_below
 
@@ -19,14 +21,22 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 
 _WORDS = {
-    404: ("Page not found", "Check the address; the page may have been removed."),
-    405: ("That action is not available here", "This address does not accept this kind of request."),
-    500: ("Hortus made a mistake", "The error is in the server's log."),
+    403: (gettext_noop("Not allowed"), gettext_noop("You cannot do this.")),
+    404: (
+        gettext_noop("Page not found"),
+        gettext_noop("Check the address; the page may have been removed."),
+    ),
+    405: (
+        gettext_noop("That action is not available here"),
+        gettext_noop("This address does not accept this kind of request."),
+    ),
+    500: (gettext_noop("Hortus made a mistake"), gettext_noop("The error is in the server's log.")),
     503: (
-        "The database is not answering",
-        "Readings from kits are kept until it is back. This page retries automatically.",
+        gettext_noop("The database is not answering"),
+        gettext_noop("Readings from kits are kept until it is back. This page retries automatically."),
     ),
 }
+_OTHERWISE = (gettext_noop("That did not work"), gettext_noop("Hortus could not answer this request."))
 
 
 class Problems:
@@ -46,15 +56,20 @@ class Problems:
         """Answer while the database cannot be reached."""
         return self.response(path_below(request.scope), 503, "", {"Retry-After": str(RETRY_SECONDS)})
 
-    def response(self, path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
-        """Answer with this status; `detail` replaces the default text if it says more than the status."""
+    def response(
+        self, path: str, status: int, detail: str, headers: dict[str, str], reference: str = ""
+    ) -> Response:
+        """Answer with this status; `detail` replaces the default text if it says more than the status.
+
+        `reference` finds the failure in the log.
+        """
         standard_phrase = HTTPStatus(status).phrase
         if path == "/api" or path.startswith("/api/"):
             # No charset parameter: the front-end compares the content type for equality (http-api 1.2).
             problem = {"type": "about:blank", "title": standard_phrase, "status": status}
             headers["Content-Type"] = "application/problem+json"
             return Response(orjson.dumps(problem), status_code=status, headers=headers)
-        title, explanation = _WORDS.get(status, (standard_phrase, ""))
+        title, explanation = (gettext(words) for words in _WORDS.get(status, _OTHERWISE))
         if detail and detail != standard_phrase:
             explanation = detail
         return self._templates.page(
@@ -63,6 +78,7 @@ class Problems:
             headers=headers,
             title=title,
             explanation=explanation,
+            reference=reference,
             retry_seconds=RETRY_SECONDS if status == 503 else None,
         )
 
@@ -93,6 +109,7 @@ class UnexpectedErrors:
         except Exception:  # whatever the failure, the visitor gets our page and headers
             if started:
                 raise
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            response = self._problems.response(path_below(scope), 500, "", {})
+            reference = f"{secrets.token_hex(2)}-{secrets.token_hex(1)}"
+            log.exception("%s %s failed, reference %s", scope["method"], scope["path"], reference)
+            response = self._problems.response(path_below(scope), 500, "", {}, reference)
             await response(scope, receive, send)

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from hortus import __version__
+from hortus.base.language import translation
 from hortus.base.text import shown_lines
-from hortus.domain.alerts.wording import need_of
+from hortus.domain.definitions.display import shown_unit
 from hortus.http.access.viewer import ANONYMOUS, Viewer
-from hortus.http.pages import wording
+from hortus.http.pages import figures, signs, times, wording
+from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
+from hortus.http.pages.places import places_of
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
+from hortus.http.pages.style_sheet import StyleSheet
 
 BUILD_FOLDER = "build-"
 """Begins the first part of the addresses of modules; the build follows."""
 
 _FILTERS: tuple[Callable[..., object], ...] = (
-    wording.number,
-    wording.count,
-    wording.ago,
-    wording.age_seconds,
+    figures.number,
+    figures.measured,
+    figures.count,
+    figures.short_count,
+    figures.unit_gap,
+    figures.with_unit,
+    figures.bounds,
+    shown_unit,
+    times.ago,
+    times.age_seconds,
+    times.duration,
+    times.exact,
+    times.day,
+    signs.condition_sign,
+    signs.presence_sign,
     wording.accounted,
     wording.without_readings,
-    wording.sign,
+    wording.quantity_name,
     wording.word,
-    wording.plant_sign,
     wording.plant_word,
-    wording.bounds,
-    need_of,
+    wording.need_of,
 )
+
+
+# Pages are rendered again every second, mostly with the curves of the time before.
+_KNOWN_CURVES = lru_cache(maxsize=4096)(polylines)
 
 
 class Templates:
@@ -48,7 +68,8 @@ class Templates:
 
     def __init__(self, public_path: str = "") -> None:
         self._public_path = public_path
-        self.build = _fingerprint_of_static_files()
+        self.style_sheet = StyleSheet()
+        self.build = _fingerprint_of_static_files(self.style_sheet)
         self._environment = Environment(
             loader=PackageLoader("hortus.http.pages"),
             autoescape=True,
@@ -56,14 +77,27 @@ class Templates:
             finalize=_readable,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
+        self._environment.policies["ext.i18n.trimmed"] = True
+        # With this, `trans` hands its values to the functions below, which show them as `finalize` would.
+        self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
         self._environment.globals.update(
             url=self._url,
+            gettext=_gettext,
+            ngettext=_ngettext,
+            pgettext=_pgettext,
+            current_language=translation.current_language,
+            script_words=_script_words,
+            places_of=places_of,
+            current_place="",
+            sign_colours=signs.SIGN_COLOURS,
+            band_of=band_of,
             static=self._static,
             module=self._module,
             chart_address=chart_address,
             version=__version__,
-            polylines=polylines,
+            polylines=_KNOWN_CURVES,
             spark_width=WIDTH,
             spark_height=HEIGHT,
         )
@@ -71,7 +105,7 @@ class Templates:
             self._environment.filters[function.__name__] = function
 
     def render(self, template: str, **values: Any) -> str:
-        """Return a template as HTML."""
+        """Return a template as HTML, in the language of the request."""
         return self._environment.get_template(template).render(values)
 
     def page(
@@ -87,6 +121,19 @@ class Templates:
         content = self.render(template, viewer=viewer, build=self.build, **values)
         return HTMLResponse(content, status_code=status_code, headers=headers)
 
+    def is_current(self, request: Request, viewer: Viewer) -> bool:
+        """Return whether the page around a self-refreshing part is still right.
+
+        It is not if its viewer logged in or out in another tab, chose a language, or the server was upgraded.
+        """
+        asked = request.query_params
+        tag = translation.current_language().tag
+        return (asked.get("viewer"), asked.get("build"), asked.get("language", tag)) == (
+            viewer.name,
+            self.build,
+            tag,
+        )
+
     def _static(self, name: str) -> str:
         # The address changes with the content, so browsers may cache a file indefinitely.
         return self._url(f"/static/{name}?v={self.build}")
@@ -99,13 +146,46 @@ class Templates:
         return self._url(f"/static/{BUILD_FOLDER}{self.build}/{name}")
 
 
+def _script_words() -> str:
+    """Return the texts of static/status.js as JSON."""
+    words = {
+        "live": translation.gettext("Live"),
+        "noConnection": translation.gettext("No connection since %(time)s. Retrying."),
+        "noDatabase": translation.gettext("The database has not answered since %(time)s. Retrying."),
+        "patterns": times.script_patterns(),
+    }
+    return orjson.dumps(words).decode()
+
+
+def _gettext(message: str, /, **values: object) -> Markup:
+    return Markup(translation.gettext(message)) % _shown(values)  # noqa: S704  (texts of our own)
+
+
+def _ngettext(singular: str, plural: str, n: int, /, **values: object) -> Markup:
+    text = translation.current_language().translations.ngettext(singular, plural, n)
+    return Markup(text) % _shown(values)  # noqa: S704  (texts of our own)
+
+
+def _pgettext(context: str, message: str, /, **values: object) -> Markup:
+    return Markup(translation.pgettext(context, message)) % _shown(values)  # noqa: S704  (texts of our own)
+
+
+def _shown(values: dict[str, object]) -> dict[str, object]:
+    return {
+        name: figures.count(value) if isinstance(value, int) else _readable(value)
+        for name, value in values.items()
+    }
+
+
 def _readable(value: object) -> object:
     """Return a value as a page shows it, with characters that change or end text direction escaped."""
-    return shown_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup) or (value.isascii() and value.isprintable()):
+        return value
+    return shown_lines(value)
 
 
-def _fingerprint_of_static_files() -> str:
-    digest = hashlib.sha256(__version__.encode())
+def _fingerprint_of_static_files(style_sheet: StyleSheet) -> str:
+    digest = hashlib.sha256((__version__ + style_sheet.content).encode())
     for folder in ("static", "static/charts", "static/vendor"):
         for file in sorted(
             resources.files("hortus.http.pages").joinpath(folder).iterdir(), key=lambda file: file.name

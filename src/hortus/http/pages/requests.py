@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from hortus.base.language.translation import gettext
 from hortus.http.server.public_path import public_path
 
 _MOST_FORM_BYTES = 8192
@@ -35,7 +36,7 @@ def require_same_origin(request: Request) -> None:
             origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
         )
     if foreign:
-        raise HTTPException(403, "This form was sent by a page of another site. Nothing was changed.")
+        raise HTTPException(403, gettext("This form was sent by a page of another site. Nothing was changed."))
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -44,11 +45,11 @@ async def read_form(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST_FORM_BYTES:
-            raise HTTPException(413, "The form is too large.")
+            raise HTTPException(413, gettext("The form is too large."))
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError as error:
-        raise HTTPException(400, "The form cannot be read.") from error
+        raise HTTPException(400, gettext("The form cannot be read.")) from error
     return {name: values[-1] for name, values in fields.items()}
 
 

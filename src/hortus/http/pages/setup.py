@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hortus.base.language.translation import gettext, gettext_noop, ngettext
 from hortus.domain.accounts.first_account import (
     AlreadySetUp,
     WrongSetUpLink,
@@ -22,6 +25,10 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.server.database_access import DatabaseNotAnswering, change, snapshot
 
+_DONE = gettext_noop("This server is already set up. Log in, or ask its administrator for an account.")
+_WRONG_LINK = gettext_noop(
+    "This is not the set-up link of this server. Copy the whole link from where Hortus was started."
+)
 _FIELDS = ("token", "username", "email_address", "password")
 _FIELD_OF_RULE = {"emailAddress": "email_address"}
 
@@ -49,7 +56,7 @@ class SetUpPages:
         async with snapshot(self._engine) as connection:
             is_done = await has_accounts(connection)
         if is_done:
-            return self._page({}, str(AlreadySetUp()), 410, ended=True)
+            return self._page({}, gettext(_DONE), 410, ended=True)
         return self._page({"token": request.query_params.get("token", "")}, "", 200)
 
     async def create(self, request: Request) -> Response:
@@ -59,19 +66,25 @@ class SetUpPages:
         fields = {name: form.get(name, "").strip() for name in _FIELDS[:3]}
         wait_seconds = self._limit.wait_seconds(network_of(request))
         if wait_seconds > 0:
-            message = f"Too many attempts. Try again in {wait_seconds:.0f} seconds."
-            return self._page(fields, message, 429, {"Retry-After": f"{wait_seconds:.0f}"})
+            minutes = math.ceil(wait_seconds / 60)
+            message = ngettext(
+                "Too many attempts. Try again in %(n)s minute.",
+                "Too many attempts. Try again in %(n)s minutes.",
+                minutes,
+            )
+            return self._page(fields, message, 429, {"Retry-After": str(math.ceil(wait_seconds))})
         try:
             user = await self._create(fields, form.get("password", ""))
-        except AlreadySetUp as error:
-            return self._page({}, str(error), 410, ended=True)
-        except WrongSetUpLink as error:
+        except AlreadySetUp:
+            return self._page({}, gettext(_DONE), 410, ended=True)
+        except WrongSetUpLink:
             self._limit.take(network_of(request))
-            return self._page(fields | {"token": ""}, str(error), 403)
+            return self._page(fields | {"token": ""}, gettext(_WRONG_LINK), 403)
         except InvalidAccount as error:
             return self._page(fields, "", 422, broken=error.broken_rules)
-        except (DatabaseNotAnswering, TooManyLogins) as error:
-            return self._page(fields, f"Nothing was created yet. {error}", 503, {"Retry-After": "5"})
+        except (DatabaseNotAnswering, TooManyLogins):
+            message = gettext("Nothing was created yet. Try again in a moment.")
+            return self._page(fields, message, 503, {"Retry-After": "5"})
         response = redirect(request, "/")
         await self._sessions.start(request, response, user)
         return response
@@ -92,9 +105,10 @@ class SetUpPages:
         ended: bool = False,
         broken: tuple[BrokenAccountRule, ...] = (),
     ) -> Response:
-        faults: dict[str, str] = {}
+        faults = dict.fromkeys(_FIELDS, "")
         for rule in broken:
-            faults.setdefault(_FIELD_OF_RULE.get(rule.field, rule.field), rule.message)
+            name = _FIELD_OF_RULE.get(rule.field, rule.field)
+            faults[name] = faults[name] or rule.message
         return self._templates.page(
             "setup.html",
             status_code=status_code,
@@ -103,4 +117,5 @@ class SetUpPages:
             message=message,
             ended=ended,
             faults=faults,
+            errors=[{"field": name, "message": fault} for name, fault in faults.items() if fault],
         )

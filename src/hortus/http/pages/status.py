@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hortus.base.language.translation import gettext
 from hortus.domain.ledger.store import LedgerCounts
 from hortus.domain.presence.judgement import Judgement
 from hortus.domain.presence.store import OwnWord
@@ -115,7 +116,11 @@ def explained(counts: LedgerCounts) -> tuple[ReasonCount, ...]:
 
 def explanation_of(reason: str) -> str:
     """Return the explanation of a reason. The database may contain reasons of a later version."""
-    return _EXPLANATIONS.get(reason, "This version of Hortus does not know this reason.")
+    return (
+        gettext(_EXPLANATIONS[reason])
+        if reason in _EXPLANATIONS
+        else gettext("This version of Hortus does not know this reason.")
+    )
 
 
 def summed(counts: Sequence[LedgerCounts]) -> LedgerCounts:

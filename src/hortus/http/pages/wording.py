@@ -1,129 +1,116 @@
-"""Formatting of numbers, units, ages and sentences for people. Pure."""
+"""Words and sentences for people, in the language of the request. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from dataclasses import dataclass
 
+from hortus.base.language.translation import gettext, gettext_noop, ngettext, pgettext
+from hortus.domain.alerts.wording import NEEDS
+from hortus.domain.definitions.display import QUANTITY_DISPLAYS
 from hortus.domain.ledger.store import LedgerCounts
-from hortus.domain.plants.state import Condition, Range
+from hortus.domain.plants.state import Condition
+from hortus.http.pages.figures import count
 
-_MINUS = "−"
-
-_SIGNS_AND_WORDS = {
-    Condition.OK: ("✓", "In range"),
-    Condition.LOW: ("▼", "Low"),
-    Condition.HIGH: ("▲", "High"),
-    Condition.NO_DATA: ("?", "No recent readings"),
-    None: ("–", "No target range"),
-}
-_OF_PLANT = {
-    Condition.OK: ("✓", "All in range"),
-    Condition.LOW: ("!", "Needs attention"),
-    Condition.HIGH: ("!", "Needs attention"),
-    Condition.NO_DATA: ("?", "No recent readings"),
+_WORDS = {
+    Condition.OK: gettext_noop("In range"),
+    Condition.LOW: gettext_noop("Low"),
+    Condition.HIGH: gettext_noop("High"),
+    Condition.NO_DATA: gettext_noop("No recent readings"),
+    None: gettext_noop("No target range"),
 }
 
-
-def number(value: float) -> str:
-    """Return a measured value with as many digits as a plant sensor's precision justifies."""
-    size = abs(value)
-    if size >= 10_000_000 or 0 < size < 0.005:
-        text = f"{value:.3g}"
-    elif size >= 10_000:
-        text = f"{value:,.0f}"
-    elif size >= 10:
-        text = f"{value:,.1f}"
-    else:
-        text = f"{value:.2f}"
-    return text.replace("-", _MINUS, 1) if text.startswith("-") else text
-
-
-def count(value: int) -> str:
-    """Return a count with thousands separators."""
-    return f"{value:,}"
+# What is wrong with a plant, in two words, by built-in quantity.
+_TOO = {
+    ("Soil moisture", Condition.LOW): gettext_noop("Too dry"),
+    ("Soil moisture", Condition.HIGH): gettext_noop("Too wet"),
+    ("Light level", Condition.LOW): gettext_noop("Too dark"),
+    ("Light level", Condition.HIGH): gettext_noop("Too bright"),
+    ("Light intensity", Condition.LOW): gettext_noop("Too dark"),
+    ("Light intensity", Condition.HIGH): gettext_noop("Too bright"),
+    ("Temperature", Condition.LOW): gettext_noop("Too cold"),
+    ("Temperature", Condition.HIGH): gettext_noop("Too warm"),
+    ("Humidity", Condition.LOW): gettext_noop("Air too dry"),
+    ("Humidity", Condition.HIGH): gettext_noop("Air too humid"),
+}
 
 
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was. Same wording as static/status.js, which keeps ages current."""
-    seconds = max(0, int((now - moment) / timedelta(seconds=1)))
-    if seconds < 60:
-        return f"{seconds} s ago"
-    if seconds < 3600:
-        return f"{seconds // 60} min ago"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600} h ago"
-    return f"{seconds // 86_400} days ago"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfRange:
+    """A quantity that is low or high, by its English name."""
+
+    quantity: str
+    condition: Condition
 
 
-def age_seconds(moment: datetime, now: datetime) -> int:
-    """Return an age in whole seconds, never less than 0."""
-    return max(0, int((now - moment) / timedelta(seconds=1)))
+def quantity_name(name: str) -> str:
+    """Return the name of a quantity: built-in ones are translated, those that people made are left as typed."""
+    return pgettext("quantity", name) if name in QUANTITY_DISPLAYS else name
+
+
+def word(condition: Condition | None) -> str:
+    """Return the status of a quantity in words; None means that it is not judged."""
+    return gettext(_WORDS[condition])
+
+
+def plant_word(condition: Condition, out_of_range: Collection[OutOfRange] = ()) -> str:
+    """Return the status of a plant in words: what is wrong, if it is one thing that has a word."""
+    if condition is Condition.OK:
+        return gettext("All in range")
+    if condition is Condition.NO_DATA:
+        return gettext("No recent readings")
+    reasons = {_TOO.get((each.quantity, each.condition)) for each in out_of_range}
+    (only,) = reasons if len(reasons) == 1 else (None,)
+    return gettext(only) if only else gettext("Needs attention")
+
+
+def need_of(quantity: str, condition: Condition) -> str:
+    """Return what it means for a plant that a quantity is low or high, as a sentence."""
+    known = NEEDS.get((quantity, condition.value))
+    if known is not None:
+        return gettext(known)
+    name = quantity_name(quantity)
+    if condition is Condition.LOW:
+        return gettext("%(quantity)s is too low.", quantity=name)
+    return gettext("%(quantity)s is too high.", quantity=name)
 
 
 def accounted(counts: LedgerCounts, hours: int) -> str:
     """Return a sentence that says whether every received message is accounted for (P3)."""
     if not counts.adds_up:
-        return (
-            f"The counts of the last {hours} hours do not add up. "
-            "This is a fault in Hortus. Report it with the output of `hortus ledger`."
+        return gettext(
+            "The counts of the last %(hours)s hours do not add up. "
+            "This is a fault in Hortus. Report it with the output of `hortus ledger`.",
+            hours=hours,
         )
     if counts.received == 0:
-        return f"No messages were received in the last {hours} hours."
-    if counts.received == 1:
-        return f"The one message received in the last {hours} hours is accounted for."
-    return f"All {count(counts.received)} messages received in the last {hours} hours are accounted for."
+        return gettext("No messages were received in the last %(hours)s hours.", hours=hours)
+    return ngettext(
+        "The one message received in the last %(hours)s hours is accounted for.",
+        "All %(messages)s messages received in the last %(hours)s hours are accounted for.",
+        counts.received,
+        messages=count(counts.received),
+        hours=hours,
+    )
 
 
 def without_readings(counts: LedgerCounts, was_heard: bool, hours: int) -> str:
     """Return what to say of a kit without readings: what arrived counts, whether it was stored or not."""
     not_stored = counts.quarantined + counts.refused
-    if not_stored == 1:
-        return (
-            f"No readings from the last {hours} hours. "
-            "1 message arrived and was not stored; the reason is below."
-        )
     if not_stored:
-        return (
-            f"No readings from the last {hours} hours. "
-            f"{count(not_stored)} messages arrived and were not stored; the reasons are below."
+        return ngettext(
+            "No readings from the last %(hours)s hours. "
+            "1 message arrived and was not stored; the reason is below.",
+            "No readings from the last %(hours)s hours. "
+            "%(messages)s messages arrived and were not stored; the reasons are below.",
+            not_stored,
+            messages=count(not_stored),
+            hours=hours,
         )
     if was_heard:
-        return (
-            f"No readings from the last {hours} hours. "
-            "If the kit is new, give it a configuration and restart it."
+        return gettext(
+            "No readings from the last %(hours)s hours. "
+            "If the kit is new, give it a configuration and restart it.",
+            hours=hours,
         )
-    return "No readings yet. Enter the serial and password on the kit, and give it a configuration."
-
-
-def sign(condition: Condition | None) -> str:
-    """Return the status icon of a quantity; None means that it is not judged."""
-    return _SIGNS_AND_WORDS[condition][0]
-
-
-def word(condition: Condition | None) -> str:
-    """Return the status of a quantity in words; None means that it is not judged."""
-    return _SIGNS_AND_WORDS[condition][1]
-
-
-def plant_sign(condition: Condition) -> str:
-    """Return the status icon of a plant."""
-    return _OF_PLANT[condition][0]
-
-
-def plant_word(condition: Condition) -> str:
-    """Return the status of a plant in words."""
-    return _OF_PLANT[condition][1]
-
-
-def bounds(range_: Range) -> str:
-    """Return the target range without its unit, or an empty text if it has no bound."""
-    if range_.minimum is not None and range_.maximum is not None:
-        return f"{_bound(range_.minimum)} to {_bound(range_.maximum)}"
-    if range_.minimum is not None:
-        return f"at least {_bound(range_.minimum)}"
-    return "" if range_.maximum is None else f"at most {_bound(range_.maximum)}"
-
-
-def _bound(value: float) -> str:
-    # As the person entered it, not with the digits of a measurement.
-    return f"{value:.6g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.6g}"
+    return gettext("No readings yet. Enter the serial and password on the kit, and give it a configuration.")

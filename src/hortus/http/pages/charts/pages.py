@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from hortus.domain.series.catching_up import StillRollingUp
 from hortus.domain.series.listing import ListedSeries
@@ -26,9 +26,10 @@ from hortus.http.pages.charts.store import ChartReader, NoSuchKit, NoSuchSeries,
 from hortus.http.pages.charts.table import csv_of
 from hortus.http.pages.charts.view import ChartView, parse_view, series_ids
 from hortus.http.pages.rendering import Templates
-from hortus.http.pages.requests import local_path
+from hortus.http.pages.requests import local_path, redirect
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import DatabaseNotAnswering
+from hortus.http.server.public_path import path_below
 
 # Open tabs ask for the same points at about the same time.
 _KEEP_SECONDS = 1.0
@@ -174,8 +175,8 @@ def _log_in_or_missing(viewer: Viewer, request: Request, error: NoSuchKit) -> Re
     """Answer hidden and nonexistent kits alike."""
     if viewer.user is not None:
         raise HTTPException(404, NO_KIT) from error
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(local_path(wanted), safe='/')}", status_code=303)
+    wanted = path_below(request.scope) + (f"?{request.url.query}" if request.url.query else "")
+    return redirect(request, f"/login?next={quote(local_path(wanted), safe='/')}")
 
 
 def _hidden(viewer: Viewer) -> Problem:

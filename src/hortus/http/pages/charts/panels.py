@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hortus.domain.definitions.precision import decimals_of, is_known
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.plants.state import Range
 from hortus.domain.series.charts import Span
@@ -16,7 +15,7 @@ from hortus.http.pages.charts.moments import duration
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
-from hortus.http.pages.wording import bounds, number
+from hortus.http.pages.figures import bounds, measured
 
 _LABELLED_FROM_PERCENT = 15.0
 """A gap narrower than this has no room for words on a phone."""
@@ -89,15 +88,7 @@ def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
 
 def shown(value: float, physical_quantity: str) -> str:
     """Return a value as it is shown, with the decimals of its quantity."""
-    if not is_known(physical_quantity) or abs(value) >= 10_000_000:
-        return number(value)
-    decimals = decimals_of(physical_quantity)
-    if physical_quantity.lower() == "light intensity" and 0 < abs(value) < 10:
-        decimals = 1
-    text = f"{value:,.{decimals}f}"
-    if text.startswith("-"):
-        return text[1:] if float(text.replace(",", "")) == 0 else f"−{text[1:]}"
-    return text
+    return measured(value, physical_quantity)
 
 
 def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
@@ -172,7 +163,7 @@ def _band_shape(bands: Sequence[TargetBand], scale: Scale, span: Span, unit: str
 
 
 def _figures(range_: Range) -> str:
-    return bounds(range_).replace(" to ", "–")
+    return bounds(range_)
 
 
 def _from_top(scale: Scale, value: float) -> float:

@@ -6,6 +6,7 @@
   const status = document.getElementById("status");
   const live = document.getElementById("live");
   const liveText = document.getElementById("live-text");
+  const words = JSON.parse(status.dataset.words);
   let timer = null;
   let underWay = false;
   let lostSince = null;
@@ -29,31 +30,34 @@
     if (liveText.textContent !== text) liveText.textContent = text;
   }
 
+  function filled(pattern, values) {
+    return pattern.replace(/%\((\w+)\)s/g, (whole, name) => values[name] ?? whole);
+  }
+
   function sayWhatHappened(request) {
     if (request.successful) {
       lostSince = null;
-      say("live", "Live");
+      say("live", words.live);
       return;
     }
     lostSince ??= new Date();
-    const what = request.xhr.status === 503 ? "The database has not answered" : "No connection";
-    const since = lostSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    say("lost", `${what} since ${since}. Retrying.`);
+    const time = lostSince.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short", hour12: false });
+    say("lost", filled(request.xhr.status === 503 ? words.noDatabase : words.noConnection, { time }));
   }
 
-  // The same wording as hortus.http.pages.wording.ago.
-  function ago(seconds) {
-    if (seconds < 60) return `${seconds} s ago`;
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-    if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
-    return `${Math.floor(seconds / 86400)} days ago`;
+  // The patterns are those of hortus.http.pages.times. From two days on, an age is a date, which stays.
+  function age(form, seconds) {
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor((seconds % 3600) / 60);
+    const unit = seconds < 60 ? "seconds" : seconds < 3600 ? "minutes" : minutes ? "both" : "hours";
+    return filled(words.patterns[form][unit], { seconds, minutes, hours });
   }
 
   // Ages start from the server's figure and advance by a monotonic clock: this device's clock may be wrong.
   function letAgesGoOn() {
     const passed = (performance.now() - renewedAt) / 1000;
     for (const time of status.querySelectorAll("time[data-age-seconds]")) {
-      const text = ago(Math.floor(Number(time.dataset.ageSeconds) + passed));
+      const text = age(time.dataset.form, Math.floor(Number(time.dataset.ageSeconds) + passed));
       if (time.textContent !== text) time.textContent = text;
     }
   }

@@ -32,6 +32,6 @@ export function shown(value, series) {
 }
 
 export function numbered(value, decimals) {
-  const text = value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const text = value.toLocaleString(document.documentElement.lang || "en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   return text.replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
 }

@@ -1,0 +1,1 @@
+"""The languages of texts for people: translations, and the language of the current request."""

@@ -1,0 +1,46 @@
+"""How the values of built-in quantities are shown: decimals and the symbol of the unit. Pure.
+
+Decimals belong to the quantity, not to the size of a value: they say what its sensors can tell apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hortus.base.language.translation import pgettext_noop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityDisplay:
+    """The decimals of a quantity; small values may have others."""
+
+    decimals: int
+    decimals_below_ten: int | None = None
+
+    def decimals_of(self, value: float) -> int:
+        """Return the number of decimals for this value."""
+        if self.decimals_below_ten is not None and 0 < abs(value) < 10:
+            return self.decimals_below_ten
+        return self.decimals
+
+
+QUANTITY_DISPLAYS = {
+    pgettext_noop("quantity", "Temperature"): QuantityDisplay(decimals=1),
+    pgettext_noop("quantity", "Soil moisture"): QuantityDisplay(decimals=1),
+    pgettext_noop("quantity", "pH"): QuantityDisplay(decimals=1),
+    pgettext_noop("quantity", "Electrical conductivity"): QuantityDisplay(decimals=2),
+    pgettext_noop("quantity", "Vapour pressure deficit"): QuantityDisplay(decimals=2),
+    pgettext_noop("quantity", "Humidity"): QuantityDisplay(decimals=0),
+    pgettext_noop("quantity", "Pressure"): QuantityDisplay(decimals=0),
+    pgettext_noop("quantity", "Concentration"): QuantityDisplay(decimals=0),
+    pgettext_noop("quantity", "Light intensity"): QuantityDisplay(decimals=0, decimals_below_ten=1),
+    pgettext_noop("quantity", "Light level"): QuantityDisplay(decimals=0, decimals_below_ten=1),
+}
+"""By the English name, which is also how quantity types are stored. Types of others have no entry."""
+
+_SYMBOLS = {"PPM": "ppm"}
+
+
+def shown_unit(unit: str) -> str:
+    """Return a unit as it is written; kits and definitions may use another spelling."""
+    return _SYMBOLS.get(unit, unit)

@@ -1,0 +1,71 @@
+"""The places of the header, the bottom bar and *Go to*: one table, to which a new page adds its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from hortus.base.language.translation import gettext, gettext_noop
+from hortus.http.access.viewer import Viewer
+
+
+class Audience(Enum):
+    """Who sees a place."""
+
+    EVERYONE = auto()
+    STRANGERS = auto()
+    PEOPLE = auto()
+    ADMINISTRATORS = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A page with a fixed address. `name` is in English; `in_header` and `in_bar` say where it is linked."""
+
+    key: str
+    path: str
+    name: str
+    audience: Audience = Audience.EVERYONE
+    in_header: bool = False
+    in_bar: bool = False
+
+    def is_for(self, viewer: Viewer) -> bool:
+        """Return whether this viewer sees the place."""
+        if self.audience is Audience.ADMINISTRATORS:
+            return viewer.is_admin
+        if self.audience is Audience.EVERYONE:
+            return True
+        return (self.audience is Audience.STRANGERS) == (viewer.user is None)
+
+
+# In the order in which they are shown. Only pages that exist have a row.
+PLACES = (
+    Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
+    Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
+    Place(
+        key="forgotten-password",
+        path="/forgotten-password",
+        name=gettext_noop("Forgotten password"),
+        audience=Audience.STRANGERS,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPlace:
+    """A place in the language of the request."""
+
+    key: str
+    path: str
+    name: str
+
+
+def places_of(viewer: Viewer, where: str = "") -> Sequence[ShownPlace]:
+    """Return what this viewer sees, everywhere or in the `header` or the `bar`."""
+    return [
+        ShownPlace(key=place.key, path=place.path, name=gettext(place.name))
+        for place in PLACES
+        if place.is_for(viewer)
+        and (not where or (where == "header" and place.in_header) or (where == "bar" and place.in_bar))
+    ]
