@@ -432,7 +432,8 @@ async def test_what_was_read_before_its_configuration_was_deleted_opens_no_alert
     state, events = judge_all(quantity.state, quantity.rule, [JudgedReading(at=now, value=10)], now)
     assert events
     await delete_configuration_of(garden.engine, garden.thermometer.id)
-    outcome = JudgementOutcome(quantity, garden.thermometer.id, state, events)
-    await write_eventful(garden.engine, garden.access, outcome, now)
+    for some in (events, events[:1]):
+        outcome = JudgementOutcome(quantity, garden.thermometer.id, state, some)
+        await write_eventful(garden.engine, garden.access, outcome, now)
     assert await garden.alerts() == []
     assert await garden.messages() == []

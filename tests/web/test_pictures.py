@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 from web_helpers import SECRET_KEY, log_in, make_kit, make_member, make_user
 
+from deleting import bring_back, delete_configuration_of
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.thumbnailer import thumbnail_of
@@ -140,3 +141,17 @@ async def test_a_lost_picture_is_404_and_says_so(own_engine, kits, objects):
             answer = await client.get(f"/pictures/{medium}/{what}")
             assert (answer.status_code, "is missing" in answer.text) == (404, True)
         assert (await client.get("/")).status_code == 200
+
+
+async def test_pictures_of_a_deleted_configuration_are_not_shown_until_it_is_back(own_engine, kits, objects):
+    public, _ = kits
+    shown, _ = await add_picture(own_engine, objects, public, age=timedelta(hours=1))
+    configuration_id = await delete_configuration_of(own_engine, public.peripherals[0].id)
+    async with browser(own_engine, objects) as client:
+        assert str(shown) not in (await client.get("/")).text
+        for what in ("thumbnail", "content"):
+            assert (await client.get(f"/pictures/{shown}/{what}")).status_code == 404
+        await bring_back(own_engine, configuration_id)
+        assert str(shown) in (await client.get("/")).text
+        for what in ("thumbnail", "content"):
+            assert (await client.get(f"/pictures/{shown}/{what}")).status_code == 200
