@@ -295,6 +295,18 @@ def test_it_does_not_start_where_the_account_cannot_reach_its_data(
     assert owners(private) == {0}
 
 
+def test_it_does_not_start_where_the_account_cannot_reach_its_programs(start: list[str], place: Path) -> None:
+    private = place / "private"
+    private.mkdir(mode=0o700)
+    *unshared, python, _, _ = start
+    (private / "python").symlink_to(python)
+    done = run([*unshared, str(private / "python"), "-m", "hortus"], place, "up", "--data-dir", place / "data")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Hortus does not run as root, and the account hortus cannot use ")
+    assert "Permission denied" in done.stderr
+    assert not (place / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "advice"), [("root", "names root"), ("0", "names root"), ("no-such-user", "useradd --system")]
 )

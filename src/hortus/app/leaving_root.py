@@ -140,7 +140,8 @@ def _starting_as(account: Account, *, keeps_low_ports: bool) -> list[str]:
 def _require_reachable(account: Account, start: Sequence[str], places: Sequence[Path]) -> None:
     needed = [str(place if place.exists() else place.parent / ".") for place in places]
     done = subprocess.run(
-        [*start, sys.executable, "-P", "-c", _CHECK, *needed],
+        # By way of `env`: setpriv itself still has capabilities when it looks for the program.
+        [*start, "env", sys.executable, "-P", "-c", _CHECK, *needed],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
