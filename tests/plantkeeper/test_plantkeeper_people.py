@@ -138,6 +138,10 @@ async def test_a_new_name_keeps_the_rules_of_new_accounts(keeper: PlantKeeper) -
     for wrong in ("Flora", "FLORA", "fl\u043era", "f1ora", "a/b", "a  b", "x" * 41):
         refused = await keeper.client.patch("/users/me", json={"username": wrong}, headers=headers)
         assert_error(refused, 422)
+    both = await keeper.client.patch("/users/me", json={"username": "a/b", "email": "nobody"}, headers=headers)
+    assert_error(both, 422)
+    assert "user name" in both.json()["message"]
+    assert "e-mail address" in both.json()["message"]
     me = await keeper.client.get("/users/me", headers=headers)
     assert me.json()["username"] == "ruled"
     # Their own name in another spelling is not taken, and empty fields change nothing.

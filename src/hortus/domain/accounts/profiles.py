@@ -113,7 +113,9 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
     values: dict[str, object] = {}
     broken: list[BrokenAccountRule] = []
     if change.username is not None:
-        values |= await _renamed(connection, user_id, composed(change.username).strip())
+        renamed, faults = await _renamed(connection, user_id, composed(change.username).strip())
+        values |= renamed
+        broken += faults
     if change.display_name is not None:
         values["display_name"] = change.display_name
         broken += _broken_by_display_name(change.display_name)
@@ -140,22 +142,21 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
         raise InvalidAccount(taken or (_TAKEN,)) from error
 
 
-async def _renamed(connection: AsyncConnection, user_id: int, username: str) -> dict[str, object]:
-    """Return the columns to change for a new user name. Raises InvalidAccount."""
+async def _renamed(
+    connection: AsyncConnection, user_id: int, username: str
+) -> tuple[dict[str, object], tuple[BrokenAccountRule, ...]]:
+    """Return the columns to change for a new user name, and the rules that it breaks."""
     profile = await find_profile(connection, user_id)
     if profile is None or username == shown_name(profile.username, profile.display_name):
-        return {}
+        return {}, ()
     values: dict[str, object] = {}
-    if canonical_username(username) != profile.username:
-        broken = broken_by_username(username, spaces_allowed=True) or await faults_of_taken_name(
-            connection, username, except_user_id=user_id
-        )
-        if broken:
-            raise InvalidAccount(broken)
-        values["username"] = canonical_username(username)
     if is_shown_as_named(profile.username, profile.display_name):
         values["display_name"] = username
-    return values
+    if canonical_username(username) == profile.username:
+        return values, ()
+    values["username"] = canonical_username(username)
+    broken = broken_by_username(username, spaces_allowed=True)
+    return values, broken or await faults_of_taken_name(connection, username, except_user_id=user_id)
 
 
 _TAKEN = BrokenAccountRule(
