@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiomqtt
@@ -137,22 +137,36 @@ async def test_a_removed_account_loses_its_connection_and_cannot_log_in(up: Up) 
             pass
 
 
-async def test_an_account_removed_while_nobody_could_be_told_loses_its_connection_too(up: Up) -> None:
-    password = add(up, "unheard", READINGS)
-    async with connected(up, "unheard", password) as client:
-        await subscribed(client, READINGS)
+async def test_what_changed_while_nobody_could_be_told_is_disconnected_and_nothing_else(up: Up) -> None:
+    create = ("kit", "create", "--data-dir", up.data_dir, "--name")
+    kits = [hortus_json(*create, name) for name in ("gone", "new", "kept")]
+    names = {name: add(up, name, READINGS) for name in ("unheard", "heard")}
+    logins = {**names, **{kit["serial"]: kit["password"] for kit in kits}}
+    gone, changed, kept = [kit["serial"] for kit in kits]
+    async with AsyncExitStack() as stack:
+        clients = {
+            name: await stack.enter_async_context(connected(up, name, password))
+            for name, password in logins.items()
+        }
         await run_sql(up, "ALTER TABLE mqtt_accounts DISABLE TRIGGER mqtt_accounts_95_announce")
+        await run_sql(up, "ALTER TABLE kits DISABLE TRIGGER kits_95_announce")
         hortus("mqtt", "account", "remove", "unheard", "--yes", "--data-dir", up.data_dir)
+        hortus("kit", "delete", gone, "--yes", "--data-dir", up.data_dir)
+        hortus("kit", "password", changed, "--data-dir", up.data_dir)
+        await run_sql(up, "ALTER TABLE kits ENABLE TRIGGER kits_95_announce")
         await run_sql(up, "ALTER TABLE mqtt_accounts ENABLE TRIGGER mqtt_accounts_95_announce")
-        await subscribed(client, READINGS)
+        await subscribed(clients["unheard"], READINGS)  # it is connected still
         await run_sql(
             up,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'hortus announcements'",
         )
-        with pytest.raises(aiomqtt.MqttError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await anext(aiter(client.messages))
+        for name in ("unheard", gone, changed):
+            with pytest.raises(aiomqtt.MqttError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await anext(aiter(clients[name].messages))
+        assert await subscribed(clients["heard"], READINGS) == [1]
+        assert await subscribed(clients[kept], f"kit/{kept}/kit-rpc/request") == [1]
 
 
 def test_accounts_are_listed_without_their_passwords(up: Up) -> None:

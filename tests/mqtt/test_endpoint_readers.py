@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from endpoint_harness import (
@@ -21,6 +23,7 @@ from hortus.protocol.mqtt.endpoint import IdentityKind
 from hortus.protocol.mqtt.packets import (
     MQTT_3_1_1,
     MQTT_5,
+    Connect,
     Disconnect,
     Pingreq,
     Pingresp,
@@ -121,20 +124,30 @@ async def test_it_takes_no_messages_from_the_group_of_another_account() -> None:
         assert sorted(received[0] + received[1]) == [b"0", b"1", b"2", b"3"]
 
 
-@pytest.mark.parametrize("removal", ["disconnect_reader", "check_readers"])
-async def test_it_is_disconnected_when_its_account_may_have_changed(removal: str) -> None:
+async def test_it_is_disconnected_when_its_account_is_removed() -> None:
     async with running() as setup:
         kit = await PacketClient.connected(setup, KIT)
         reader = await PacketClient.connected(setup, READER, level=MQTT_5)
         await reader.subscribe("garden/+")
-        if removal == "disconnect_reader":
-            setup.endpoint.disconnect_reader(READER)
-        else:
-            setup.endpoint.check_readers()
+        setup.endpoint.disconnect_reader(READER)
         assert await reader.next() == Disconnect(reason_code=ReasonCode.ADMINISTRATIVE_ACTION)
         assert await reader.is_closed()
         await ping(kit)
         assert setup.endpoint.publish("garden/shed", b"x") == 0
+
+
+async def test_those_who_are_just_logging_in_have_to_try_again_if_accounts_may_have_changed() -> None:
+    async with running() as setup:
+        kit = await PacketClient.connected(setup, KIT)
+        setup.accounts.delay = asyncio.Event()
+        reader = await PacketClient.open(setup)
+        await reader.send(Connect(client_id="", username=READER, password=PASSWORD))
+        await until(lambda: setup.accounts.asked == 2, "the password is being checked")
+        setup.endpoint.close_log_ins()
+        assert await reader.is_closed()
+        setup.accounts.delay.set()
+        await ping(kit)
+        assert [each.name for each in setup.endpoint.identities()] == [KIT]
 
 
 async def _absent_reader(setup: Setup) -> None:
@@ -154,11 +167,12 @@ async def test_the_sessions_of_a_removed_account_end_while_its_clients_are_absen
         assert setup.endpoint.publish("garden/shed", b"x") == 0
 
 
-async def test_no_session_goes_on_under_other_filters() -> None:
+@pytest.mark.parametrize("changed", [{"read_filters": ("kit/+/media",)}, {"credential": "new"}])
+async def test_no_session_goes_on_under_other_filters_or_another_password(changed: dict[str, Any]) -> None:
     async with running() as setup:
         await _absent_reader(setup)
         before = setup.accounts.accounts[READER, PASSWORD]
-        setup.accounts.accounts[READER, PASSWORD] = replace(before, read_filters=("kit/+/media",))
+        setup.accounts.accounts[READER, PASSWORD] = replace(before, **changed)
         reader = await PacketClient.open(setup)
         answer = await reader.connect(READER, client_id="wall", clean_start=False)
         assert (answer.reason_code, answer.session_present) == (0, False)

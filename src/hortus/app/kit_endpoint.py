@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.intake import MessageSource
+from hortus.base.supervision import note_success, piece_of_work
 from hortus.domain.mqtt_accounts.authenticator import EndpointAuthenticator
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.protocol.mqtt.endpoint import (
@@ -28,10 +31,14 @@ _ENDPOINT_LIMITS = EndpointLimits(stop_timeout_seconds=1.5, close_timeout_second
 _REASONS = {str(reason): reason for reason in Reason}
 
 
+def endpoint_authenticator(directory: DataDirectory, engine: AsyncEngine) -> EndpointAuthenticator:
+    """Return who may log in to the endpoint."""
+    return EndpointAuthenticator(engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET))
+
+
 def kit_endpoint(
     listener: Listener,
-    directory: DataDirectory,
-    engine: AsyncEngine,
+    authenticator: EndpointAuthenticator,
     pipeline: IngestPipeline,
     on_presence: OnPresence,
     on_own_word: OnOwnWord,
@@ -42,9 +49,6 @@ def kit_endpoint(
     `on_presence` is called when a kit connects and disconnects, `on_own_word` when it says something about
     itself, `on_shared` when two clients use its account.
     """
-    authenticator = EndpointAuthenticator(
-        engine, server_password=directory.secrets.get_or_create(MQTT_SERVER_SECRET)
-    )
 
     def count_refused(identity: Identity, topic: str, reason: str) -> None:
         pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
@@ -85,12 +89,41 @@ def _serial_of(identity: Identity) -> str:
     return identity.name if identity.kind is IdentityKind.KIT else ""
 
 
-def disconnect_changed_account(endpoint: MqttEndpoint, what: str, name: str) -> None:
-    """Close the connections of a kit or read-only account that was deleted or changed."""
-    match what:
-        case "kit-deleted" | "kit-password":
-            endpoint.disconnect_kit(name)
-        case "mqtt-account":
-            endpoint.disconnect_reader(name)
-        case "reconnected":
-            endpoint.check_readers()
+class ChangedAccounts:
+    """Disconnects kits and read-only accounts that were deleted or changed, also while nobody could be told."""
+
+    def __init__(self, endpoint: MqttEndpoint, authenticator: EndpointAuthenticator) -> None:
+        self._endpoint = endpoint
+        self._authenticator = authenticator
+        self._may_have_missed = asyncio.Event()
+
+    def changed(self, what: str, name: str) -> None:
+        """Handle an announcement of the database."""
+        match what:
+            case "kit-deleted" | "kit-password":
+                self._endpoint.disconnect_kit(name)
+            case "mqtt-account":
+                self._endpoint.disconnect_reader(name)
+            case "reconnected":
+                self._may_have_missed.set()
+
+    async def run(self) -> None:
+        """Compare everyone who is connected with the database when announcements may have been missed."""
+        while True:
+            await self._may_have_missed.wait()
+            self._may_have_missed.clear()
+            try:
+                with piece_of_work():
+                    await self._compare()
+            except BaseException:
+                self._may_have_missed.set()
+                raise
+            note_success()
+
+    async def _compare(self) -> None:
+        self._endpoint.close_log_ins()
+        for identity in await self._authenticator.outdated(self._endpoint.identities()):
+            if identity.kind is IdentityKind.KIT:
+                self._endpoint.disconnect_kit(identity.name)
+            else:
+                self._endpoint.disconnect_reader(identity.name)

@@ -31,7 +31,12 @@ from hortus.app.assembly import live_hub, make_pipeline, plantkeeper_api
 from hortus.app.command_line.terminal import configure_logging, messages, run, stop_requested
 from hortus.app.demo import DEMO_USER, DEMO_USER_SECRET, prepare_demo
 from hortus.app.jobs import JobParts, start_jobs
-from hortus.app.kit_endpoint import MQTT_SERVER_SECRET, disconnect_changed_account, kit_endpoint
+from hortus.app.kit_endpoint import (
+    MQTT_SERVER_SECRET,
+    ChangedAccounts,
+    endpoint_authenticator,
+    kit_endpoint,
+)
 from hortus.app.kit_rpc import ANSWER_TOPICS, REQUEST_TOPICS, EndpointTransport, KitRpc
 from hortus.app.resources import allow_many_connections, settle_memory
 from hortus.app.setting_up import set_up_link
@@ -223,10 +228,10 @@ async def _running(
         pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
         presence = PresenceKeeper(task_engine)
         mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
+        authenticator = endpoint_authenticator(directory, task_engine)
         endpoint = kit_endpoint(
             mqtt_listener,
-            directory,
-            task_engine,
+            authenticator,
             pipeline,
             on_presence=presence.connection_changed,
             on_own_word=presence.said,
@@ -273,7 +278,9 @@ async def _running(
         supervisor.start("storing", pipeline.run, may_end=True)
         rpc.start(supervisor)
         start_listening_record(supervisor, url)
-        start_following_kits(supervisor, url, [registry.changed, partial(disconnect_changed_account, endpoint)])
+        accounts = ChangedAccounts(endpoint, authenticator)
+        supervisor.start("changed-accounts", accounts.run)
+        start_following_kits(supervisor, url, [registry.changed, accounts.changed])
         start_answering_requests(supervisor, url, hub, command_watch)
         start_jobs(
             JobParts(settings=settings, url=url, engine=task_engine, messages=access, media=objects), supervisor

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.kits.identity import hash_password, make_password, verify_password
 from hortus.domain.kits.tables import KitRow
@@ -30,23 +32,36 @@ class EndpointAuthenticator:
             if hmac.compare_digest(password, self._server_password):
                 return Identity(kind=IdentityKind.SERVER, name=SERVER_ACCOUNT)
             return None
-        identity, encoded = await self._find(username)
+        async with self._engine.connect() as connection:
+            accounts = await _accounts(connection, [username])
+        identity, encoded = accounts.get(username, (None, None))
         # Off the event loop: deriving the key takes about 10 ms, during which hashlib releases the GIL.
         fits = await asyncio.to_thread(verify_password, password, encoded or self._nobody)
         return identity if fits else None
 
-    async def _find(self, username: str) -> tuple[Identity | None, str | None]:
-        """Return the account with this name, and the hash of its password."""
+    async def outdated(self, identities: Iterable[Identity]) -> list[Identity]:
+        """Return those of these kits and readers whose accounts were deleted or changed since their log-in."""
+        connected = list(identities)
         async with self._engine.connect() as connection:
-            encoded = await connection.scalar(select(KitRow.password_hash).where(KitRow.serial == username))
-            if encoded is not None:
-                return Identity(kind=IdentityKind.KIT, name=username), encoded
-            row = MqttAccountRow
-            found = await connection.execute(
-                select(row.password_hash, row.read_filters).where(row.name == username)
-            )
-            reader = found.one_or_none()
-        if reader is None:
-            return None, None
-        filters = tuple(reader.read_filters)
-        return Identity(kind=IdentityKind.READER, name=username, read_filters=filters), reader.password_hash
+            accounts = await _accounts(connection, [each.name for each in connected])
+        return [each for each in connected if accounts.get(each.name, (None, ""))[0] != each]
+
+
+async def _accounts(connection: AsyncConnection, names: Sequence[str]) -> dict[str, tuple[Identity, str]]:
+    """Return the accounts with these names, each with the hash of its password."""
+    row = MqttAccountRow
+    readers = await connection.execute(
+        select(row.name, row.password_hash, row.read_filters).where(row.name.in_(names))
+    )
+    found = {
+        name: (_identity(IdentityKind.READER, name, encoded, tuple(read_filters)), encoded)
+        for name, encoded, read_filters in readers
+    }
+    # A kit goes first, whatever its serial: in a database from elsewhere it may be the name of an account.
+    kits = await connection.execute(select(KitRow.serial, KitRow.password_hash).where(KitRow.serial.in_(names)))
+    return found | {serial: (_identity(IdentityKind.KIT, serial, encoded), encoded) for serial, encoded in kits}
+
+
+def _identity(kind: IdentityKind, name: str, encoded: str, read_filters: tuple[str, ...] = ()) -> Identity:
+    stamp = hashlib.sha256(encoded.encode()).hexdigest()[:16]
+    return Identity(kind=kind, name=name, read_filters=read_filters, credential=stamp)

@@ -157,10 +157,14 @@ class Directory(Generic[Entry]):
         """Return the connections of a read-only account, including those that are just logging in."""
         return [*self._readers.get(name, ()), *self._logging_in(name)]
 
-    def readers(self) -> list[Entry]:
-        """Return the connections of all read-only accounts, and those of clients that are just logging in."""
-        logging_in = [each for each in self._strangers if each.username is not None]
-        return [*(each for connections in self._readers.values() for each in connections), *logging_in]
+    def logging_in(self) -> list[Entry]:
+        """Return the connections of clients that are just logging in."""
+        return [each for each in self._strangers if each.username is not None]
+
+    def identities(self) -> set[Identity]:
+        """Return the identities of all kits and readers that are connected."""
+        by_name = (*self._kits.values(), *self._readers.values())
+        return {each.identity for connections in by_name for each in connections if each.identity is not None}
 
     def _logging_in(self, username: str) -> list[Entry]:
         return [each for each in self._strangers if each.username == username]

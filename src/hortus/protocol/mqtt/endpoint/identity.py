@@ -22,13 +22,14 @@ class IdentityKind(StrEnum):
 class Identity:
     """An authenticated peer; `name` is a kit's serial or the name of an account.
 
-    A reader subscribes within `read_filters` and publishes nothing. They are part of its identity, so that no
-    session outlives a change of them.
+    A reader subscribes within `read_filters` and publishes nothing. `credential` changes with the password. So
+    no session outlives a change of either.
     """
 
     kind: IdentityKind
     name: str
     read_filters: tuple[str, ...] = ()
+    credential: str = ""
 
 
 class Authenticator(Protocol):

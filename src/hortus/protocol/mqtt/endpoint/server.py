@@ -221,9 +221,13 @@ class MqttEndpoint:
             self._dismiss(connection)
         self._broker.end_all_of(IdentityKind.READER, name)
 
-    def check_readers(self) -> None:
-        """Disconnect all read-only accounts, of which changes may have been missed. They log in again."""
-        for connection in self._directory.readers():
+    def identities(self) -> set[Identity]:
+        """Return who is connected, without server accounts."""
+        return self._directory.identities()
+
+    def close_log_ins(self) -> None:
+        """Close the connections of clients that are just logging in: what they are compared with may be old."""
+        for connection in self._directory.logging_in():
             self._dismiss(connection)
 
     def _dismiss(self, connection: EndpointConnection) -> None:
