@@ -145,6 +145,7 @@ AGGREGATE = {
     "datetimeStart": time,
     "datetimeEnd": time,
     "values": numbers,
+    "implausible": bool,  # an addition of ours
 }
 MEDIUM = {
     "id": uuid,

@@ -66,6 +66,7 @@ async def test_a_plant_is_made_judged_changed_and_deleted(api: Installation) -> 
         "maximum": 27.0,
         "kitSerial": kit.serial,
         "peripheralName": "Temperature",
+        "implausible": None,
     }
     assert quantity(plant, HUMIDITY)["condition"] == "noData"
     assert quantity(plant, PRESSURE)["condition"] is None
