@@ -10,6 +10,7 @@ import axe_playwright_python
 import pytest
 from filled_garden import FilledGarden, fill
 from page_visits import open_each, tab_of
+from playwright.async_api import expect
 from web_helpers import CHROMIUM, client_of, site_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
@@ -46,6 +47,58 @@ async def test_every_page_is_accessible_and_fits_the_screen(engine, browser, gar
                 *([f"{wide} px wide"] if wide != width else []),
             ]
     assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1400)])
+async def test_what_opens_or_fails_is_accessible_too(engine, browser, garden, scheme, width):
+    page = await tab_of(browser, width=width, scheme=scheme)
+    found: dict[str, list[str]] = {}
+
+    async def look(state: str) -> None:
+        await page.evaluate(AXE)
+        found[state] = await page.evaluate(_FINDINGS, _RULES)
+
+    async with site_of(engine) as site:
+        await page.goto(f"{site}/login")
+        await page.locator("#username").fill("nobody")
+        await page.locator("#password").fill("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await look("wrong password")
+        await page.goto(site)
+        await page.locator("[data-opens=go-to]:visible").first.click()
+        await expect(page.locator("#found a").first).to_be_visible()
+        await look("go to")
+        await page.keyboard.press("Escape")
+        await page.locator(".reasons summary").first.click()
+        await page.route("**/status?**", lambda route: route.abort())
+        await expect(page.locator("#live")).to_contain_text("No connection since")
+        await look("no connection")
+        await page.goto(f"{site}/help/components")
+        await page.locator("[data-opens=sample-question]").click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await look("dialog")
+    assert {state: faults for state, faults in found.items() if faults} == {}
+
+
+async def test_pages_follow_what_a_person_set_in_their_system(engine, browser, garden):
+    page = await tab_of(browser, width=1400)
+    colour = "(name) => getComputedStyle(document.documentElement).getPropertyValue(name)"
+    async with site_of(engine) as site:
+        await page.goto(f"{site}/help/components")
+        assert await page.evaluate("document.getAnimations().length") > 0
+        await page.emulate_media(reduced_motion="reduce")
+        assert await page.evaluate("document.getAnimations().length") == 0
+        await page.emulate_media(contrast="more")
+        assert await page.evaluate(colour, "--soft") == await page.evaluate(colour, "--ink")
+        await page.emulate_media(contrast="no-preference", forced_colors="active")
+        assert (
+            await page.locator(".badge").first.evaluate("(badge) => getComputedStyle(badge).borderStyle")
+            == "solid"
+        )
+        await page.emulate_media(forced_colors="none", media="print")
+        for hidden in (".bar", ".top .places", ".go-to", ".toast"):
+            await expect(page.locator(hidden).first).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [320, 768])
