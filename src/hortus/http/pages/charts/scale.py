@@ -15,6 +15,8 @@ _LEAST_SHARE = 1e-9
 _LOGARITHMIC_UNIT = "lx"
 _LOGARITHMIC_FROM = 1000.0
 _TICKS = 5
+_DECADES = (0.0, *(10.0**power for power in range(12)))
+_MOST_DECADES = 7
 _LARGEST = 1e300
 """Differences of larger numbers overflow."""
 
@@ -77,8 +79,9 @@ def _with_band(low: float, high: float, band: Range | None) -> tuple[float, floa
 def ticks_of(scale: Scale) -> list[tuple[float, str]]:
     """Return the values to label and their labels, the lowest first."""
     if scale.is_log:
-        decades = [0.0, *(10.0**power for power in range(12))]
-        return [(each, f"{each:,.0f}") for each in decades if scale.low <= each <= scale.high]
+        decades = [each for each in _DECADES if scale.low <= each <= scale.high]
+        # Far more light than there is has a label for every other decade only.
+        return [(each, f"{each:,.0f}") for each in decades[:: -(-len(decades) // _MOST_DECADES) or 1]]
     step = _nice((scale.high - scale.low) / _TICKS)
     first = math.ceil(scale.low / step)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
