@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from kafka_cluster import KafkaCluster
+from kafka_lag import lagging_kafka
 from kafka_world import Topics, make_topics, sinking, until_committed, until_rows
 from test_kafka_sink import write_readings
 
 from hortus.flow.kafka.connection import KafkaConnection
-from ingest_world import World
+from hortus.flow.kafka.records import record_of
+from ingest_world import World, now_ms
 from waiting import until, wait_until
 
 MADE_AGAIN = "was deleted and made again"
@@ -76,6 +79,35 @@ async def test_an_offset_that_was_committed_for_the_topic_of_another_id_is_not_b
     async with sinking(topics, world.url):
         await until_rows(world.connection, 900)
     assert "is of a topic that was deleted" in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_broker_that_lags_does_not_have_a_topic_that_was_made_again_read_again_and_again(
+    tmp_path: Path, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with lagging_kafka(tmp_path) as kafka:
+        connection = KafkaConnection(bootstrap=kafka.cluster.bootstrap)
+        topics = await asyncio.to_thread(make_topics, connection, "lags")
+        raw = topics.names.raw
+        await asyncio.to_thread(topics.make_again, raw, 4, replica_assignment=[[1]] * 4)
+        await asyncio.to_thread(write_readings, topics, world, 300)
+        async with sinking(topics, world.url) as (sink, _):
+            await until_committed(topics, 300)
+            await until(lambda: sink.metrics.partitions == 15 and sink.metrics.fault is None, "health")
+            kafka.link.hold()
+            await asyncio.to_thread(kafka.make_again, raw, [1])
+            later = [record_of(topics.names, world.topic(), world.raw(), now_ms()).value for _ in range(100)]
+            # Not to any other: whether there is one depends on which broker is asked.
+            await asyncio.to_thread(topics.produce, raw, later, partition=0)
+            await until(lambda: "do not agree" in (sink.metrics.fault or ""), "the dispute")
+            assert sink.metrics.standstill_since is not None
+            await until_rows(world.connection, 400)
+            await until(lambda: MADE_AGAIN in caplog.text, "the explanation")
+            kafka.link.release()
+            await until(lambda: sink.metrics.fault is None and not sink.metrics.total_lag, "health again")
+            await until_offset(topics, 100)
+            await until(lambda: sink.metrics.standstill_since is None, "progress")
+    assert caplog.text.count(MADE_AGAIN) == 1
 
 
 @pytest.fixture(scope="module")

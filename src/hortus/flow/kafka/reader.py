@@ -29,6 +29,7 @@ from hortus.flow.ingest.pipeline import IngestPipeline, MediaIntake
 from hortus.flow.kafka.assignment import Assignment
 from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, reason_of
 from hortus.flow.kafka.consuming import offer_record, reading_settings
+from hortus.flow.kafka.identity import TopicIdentity
 from hortus.flow.kafka.lane import Lane
 from hortus.flow.kafka.metrics import SinkMetrics
 from hortus.flow.kafka.threads import OneThread
@@ -39,6 +40,11 @@ log = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 0.5
 _MOST_BETWEEN_POLLS_MS = 30_000
+
+_DISPUTE = (
+    "The brokers do not agree on what the topic {} is: one of them answers for a topic of that name that was "
+    "deleted. Look for a broker that has lost its controller."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,9 @@ class TopicReader:
         self._group = group
         self._limits = limits or ReaderLimits()
         self._assignment = Assignment(topic, self.metrics, self._limits.answer_seconds, self._drained)
+        self._identity = TopicIdentity()
+        self.dispute: str | None = None
+        """A sentence if the brokers do not agree, at the last look, on what the topic is."""
         self._went_back: dict[int, tuple[int, int]] = {}
         self._paused = False
         self._held_back = False
@@ -116,10 +125,14 @@ class TopicReader:
 
     def observe(self, look: Look) -> None:
         """Take note of how the topic is. If it is another of the same name, all of it is read."""
-        topic_id = look.topic_ids.get(self.topic)
+        answered = look.topic_ids.get(self.topic)
+        if answered is not None:
+            self._identity.hear(answered)
+        self.dispute = _DISPUTE.format(self.topic) if answered and self._identity.is_disputed else None
+        topic_id = self._identity.known
         if topic_id is None:
             return
-        if self._assignment.is_of_another_topic(topic_id):
+        if not self._is_outdated and self._assignment.is_of_another_topic(topic_id):
             log.error(
                 "the Kafka topic %s was deleted and made again; reading it from its beginning, and nothing is "
                 "stored twice",
@@ -127,7 +140,13 @@ class TopicReader:
             )
             self.metrics.went_back += 1
             self._is_outdated = True
-        elif self._went_back:
+            self._went_back.clear()
+        elif not self._identity.is_in_doubt:
+            self._tell_what_went_back()
+        self._assignment.know_topic(topic_id)
+
+    def _tell_what_went_back(self) -> None:
+        if self._went_back:
             log.error(
                 "the log of the Kafka topic %s went back (%s), as when a copy that lacks records becomes the "
                 "leader; reading it again from there, and nothing is stored twice",
@@ -135,7 +154,6 @@ class TopicReader:
                 ", ".join(f"partition {n}: {old} -> {new}" for n, (old, new) in self._went_back.items()),
             )
         self._went_back.clear()
-        self._assignment.know_topic(topic_id)
 
     def stop(self) -> None:
         """Stop reading and make `run` return."""

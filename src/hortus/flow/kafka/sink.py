@@ -111,9 +111,9 @@ class KafkaSink:
             asked_at = time.monotonic()
             done = {lane.place: lane.done_up_to for reader in self.readers for lane in reader.lanes}
             look = await thread.call(watch.look, set(done))
-            self._note(look, done, asked_at)
             for reader in self.readers:
                 reader.observe(look)
+            self._note(look, done, asked_at)
             # Only now: the first look tells the readers which topics they are about to read.
             self._may_read.set()
             await asyncio.sleep(self._limits.look_seconds)
@@ -129,13 +129,15 @@ class KafkaSink:
                 standings[place] = standing(
                     start=look.starts.get(place, 0), end=look.ends[place], done_up_to=done_up_to
                 )
-        self._tell(look.fault)
-        self._fault, self._standings = look.fault, standings
+        # A broker that lags answers for partitions that are no more: the dispute is the reason of such a fault.
+        fault = next((reader.dispute for reader in self.readers if reader.dispute), look.fault)
+        self._tell(fault)
+        self._fault, self._standings = fault, standings
         self._standstill_since = self._progress.note(
             standings,
             own=own,
             held_back={reader.topic for reader in self.readers if reader.was_held_back()},
-            asked_at=None if look.fault else asked_at,
+            asked_at=None if fault else asked_at,
         )
 
     def _tell(self, fault: str | None) -> None:
