@@ -53,7 +53,8 @@ from hortus.flow.ingest.messages import (
 )
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
-from hortus.flow.ingest.store import PeripheralsGone, StoredBatch, store_batch
+from hortus.flow.ingest.peripherals import PeripheralsChanged
+from hortus.flow.ingest.store import StoredBatch, store_batch
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import RawMeasurement
@@ -270,7 +271,7 @@ class IngestPipeline:
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, batch)
-            except PeripheralsGone:
+            except PeripheralsChanged:
                 self._registry.forget_everything()
             except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):
