@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,6 +13,7 @@ from deleting import bring_back, delete_configuration_of
 from hortus.base.times import format_time
 from hortus.domain.series.rollups import roll_up
 from hortus.flow.ingest import store
+from hortus.flow.ingest.peripherals import PeripheralsChanged, lock_peripherals
 from hortus.flow.quarantine.replay import ReplayResult, replay
 from hortus.flow.quarantine.store import quarantine_ids, waiting_for_deleted
 from hortus.protocol.reasons import Reason
@@ -155,3 +158,47 @@ async def test_deleting_waits_for_a_batch_under_way_and_hides_its_readings(world
     assert await world.connection.fetchval(
         "SELECT deleted_at IS NOT NULL FROM peripherals WHERE id = $1", world.peripheral
     )
+
+
+async def test_what_is_set_aside_just_before_a_configuration_is_back_is_found_by_its_replay(
+    world: World,
+) -> None:
+    configuration_id = await delete(world)
+    async with asyncpg_transaction(world) as ingesting:  # a batch that has found the peripheral deleted
+        await lock_peripherals(ingesting, set(), {world.peripheral})
+        restoring = asyncio.create_task(bring_back(world.engine, configuration_id))
+        await a_lock_is_awaited(world)
+        assert not restoring.done()
+    await restoring
+    with pytest.raises(PeripheralsChanged):
+        async with asyncpg_transaction(world) as late:
+            await lock_peripherals(late, set(), {world.peripheral})
+
+
+async def test_a_message_on_its_way_while_a_configuration_comes_back_is_stored(world: World) -> None:
+    configuration_id = await delete(world)
+    await world.send(world.raw())
+    async with asyncpg_transaction(world) as restoring:
+        await restoring.execute("SELECT FROM peripherals WHERE id = $1 FOR UPDATE", world.peripheral)
+        await restoring.execute(
+            "UPDATE kit_configurations SET deleted_at = NULL, restorable_until = NULL WHERE id = $1",
+            configuration_id,
+        )
+        await restoring.execute(
+            "UPDATE peripherals SET deleted_at = NULL WHERE kit_configuration_id = $1", configuration_id
+        )
+        world.offer(world.raw())
+        await a_lock_is_awaited(world)
+    await world.settled()
+    assert await world.count() == 1
+    assert await replay_waiting(world) == ReplayResult(stored=1)
+
+
+@asynccontextmanager
+async def asyncpg_transaction(world: World) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(world.url)
+    try:
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()

@@ -14,8 +14,9 @@ from hortus.domain.kits.registry import KitRegistry, KnownKit
 from hortus.flow.ingest.batch import Knowledge, read_messages, resolve
 from hortus.flow.ingest.messages import InboundMessage
 from hortus.flow.ingest.outcome import StoredBatch
+from hortus.flow.ingest.peripherals import PeripheralsChanged
 from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
-from hortus.flow.ingest.store import PeripheralsGone, store_batch
+from hortus.flow.ingest.store import store_batch
 from ingest_world import RecordingSource, World
 from waiting import PATIENCE_SECONDS, until
 
@@ -180,7 +181,7 @@ async def test_asking_again_waits_for_the_first_attempt_if_it_is_still_open(worl
 async def test_a_peripheral_deleted_between_looking_and_storing_is_noticed(world: World) -> None:
     resolved = resolve(read_messages([message_of(world)], 0), knowledge_of(world))
     await world.connection.execute("DELETE FROM peripherals WHERE id = $1", world.peripheral)
-    with pytest.raises(PeripheralsGone) as gone:
+    with pytest.raises(PeripheralsChanged) as gone:
         await store_batch(world.connection, uuid4(), resolved)
     assert gone.value.peripheral_ids == {world.peripheral}
     assert await world.connection.fetchval("SELECT count(*) FROM ingest_batches") == 0

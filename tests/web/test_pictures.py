@@ -151,7 +151,8 @@ async def test_pictures_of_a_deleted_configuration_are_not_shown_until_it_is_bac
         assert str(shown) not in (await client.get("/")).text
         for what in ("thumbnail", "content"):
             assert (await client.get(f"/pictures/{shown}/{what}")).status_code == 404
-        await bring_back(own_engine, configuration_id)
+    await bring_back(own_engine, configuration_id)
+    async with browser(own_engine, objects) as client:  # another process: a page is kept for a moment
         assert str(shown) in (await client.get("/")).text
         for what in ("thumbnail", "content"):
             assert (await client.get(f"/pictures/{shown}/{what}")).status_code == 200

@@ -73,11 +73,7 @@ def not_deleted(configuration_id: str, kit_id: str) -> str:
 
 async def delete_configuration(connection: AsyncConnection, configuration: RowMapping) -> None:
     """Delete the configuration with its peripherals and all that they sent, so that it can be brought back."""
-    own = PeripheralRow.kit_configuration_id == configuration["id"]
-    # Readings have no foreign keys: this waits for batches that hold a lock on a peripheral, and later batches
-    # find the mark.
-    await connection.execute(select(PeripheralRow.id).where(own).order_by(PeripheralRow.id).with_for_update())
-    await connection.execute(update(PeripheralRow).where(own).values(deleted_at=func.now()))
+    await _mark_peripherals(connection, configuration["id"], deleted_at=func.now())
     await connection.execute(
         update(KitConfigurationRow)
         .where(KitConfigurationRow.id == configuration["id"])
@@ -110,11 +106,7 @@ async def restore_configuration(connection: AsyncConnection, kit_id: int, config
     parameters = {"kit_id": kit_id, "id": configuration_id}
     if await connection.scalar(_RESTORE, parameters) is None:
         raise NotRestorable(configuration_id)
-    await connection.execute(
-        update(PeripheralRow)
-        .where(PeripheralRow.kit_configuration_id == configuration_id)
-        .values(deleted_at=None)
-    )
+    await _mark_peripherals(connection, configuration_id, deleted_at=None)
     await require_bytes(connection, kit_id)
     row = await find_configuration(connection, configuration_id)
     assert row is not None, "it was just brought back"
@@ -132,6 +124,14 @@ async def peripherals_of_configuration(
     )
     rows: Sequence[Any] = (await connection.execute(statement)).mappings().all()
     return rows
+
+
+async def _mark_peripherals(connection: AsyncConnection, configuration_id: int, *, deleted_at: Any) -> None:
+    own = PeripheralRow.kit_configuration_id == configuration_id
+    # Readings have no foreign keys: this waits for batches that hold a lock on a peripheral, and later batches
+    # find the mark. In the order in which batches lock them.
+    await connection.execute(select(PeripheralRow.id).where(own).order_by(PeripheralRow.id).with_for_update())
+    await connection.execute(update(PeripheralRow).where(own).values(deleted_at=deleted_at))
 
 
 # Beyond the limits, the oldest can no longer be brought back; first those that no kit ever ran.

@@ -80,7 +80,7 @@ class KitConfigurationRow(Base):
     """One configuration of a kit. At most one per kit is active; once activated, it is never edited.
 
     A deleted one stays until `restorable_until`, with its peripherals and all that they sent, so that it can be
-    brought back (docs/decisions/0012-a-deleted-configuration-is-marked.md).
+    brought back (docs/decisions/0013-a-deleted-configuration-is-marked.md).
     """
 
     __tablename__ = "kit_configurations"

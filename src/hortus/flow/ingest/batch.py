@@ -127,7 +127,7 @@ class ResolvedBatch:
     """Rows to write and counts to add.
 
     `heard_ms` has when each kit was heard last, whatever became of its messages; `last_seen_ms` only kits with
-    a valid measurement.
+    a valid measurement. `deleted_peripheral_ids` are those for which messages wait in quarantine.
     """
 
     raw: RawColumns = field(default_factory=RawColumns)
@@ -136,6 +136,7 @@ class ResolvedBatch:
     quarantined: list[ToQuarantine] = field(default_factory=list)
     received: Counter[LedgerKey] = field(default_factory=Counter)
     peripheral_ids: set[int] = field(default_factory=set)
+    deleted_peripheral_ids: set[int] = field(default_factory=set)
     last_seen_ms: dict[int, int] = field(default_factory=dict)
     heard_ms: dict[int, int] = field(default_factory=dict)
 
@@ -250,6 +251,8 @@ def resolve(batch: list[ReadMessage], knowledge: Knowledge) -> ResolvedBatch:
             or (not isinstance(content, ArrivedMedium) and content.quantity_type not in quantity_types)
         ):
             verdict = _unresolved(read.serial, kit, content, knowledge.other_peripherals)
+            if verdict.reason is Reason.DELETED_CONFIGURATION:
+                resolved.deleted_peripheral_ids.add(content.peripheral)
             resolved.quarantined.append(ToQuarantine(message, kit_id, stream, verdict))
             continue
         if knowledge.closed_months and not isinstance(content, ArrivedMedium):

@@ -47,9 +47,9 @@ from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, InboundMessa
 from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.outcome import StoredBatch
+from hortus.flow.ingest.peripherals import PeripheralsChanged
 from hortus.flow.ingest.store import (
     MediumIdTaken,
-    PeripheralsGone,
     known_media,
     store_batch,
 )
@@ -188,7 +188,7 @@ class MediaLane:
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, read)
-            except (PeripheralsGone, MediumIdTaken):
+            except (PeripheralsChanged, MediumIdTaken):
                 self._registry.forget_everything()
             except ObjectStoreNotAnswering as error:
                 await self._pause(error)

@@ -47,7 +47,8 @@ from hortus.flow.ingest.metrics import IngestMetrics
 from hortus.flow.ingest.months import OpenMonths
 from hortus.flow.ingest.open_account import OpenAccount
 from hortus.flow.ingest.outcome import StoredBatch
-from hortus.flow.ingest.store import PeripheralsGone, store_batch
+from hortus.flow.ingest.peripherals import PeripheralsChanged
+from hortus.flow.ingest.store import store_batch
 from hortus.protocol.mqtt.topics import KitTopic, TopicChannel
 from hortus.protocol.reasons import Reason
 from hortus.protocol.wire.messages import RawMeasurement
@@ -267,7 +268,7 @@ class IngestPipeline:
         while not self._drained.is_set():
             try:
                 stored = await self._store_once(link, batch_id, batch)
-            except PeripheralsGone:
+            except PeripheralsChanged:
                 self._registry.forget_everything()
             except FAULT_OF_THE_ROWS as error:
                 if _is_missing_partition(error):

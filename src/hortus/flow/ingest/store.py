@@ -27,6 +27,7 @@ from hortus.flow.ingest.batch import (
 )
 from hortus.flow.ingest.messages import Stream
 from hortus.flow.ingest.outcome import StoredBatch, add_to_ledger, quarantine
+from hortus.flow.ingest.peripherals import lock_peripherals
 
 LIVE_CHANNEL = "hortus_stored"
 
@@ -107,14 +108,6 @@ ON CONFLICT (kit_id) DO UPDATE SET last_contact_at = greatest(p.last_contact_at,
 """
 
 
-class PeripheralsGone(Exception):
-    """Some peripherals of the batch have been deleted since it was resolved."""
-
-    def __init__(self, peripheral_ids: set[int]) -> None:
-        super().__init__(peripheral_ids)
-        self.peripheral_ids = peripheral_ids
-
-
 class MediumIdTaken(Exception):
     """Another kit has stored a medium with this id since the batch was resolved."""
 
@@ -134,7 +127,7 @@ async def store_batch(
 
     The latter happens when the answer to an earlier COMMIT was lost; retrying is safe and exact. If that
     earlier transaction is still open, this call waits for its end.
-    Raises PeripheralsGone, MediumIdTaken, or what asyncpg raises; nothing has been written then.
+    Raises PeripheralsChanged, MediumIdTaken, or what asyncpg raises; nothing has been written then.
     """
     outcome = StoredBatch()
     async with connection.transaction():
@@ -157,13 +150,11 @@ async def store_rows(
 ) -> tuple[Counter[LedgerKey], Counter[LedgerKey]]:
     """Insert the rows of a batch in the caller's transaction; return the counts of new and duplicate rows.
 
-    The objects of its media must already be stored. Raises PeripheralsGone if a peripheral has been deleted
-    since the batch was resolved, or MediumIdTaken.
+    The objects of its media must already be stored. Raises PeripheralsChanged or MediumIdTaken.
     """
     stored: Counter[LedgerKey] = Counter()
     sent: Counter[LedgerKey] = Counter()
-    if batch.peripheral_ids:
-        await _lock_peripherals(connection, batch.peripheral_ids)
+    await lock_peripherals(connection, batch.peripheral_ids, batch.deleted_peripheral_ids)
     if batch.raw.id:
         await _insert(connection, _INSERT_RAW, _raw_arguments(batch.raw), Stream.RAW, stored)
         sent.update(_count_raw(batch.raw))
@@ -191,16 +182,6 @@ async def announce(connection: asyncpg.Connection, stored: Counter[LedgerKey]) -
     if stored:
         kit_ids = sorted({kit_id for kit_id, _, _ in stored})
         await connection.execute("SELECT pg_notify($1, $2)", LIVE_CHANNEL, _kit_list(kit_ids))
-
-
-async def _lock_peripherals(connection: asyncpg.Connection, peripheral_ids: set[int]) -> None:
-    """Lock the peripherals (and thereby their kits and configurations) until the commit, like a foreign key."""
-    rows = await connection.fetch(
-        "SELECT id FROM peripherals WHERE id = ANY($1::int[]) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE",
-        list(peripheral_ids),
-    )
-    if len(rows) != len(peripheral_ids):
-        raise PeripheralsGone(peripheral_ids - {row["id"] for row in rows})
 
 
 async def _insert_medium(connection: asyncpg.Connection, to_store: MediumToStore) -> bool:

@@ -38,9 +38,9 @@ from hortus.flow.ingest.messages import (
 )
 from hortus.flow.ingest.months import OpenMonths
 from hortus.flow.ingest.outcome import ADD_TO_LEDGER, ADD_TO_LEDGER_REASONS
+from hortus.flow.ingest.peripherals import PeripheralsChanged
 from hortus.flow.ingest.store import (
     KnownMedium,
-    PeripheralsGone,
     announce,
     known_media,
     store_rows,
@@ -93,8 +93,8 @@ async def replay(
 
     async def replay_chunk(chunk: list[int]) -> ReplayResult:
         while True:
-            # The next attempt no longer finds a peripheral that was deleted meanwhile, so this loop ends.
-            with contextlib.suppress(PeripheralsGone):
+            # The next attempt finds peripherals as they are by then, so this loop ends.
+            with contextlib.suppress(PeripheralsChanged):
                 return await _replay_chunk(
                     connection, chunk, clock_tolerance_ms, late_months_per_hour, objects, clock
                 )
