@@ -23,7 +23,7 @@ NOTES_PER_HOUR = 5
 _READINGS = """
 INSERT INTO raw_measurements
     (datetime, received_at, value, id, kit_id, peripheral_id, kit_configuration_id, quantity_type_id)
-SELECT $1::timestamptz + number * $2::interval, now(), number % 400, gen_random_uuid(), $4, $5, $6, $7
+SELECT $1::timestamptz + number * $2::interval, now(), number % 100, gen_random_uuid(), $4, $5, $6, $7
 FROM generate_series(0, $3::int - 1) AS number
 """
 _NOTES = """

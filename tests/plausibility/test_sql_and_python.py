@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import orjson
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -90,6 +90,12 @@ async def kit_url(module_database_url: str) -> str:
     return module_database_url
 
 
+@example(
+    general=Limits(error_values={1e308: "means something"}),
+    of_device=None,
+    values=[],
+    aggregates=[{"average": 1e308}],
+)
 @given(
     general=st.none() | all_limits(),
     of_device=st.none() | all_limits(),

@@ -32,7 +32,12 @@ async def implausible_readings(connection: AsyncConnection, rows: Sequence[Mappi
 async def implausible_aggregates(connection: AsyncConnection, rows: Sequence[Mapping[Any, Any]]) -> list[bool]:
     """Return for each of these rows of aggregate_measurements whether it is implausible."""
     limits = await _limits(connection, rows)
-    return [is_implausible_aggregate(limits.get(_series(row), UNLIMITED), row["values"]) for row in rows]
+    return [is_implausible_aggregate(limits.get(_series(row), UNLIMITED), _figures(row)) for row in rows]
+
+
+def _figures(row: Mapping[Any, Any]) -> dict[str, float]:
+    # 1e308 comes back as a whole number of 309 digits, which is not quite the double that was sent.
+    return {name: float(value) for name, value in row["values"].items()}
 
 
 async def _limits(
