@@ -26,7 +26,6 @@ from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.style_sheet import StyleSheet
 
 _FILTERS: tuple[Callable[..., object], ...] = (
-    figures.number,
     figures.measured,
     figures.count,
     figures.short_count,
