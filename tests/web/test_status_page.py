@@ -373,6 +373,15 @@ async def test_the_fragment_asks_for_the_whole_page_when_the_viewer_or_the_versi
             assert (answer.headers.get("HX-Refresh"), answer.text) == ("true", "")
 
 
+async def test_a_large_count_is_shortened_and_its_title_is_exact(engine, three_kits, database_url):
+    async with ledger_connection(database_url) as connection:
+        await add_to_ledger(connection, three_kits["public"].id, stored=12_449)
+    async with client_of(engine) as client:
+        content = (await client.get("/")).text
+    assert '<dd title="12,449">12.4 k</dd>' in content
+    assert "All 12,449 messages received" in content
+
+
 async def test_names_are_text_and_not_html(engine):
     async with engine.begin() as connection:
         await make_kit(connection, "<script>alert(1)</script>", public=True)

@@ -31,7 +31,6 @@ BUILD_FOLDER = "build-"
 """Begins the first part of the addresses of modules; the build follows."""
 
 _FILTERS: tuple[Callable[..., object], ...] = (
-    figures.number,
     figures.measured,
     figures.count,
     figures.short_count,
