@@ -35,7 +35,8 @@ export class Cursor {
 
   parts(panel) {
     const near = (NEAR_PX * (view.to - view.from)) / panel.plot.over.clientWidth;
-    const parts = [`${clockText(this.time)} `];
+    const second = view.to - view.from > 600 ? 60 : 1;
+    const parts = [`${clockText(Math.round(this.time / second) * second)} `];
     for (const series of panel.series) {
       if (panel.ids.length > 1) parts.push(`· ${series.name} `);
       parts.push(...sentence(series, this.time, near));
