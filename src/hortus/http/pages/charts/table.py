@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from io import StringIO
 
-from hortus.domain.definitions.precision import places_for
 from hortus.domain.series.charts import EPOCH, Span
-from hortus.http.pages.charts.answer import rounded, unit_of
+from hortus.http.pages.charts.answer import places_of, rounded, unit_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 
 ROWS_PER_PAGE = 50
@@ -96,8 +95,8 @@ def _point_rows(drawing: Drawing) -> Iterator[TableRow]:
 
 
 def _cells(drawn: DrawnSeries) -> dict[int, Cell]:
-    points = rounded(drawn.points, drawn.series.quantity_type.physical_quantity)
-    places = places_for(drawn.series.quantity_type.physical_quantity, points.mean)
+    quantity = drawn.series.quantity_type.physical_quantity
+    points, places = rounded(drawn.points, quantity), places_of(drawn.points, quantity)
     shown_places = places if places <= _MOST_PLACES else None
     if points.minimum is None or points.maximum is None or points.count is None:
         # Of several readings of the same time the last one counts.
