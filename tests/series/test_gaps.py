@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import ChartSource, Span
-from hortus.domain.series.gaps import coverage, gap_seconds, gaps_of
+from hortus.domain.series.gaps import coverage, gap_seconds, gaps_of, usual_interval_seconds
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 HOUR = Span(NOON, NOON + timedelta(hours=1))
@@ -73,3 +73,11 @@ def test_gaps_are_ordered_lie_in_the_span_and_hold_no_point(at, width_seconds, i
     times = [NOON + timedelta(minutes=each) for each in at]
     assert not [at for at in times for gap in gaps if gap.start < at < gap.end]
     assert 0 <= coverage(gaps, HOUR) <= 1
+
+
+def test_a_board_whose_interval_nobody_configured_is_judged_by_its_habit():
+    every_ten = minutes(0, 10, 20, 40, 50, 59)
+    assert usual_interval_seconds(every_ten) == 600
+    assert gaps_of(every_ten, gap_seconds(None, usual_interval_seconds(every_ten)), HOUR) == []
+    assert usual_interval_seconds(minutes(*range(60))) == 300
+    assert usual_interval_seconds(minutes(0, 50)) == 300

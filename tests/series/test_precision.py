@@ -19,6 +19,12 @@ def test_a_column_is_rounded_to_one_place_more_than_is_shown():
     assert places_for("Temperature", []) == 2
 
 
+def test_a_curve_of_small_differences_has_no_steps():
+    assert places_for("Pressure", [1011.0, 1015.0]) == 2
+    assert places_for("Pressure", [1000.0, 1040.0]) == 1
+    assert places_for("Temperature", [20.0, 20.001]) == 3
+
+
 def test_tiny_values_do_not_vanish():
     assert round(0.0000123456, places_for("Wind", [0.0000123456])) == 0.00001235
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -376,6 +377,27 @@ async def test_new_readings_appear_while_following_and_do_not_move_a_zoomed_view
     await until(lambda: newest_is("43.5"))
 
 
+async def test_the_last_bucket_grows_with_each_reading_without_asking_for_all_points_again(site, page):
+    air = await series_id(site.world.parts.engine, site.kit)
+    more = [(site.start + timedelta(seconds=30 + 60 * each), 18.0) for each in range(600)]
+    await measure(site.database_url, site.kit, more)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "points.json" in request.url else None)
+    await opened(page, site, DESK, f"?s={air}&r=24h")
+    await expect(page.locator("#live")).to_be_visible()
+    await page.locator("[data-plot]").first.focus()
+
+    async def highest_is(text: str) -> bool:
+        await page.keyboard.press("End")
+        return f"to {text}" in (await page.locator("#chart-announce").text_content() or "")
+
+    for value in (41.0, 42.0, 43.0, 44.0, 45.0):
+        await site.measure(value)
+        await until(partial(highest_is, f"{value:.1f}"))
+    # Once at the beginning, and once for what was told when the feed began.
+    assert len(asked) <= 2
+
+
 async def test_the_file_is_that_of_the_zoomed_range_and_the_table_too(site, page):
     air = await series_id(site.world.parts.engine, site.kit)
     await opened(page, site, DESK, f"?s={air}")
@@ -496,7 +518,7 @@ async def test_two_fingers_zoom_about_their_middle(site, browser):
         assert place == pytest.approx(middle, abs=5)
 
 
-async def test_a_finger_that_moves_up_scrolls_the_page_and_one_that_moves_sideways_reads_off(site, browser):
+async def test_a_finger_that_moves_sideways_reads_off_and_one_that_moves_up_scrolls_the_page(site, browser):
     async with phone(browser) as page:
         await opened(page, site, PHONE)
         await page.evaluate("scrollTo(0, 0)")
@@ -511,20 +533,18 @@ async def test_a_finger_that_moves_up_scrolls_the_page_and_one_that_moves_sidewa
             await touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
         await finger("touchStart", x, y)
-        for moved in range(20, 220, 20):
-            await finger("touchMove", x, y - moved)
-        await finger("touchEnd", x, y)
-        await until(lambda: page.evaluate("scrollY > 100"))
-        assert (await view(page))[0] == pytest.approx(before[0], abs=10)
-
-        await page.evaluate("scrollTo(0, 0)")
-        await until(lambda: page.evaluate("scrollY === 0"))
-        await finger("touchStart", x, y)
         for moved in range(5, 60, 5):
             await finger("touchMove", x + moved, y)
         await expect(page.locator(".readout").first).to_contain_text("°C")
         await finger("touchEnd", x, y)
         assert await page.evaluate("scrollY") == 0
+
+        await finger("touchStart", x, y)
+        for moved in range(20, 220, 20):
+            await finger("touchMove", x, y - moved)
+        await finger("touchEnd", x, y)
+        await until(lambda: page.evaluate("scrollY > 100"))
+        assert (await view(page))[0] == pytest.approx(before[0], abs=10)
 
 
 @WIDTHS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-_UNKNOWN_INTERVAL_SECONDS = 300.0
+UNKNOWN_INTERVAL_SECONDS = 300.0
 """For peripherals whose configuration does not define how often they measure."""
 
 _LONGEST_INTERVAL_SECONDS = 7 * 86_400.0
@@ -25,12 +25,17 @@ class Freshness(StrEnum):
 
 def measurement_interval_seconds(text: str | None) -> float:
     """Return the interval in a peripheral's configuration, or a default if it has none that is usable."""
+    return configured_interval_seconds(text) or UNKNOWN_INTERVAL_SECONDS
+
+
+def configured_interval_seconds(text: str | None) -> float | None:
+    """Return the interval in a peripheral's configuration; None if it has none that is usable."""
     try:
         seconds = float(text) if text is not None else 0.0
     except ValueError:
         seconds = 0.0
     usable = 0.0 < seconds < float("inf")
-    return min(seconds, _LONGEST_INTERVAL_SECONDS) if usable else _UNKNOWN_INTERVAL_SECONDS
+    return min(seconds, _LONGEST_INTERVAL_SECONDS) if usable else None
 
 
 def freshness(age_seconds: float | None, interval_seconds: float) -> Freshness:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import median
 
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import EPOCH, Span
+from hortus.domain.series.freshness import UNKNOWN_INTERVAL_SECONDS
 
 _TRANSPORT_SECONDS = 15.0
 """What freshness allows for transport, too."""
+
+_ENOUGH = 4
+"""So many distances say something about a habit."""
 
 
 def gap_seconds(width_seconds: int | None, interval_seconds: float) -> float:
@@ -20,6 +25,15 @@ def gap_seconds(width_seconds: int | None, interval_seconds: float) -> float:
     single readings have none. One reading may be missing without a gap.
     """
     return max(float(width_seconds or 0), 2 * interval_seconds + _TRANSPORT_SECONDS)
+
+
+def usual_interval_seconds(points: Points) -> float:
+    """Return how often a series whose configuration does not say so seems to be measured.
+
+    That is the median distance of its points, but no less than what is assumed of unknown peripherals anyway.
+    """
+    distances = [(after - before) / 1000 for before, after in pairwise(points.time_ms)]
+    return max(UNKNOWN_INTERVAL_SECONDS, median(distances) if len(distances) >= _ENOUGH else 0.0)
 
 
 def gaps_of(points: Points, longest_seconds: float, span: Span) -> list[Span]:

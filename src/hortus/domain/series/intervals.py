@@ -8,13 +8,15 @@ from sqlalchemy import ARRAY, DateTime, Integer, String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.series.charts import Span
-from hortus.domain.series.freshness import measurement_interval_seconds
+from hortus.domain.series.freshness import configured_interval_seconds
 
 
 async def longest_intervals(
     connection: AsyncConnection, kit_id: int, peripheral_names: Collection[str], span: Span
 ) -> dict[str, float]:
-    """Return for each of these names the longest interval, in seconds, that was valid within the span.
+    """Return by name the longest interval, in seconds, that was valid within the span.
+
+    Names without an interval in any of these configurations are left out: boards, for example, have none.
 
     Only the first activation of a configuration is recorded, so each is taken to be valid until the next one's,
     and the active one in any case.
@@ -27,10 +29,10 @@ async def longest_intervals(
     }
     longest: dict[str, float] = {}
     for row in await connection.execute(_VALID_WITHIN, parameters):
-        seconds = measurement_interval_seconds(row.interval)
-        longest[row.name] = max(longest.get(row.name, 0.0), seconds)
-    unknown = measurement_interval_seconds(None)
-    return {name: longest.get(name, unknown) for name in peripheral_names}
+        seconds = configured_interval_seconds(row.interval)
+        if seconds is not None:
+            longest[row.name] = max(longest.get(row.name, 0.0), seconds)
+    return longest
 
 
 _VALID_WITHIN = text(

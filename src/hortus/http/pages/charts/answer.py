@@ -51,7 +51,7 @@ def unit_of_type(quantity: SeriesQuantity) -> str:
 def rounded(points: Points, physical_quantity: str) -> Points:
     """Return the points with values as precise as they can be seen."""
     columns = (points.mean, points.minimum or [], points.maximum or [])
-    places = places_for(physical_quantity, (value for column in columns for value in column))
+    places = places_of(points, physical_quantity)
     mean, minimum, maximum = ([round(value, places) for value in column] for column in columns)
     return Points(
         source=points.source,
@@ -63,6 +63,12 @@ def rounded(points: Points, physical_quantity: str) -> Points:
         maximum=maximum if points.maximum is not None else None,
         count=points.count,
     )
+
+
+def places_of(points: Points, physical_quantity: str) -> int:
+    """Return to how many places all figures of these points are rounded."""
+    values = [*points.mean, *(points.minimum or ()), *(points.maximum or ())]
+    return places_for(physical_quantity, values)
 
 
 def _series(drawn: DrawnSeries) -> dict[str, Any]:

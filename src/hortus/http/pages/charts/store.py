@@ -15,7 +15,7 @@ from hortus.domain.series.catching_up import CatchingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, charts
 from hortus.domain.series.charts import EARLIEST, EPOCH, Span, finest_rolled_up
 from hortus.domain.series.extent import Neighbours, earliest_hour, neighbours
-from hortus.domain.series.gaps import coverage, gap_seconds, gaps_of
+from hortus.domain.series.gaps import coverage, gap_seconds, gaps_of, usual_interval_seconds
 from hortus.domain.series.intervals import longest_intervals
 from hortus.domain.series.listing import ListedSeries, list_series
 from hortus.domain.series.rollups import HoursToRollUp
@@ -215,7 +215,7 @@ async def _draw(
         now=now,
         zone=zone_of_kit(access.kit),
         series=[
-            _drawn(each, points, earlier, intervals[each.peripheral_name], begun)
+            _drawn(each, points, earlier, intervals.get(each.peripheral_name), begun)
             for each, points, earlier in zip(series, found, before, strict=True)
         ],
         bands=await bands_of_series(connection, access.kit_id, series),
@@ -241,9 +241,9 @@ async def _compared(
 
 
 def _drawn(
-    series: Series, points: Points, before: Points | None, interval_seconds: float, begun: Span
+    series: Series, points: Points, before: Points | None, interval_seconds: float | None, begun: Span
 ) -> DrawnSeries:
-    longest = gap_seconds(points.width_seconds, interval_seconds)
+    longest = gap_seconds(points.width_seconds, interval_seconds or usual_interval_seconds(points))
     gaps = gaps_of(points, longest, begun)
     return DrawnSeries(
         series=series,

@@ -9,20 +9,29 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from io import StringIO
 
 from hortus.domain.series.charts import EPOCH, Span
-from hortus.http.pages.charts.answer import rounded, unit_of
+from hortus.http.pages.charts.answer import places_of, rounded, unit_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 
 ROWS_PER_PAGE = 50
+_MOST_PLACES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The figures of a series at one time; a single reading has only its value."""
+    """The figures of a series at one time; a single reading has only its value.
 
+    `places` are the decimals that all figures of the series are shown with; None: as many as each has.
+    """
+
+    places: int | None
     mean: float
     minimum: float | None = None
     maximum: float | None = None
     count: int | None = None
+
+    def text(self, value: float) -> str:
+        """Return one of the figures as text; figures below each other line up."""
+        return (str(value) if self.places is None else f"{value:,.{self.places}f}").replace("-", "−", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +66,7 @@ def table_page(drawing: Drawing, page: int) -> TablePage:
 def table_rows(drawing: Drawing) -> list[TableRow]:
     """Return all rows by time. Gaps are rows of their own."""
     gaps = [
-        TableRow(at=gap.start, gap=gap, series_name=each.series.peripheral_name)
-        for each in drawing.series
-        for gap in each.gaps
+        TableRow(at=gap.start, gap=gap, series_name=_name(each)) for each in drawing.series for gap in each.gaps
     ]
     return sorted([*_point_rows(drawing), *gaps], key=lambda row: (row.at, row.gap is not None))
 
@@ -88,20 +95,27 @@ def _point_rows(drawing: Drawing) -> Iterator[TableRow]:
 
 
 def _cells(drawn: DrawnSeries) -> dict[int, Cell]:
-    points = rounded(drawn.points, drawn.series.quantity_type.physical_quantity)
+    quantity = drawn.series.quantity_type.physical_quantity
+    points, places = rounded(drawn.points, quantity), places_of(drawn.points, quantity)
+    shown_places = places if places <= _MOST_PLACES else None
     if points.minimum is None or points.maximum is None or points.count is None:
         # Of several readings of the same time the last one counts.
-        return {at: Cell(mean=mean) for at, mean in zip(points.time_ms, points.mean, strict=True)}
+        pairs = zip(points.time_ms, points.mean, strict=True)
+        return {at: Cell(places=shown_places, mean=mean) for at, mean in pairs}
     columns = zip(points.time_ms, points.mean, points.minimum, points.maximum, points.count, strict=True)
     return {
-        at: Cell(mean=mean, minimum=minimum, maximum=maximum, count=count)
+        at: Cell(places=shown_places, mean=mean, minimum=minimum, maximum=maximum, count=count)
         for at, mean, minimum, maximum, count in columns
     }
 
 
+def _name(drawn: DrawnSeries) -> str:
+    return f"{drawn.series.quantity_type.physical_quantity}, {drawn.series.peripheral_name}"
+
+
 def _titles(drawn: DrawnSeries) -> list[str]:
     # The quantity first: a name that begins with an equals sign would be a formula to a spreadsheet.
-    name = f"{drawn.series.quantity_type.physical_quantity}, {drawn.series.peripheral_name} ({unit_of(drawn)})"
+    name = f"{_name(drawn)} ({unit_of(drawn)})"
     if drawn.points.width_seconds is None:
         return [name]
     return [f"{name} mean", f"{name} minimum", f"{name} maximum", f"{name} readings"]

@@ -8,7 +8,8 @@ const WIDTHS = 4;
 const COARSE = 1.9;
 
 // What is at hand: for which range, and the series by id.
-export const held = { from: 0, to: 0, length: 0, series: new Map(), before: new Map(), bands: [], nights: [] };
+// Readings up to `asOf` were counted.
+export const held = { asOf: 0, from: 0, to: 0, length: 0, series: new Map(), before: new Map(), bands: [], nights: [] };
 let asking = null;
 
 export function isEnough() {
@@ -32,7 +33,7 @@ export async function ask(afresh = false) {
   if (shift) asked.push(fetchPoints(range, shift, controller.signal));
   const [answer, before] = await Promise.all(asked);
   if (controller !== asking) return false;
-  Object.assign(held, range, { length, bands: answer.bands, nights: answer.nights });
+  Object.assign(held, range, { length, asOf: now(), bands: answer.bands, nights: answer.nights });
   held.series = new Map(answer.series.map((each) => [each.id, decoded(each, 0)]));
   held.before = new Map((before?.series ?? []).map((each) => [each.id, decoded(each, shift)]));
   return true;
@@ -121,15 +122,26 @@ export function found(series, time, near) {
 // Adds a reading that just came. Returns false if the points have to be asked for again.
 export function append(id, time, value) {
   const series = held.series.get(id);
-  if (!series || series.width || !series.at.length || time <= series.at.at(-1)) return false;
-  series.at.push(time);
-  series.mean.push(value);
+  if (!series?.at.length) return false;
+  const at = series.width ? Math.floor(time / series.width) * series.width + series.width / 2 : time;
+  const last = series.at.length - 1;
+  if (at === series.at[last] && series.width && time > held.asOf) extend(series, last, value);
+  else if (at > series.at[last]) add(series, at, value);
+  else return false;
   held.to = Math.max(held.to, time);
-  // What lies before the margin is dropped.
-  if (series.at.length > 2 * MOST_POINTS) {
-    const old = indexAt(series, held.from);
-    series.at.splice(0, old);
-    series.mean.splice(0, old);
-  }
   return true;
+}
+
+function extend(series, i, value) {
+  series.count[i] += 1;
+  series.mean[i] += (value - series.mean[i]) / series.count[i];
+  series.min[i] = Math.min(series.min[i], value);
+  series.max[i] = Math.max(series.max[i], value);
+}
+
+function add(series, at, value) {
+  const columns = [series.at, series.mean, series.min, series.max, series.count];
+  [at, value, value, value, 1].forEach((each, i) => columns[i]?.push(each));
+  // What lies before the margin is dropped.
+  if (series.at.length > 2 * MOST_POINTS) for (const column of columns) column?.splice(0, MOST_POINTS);
 }

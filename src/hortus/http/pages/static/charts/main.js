@@ -250,6 +250,8 @@ async function begin() {
   say("");
   for (const panel of panels) panel.renew();
   markBar();
+  const ranges = document.querySelector(".ranges");
+  ranges.scrollLeft = (ranges.querySelector("[aria-current]")?.offsetLeft ?? 0) - ranges.offsetLeft - 48;
   showBands();
   root.dataset.state = "ready";
 }

@@ -3,7 +3,7 @@ import { columns, held, stretches } from "./data.js";
 import { isLogarithmic, numbered, scaleOf } from "./scale.js";
 import { formatted, localDate, now, view } from "./view.js";
 
-const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
+export const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
 const Y_AXIS = 52, X_AXIS = 24;
 const LABELLED_GAP = 40, HATCHED_GAP = 8;
 const DOTS_FROM = 12;

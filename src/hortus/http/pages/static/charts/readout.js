@@ -35,7 +35,8 @@ export class Cursor {
 
   parts(panel) {
     const near = (NEAR_PX * (view.to - view.from)) / panel.plot.over.clientWidth;
-    const parts = [`${clockText(this.time)} `];
+    const second = view.to - view.from > 600 ? 60 : 1;
+    const parts = [`${clockText(Math.round(this.time / second) * second)} `];
     for (const series of panel.series) {
       if (panel.ids.length > 1) parts.push(`· ${series.name} `);
       parts.push(...sentence(series, this.time, near));
@@ -47,7 +48,9 @@ export class Cursor {
 
   // Moves by so many points of the panel's series.
   step(panel, count) {
-    const times = Array.from(new Set(panel.series.flatMap((each) => each.at))).filter((at) => at >= view.from && at <= view.to).sort((a, b) => a - b);
+    // The middle of the present bucket may be yet to come.
+    const seen = panel.series.flatMap((each) => each.at.filter((at) => at >= view.from && at - each.width / 2 <= view.to));
+    const times = Array.from(new Set(seen.map((at) => Math.min(at, view.to)))).sort((a, b) => a - b);
     if (!times.length) return this.move((view.from + view.to) / 2);
     let index = this.time === null ? (count > 0 ? -1 : times.length) : times.findIndex((at) => at >= this.time - 1e-6);
     if (index < 0) index = this.time === null ? -1 : times.length;

@@ -1,6 +1,6 @@
 // Pictures of the panels, and links to them.
-import { palette } from "./plot.js";
-import { clockText, root, view } from "./view.js";
+import { DASHES, palette } from "./plot.js";
+import { formatted, root, view } from "./view.js";
 
 const ENLARGED = 2;
 const WIDTH = 900, HEIGHT = 220, MARGIN = 24, HEAD = 64, TITLE = 44, FOOT = 32;
@@ -16,7 +16,7 @@ export async function savePicture(panels) {
   ctx.fillStyle = colours.card;
   ctx.fillRect(0, 0, canvas.width, canvas.height);
   write(ctx, document.title.split(" · ")[0], MARGIN, 30, colours.ink, "650 20px");
-  write(ctx, `${clockText(view.from)} to ${clockText(view.to)} (${root.dataset.zone})`, MARGIN, 50, colours.soft, "14px");
+  write(ctx, `${dated(view.from)} to ${dated(view.to)} (${root.dataset.zone})`, MARGIN, 50, colours.soft, "14px");
   let top = HEAD;
   for (const panel of panels) {
     drawTitle(ctx, panel, top + 24, colours);
@@ -30,6 +30,10 @@ export async function savePicture(panels) {
   link.download = `${root.dataset.serial} ${new Date(view.to * 1000).toISOString().slice(0, 10)}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+function dated(seconds) {
+  return `${formatted(seconds, "year")}, ${formatted(seconds, "clock")}`;
 }
 
 function lightColours() {
@@ -47,7 +51,8 @@ function drawTitle(ctx, panel, y, colours) {
   let x = MARGIN + ctx.measureText(title).width + 24;
   panel.legend.forEach((item, index) => {
     ctx.strokeStyle = colours[`s${index + 1}`];
-    ctx.lineWidth = 3;
+    ctx.lineWidth = 2;
+    ctx.setLineDash(DASHES[index]);
     ctx.beginPath();
     ctx.moveTo(x, y - 5);
     ctx.lineTo(x + 20, y - 5);
