@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import uuid
@@ -189,6 +190,22 @@ async def test_a_topic_that_does_not_exist_holds_its_messages_until_it_does(
         plan = TopicPlan(name=late, partitions=1, replication=1, in_sync_replicas=1, retention_ms=86_400_000)
         KafkaAdministration(topics.connection).create([plan])
         await until(lambda: source.settled == [1], "the acknowledgement")
+
+
+async def test_a_topic_that_is_made_again_with_fewer_partitions_gets_all_that_comes_then(
+    topics: Topics,
+) -> None:
+    source = RecordingSource()
+    async with open_intake(topics) as intake:
+        for number in range(40):
+            intake.offer(source, number, f"kit/{number}/measurement/raw", reading(float(number)))
+        await until(lambda: len(source.settled) == 40, "all acknowledgements")
+        assert len({each.partition() for each in topics.records(topics.names.raw)}) == 4
+        await asyncio.to_thread(topics.make_again, topics.names.raw, 1)
+        for number in range(40, 80):
+            intake.offer(source, number, f"kit/{number - 40}/measurement/raw", reading(float(number)))
+        await until(lambda: len(source.settled) == 80, "all acknowledgements")
+    assert sorted(values(topics)) == [float(number) for number in range(40, 80)]
 
 
 async def test_while_kafka_is_away_nothing_is_settled_memory_is_bounded_and_then_all_is(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from kafka_world import Topics, sinking, until_committed
+from test_kafka_sink import write_readings
 from typer.testing import CliRunner
 
 from hortus.app.kafka_sink import parse_moment, run_replay
@@ -13,10 +18,11 @@ from hortus.base.errors import UsageError
 from hortus.base.quotas import LATE_MONTHS_PER_HOUR
 from hortus.base.settings import read_settings
 from hortus.flow.kafka.records import record_of
-from hortus.flow.kafka.replay import Replay
+from hortus.flow.kafka.replay import Replay, TopicChanged
 from hortus.flow.kafka.topics import StreamChoice
 from hortus.protocol.reasons import Reason
 from ingest_world import World, now_ms
+from waiting import PATIENCE_SECONDS
 
 HOUR_MS = 3_600_000
 
@@ -111,6 +117,56 @@ async def test_an_operators_replay_stores_the_months_that_sinks_may_not_open(
     assert await run_replay(read_settings(), StreamChoice.ALL, months[0], lambda _done, _total: None) == 14
     stored = await world.connection.fetch("SELECT datetime FROM raw_measurements ORDER BY datetime")
     assert [row["datetime"] for row in stored] == months
+
+
+class SmallSteps(Replay):
+    """A replay that does not fetch far ahead, and during which something happens once."""
+
+    happens: Callable[[], object] | None = None
+
+    def _configuration(self) -> dict[str, Any]:
+        return {**super()._configuration(), "queued.min.messages": 1, "fetch.message.max.bytes": 1000}
+
+    def progress(self, _done: int, _total: int) -> None:
+        if self.happens is not None:
+            happens, self.happens = self.happens, None
+            happens()
+
+
+async def fails_when(topics: Topics, world: World, happens: Callable[[], object]) -> None:
+    """Replay the readings; expect that it ends with an error, as something happens to their topic meanwhile."""
+    since = datetime.fromtimestamp(0, UTC)
+    replay = SmallSteps(topics.connection, topics.names, [topics.names.raw], world.pipeline, since=since)
+    replay.happens = happens
+    with pytest.raises(TopicChanged, match="run the replay again"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await replay.run(replay.progress)
+
+
+# Of many kits: a batch of the readings of each, and no more than one is fetched at once.
+KITS = 60
+
+
+async def test_a_replay_ends_when_its_topic_is_deleted(topics: Topics, world: World) -> None:
+    write_readings(topics, world, 3000, KITS)
+    admin = AdminClient({"bootstrap.servers": topics.connection.bootstrap})
+    raw = topics.names.raw
+    await fails_when(topics, world, lambda: admin.delete_topics([raw])[raw].result())
+
+
+@pytest.mark.parametrize(
+    ("partitions", "records"), [(1, 0), (4, 0), (4, 6000)], ids=["fewer partitions", "fewer", "more"]
+)
+async def test_a_replay_ends_when_its_topic_is_made_again(
+    topics: Topics, world: World, partitions: int, records: int
+) -> None:
+    write_readings(topics, world, 3000, KITS)
+
+    def make_again() -> None:
+        topics.make_again(topics.names.raw, partitions)
+        write_readings(topics, world, records, KITS)
+
+    await fails_when(topics, world, make_again)
 
 
 def test_a_moment_needs_a_time_zone() -> None:

@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from hortus.flow.kafka.connection import BrokerWatch, KafkaConnection, KafkaUnre
 from hortus.flow.kafka.consuming import offer_record, reading_settings
 from hortus.flow.kafka.lane import Lane
 from hortus.flow.kafka.position import Place, Position
+from hortus.flow.kafka.replay_watch import ReplayWatch
 from hortus.flow.kafka.threads import OneThread
 from hortus.flow.kafka.topics import TopicNames
 
@@ -40,12 +42,12 @@ Progress = Callable[[int, int], None]
 
 
 class TopicChanged(OperationalError):
-    """A topic was deleted and made again, or lost records, while it was replayed."""
+    """A topic was deleted, perhaps made again, or lost records, while it was replayed."""
 
     def __init__(self, topic: str) -> None:
         super().__init__(
-            f"The Kafka topic {topic} lost records or was made again while it was replayed. What was stored "
-            "stays; run the replay again."
+            f"The Kafka topic {topic} lost records, or was deleted or made again, while it was replayed. What "
+            "was stored stays; run the replay again."
         )
 
 
@@ -68,6 +70,7 @@ class Replay:
         # Negative times have a meaning of their own in the protocol of Kafka, which has no records before 1970.
         self._since_ms = max(0, round(since.timestamp() * 1000))
         self._brokers = BrokerWatch()
+        self._watch = ReplayWatch(connection, topics, self._brokers)
         self._lanes: dict[Place, Lane] = {}
         self._ends: dict[Place, int] = {}
         self._ended: set[Place] = set()
@@ -79,13 +82,17 @@ class Replay:
         thread = OneThread("kafka replay")
         consumer = Consumer(self._configuration())
         try:
+            await thread.call(self._watch.begin)
             await thread.call(self._find_places, consumer)
             while len(self._ended) < len(self._ends):
+                if self._watch.is_due:
+                    _raise_for(await thread.call(self._watch.changed))
                 records = await thread.call(consumer.consume, _CONSUME_MESSAGES, _CONSUME_SECONDS)
                 for record in records:
                     self._take(record, consumer)
                 progress(self._done(), self._total)
                 await self._room()
+            _raise_for(await thread.call(partial(self._watch.changed, in_doubt=True)))
             while not all(lane.idle.is_set() for lane in self._lanes.values()):
                 progress(self._done(), self._total)
                 await asyncio.sleep(_SETTLE_LOOK_SECONDS)
@@ -172,3 +179,8 @@ class Replay:
             relieved = asyncio.Event()
             intake.when_relieved(relieved.set)
             await relieved.wait()
+
+
+def _raise_for(changed_topic: str | None) -> None:
+    if changed_topic is not None:
+        raise TopicChanged(changed_topic)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 _MARGIN_SECONDS = 1.0
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
+UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ class KafkaWatch:
                 yield key, future.result(max(0.0, deadline - time.monotonic()))
             except KafkaException as error:
                 reason = error.args[0]
-                if reason.code() in _UNKNOWN_TOPIC and isinstance(key, str):
+                if reason.code() in UNKNOWN_TOPIC and isinstance(key, str):
                     faults.append(f"Kafka has no topic {key}. Make it with `hortus kafka topics create`.")
                 else:
                     self._note(faults, reason)
