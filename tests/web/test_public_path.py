@@ -82,6 +82,7 @@ async def world(engine, garden, tmp_path):  # noqa: F811
     async with engine.begin() as connection:
         await put_photo(connection, plant_id, await prepare_photo(picture()))
     values = {
+        "serial": kit.serial,
         "plant_id": plant_id,
         "alert_id": await alert(engine, plant_id, kit),
         "medium_id": (await add_picture(engine, objects, kit, age=timedelta(minutes=1)))[0],

@@ -73,7 +73,7 @@ async def test_pages_and_live_feed_work_below_a_path(
 
         await add_readings(database_url, kit, [(datetime.now(UTC) - timedelta(seconds=5), 16.5)])
         await expect(page.locator("#live")).to_have_text("Live")
-        await expect(page.locator(".quantities")).to_contain_text("16.5")
+        await expect(page.get_by_role("region", name="Now")).to_contain_text("16.5")
 
         await page.get_by_role("link", name="All kits").click()
         await expect(page).to_have_url(f"{site}/")

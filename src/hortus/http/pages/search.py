@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from hortus.base.language.translation import gettext
 from hortus.base.text import fault_of_line
@@ -16,6 +16,7 @@ from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.pages.places import ShownPlace, places_of
 from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import redirect
 from hortus.http.pages.search_store import Finds, SearchReader
 from hortus.http.pages.status_store import KITS_PER_PAGE
 
@@ -36,7 +37,7 @@ class SearchPages:
         wanted = _wanted(request)
         serial = await self._reader.serial_of(viewer, wanted) if is_serial(wanted) else None
         if serial is not None:
-            return RedirectResponse(_address(serial), status_code=303)
+            return redirect(request, _address(serial))
         finds, places = await self._find(viewer, wanted)
         return self._templates.page("search.html", viewer=viewer, query=wanted, finds=finds, pages=places)
 
@@ -54,9 +55,9 @@ class SearchPages:
         place = await self._reader.place_of(viewer, serial) if is_serial(serial) else None
         if place is not None:
             page = place // KITS_PER_PAGE + 1
-            return RedirectResponse(f"/?page={page}#kit-{quote(serial)}", status_code=303)
+            return redirect(request, f"/?page={page}#kit-{quote(serial)}")
         if viewer.user is None:
-            return RedirectResponse(f"/login?next={quote(_address(serial))}", status_code=303)
+            return redirect(request, f"/login?next={quote(_address(serial))}")
         raise HTTPException(404, gettext("This kit does not exist, or you cannot see it."))
 
     async def _find(self, viewer: Viewer, wanted: str) -> tuple[Finds, Sequence[ShownPlace]]:
