@@ -125,13 +125,14 @@ class TopicReader:
 
     def observe(self, look: Look) -> None:
         """Take note of how the topic is. If it is another of the same name, all of it is read."""
+        self.dispute = None
         answered = look.topic_ids.get(self.topic)
-        if answered is not None:
-            self._identity.hear(answered)
-        self.dispute = _DISPUTE.format(self.topic) if answered and self._identity.is_disputed else None
-        topic_id = self._identity.known
-        if topic_id is None:
+        if answered is None:
             return
+        self._identity.hear(answered)
+        topic_id = self._identity.known or answered
+        if self._identity.is_disputed:
+            self.dispute = _DISPUTE.format(self.topic)
         if not self._is_outdated and self._assignment.is_of_another_topic(topic_id):
             log.error(
                 "the Kafka topic %s was deleted and made again; reading it from its beginning, and nothing is "
@@ -255,6 +256,8 @@ class TopicReader:
 
     def _note_went_back(self, lane: Lane, offset: int) -> None:
         """Note it for the next look at the topic, which tells why."""
+        if self._is_outdated:
+            return  # of course: the topic was made again, as was told
         old, _ = self._went_back.get(lane.partition, (lane.next_offset or 0, 0))
         self._went_back[lane.partition] = (old, offset)
         self.metrics.went_back += 1
