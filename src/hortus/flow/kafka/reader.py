@@ -105,6 +105,7 @@ class TopicReader:
         self.dispute: str | None = None
         """A sentence if the brokers do not agree, at the last look, on what the topic is."""
         self._went_back: dict[int, tuple[int, int]] = {}
+        self._went_back_at = 0.0
         self._paused = False
         self._held_back = False
         self._is_outdated = False
@@ -123,8 +124,8 @@ class TopicReader:
         held_back, self._held_back = self._held_back, False
         return held_back
 
-    def observe(self, look: Look) -> None:
-        """Take note of how the topic is. If it is another of the same name, all of it is read."""
+    def observe(self, look: Look, asked_at: float) -> None:
+        """Take note of how the topic was when Kafka was asked. If it is another one, all of it is read."""
         self.dispute = None
         answered = look.topic_ids.get(self.topic)
         if answered is None:
@@ -142,7 +143,7 @@ class TopicReader:
             self.metrics.went_back += 1
             self._is_outdated = True
             self._went_back.clear()
-        elif not self._identity.is_in_doubt:
+        elif not self._identity.is_in_doubt and self._went_back_at < asked_at:
             self._tell_what_went_back()
         self._assignment.know_topic(topic_id)
 
@@ -255,9 +256,11 @@ class TopicReader:
         self._assignment.read_all(lane)
 
     def _note_went_back(self, lane: Lane, offset: int) -> None:
-        """Note it for the next look at the topic, which tells why."""
+        """Note it for the next look at the topic that begins after this, which tells why."""
         if self._is_outdated:
             return  # of course: the topic was made again, as was told
+        if not self._went_back:
+            self._went_back_at = time.monotonic()
         old, _ = self._went_back.get(lane.partition, (lane.next_offset or 0, 0))
         self._went_back[lane.partition] = (old, offset)
         self.metrics.went_back += 1
