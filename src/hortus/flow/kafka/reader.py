@@ -105,6 +105,7 @@ class TopicReader:
         self.dispute: str | None = None
         """A sentence if the brokers do not agree, at the last look, on what the topic is."""
         self._went_back: dict[int, tuple[int, int]] = {}
+        self._went_back_at = 0.0
         self._paused = False
         self._held_back = False
         self._is_outdated = False
@@ -123,15 +124,16 @@ class TopicReader:
         held_back, self._held_back = self._held_back, False
         return held_back
 
-    def observe(self, look: Look) -> None:
-        """Take note of how the topic is. If it is another of the same name, all of it is read."""
+    def observe(self, look: Look, asked_at: float) -> None:
+        """Take note of how the topic was when Kafka was asked. If it is another one, all of it is read."""
+        self.dispute = None
         answered = look.topic_ids.get(self.topic)
-        if answered is not None:
-            self._identity.hear(answered)
-        self.dispute = _DISPUTE.format(self.topic) if answered and self._identity.is_disputed else None
-        topic_id = self._identity.known
-        if topic_id is None:
+        if answered is None:
             return
+        self._identity.hear(answered)
+        topic_id = self._identity.known or answered
+        if self._identity.is_disputed:
+            self.dispute = _DISPUTE.format(self.topic)
         if not self._is_outdated and self._assignment.is_of_another_topic(topic_id):
             log.error(
                 "the Kafka topic %s was deleted and made again; reading it from its beginning, and nothing is "
@@ -141,7 +143,7 @@ class TopicReader:
             self.metrics.went_back += 1
             self._is_outdated = True
             self._went_back.clear()
-        elif not self._identity.is_in_doubt:
+        elif not self._identity.is_in_doubt and self._went_back_at < asked_at:
             self._tell_what_went_back()
         self._assignment.know_topic(topic_id)
 
@@ -254,7 +256,11 @@ class TopicReader:
         self._assignment.read_all(lane)
 
     def _note_went_back(self, lane: Lane, offset: int) -> None:
-        """Note it for the next look at the topic, which tells why."""
+        """Note it for the next look at the topic that begins after this, which tells why."""
+        if self._is_outdated:
+            return  # of course: the topic was made again, as was told
+        if not self._went_back:
+            self._went_back_at = time.monotonic()
         old, _ = self._went_back.get(lane.partition, (lane.next_offset or 0, 0))
         self._went_back[lane.partition] = (old, offset)
         self.metrics.went_back += 1

@@ -112,7 +112,7 @@ class KafkaSink:
             done = {lane.place: lane.done_up_to for reader in self.readers for lane in reader.lanes}
             look = await thread.call(watch.look, set(done))
             for reader in self.readers:
-                reader.observe(look)
+                reader.observe(look, asked_at)
             self._note(look, done, asked_at)
             # Only now: the first look tells the readers which topics they are about to read.
             self._may_read.set()
