@@ -75,7 +75,7 @@ async def test_pages_and_live_feed_work_below_a_path(
         await expect(page.locator("#live")).to_have_text("Live")
         await expect(page.get_by_role("region", name="Now")).to_contain_text("16.5")
 
-        await page.get_by_role("link", name="All kits").click()
+        await page.get_by_label("Breadcrumb").get_by_role("link", name="Home").click()
         await expect(page).to_have_url(f"{site}/")
         await add_readings(database_url, kit, [(datetime.now(UTC), 23.5)])
         await expect(page.locator(".value").filter(has_text="23.5")).to_be_visible()
