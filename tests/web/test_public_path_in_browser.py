@@ -83,6 +83,7 @@ async def test_pages_and_live_feed_work_below_a_path(
         cookies = {each["name"]: each["path"] for each in await page.context.cookies()}
         assert cookies[f"{COOKIE}.hortus"] == BELOW
 
+        await page.get_by_label("Account").locator("summary").click()
         await page.get_by_role("button", name="Log out").click()
         await expect(page).to_have_url(f"{site}/")
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
