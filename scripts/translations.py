@@ -27,6 +27,7 @@ _OPTIONS = {"http/pages/templates/**.html": {"trimmed": "true", "silent": "false
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_noop": None,
+    "plural_patterns": (1, 2),
     "pgettext_noop": ((1, "c"), 2),
 }
 _HEADER = "# Texts of Hortus for translation. Made by `make translations`; do not edit.\n#"
