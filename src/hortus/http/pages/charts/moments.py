@@ -10,14 +10,18 @@ _MOMENT = re.compile(
 )
 
 
+class UnreadableMoment(ValueError):
+    """A text that does not look like a time."""
+
+
 def moment_in(text: str, zone: tzinfo) -> datetime:
     """Return the time of a text such as `2026-11-28T09:00Z`; without an offset it is that of the zone.
 
-    Raises ValueError.
+    Raises UnreadableMoment, or another ValueError if there is no such time.
     """
     match = _MOMENT.fullmatch(text)
     if match is None:
-        raise ValueError("a time looks like 2026-11-28T09:00Z")
+        raise UnreadableMoment("a time looks like 2026-11-28T09:00Z")
     date, clock, offset = match.groups()
     moment = datetime.fromisoformat(f"{date}T{clock}{(offset or '').upper()}")
     if not 1 < moment.year < 9999:

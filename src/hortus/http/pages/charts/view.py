@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from hortus.base.language.translation import gettext
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.conventions.parameters import LARGEST_ID
-from hortus.http.pages.charts.moments import address_text, moment_in
+from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
 
 RANGES: dict[str, timedelta | None] = {
     "1h": timedelta(hours=1),
@@ -190,10 +190,12 @@ def _moment(query: QueryParams, name: str, zone: tzinfo) -> datetime | None:
         return None
     try:
         return moment_in(text, zone)
-    except (ValueError, OverflowError) as error:
+    except UnreadableMoment as error:
         raise _bad(
             gettext("%(name)s cannot be read: a time looks like 2026-11-28T09:00Z.", name=name)
         ) from error
+    except (ValueError, OverflowError) as error:
+        raise _bad(gettext("%(name)s cannot be read: there is no such time.", name=name)) from error
 
 
 def _named(query: QueryParams) -> tuple[str, int] | None:
