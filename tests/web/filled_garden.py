@@ -43,7 +43,7 @@ PATHS = (
     Path("/kits/{fine_kit}/charts"),
     Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
     Path("/kits/{empty_kit}/charts"),
-    Path("/kits/{fine_kit}/charts?r=2d", status=400),
+    Path("/kits/{fine_kit}/charts?s=1,no", status=400),
     Path("/", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),

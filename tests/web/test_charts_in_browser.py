@@ -20,7 +20,7 @@ from hortus.domain.definitions.precision import decimals_of
 from hortus.domain.plants.state import Range
 from hortus.http.pages.charts.panels import shown
 from hortus.http.pages.charts.scale import scale_of
-from hortus.http.pages.times import clock_text, precise_duration
+from hortus.http.pages.times import precise_duration
 from live_world import live_world
 from waiting import PATIENCE_SECONDS
 

@@ -126,12 +126,12 @@ def script_patterns() -> dict[str, dict[str, str]]:
     }
 
 
-def precise_patterns() -> list[dict[str, object]]:
-    """Return the patterns of `precise_duration`, for the script of charts."""
-    return [
-        {"unit": name, "seconds": size, "alone": gettext(alone), "both": gettext(both)}
+def precise_patterns() -> dict[str, dict[str, int | str]]:
+    """Return the units and patterns of `precise_duration`, for the script of charts; the largest unit first."""
+    return {
+        name: {"seconds": size, "alone": gettext(alone), "both": gettext(both)}
         for name, size, alone, both in _PRECISE
-    ]
+    }
 
 
 # The same moments are shown again and again, since pages renew themselves.

@@ -241,8 +241,8 @@ function tell(connection) {
   live.hidden = false;
   live.dataset.state = lostAt === null ? "live" : "lost";
   const text = lostAt === null ? words.live : filled(words.lost, { time: clockText(Math.floor(lostAt)) });
-  const words = document.getElementById("live-text");
-  if (words.textContent !== text) words.textContent = text;
+  const sign = document.getElementById("live-text");
+  if (sign.textContent !== text) sign.textContent = text;
 }
 
 // Draws for the first time; until then the server's pictures stay.

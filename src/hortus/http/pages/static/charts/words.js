@@ -19,10 +19,14 @@ export function counted(forms, n, values = {}) {
 // As hortus.http.pages.times.precise_duration.
 export function duration(seconds) {
   seconds = Math.round(seconds);
-  const units = words.durations;
-  const first = units.findIndex((unit) => seconds >= unit.seconds);
-  const unit = units[first] ?? units.at(-1), finer = units[first + 1];
-  const values = { [unit.unit]: Math.floor(seconds / unit.seconds) };
-  const rest = first >= 0 && finer ? Math.floor((seconds % unit.seconds) / finer.seconds) : 0;
-  return rest ? filled(unit.both, { ...values, [finer.unit]: rest }) : filled(unit.alone, values);
+  const units = Object.entries(words.durations);
+  const [name, unit] = units.find(([, unit]) => seconds >= unit.seconds) ?? units.at(-1);
+  const values = { [name]: Math.floor(seconds / unit.seconds) };
+  const next = units.findIndex(([each]) => each === name) + 1;
+  if (next < units.length) {
+    const [finer, { seconds: size }] = units[next];
+    values[finer] = Math.floor((seconds % unit.seconds) / size);
+    if (values[finer]) return filled(unit.both, values);
+  }
+  return filled(unit.alone, values);
 }
