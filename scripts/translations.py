@@ -7,6 +7,7 @@ a translator. What is in a catalogue stays; a text that changed a little is kept
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from hortus.base.language.languages import TRANSLATED
+from hortus.domain.definitions.display import QUANTITY_DISPLAYS
+from hortus.domain.plausibility.rules import IN_A_SENTENCE, in_a_sentence, meaning_sentence
 from hortus.protocol.reasons import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +30,7 @@ _OPTIONS = {"http/pages/templates/**.html": {"trimmed": "true", "silent": "false
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_noop": None,
+    "plural_patterns": (1, 2),
     "pgettext_noop": ((1, "c"), 2),
 }
 _HEADER = "# Texts of Hortus for translation. Made by `make translations`; do not edit.\n#"
@@ -45,7 +49,20 @@ def collected() -> Catalog:
     for reason in Reason:
         # The protocol wing imports nothing of ours, so its texts carry no mark.
         catalogue.add(reason.explanation, locations=[("src/hortus/protocol/reasons.py", None)])
+    _add_plausibility(catalogue)
     return catalogue
+
+
+def _add_plausibility(catalogue: Catalog) -> None:
+    """Add the sentences that are made of the built-in definitions."""
+    definitions = json.loads((SOURCE / "domain/definitions/definitions.json").read_text("utf-8"))
+    locations = [("src/hortus/domain/plausibility/rules.py", None)]
+    for entry in definitions["plausibleLimits"]:
+        for each in (*entry["errorValues"], entry["loneErrorValue"]):
+            for has_device in (True, False) if each else ():
+                catalogue.add(meaning_sentence(each["meaning"], has_device=has_device), locations=locations)
+    for quantity in QUANTITY_DISPLAYS:
+        catalogue.add(in_a_sentence(quantity), context=IN_A_SENTENCE, locations=locations)
 
 
 def template_text(catalogue: Catalog) -> str:

@@ -40,6 +40,10 @@ PATHS = (
     Path("/search"),
     Path("/nowhere", status=404),
     Path("/help/components"),
+    Path("/kits/{fine_kit}/charts"),
+    Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
+    Path("/kits/{empty_kit}/charts"),
+    Path("/kits/{fine_kit}/charts?s=1,no", status=400),
     Path("/", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
@@ -51,7 +55,7 @@ PATHS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledGarden:
-    addresses: dict[str, int]
+    addresses: dict[str, int | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +64,15 @@ class Names:
     kits: tuple[str, str]
     plants: tuple[str, str, str]
     own_word: str
+    empty_kit: str
 
 
 FOREIGN_NAMES = Names(
-    person="Ада", kits=("Базилик у окна", "Салат в подвале"), plants=("Чили", "Салат", "Пустая"), own_word="ок"
+    person="Ада",
+    kits=("Базилик у окна", "Салат в подвале"),
+    plants=("Чили", "Салат", "Пустая"),
+    own_word="ок",
+    empty_kit="Новый",
 )
 """Without Latin letters, so that a test takes them for no texts of ours."""
 
@@ -72,6 +81,7 @@ ENGLISH_NAMES = Names(
     kits=("Basil by the window", "Lettuce in the cellar"),
     plants=("Basil", "Lettuce", "Bare stem"),
     own_word="ready",
+    empty_kit="New kit",
 )
 
 
@@ -85,6 +95,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         kits = [await make_kit(connection, name, public=True) for name in names.kits]
         await make_kit(connection, None)
+        empty = await make_kit(connection, names.empty_kit, public=True)
         plants = [
             await create_plant(connection, root.id, name=name, species_id=species)
             for name, species in zip(names.plants, (1, 1, None), strict=True)
@@ -113,7 +124,8 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     async with ledger_connection(database_url) as connection:
         await add_to_ledger(connection, kits[0].id, duplicate=2, quarantined=3)
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
-    return FilledGarden(addresses=dict(zip(("fine", "ill", "bare"), plants, strict=True)))
+    addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
+    return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
 
 
 _ALERT = text(

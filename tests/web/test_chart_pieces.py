@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
+from hortus.base.language.translation import speaking
 from hortus.domain.plants.state import Range
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import EARLIEST, ChartSource, Span
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, paths_of
-from hortus.http.pages.charts.moments import address_text, clock_text, duration, moment_in
+from hortus.http.pages.charts.moments import address_text, moment_in
 from hortus.http.pages.charts.panels import chosen_series, shown
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.time_axis import time_ticks
@@ -28,6 +29,7 @@ from hortus.http.pages.charts.view import (
     moves,
     parse_view,
 )
+from hortus.http.pages.times import clock_text, precise_duration
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -109,10 +111,11 @@ def test_a_time_in_an_address_is_the_time_to_the_second(moment):
 
 def test_durations_have_two_units_at_most():
     seconds = (0, 1, 59, 60, 61, 3600, 7800, 86_400, 90_061, 172_800, 180_000)
-    assert [duration(timedelta(seconds=each)) for each in seconds] == [
-        "0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 10 min", "1 day", "1 day 1 h", "2 days",
-        "2 days 2 h",
+    assert [precise_duration(timedelta(seconds=each)) for each in seconds] == [
+        "0 s", "1 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 10 min", "1 d", "1 d 1 h", "2 d", "2 d 2 h",
     ]  # fmt: skip
+    with speaking("nl"):
+        assert precise_duration(timedelta(hours=2, minutes=10)) == "2 u 10 min"
 
 
 def test_dates_are_told_where_they_are_needed():
@@ -120,6 +123,8 @@ def test_dates_are_told_where_they_are_needed():
     assert clock_text(NOW, AMSTERDAM, NOW) == "13:00"
     assert clock_text(NOW - timedelta(days=1), UTC, NOW) == "27 Nov, 12:00"
     assert clock_text(NOW - timedelta(days=365), UTC, NOW) == "28 Nov 2025, 12:00"
+    with speaking("de"):
+        assert clock_text(NOW - timedelta(days=365), UTC, NOW) == "28. Nov. 2025, 12:00"
 
 
 def test_noise_is_no_drama():
@@ -143,6 +148,15 @@ def test_light_of_day_and_night_is_logarithmic_and_goes_through_zero():
     assert scale.is_log
     assert [label for _, label in ticks_of(scale)] == ["0", "1", "10", "100", "1,000", "10,000"]
     assert not scale_of([10_000.0, 50_000.0], "lx").is_log
+
+
+def test_axes_are_in_the_language_of_the_page():
+    with speaking("de"):
+        assert [label for _, label in ticks_of(scale_of([0.0, 50_000.0], "lx"))][-2:] == ["1.000", "10.000"]
+        assert [label for _, label in ticks_of(Scale(-1.0, 0.5))] == ["−1,0", "−0,5", "0", "0,5"]
+        assert "28. Nov." in [label for _, label in time_ticks(Span(NOW - timedelta(days=1), NOW), UTC)]
+        year = Span(NOW - timedelta(days=365), NOW)
+        assert "Mai" in [label for _, label in time_ticks(year, UTC)]
 
 
 @given(st.lists(FINITE, min_size=1), st.sampled_from(["°C", "%", "lx", "x"]), st.booleans())

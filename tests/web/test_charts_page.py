@@ -64,7 +64,7 @@ async def test_the_page_shows_a_panel_for_each_unit_with_sentences_table_and_fil
     told = words(page)
     assert "Temperature · Air, last hour: 20.0 to 25.9 °C, mean 23.0, now 25.9. One gap of 15 min." in told
     assert "Temperature · Bench, last hour: 10.0 to 15.9 °C, mean 12.9, now 15.9. No gaps." in told
-    assert "Humidity · Air, last hour: 53 to 55 %, mean 54, now 55. One gap of 59 min 30 s." in told
+    assert "Humidity · Air, last hour: 53 to 55%, mean 54, now 55. One gap of 59 min 30 s." in told
     assert "108 readings, each shown · 2 gaps (the longest 59 min 30 s)" in told
     assert "<polyline" not in page, "a line that crosses a gap"
     assert page.count('class="line" d="M') >= 3
@@ -190,7 +190,7 @@ async def rows_of_table(client, address):
 async def test_the_file_of_what_is_shown_equals_the_table_row_by_row(engine, database_url, range_, points, gap):
     kit = await make_chart_kit(engine)
     air = await series_id(engine, kit)
-    await measure(database_url, kit, every_minute(DAY_AGO, 1440, without=range(1400, 1414)))
+    await measure(database_url, kit, every_minute(DAY_AGO, 1440, value=0.0, without=range(1400, 1414)))
     async with clocked(engine) as client:
         page = await page_of(client, kit, f"?s={air}&r={range_}")
         rows = await rows_of_table(client, f"/kits/{kit.serial}/charts?s={air}&r={range_}")

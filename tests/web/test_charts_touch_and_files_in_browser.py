@@ -34,9 +34,9 @@ from web_helpers import CHROMIUM
 
 from hortus.domain.definitions.precision import decimals_of
 from hortus.domain.plants.state import Range
-from hortus.http.pages.charts.moments import duration
 from hortus.http.pages.charts.panels import shown
 from hortus.http.pages.charts.scale import scale_of
+from hortus.http.pages.times import precise_duration
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
@@ -259,11 +259,11 @@ async def test_the_script_has_the_rules_of_the_server(site, page):
         assert made == pytest.approx([wanted.low, wanted.high])
     lengths = [0, 1, 59, 61, 3600, 7800, 86_400, 90_061, 180_000]
     made = await page.evaluate(
-        "async ([url, all]) => { const { duration } = await import(url.replace('view.js', 'plot.js'));"
+        "async ([url, all]) => { const { duration } = await import(url.replace('view.js', 'words.js'));"
         " return all.map(duration); }",
         [await module(page), lengths],
     )
-    assert made == [duration(timedelta(seconds=each)) for each in lengths]
+    assert made == [precise_duration(timedelta(seconds=each)) for each in lengths]
     values = [(18.94, "Temperature"), (-0.04, "Temperature"), (1011.4, "Pressure"), (0.4, "Light intensity")]
     made = await page.evaluate(
         "async ([url, all]) => { const { shown } = await import(url.replace('view.js', 'scale.js'));"

@@ -13,6 +13,9 @@ from contextvars import ContextVar
 
 from hortus.base.language.languages import DEFAULT, Language, languages
 
+# No language has a form that none of these numbers needs.
+_SAMPLES = (*range(201), 1_000_000)
+
 _current: ContextVar[str] = ContextVar("language", default=DEFAULT)
 
 
@@ -40,6 +43,17 @@ def ngettext(singular: str, plural: str, n: int, **values: object) -> str:
     """Return the translation in the form that the language has for this number; `%(n)s` is the number."""
     text = current_language().translations.ngettext(singular, plural, n)
     return _filled(text, {"n": n, **values})
+
+
+def plural_patterns(singular: str, plural: str) -> dict[str, str]:
+    """Return the translation in each form of the language, unfilled, by the name that scripts know it by."""
+    language = current_language()
+    patterns: dict[str, str] = {}
+    for n in _SAMPLES:
+        form = language.locale.plural_form(n)
+        if form not in patterns:
+            patterns[form] = language.translations.ngettext(singular, plural, n)
+    return patterns
 
 
 def pgettext(context: str, message: str, **values: object) -> str:

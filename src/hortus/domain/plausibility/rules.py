@@ -16,6 +16,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from babel.numbers import get_decimal_symbol
+
+from hortus.base.language.translation import current_language, gettext, pgettext
+
+IN_A_SENTENCE = "quantity in a sentence"
+"""The context of names of quantities that do not stand alone."""
+
 IN_THE_UNIT = ("average", "minimum", "maximum")
 """The values of an aggregate that are in the unit of its quantity; of others, nothing is known."""
 
@@ -98,19 +105,45 @@ def implausible_reading(
 
 
 def explanation(limits: Limits, value: float, quantity: str, unit: str) -> str:
-    """Return a sentence that says why an implausible value is one, and what to check."""
-    shown = f"{_number(value)} {unit}".strip()
-    device = limits.device or "sensor"
+    """Return a sentence that says why an implausible value is one, and what to check.
+
+    In the language of the request, which is English for programs.
+    """
+    shown = _with_unit(value, unit)
     meaning = limits.error_values.get(value)
     if value == limits.lone_error_value:
         meaning = limits.lone_error_meaning
     if meaning:
-        return f"Sensor reports {shown}, which the {device} {meaning}."
-    possible = _possible(limits, unit)
-    whose = (
-        f"what the {limits.device} can measure" if limits.device else f"what is possible for {quantity.lower()}"
+        return gettext(meaning_sentence(meaning, has_device=limits.device is not None)) % {
+            "value": shown,
+            "device": limits.device,
+        }
+    if limits.device:
+        return gettext(
+            "Sensor reports %(value)s, which is outside what the %(device)s can measure (%(range)s): "
+            "check the sensor and its wiring.",
+            value=shown,
+            device=limits.device,
+            range=_possible(limits, unit),
+        )
+    return gettext(
+        "Sensor reports %(value)s, which is outside what is possible for %(quantity)s (%(range)s): "
+        "check the sensor and its wiring.",
+        value=shown,
+        quantity=pgettext(IN_A_SENTENCE, in_a_sentence(quantity)),
+        range=_possible(limits, unit),
     )
-    return f"Sensor reports {shown}, which is outside {whose} ({possible}): check the sensor and its wiring."
+
+
+def meaning_sentence(meaning: str, *, has_device: bool) -> str:
+    """Return the sentence about an error value, which is translated as a whole."""
+    device = "%(device)s" if has_device else "sensor"
+    return f"Sensor reports %(value)s, which the {device} {meaning.replace('%', '%%')}."
+
+
+def in_a_sentence(quantity: str) -> str:
+    """Return the name of a quantity as it is written within a sentence; abbreviations stay as they are."""
+    return quantity if quantity[1:2].isupper() else quantity[:1].lower() + quantity[1:]
 
 
 def _is_implausible(limits: Limits, value: float, *, is_supported: bool) -> bool:
@@ -120,11 +153,20 @@ def _is_implausible(limits: Limits, value: float, *, is_supported: bool) -> bool
 
 def _possible(limits: Limits, unit: str) -> str:
     if limits.minimum is None:
-        return f"at most {_number(limits.maximum or 0.0)} {unit}".strip()
+        return gettext("at most %(bound)s", bound=_with_unit(limits.maximum or 0.0, unit))
     if limits.maximum is None:
-        return f"at least {_number(limits.minimum)} {unit}".strip()
-    return f"{_number(limits.minimum)} to {_number(limits.maximum)} {unit}".strip()
+        return gettext("at least %(bound)s", bound=_with_unit(limits.minimum, unit))
+    return gettext(
+        "%(minimum)s to %(maximum)s",
+        minimum=_number(limits.minimum),
+        maximum=_with_unit(limits.maximum, unit),
+    )
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{_number(value)} {unit}".strip()
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}".replace("-", "−", 1)
+    decimal = get_decimal_symbol(current_language().locale)
+    return f"{value:.6g}".replace("-", "−", 1).replace(".", decimal)

@@ -16,6 +16,7 @@ from sqlalchemy import DateTime, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import OperationalError
+from hortus.base.language.translation import gettext_noop
 from hortus.domain.series.rollups import HoursToRollUp, roll_up_some
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,9 @@ class StillRollingUp(OperationalError):
     """There is more to roll up than a request has time for. The hours rolled up so far are kept."""
 
     def __init__(self) -> None:
-        super().__init__("Many readings of this kit are still being summed up. Try again in a moment.")
+        super().__init__(
+            gettext_noop("Many readings of this kit are still being summed up. Try again in a moment.")
+        )
 
 
 class CatchingUp:

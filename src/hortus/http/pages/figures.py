@@ -39,6 +39,11 @@ def fixed(value: float, decimals: int) -> str:
     size = abs(value)
     if size >= _SCIENTIFIC_FROM or (0 < size < _SCIENTIFIC_BELOW and decimals > 1):
         return f"{value:.3g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.3g}"
+    return in_full(value, decimals)
+
+
+def in_full(value: float, decimals: int) -> str:
+    """Return a value with this number of decimals, however large or small it is."""
     rounded = round(value, decimals)
     pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
     text = _written(abs(rounded), pattern, current_language().tag)

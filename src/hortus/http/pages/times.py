@@ -1,11 +1,11 @@
 """Ages, durations and times for people, in the language of the request. Pure.
 
-`static/live.js` keeps ages current with the same patterns, which it gets from `script_patterns`.
+`static/status.js` keeps ages current with the same patterns, which it gets from `script_patterns`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from babel.dates import format_date, format_skeleton, format_time
@@ -32,6 +32,14 @@ _DAYS = {
     "both": gettext_noop("%(days)s d %(hours)s h"),
 }
 
+# By the larger unit: its name, its seconds, and the patterns without and with the next smaller one.
+_PRECISE = (
+    ("days", 86_400, _DAYS["days"], _DAYS["both"]),
+    ("hours", 3600, _DURATION["hours"], _DURATION["both"]),
+    ("minutes", 60, _DURATION["minutes"], gettext_noop("%(minutes)s min %(seconds)s s")),
+    ("seconds", 1, _DURATION["seconds"], _DURATION["seconds"]),
+)
+
 
 def age_seconds(moment: datetime, now: datetime) -> int:
     """Return an age in whole seconds, never less than 0."""
@@ -56,15 +64,47 @@ def duration(seconds: float) -> str:
     return pattern % {"days": days, "hours": hours}
 
 
+def precise_duration(length: timedelta) -> str:
+    """Return a duration, rounded to seconds, in its two largest units: `2 h 10 min`, `59 min 30 s`."""
+    seconds = max(0, round(length / timedelta(seconds=1)))
+    index = next((i for i, (_, size, _, _) in enumerate(_PRECISE) if seconds >= size), len(_PRECISE) - 1)
+    name, size, alone, with_finer = _PRECISE[index]
+    values = {name: seconds // size}
+    if index + 1 < len(_PRECISE):
+        finer, finer_size, _, _ = _PRECISE[index + 1]
+        values[finer] = seconds % size // finer_size
+        return gettext(with_finer if values[finer] else alone) % values
+    return gettext(alone) % values
+
+
 def date_and_time(moment: datetime, now: datetime) -> str:
     """Return day and time of day, with the year if it is not the present one."""
     local = moment.astimezone(UTC)
-    skeleton = "MMMd" if local.year == now.astimezone(UTC).year else "yMMMd"
+    with_year = local.year != now.astimezone(UTC).year
     return gettext(
-        "%(date)s, %(time)s UTC",
-        date=format_skeleton(skeleton, local, locale=current_language().locale),
-        time=format_time(local, "HH:mm", locale=current_language().locale),
+        "%(date)s, %(time)s UTC", date=short_date(local, with_year=with_year), time=time_of_day(local)
     )
+
+
+def clock_text(moment: datetime, zone: tzinfo, beside: datetime | None = None, *, seconds: bool = False) -> str:
+    """Return the time of day in a zone, with date and year unless they are those of `beside`."""
+    local = moment.astimezone(zone)
+    other = beside.astimezone(zone) if beside is not None else None
+    clock = time_of_day(local, seconds=seconds and local.second != 0)
+    if other is not None and other.date() == local.date():
+        return clock
+    with_year = other is None or other.year != local.year
+    return gettext("%(date)s, %(time)s", date=short_date(local, with_year=with_year), time=clock)
+
+
+def short_date(local: date, *, with_year: bool = False) -> str:
+    """Return a local date: day and short month."""
+    return format_skeleton("yMMMd" if with_year else "MMMd", local, locale=current_language().locale)
+
+
+def month_name(local: date) -> str:
+    """Return the short name of a local date's month, as it stands alone."""
+    return format_date(local, "LLL", locale=current_language().locale)
 
 
 def exact(moment: datetime) -> str:
@@ -75,7 +115,7 @@ def exact(moment: datetime) -> str:
 
 def day(moment: datetime) -> str:
     """Return a day with its year."""
-    return format_skeleton("yMMMd", moment.astimezone(UTC), locale=current_language().locale)
+    return short_date(moment.astimezone(UTC), with_year=True)
 
 
 def script_patterns() -> dict[str, dict[str, str]]:
@@ -86,11 +126,24 @@ def script_patterns() -> dict[str, dict[str, str]]:
     }
 
 
+def precise_patterns() -> dict[str, dict[str, int | str]]:
+    """Return the units and patterns of `precise_duration`, for the script of charts; the largest unit first."""
+    return {
+        name: {"seconds": size, "alone": gettext(alone), "both": gettext(both)}
+        for name, size, alone, both in _PRECISE
+    }
+
+
 # The same moments are shown again and again, since pages renew themselves.
 @lru_cache(maxsize=4096)
 def _exact_parts(moment: datetime, tag: str) -> tuple[str, str]:
     local, locale = moment.astimezone(UTC), languages()[tag].locale
     return format_date(local, "long", locale=locale), format_time(local, "HH:mm:ss", locale=locale)
+
+
+def time_of_day(local: datetime, *, seconds: bool = False) -> str:
+    """Return the time of day of a local time."""
+    return format_time(local, "HH:mm:ss" if seconds else "HH:mm", locale=current_language().locale)
 
 
 def _filled(patterns: dict[str, str], seconds: int) -> str:

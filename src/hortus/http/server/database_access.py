@@ -15,6 +15,7 @@ from hortus.base.database.damage import is_damage
 from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.database.sessions import ConnectionsShared, is_sign_of_sharing
 from hortus.base.errors import OperationalError, describe_error
+from hortus.base.language.translation import gettext_noop
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _CLASSES_OF_SURROUNDINGS = ("08", "28", "3D", "53", "57")
 class DatabaseNotAnswering(OperationalError):
     """The database cannot be reached or does not answer in time."""
 
-    def __init__(self, sentence: str = "The database does not answer at the moment.") -> None:
+    def __init__(self, sentence: str = gettext_noop("The database does not answer at the moment.")) -> None:
         super().__init__(sentence)
 
 

@@ -6,27 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from markupsafe import Markup
+
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.series.listing import ListedSeries
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
-from hortus.http.pages.charts.moments import address_text, clock_text, duration
+from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import night_shade, panels_of, shown
 from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
 from hortus.http.pages.charts.table import table_page
 from hortus.http.pages.charts.time_axis import time_ticks
 from hortus.http.pages.charts.view import COMPARISONS, RANGES, ChartView, moves
+from hortus.http.pages.charts.words import script_words
+from hortus.http.pages.times import clock_text, precise_duration
 
-_RANGE_LABELS = {
-    "1h": "1 h",
-    "6h": "6 h",
-    "24h": "24 h",
-    "3d": "3 d",
-    "7d": "7 d",
-    "30d": "30 d",
-    "90d": "90 d",
-    "1y": "1 y",
-    "all": "All",
+_RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {
+    "1h": (gettext_noop("%(hours)s h"), {"hours": 1}),
+    "6h": (gettext_noop("%(hours)s h"), {"hours": 6}),
+    "24h": (gettext_noop("%(hours)s h"), {"hours": 24}),
+    "3d": (gettext_noop("%(days)s d"), {"days": 3}),
+    "7d": (gettext_noop("%(days)s d"), {"days": 7}),
+    "30d": (gettext_noop("%(days)s d"), {"days": 30}),
+    "90d": (gettext_noop("%(days)s d"), {"days": 90}),
+    "1y": (gettext_noop("1 y"), {}),
+    "all": (gettext_noop("All"), {}),
+}
+
+_COMPARISON_LABELS = {
+    "": gettext_noop("Nothing"),
+    "day": gettext_noop("The day before"),
+    "week": gettext_noop("The week before"),
 }
 
 
@@ -90,7 +101,7 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         "sensors": _sensor_groups(page, view),
         "ranges": [
             Choice(
-                label=_RANGE_LABELS[range_],
+                label=gettext(_RANGE_LABELS[range_][0], **_RANGE_LABELS[range_][1]),
                 address=view.following(range_).address(),
                 is_current=view.follows and view.range == range_,
             )
@@ -99,14 +110,14 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         "moves": moves(view, span, now),
         "comparisons": [
             Choice(
-                label=label,
+                label=gettext(label),
                 address=replace(view, versus=versus, table_page=1).address(),
                 is_current=view.versus == versus,
             )
-            for versus, label in (("", "Nothing"), ("day", "The day before"), ("week", "The week before"))
+            for versus, label in _COMPARISON_LABELS.items()
         ],
         "zero": Choice(
-            label="From zero",
+            label=gettext("From zero"),
             address=replace(view, from_zero=not view.from_zero).address(),
             is_current=view.from_zero,
         ),
@@ -120,11 +131,18 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         "local_input": lambda moment: moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
         "address_text": address_text,
         "percent": percent,
-        "duration": duration,
+        "duration": precise_duration,
+        "words": script_words(view.versus),
         "shown": shown,
+        "in_bdi": _in_bdi,
         "picture_width": WIDTH,
         "picture_height": HEIGHT,
     }
+
+
+def _in_bdi(text: str) -> Markup:
+    """Return a figure with its unit, which stays in order whatever is around it."""
+    return Markup("<bdi>{}</bdi>").format(text)
 
 
 def _around(moment: Any, view: ChartView, page: ChartPage) -> dict[str, Any] | None:

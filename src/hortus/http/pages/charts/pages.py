@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hortus.base.language.translation import current_language, gettext, gettext_noop
 from hortus.domain.series.catching_up import StillRollingUp
 from hortus.domain.series.listing import ListedSeries
 from hortus.http.access.sessions import Sessions
@@ -41,7 +42,7 @@ _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
 
 _Found = TypeVar("_Found")
 
-NO_KIT = "This kit does not exist, or you cannot see it."
+NO_KIT = gettext_noop("This kit does not exist, or you cannot see it.")
 
 
 class ChartPages:
@@ -76,7 +77,7 @@ class ChartPages:
         try:
             view = parse_view(request.query_params, await self._reader.zone(viewer, serial))
             if not view.series:
-                raise HTTPException(400, "s is missing: the numbers of the series, such as s=7,9.")
+                raise HTTPException(400, gettext("s is missing: the numbers of the series, such as s=7,9."))
             drawing = await self._reader.drawing(viewer, serial, view)
         except NoSuchKit as error:
             return _log_in_or_missing(viewer, request, error)
@@ -97,7 +98,7 @@ class ChartPages:
             status_code=503,
             headers={"Retry-After": str(_RETRY_SECONDS)},
             serial=request.path_params["serial"],
-            sentence=str(error),
+            sentence=gettext(str(error)),
             retry_seconds=_RETRY_SECONDS,
         )
 
@@ -133,7 +134,7 @@ class ChartPages:
         except HTTPException as error:
             raise bad_request(error.detail) from error
         if not series:
-            raise bad_request("series is missing: the numbers of the series, such as 7,9.")
+            raise bad_request(gettext("series is missing: the numbers of the series, such as 7,9."))
         return view
 
     async def _document(self, viewer: Viewer, serial: str, view: ChartView) -> tuple[bytes, str]:
@@ -141,7 +142,8 @@ class ChartPages:
             return document_of(await self._reader.drawing(viewer, serial, view))
 
         try:
-            return await self._answers.get((viewer.user, serial, view), ask)
+            # The points are the same in every language; what went wrong is not.
+            return await self._answers.get((viewer.user, serial, view, current_language().tag), ask)
         except NoSuchKit as error:
             raise _hidden(viewer) from error
         except NoSuchSeries as error:
@@ -155,7 +157,7 @@ async def _translated(ask: Callable[[], Awaitable[_Found]]) -> _Found:
     try:
         return await ask()
     except (StillRollingUp, DatabaseNotAnswering) as error:
-        raise unavailable(str(error), _RETRY_SECONDS) from error
+        raise unavailable(gettext(str(error)), _RETRY_SECONDS) from error
 
 
 def _chosen(view: ChartView, listed: Sequence[ListedSeries], with_target: frozenset[int]) -> list[int]:
@@ -174,11 +176,11 @@ def _chosen(view: ChartView, listed: Sequence[ListedSeries], with_target: frozen
 def _log_in_or_missing(viewer: Viewer, request: Request, error: NoSuchKit) -> Response:
     """Answer hidden and nonexistent kits alike."""
     if viewer.user is not None:
-        raise HTTPException(404, NO_KIT) from error
+        raise HTTPException(404, gettext(NO_KIT)) from error
     wanted = path_below(request.scope) + (f"?{request.url.query}" if request.url.query else "")
     return redirect(request, f"/login?next={quote(local_path(wanted), safe='/')}")
 
 
 def _hidden(viewer: Viewer) -> Problem:
     """Return the answer to a hidden kit, which is that to one that does not exist."""
-    return Problem(401 if viewer.user is None else 404, detail=NO_KIT)
+    return Problem(401 if viewer.user is None else 404, detail=gettext(NO_KIT))

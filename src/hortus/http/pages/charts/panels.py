@@ -11,11 +11,12 @@ from hortus.domain.plants.state import Range
 from hortus.domain.series.charts import Span
 from hortus.http.pages.charts.answer import unit_of, whose
 from hortus.http.pages.charts.drawing import Paths, paths_of, percent
-from hortus.http.pages.charts.moments import duration
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
-from hortus.http.pages.figures import bounds, measured
+from hortus.http.pages.figures import bounds, measured, with_unit
+from hortus.http.pages.times import precise_duration
+from hortus.http.pages.wording import quantity_name
 
 _LABELLED_FROM_PERCENT = 15.0
 """A gap narrower than this has no room for words on a phone."""
@@ -23,11 +24,15 @@ _LABELLED_FROM_PERCENT = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A series in a panel, in the colour of this number (from 1), and its line of the comparison."""
+    """A series in a panel, in the colour of this number (from 1), and its line of the comparison.
+
+    `quantity` tells series of one peripheral apart; it is empty if all of the panel have the same.
+    """
 
     colour: int
     drawn: DrawnSeries
     name: str
+    quantity: str
     paths: Paths
     before: Paths | None
 
@@ -43,12 +48,17 @@ class Shade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandShape:
-    """The target band: where it is, which of its edges are bounds inside the picture, and its label."""
+    """The target band: where it is, and which of its edges are bounds inside the picture.
+
+    `range` has the unit, `whose` says to what it belongs, and `others` is how many more ranges there are.
+    """
 
     x: Shade
     y: Shade
     edges: tuple[float, ...]
-    label: str
+    range: str
+    whose: str
+    others: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +111,15 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
     shift = COMPARISONS.get(view.versus, timedelta())
     return Panel(
         unit=unit,
-        title=", ".join(quantities),
+        title=", ".join(map(quantity_name, quantities)),
         lines=tuple(
             Line(
                 colour=number_,
                 drawn=each,
-                name=_name(each, len(quantities) > 1),
+                name=each.series.peripheral_name,
+                quantity=quantity_name(each.series.quantity_type.physical_quantity)
+                if len(quantities) > 1
+                else "",
                 paths=paths_of(each.points, each.gap_seconds, drawing.span, scale),
                 before=None
                 if each.before is None
@@ -119,12 +132,6 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
         band=_band_shape(bands, scale, drawing.span, unit),
         gaps=_shared_gaps(group, drawing.span),
     )
-
-
-def _name(drawn: DrawnSeries, with_quantity: bool) -> str:
-    if not with_quantity:
-        return drawn.series.peripheral_name
-    return f"{drawn.series.peripheral_name}, {drawn.series.quantity_type.physical_quantity}"
 
 
 def _values(group: Sequence[DrawnSeries]) -> list[float]:
@@ -153,17 +160,14 @@ def _band_shape(bands: Sequence[TargetBand], scale: Scale, span: Span, unit: str
     edges = [_from_top(scale, each) for each in (range_.maximum, range_.minimum) if each is not None]
     kept_top, kept_bottom = max(0.0, min(100.0, top)), max(0.0, min(100.0, bottom))
     others = len({(each.range.minimum, each.range.maximum) for each in bands}) - 1
-    more = f" and {others} more" if others else ""
     return BandShape(
         x=Shade(start=left, length=round(100 - left, 2)),
         y=Shade(start=kept_top, length=round(kept_bottom - kept_top, 2)),
         edges=tuple(edge for edge in edges if 0 <= edge <= 100),
-        label=f"Target {_figures(range_)} {unit} ({whose(bands[0])}){more}",
+        range=with_unit(bounds(range_), unit),
+        whose=whose(bands[0]),
+        others=others,
     )
-
-
-def _figures(range_: Range) -> str:
-    return bounds(range_)
 
 
 def _from_top(scale: Scale, value: float) -> float:
@@ -191,5 +195,5 @@ def night_shade(night: Span, span: Span) -> Shade:
 def _gap_shade(gap: Span, span: Span) -> Shade:
     start = percent(gap.start, span)
     length = round(percent(gap.end, span) - start, 2)
-    label = duration(gap.end - gap.start) if length >= _LABELLED_FROM_PERCENT else ""
+    label = precise_duration(gap.end - gap.start) if length >= _LABELLED_FROM_PERCENT else ""
     return Shade(start=start, length=length, label=label)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hortus.domain.plants.state import Range
+from hortus.http.pages.figures import count, in_full
 
 _AIR = 0.06
 _LEAST_SPANS = {"°C": 2.0, "%": 5.0, "ppm": 100.0, "hPa": 5.0}
@@ -81,12 +82,12 @@ def ticks_of(scale: Scale) -> list[tuple[float, str]]:
     if scale.is_log:
         decades = [each for each in _DECADES if scale.low <= each <= scale.high]
         # Far more light than there is has a label for every other decade only.
-        return [(each, f"{each:,.0f}") for each in decades[:: -(-len(decades) // _MOST_DECADES) or 1]]
+        return [(each, count(int(each))) for each in decades[:: -(-len(decades) // _MOST_DECADES) or 1]]
     step = _nice((scale.high - scale.low) / _TICKS)
     first = math.ceil(scale.low / step)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
-    count = min(2 * _TICKS, math.floor(scale.high / step) - first + 1)
-    return [(each, _label(each, places)) for each in ((first + i) * step for i in range(count))]
+    number = min(2 * _TICKS, math.floor(scale.high / step) - first + 1)
+    return [(each, _label(each, places)) for each in ((first + i) * step for i in range(number))]
 
 
 def _nice(rough: float) -> float:
@@ -100,5 +101,4 @@ def _nice(rough: float) -> float:
 def _label(value: float, places: int) -> str:
     if abs(value) >= 10_000_000 or places > 6:
         return f"{value:.3g}".replace("-", "−", 1)
-    text = f"{value:,.{places}f}"
-    return "0" if float(text.replace(",", "")) == 0 else text.replace("-", "−", 1)
+    return "0" if round(value, places) == 0 else in_full(value, places)

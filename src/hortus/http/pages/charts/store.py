@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.prepared import Row
+from hortus.base.language.translation import gettext
 from hortus.domain.plants.bands import TargetBand, bands_of_series
 from hortus.domain.series.catching_up import CatchingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, charts
@@ -39,7 +40,7 @@ class NoSuchSeries(LookupError):
     """The kit has no series with this id."""
 
     def __init__(self, series_id: int) -> None:
-        super().__init__(f"This kit has no series {series_id}.")
+        super().__init__(gettext("This kit has no series %(number)s.", number=series_id))
 
 
 class OutOfTime(ValueError):
@@ -47,7 +48,10 @@ class OutOfTime(ValueError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"There are no readings in this range: it lies before {EARLIEST.year} or in the future."
+            gettext(
+                "There are no readings in this range: it lies before %(year)s or in the future.",
+                year=EARLIEST.year,
+            )
         )
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.series.charts import EPOCH, Span
-from hortus.http.pages.charts.moments import clock_text
 from hortus.http.pages.charts.panels import Panel
 from hortus.http.pages.charts.store import DrawnSeries
 from hortus.http.pages.charts.view import ChartView
+from hortus.http.pages.times import clock_text
 
 _RANGE_WORDS = {
-    "1h": "last hour",
-    "6h": "last 6 hours",
-    "24h": "last 24 hours",
-    "3d": "last 3 days",
-    "7d": "last 7 days",
-    "30d": "last 30 days",
-    "90d": "last 90 days",
-    "1y": "last year",
-    "all": "all readings",
+    "1h": gettext_noop("last hour"),
+    "6h": gettext_noop("last 6 hours"),
+    "24h": gettext_noop("last 24 hours"),
+    "3d": gettext_noop("last 3 days"),
+    "7d": gettext_noop("last 7 days"),
+    "30d": gettext_noop("last 30 days"),
+    "90d": gettext_noop("last 90 days"),
+    "1y": gettext_noop("last year"),
+    "all": gettext_noop("all readings"),
 }
 
 _SHORT_SECONDS = 600
@@ -89,7 +90,8 @@ def extent_of(panels: list[Panel], span: Span, now: datetime) -> Extent:
 def range_words(view: ChartView, span: Span, zone: tzinfo, now: datetime) -> str:
     """Return the range in words, such as `last 24 hours`."""
     if view.follows:
-        return _RANGE_WORDS[view.range]
+        return gettext(_RANGE_WORDS[view.range])
     is_short = span.seconds < _SHORT_SECONDS
     start = clock_text(span.start, zone, now, seconds=is_short)
-    return f"{start} to {clock_text(span.end, zone, span.start, seconds=is_short)}"
+    end = clock_text(span.end, zone, span.start, seconds=is_short)
+    return gettext("%(start)s to %(end)s", start=start, end=end)

@@ -11,6 +11,7 @@ from io import StringIO
 from hortus.domain.series.charts import EPOCH, Span
 from hortus.http.pages.charts.answer import places_of, rounded, unit_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
+from hortus.http.pages.figures import in_full
 
 ROWS_PER_PAGE = 50
 _MOST_PLACES = 6
@@ -31,17 +32,17 @@ class Cell:
 
     def text(self, value: float) -> str:
         """Return one of the figures as text; figures below each other line up."""
-        return (str(value) if self.places is None else f"{value:,.{self.places}f}").replace("-", "−", 1)
+        return str(value).replace("-", "−", 1) if self.places is None else in_full(value, self.places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """The figures of all series at one time (None: no point), or a gap of one of them."""
+    """The figures of all series at one time (None: no point), or a gap of one of them, with its series."""
 
     at: datetime
     cells: tuple[Cell | None, ...] = ()
     gap: Span | None = None
-    series_name: str = ""
+    drawn: DrawnSeries | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +66,7 @@ def table_page(drawing: Drawing, page: int) -> TablePage:
 
 def table_rows(drawing: Drawing) -> list[TableRow]:
     """Return all rows by time. Gaps are rows of their own."""
-    gaps = [
-        TableRow(at=gap.start, gap=gap, series_name=_name(each)) for each in drawing.series for gap in each.gaps
-    ]
+    gaps = [TableRow(at=gap.start, gap=gap, drawn=each) for each in drawing.series for gap in each.gaps]
     return sorted([*_point_rows(drawing), *gaps], key=lambda row: (row.at, row.gap is not None))
 
 

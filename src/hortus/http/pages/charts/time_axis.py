@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 
 from hortus.domain.series.charts import Span
+from hortus.http.pages.times import month_name, short_date, time_of_day
 
 _MOST = 6
 """As many labels fit beside each other on a phone."""
@@ -62,9 +63,9 @@ def _months(span: Span, zone: tzinfo, step: int) -> Iterator[datetime]:
 
 def _label(local: datetime, step: timedelta) -> str:
     if step >= timedelta(days=1) or (local.hour, local.minute, local.second) == (0, 0, 0):
-        return f"{local.day} {local:%b}"
-    return f"{local:%H:%M:%S}" if step < timedelta(minutes=1) else f"{local:%H:%M}"
+        return short_date(local)
+    return time_of_day(local, seconds=step < timedelta(minutes=1))
 
 
 def _month_label(local: datetime, months: int) -> str:
-    return f"{local.year}" if months >= 12 or local.month == 1 else f"{local:%b}"
+    return f"{local.year}" if months >= 12 or local.month == 1 else month_name(local)

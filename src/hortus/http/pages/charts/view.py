@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
+from hortus.base.language.translation import gettext
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.conventions.parameters import LARGEST_ID
-from hortus.http.pages.charts.moments import address_text, moment_in
+from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
 
 RANGES: dict[str, timedelta | None] = {
     "1h": timedelta(hours=1),
@@ -130,15 +131,23 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
     """Return the view of an address. Raises HTTPException 400 with what is wrong."""
     range_ = query.get("r") or DEFAULT_RANGE
     if range_ not in RANGES:
-        raise _bad(f"There is no range {range_[:20]!r}. Use one of {', '.join(RANGES)}.")
+        raise _bad(
+            gettext(
+                "There is no range '%(range)s'. Use one of %(ranges)s.",
+                range=range_[:20],
+                ranges=", ".join(RANGES),
+            )
+        )
     versus = query.get("vs", "")
     if versus and versus not in COMPARISONS:
-        raise _bad("A chart can be compared with the day before (vs=day) or the week before (vs=week).")
+        raise _bad(
+            gettext("A chart can be compared with the day before (vs=day) or the week before (vs=week).")
+        )
     start, end = _moment(query, "from", zone), _moment(query, "to", zone)
     if (start is None) != (end is None):
-        raise _bad("Give both from and to, or neither.")
+        raise _bad(gettext("Give both from and to, or neither."))
     if start is not None and end is not None and start >= end:
-        raise _bad("from must be before to.")
+        raise _bad(gettext("from must be before to."))
     return ChartView(
         series=series_ids(query.getlist("s")),
         range=range_,
@@ -159,10 +168,10 @@ def series_ids(texts: Iterable[str]) -> tuple[int, ...]:
         if not text:
             continue
         if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > LARGEST_ID:
-            raise _bad("Series are named by their numbers: 7,9.")
+            raise _bad(gettext("Series are named by their numbers: 7,9."))
         ids[int(text)] = None
         if len(ids) > MOST_SERIES:
-            raise _bad(f"At most {MOST_SERIES} series can be shown at once.")
+            raise _bad(gettext("At most %(most)s series can be shown at once.", most=MOST_SERIES))
     return tuple(ids)
 
 
@@ -171,7 +180,7 @@ def points_in(text: str | None) -> int:
     if not text:
         return DEFAULT_POINTS
     if text not in map(str, POINTS):
-        raise _bad(f"points must be one of {', '.join(map(str, POINTS))}.")
+        raise _bad(gettext("points must be one of %(numbers)s.", numbers=", ".join(map(str, POINTS))))
     return int(text)
 
 
@@ -181,8 +190,12 @@ def _moment(query: QueryParams, name: str, zone: tzinfo) -> datetime | None:
         return None
     try:
         return moment_in(text, zone)
+    except UnreadableMoment as error:
+        raise _bad(
+            gettext("%(name)s cannot be read: a time looks like 2026-11-28T09:00Z.", name=name)
+        ) from error
     except (ValueError, OverflowError) as error:
-        raise _bad(f"{name} cannot be read: {error}.") from error
+        raise _bad(gettext("%(name)s cannot be read: there is no such time.", name=name)) from error
 
 
 def _named(query: QueryParams) -> tuple[str, int] | None:
@@ -190,7 +203,7 @@ def _named(query: QueryParams) -> tuple[str, int] | None:
     if name is None:
         return None
     if not quantity.isascii() or not quantity.isdigit() or len(quantity) > 10:
-        raise _bad("quantity is the number of a quantity type.")
+        raise _bad(gettext("quantity is the number of a quantity type."))
     return name, int(quantity)
 
 
@@ -198,7 +211,7 @@ def _table_page(text: str | None) -> int:
     if not text:
         return 1
     if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= _MOST_TABLE_PAGES:
-        raise _bad("rows is the number of a page of the table, from 1 on.")
+        raise _bad(gettext("rows is the number of a page of the table, from 1 on."))
     return int(text)
 
 

@@ -1,5 +1,6 @@
 // The points of all series of the page: asked for with a margin, so that panning needs no request.
 import { now, root, seriesIds, setNow, text, view } from "./view.js";
+import { words } from "./words.js";
 
 const MOST_POINTS = 1600;
 // As many times the shown width are asked for at once.
@@ -44,7 +45,7 @@ async function fetchPoints(range, shift, signal) {
   const response = await fetch(`${root.dataset.points}?${query}`, { signal, credentials: "same-origin" });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
-    throw Object.assign(new Error(problem.detail ?? "The server did not answer as expected."), {
+    throw Object.assign(new Error(problem.detail ?? words.unexpected), {
       status: response.status,
       retrySeconds: Number(response.headers.get("Retry-After")) || 5,
     });

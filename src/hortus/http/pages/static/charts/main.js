@@ -4,7 +4,9 @@ import { listen } from "./gestures.js";
 import { follow as followFeed } from "./live.js";
 import { Panel } from "./plot.js";
 import { Cursor } from "./readout.js";
+import { bound } from "./scale.js";
 import { address, clockText, follow, moves, now, readAddress, root, view, within } from "./view.js";
+import { counted, filled, words } from "./words.js";
 
 const TOGETHER_MS = 2000;
 const PARTS_MS = 400;
@@ -39,13 +41,18 @@ function draw() {
 function showBands() {
   for (const panel of panels) {
     const band = panel.band;
-    const label = panel.figure.querySelector(".band-label");
+    const label = panel.figure.querySelector(".target-label");
     if (!band || !label) continue;
-    const unit = panel.unit, others = new Set(held.bands.filter((each) => each.series === band.series).map((each) => `${each.low} ${each.high}`)).size - 1;
-    const range = band.low === null ? `at most ${band.high}` : band.high === null ? `at least ${band.low}` : `${band.low}–${band.high}`;
-    const text = `Target ${range} ${unit} (${band.whose})${others ? ` and ${others} more` : ""}`;
+    const others = new Set(held.bands.filter((each) => each.series === band.series).map((each) => `${each.low} ${each.high}`)).size - 1;
+    const values = { range: panel.withUnit(rangeText(band)), whose: band.whose };
+    const text = others ? counted(words.targets, others, values) : filled(words.target, values);
     if (label.textContent !== text) label.textContent = text;
   }
+}
+
+function rangeText({ low, high }) {
+  if (low === null) return filled(words.atMost, { bound: bound(high) });
+  return high === null ? filled(words.atLeast, { bound: bound(low) }) : `${bound(low)}–${bound(high)}`;
 }
 
 // Shows what is at hand at once, and finer points when they are there.
@@ -61,8 +68,8 @@ async function load(afresh = false) {
   } catch (error) {
     if (error.name === "AbortError") return;
     const seconds = error.retrySeconds ?? 5;
-    const what = error.status === 503 ? `${error.message} This page tries again by itself.` : `The points could not be loaded. ${error.status ? error.message : "There is no connection."}`;
-    say(what, "error");
+    const what = error.status === 503 ? [error.message, words.triesAgain] : [words.notLoaded, error.status ? error.message : words.noConnection];
+    say(what.join(" "), "error");
     if (mayHelp(error)) later("again", seconds * 1000, () => load(true));
   }
 }
@@ -75,7 +82,7 @@ function mayHelp(error) {
 function say(text, kind = "", link = null) {
   notice.dataset.kind = kind;
   notice.hidden = !text;
-  notice.replaceChildren(text, ...(link ? [" ", link] : []));
+  notice.lastElementChild.replaceChildren(text, ...(link ? [" ", link] : []));
 }
 
 // Moves the view. `how`: push a step of the browser's history, replace it, or leave it alone.
@@ -208,9 +215,9 @@ function reading(id, seconds, value) {
     if (seconds <= newest && view.to >= seconds) later("fresh", TOGETHER_MS, () => load(true), true);
     if (seconds <= view.to) return;
     missed += 1;
-    const link = Object.assign(document.createElement("a"), { href: document.getElementById("move-now").href, textContent: "Go to now" });
+    const link = Object.assign(document.createElement("a"), { href: document.getElementById("move-now").href, textContent: words.goToNow });
     link.dataset.move = "now";
-    say(`${missed} new reading${missed === 1 ? "" : "s"}.`, "news", link);
+    say(counted(words.newReadings, missed), "news", link);
   } else if (append(id, seconds, value)) {
     advance();
     for (const panel of panels) if (panel.ids.includes(id)) panel.renew();
@@ -233,9 +240,9 @@ function tell(connection) {
   lostAt = connection === "live" ? null : lostAt ?? now();
   live.hidden = false;
   live.dataset.state = lostAt === null ? "live" : "lost";
-  const text = lostAt === null ? "Live" : `No connection since ${clockText(Math.floor(lostAt))}. Retrying.`;
-  const words = document.getElementById("live-text");
-  if (words.textContent !== text) words.textContent = text;
+  const text = lostAt === null ? words.live : filled(words.lost, { time: clockText(Math.floor(lostAt)) });
+  const sign = document.getElementById("live-text");
+  if (sign.textContent !== text) sign.textContent = text;
 }
 
 // Draws for the first time; until then the server's pictures stay.
@@ -243,7 +250,7 @@ async function begin() {
   try {
     await ask(true);
   } catch (error) {
-    say(error.status === 503 ? error.message : "The points could not be loaded. The pictures are those of the first answer.", "error");
+    say(error.status === 503 ? error.message : words.picturesStay, "error");
     if (mayHelp(error)) later("again", (error.retrySeconds ?? 5) * 1000, begin);
     return;
   }
@@ -263,7 +270,7 @@ function start() {
     const number = panel.figure.id.split("-")[1];
     panel.box.tabIndex = 0;
     panel.box.setAttribute("role", "group");
-    panel.box.setAttribute("aria-roledescription", "chart");
+    panel.box.setAttribute("aria-roledescription", words.chart);
     panel.box.setAttribute("aria-labelledby", `panel-title-${number}`);
     panel.box.setAttribute("aria-describedby", `summary-${number} chart-keys`);
     listen(panel, cursor, act, state);

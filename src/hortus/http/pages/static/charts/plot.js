@@ -2,6 +2,7 @@
 import { columns, held, stretches } from "./data.js";
 import { isLogarithmic, numbered, scaleOf } from "./scale.js";
 import { formatted, localDate, now, view } from "./view.js";
+import { duration } from "./words.js";
 
 export const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
 const Y_AXIS = 52, X_AXIS = 24;
@@ -9,8 +10,7 @@ const LABELLED_GAP = 40, HATCHED_GAP = 8;
 const DOTS_FROM = 12;
 const STEPS = Array.from({ length: 60 }, (_, i) => Number(`${[1, 2, 5][i % 3]}e${Math.floor(i / 3) - 8}`));
 
-export function palette(element) {
-  const style = getComputedStyle(element);
+export function palette(style) {
   const names = ["ink", "soft", "line", "card", "edge", "band", "night", "s1", "s2", "s3", "s4", "s5", "s6"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
@@ -21,11 +21,16 @@ export class Panel {
     this.box = figure.querySelector("[data-plot]");
     this.readout = figure.querySelector(".readout");
     this.unit = figure.dataset.unit;
+    this.unitGap = figure.dataset.unitGap;
     this.legend = Array.from(figure.querySelectorAll("[data-series]"));
     this.ids = this.legend.map((item) => Number(item.dataset.series));
     this.kept = null;
     this.focus = null;
     this.plot = null;
+  }
+
+  withUnit(text) {
+    return text + this.unitGap + this.unit;
   }
 
   get series() {
@@ -51,7 +56,7 @@ export class Panel {
       return;
     }
     this.plot?.destroy();
-    this.plot = new uPlot(this.options(this.box.clientWidth, this.box.clientHeight, 1, palette(this.box)), data, this.box);
+    this.plot = new uPlot(this.options(this.box.clientWidth, this.box.clientHeight, 1, palette(getComputedStyle(this.box))), data, this.box);
     this.box.classList.add("drawn");
     this.show();
   }
@@ -306,24 +311,11 @@ function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
   ctx.fillText(label, (left + right) / 2, top + height / 2);
 }
 
-// As hortus.http.pages.charts.moments.duration.
-export function duration(seconds) {
-  const units = [["day", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-  seconds = Math.round(seconds);
-  const first = units.findIndex(([, size]) => seconds >= size);
-  if (first < 0) return "0 s";
-  const amount = (count, unit) => `${count} ${unit}${unit === "day" && count !== 1 ? "s" : ""}`;
-  const [name, size] = units[first];
-  const finer = units[first + 1];
-  const rest = finer ? Math.floor((seconds % size) / finer[1]) : 0;
-  return amount(Math.floor(seconds / size), name) + (rest ? ` ${amount(rest, finer[0])}` : "");
-}
-
 function timeLabels(plot, splits, axis, space, step) {
   const end = plot.posToVal(plot.bbox.width / uPlot.pxRatio - 24, "x");
   return splits.map((at) => {
     if (at > end) return "";
-    if (step >= 86400 * 200) return formatted(at, "year").split(" ").at(-1);
+    if (step >= 86400 * 200) return formatted(at, "year");
     if (step >= 86400 || formatted(at, "seconds") === "00:00:00") return formatted(at, "day");
     return formatted(at, step < 60 ? "seconds" : "clock");
   });

@@ -1,7 +1,8 @@
 // The cursor: one moment on all panels, with what each series was then. Never the nearest value across a gap.
 import { found, held } from "./data.js";
 import { shown } from "./scale.js";
-import { clockText, root, view } from "./view.js";
+import { clockText, view } from "./view.js";
+import { counted, filled, words } from "./words.js";
 
 const NEAR_PX = 6;
 
@@ -39,7 +40,7 @@ export class Cursor {
     const parts = [`${clockText(Math.round(this.time / second) * second)} `];
     for (const series of panel.series) {
       if (panel.ids.length > 1) parts.push(`· ${series.name} `);
-      parts.push(...sentence(series, this.time, near));
+      parts.push(...sentence(panel, series, this.time, near));
       const before = held.before.get(series.id);
       if (before) parts.push(...comparison(series, before, this.time, near));
     }
@@ -59,34 +60,35 @@ export class Cursor {
   }
 }
 
-function sentence(series, time, near) {
+function sentence(panel, series, time, near) {
   const at = found(series, time, near);
   if (at.index === undefined) return [gapSentence(at)];
   const i = at.index;
-  const parts = [bold(`${shown(series.mean[i], series)} ${series.unit} `)];
+  const parts = [bold(`${panel.withUnit(shown(series.mean[i], series))} `)];
   if (series.count) {
-    const n = series.count[i];
-    parts.push(`${shown(series.min[i], series)} to ${shown(series.max[i], series)}, ${n} reading${n === 1 ? "" : "s"} `);
+    const low = shown(series.min[i], series), high = shown(series.max[i], series);
+    parts.push(`${counted(words.spread, series.count[i], { low, high })} `);
   }
   return parts;
 }
 
 function gapSentence({ from, to }) {
-  if (from !== null && to !== null) return `no readings ${clockText(from, time0(from))}–${clockText(to, from)} `;
-  if (from !== null) return `no readings since ${clockText(from)} `;
-  return to === null ? "no readings " : `no readings before ${clockText(to)} `;
+  if (from !== null && to !== null) {
+    return `${filled(words.noReadingsBetween, { start: clockText(from, time0(from)), end: clockText(to, from) })} `;
+  }
+  if (from !== null) return `${filled(words.noReadingsSince, { start: clockText(from) })} `;
+  return `${to === null ? words.noReadings : filled(words.noReadingsBefore, { end: clockText(to) })} `;
 }
 
 const time0 = (from) => (Math.abs(view.to - from) < 86400 ? from : undefined);
 
 function comparison(series, before, time, near) {
   const now = found(series, time, near), then = found(before, time, near);
-  const when = root.dataset.shiftDays === "7" ? "a week before" : "a day before";
-  if (then.index === undefined) return [`(${when}: no readings) `];
+  if (then.index === undefined) return [`${words.beforeNone} `];
   const value = before.mean[then.index];
-  if (now.index === undefined) return [`(${when}: ${shown(value, series)}) `];
+  if (now.index === undefined) return [`${filled(words.beforeValue, { value: shown(value, series) })} `];
   const difference = series.mean[now.index] - value;
-  return [`(${difference > 0 ? "+" : ""}${shown(difference, series)} to ${when}) `];
+  return [`${filled(words.beforeDifference, { difference: (difference > 0 ? "+" : "") + shown(difference, series) })} `];
 }
 
 function bold(text) {

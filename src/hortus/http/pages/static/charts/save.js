@@ -1,6 +1,7 @@
 // Pictures of the panels, and links to them.
 import { DASHES, palette } from "./plot.js";
-import { formatted, root, view } from "./view.js";
+import { dated, now, root, view } from "./view.js";
+import { filled, words } from "./words.js";
 
 const ENLARGED = 2;
 const WIDTH = 900, HEIGHT = 220, MARGIN = 24, HEAD = 64, TITLE = 44, FOOT = 32;
@@ -15,15 +16,15 @@ export async function savePicture(panels) {
   ctx.scale(ENLARGED, ENLARGED);
   ctx.fillStyle = colours.card;
   ctx.fillRect(0, 0, canvas.width, canvas.height);
-  write(ctx, document.title.split(" · ")[0], MARGIN, 30, colours.ink, "650 20px");
-  write(ctx, `${dated(view.from)} to ${dated(view.to)} (${root.dataset.zone})`, MARGIN, 50, colours.soft, "14px");
+  write(ctx, root.dataset.name, MARGIN, 30, colours.ink, "650 20px");
+  write(ctx, inZone(filled(words.range, { start: dated(view.from), end: dated(view.to) })), MARGIN, 50, colours.soft, "14px");
   let top = HEAD;
   for (const panel of panels) {
     drawTitle(ctx, panel, top + 24, colours);
     ctx.drawImage(await enlarged(panel, colours), MARGIN, top + TITLE - 8, WIDTH, HEIGHT);
     top += HEIGHT + TITLE;
   }
-  write(ctx, `As of ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`, MARGIN, height - 12, colours.soft, "12px");
+  write(ctx, inZone(filled(words.asOf, { time: dated(now()) })), MARGIN, height - 12, colours.soft, "12px");
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -32,17 +33,14 @@ export async function savePicture(panels) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-function dated(seconds) {
-  return `${formatted(seconds, "year")}, ${formatted(seconds, "clock")}`;
+function inZone(times) {
+  return filled(words.inZone, { times, zone: root.dataset.zone });
 }
 
+// The first rule of the tokens holds the light colours, also while the page is dark.
 function lightColours() {
-  const element = document.createElement("div");
-  element.className = "light-colours";
-  root.append(element);
-  const colours = palette(element);
-  element.remove();
-  return colours;
+  const rules = Array.from(document.styleSheets).flatMap((sheet) => Array.from(sheet.cssRules));
+  return palette(rules.find((rule) => rule.selectorText === ":root").style);
 }
 
 function drawTitle(ctx, panel, y, colours) {
@@ -60,7 +58,7 @@ function drawTitle(ctx, panel, y, colours) {
     write(ctx, item.textContent.trim(), x + 26, y, colours.soft, "13px");
     x += 26 + ctx.measureText(item.textContent.trim()).width + 20;
   });
-  const band = panel.figure.querySelector(".band-label")?.textContent ?? "";
+  const band = panel.figure.querySelector(".target-label")?.textContent ?? "";
   write(ctx, band, x, y, colours.soft, "13px");
 }
 
@@ -87,10 +85,10 @@ export async function copyLink(address, where) {
   const link = new URL(address, location.href).href;
   try {
     await navigator.clipboard.writeText(link);
-    where.textContent = "Copied.";
+    where.textContent = words.copied;
   } catch {
-    const field = Object.assign(document.createElement("input"), { value: link, readOnly: true, className: "copied-link", ariaLabel: "Link to copy" });
-    where.replaceChildren("Copy this link: ", field);
+    const field = Object.assign(document.createElement("input"), { value: link, readOnly: true, className: "copied-link", ariaLabel: words.linkToCopy });
+    where.replaceChildren(`${words.copyThis} `, field);
     field.select();
   }
 }

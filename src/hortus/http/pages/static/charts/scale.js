@@ -31,7 +31,13 @@ export function shown(value, series) {
   return numbered(value, decimals);
 }
 
+// A bound of a target range: as the person entered it. As hortus.http.pages.figures.bounds.
+export function bound(value) {
+  if (Math.abs(value) >= 1e7) return value.toPrecision(3).replace("-", "−");
+  return value.toLocaleString(document.documentElement.lang || "en", { maximumFractionDigits: 6 }).replace("-", "−");
+}
+
 export function numbered(value, decimals) {
   const text = value.toLocaleString(document.documentElement.lang || "en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-  return text.replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+  return text.replace(/^-(?=0([.,]0*)?$)/, "").replace("-", "−");
 }

@@ -1,6 +1,8 @@
 // What the charts show: the range of time, kept in the address of the page. As hortus.http.pages.charts.view.
 
-export const root = document.getElementById("charts");
+import { filled, locale, root, words } from "./words.js";
+
+export { root };
 
 const DAY = 86400;
 const LENGTHS = { "1h": 3600, "6h": 21600, "24h": DAY, "3d": 3 * DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY, "1y": 365 * DAY };
@@ -80,10 +82,11 @@ const formats = {
   clock: { hour: "2-digit", minute: "2-digit" },
   seconds: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
   day: { day: "numeric", month: "short" },
-  year: { day: "numeric", month: "short", year: "numeric" },
+  date: { day: "numeric", month: "short", year: "numeric" },
+  year: { year: "numeric" },
 };
 for (const [name, options] of Object.entries(formats)) {
-  formats[name] = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", ...options });
+  formats[name] = new Intl.DateTimeFormat(locale, { timeZone: zone, hourCycle: "h23", ...options });
 }
 
 export function formatted(seconds, format) {
@@ -91,8 +94,14 @@ export function formatted(seconds, format) {
 }
 
 export function clockText(seconds, beside = now()) {
-  const clock = formatted(seconds, seconds % 60 ? "seconds" : "clock");
-  return formatted(seconds, "year") === formatted(beside, "year") ? clock : `${formatted(seconds, "day")}, ${clock}`;
+  const time = formatted(seconds, seconds % 60 ? "seconds" : "clock");
+  if (formatted(seconds, "date") === formatted(beside, "date")) return time;
+  const date = formatted(seconds, formatted(seconds, "year") === formatted(beside, "year") ? "day" : "date");
+  return filled(words.dateAndTime, { date, time });
+}
+
+export function dated(seconds) {
+  return filled(words.dateAndTime, { date: formatted(seconds, "date"), time: formatted(seconds, "clock") });
 }
 
 export function localDate(seconds) {
