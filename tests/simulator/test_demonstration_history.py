@@ -53,6 +53,21 @@ def test_history_comes_in_order_and_ends_at_its_end(layout: KitLayout) -> None:
     assert readings[-1].datetime == END
 
 
+def test_the_detailed_end_is_measured_as_often_as_the_kit_measures(layout: KitLayout) -> None:
+    since = END - timedelta(hours=1)
+    history = season_of_history(layout, END - timedelta(hours=3), END, 300, SEED, detailed_since=since)
+    times: dict[str, set[datetime]] = {}
+    for reading in history:
+        if isinstance(reading, RawReading):
+            times.setdefault(reading.peripheral, set()).add(reading.datetime)
+    for peripheral in layout.peripherals:
+        if peripheral.name in times:
+            detailed = sorted(moment for moment in times[peripheral.name] if moment >= since)
+            interval = timedelta(seconds=peripheral.configuration["intervals"]["measurementInterval"])
+            assert {after - before for before, after in pairwise(detailed)} == {interval}
+            assert END - detailed[-1] < interval
+
+
 def test_history_is_the_same_for_the_same_seed_and_another_for_another(layout: KitLayout) -> None:
     assert raw_readings(layout) == raw_readings(layout)
     assert raw_readings(layout) != raw_readings(layout, seed=SEED + 1)

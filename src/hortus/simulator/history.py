@@ -6,6 +6,7 @@ continues.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,12 +54,19 @@ class HistorySpanError(UsageError):
 
 
 def season_of_history(
-    layout: KitLayout, start: datetime, end: datetime, step_seconds: int, seed: int
+    layout: KitLayout,
+    start: datetime,
+    end: datetime,
+    step_seconds: int,
+    seed: int,
+    *,
+    detailed_since: datetime | None = None,
 ) -> Iterator[RawReading | AggregateReading]:
     """Yield the kit's readings after `start` and up to `end`, in order of time.
 
-    Raw readings come every `step_seconds`, regardless of the configured measurement interval, so that a season
-    stays small; aggregates cover the configured interval. A window truncated by `end` is omitted.
+    Raw readings come every `step_seconds`, so that a season stays small; from `detailed_since` on, each
+    peripheral measures at its configured interval, as the live kit does. Aggregates cover the configured
+    interval. A window truncated by `end` is omitted.
     """
     _check(start, end, step_seconds)
     # Seeded by text, because a tuple's hash is not a stable seed between Python versions.
@@ -67,11 +75,17 @@ def season_of_history(
     sensors = _sensors(layout, start)
     state = climate.state_at(start.timestamp())
     end_seconds = end.timestamp()
-    while state.time_seconds + step_seconds <= end_seconds:
-        state = climate.advance(state, step_seconds)
+    fine_step_seconds = math.gcd(*(sensor.interval_seconds for sensor in sensors))
+    while True:
+        is_detailed = detailed_since is not None and state.time_seconds >= detailed_since.timestamp()
+        length_seconds = fine_step_seconds if is_detailed else step_seconds
+        if state.time_seconds + length_seconds > end_seconds:
+            return
+        state = climate.advance(state, length_seconds)
         moment = datetime.fromtimestamp(state.time_seconds, UTC)
         for sensor in sensors:
-            yield from sensor.measure(state, moment, randomness)
+            if not is_detailed or sensor.is_due(moment):
+                yield from sensor.measure(state, moment, randomness)
         for sensor in sensors:
             yield from sensor.close_window(moment)
 
@@ -95,8 +109,15 @@ class _Sensor:
         self._channels = [(channel, Aggregate()) for channel in channels]
         self._aggregate_seconds = _aggregate_seconds(peripheral.configuration)
         self._window_start = window_start
+        self.interval_seconds = int(peripheral.configuration["intervals"]["measurementInterval"])
+        self._measured_at = window_start
+
+    def is_due(self, moment: datetime) -> bool:
+        """Return whether a measuring interval has passed since the last reading."""
+        return (moment - self._measured_at).total_seconds() >= self.interval_seconds
 
     def measure(self, state: ChamberState, moment: datetime, randomness: random.Random) -> Iterator[RawReading]:
+        self._measured_at = moment
         for channel, aggregate in self._channels:
             value = channel.read(state, randomness)
             aggregate.add(value)
