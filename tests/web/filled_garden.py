@@ -123,6 +123,11 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             )
     async with ledger_connection(database_url) as connection:
         await add_to_ledger(connection, kits[0].id, duplicate=2, quarantined=3)
+        # As ingest notes for the charts, which otherwise know of no readings.
+        await connection.execute(
+            "INSERT INTO series_touched_hours (kit_id, hour)"
+            " SELECT DISTINCT kit_id, date_bin('1 hour', datetime, 'epoch') FROM raw_measurements"
+        )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
     return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})

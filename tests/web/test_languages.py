@@ -210,3 +210,25 @@ def test_no_template_has_text_outside_a_translation():
 def _attributes_and_texts(source: str) -> list[str]:
     attributes = re.findall(r'(?:title|alt|aria-label|placeholder)="([^"]*)"', source)
     return [*attributes, *re.sub(r"<[^>]*>", "\n", source).splitlines()]
+
+
+async def test_charts_are_in_the_language_of_their_reader(engine, database_url):
+    garden = await fill(engine, database_url)
+    address = f"/kits/{garden.addresses['fine_kit']}/charts?r=6h"
+    async with client_of(engine) as client:
+        german, dutch = [
+            (await client.get(address, headers={"Accept-Language": tag})).text for tag in ("de", "nl")
+        ]
+        series = re.search(r'data-series="(\d+)"', german)[1]
+        points = f"/kits/{garden.addresses['fine_kit']}/points.json?series={series}"
+        tags = [
+            (await client.get(f"{points}{range_}", headers={"Accept-Language": tag})).headers["etag"]
+            for tag in ("de", "nl")
+            for range_ in ("&from=2026-11-28T05:00Z&to=2026-11-28T07:00Z",)
+        ]
+        wrong = await client.get(f"{points}&points=7", headers={"Accept-Language": "de"})
+    assert re.search(r"letzte 6 Stunden: \d+,\d bis <bdi>\d+,\d", german)
+    assert re.search(r"laatste 6 uur: \d+,\d tot <bdi>\d+,\d", dutch)
+    assert 'data-state="drawn"' in german
+    assert tags[0] == tags[1], "points have no language"
+    assert wrong.json()["detail"].startswith("points muss eine dieser Zahlen sein")
