@@ -129,6 +129,7 @@ async def test_a_reading_has_all_its_keys(chamber: Chamber) -> None:
         "datetime": "2026-02-27T12:00:00.250Z",
         "receivedAt": "2026-02-27T12:00:00.250Z",
         "value": 3.0,
+        "implausible": False,
     }
 
 

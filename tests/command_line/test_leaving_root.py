@@ -37,7 +37,7 @@ MOUNT = 'mount --bind "$1" "$2" && mount --bind "$3" "$4" && mount --bind "$5" "
 OTHERS = {
     *WRITING_ELSEWHERE,
     *("kit", "user", "plant", "species", "ledger", "media", "quarantine", "message", "db", "board"),
-    "kafka",
+    *("kafka", "mqtt"),
     *(f"gateway {name}" for name in ("status", "set-aside", "damage-seen", "list", "add", "remove")),
 }
 

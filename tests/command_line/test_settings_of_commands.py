@@ -43,6 +43,8 @@ ARGUMENTS = {
     "mqtt account remove": ["wall", "--yes"],
     "kit create": ["--name", "Kit"],
     "kit commands": ["k-serial"],
+    "kit configurations deleted": ["k-serial"],
+    "kit configurations restore": ["k-serial", "1"],
     "kit password": ["k-serial"],
     "kit delete": ["k-serial", "--yes"],
     "user create": ["ada", "--email", "ada@example.org", "--generate-password"],

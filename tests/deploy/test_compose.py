@@ -113,13 +113,15 @@ def test_every_variable_is_a_setting_and_every_secret_is_mounted(name: str) -> N
     assert mounted <= {str(value) for value in (service.get("environment") or {}).values()}, "of no use"
 
 
-# What the file itself decides: its broker and volumes are its own, and one box is not many.
+# What the file itself decides: broker and volumes are its own, one box is not many, and root starts nothing.
 DECIDED_HERE = {
     "HORTUS_DATA_DIR",
     "MQTT_PORT",
     "HORTUS_MQTT_TLS",
     "HORTUS_MQTT_CA_FILE",
     "HORTUS_BROKER_ADMIN_USERNAME",
+    "HORTUS_RUN_AS",
+    "HORTUS_ALLOW_ROOT",
 }
 
 

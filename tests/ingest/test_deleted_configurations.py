@@ -12,7 +12,7 @@ import pytest
 from deleting import bring_back, delete_configuration_of
 from hortus.base.times import format_time
 from hortus.domain.series.rollups import roll_up
-from hortus.flow.ingest import store
+from hortus.flow.ingest import outcome
 from hortus.flow.ingest.peripherals import PeripheralsChanged, lock_peripherals
 from hortus.flow.quarantine.replay import ReplayResult, replay
 from hortus.flow.quarantine.store import quarantine_ids, waiting_for_deleted
@@ -121,7 +121,7 @@ async def a_lock_is_awaited(world: World) -> None:
 async def test_readings_of_a_deleted_configuration_are_kept_beyond_the_limits_of_the_quarantine(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "QUARANTINE_MESSAGES_PER_KIT", 2)
+    monkeypatch.setattr(outcome, "QUARANTINE_MESSAGES_PER_KIT", 2)
     await delete(world)
     for _ in range(4):
         await world.send(world.raw())

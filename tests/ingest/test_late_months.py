@@ -18,7 +18,7 @@ from hortus.base.database.partitions import PARTITIONED_TABLES, Month, ensure_pa
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.kits.registry import KitRegistry
 from hortus.domain.measurements.late_months import open_late_months
-from hortus.flow.ingest import store
+from hortus.flow.ingest import outcome
 from hortus.flow.ingest.pipeline import IngestLimits, IngestPipeline
 from hortus.flow.quarantine.replay import ReplayResult, replay
 from hortus.flow.quarantine.store import QuarantineFilter, quarantine_ids
@@ -175,7 +175,7 @@ async def test_other_faults_of_a_message_keep_their_own_reason(world: World) -> 
 async def test_readings_that_wait_are_not_thrown_away_to_make_room(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "QUARANTINE_MESSAGES_PER_KIT", 2)
+    monkeypatch.setattr(outcome, "QUARANTINE_MESSAGES_PER_KIT", 2)
     async with bounded(world):
         await send_all(world, YEAR_2015)
         for _ in range(4):

@@ -13,16 +13,21 @@ SOURCE = Path(__file__).parents[2] / "src" / "hortus"
 
 NEED_NOT = {
     "app/demo.py": "its own kit, which it has just made",
+    "base/database/triggers.py": "limits of deleted peripherals change as well: they may come back",
     "domain/alerts/judged_quantities.py": "active configurations only",
     "domain/alerts/silence.py": "active configurations only",
     "domain/kits/store.py": "active configurations, and whole kits",
     "domain/plants/measured.py": "active configurations only",
+    "domain/plausibility/fragments.py": "limits of peripherals that the statement has chosen",
+    "domain/plausibility/limits.py": "limits of peripherals that the caller has chosen",
     "domain/presence/store.py": "how often the kit reports by the configuration that it runs, deleted or not",
     "domain/kits/running.py": "what the kit runs, deleted or not",
+    "domain/series/rechecking.py": "rollups of deleted configurations stay right: they may come back",
     "domain/series/rollups.py": "readings of deleted configurations are rolled up: they may come back",
     "flow/commands/suitability.py": "the devices that the kit runs, deleted or not",
     "flow/export/columns.py": "names of readings that the selection has chosen",
     "flow/rpc/questions.py": "active configurations only",
+    "http/pages/search_store.py": "active configurations only",
 }
 
 _TABLES = re.compile(r"(FROM|JOIN|UPDATE|INTO)\s+(peripherals|kit_configurations|media)\b")

@@ -39,13 +39,13 @@ _VALID_WITHIN = text(
     """
     SELECT p.name, p.configuration #>> '{intervals,measurementInterval}' AS interval
     FROM (
-        SELECT id, active, first_activated_at AS valid_from,
+        SELECT id, active, deleted_at, first_activated_at AS valid_from,
                lead(first_activated_at) OVER (ORDER BY first_activated_at) AS valid_until
         FROM kit_configurations
         WHERE kit_id = :kit_id AND first_activated_at IS NOT NULL
     ) AS c
     JOIN peripherals p ON p.kit_configuration_id = c.id
-    WHERE p.name = ANY(:names)
+    WHERE p.name = ANY(:names) AND c.deleted_at IS NULL
       AND (c.active OR (c.valid_from < :end AND (c.valid_until IS NULL OR c.valid_until > :start)))
     """
 ).bindparams(
