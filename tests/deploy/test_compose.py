@@ -113,8 +113,10 @@ def test_every_variable_is_a_setting_and_every_secret_is_mounted(name: str) -> N
     assert mounted <= {str(value) for value in (service.get("environment") or {}).values()}, "of no use"
 
 
-# What the file itself decides: its broker and volumes are its own, and one box is not many.
+# What the file itself decides: its broker and volumes are its own, one box is not many, and nothing starts as root.
 DECIDED_HERE = {
+    "HORTUS_RUN_AS",
+    "HORTUS_ALLOW_ROOT",
     "HORTUS_DATA_DIR",
     "MQTT_PORT",
     "HORTUS_MQTT_TLS",
