@@ -113,7 +113,7 @@ def test_every_variable_is_a_setting_and_every_secret_is_mounted(name: str) -> N
     assert mounted <= {str(value) for value in (service.get("environment") or {}).values()}, "of no use"
 
 
-# What the file itself decides: its broker and volumes are its own, one box is not many, and nothing starts as root.
+# What the file itself decides: broker and volumes are its own, one box is not many, and root starts nothing.
 DECIDED_HERE = {
     "HORTUS_RUN_AS",
     "HORTUS_ALLOW_ROOT",
