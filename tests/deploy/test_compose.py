@@ -115,6 +115,8 @@ def test_every_variable_is_a_setting_and_every_secret_is_mounted(name: str) -> N
 
 # What the file itself decides: broker and volumes are its own, one box is not many, and root starts nothing.
 DECIDED_HERE = {
+    "HORTUS_RUN_AS",
+    "HORTUS_ALLOW_ROOT",
     "HORTUS_DATA_DIR",
     "MQTT_PORT",
     "HORTUS_MQTT_TLS",
