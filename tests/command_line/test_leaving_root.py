@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -116,24 +117,21 @@ def status_of(process_id: int) -> dict[str, list[str]]:
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def family_of(process_id: int) -> list[int]:
-    """Return the ids of a process and everything that it started."""
-    parents = {}
+def family_of(process_id: int) -> list[dict[str, list[str]]]:
+    """Return the status of a process and of everything that it started, as they are at one time."""
+    all_of_them = {}
     for each in Path("/proc").iterdir():
         if each.name.isdecimal():
-            try:
-                parents[int(each.name)] = int(status_of(int(each.name))["PPid"][0])
-            except OSError:  # it has ended
-                continue
+            with contextlib.suppress(OSError):  # it has ended
+                all_of_them[int(each.name)] = status_of(int(each.name))
     family = [process_id]
     for member in family:
-        family += [child for child, parent in parents.items() if parent == member]
-    return family
+        family += [child for child, status in all_of_them.items() if int(status["PPid"][0]) == member]
+    return [all_of_them[member] for member in family]
 
 
-def require_no_rights(process_id: int, account: Account, kept: int = 0) -> None:
-    status = status_of(process_id)
-    assert status["Uid"] == [str(account.user_id)] * 4, process_id
+def require_no_rights(status: dict[str, list[str]], account: Account, kept: int = 0) -> None:
+    assert status["Uid"] == [str(account.user_id)] * 4, status["Name"]
     assert status["Gid"] == [str(account.group_id)] * 4
     assert status["Groups"] == []
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -200,7 +198,8 @@ def test_a_data_directory_that_root_used_is_handed_over(start: list[str], place:
     with running(start, place, "up", "--data-dir", data, *ports, HORTUS_ALLOW_ROOT="1") as process:
         wait_for_page(process, place, http_port)
         assert status_of(process.pid)["Uid"][0] == "0"
-        assert "runs as root, as HORTUS_ALLOW_ROOT says" in (place / "log").read_text()
+        said = "runs as root, as HORTUS_ALLOW_ROOT says"
+        wait_until(lambda: said in (place / "log").read_text(), "it says so")
     assert 0 in owners(data)
     with running(start, place, "up", "--data-dir", data, *ports) as process:
         wait_for_page(process, place, http_port)
@@ -233,7 +232,7 @@ def test_every_process_that_serves_leaves_roots_rights(start: list[str], place: 
         }
         with running(start, place, *command.split(), **settings) as process:
             wait_until(lambda: has_left(process, NOBODY), f"{command} has left root's rights")
-            require_no_rights(process.pid, NOBODY)
+            require_no_rights(status_of(process.pid), NOBODY)
 
 
 def test_each_command_is_known_to_serve_or_not() -> None:
@@ -267,7 +266,7 @@ def test_a_port_of_root_is_taken_without_any_other_right_of_root(start: list[str
     data = place / "data"
     with running(start, place, "up", "--data-dir", data, "--http-port", port, "--mqtt-port", "0") as process:
         wait_for_page(process, place, port)
-        require_no_rights(process.pid, usual_account(), kept=NET_BIND_SERVICE)
+        require_no_rights(status_of(process.pid), usual_account(), kept=NET_BIND_SERVICE)
 
 
 def can_be_bound(port: int) -> bool:
