@@ -107,7 +107,7 @@ async def test_the_bound_holds_over_all_processes_and_each_kit_has_its_own(world
         assert await opened(world) == set(YEAR_2015[:MOST])
         await send_all(world, YEAR_2015[3:5], kit=1)
         assert await opened(world) == set(YEAR_2015[:5])
-        # Open to all now, whoever opened them.
+        # Open to all now, no matter which kit opened them.
         await send_all(world, YEAR_2015[:5])
     assert await world.reasons() == {Reason.TOO_MANY_MONTHS: 2}
 

@@ -114,6 +114,25 @@ async def test_the_readings_next_to_a_span_without_any_are_found(nursery, rolled
             assert found.after is None, "a reading from the future is no next one"
 
 
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_readings_that_cannot_be_are_not_next_to_a_span(nursery, rolled_up):
+    connection = await nursery.connect()
+    values = {0: 20.0, 200: -127.0, 600: -127.0, 900: 21.0}
+    await nursery.store(
+        connection, [Reading(offset_ms=at * MINUTE_MS, value=value) for at, value in values.items()]
+    )
+    if rolled_up:
+        await roll_up(connection, AFTER_ALL)
+    await connection.close()
+    async with open_engine(DatabaseUrl.parse(nursery.url)) as engine:
+        temperature, _ = await several(engine, nursery)
+        async with engine.begin() as transaction:
+            for start, end in ((300, 500), (210, 590)):
+                span = Span(START + timedelta(minutes=start), START + timedelta(minutes=end))
+                found = await neighbours(transaction, temperature, span, AFTER_ALL)
+                assert (found.before, found.after) == (START, START + timedelta(minutes=900))
+
+
 async def test_the_interval_is_that_of_the_configurations_that_were_valid_within_the_span(nursery):
     connection = await nursery.connect()
     name = nursery.peripherals[0].name

@@ -18,7 +18,7 @@ from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import EARLIEST, ChartSource, Span
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, paths_of
 from hortus.http.pages.charts.moments import address_text, moment_in
-from hortus.http.pages.charts.panels import chosen_series, shown
+from hortus.http.pages.charts.panels import chosen_series
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.time_axis import time_ticks
 from hortus.http.pages.charts.view import (
@@ -29,6 +29,7 @@ from hortus.http.pages.charts.view import (
     moves,
     parse_view,
 )
+from hortus.http.pages.figures import measured
 from hortus.http.pages.times import clock_text, precise_duration
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -222,11 +223,11 @@ def test_there_is_room_for_so_many_panels_and_lines():
 
 
 def test_values_have_the_decimals_of_their_quantity():
-    assert [shown(18.94, "Temperature"), shown(53.5, "Humidity"), shown(1011.4, "Pressure")] == [
+    assert [measured(18.94, "Temperature"), measured(53.5, "Humidity"), measured(1011.4, "Pressure")] == [
         "18.9",
         "54",
         "1,011",
     ]
-    assert [shown(-0.04, "Temperature"), shown(-1.25, "Temperature")] == ["0.0", "−1.2"]
-    assert [shown(0.4, "Light intensity"), shown(20_500.0, "Light intensity")] == ["0.4", "20,500"]
-    assert shown(3.14159, "Something else") == "3.14"
+    assert [measured(-0.04, "Temperature"), measured(-1.25, "Temperature")] == ["0.0", "−1.2"]
+    assert [measured(0.4, "Light intensity"), measured(20_500.0, "Light intensity")] == ["0.4", "20,500"]
+    assert measured(3.14159, "Something else") == "3.14"

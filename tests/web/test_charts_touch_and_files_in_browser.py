@@ -34,8 +34,8 @@ from web_helpers import CHROMIUM
 
 from hortus.domain.definitions.precision import decimals_of
 from hortus.domain.plants.state import Range
-from hortus.http.pages.charts.panels import shown
 from hortus.http.pages.charts.scale import scale_of
+from hortus.http.pages.figures import measured
 from hortus.http.pages.times import precise_duration
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
@@ -270,4 +270,4 @@ async def test_the_script_has_the_rules_of_the_server(site, page):
         " return all.map(([value, quantity, decimals]) => shown(value, { quantity, decimals })); }",
         [await module(page), [(value, quantity, decimals_of(quantity)) for value, quantity in values]],
     )
-    assert made == [shown(value, quantity) for value, quantity in values]
+    assert made == [measured(value, quantity) for value, quantity in values]

@@ -115,7 +115,7 @@ class ChangedAccounts:
             try:
                 with piece_of_work():
                     await self._compare()
-            except BaseException:
+            except BaseException:  # also when cancelled: the next run still has to compare; raised again
                 self._may_have_missed.set()
                 raise
             note_success()

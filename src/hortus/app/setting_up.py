@@ -8,7 +8,7 @@ from hortus.domain.accounts.first_account import has_accounts, set_up_token
 
 
 async def set_up_link(engine: AsyncEngine, key: bytes, base_url: str) -> str | None:
-    """Return the link, or None if somebody has an account. `key` is that of API tokens."""
+    """Return the link, or None if anyone has an account. `key` is that of API tokens."""
     async with engine.connect() as connection:
         if await has_accounts(connection):
             return None

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import ARRAY, DateTime, Integer, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.plausibility.fragments import ON_LIMITS, VERDICT, limits_where
+from hortus.domain.plausibility.rules import Verdict
 from hortus.domain.series.charts import Span
 from hortus.domain.series.store import Series
 
@@ -36,7 +38,7 @@ async def earliest_hour(connection: AsyncConnection, series: Sequence[Series]) -
 
 
 async def neighbours(connection: AsyncConnection, series: Series, span: Span, now: datetime) -> Neighbours:
-    """Return the readings next to a span, ignoring those from the future.
+    """Return the readings next to a span, ignoring implausible ones and those from the future.
 
     Hours that are not rolled up yet are looked into only near the span, so that a backlog costs no more.
     """
@@ -72,15 +74,17 @@ _EARLIEST = text(
 )
 
 _OF_SERIES = "peripheral_id = p.id AND quantity_type_id = :quantity_type_id"
-_READINGS_OF_SERIES = """
-    SELECT datetime FROM raw_measurements
-    WHERE kit_id = :kit_id AND peripheral_id = ANY(:peripheral_ids) AND quantity_type_id = :quantity_type_id
-"""
+_READINGS_OF_SERIES = f"""
+    SELECT m.datetime FROM raw_measurements m LEFT JOIN limits l {ON_LIMITS}
+    WHERE m.kit_id = :kit_id AND m.peripheral_id = ANY(:peripheral_ids)
+      AND m.quantity_type_id = :quantity_type_id AND ({VERDICT}) <> {Verdict.IMPLAUSIBLE:d}
+"""  # noqa: S608  (our own constants)
 
+# Hours in which nothing plausible was measured have no first or last reading.
 # The hours at the edges of the span are read: their rollups also cover readings inside the span.
 _NEIGHBOURS = text(
     f"""
-    WITH edges AS (
+    WITH {limits_where("p.id = ANY(:peripheral_ids)")}, edges AS (
         SELECT date_bin('1 hour', :start, 'epoch') AS first_hour,
                date_bin('1 hour', :end, 'epoch') + interval '1 hour' AS last_hour
     ), hours_before AS MATERIALIZED (
@@ -93,14 +97,15 @@ _NEIGHBOURS = text(
     SELECT greatest(
         (SELECT max(h.last_at) FROM edges, unnest(:peripheral_ids) AS p(id)
          CROSS JOIN LATERAL (
-             SELECT last_at FROM series_hours WHERE {_OF_SERIES} AND hour < first_hour
+             SELECT last_at FROM series_hours
+             WHERE {_OF_SERIES} AND hour < first_hour AND last_at IS NOT NULL
              ORDER BY hour DESC LIMIT 1
          ) h),
         (SELECT max(r.datetime) FROM hours_before t CROSS JOIN LATERAL (
-             {_READINGS_OF_SERIES} AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
+             {_READINGS_OF_SERIES} AND m.datetime >= t.hour AND m.datetime < t.hour + interval '1 hour'
          ) r),
         (SELECT max(r.datetime) FROM edges CROSS JOIN LATERAL (
-             {_READINGS_OF_SERIES} AND datetime >= first_hour AND datetime < :start
+             {_READINGS_OF_SERIES} AND m.datetime >= first_hour AND m.datetime < :start
          ) r)
     ) AS before,
     least(
@@ -110,11 +115,11 @@ _NEIGHBOURS = text(
              ORDER BY hour LIMIT 1
          ) h),
         (SELECT min(r.datetime) FROM hours_after t CROSS JOIN LATERAL (
-             {_READINGS_OF_SERIES} AND datetime >= t.hour AND datetime < t.hour + interval '1 hour'
-               AND datetime <= :now
+             {_READINGS_OF_SERIES} AND m.datetime >= t.hour AND m.datetime < t.hour + interval '1 hour'
+               AND m.datetime <= :now
          ) r),
         (SELECT min(r.datetime) FROM edges CROSS JOIN LATERAL (
-             {_READINGS_OF_SERIES} AND datetime >= :end AND datetime < last_hour AND datetime <= :now
+             {_READINGS_OF_SERIES} AND m.datetime >= :end AND m.datetime < last_hour AND m.datetime <= :now
          ) r)
     ) AS after
     """  # noqa: S608  (our own constants)

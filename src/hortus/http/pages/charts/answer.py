@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from hortus.domain.definitions.display import shown_unit
 from hortus.domain.definitions.precision import decimals_of, places_for
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.series.chart_store import Points
@@ -44,8 +46,7 @@ def unit_of(drawn: DrawnSeries) -> str:
 
 def unit_of_type(quantity: SeriesQuantity) -> str:
     """Return the unit of a quantity type as people write it."""
-    symbol = quantity.physical_unit_symbol or quantity.physical_unit
-    return "ppm" if symbol == "PPM" else symbol
+    return shown_unit(quantity.physical_unit_symbol or quantity.physical_unit)
 
 
 def rounded(points: Points, physical_quantity: str) -> Points:
@@ -53,15 +54,11 @@ def rounded(points: Points, physical_quantity: str) -> Points:
     columns = (points.mean, points.minimum or [], points.maximum or [])
     places = places_of(points, physical_quantity)
     mean, minimum, maximum = ([round(value, places) for value in column] for column in columns)
-    return Points(
-        source=points.source,
-        width_seconds=points.width_seconds,
-        span=points.span,
-        time_ms=points.time_ms,
+    return replace(
+        points,
         mean=mean,
         minimum=minimum if points.minimum is not None else None,
         maximum=maximum if points.maximum is not None else None,
-        count=points.count,
     )
 
 

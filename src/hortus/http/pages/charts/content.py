@@ -13,13 +13,14 @@ from hortus.domain.series.listing import ListedSeries
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
 from hortus.http.pages.charts.moments import address_text
-from hortus.http.pages.charts.panels import night_shade, panels_of, shown
+from hortus.http.pages.charts.panels import night_shade, panels_of
 from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
 from hortus.http.pages.charts.table import table_page
 from hortus.http.pages.charts.time_axis import time_ticks
 from hortus.http.pages.charts.view import COMPARISONS, RANGES, ChartView, moves
 from hortus.http.pages.charts.words import script_words
+from hortus.http.pages.figures import measured
 from hortus.http.pages.times import clock_text, precise_duration
 
 _RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {
@@ -133,7 +134,7 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         "percent": percent,
         "duration": precise_duration,
         "words": script_words(view.versus),
-        "shown": shown,
+        "shown": measured,
         "in_bdi": _in_bdi,
         "picture_width": WIDTH,
         "picture_height": HEIGHT,

@@ -14,7 +14,7 @@ from hortus.http.pages.charts.drawing import Paths, paths_of, percent
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
-from hortus.http.pages.figures import bounds, measured, with_unit
+from hortus.http.pages.figures import bounds, with_unit
 from hortus.http.pages.times import precise_duration
 from hortus.http.pages.wording import quantity_name
 
@@ -94,11 +94,6 @@ def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
     for each in drawing.series:
         groups.setdefault(unit_of(each), []).append(each)
     return [_panel(unit, group, drawing, view) for unit, group in groups.items()]
-
-
-def shown(value: float, physical_quantity: str) -> str:
-    """Return a value as it is shown, with the decimals of its quantity."""
-    return measured(value, physical_quantity)
 
 
 def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
