@@ -22,8 +22,8 @@ from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.plants.account_deletion import delete_account
 from hortus.http.live.admission import LiveLimits
 from hortus.http.live.jsonrpc import ErrorCode
-from live_world import Client, LiveKit, LiveWorld, live_world
-from waiting import PATIENCE_SECONDS
+from live_world import Client, LiveKit, LiveWorld, insert_reading, live_world
+from waiting import PATIENCE_SECONDS, until
 
 PASSWORD = "It all adds up."
 
@@ -252,6 +252,29 @@ async def test_the_feed_ends_when_the_member_is_removed(garden: Garden) -> None:
         membership = await garden.http.get(f"/kits/{garden.kit.serial}/members", headers=garden.bearer())
         path = f"/kit-memberships/{membership.json()[0]['id']}"
         await heard_until(garden, client, lambda: garden.http.delete(path, headers=garden.admin))
+
+
+async def test_a_value_stored_after_the_right_ended_is_not_sent_by_a_look_that_had_begun_before(
+    garden: Garden,
+) -> None:
+    hub_waits = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'test live' AND wait_event_type = 'Lock'"""
+    using = garden.live.connection
+    membership = await garden.http.get(f"/kits/{garden.kit.serial}/members", headers=garden.bearer())
+    path = f"/kit-memberships/{membership.json()[0]['id']}"
+    async with garden.live.client(additional_headers=garden.bearer()) as client:
+        subscription = await client.subscribe(garden.kit)
+        await garden.live.store(garden.kit, 1.0)
+        await client.until(lambda: client.values(subscription) == [1.0])
+        async with using.transaction():
+            await using.execute("LOCK TABLE raw_measurements IN ACCESS EXCLUSIVE MODE")
+            await garden.run("SELECT pg_notify('hortus_stored', :kit)", kit=str(garden.kit.id))
+            await until(lambda: using.fetchval(hub_waits))
+            assert (await garden.http.delete(path, headers=garden.admin)).is_success
+            await insert_reading(using, garden.kit, 2.0)
+        await client.until(lambda: client.told("subscription_ended"))
+        await client.nothing_more()
+        assert client.values() == [1.0]
 
 
 async def test_the_feed_ends_when_the_kit_is_made_private(garden: Garden) -> None:

@@ -174,8 +174,8 @@ class LiveHub:
         self._woken.set()
         while not connection.is_closed():
             await self._wait_for_work(connection)
-            await self._settle_doubts()
             await self._forget_deleted(connection)
+            await self._settle_doubts()
             self._resume()
             for feed in self._feeds.values():
                 feed.tell_due(self._clock())
@@ -270,6 +270,9 @@ class LiveHub:
             self.limits.values_per_look,
             timeout=_STATEMENT_SECONDS,
         )
+        # What was stored after somebody's right ended may be among the rows. The server announced the end
+        # before it finished this statement.
+        await self._settle_doubts()
         by_kit: dict[int, list[asyncpg.Record]] = {feed.kit_id: [] for feed in feeds}
         for row in rows:
             by_kit[row["of_kit_id"]].append(row)
