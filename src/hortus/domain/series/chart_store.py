@@ -54,8 +54,18 @@ class Points:
     implausible_value: list[float] | None = None
     implausible_count: list[int] | None = None
     end_ms: list[int] | None = None
-    longest_seconds: float = 0.0
-    """The length of the longest bucket there may be; 0 for single readings."""
+
+    @property
+    def longest_seconds(self) -> float:
+        """The length of the longest bucket there may be; 0 for single readings.
+
+        Local days are an hour longer when clocks go back, and in few places more.
+        """
+        nominal = float(self.width_seconds or 0)
+        if self.end_ms is None:
+            return nominal
+        lengths = ((end - start) / 1000 for start, end in zip(self.time_ms, self.end_ms, strict=True))
+        return max(nominal + 3600, *lengths, 0)
 
     @property
     def ends(self) -> list[int]:
@@ -196,7 +206,6 @@ async def _parameters_of_days(
 
 def _points(row: RowMapping, whole: Span, buckets: Buckets) -> Points:
     ends = {_milliseconds(start): _milliseconds(end) for start, end in pairwise(buckets.edges)}
-    longest = max((end - start for start, end in pairwise(buckets.edges)), default=timedelta())
     return Points(
         source=buckets.source,
         width_seconds=buckets.width_seconds,
@@ -209,7 +218,6 @@ def _points(row: RowMapping, whole: Span, buckets: Buckets) -> Points:
         implausible_time_ms=row["implausible_time_ms"],
         implausible_count=row["implausible"],
         end_ms=[ends[at] for at in row["time_ms"]] if ends else None,
-        longest_seconds=max(longest.total_seconds(), buckets.width_seconds + (3600 if ends else 0)),
     )
 
 
