@@ -48,23 +48,25 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name in the file, the SQL expression of its values, and their type."""
+    """A column: its name in the file, the SQL expression of its values, and their type.
+
+    A column of times also has the `moment` that its expression formats.
+    """
 
     name: str
     expression: str
     kind: ColumnKind
+    moment: str = ""
 
 
 def _time(name: str, column: str) -> Column:
-    return Column(
-        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", ColumnKind.TIME
-    )
+    expression = f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return Column(name, expression, ColumnKind.TIME, f"m.{column}")
 
 
 def _seconds(name: str, column: str) -> Column:
-    return Column(
-        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""", ColumnKind.TIME
-    )
+    expression = f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+    return Column(name, expression, ColumnKind.TIME, f"m.{column}")
 
 
 _PERIPHERAL = Column("peripheral", "m.peripheral_id", ColumnKind.INTEGER)
@@ -164,14 +166,14 @@ def with_values(
     return (*before, *columns, *after)
 
 
-def csv_header(columns: Sequence[Column]) -> bytes:
-    return csv_line([safe_text(column.name) for column in columns])
+def csv_header(columns: Sequence[Column], delimiter: str = ",") -> bytes:
+    return csv_line([safe_text(column.name) for column in columns], delimiter)
 
 
-def csv_line(cells: Sequence[object]) -> bytes:
+def csv_line(cells: Sequence[object], delimiter: str = ",") -> bytes:
     """Return one CSV line, including its line break."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
