@@ -83,8 +83,11 @@ days_by_hour AS MATERIALIZED (
     UNION ALL
     SELECT width_bucket(h.hour, :edges), h.minimum, h.maximum, h.sum, h.count, h.implausible
     FROM days_by_hour d
-    JOIN series_hours h ON h.hour >= d.day AND h.hour < d.day + interval '24 hours'
-    WHERE {_OF_SERIES} AND {_STILL_VALID}
+    CROSS JOIN LATERAL (
+        SELECT * FROM series_hours h
+        WHERE {_OF_SERIES} AND h.hour >= d.day AND h.hour < d.day + interval '24 hours' AND {_STILL_VALID}
+        OFFSET 0  -- or the planner compares all hours with all days
+    ) h
     UNION ALL
     SELECT part, minimum, maximum, sum, count, implausible FROM fresh
 )
@@ -125,8 +128,8 @@ _PIECES_OF_READINGS = f"""
 
 # One row of arrays instead of one row per point: several times cheaper to read. The arrays keep the order of
 # the rows that they are built from. A bucket without plausible readings is no point.
-def _in_buckets(start: str, pieces: str) -> str:
-    """Return the statement that adds up pieces by where their bucket starts."""
+def _in_buckets(key: str, start: str, condition: str = "true") -> str:
+    """Return the statement that adds up pieces by the key of their bucket; `start` is when that begins."""
     return f"""
 SELECT coalesce(array_agg(time_ms) FILTER (WHERE count > 0), '{{}}') AS time_ms,
        coalesce(array_agg(mean) FILTER (WHERE count > 0), '{{}}') AS mean,
@@ -136,14 +139,16 @@ SELECT coalesce(array_agg(time_ms) FILTER (WHERE count > 0), '{{}}') AS time_ms,
        coalesce(array_agg(time_ms) FILTER (WHERE implausible > 0), '{{}}') AS implausible_time_ms,
        coalesce(array_agg(implausible) FILTER (WHERE implausible > 0), '{{}}') AS implausible
 FROM (
-    SELECT (extract(epoch FROM bucket) * 1000)::bigint AS time_ms, mean, minimum, maximum, count, implausible
+    SELECT (extract(epoch FROM {start}) * 1000)::bigint AS time_ms, mean, minimum, maximum, count, implausible
     FROM (
-        SELECT {start} AS bucket, sum(sum) / nullif(sum(count), 0) AS mean,
+        SELECT {key} AS key, sum(sum) / nullif(sum(count), 0) AS mean,
                min(minimum) AS minimum, max(maximum) AS maximum, sum(count)::bigint AS count,
                sum(implausible)::bigint AS implausible
-        FROM {pieces} GROUP BY 1
+        FROM pieces GROUP BY 1
+        OFFSET 0  -- or the planner works out the key of each piece twice
     ) AS buckets
-    ORDER BY bucket
+    WHERE {condition}
+    ORDER BY key
 ) AS points
 """  # noqa: S608  (our own constants)
 
@@ -196,13 +201,13 @@ def _statement(tables: str, select: str, **further: TypeEngine[Any]) -> TextClau
     ).bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
 
 
-_EQUAL = _in_buckets("date_bin(:width, at, :origin)", "pieces")
+_EQUAL = _in_buckets("date_bin(:width, at, :origin)", "key")
 BUCKETS = {
     ChartSource.RAW: _statement(_PIECES_OF_READINGS, _EQUAL, **_OF_WIDTH),
     ChartSource.HOUR: _statement(_HOURS, _EQUAL, **_OF_WIDTH),
     ChartSource.DAY: _statement(
         _DAYS,
-        _in_buckets("(:edges)[bucket]", "pieces WHERE bucket BETWEEN 1 AND cardinality(:edges) - 1"),
+        _in_buckets("bucket", "(:edges)[key]", "key BETWEEN 1 AND cardinality(:edges) - 1"),
         **_OF_DAYS,
     ),
 }
