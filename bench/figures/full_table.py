@@ -99,7 +99,7 @@ async def fill(stand: Installation, rows: int, path: Path, report: Callable[[str
     try:
         month = Month.of(start)
         while month <= Month.of(end):
-            begins, ends = max(start, month.start), min(end, month.later(1).start)
+            begins, ends = max(start, _start_of(month)), min(end, _start_of(month.later(1)))
             count = int((ends - begins) / interval)
             if month == Month.of(end):
                 await _fill_living(connection, month, begins, interval, count)
@@ -113,6 +113,10 @@ async def fill(stand: Installation, rows: int, path: Path, report: Callable[[str
     await stand.checkpoint()
 
 
+def _start_of(month: Month) -> datetime:
+    return datetime.fromisoformat(month.start)
+
+
 async def _fill_past(
     connection: asyncpg.Connection, month: Month, begins: datetime, interval: timedelta, count: int
 ) -> None:
@@ -124,7 +128,7 @@ async def _fill_past(
         )
         await _insert(connection, partition, begins, interval, count)
         await connection.execute(f"ALTER TABLE {partition} ADD PRIMARY KEY (kit_id, datetime, id)")
-        bounds = f"FROM ('{month.start.isoformat()}') TO ('{month.later(1).start.isoformat()}')"
+        bounds = f"FROM ('{month.start}') TO ('{month.later(1).start}')"
         await connection.execute(
             f"ALTER TABLE raw_measurements ATTACH PARTITION {partition} FOR VALUES {bounds}"
         )

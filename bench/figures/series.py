@@ -26,6 +26,7 @@ from rig.processes import BenchError
 from rig.result import Result
 
 REACH_YEAR_MS, REACH_DAY_MS, REACH_PAGES_MS = 50, 20, 15
+REACH_CUT_HOURS_MS = 120
 LATER_PAGE = 1000
 
 _REQUESTS = 200
@@ -85,14 +86,23 @@ async def series_day(bench: Bench) -> None:
     await _chart(bench, "a chart of a day", timedelta(days=1), 1440, REACH_DAY_MS)
 
 
-async def _chart(bench: Bench, name: str, span: timedelta, points: int, reach_ms: float) -> None:
+async def series_local_days(bench: Bench) -> None:
+    """A year of one series by local days: where they begin with a UTC hour, and where they cut one in two."""
+    year = timedelta(days=365)
+    for zone, reach_ms in (("Europe/Amsterdam", REACH_YEAR_MS), ("Asia/Kolkata", REACH_CUT_HOURS_MS)):
+        await _chart(bench, f"a chart of a year by days of {zone}", year, 400, reach_ms, local=zone)
+
+
+async def _chart(
+    bench: Bench, name: str, span: timedelta, points: int, reach_ms: float, local: str | None = None
+) -> None:
     data_dir = bench.data_dir("series")
     if bench.charted_kit is None:
         async with installation(data_dir) as stand:
             bench.charted_kit = await fill_series(
                 stand, bench.size.rows, bench.folder, lambda sentence: print(f"  {sentence}", flush=True)
             )
-    found = await measure_chart(bench.folder, data_dir, bench.charted_kit, span, points)
+    found = await measure_chart(bench.folder, data_dir, bench.charted_kit, span, points, local)
     print(f"  {found.points:,} points: {found.describe()}", flush=True)
     bench.found(
         Result(
@@ -190,8 +200,13 @@ async def fill_aggregates(stand: Installation, rows: int) -> tuple[str, int, int
     return kit.serial, *kit.series[0]
 
 
-async def measure_chart(folder: Path, data_dir: Path, serial: str, span: timedelta, points: int) -> Asked:
-    """Request charts of the kit's minute readings, each over a different interval of this length."""
+async def measure_chart(
+    folder: Path, data_dir: Path, serial: str, span: timedelta, points: int, local: str | None = None
+) -> Asked:
+    """Request charts of the kit's minute readings, each over a different interval of this length.
+
+    With `local`, days are those of this time zone.
+    """
     async with _asker(folder, data_dir) as client:
         listed = (await client.get(f"/kits/{serial}/series")).raise_for_status().json()
         series = next(each for each in listed if each["peripheralName"] == "Temperature")
@@ -204,6 +219,7 @@ async def measure_chart(folder: Path, data_dir: Path, serial: str, span: timedel
             addresses.append(
                 f"/kits/{serial}/series/{series['id']}?points={points}"
                 f"&from={(end - span):%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
+                f"{f'&local={local}' if local else ''}"
             )
         return await _ask(client, addresses)
 

@@ -16,7 +16,7 @@ from figures.live import live
 from figures.media import media
 from figures.memory import memory
 from figures.rpc import rpc
-from figures.series import aggregates_pages, series_day, series_year
+from figures.series import aggregates_pages, series_day, series_local_days, series_year
 from figures.start import start
 from figures.throughput import throughput
 from rig.bench import Bench
@@ -37,6 +37,7 @@ FIGURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "alerts": alerts,
     "series-year": series_year,
     "series-day": series_day,
+    "series-local-days": series_local_days,
     "aggregates-pages": aggregates_pages,
     "full-table": full_table,
 }

@@ -11,6 +11,7 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
@@ -125,6 +126,68 @@ async def test_every_format_has_the_same_aggregates(api: Installation, kit: Meas
         (str(second), None, 1e-9, 2.0, None),
     ]
     assert rows[0]["peripheralName"] == ODD_NAME
+
+
+async def test_a_spreadsheet_that_writes_numbers_with_a_comma_gets_its_own_csv(
+    api: Installation, kit: MeasuredKit
+) -> None:
+    await add_readings(api, kit, 3)
+    plain = csv_rows(await export(api, kit))
+    answer = await export(api, kit, sheet="semicolon")
+    assert answer.content.startswith(b"\xef\xbb\xbfdatetime;")
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"), newline=""), delimiter=";"))
+    for row, usual in zip(rows, plain, strict=True):
+        assert row["value"] == usual["value"].replace(".", ",")
+        assert row["datetime"] == usual["datetime"][:19].replace("T", " ")
+        assert {name: row[name] for name in ("id", "peripheralName", "implausible")} == {
+            name: usual[name] for name in ("id", "peripheralName", "implausible")
+        }
+
+
+@pytest.mark.parametrize("sheet", ["plain", "semicolon"])
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/St_Johns", "Asia/Kathmandu"])
+async def test_times_are_also_told_by_local_clocks_on_request(
+    api: Installation, kit: MeasuredKit, zone: str, sheet: str
+) -> None:
+    await add_readings(api, kit, 3)
+    await add_aggregate(api, kit, START, {"average": 21.5})
+    await api.run(
+        "UPDATE kits SET time_zone = :zone WHERE serial = :serial", zone=zone, serial=kit.path.rsplit("/")[-1]
+    )
+    for data, names in (("raw", ["datetime"]), ("aggregate", ["datetimeStart", "datetimeEnd"])):
+        usual = csv_rows(await export(api, kit, data=data))
+        answers = [await export(api, kit, data=data, sheet=sheet, local=each) for each in ("kit", zone)]
+        assert answers[0].content == answers[1].content
+        delimiter = "," if sheet == "plain" else ";"
+        text_ = answers[0].text.removeprefix("\ufeff")
+        for row, each in zip(
+            csv.DictReader(io.StringIO(text_, newline=""), delimiter=delimiter), usual, strict=True
+        ):
+            for name in names:
+                local = datetime.fromisoformat(each[name]).astimezone(ZoneInfo(zone))
+                if sheet == "plain":
+                    assert row[f"{name}Local"] == local.isoformat(timespec="microseconds")
+                else:
+                    assert row[f"{name}Local"] == f"{local:%Y-%m-%d %H:%M:%S}"
+                    assert row[f"{name}Offset"] == "UTC" + local.isoformat()[-6:]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ({"format": "ndjson", "sheet": "semicolon"}, "sheet and local are for format=csv."),
+        ({"format": "parquet", "local": "kit"}, "sheet and local are for format=csv."),
+        (
+            {"local": "Europe/Amsterdem"},
+            "local: There is no time zone of this name; the closest is Europe/Amsterdam.",
+        ),
+    ],
+)
+async def test_a_mistaken_form_of_csv_is_named(
+    api: Installation, kit: MeasuredKit, query: dict[str, str], detail: str
+) -> None:
+    answer = await export(api, kit, **query)
+    assert (answer.status_code, answer.json()["detail"]) == (422, detail)
 
 
 async def test_implausible_aggregates_are_marked_in_every_format(api: Installation, kit: MeasuredKit) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from api_client import Installation, assert_problem
 from series_chamber import LONG_AGO, Chamber, make_chamber
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -309,3 +312,39 @@ async def test_a_sensor_that_only_sends_error_values_has_no_latest_value(chamber
             "Sensor reports 85 °C, which the DS18B20 sends when it has just lost power: check its wiring."
         )
         await chamber.rolled_up()
+
+
+async def test_days_are_local_on_request_and_utc_otherwise(chamber: Chamber) -> None:
+    zone = ZoneInfo("Asia/Kathmandu")
+    midnight = datetime(2026, 1, 10, tzinfo=zone).astimezone(UTC)
+    # A quarter of an hour before and after local midnight, which is at 18:15 UTC.
+    quarter = timedelta(minutes=15)
+    await chamber.measured(
+        [(midnight - quarter, 10.0), (midnight + quarter, 20.0), (midnight + 8 * HOUR, 30.0)]
+    )
+    days = {"from": "2026-01-09T00:00:00Z", "to": "2026-03-01T00:00:00Z"}
+    await chamber.api.run("UPDATE kits SET time_zone = 'Asia/Kathmandu' WHERE id = :id", id=chamber.kit.id)
+    for _ in range(2):
+        utc = (await chamber.chart(**days, points=1))["columns"]
+        assert "end" not in utc
+        for local in ("kit", "Asia/Kathmandu"):
+            chart = await chamber.chart(**days, points=60, local=local)
+            columns = chart["columns"]
+            assert chart["bucketSeconds"] == 86_400
+            assert (columns["mean"], columns["count"]) == ([10.0, 25.0], [1, 2])
+            assert columns["time"][1] == columns["end"][0] == midnight.timestamp() * 1000
+            assert chart["from"] == "2026-01-08T18:15:00Z"
+        await chamber.rolled_up()
+
+
+async def test_a_zone_that_does_not_exist_is_named(chamber: Chamber) -> None:
+    (series,) = await chamber.series()
+    response = await chamber.api.client.get(
+        f"/kits/{chamber.kit.serial}/series/{series['id']}",
+        params={"local": "Europe/Amsterdem"},
+        headers=chamber.owner.headers,
+    )
+    assert_problem(response, 422)
+    assert response.json()["detail"] == (
+        "local: There is no time zone of this name; the closest is Europe/Amsterdam."
+    )

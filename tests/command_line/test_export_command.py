@@ -83,6 +83,28 @@ async def test_a_part_goes_to_standard_output(run: Export, world: World, ids: li
     assert nothing.stdout.count("\n") == 1
 
 
+async def test_csv_can_be_that_of_a_spreadsheet_with_decimal_commas_and_local_times(
+    run: Export, world: World, ids: list[str]
+) -> None:
+    wanted = ("--sheet", "semicolon", "--local", "Asia/Kathmandu", "--output", "-")
+    done = await run(world.kit.serial, *wanted)
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader(done.stdout.removeprefix("\ufeff").splitlines(), delimiter=";"))
+    assert [row["id"] for row in rows] == ids
+    first = {name: rows[0][name] for name in ("datetime", "datetimeLocal", "datetimeOffset", "value")}
+    assert first == {
+        "datetime": "2026-01-09 23:06:40",
+        "datetimeLocal": "2026-01-10 04:51:40",
+        "datetimeOffset": "UTC+05:45",
+        "value": "-2,5",
+    }
+    refused = await run(world.kit.serial, "--format", "ndjson", *wanted)
+    assert str(refused.exception) == "--sheet and --local are for --format csv."
+    unknown = await run(world.kit.serial, "--local", "Europe/Amsterdem")
+    assert unknown.exit_code == 2
+    assert "There is no time zone of this name" in unknown.output
+
+
 async def test_a_file_that_exists_is_kept_unless_told_otherwise(
     run: Export, world: World, ids: list[str], tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ async def opened(page: Page, site: Site, width: int, query: str = "") -> None:
 async def view(page: Page) -> tuple[float, float]:
     """Return the shown range, as the first panel's scale has it, in seconds."""
     text = await page.evaluate(
-        "async (url) => { const { view } = await import(url); return [view.from, view.to]; }",
+        "async (url) => { const { view } = (await import(url)).modules.view; return [view.from, view.to]; }",
         await module(page),
     )
     return text[0], text[1]
@@ -97,10 +97,10 @@ async def drag(page: Page, start: float, end: float, *, shift: bool = False) -> 
 
 
 async def module(page: Page) -> str:
-    """Return the address of the module that holds the view."""
+    """Return the address of the script, whose modules a test may look into."""
     address = await page.locator("script[type=module]").get_attribute("src")
     assert address
-    return address.replace("main.js", "view.js")
+    return address
 
 
 async def until_range(page: Page, start: float, end: float, within: float = 1.0) -> None:

@@ -34,6 +34,7 @@ from hortus.http.pages.times import clock_text, precise_duration
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+UTC_ZONE = ZoneInfo("UTC")
 MOMENTS = st.integers(1_262_304_000, 1_795_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -76,9 +77,9 @@ def view_or_mistake(query: dict[str, str]) -> ChartView | HTTPException:
 def test_a_move_leads_to_a_range_that_can_be_shown(start, seconds, name):
     start = min(start, NOW - timedelta(seconds=60))
     view = ChartView(start=start, end=min(NOW, start + timedelta(seconds=seconds)))
-    span = view.span(NOW, None)
+    span = view.span(NOW, None, UTC_ZONE)
     moved = getattr(moves(view, span, NOW), name)
-    there = moved.span(NOW, None)
+    there = moved.span(NOW, None, UTC_ZONE)
     assert there.start >= EARLIEST
     assert timedelta(minutes=1) <= there.end - there.start
     assert there.end <= NOW or there.start == EARLIEST
@@ -89,7 +90,7 @@ def test_back_and_forth_and_in_and_out_lead_where_one_was():
     view = ChartView(start=start, end=start + timedelta(hours=4))
 
     def go(view: ChartView, name: str) -> ChartView:
-        return getattr(moves(view, view.span(NOW, None), NOW), name)
+        return getattr(moves(view, view.span(NOW, None, UTC_ZONE), NOW), name)
 
     assert go(go(view, "earlier"), "later") == view
     assert go(go(view, "wider"), "closer") == view

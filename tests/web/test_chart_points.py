@@ -276,7 +276,7 @@ async def test_a_private_kit_answers_like_an_unknown_one_whatever_is_asked(engin
         (
             "series={air}&width=3",
             422,
-            "This endpoint has no query parameter width. It has from, points, series, to.",
+            "This endpoint has no query parameter width. It has from, points, series, to, tz, vs.",
         ),
     ],
 )

@@ -252,21 +252,21 @@ async def test_the_script_has_the_rules_of_the_server(site, page):
         range_ = None if band is None else Range(minimum=band[0], maximum=band[1])
         wanted = scale_of(values, unit, range_, from_zero=from_zero)
         made = await page.evaluate(
-            "async ([url, values, unit, band, zero]) => (await import(url.replace('view.js', 'scale.js')))"
+            "async ([url, values, unit, band, zero]) => (await import(url)).modules.scale"
             ".scaleOf(...values, unit, band, zero)",
             [await module(page), values, unit, band, from_zero],
         )
         assert made == pytest.approx([wanted.low, wanted.high])
     lengths = [0, 1, 59, 61, 3600, 7800, 86_400, 90_061, 180_000]
     made = await page.evaluate(
-        "async ([url, all]) => { const { duration } = await import(url.replace('view.js', 'words.js'));"
+        "async ([url, all]) => { const { duration } = (await import(url)).modules.words;"
         " return all.map(duration); }",
         [await module(page), lengths],
     )
     assert made == [precise_duration(timedelta(seconds=each)) for each in lengths]
     values = [(18.94, "Temperature"), (-0.04, "Temperature"), (1011.4, "Pressure"), (0.4, "Light intensity")]
     made = await page.evaluate(
-        "async ([url, all]) => { const { shown } = await import(url.replace('view.js', 'scale.js'));"
+        "async ([url, all]) => { const { shown } = (await import(url)).modules.scale;"
         " return all.map(([value, quantity, decimals]) => shown(value, { quantity, decimals })); }",
         [await module(page), [(value, quantity, decimals_of(quantity)) for value, quantity in values]],
     )

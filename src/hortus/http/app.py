@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
 from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.problems import Problems, UnexpectedErrors
-from hortus.http.pages.rendering import BUILD_FOLDER, Templates
+from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import LogInNeeded
 from hortus.http.pages.routes import page_routes
 from hortus.http.pages.site import Site
@@ -39,8 +38,6 @@ from hortus.http.server.languages import RequestLanguage
 from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
-
-_OF_BUILD = re.compile(rf"{BUILD_FOLDER}[0-9a-f]{{12}}/")
 
 _READ = ["GET", "HEAD"]
 _STATIC_FILES = Path(__file__).parent / "pages" / "static"
@@ -110,7 +107,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
 def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Templates) -> None:
     services, pipeline = dependencies.services, dependencies.pipeline
     engine = services.parts.engine
-    sessions = Sessions(dependencies.secret_key, engine)
+    sessions = Sessions(dependencies.secret_key, engine, usual_zone=services.messages.time_zone)
     watch = FlowWatch(pipeline, services.clock) if pipeline else None
     counters = dependencies.endpoint_counters
     backlog = BacklogReader(engine)
@@ -179,10 +176,7 @@ class _WithSlash:
 
 
 class _CachedStaticFiles(StaticFiles):
-    """Static files. Addresses change with the content, so clients may cache those that name the build.
-
-    It is in the query, or for modules in the path, `build-1234/charts/main.js`.
-    """
+    """Static files. Addresses change with the content, so clients may cache those that name the build."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file, and reject WebSocket requests, which would otherwise count as our error."""
@@ -192,8 +186,7 @@ class _CachedStaticFiles(StaticFiles):
             await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        of_build = _OF_BUILD.match(path)
-        response = await super().get_response(path[of_build.end() :] if of_build else path, scope)
-        if of_build or scope["query_string"].startswith(b"v="):
+        response = await super().get_response(path, scope)
+        if scope["query_string"].startswith(b"v="):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from hortus.app.command_line.terminal import DataDirOption, messages, run
 from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.errors import UsageError
+from hortus.base.time_zones import fault_of_time_zone
 from hortus.domain.kits.store import KitNotFound
 from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitRow
 from hortus.flow.export.archive import archive, archive_name, read_contents
@@ -27,6 +29,7 @@ from hortus.flow.export.formats import Format, export
 from hortus.flow.export.parquet import require_parquet
 from hortus.flow.export.reading import Piece
 from hortus.flow.export.selection import Data, Selection
+from hortus.flow.export.sheets import CsvStyle, Sheet
 from hortus.flow.export.source import ExportedKit, failures_in_words, open_source
 from hortus.flow.migrations.revision import require_current
 from hortus.http.conventions.parameters import LARGEST_ID, parse_time
@@ -58,6 +61,7 @@ class _Wanted:
     serial: str
     form: FileFormat
     selection: Selection
+    style: CsvStyle
     output: Path | None
     force: bool
 
@@ -69,6 +73,13 @@ def _moment(text: str) -> datetime:
         raise typer.BadParameter(
             "a time looks like 2026-11-22T12:24:18Z, or 2026-11-22 for midnight"
         ) from error
+
+
+def _zone(name: str) -> ZoneInfo:
+    fault = fault_of_time_zone(name)
+    if fault is not None:
+        raise typer.BadParameter(fault)
+    return ZoneInfo(name)
 
 
 def export_command(
@@ -95,6 +106,14 @@ def export_command(
         int | None,
         typer.Option("--quantity-type", min=1, max=LARGEST_ID, help="Only of this quantity type (its id)."),
     ] = None,
+    sheet: Annotated[
+        Sheet,
+        typer.Option("--sheet", help="semicolon: CSV for spreadsheets that write numbers with a comma."),
+    ] = Sheet.PLAIN,
+    local: Annotated[
+        ZoneInfo | None,
+        typer.Option("--local", parser=_zone, metavar="ZONE", help="CSV: also the times of this time zone."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="The file; - is standard output. Without it: named for kit and time."),
@@ -107,6 +126,8 @@ def export_command(
         raise UsageError("--from lies after --to.")
     if form is FileFormat.ZIP and (peripheral is not None or quantity_type is not None):
         raise UsageError("The archive has all peripherals and quantity types; choose another --format.")
+    if form is not FileFormat.CSV and (sheet is not Sheet.PLAIN or local is not None):
+        raise UsageError("--sheet and --local are for --format csv.")
     if form is FileFormat.PARQUET:
         require_parquet()
     selection = Selection(
@@ -117,7 +138,8 @@ def export_command(
         peripheral_id=peripheral,
         quantity_type_id=quantity_type,
     )
-    wanted = _Wanted(serial=kit, form=form, selection=selection, output=output, force=force)
+    style = CsvStyle(sheet, local)
+    wanted = _Wanted(serial=kit, form=form, selection=selection, style=style, output=output, force=force)
 
     async def work() -> None:
         async with open_url(data_dir) as url, open_engine(url) as engine:
@@ -163,7 +185,7 @@ async def _pieces(
 ) -> AsyncIterator[Piece]:
     selection = wanted.selection
     if wanted.form is not FileFormat.ZIP:
-        return export(source, selection, Format(wanted.form))
+        return export(source, selection, Format(wanted.form), wanted.style)
     async with engine.connect() as connection:
         contents = await read_contents(
             connection,

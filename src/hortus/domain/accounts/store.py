@@ -45,13 +45,17 @@ class UserNotFound(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user. `password_stamp` changes with the password, which ends whatever is bound to the old one."""
+    """A user. `password_stamp` changes with the password, which ends whatever is bound to the old one.
+
+    `time_zone` is the name of the zone in which they said that they live.
+    """
 
     id: int
     username: str
     display_name: str
     is_admin: bool
     password_stamp: str
+    time_zone: str | None = None
 
 
 async def create_user(
@@ -92,7 +96,7 @@ async def create_user(
         # Another request took the name or the address since the check.
         raise InvalidAccount(await _taken(connection, username, address)) from error
     assert user_id is not None
-    return _user(user_id, name, username, is_admin, password_hash)
+    return _user(user_id, name, username, is_admin, password_hash, None)
 
 
 async def find_user(connection: AsyncConnection, user_id: int) -> User | None:
@@ -142,16 +146,31 @@ async def set_password(connection: AsyncConnection, passwords: Passwords, userna
     await announce_user_access(connection, user_id)
 
 
-_COLUMNS = (UserRow.id, UserRow.username, UserRow.display_name, UserRow.is_admin, UserRow.password_hash)
+_COLUMNS = (
+    UserRow.id,
+    UserRow.username,
+    UserRow.display_name,
+    UserRow.is_admin,
+    UserRow.password_hash,
+    UserRow.time_zone,
+)
 
 
-def _user(user_id: int, username: str, display_name: str, is_admin: bool, password_hash: str) -> User:
+def _user(
+    user_id: int,
+    username: str,
+    display_name: str,
+    is_admin: bool,
+    password_hash: str,
+    time_zone: str | None,
+) -> User:
     return User(
         id=user_id,
         username=username,
         display_name=display_name,
         is_admin=is_admin,
         password_stamp=password_stamp(password_hash),
+        time_zone=time_zone,
     )
 
 

@@ -18,13 +18,13 @@ _ENOUGH = 4
 """So many distances say something about a habit."""
 
 
-def gap_seconds(width_seconds: int | None, interval_seconds: float) -> float:
+def gap_seconds(longest_bucket_seconds: float, interval_seconds: float) -> float:
     """Return the distance of two neighbouring points above which there is a gap between them.
 
-    The width of buckets alone would tear apart a series that measures more rarely than once per bucket, and
-    single readings have none. One reading may be missing without a gap.
+    Single readings have buckets of 0 seconds. Width alone would tear apart a series that measures more rarely
+    than once per bucket. One reading may be missing without a gap.
     """
-    return max(float(width_seconds or 0), 2 * interval_seconds + _TRANSPORT_SECONDS)
+    return max(longest_bucket_seconds, 2 * interval_seconds + _TRANSPORT_SECONDS)
 
 
 def usual_interval_seconds(points: Points) -> float:
@@ -41,24 +41,24 @@ def gaps_of(points: Points, longest_seconds: float, span: Span) -> list[Span]:
 
     A gap begins where the bucket before it ends, and ends where the next one begins.
     """
-    width_ms = (points.width_seconds or 0) * 1000
     start_ms, end_ms = _milliseconds(span.start), _milliseconds(span.end)
     if end_ms <= start_ms:
         return []
     if not points.time_ms:
         return [span]
-    first_ms, last_ms = points.time_ms[0], points.time_ms[-1]
+    ends = points.ends
+    first_ms, last_end_ms = points.time_ms[0], ends[-1]
     longest_ms = longest_seconds * 1000
     gaps = [
-        (before_ms + width_ms, at_ms)
-        for before_ms, at_ms in pairwise(points.time_ms)
+        (before_end_ms, at_ms)
+        for (before_ms, before_end_ms), (at_ms, _) in pairwise(zip(points.time_ms, ends, strict=True))
         if at_ms - before_ms > longest_ms
     ]
     # Next to the edges there is no point to measure a distance from: only the empty time counts.
     if first_ms - start_ms > longest_ms:
         gaps.insert(0, (start_ms, first_ms))
-    if end_ms - (last_ms + width_ms) > longest_ms:
-        gaps.append((last_ms + width_ms, end_ms))
+    if end_ms - last_end_ms > longest_ms:
+        gaps.append((last_end_ms, end_ms))
     return [_span(start, end) for start, end in gaps]
 
 

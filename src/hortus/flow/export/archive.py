@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.base.spreadsheets import safe_text
 from hortus.base.times import format_optional_time, format_time
 from hortus.domain.definitions.queries import list_definitions, list_quantity_types
 from hortus.domain.kits.configurations import configurations_of_kit
@@ -26,7 +27,6 @@ from hortus.flow.export.columns import (
     ARCHIVED_MEDIA,
     ARCHIVED_RAW,
     csv_line,
-    safe_text,
 )
 from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.flow.export.selection import Data, Selection

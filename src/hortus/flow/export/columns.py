@@ -3,10 +3,8 @@
 Rows go from PostgreSQL to the file as text; values are not converted in Python. Times are UTC with six
 fractional digits, so that their lexical order is their order in time.
 
-Some spreadsheet programs run a cell that begins with `=`, `+`, `-` or `@` as a formula, and names are chosen
-by users who may edit a kit. So in CSV, a *text* that begins with one of these, with a tab or line break, or
-with an apostrophe is prefixed with an apostrophe. Removing one leading apostrophe restores the text. Numbers
-are not changed, nor are texts in other formats.
+In CSV, texts that a spreadsheet program would run as a formula are prefixed with an apostrophe (see
+hortus.base.spreadsheets). Numbers are not changed, nor are texts in other formats.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hortus.base.spreadsheets import AS_FORMULA, safe_text
 from hortus.domain.plausibility.fragments import (
     IS_IMPLAUSIBLE_AGGREGATE,
     ON_LIMITS,
@@ -35,8 +34,6 @@ OTHER_VALUES = "otherValues"
 
 USUAL_VALUE_NAMES = ("count", "average", "minimum", "maximum")
 
-_AS_FORMULA = "=+-@\t\r\n'"
-
 
 class ColumnKind(StrEnum):
     """The data type of a column."""
@@ -51,23 +48,25 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name in the file, the SQL expression of its values, and their type."""
+    """A column: its name in the file, the SQL expression of its values, and their type.
+
+    A column of times also has the `moment` that its expression formats.
+    """
 
     name: str
     expression: str
     kind: ColumnKind
+    moment: str = ""
 
 
 def _time(name: str, column: str) -> Column:
-    return Column(
-        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""", ColumnKind.TIME
-    )
+    expression = f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return Column(name, expression, ColumnKind.TIME, f"m.{column}")
 
 
 def _seconds(name: str, column: str) -> Column:
-    return Column(
-        name, f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""", ColumnKind.TIME
-    )
+    expression = f"""to_char(m.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+    return Column(name, expression, ColumnKind.TIME, f"m.{column}")
 
 
 _PERIPHERAL = Column("peripheral", "m.peripheral_id", ColumnKind.INTEGER)
@@ -167,20 +166,15 @@ def with_values(
     return (*before, *columns, *after)
 
 
-def csv_header(columns: Sequence[Column]) -> bytes:
-    return csv_line([safe_text(column.name) for column in columns])
+def csv_header(columns: Sequence[Column], delimiter: str = ",") -> bytes:
+    return csv_line([safe_text(column.name) for column in columns], delimiter)
 
 
-def csv_line(cells: Sequence[object]) -> bytes:
+def csv_line(cells: Sequence[object], delimiter: str = ",") -> bytes:
     """Return one CSV line, including its line break."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
-
-
-def safe_text(text: str) -> str:
-    """Return the text as written to CSV, escaped so that it is never run as a formula."""
-    return f"'{text}" if text.startswith(tuple(_AS_FORMULA)) else text
 
 
 def csv_query(columns: Sequence[Column], data: Data, where: Where) -> str:
@@ -231,7 +225,7 @@ def _csv_expression(column: Column) -> str:
     if column.kind is not ColumnKind.TEXT or column is _ID:
         return _plain_expression(column)
     # The SQL equivalent of `safe_text`: ascii() returns the code of the first character.
-    first = ", ".join(str(ord(character)) for character in _AS_FORMULA)
+    first = ", ".join(str(ord(character)) for character in AS_FORMULA)
     text = column.expression
     return f"CASE WHEN ascii({text}) IN ({first}) THEN '''' || {text} ELSE {text} END"
 

@@ -16,6 +16,7 @@ from hortus.flow.export.columns import (
 from hortus.flow.export.parquet import parquet_of_aggregates, parquet_of_readings
 from hortus.flow.export.reading import Piece, ahead, csv_of_aggregates, csv_of_rows
 from hortus.flow.export.selection import Data, Selection
+from hortus.flow.export.sheets import PLAIN, CsvStyle
 from hortus.flow.export.source import ExportedKit, failures_in_words
 
 # When a row is a single JSON text, COPY must not quote it: JSON never contains these characters unescaped.
@@ -37,10 +38,16 @@ MEDIA_TYPES = {
 }
 
 
-async def export(source: ExportedKit, selection: Selection, form: Format) -> AsyncIterator[Piece]:
-    """Yield the file in pieces. Raises ExportFailed if it cannot be completed."""
+async def export(
+    source: ExportedKit, selection: Selection, form: Format, style: CsvStyle = PLAIN
+) -> AsyncIterator[Piece]:
+    """Yield the file in pieces; the style is that of CSV. Raises ExportFailed if it cannot be completed."""
+    if form is Format.CSV:
+        pieces = _csv(source, selection, style)
+    else:
+        pieces = _WRITERS[form, selection.data](source, selection)
     with failures_in_words():
-        async for piece in ahead(_WRITERS[form, selection.data](source, selection)):
+        async for piece in ahead(pieces):
             yield piece
 
 
@@ -53,17 +60,13 @@ async def _ndjson(source: ExportedKit, selection: Selection) -> AsyncIterator[Pi
         yield Piece(*await source.copy(query, where, **_NOTHING_QUOTED))
 
 
-def _csv_of_aggregates(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
-    return csv_of_aggregates(source, selection, AGGREGATE_BEFORE_VALUES, AGGREGATE_AFTER_VALUES)
-
-
-def _csv_of_readings(source: ExportedKit, selection: Selection) -> AsyncIterator[Piece]:
-    return csv_of_rows(source, selection, RAW)
+def _csv(source: ExportedKit, selection: Selection, style: CsvStyle) -> AsyncIterator[Piece]:
+    if selection.data is Data.AGGREGATE:
+        return csv_of_aggregates(source, selection, AGGREGATE_BEFORE_VALUES, AGGREGATE_AFTER_VALUES, style)
+    return csv_of_rows(source, selection, RAW, style)
 
 
 _WRITERS = {
-    (Format.CSV, Data.RAW): _csv_of_readings,
-    (Format.CSV, Data.AGGREGATE): _csv_of_aggregates,
     (Format.NDJSON, Data.RAW): _ndjson,
     (Format.NDJSON, Data.AGGREGATE): _ndjson,
     (Format.PARQUET, Data.RAW): parquet_of_readings,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hortus.flow.export.columns import (
     MOST_VALUE_NAMES,
     Column,
     ValueNames,
-    csv_header,
     csv_query,
     with_values,
 )
 from hortus.flow.export.selection import Data, Selection, Where
+from hortus.flow.export.sheets import PLAIN, CsvStyle
 from hortus.flow.export.source import ExportedKit
 
 Query = Callable[[Sequence[Column], Data, Where], str]
@@ -40,22 +41,32 @@ async def find_value_names(source: ExportedKit, selection: Selection) -> ValueNa
 
 
 async def csv_of_rows(
-    source: ExportedKit, selection: Selection, columns: Sequence[Column]
+    source: ExportedKit, selection: Selection, columns: Sequence[Column], style: CsvStyle = PLAIN
 ) -> AsyncIterator[Piece]:
     """Yield a CSV file of readings or media."""
-    yield Piece(csv_header(columns), 0)
+    columns = style.columns(columns)
+    yield Piece(style.header(columns), 0)
     async for where in source.stretches(selection):
-        yield Piece(*await source.copy(csv_query(columns, selection.data, where), where))
+        query = csv_query(columns, selection.data, where)
+        yield Piece(*await source.copy(query, where, **style.copy_options))
 
 
 async def csv_of_aggregates(
-    source: ExportedKit, selection: Selection, before: Sequence[Column], after: Sequence[Column]
+    source: ExportedKit,
+    selection: Selection,
+    before: Sequence[Column],
+    after: Sequence[Column],
+    style: CsvStyle = PLAIN,
 ) -> AsyncIterator[Piece]:
     """Yield a CSV file of aggregates. Columns: `before`, one for each value name, `after`."""
     values = await find_value_names(source, selection)
-    yield Piece(csv_header(with_values(before, values, after, Where())), 0)
+    yield Piece(style.header(style.columns(with_values(before, values, after, Where()))), 0)
+
+    def query(columns: Sequence[Column], data: Data, where: Where) -> str:
+        return csv_query(style.columns(columns), data, where)
+
     async for where in source.stretches(selection):
-        yield await aggregates_of_stretch(source, where, values, before, after)
+        yield await aggregates_of_stretch(source, where, values, before, after, query, style.copy_options)
 
 
 async def aggregates_of_stretch(
@@ -65,6 +76,7 @@ async def aggregates_of_stretch(
     before: Sequence[Column],
     after: Sequence[Column],
     query: Query = csv_query,
+    copy_options: Mapping[str, str] = MappingProxyType({}),
 ) -> Piece:
     """Return the rows of one stretch in the form that `query` produces.
 
@@ -73,7 +85,7 @@ async def aggregates_of_stretch(
     if not values.others:
         await source.require_only_these_values(where, values.names)
     columns = with_values(before, values, after, where)
-    return Piece(*await source.copy(query(columns, Data.AGGREGATE, where), where))
+    return Piece(*await source.copy(query(columns, Data.AGGREGATE, where), where, **copy_options))
 
 
 async def ahead(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:

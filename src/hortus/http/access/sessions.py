@@ -8,8 +8,10 @@ requests from other sites (SameSite=Lax), and limited to https if the log-in use
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -35,12 +37,22 @@ def _now() -> datetime:
 
 
 class Sessions:
-    """Writes and reads the cookie. `secret_key` must be the same in all processes of an installation."""
+    """Writes and reads the cookie. `secret_key` must be the same in all processes of an installation.
 
-    def __init__(self, secret_key: str, engine: AsyncEngine, clock: Callable[[], datetime] = _now) -> None:
+    `usual_zone` is the time zone of kits and people that have named none.
+    """
+
+    def __init__(
+        self,
+        secret_key: str,
+        engine: AsyncEngine,
+        clock: Callable[[], datetime] = _now,
+        usual_zone: ZoneInfo = ANONYMOUS.usual_zone,
+    ) -> None:
         self._serializer = URLSafeTimedSerializer(secret_key, salt="hortus log-in")
         self._engine = engine
         self._clock = clock
+        self._anonymous = replace(ANONYMOUS, usual_zone=usual_zone)
 
     async def start(self, request: HTTPConnection, response: Response, user: User) -> None:
         """Record a log-in and set its cookie. Raises DatabaseNotAnswering."""
@@ -63,17 +75,17 @@ class Sessions:
         """
         claims = self.claims_of(request)
         if claims is None:
-            return ANONYMOUS
+            return self._anonymous
         now = self._clock()
         async with snapshot(self._engine) as connection:
             found = await user_of_session(connection, claims, now)
         if found is None:
-            return ANONYMOUS
+            return self._anonymous
         user, last_used_at = found
         if now - last_used_at > _LAST_USED_RESOLUTION:
             async with change(self._engine) as connection:
                 await note_use(connection, claims, now)
-        return Viewer(user=user)
+        return replace(self._anonymous, user=user)
 
     def claims_of(self, request: HTTPConnection) -> RefreshClaims | None:
         """Return the user and log-in of the cookie; whether the log-in still exists is still to be checked."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
+from hortus.base.time_zones import time_zone_or
 from hortus.domain.accounts.store import User
+
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """An anonymous visitor (`user` is None), a person with memberships, or an administrator."""
+    """An anonymous visitor (`user` is None), a person with memberships, or an administrator.
+
+    `usual_zone` is the time zone of kits and people that have named none (HORTUS_TIME_ZONE).
+    """
 
     user: User | None = None
+    usual_zone: ZoneInfo = UTC
 
     @property
     def is_admin(self) -> bool:
@@ -22,6 +30,12 @@ class Viewer:
     def name(self) -> str:
         """The user name, or an empty text."""
         return self.user.username if self.user else ""
+
+    @property
+    def own_zone(self) -> ZoneInfo | None:
+        """The time zone in which this person lives, None if they have not said."""
+        name = self.user.time_zone if self.user else None
+        return None if name is None else time_zone_or(name, self.usual_zone)
 
 
 ANONYMOUS = Viewer()

@@ -12,12 +12,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hortus.base.database.engine import CONNECTION_FAILURES
+from hortus.base.time_zones import MOST_ZONE_CHARACTERS
 from hortus.domain.accounts.tokens import ArchiveClaims, InvalidToken
 from hortus.flow.export.archive import ArchiveContents, archive, archive_name, read_contents
 from hortus.flow.export.formats import MEDIA_TYPES, Format, export
 from hortus.flow.export.parquet import ParquetNotInstalled, require_parquet
 from hortus.flow.export.reading import Piece
 from hortus.flow.export.selection import Data, Selection
+from hortus.flow.export.sheets import CsvStyle, Sheet
 from hortus.flow.export.source import ExportedKit, open_source
 from hortus.flow.export.store import use_archive_token
 from hortus.http.access.addresses import network_of
@@ -26,6 +28,7 @@ from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
+from hortus.http.api.zones import zone_asked_for
 from hortus.http.conventions.documentation import HIDDEN, Responses, problems
 from hortus.http.conventions.head_requests import is_without_body
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, require_order
@@ -123,10 +126,14 @@ async def export_readings(
     configuration: IdInQuery = None,
     peripheral: IdInQuery = None,
     quantity_type: Annotated[IdInQuery, Query(alias="quantityType")] = None,
+    sheet: Annotated[Sheet, Query()] = Sheet.PLAIN,
+    local: Annotated[str | None, Query(max_length=MOST_ZONE_CHARACTERS)] = None,
 ) -> Response:
     """Rows are in chronological order; `from` is inclusive, `to` is exclusive.
 
-    If the connection breaks before the end, the file is incomplete.
+    `sheet=semicolon` writes CSV for spreadsheet programs that write numbers with a comma. `local` is `kit` or
+    the name of a time zone, such as `Europe/Amsterdam`: CSV then also has the times by its clocks. If the
+    connection breaks before the end, the file is incomplete.
     """
     require_order(start, end)
     _require_installed(form)
@@ -142,10 +149,11 @@ async def export_readings(
         async with services.reading() as connection:
             access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
+        style = _style(services, access, form, sheet, local)
         resources.enter_context(services.exports.taken(access.caller.user_id, network_of(request)))
         source = await resources.enter_async_context(opened(services, access.kit_id))
         return StreamedReply(
-            _contents_of(export(source, selection, form)),
+            _contents_of(export(source, selection, form, style)),
             resources.pop_all(),
             media_type=MEDIA_TYPES[form],
             filename=f"{access.kit['serial']}_{data}_{services.clock():%Y-%m-%dT%H%M%SZ}.{form}",
@@ -156,6 +164,15 @@ async def export_readings(
 async def _contents_of(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
     async for piece in pieces:
         yield piece.content
+
+
+def _style(services: Services, access: KitAccess, form: Format, sheet: Sheet, local: str | None) -> CsvStyle:
+    """Return how CSV is written. Raises Problem 422 for other formats, or if there is no such zone."""
+    if form is not Format.CSV and (sheet is not Sheet.PLAIN or local is not None):
+        raise Problem(422, detail="sheet and local are for format=csv.")
+    if local is None:
+        return CsvStyle(sheet)
+    return CsvStyle(sheet, zone_asked_for(services, access, local))
 
 
 def _require_installed(form: Format) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
+from hortus.base.time_zones import MOST_ZONE_CHARACTERS
 from hortus.base.times import format_time
 from hortus.domain.series.catching_up import StillRollingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, chart
@@ -28,6 +29,7 @@ from hortus.http.access.kit_access import access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
+from hortus.http.api.zones import zone_asked_for
 from hortus.http.conventions.documentation import HIDDEN, problems
 from hortus.http.conventions.parameters import Identifier, TimeInQuery, integer_text, require_order
 from hortus.http.conventions.problems import not_found, unavailable
@@ -83,10 +85,11 @@ class SeriesColumns(TypedDict):
     """Arrays of equal length, ordered by `time` (milliseconds since the epoch; for a bucket, its start).
 
     Buckets without plausible readings are left out. For single readings, `mean` holds their values, and the
-    other columns are null.
+    other columns are null. `end` is only there for local days, whose lengths differ.
     """
 
     time: list[int]
+    end: NotRequired[list[int]]
     mean: list[float]
     minimum: list[float] | None
     maximum: list[float] | None
@@ -164,11 +167,14 @@ async def chart_series(
     start: Annotated[TimeInQuery, Query(alias="from")] = None,
     end: Annotated[TimeInQuery, Query(alias="to")] = None,
     points: PointsInQuery = _DEFAULT_POINTS,
+    local: Annotated[str | None, Query(max_length=MOST_ZONE_CHARACTERS)] = None,
 ) -> JsonReply[SeriesPoints]:
     """Returns single readings if they are few enough, otherwise statistics per bucket of equal width.
 
-    `from` is inclusive, `to` is exclusive. `to` defaults to now, `from` to 24 hours before `to`. Answers 503
-    with `Retry-After` if many readings have to be rolled up first.
+    `from` is inclusive, `to` is exclusive. `to` defaults to now, `from` to 24 hours before `to`. With `local`,
+    which is `kit` or the name of a time zone such as `Europe/Amsterdam`, buckets of days are local days, which
+    are not all of one length: `columns` then has their `end`. Answers 503 with `Retry-After` if many readings
+    have to be rolled up first.
     """
     require_order(start, end)
     now = services.clock()
@@ -177,16 +183,18 @@ async def chart_series(
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
+        zone = None if local is None else zone_asked_for(services, access, local)
         series = await find_series(connection, access.kit_id, series_id)
         if series is None:
             raise not_found()
-        whole = finest_rolled_up(span, points).covering(span)
-        backlog = HoursToRollUp(kit_id=access.kit_id, start=whole.start, end=min(whole.end, _this_hour(now)))
+        whole = finest_rolled_up(span, points, zone).covering(span)
+        start = whole.widened(3600).start
+        backlog = HoursToRollUp(kit_id=access.kit_id, start=start, end=min(whole.end, _this_hour(now)))
         is_behind = await is_far_behind(connection, backlog)
     if is_behind:
         await _catch_up(services, backlog)
     async with services.reading() as connection:
-        found = await chart(connection, series, span, points)
+        found = await chart(connection, series, span, points, zone)
     return JsonReply(_points_object(series, found))
 
 
@@ -221,6 +229,15 @@ def _series_object(series: ListedSeries, now: datetime) -> SeriesObject:
 
 
 def _points_object(series: Series, points: Points) -> SeriesPoints:
+    columns: SeriesColumns = {
+        "time": points.time_ms,
+        "mean": points.mean,
+        "minimum": points.minimum,
+        "maximum": points.maximum,
+        "count": points.count,
+    }
+    if points.end_ms is not None:
+        columns["end"] = points.end_ms
     return {
         "id": series.id,
         "peripheralName": series.peripheral_name,
@@ -229,13 +246,7 @@ def _points_object(series: Series, points: Points) -> SeriesPoints:
         "bucketSeconds": points.width_seconds,
         "from": format_time(points.span.start),
         "to": format_time(points.span.end),
-        "columns": {
-            "time": points.time_ms,
-            "mean": points.mean,
-            "minimum": points.minimum,
-            "maximum": points.maximum,
-            "count": points.count,
-        },
+        "columns": columns,
         "implausible": {
             "time": points.implausible_time_ms,
             "value": points.implausible_value,

@@ -42,6 +42,7 @@ class Place:
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
+    Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",

@@ -27,9 +27,6 @@ from hortus.http.pages.places import places_of
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.style_sheet import StyleSheet
 
-BUILD_FOLDER = "build-"
-"""Begins the first part of the addresses of modules; the build follows."""
-
 _FILTERS: tuple[Callable[..., object], ...] = (
     figures.measured,
     figures.count,
@@ -96,7 +93,6 @@ class Templates:
             sign_colours=signs.SIGN_COLOURS,
             band_of=band_of,
             static=self._static,
-            module=self._module,
             chart_address=chart_address,
             version=__version__,
             polylines=_KNOWN_CURVES,
@@ -142,10 +138,6 @@ class Templates:
 
     def _url(self, path: str, *values: object) -> str:
         return self._public_path + path.format(*(quote(str(value), safe="") for value in values))
-
-    def _module(self, name: str) -> str:
-        # Modules import each other by relative addresses, so all of these have to change with the content.
-        return self._url(f"/static/{BUILD_FOLDER}{self.build}/{name}")
 
 
 def _script_words() -> str:

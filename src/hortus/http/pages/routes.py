@@ -7,6 +7,7 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.charts.explorer import ExplorerPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
@@ -33,6 +34,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
     SearchPages,
     ChartPages,
+    ExplorerPages,
     PlantPages,
     PicturePages,
     LoginPages,

@@ -23,10 +23,12 @@ def document_of(drawing: Drawing) -> tuple[bytes, str]:
 
     A client that has the same content keeps it, and reads the time from the response's `Date`.
     """
+    compared = [_compared(each) for each in drawing.series if each.before is not None]
     content: dict[str, Any] = {
         "from": address_text(drawing.span.start),
         "to": address_text(drawing.span.end),
         "series": [_series(each) for each in drawing.series],
+        **({"before": compared} if compared else {}),
         "bands": [_band(each) for each in drawing.bands],
         "nights": [[_seconds(night.start), _seconds(night.end)] for night in drawing.nights],
         "gaps": [
@@ -70,21 +72,37 @@ def places_of(points: Points, physical_quantity: str) -> int:
 
 def _series(drawn: DrawnSeries) -> dict[str, Any]:
     quantity = drawn.series.quantity_type
-    points = rounded(drawn.points, quantity.physical_quantity)
-    start, step, index = _times(points)
     return {
         "id": drawn.series.id,
-        "name": drawn.series.peripheral_name,
+        "name": drawn.sensor,
         "quantity": quantity.physical_quantity,
         "unit": unit_of(drawn),
         "decimals": decimals_of(quantity.physical_quantity),
-        "source": points.source,
-        "bucketSeconds": points.width_seconds,
+        "source": drawn.points.source,
         "gapSeconds": drawn.gap_seconds,
         "coverage": round(drawn.coverage, 4),
+        **_columns(rounded(drawn.points, quantity.physical_quantity)),
+    }
+
+
+def _compared(drawn: DrawnSeries) -> dict[str, Any]:
+    """Return the points of the comparison, at the times of this range; only the mean is drawn."""
+    assert drawn.before is not None
+    columns = _columns(rounded(drawn.before, drawn.series.quantity_type.physical_quantity))
+    del columns["min"], columns["max"], columns["count"]
+    return {"id": drawn.series.id, "gapSeconds": drawn.gap_seconds, **columns}
+
+
+def _columns(points: Points) -> dict[str, Any]:
+    start, step, index = _times(points)
+    lengths = [_short((end - at) / 1000) for at, end in zip(points.time_ms, points.end_ms or (), strict=False)]
+    return {
+        "bucketSeconds": points.width_seconds,
         "start": start,
         "stepSeconds": step,
         "index": index,
+        # Local days are not all of one length.
+        **({"lengths": lengths} if points.end_ms is not None else {}),
         "mean": points.mean,
         "min": points.minimum,
         "max": points.maximum,
@@ -98,7 +116,10 @@ def _times(points: Points) -> tuple[float, float, list[int]]:
         return 0, points.width_seconds or 1, []
     start_ms = points.time_ms[0]
     step_ms = (points.width_seconds or 0) * 1000
-    if not step_ms:
+    if any((at - start_ms) % (step_ms or 1) for at in points.time_ms):
+        # Local days, or hours on both sides of a change of clocks.
+        step_ms = 900_000
+    if not step_ms or any((at - start_ms) % step_ms for at in points.time_ms):
         step_ms = 1000 if all((at - start_ms) % 1000 == 0 for at in points.time_ms) else 1
     index = [(at - start_ms) // step_ms for at in points.time_ms]
     return _short(start_ms / 1000), _short(step_ms / 1000), index

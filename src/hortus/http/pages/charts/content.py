@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.series.listing import ListedSeries
+from hortus.http.access.viewer import Viewer
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
 from hortus.http.pages.charts.moments import address_text
@@ -18,9 +19,11 @@ from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
 from hortus.http.pages.charts.table import table_page
 from hortus.http.pages.charts.time_axis import time_ticks
-from hortus.http.pages.charts.view import COMPARISONS, RANGES, ChartView, moves
+from hortus.http.pages.charts.view import RANGES, TIMES, ChartView, moves
 from hortus.http.pages.charts.words import script_words
 from hortus.http.pages.figures import measured
+from hortus.http.pages.kits.opened import OpenedKit
+from hortus.http.pages.kits.zone import place_of_zone, times_of_kit
 from hortus.http.pages.times import clock_text, precise_duration
 
 _RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {
@@ -33,6 +36,8 @@ _RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {
     "90d": (gettext_noop("%(days)s d"), {"days": 90}),
     "1y": (gettext_noop("1 y"), {}),
     "all": (gettext_noop("All"), {}),
+    "today": (gettext_noop("Today"), {}),
+    "week": (gettext_noop("This week"), {}),
 }
 
 _COMPARISON_LABELS = {
@@ -56,6 +61,7 @@ class Sensor:
     """A series in the list of sensors."""
 
     id: int
+    name: str
     quantity: str
     unit: str
     is_shown: bool
@@ -65,20 +71,31 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorGroup:
-    """The series of one peripheral. `is_earlier`: it is not in the active configuration."""
+    """The series of one peripheral. `is_earlier`: it is not in the active configuration.
 
+    `kit` is the name of its kit where there are several.
+    """
+
+    kit: str
     name: str
     is_earlier: bool
     sensors: Sequence[Sensor]
 
 
-def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str, Any]:
-    """Return the values. `view` is what is shown, `asked` what the address asks for."""
+def page_values(
+    page: ChartPage, view: ChartView, asked: ChartView, viewer: Viewer, path: str
+) -> dict[str, Any]:
+    """Return the values. `view` is what is shown, `asked` what the address of this path asks for."""
     drawing = page.drawing
     span, zone, now = drawing.span, drawing.zone, drawing.now
     panels = panels_of(drawing, view)
     fixed = replace(view, start=span.start, end=span.end)
     return {
+        "path": path,
+        "points_path": f"{path}/points.json" if view.is_of_all else f"/kits/{page.kit.serial}/points.json",
+        "file_name": "hortus" if view.is_of_all else page.kit.serial,
+        "of_all_address": replace(view, is_of_all=True, kits=(page.kit.serial,) * len(view.series)).address(),
+        "names": dict(zip(view.series, view.names, strict=True)),
         "kit_name": page.kit.name,
         "view": view,
         "span": span,
@@ -125,7 +142,9 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
         "table_address": lambda number: replace(fixed, table_page=number).address(),
         "fixed_address": fixed.address(),
         "zone_name": str(zone),
-        "compared_days": COMPARISONS[view.versus].days if view.versus else 0,
+        "zone_place": place_of_zone(zone),
+        "times_of": _times_of(page, view, viewer),
+        "clocks": _clocks(view, page.kit, viewer),
         "clock": lambda moment, seconds=False: clock_text(moment, zone, now, seconds=seconds),
         "until": lambda moment, since, seconds=False: clock_text(moment, zone, since, seconds=seconds),
         "local_input": lambda moment: moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
@@ -155,17 +174,50 @@ def _around(moment: Any, view: ChartView, page: ChartPage) -> dict[str, Any] | N
     return {"at": moment, "address": there.address()}
 
 
+def _times_of(page: ChartPage, view: ChartView, viewer: Viewer) -> str:
+    """Return the sentence that says whose clock the page shows."""
+    zone = page.drawing.zone
+    if view.times != "kit":
+        return gettext("Times: %(zone)s", zone=place_of_zone(zone))
+    if any(kit.zone != zone for kit in page.kits):
+        return gettext("Times are those of %(kit)s (%(place)s).", kit=page.kit.name, place=place_of_zone(zone))
+    return times_of_kit(zone, viewer, page.drawing.now)
+
+
+def _clocks(view: ChartView, kit: OpenedKit, viewer: Viewer) -> list[Choice]:
+    """Return the choices whose clock the times are told by; the viewer's only if it is known."""
+    labels = {
+        "kit": gettext("The kit's (%(place)s)", place=place_of_zone(kit.zone)),
+        "own": gettext("Yours (%(place)s)", place=place_of_zone(viewer.own_zone)) if viewer.own_zone else "",
+        "utc": "UTC",
+    }
+    return [
+        Choice(
+            label=labels[times],
+            address=replace(view, times=times).address(),
+            is_current=view.times == times,
+        )
+        for times in TIMES
+        if labels[times]
+    ]
+
+
 def _sensor_groups(page: ChartPage, view: ChartView) -> list[SensorGroup]:
-    groups: dict[tuple[bool, str], list[ListedSeries]] = {}
+    groups: dict[tuple[int, bool, str], list[ListedSeries]] = {}
+    order = {kit.id: place for place, kit in enumerate(page.kits)}
     for each in page.listed:
-        groups.setdefault((each.active_peripheral_id is None, each.peripheral_name), []).append(each)
+        if (kit := page.kit_of.get(each.id)) is not None:
+            key = (order[kit.id], each.active_peripheral_id is None, each.peripheral_name)
+            groups.setdefault(key, []).append(each)
     return [
         SensorGroup(
+            kit=page.kits[place].name if view.is_of_all else "",
             name=name,
             is_earlier=is_earlier,
             sensors=[
                 Sensor(
                     id=each.id,
+                    name=f"{page.kits[place].serial}:{each.id}" if view.is_of_all else str(each.id),
                     quantity=each.quantity_type.physical_quantity,
                     unit=unit_of_type(each.quantity_type),
                     is_shown=each.id in view.series,
@@ -175,5 +227,5 @@ def _sensor_groups(page: ChartPage, view: ChartView) -> list[SensorGroup]:
                 for each in members
             ],
         )
-        for (is_earlier, name), members in sorted(groups.items())
+        for (place, is_earlier, name), members in sorted(groups.items(), key=lambda group: group[0])
     ]

@@ -32,27 +32,23 @@ class Paths:
 class _Frame:
     span: Span
     scale: Scale
-    width_ms: int
-    shift_ms: int
 
-    def x(self, time_ms: int) -> int:
+    def x(self, start_ms: int, end_ms: int) -> int:
         # A bucket is drawn in its middle.
-        start_ms = (self.span.start - EPOCH) // timedelta(milliseconds=1)
-        share = (time_ms + self.shift_ms + self.width_ms / 2 - start_ms) / (self.span.seconds * 1000)
+        span_ms = (self.span.start - EPOCH) // timedelta(milliseconds=1)
+        share = ((start_ms + end_ms) / 2 - span_ms) / (self.span.seconds * 1000)
         return round(share * WIDTH)
 
     def y(self, value: float) -> int:
         return max(-HEIGHT, min(2 * HEIGHT, round(HEIGHT - self.scale.share(value) * HEIGHT)))
 
 
-def paths_of(
-    points: Points, gap_seconds: float, span: Span, scale: Scale, shift: timedelta = timedelta()
-) -> Paths:
-    """Return the paths of these points, moved to the right by `shift`. No line crosses a gap."""
-    frame = _Frame(span, scale, (points.width_seconds or 0) * 1000, shift // timedelta(milliseconds=1))
+def paths_of(points: Points, gap_seconds: float, span: Span, scale: Scale) -> Paths:
+    """Return the paths of these points. No line crosses a gap."""
+    frame, ends = _Frame(span, scale), points.ends
     lines, envelopes, dots, bars = [], [], [], []
     for stretch in _stretches(points, gap_seconds):
-        xs = [frame.x(points.time_ms[i]) for i in stretch]
+        xs = [frame.x(points.time_ms[i], ends[i]) for i in stretch]
         means = [frame.y(points.mean[i]) for i in stretch]
         if len(stretch) == 1:
             dots.append(f"M{xs[0]} {means[0]}h0")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.plants.state import Range
@@ -13,7 +12,7 @@ from hortus.http.pages.charts.answer import unit_of, whose
 from hortus.http.pages.charts.drawing import Paths, paths_of, percent
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
-from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
+from hortus.http.pages.charts.view import MOST_PANELS, MOST_PER_PANEL, ChartView
 from hortus.http.pages.figures import bounds, with_unit
 from hortus.http.pages.times import precise_duration
 from hortus.http.pages.wording import quantity_name
@@ -103,7 +102,6 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
     # An empty panel shows its target band.
     values = _values(group) or [each for each in (band.minimum, band.maximum) if each is not None]
     scale = scale_of(values, unit, band, from_zero=view.from_zero)
-    shift = COMPARISONS.get(view.versus, timedelta())
     return Panel(
         unit=unit,
         title=", ".join(map(quantity_name, quantities)),
@@ -111,14 +109,14 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
             Line(
                 colour=number_,
                 drawn=each,
-                name=each.series.peripheral_name,
+                name=each.sensor,
                 quantity=quantity_name(each.series.quantity_type.physical_quantity)
                 if len(quantities) > 1
                 else "",
                 paths=paths_of(each.points, each.gap_seconds, drawing.span, scale),
                 before=None
                 if each.before is None
-                else paths_of(each.before, each.gap_seconds, drawing.span, scale, shift),
+                else paths_of(each.before, each.gap_seconds, drawing.span, scale),
             )
             for number_, each in enumerate(group, start=1)
         ),

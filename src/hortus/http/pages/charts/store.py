@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -20,6 +21,7 @@ from hortus.domain.series.gaps import coverage, gap_seconds, gaps_of, usual_inte
 from hortus.domain.series.intervals import longest_intervals
 from hortus.domain.series.listing import ListedSeries, list_series
 from hortus.domain.series.rollups import HoursToRollUp
+from hortus.domain.series.same_clock import moved_to, span_before
 from hortus.domain.series.store import Series, ensure_series_of_kit, find_several_series, series_are_missing
 from hortus.http.access.viewer import Viewer
 from hortus.http.pages.charts.nights import nights_within
@@ -51,7 +53,8 @@ class OutOfTime(ValueError):
 class DrawnSeries:
     """A series with its points and gaps. `before` are the points of the comparison, at the times of this range.
 
-    `coverage` is the share of the range, as far as it has begun, that lies in no gap.
+    `kit_name` is empty where all series are of one kit. `coverage` is the share of the range, as far as it has
+    begun, that lies in no gap.
     """
 
     series: Series
@@ -60,15 +63,23 @@ class DrawnSeries:
     gaps: list[Span]
     coverage: float
     before: Points | None = None
+    serial: str = ""
+    kit_name: str = ""
+
+    @property
+    def sensor(self) -> str:
+        """The name of the peripheral, after that of the kit where there are several."""
+        name = self.series.peripheral_name
+        return f"{self.kit_name} · {name}" if self.kit_name else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """The points of several series of a kit within one range of time."""
+    """The points of several series within one range of time."""
 
     span: Span
     now: datetime
-    zone: tzinfo
+    zone: ZoneInfo
     series: list[DrawnSeries]
     bands: list[TargetBand]
     nights: list[Span]
@@ -76,16 +87,23 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartPage:
-    """A drawing with what is around it: the kit and all of its series.
+    """A drawing with what is around it: the kits that are shown and all of their series.
 
-    `neighbours` has the readings next to the range for series without any in it.
+    `kit_of` has the kit of each series by its id, `neighbours` what is next to the range for series without any
+    reading in it.
     """
 
-    kit: OpenedKit
+    kits: Sequence[OpenedKit]
+    kit_of: dict[int, OpenedKit]
     listed: Sequence[ListedSeries]
     drawing: Drawing
     neighbours: dict[int, Neighbours]
     with_target: frozenset[int]
+
+    @property
+    def kit(self) -> OpenedKit:
+        """The first kit, on a kit's own page the only one."""
+        return self.kits[0]
 
 
 class ChartReader:
@@ -98,47 +116,67 @@ class ChartReader:
         self._clock = clock
         self._rollups = rollups
 
-    async def zone(self, viewer: Viewer, serial: str) -> tzinfo:
+    async def zone(self, viewer: Viewer, serial: str) -> ZoneInfo:
         """Return the time zone of the kit. Raises NoSuchKit."""
         async with snapshot(self._engine) as connection:
             return (await open_kit(connection, viewer, serial)).zone
 
-    async def drawing(self, viewer: Viewer, serial: str, view: ChartView) -> Drawing:
-        """Return the points of the view's series.
+    async def drawing(self, viewer: Viewer, serials: Sequence[str], view: ChartView, zone: ZoneInfo) -> Drawing:
+        """Return the points of the view's series, which belong to these kits.
 
         Raises NoSuchKit, NoSuchSeries, OutOfTime, StillRollingUp or DatabaseNotAnswering.
         """
         now = self._clock()
-        async with self._caught_up(viewer, serial, view, now) as (connection, kit):
-            found = await find_several_series(connection, kit.id, view.series)
+        async with self._caught_up(viewer, serials, view, now, zone) as (connection, kits):
+            found: dict[int, Series] = {}
+            for kit in kits:
+                found |= await find_several_series(connection, kit.id, _of_kit(view, kit))
             missing = [id_ for id_ in view.series if id_ not in found]
             if missing:
                 raise NoSuchSeries(missing[0])
-            series = [found[id_] for id_ in view.series]
-            return await _draw(connection, kit, series, view, now)
+            return await _draw(connection, kits, [found[id_] for id_ in view.series], view, now, zone)
 
     async def page(
-        self, viewer: Viewer, serial: str, view: ChartView, chosen: Callable[..., list[int]]
+        self,
+        viewer: Viewer,
+        serials: Sequence[str],
+        view: ChartView,
+        zone: ZoneInfo,
+        chosen: Callable[..., list[int]],
     ) -> ChartPage:
         """Return the whole page; `chosen` returns the series to draw, by all series and those with a target.
 
         Raises NoSuchKit, OutOfTime, StillRollingUp or DatabaseNotAnswering.
         """
         now = self._clock()
-        await self._make_series(viewer, serial)
-        async with self._caught_up(viewer, serial, view, now) as (connection, kit):
-            listed = await list_series(connection, kit.id, now)
-            every = await find_several_series(connection, kit.id, [each.id for each in listed])
-            targets = await bands_of_series(connection, kit.id, list(every.values()))
-            with_target = frozenset(band.series_id for band in targets)
+        for serial in serials:
+            await self._make_series(viewer, serial)
+        async with self._caught_up(viewer, serials, view, now, zone) as (connection, kits):
+            listed: list[ListedSeries] = []
+            every: dict[int, Series] = {}
+            with_target: frozenset[int] = frozenset()
+            for kit in kits:
+                of_kit = await list_series(connection, kit.id, now)
+                known = await find_several_series(connection, kit.id, [each.id for each in of_kit])
+                targets = await bands_of_series(connection, kit.id, list(known.values()))
+                with_target |= {band.series_id for band in targets}
+                listed += of_kit
+                every |= known
             series = [every[id_] for id_ in chosen(listed, with_target) if id_ in every]
-            drawing = await _draw(connection, kit, series, view, now)
+            drawing = await _draw(connection, kits, series, view, now, zone)
             around = {
                 each.series.id: await neighbours(connection, each.series, drawing.span, now)
                 for each in drawing.series
                 if not each.points.time_ms
             }
-        return ChartPage(kit=kit, listed=listed, drawing=drawing, neighbours=around, with_target=with_target)
+        return ChartPage(
+            kits=kits,
+            kit_of={id_: next(kit for kit in kits if kit.id == each.kit_id) for id_, each in every.items()},
+            listed=listed,
+            drawing=drawing,
+            neighbours=around,
+            with_target=with_target,
+        )
 
     async def _make_series(self, viewer: Viewer, serial: str) -> None:
         async with snapshot(self._engine) as connection:
@@ -150,61 +188,107 @@ class ChartReader:
 
     @asynccontextmanager
     async def _caught_up(
-        self, viewer: Viewer, serial: str, view: ChartView, now: datetime
-    ) -> AsyncIterator[tuple[AsyncConnection, OpenedKit]]:
+        self, viewer: Viewer, serials: Sequence[str], view: ChartView, now: datetime, zone: ZoneInfo
+    ) -> AsyncIterator[tuple[AsyncConnection, list[OpenedKit]]]:
         """Yield a snapshot in which few hours of the view's range have to be read from readings."""
         async with snapshot(self._engine) as connection:
-            kit = await open_kit(connection, viewer, serial)
-            backlog = await _backlog(connection, kit, view, now)
-            if self._rollups is None or not await is_far_behind(connection, backlog):
-                yield connection, kit
+            kits = [await open_kit(connection, viewer, serial) for serial in serials]
+            backlogs = [await _backlog(connection, kit, view, now, zone) for kit in kits]
+            far = [each for each in backlogs if self._rollups and await is_far_behind(connection, each)]
+            if self._rollups is None or not far:
+                yield connection, kits
                 return
         with database_failures_translated():
-            await self._rollups.catch_up(backlog)
+            for backlog in far:
+                await self._rollups.catch_up(backlog)
         async with snapshot(self._engine) as connection:
-            yield connection, await open_kit(connection, viewer, serial)
+            yield connection, [await open_kit(connection, viewer, serial) for serial in serials]
+
+
+def _of_kit(view: ChartView, kit: OpenedKit) -> list[int]:
+    """Return the ids that the address gives as those of this kit."""
+    if not view.is_of_all:
+        return list(view.series)
+    return [id_ for serial, id_ in zip(view.kits, view.series, strict=True) if serial == kit.serial]
 
 
 async def _backlog(
-    connection: AsyncConnection, kit: OpenedKit, view: ChartView, now: datetime
+    connection: AsyncConnection, kit: OpenedKit, view: ChartView, now: datetime, zone: ZoneInfo
 ) -> HoursToRollUp:
     known = await find_several_series(connection, kit.id, view.series)
-    span = await _span(connection, list(known.values()), view, now)
+    span = await _span(connection, list(known.values()), view, now, zone)
     if view.versus:
-        span = Span(span.start - COMPARISONS[view.versus], span.end)
-    whole = finest_rolled_up(span, view.points).covering(span)
+        span = Span(span_before(span, COMPARISONS[view.versus], zone).start, span.end)
+    whole = finest_rolled_up(span, view.points, zone).covering(span)
     this_hour = now - (now - EPOCH) % timedelta(hours=1)
-    return HoursToRollUp(kit_id=kit.id, start=whole.start, end=min(whole.end, this_hour))
+    # A local day may begin within an hour.
+    return HoursToRollUp(kit_id=kit.id, start=whole.widened(3600).start, end=min(whole.end, this_hour))
 
 
-async def _span(connection: AsyncConnection, series: Sequence[Series], view: ChartView, now: datetime) -> Span:
-    earliest = await earliest_hour(connection, series) if view.range == "all" and view.follows else None
-    span = view.span(now, earliest).within_reason(now)
+async def _span(
+    connection: AsyncConnection, series: Sequence[Series], view: ChartView, now: datetime, zone: ZoneInfo
+) -> Span:
+    earliest = None
+    if view.range == "all" and view.follows:
+        kits = {each.kit_id for each in series}
+        found = [
+            await earliest_hour(connection, [each for each in series if each.kit_id == kit]) for kit in kits
+        ]
+        earliest = min((each for each in found if each is not None), default=None)
+    span = view.span(now, earliest, zone).within_reason(now)
     if span.seconds <= 0:
         raise OutOfTime
     return span
 
 
 async def _draw(
-    connection: AsyncConnection, kit: OpenedKit, series: Sequence[Series], view: ChartView, now: datetime
+    connection: AsyncConnection,
+    kits: Sequence[OpenedKit],
+    series: Sequence[Series],
+    view: ChartView,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> Drawing:
-    span = await _span(connection, series, view, now)
-    found = await charts(connection, series, span, view.points)
-    before = await _compared(connection, series, span, view)
-    names = {each.peripheral_name for each in series}
-    intervals = await longest_intervals(connection, kit.id, names, span)
-    begun = Span(span.start, max(span.start, min(span.end, now)))
+    span = await _span(connection, series, view, now, zone)
+    drawn: dict[int, DrawnSeries] = {}
+    bands: list[TargetBand] = []
+    for kit in kits:
+        of_kit = [each for each in series if each.kit_id == kit.id]
+        drawn |= await _draw_kit(connection, kit, of_kit, span, view, now, zone)
+        bands += await bands_of_series(connection, kit.id, of_kit)
     return Drawing(
         span=span,
         now=now,
-        zone=kit.zone,
-        series=[
-            _drawn(each, points, earlier, intervals.get(each.peripheral_name), begun)
-            for each, points, earlier in zip(series, found, before, strict=True)
-        ],
-        bands=await bands_of_series(connection, kit.id, series),
-        nights=_nights(kit.row, span),
+        zone=zone,
+        series=[drawn[each.id] for each in series],
+        bands=bands,
+        nights=_nights(kits[0].row, span) if len(kits) == 1 else [],
     )
+
+
+async def _draw_kit(
+    connection: AsyncConnection,
+    kit: OpenedKit,
+    series: Sequence[Series],
+    span: Span,
+    view: ChartView,
+    now: datetime,
+    zone: ZoneInfo,
+) -> dict[int, DrawnSeries]:
+    found = await charts(connection, series, span, view.points, zone)
+    before = await _compared(connection, series, span, view, zone)
+    kit_name = kit.name if view.is_of_all else ""
+    names = {each.peripheral_name for each in series}
+    intervals = await longest_intervals(connection, kit.id, names, span)
+    begun = Span(span.start, max(span.start, min(span.end, now)))
+    return {
+        each.id: replace(
+            _drawn(each, points, earlier, intervals.get(each.peripheral_name), begun),
+            serial=kit.serial,
+            kit_name=kit_name,
+        )
+        for each, points, earlier in zip(series, found, before, strict=True)
+    }
 
 
 def _nights(kit: Row, span: Span) -> list[Span]:
@@ -216,18 +300,24 @@ def _nights(kit: Row, span: Span) -> list[Span]:
 
 
 async def _compared(
-    connection: AsyncConnection, series: Sequence[Series], span: Span, view: ChartView
+    connection: AsyncConnection, series: Sequence[Series], span: Span, view: ChartView, zone: ZoneInfo
 ) -> Sequence[Points | None]:
     if not view.versus:
         return [None] * len(series)
-    shift = COMPARISONS[view.versus]
-    return await charts(connection, series, Span(span.start - shift, span.end - shift), view.points)
+    days = COMPARISONS[view.versus]
+    earlier = span_before(span, days, zone)
+    found = await charts(connection, series, earlier, view.points, zone)
+    return [moved_to(span, each, days, zone) for each in found]
 
 
 def _drawn(
-    series: Series, points: Points, before: Points | None, interval_seconds: float | None, begun: Span
+    series: Series,
+    points: Points,
+    before: Points | None,
+    interval_seconds: float | None,
+    begun: Span,
 ) -> DrawnSeries:
-    longest = gap_seconds(points.width_seconds, interval_seconds or usual_interval_seconds(points))
+    longest = gap_seconds(points.longest_seconds, interval_seconds or usual_interval_seconds(points))
     gaps = gaps_of(points, longest, begun)
     return DrawnSeries(
         series=series,

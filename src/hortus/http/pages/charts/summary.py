@@ -22,6 +22,8 @@ _RANGE_WORDS = {
     "90d": gettext_noop("last 90 days"),
     "1y": gettext_noop("last year"),
     "all": gettext_noop("all readings"),
+    "today": gettext_noop("today"),
+    "week": gettext_noop("this week"),
 }
 
 _SHORT_SECONDS = 600
@@ -48,7 +50,7 @@ def figures_of(drawn: DrawnSeries, span: Span, now: datetime) -> Figures | None:
         return None
     counts = points.count or [1] * len(points.mean)
     readings = sum(counts)
-    last_at = EPOCH + timedelta(milliseconds=points.time_ms[-1], seconds=points.width_seconds or 0)
+    last_at = EPOCH + timedelta(milliseconds=points.ends[-1])
     is_present = span.end >= now and (now - last_at) / timedelta(seconds=1) <= drawn.gap_seconds
     return Figures(
         lowest=min(points.minimum or points.mean),

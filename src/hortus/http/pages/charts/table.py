@@ -1,15 +1,13 @@
-"""The points of a chart as rows: for the table on the page, and for the file of what is shown. Pure."""
+"""The points of a chart as rows: for the table on the page, and for the file (see `file.py`). Pure."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from io import StringIO
+from datetime import datetime, timedelta
 
 from hortus.domain.series.charts import EPOCH, Span
-from hortus.http.pages.charts.answer import places_of, rounded, unit_of
+from hortus.http.pages.charts.answer import places_of, rounded
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.figures import in_full
 
@@ -67,25 +65,11 @@ def table_page(drawing: Drawing, page: int) -> TablePage:
 def table_rows(drawing: Drawing) -> list[TableRow]:
     """Return all rows by time. Gaps are rows of their own."""
     gaps = [TableRow(at=gap.start, gap=gap, drawn=each) for each in drawing.series for gap in each.gaps]
-    return sorted([*_point_rows(drawing), *gaps], key=lambda row: (row.at, row.gap is not None))
+    return sorted([*point_rows(drawing), *gaps], key=lambda row: (row.at, row.gap is not None))
 
 
-def csv_of(drawing: Drawing) -> str:
-    """Return the rows as a file: times of the zone with its offset and of UTC, and units in the header."""
-    file = StringIO()
-    writer = csv.writer(file)
-    writer.writerow(["Time", "Time (UTC)", *(title for each in drawing.series for title in _titles(each))])
-    for row in _point_rows(drawing):
-        figures = [
-            figure
-            for cell, each in zip(row.cells, drawing.series, strict=True)
-            for figure in _figures(cell, is_single=each.points.width_seconds is None)
-        ]
-        writer.writerow([_text(row.at, drawing.zone), _text(row.at, UTC).replace("+00:00", "Z"), *figures])
-    return file.getvalue()
-
-
-def _point_rows(drawing: Drawing) -> Iterator[TableRow]:
+def point_rows(drawing: Drawing) -> Iterator[TableRow]:
+    """Yield the rows with points, by time."""
     columns = [_cells(each) for each in drawing.series]
     for time_ms in sorted({time_ms for column in columns for time_ms in column}):
         yield TableRow(
@@ -106,28 +90,3 @@ def _cells(drawn: DrawnSeries) -> dict[int, Cell]:
         at: Cell(places=shown_places, mean=mean, minimum=minimum, maximum=maximum, count=count)
         for at, mean, minimum, maximum, count in columns
     }
-
-
-def _name(drawn: DrawnSeries) -> str:
-    return f"{drawn.series.quantity_type.physical_quantity}, {drawn.series.peripheral_name}"
-
-
-def _titles(drawn: DrawnSeries) -> list[str]:
-    # The quantity first: a name that begins with an equals sign would be a formula to a spreadsheet.
-    name = f"{_name(drawn)} ({unit_of(drawn)})"
-    if drawn.points.width_seconds is None:
-        return [name]
-    return [f"{name} mean", f"{name} minimum", f"{name} maximum", f"{name} readings"]
-
-
-def _figures(cell: Cell | None, *, is_single: bool) -> list[float | int | str | None]:
-    if is_single:
-        return ["" if cell is None else cell.mean]
-    if cell is None:
-        return ["", "", "", ""]
-    return [cell.mean, cell.minimum, cell.maximum, cell.count]
-
-
-def _text(moment: datetime, zone: tzinfo) -> str:
-    timespec = "milliseconds" if moment.microsecond else "seconds"
-    return moment.astimezone(zone).isoformat(timespec=timespec)

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from hortus.base.language.translation import gettext
+from hortus.base.time_zones import day_start
 from hortus.domain.series.charts import EARLIEST, Span
+from hortus.http.access.viewer import UTC, Viewer
 from hortus.http.conventions.parameters import LARGEST_ID
 from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
 
@@ -25,18 +28,32 @@ RANGES: dict[str, timedelta | None] = {
     "90d": timedelta(days=90),
     "1y": timedelta(days=365),
     "all": None,
+    "today": None,
+    "week": None,
 }
-"""Ranges that end now; None begins with the first reading."""
+"""Ranges that end now; None begins with the first reading, or with a day of the calendar."""
 
 DEFAULT_RANGE = "24h"
-COMPARISONS = {"day": timedelta(days=1), "week": timedelta(days=7)}
+CALENDAR = ("today", "week")
+"""Ranges that begin at midnight, of today or of Monday, and end now."""
+
+COMPARISONS = {"day": 1, "week": 7}
+"""By how many local days the compared readings are older."""
+
+TIMES = ("kit", "own", "utc")
+"""Whose clock the times are told by: that of the kit, of the viewer, or UTC."""
+
 POINTS = (200, 400, 800, 1600)
 DEFAULT_POINTS = 400
 MOST_PANELS = 8
 MOST_PER_PANEL = 6
 MOST_SERIES = MOST_PANELS * MOST_PER_PANEL
 
+MOST_KITS = 8
+"""As many as one connection to the live feed may follow."""
+
 _SHORTEST = timedelta(minutes=1)
+_MOST_SERIAL_CHARACTERS = 64
 _MOST_TABLE_PAGES = 100_000
 
 
@@ -45,6 +62,7 @@ class ChartView:
     """The state of a chart page. `start` and `end` are None while it follows the present.
 
     `named` chooses one series by the name of its peripheral and its quantity type, for links from other pages.
+    `is_of_all`: the page may show several kits, and `kits` has the serial of the kit of each series.
     """
 
     series: tuple[int, ...] = ()
@@ -56,31 +74,46 @@ class ChartView:
     points: int = DEFAULT_POINTS
     table_page: int = 1
     named: tuple[str, int] | None = None
+    times: str = "kit"
+    is_of_all: bool = False
+    kits: tuple[str, ...] = ()
 
     @property
     def follows(self) -> bool:
         """Whether the range ends now, whenever that is."""
         return self.start is None
 
-    def span(self, now: datetime, earliest: datetime | None) -> Span:
+    def span(self, now: datetime, earliest: datetime | None, zone: ZoneInfo) -> Span:
         """Return the range of time; `earliest` is when the readings begin, None if there are none."""
         if self.start is not None and self.end is not None:
             return Span(self.start, self.end)
+        if self.range in CALENDAR:
+            today = now.astimezone(zone).date()
+            first = today if self.range == "today" else today - timedelta(days=today.weekday())
+            return Span(min(day_start(first, zone), now - _SHORTEST), now)
         length = RANGES[self.range]
         if length is None:
             start = max(earliest or now - timedelta(hours=24), EARLIEST)
             return Span(min(start, now - _SHORTEST), now)
         return Span(now - length, now)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The series as they stand in addresses."""
+        if self.is_of_all:
+            return tuple(f"{kit}:{id_}" for kit, id_ in zip(self.kits, self.series, strict=True))
+        return tuple(map(str, self.series))
+
     def address(self) -> str:
         """Return the query of this view's address, without its question mark."""
         pairs = {
-            "s": ",".join(map(str, self.series)),
+            "s": ",".join(self.names),
             "r": self.range,
             "from": address_text(self.start) if self.start else "",
             "to": address_text(self.end) if self.end else "",
             "vs": self.versus,
             "y": "zero" if self.from_zero else "",
+            "tz": self.times if self.times != "kit" else "",
             "points": str(self.points) if self.points != DEFAULT_POINTS else "",
             "rows": str(self.table_page) if self.table_page != 1 else "",
         }
@@ -143,6 +176,9 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
         raise _bad(
             gettext("A chart can be compared with the day before (vs=day) or the week before (vs=week).")
         )
+    times = query.get("tz", "kit")
+    if times not in TIMES:
+        raise _bad(gettext("tz is one of %(names)s.", names=", ".join(TIMES)))
     start, end = _moment(query, "from", zone), _moment(query, "to", zone)
     if (start is None) != (end is None):
         raise _bad(gettext("Give both from and to, or neither."))
@@ -158,7 +194,15 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
         points=points_in(query.get("points")),
         table_page=_table_page(query.get("rows")),
         named=_named(query),
+        times=times,
     )
+
+
+def zone_of_view(query: QueryParams, of_kit: ZoneInfo, viewer: Viewer) -> ZoneInfo:
+    """Return the zone by which an address tells its times."""
+    if query.get("tz") == "own":
+        return viewer.own_zone or viewer.usual_zone
+    return UTC if query.get("tz") == "utc" else of_kit
 
 
 def series_ids(texts: Iterable[str]) -> tuple[int, ...]:
@@ -173,6 +217,26 @@ def series_ids(texts: Iterable[str]) -> tuple[int, ...]:
         if len(ids) > MOST_SERIES:
             raise _bad(gettext("At most %(most)s series can be shown at once.", most=MOST_SERIES))
     return tuple(ids)
+
+
+def series_of_kits(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Return the serial and id of each series in texts such as `SERIAL:7`, each once. Raises HTTPException 400.
+
+    Those beyond the kits that fit a page are left out.
+    """
+    found: dict[int, str] = {}
+    for text in ",".join(texts).split(","):
+        if not text:
+            continue
+        serial, colon, number = text.rpartition(":")
+        if not colon or not serial or len(serial) > _MOST_SERIAL_CHARACTERS:
+            raise _bad(gettext("Series of several kits are named by the serial of the kit and a number."))
+        for id_ in series_ids([number]):
+            found[id_] = serial
+        if len(found) > MOST_SERIES:
+            raise _bad(gettext("At most %(most)s series can be shown at once.", most=MOST_SERIES))
+    kits = list(dict.fromkeys(found.values()))[:MOST_KITS]
+    return tuple((serial, id_) for id_, serial in found.items() if serial in kits)
 
 
 def points_in(text: str | None) -> int:

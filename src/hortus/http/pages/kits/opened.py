@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import tzinfo
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -53,9 +53,9 @@ class OpenedKit:
         return str(self.row["name"] or self.serial)
 
     @property
-    def zone(self) -> tzinfo:
+    def zone(self) -> ZoneInfo:
         """The time zone of the place where it stands."""
-        return zone_of_kit(self.row)
+        return zone_of_kit(self.row, self.viewer.usual_zone)
 
     @property
     def is_member(self) -> bool:

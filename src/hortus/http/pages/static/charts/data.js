@@ -1,5 +1,5 @@
 // The points of all series of the page: asked for with a margin, so that panning needs no request.
-import { now, root, seriesIds, setNow, text, view } from "./view.js";
+import { now, root, seriesNames, setNow, text, view } from "./view.js";
 import { words } from "./words.js";
 
 const MOST_POINTS = 1600;
@@ -29,19 +29,18 @@ export async function ask(afresh = false) {
   // On a coarse grid, so that the same points are asked for again while the view follows the present.
   const grid = Math.max(1, Math.round(length / 200));
   const range = { from: Math.floor((to - WIDTHS * length) / grid) * grid, to: Math.ceil(to / grid) * grid };
-  const shift = Number(root.dataset.shiftDays) * 86400;
-  const asked = [fetchPoints(range, 0, controller.signal)];
-  if (shift) asked.push(fetchPoints(range, shift, controller.signal));
-  const [answer, before] = await Promise.all(asked);
+  const answer = await fetchPoints(range, controller.signal);
   if (controller !== asking) return false;
   Object.assign(held, range, { length, asOf: now(), bands: answer.bands, nights: answer.nights });
-  held.series = new Map(answer.series.map((each) => [each.id, decoded(each, 0)]));
-  held.before = new Map((before?.series ?? []).map((each) => [each.id, decoded(each, shift)]));
+  held.series = new Map(answer.series.map((each) => [each.id, decoded(each)]));
+  // The server has moved them to the times of this range, by the clock.
+  held.before = new Map((answer.before ?? []).map((each) => [each.id, decoded(each)]));
   return true;
 }
 
-async function fetchPoints(range, shift, signal) {
-  const query = `series=${seriesIds()}&from=${text(range.from - shift)}&to=${text(range.to - shift)}&points=${MOST_POINTS}`;
+async function fetchPoints(range, signal) {
+  const query = new URLSearchParams({ series: seriesNames(), from: text(range.from), to: text(range.to), points: MOST_POINTS });
+  for (const name of ["vs", "tz"]) if (view.query.get(name)) query.set(name, view.query.get(name));
   const response = await fetch(`${root.dataset.points}?${query}`, { signal, credentials: "same-origin" });
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
@@ -57,11 +56,12 @@ async function fetchPoints(range, shift, signal) {
   return answer;
 }
 
-// `at` is where a point is drawn: a bucket in its middle.
-function decoded(series, shift) {
+// `at` is where a point is drawn: a bucket in the middle between its `begin` and `end`. Local days differ in length.
+function decoded(series) {
   const width = series.bucketSeconds ?? 0;
-  const at = series.index.map((index) => series.start + index * series.stepSeconds + width / 2 + shift);
-  return { ...series, width, at };
+  const begin = series.index.map((index) => series.start + index * series.stepSeconds);
+  const end = begin.map((start, i) => start + (series.lengths?.[i] ?? width));
+  return { ...series, width, begin, end, at: begin.map((start, i) => (start + end[i]) / 2) };
 }
 
 // The stretches without a gap, as pairs of the first index and the one after the last.
@@ -108,14 +108,14 @@ export function indexAt(series, time) {
 
 // What there is at a time: a point's index, or the gap around it. `near`: seconds within which a point counts.
 export function found(series, time, near) {
-  const i = indexAt(series, time), half = series.width / 2;
+  const i = indexAt(series, time);
   const before = series.at[i], after = series.at[i + 1];
   const close = after === undefined || time - before <= after - time ? i : i + 1;
   const distance = Math.abs(series.at[close] - time);
-  if (close >= 0 && distance <= Math.max(half, near)) return { index: close };
+  if (close >= 0 && (distance <= near || (series.begin[close] <= time && time <= series.end[close]))) return { index: close };
   if (before !== undefined && after !== undefined && after - before <= series.gapSeconds) return { index: close };
-  const from = before === undefined ? null : before + half;
-  const to = after === undefined ? null : after - half;
+  const from = before === undefined ? null : series.end[i];
+  const to = after === undefined ? null : series.begin[i + 1];
   if (to === null && from !== null && time - from <= series.gapSeconds) return { index: i };
   return { from, to };
 }
@@ -124,10 +124,12 @@ export function found(series, time, near) {
 export function append(id, time, value) {
   const series = held.series.get(id);
   if (!series?.at.length) return false;
-  const at = series.width ? Math.floor(time / series.width) * series.width + series.width / 2 : time;
   const last = series.at.length - 1;
-  if (at === series.at[last] && series.width && time > held.asOf) extend(series, last, value);
-  else if (at > series.at[last]) add(series, at, value);
+  const begin = series.width ? Math.floor(time / series.width) * series.width : time;
+  const isInLast = series.width > 0 && time >= series.begin[last] && time < series.end[last];
+  if (isInLast && time > held.asOf) extend(series, last, value);
+  // Where the next local day begins, the server knows.
+  else if (begin >= series.end[last] && begin > series.begin[last] && !series.lengths) add(series, begin, value);
   else return false;
   held.to = Math.max(held.to, time);
   return true;
@@ -140,9 +142,10 @@ function extend(series, i, value) {
   series.max[i] = Math.max(series.max[i], value);
 }
 
-function add(series, at, value) {
-  const columns = [series.at, series.mean, series.min, series.max, series.count];
-  [at, value, value, value, 1].forEach((each, i) => columns[i]?.push(each));
+function add(series, begin, value) {
+  const { width } = series;
+  const columns = [series.begin, series.at, series.end, series.mean, series.min, series.max, series.count];
+  [begin, begin + width / 2, begin + width, value, value, value, 1].forEach((each, i) => columns[i]?.push(each));
   // What lies before the margin is dropped.
   if (series.at.length > 2 * MOST_POINTS) for (const column of columns) column?.splice(0, MOST_POINTS);
 }

@@ -8,6 +8,7 @@ const LONGEST_PAUSE_MS = 60000;
 // `on.reading(seriesId, seconds, value)`, `on.renew()`: ask for the points again, `on.state(state)`: live or lost.
 export function follow(on) {
   const ids = new Map(Array.from(root.querySelectorAll(".legend [data-series]"), (item) => [`${item.dataset.peripheral}/${item.dataset.type}`, Number(item.dataset.series)]));
+  const kits = Array.from(new Set(Array.from(root.querySelectorAll(".legend [data-kit]"), (item) => item.dataset.kit)));
   let pause = 1000, polling = null;
 
   const poll = () => (polling ??= setInterval(() => document.visibilityState === "visible" && on.renew(), POLL_MS));
@@ -17,13 +18,16 @@ export function follow(on) {
     const socket = new WebSocket(address);
     const slow = setTimeout(() => socket.close(), OPENS_WITHIN_MS);
     socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "subscribe", params: { topic: "raw_measurements", kit_serial: root.dataset.serial } }));
+      kits.forEach((kit_serial, i) => socket.send(JSON.stringify({ jsonrpc: "2.0", id: i + 1, method: "subscribe", params: { topic: "raw_measurements", kit_serial } })));
     });
+    let open = 0;
     socket.addEventListener("message", ({ data }) => {
       const message = JSON.parse(data);
-      if (message.id === 1) {
-        clearTimeout(slow);
+      if (message.id) {
         if (message.error) return socket.close();
+        open += 1;
+        if (open < kits.length) return;
+        clearTimeout(slow);
         const again = polling !== null;
         clearInterval(polling);
         polling = null;

@@ -4,8 +4,9 @@ import { listen } from "./gestures.js";
 import { follow as followFeed } from "./live.js";
 import { Panel } from "./plot.js";
 import { Cursor } from "./readout.js";
+import { copyLink, savePicture } from "./save.js";
 import { bound } from "./scale.js";
-import { address, clockText, follow, moves, now, readAddress, root, view, within } from "./view.js";
+import { address, clockText, follow, moves, now, rangeName, readAddress, root, view, within } from "./view.js";
 import { counted, filled, words } from "./words.js";
 
 const TOGETHER_MS = 2000;
@@ -139,7 +140,7 @@ function present(how, range = null) {
 function markBar() {
   for (const link of document.querySelectorAll(".ranges a")) {
     const range = new URLSearchParams(link.dataset.range).get("r");
-    link.toggleAttribute("aria-current", view.follows && range === (view.query.get("r") ?? "24h"));
+    link.toggleAttribute("aria-current", view.follows && range === rangeName());
   }
   document.getElementById("move-now").toggleAttribute("aria-current", view.follows);
 }
@@ -280,12 +281,11 @@ function start() {
   for (const id of ["save-png", "copy-link", "copy-following"]) document.getElementById(id).hidden = false;
   select.hidden = !matchMedia("(pointer: coarse)").matches;
   select.addEventListener("click", () => setSelecting(!state.selects));
-  // Loaded when it is needed.
-  const saving = (id, run) => document.getElementById(id).addEventListener("click", async () => run(await import("./save.js")));
+  const saving = (id, run) => document.getElementById(id).addEventListener("click", run);
   const copied = document.getElementById("copied");
-  saving("save-png", ({ savePicture }) => savePicture(panels));
-  saving("copy-link", ({ copyLink }) => copyLink(address(true), copied));
-  saving("copy-following", ({ copyLink }) => copyLink(address(false, true), copied));
+  saving("save-png", () => savePicture(panels));
+  saving("copy-link", () => copyLink(address(true), copied));
+  saving("copy-following", () => copyLink(address(false, true), copied));
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => panels.forEach((panel) => panel.restyle()));
   }

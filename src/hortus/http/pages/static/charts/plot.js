@@ -1,7 +1,7 @@
 // A panel: uPlot draws axes and lines, we draw what is below and above them.
 import { columns, held, stretches } from "./data.js";
 import { isLogarithmic, numbered, scaleOf } from "./scale.js";
-import { formatted, localDate, now, view } from "./view.js";
+import { formatted, localDate, now, rangeName, view } from "./view.js";
 import { duration } from "./words.js";
 
 export const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
@@ -80,7 +80,7 @@ export class Panel {
   }
 
   hasPoints() {
-    return this.series.some((each) => each.at.some((at) => at + each.width / 2 >= view.from && at - each.width / 2 <= view.to));
+    return this.series.some((each) => each.at.some((at, i) => each.end[i] >= view.from && each.begin[i] <= view.to));
   }
 
   data() {
@@ -97,7 +97,7 @@ export class Panel {
       for (const id of this.ids) {
         const each = map.get(id);
         for (let i = 0; i < (each?.at.length ?? 0); i++) {
-          if (each.at[i] + each.width / 2 < view.from || each.at[i] - each.width / 2 > view.to) continue;
+          if (each.end[i] < view.from || each.begin[i] > view.to) continue;
           low = Math.min(low, (each.min ?? each.mean)[i]);
           high = Math.max(high, (each.max ?? each.mean)[i]);
         }
@@ -118,12 +118,12 @@ export class Panel {
     const band = this.band;
     let [low, high] = scaleOf(...this.seen(), this.unit, band && [band.low, band.high], view.query.get("y") === "zero");
     // While following, a scale that shrinks and grows would hide what happens.
-    const length = Math.round(view.to - view.from);
-    if (view.follows && this.kept?.length === length) {
+    const range = rangeName();
+    if (view.follows && this.kept?.range === range) {
       low = Math.min(low, this.kept.low);
       high = Math.max(high, this.kept.high);
     }
-    this.kept = view.follows ? { length, low, high } : null;
+    this.kept = view.follows ? { range, low, high } : null;
     return [low, high];
   }
 
@@ -252,12 +252,11 @@ function areSparse(plot, index, series) {
 }
 
 export function gapsOf(series, end) {
-  const half = series.width / 2;
   const found = [];
   let before = null;
   for (const [first, last] of stretches(series)) {
-    if (before !== null || series.at[first] - half - view.from > series.gapSeconds) found.push([before ?? view.from, series.at[first] - half]);
-    before = series.at[last - 1] + half;
+    if (before !== null || series.begin[first] - view.from > series.gapSeconds) found.push([before ?? view.from, series.begin[first]]);
+    before = series.end[last - 1];
   }
   if (before === null || end - before > series.gapSeconds) found.push([before ?? view.from, end]);
   return found.map(([from, to]) => [Math.max(from, view.from), Math.min(to, view.to)]).filter(([from, to]) => to > from);

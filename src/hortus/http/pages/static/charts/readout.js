@@ -50,7 +50,7 @@ export class Cursor {
   // Moves by so many points of the panel's series.
   step(panel, count) {
     // The middle of the present bucket may be yet to come.
-    const seen = panel.series.flatMap((each) => each.at.filter((at) => at >= view.from && at - each.width / 2 <= view.to));
+    const seen = panel.series.flatMap((each) => each.at.filter((at, i) => at >= view.from && each.begin[i] <= view.to));
     const times = Array.from(new Set(seen.map((at) => Math.min(at, view.to)))).sort((a, b) => a - b);
     if (!times.length) return this.move((view.from + view.to) / 2);
     let index = this.time === null ? (count > 0 ? -1 : times.length) : times.findIndex((at) => at >= this.time - 1e-6);

@@ -28,7 +28,7 @@ export async function savePicture(panels) {
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${root.dataset.serial} ${new Date(view.to * 1000).toISOString().slice(0, 10)}.png`;
+  link.download = `${root.dataset.file} ${new Date(view.to * 1000).toISOString().slice(0, 10)}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -34,11 +34,37 @@ export function readAddress(search) {
   else follow();
 }
 
+export function rangeName() {
+  return view.query.get("r") ?? "24h";
+}
+
 // Ends now again. The range of all readings keeps its beginning.
 export function follow() {
-  const length = LENGTHS[view.query.get("r") ?? "24h"];
+  const name = rangeName();
   view.to = now();
-  if (length) view.from = view.to - length;
+  if (LENGTHS[name]) view.from = view.to - LENGTHS[name];
+  else if (name === "today" || name === "week") view.from = Math.min(view.to - SHORTEST, dayStart(view.to, name === "week"));
+}
+
+const local = new Intl.DateTimeFormat("en-GB", { timeZone: root.dataset.zone, weekday: "short", day: "numeric", month: "numeric", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+function localParts(seconds) {
+  const { weekday, day, month, year, hour, minute, second } = Object.fromEntries(local.formatToParts(seconds * 1000).map(({ type, value }) => [type, value]));
+  return { weekday, date: `${year}-${month}-${day}`, seconds: Number(hour) * 3600 + Number(minute) * 60 + Number(second) };
+}
+
+// When the local day of a moment began, or the Monday of its week. Clocks may change on the way.
+export function dayStart(moment, ofWeek = false) {
+  const { date, seconds, weekday } = localParts(moment);
+  let at = Math.floor(moment) - seconds;
+  for (let tries = 0; tries < 4; tries++) {
+    const there = localParts(at);
+    if (there.date === date) {
+      if (localParts(at - 1).date !== date) break;
+      at -= there.seconds;
+    } else at += DAY - there.seconds;
+  }
+  return ofWeek && weekday !== "Mon" ? dayStart(at - DAY / 2, true) : at;
 }
 
 export function text(seconds) {
@@ -50,7 +76,7 @@ export function text(seconds) {
 export function address(fixed = false, follows = view.follows) {
   const query = new URLSearchParams(view.query);
   for (const name of ["from", "to", "rows", "points", "of", "quantity"]) query.delete(name);
-  query.set("s", seriesIds().join(","));
+  query.set("s", seriesNames().join(","));
   if (fixed || !follows) {
     query.set("from", text(view.from));
     query.set("to", text(view.to));
@@ -58,8 +84,9 @@ export function address(fixed = false, follows = view.follows) {
   return `${root.dataset.page}?${query.toString().replaceAll("%2C", ",").replaceAll("%3A", ":")}`;
 }
 
-export function seriesIds() {
-  return Array.from(root.querySelectorAll(".legend [data-series]"), (item) => Number(item.dataset.series));
+// The series as they stand in addresses.
+export function seriesNames() {
+  return Array.from(root.querySelectorAll(".legend [data-name]"), (item) => item.dataset.name);
 }
 
 // The range moved into the times in which there can be readings.
