@@ -15,6 +15,7 @@ from web_helpers import (
     log_in,
     make_kit,
     make_user,
+    targets_hold_since,
 )
 
 from hortus.domain.plants.links import MeasuringSource, link_plant
@@ -104,6 +105,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await link_plant(
                 connection, plant, MeasuringSource(kit_id=kit.id), since=now - timedelta(days=60), now=now
             )
+            await targets_hold_since(connection, plant, now - timedelta(days=60))
         for over_at in (None, now - timedelta(days=4)):
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}

@@ -36,7 +36,7 @@ async def _note(connection: AsyncConnection, changed: dict[str, int | None]) -> 
 
 
 _PLANTS = "(p.id = CAST(:plant_id AS integer) OR p.species_id = CAST(:species_id AS integer))"
-_LOCK = text(f"SELECT FROM plants p WHERE {_PLANTS} ORDER BY p.id FOR NO KEY UPDATE")  # noqa: S608
+_LOCK = text(f"SELECT FROM plants p WHERE {_PLANTS} ORDER BY p.id FOR NO KEY UPDATE")
 
 _WANTED = f"""
     wanted AS (

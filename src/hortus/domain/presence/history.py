@@ -16,9 +16,7 @@ MOST_PER_KIT = 10_000
 MOST_OUTAGES = 10_000
 
 
-async def note_presence(
-    connection: AsyncConnection, kit_id: int, judgement: Judgement, now: datetime
-) -> None:
+async def note_presence(connection: AsyncConnection, kit_id: int, judgement: Judgement, now: datetime) -> None:
     """Begin the interval of a state that was just announced. The caller holds the lock on the kit's presence."""
     if judgement.state is PresenceState.NEVER:
         return
@@ -30,9 +28,7 @@ async def note_presence(
             "kit_id": kit_id,
             "since": ended_at or parameters["since"],
             "state": str(judgement.state),
-            "last_contact_at": None
-            if judgement.state is PresenceState.ONLINE
-            else judgement.last_contact_at,
+            "last_contact_at": None if judgement.state is PresenceState.ONLINE else judgement.last_contact_at,
         },
     )
 

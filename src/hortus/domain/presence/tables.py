@@ -60,9 +60,7 @@ class PresenceIntervalRow(Base):
 
     __tablename__ = "presence_intervals"
     __table_args__ = (
-        Index(
-            "presence_intervals_present_key", "kit_id", unique=True, postgresql_where=text("until IS NULL")
-        ),
+        Index("presence_intervals_present_key", "kit_id", unique=True, postgresql_where=text("until IS NULL")),
     )
 
     kit_id: Mapped[int] = mapped_column(

@@ -151,9 +151,7 @@ def _create_activations() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("configuration_activations_pkey")),
     )
-    op.create_index(
-        "configuration_activations_kit_id_idx", "configuration_activations", ["kit_id", "since"]
-    )
+    op.create_index("configuration_activations_kit_id_idx", "configuration_activations", ["kit_id", "since"])
     op.create_index(
         op.f("configuration_activations_kit_configuration_id_idx"),
         "configuration_activations",
@@ -200,9 +198,7 @@ def _create_target_ranges() -> None:
     op.create_index(
         "plant_target_ranges_plant_id_idx", "plant_target_ranges", ["plant_id", "quantity_type_id", "since"]
     )
-    op.create_index(
-        op.f("plant_target_ranges_species_id_idx"), "plant_target_ranges", ["species_id"]
-    )
+    op.create_index(op.f("plant_target_ranges_species_id_idx"), "plant_target_ranges", ["species_id"])
     op.create_index(
         "plant_target_ranges_present_key",
         "plant_target_ranges",

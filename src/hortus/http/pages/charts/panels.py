@@ -47,15 +47,23 @@ class Shade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BandShape:
-    """The target band: where it is, and which of its edges are bounds inside the picture.
-
-    `range` has the unit, `whose` says to what it belongs, and `others` is how many more ranges there are.
-    """
+class BandPart:
+    """A target band for as long as its range was the same, and which of its edges are inside the picture."""
 
     x: Shade
     y: Shade
     edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandShape:
+    """The target band of a plant: its parts, one after the other.
+
+    `range` is the last one, with the unit, `whose` says to what it belongs, and `others` is how many more there
+    are.
+    """
+
+    parts: tuple[BandPart, ...]
     range: str
     whose: str
     others: int
@@ -99,7 +107,7 @@ def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
 def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
     quantities = list(dict.fromkeys(each.series.quantity_type.physical_quantity for each in group))
     bands = _bands_of(group, drawing.bands)
-    band = bands[0].range if bands else Range()
+    band = shown_bands(bands)[-1].range if bands else Range()
     # An empty panel shows its target band.
     values = _values(group) or [each for each in (band.minimum, band.maximum) if each is not None]
     scale = scale_of(values, unit, band, from_zero=view.from_zero)
@@ -146,22 +154,35 @@ def _bands_of(group: Sequence[DrawnSeries], bands: Sequence[TargetBand]) -> list
 
 
 def _band_shape(bands: Sequence[TargetBand], scale: Scale, span: Span, unit: str) -> BandShape | None:
-    if not bands or bands[0].since >= span.end:
+    if not bands:
         return None
-    range_ = bands[0].range
-    left = percent(bands[0].since, span)
+    shown = shown_bands(bands)
+    last = shown[-1]
+    return BandShape(
+        parts=tuple(_band_part(each, scale, span) for each in shown),
+        range=with_unit(bounds(last.range), unit),
+        whose=whose(last),
+        others=len({(each.range.minimum, each.range.maximum) for each in bands}) - 1,
+    )
+
+
+def shown_bands(bands: Sequence[TargetBand]) -> list[TargetBand]:
+    """Return the bands of the first plant: a panel shows one."""
+    return [each for each in bands if each.plant_id == bands[0].plant_id]
+
+
+def _band_part(band: TargetBand, scale: Scale, span: Span) -> BandPart:
+    range_ = band.range
+    left = percent(band.since, span)
+    right = 100.0 if band.until is None else percent(band.until, span)
     top = 0.0 if range_.maximum is None else _from_top(scale, range_.maximum)
     bottom = 100.0 if range_.minimum is None else _from_top(scale, range_.minimum)
     edges = [_from_top(scale, each) for each in (range_.maximum, range_.minimum) if each is not None]
     kept_top, kept_bottom = max(0.0, min(100.0, top)), max(0.0, min(100.0, bottom))
-    others = len({(each.range.minimum, each.range.maximum) for each in bands}) - 1
-    return BandShape(
-        x=Shade(start=left, length=round(100 - left, 2)),
+    return BandPart(
+        x=Shade(start=left, length=round(right - left, 2)),
         y=Shade(start=kept_top, length=round(kept_bottom - kept_top, 2)),
         edges=tuple(edge for edge in edges if 0 <= edge <= 100),
-        range=with_unit(bounds(range_), unit),
-        whose=whose(bands[0]),
-        others=others,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.prepared import Row
 from hortus.base.language.translation import gettext
-from hortus.domain.plants.bands import TargetBand, bands_of_series
+from hortus.domain.plants.bands import TargetBand, bands_of_series, series_with_target
 from hortus.domain.series.catching_up import CatchingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, charts
 from hortus.domain.series.charts import EARLIEST, EPOCH, Span, finest_rolled_up
@@ -137,8 +137,7 @@ class ChartReader:
         async with self._caught_up(viewer, serial, view, now) as (connection, access):
             listed = await list_series(connection, access.kit_id, now)
             every = await find_several_series(connection, access.kit_id, [each.id for each in listed])
-            targets = await bands_of_series(connection, access.kit_id, list(every.values()))
-            with_target = frozenset(band.series_id for band in targets)
+            with_target = await series_with_target(connection, access.kit_id, list(every.values()))
             series = [every[id_] for id_ in chosen(listed, with_target) if id_ in every]
             drawing = await _draw(connection, access, series, view, now)
             around = {
@@ -222,7 +221,7 @@ async def _draw(
             _drawn(each, points, earlier, intervals.get(each.peripheral_name), begun)
             for each, points, earlier in zip(series, found, before, strict=True)
         ],
-        bands=await bands_of_series(connection, access.kit_id, series),
+        bands=await bands_of_series(connection, access.kit_id, series, span),
         nights=_nights(access.kit, span),
     )
 

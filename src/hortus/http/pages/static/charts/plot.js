@@ -37,14 +37,19 @@ export class Panel {
     return this.ids.map((id) => held.series.get(id)).filter(Boolean);
   }
 
-  // The target band of the series under the cursor, else of the first that has one.
-  get band() {
+  // The target bands in view of the series under the cursor, else of the first that has any: those of one plant.
+  get bands() {
     const order = this.focus === null ? this.ids : [this.focus, ...this.ids];
+    const inView = held.bands.filter(({ from, to }) => from < view.to && (to === null || to > view.from));
     for (const id of order) {
-      const band = held.bands.find((each) => each.series === id);
-      if (band) return band;
+      const first = inView.find((each) => each.series === id);
+      if (first) return inView.filter((each) => each.series === id && each.plant === first.plant);
     }
-    return null;
+    return [];
+  }
+
+  get band() {
+    return this.bands.at(-1) ?? null;
   }
 
   // Shows what is at hand: draws for the first time, or renews.
@@ -173,23 +178,7 @@ export class Panel {
       const x = (time) => Math.max(left, Math.min(left + width, plot.valToPos(time, "x", true)));
       ctx.fillStyle = colours.night;
       for (const [from, to] of held.nights) ctx.fillRect(x(from), top, x(to) - x(from), height);
-      const band = this.band;
-      if (!band) return;
-      const start = x(band.from), end = band.to === null ? left + width : x(band.to);
-      const y = (value, edge) => (value === null ? edge : plot.valToPos(value, "y", true));
-      const high = y(band.high, top), low = y(band.low, top + height);
-      ctx.fillStyle = colours.band;
-      ctx.fillRect(start, high, end - start, low - high);
-      ctx.strokeStyle = colours.edge;
-      ctx.lineWidth = k * uPlot.pxRatio;
-      ctx.setLineDash([4 * k, 4 * k].map((each) => each * uPlot.pxRatio));
-      for (const [value, at] of [[band.high, high], [band.low, low]]) {
-        if (value === null) continue;
-        ctx.beginPath();
-        ctx.moveTo(start, at);
-        ctx.lineTo(end, at);
-        ctx.stroke();
-      }
+      for (const band of this.bands) drawBand(plot, ctx, { left, top, width, height }, band, x, colours, k);
     });
   }
 
@@ -277,6 +266,24 @@ function inside(plot, draw) {
   ctx.clip();
   draw(ctx, bbox);
   ctx.restore();
+}
+
+function drawBand(plot, ctx, { left, top, width, height }, band, x, colours, k) {
+  const start = x(band.from), end = band.to === null ? left + width : x(band.to);
+  const y = (value, edge) => (value === null ? edge : plot.valToPos(value, "y", true));
+  const high = y(band.high, top), low = y(band.low, top + height);
+  ctx.fillStyle = colours.band;
+  ctx.fillRect(start, high, end - start, low - high);
+  ctx.strokeStyle = colours.edge;
+  ctx.lineWidth = k * uPlot.pxRatio;
+  ctx.setLineDash([4 * k, 4 * k].map((each) => each * uPlot.pxRatio));
+  for (const [value, at] of [[band.high, high], [band.low, low]]) {
+    if (value === null) continue;
+    ctx.beginPath();
+    ctx.moveTo(start, at);
+    ctx.lineTo(end, at);
+    ctx.stroke();
+  }
 }
 
 function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
