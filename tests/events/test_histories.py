@@ -13,6 +13,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.database.engine import open_engine
+from hortus.base.database.partitions import ensure_partitions, months_ahead
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.kits.activations import (
@@ -206,7 +207,7 @@ async def test_each_activation_is_kept_with_its_end(engine: AsyncEngine) -> None
 
 
 async def test_the_first_fetch_and_the_first_reading_of_an_activation_are_noted_once(
-    engine: AsyncEngine,
+    engine: AsyncEngine, migrated_database_url: str
 ) -> None:
     kit = await make_kit(engine)
     ((configuration,),) = await rows(engine, "SELECT id FROM kit_configurations")
@@ -228,6 +229,9 @@ async def test_the_first_fetch_and_the_first_reading_of_an_activation_are_noted_
     await fetch(configuration)
     assert await rows(engine, "SELECT fetched_at FROM configuration_activations") == before
     ((peripheral_id,),) = await rows(engine, "SELECT min(id) FROM peripherals")
+    plain = await asyncpg.connect(migrated_database_url)
+    await ensure_partitions(plain, months_ahead(datetime.now(UTC)))
+    await plain.close()
     await rows(
         engine,
         "INSERT INTO raw_measurements (id, peripheral_id, kit_id, kit_configuration_id, quantity_type_id,"

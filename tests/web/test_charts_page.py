@@ -19,7 +19,7 @@ from chart_helpers import (
     series_id,
 )
 from sqlalchemy import text
-from web_helpers import client_of, log_in, make_member, make_user
+from web_helpers import client_of, log_in, make_member, make_user, targets_hold_since
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl

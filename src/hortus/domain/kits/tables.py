@@ -114,9 +114,9 @@ class KitConfigurationRow(Base):
 class ConfigurationActivationRow(Base):
     """A time in which a configuration was the active one of its kit; the present one has no `until`.
 
-    Written by a trigger (hortus.base.database.triggers). `fetched_at` is when the kit was first given it in that
-    time, `running_at` when its readings first showed that it runs it. `name` is kept for when the configuration
-    is gone.
+    Written by a trigger (hortus.base.database.triggers). `fetched_at` is when the kit was first given it in
+    that time, `running_at` when its readings first showed that it runs it. `name` is kept for when the
+    configuration is gone.
     """
 
     __tablename__ = "configuration_activations"

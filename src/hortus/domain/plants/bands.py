@@ -46,7 +46,8 @@ _RANGES_OF_KIT = text(
     WHERE l.kit_id = :kit_id
       AND EXISTS (SELECT FROM plant_links c
                   WHERE c.plant_id = l.plant_id AND c.kit_id = l.kit_id AND c.linked_until IS NULL)
-      AND greatest(l.linked_from, h.since) < coalesce(least(l.linked_until, h.until, CAST(:end AS timestamptz)), 'infinity')
+      AND greatest(l.linked_from, h.since)
+          < coalesce(least(l.linked_until, h.until, CAST(:end AS timestamptz)), 'infinity')
       AND coalesce(least(l.linked_until, h.until), 'infinity') > CAST(:start AS timestamptz)
     ORDER BY lower(p.name), p.id, since, l.id
     """

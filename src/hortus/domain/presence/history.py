@@ -17,7 +17,7 @@ MOST_OUTAGES = 10_000
 
 
 async def note_presence(connection: AsyncConnection, kit_id: int, judgement: Judgement, now: datetime) -> None:
-    """Begin the interval of a state that was just announced. The caller holds the lock on the kit's presence."""
+    """Begin the interval of a state that was just announced. The caller holds a lock on the kit's presence."""
     if judgement.state is PresenceState.NEVER:
         return
     parameters = {"kit_id": kit_id, "since": _began(judgement, now)}
