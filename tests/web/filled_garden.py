@@ -41,11 +41,14 @@ PATHS = (
     Path("/search"),
     Path("/nowhere", status=404),
     Path("/help/components"),
+    Path("/kits/{fine_kit}"),
+    Path("/kits/{empty_kit}"),
     Path("/kits/{fine_kit}/charts"),
     Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
     Path("/kits/{empty_kit}/charts"),
     Path("/kits/{fine_kit}/charts?s=1,no", status=400),
     Path("/", is_for_root=True),
+    Path("/kits/{ill_kit}", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -132,7 +135,9 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
+    return FilledGarden(
+        addresses=addresses | {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
+    )
 
 
 _ALERT = text(

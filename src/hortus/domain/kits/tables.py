@@ -167,6 +167,24 @@ class PeripheralRow(Base):
     deleted_at: Mapped[Timestamp | None]
 
 
+class KitChangeRow(Base):
+    """A change of what a kit is made of (`configuration`, `members`, `plants`), for pages that are open.
+
+    Written by triggers (hortus.base.database.triggers), once for each transaction, and kept for a day.
+    """
+
+    __tablename__ = "kit_changes"
+    __table_args__ = (Index("kit_changes_kit_id_idx", "kit_id", "changed_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kit_id: Mapped[int] = mapped_column(ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"))
+    what: Mapped[str] = mapped_column(String(16))
+    changed_at: Mapped[Timestamp]
+    user_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+
+
 KIT_COLUMNS = (
     KitRow.id.label("kit_id"),
     KitRow.serial,

@@ -94,6 +94,7 @@ class Templates:
             toast="",
             undo="",
             sign_colours=signs.SIGN_COLOURS,
+            event_signs=signs.EVENT_SIGNS,
             band_of=band_of,
             static=self._static,
             module=self._module,

@@ -1,4 +1,4 @@
-"""What was when: presence of kits and of ourselves, activations of configurations, and target ranges.
+"""What was when: presence of kits and of ourselves, activations, target ranges; and changes, for open pages.
 
 What is known today becomes the beginning of each history.
 
@@ -35,6 +35,55 @@ _TRIGGER = """
     AFTER INSERT OR UPDATE OF active ON kit_configurations
     FOR EACH ROW EXECUTE FUNCTION hortus_note_activation()
     """
+
+_CHANGES = (
+    """
+    CREATE FUNCTION hortus_note_change(changed_kit_id integer, subject text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO kit_changes (kit_id, what, changed_at, user_id)
+        SELECT k.id, subject, now(), u.id
+        FROM kits k
+        LEFT JOIN users u ON u.id = nullif(current_setting('hortus.user_id', true), '')::integer
+        WHERE k.id = changed_kit_id AND NOT EXISTS (
+            SELECT FROM kit_changes c WHERE c.kit_id = k.id AND c.what = subject AND c.changed_at = now());
+        IF FOUND THEN
+            PERFORM pg_notify('hortus_changes', changed_kit_id::text);
+        END IF;
+    END $$
+    """,
+    """
+    CREATE FUNCTION hortus_note_change_of_part() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hortus_note_change(
+            CASE WHEN TG_OP = 'DELETE' THEN OLD.kit_id ELSE NEW.kit_id END, TG_ARGV[0]);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION hortus_note_change_of_plant() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hortus_note_change(l.kit_id, 'plants')
+        FROM plant_links l WHERE l.plant_id = NEW.id AND l.linked_until IS NULL ORDER BY l.kit_id;
+        RETURN NULL;
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_97_note_change AFTER INSERT OR UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION hortus_note_change_of_part('{subject}')
+        """
+        for table, subject in (
+            ("kit_configurations", "configuration"),
+            ("peripherals", "configuration"),
+            ("kit_memberships", "members"),
+            ("plant_links", "plants"),
+        )
+    ),
+    """
+    CREATE TRIGGER plants_97_note_change AFTER UPDATE ON plants
+    FOR EACH ROW EXECUTE FUNCTION hortus_note_change_of_plant()
+    """,
+)
 
 _BEGINNINGS = (
     # Since when older ranges apply is unknown: they are shown for all of the past, as they were until today.
@@ -79,10 +128,21 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute(_NOTE_ACTIVATION)
     op.execute(_TRIGGER)
+    _create_changes()
+    for statement in _CHANGES:
+        op.execute(statement)
 
 
 def downgrade() -> None:
     """Undo the change."""
+    for table in ("plants", "plant_links", "kit_memberships", "peripherals", "kit_configurations"):
+        op.execute(f"DROP TRIGGER {table}_97_note_change ON {table}")
+    for function in (
+        *("hortus_note_change_of_plant()", "hortus_note_change_of_part()"),
+        "hortus_note_change(integer, text)",
+    ):
+        op.execute(f"DROP FUNCTION {function}")
+    op.drop_table("kit_changes")
     op.execute("DROP TRIGGER kit_configurations_96_note_activation ON kit_configurations")
     op.execute("DROP FUNCTION hortus_note_activation")
     for table in (
@@ -206,3 +266,31 @@ def _create_target_ranges() -> None:
         unique=True,
         postgresql_where=sa.text("until IS NULL"),
     )
+
+
+def _create_changes() -> None:
+    op.create_table(
+        "kit_changes",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("kit_id", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(length=16), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["kit_id"],
+            ["kits.id"],
+            name=op.f("kit_changes_kit_id_fkey"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("kit_changes_user_id_fkey"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("kit_changes_pkey")),
+    )
+    op.create_index("kit_changes_kit_id_idx", "kit_changes", ["kit_id", "changed_at"])
+    op.create_index(op.f("kit_changes_user_id_idx"), "kit_changes", ["user_id"])

@@ -12,6 +12,7 @@ from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.series.listing import ListedSeries
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
+from hortus.http.pages.charts.marks import KIND_NAMES, bars_of, signs_of, toggled
 from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import night_shade, panels_of
 from hortus.http.pages.charts.store import ChartPage
@@ -76,7 +77,7 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
     """Return the values. `view` is what is shown, `asked` what the address asks for."""
     drawing = page.drawing
     span, zone, now = drawing.span, drawing.zone, drawing.now
-    panels = panels_of(drawing, view)
+    panels = panels_of(drawing, view, page.marks)
     fixed = replace(view, start=span.start, end=span.end)
     return {
         "kit_name": page.kit.name,
@@ -115,6 +116,18 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
                 is_current=view.versus == versus,
             )
             for versus, label in _COMPARISON_LABELS.items()
+        ],
+        "marks": page.marks,
+        "lane_signs": signs_of(page.marks.found.events, span),
+        "lane_bars": bars_of(page.marks.found.events, span, now),
+        "mark_choices": [
+            (
+                kind,
+                gettext(KIND_NAMES[kind]),
+                toggled(view, kind, page.marks).address(),
+                kind in page.marks.shown,
+            )
+            for kind in page.marks.kinds
         ],
         "zero": Choice(
             label=gettext("From zero"),

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hortus.base.language.translation import gettext
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.plants.state import Range
 from hortus.domain.series.charts import Span
 from hortus.http.pages.charts.answer import unit_of, whose
 from hortus.http.pages.charts.drawing import Paths, paths_of, percent
+from hortus.http.pages.charts.marks import CAUSES, Marks, cause_of
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.charts.view import COMPARISONS, MOST_PANELS, MOST_PER_PANEL, ChartView
@@ -20,6 +22,9 @@ from hortus.http.pages.wording import quantity_name
 
 _LABELLED_FROM_PERCENT = 15.0
 """A gap narrower than this has no room for words on a phone."""
+
+_EXPLAINED_FROM_PERCENT = 60.0
+"""In a narrower one, there is no room for its cause. The script and the list of marks tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +101,17 @@ def chosen_series(series: Sequence[tuple[int, str]]) -> list[int]:
     return [id_ for ids in groups.values() for id_ in ids[:MOST_PER_PANEL]]
 
 
-def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
-    """Return the panels, ordered by their first series."""
+def panels_of(drawing: Drawing, view: ChartView, marks: Marks | None = None) -> list[Panel]:
+    """Return the panels, ordered by their first series. `marks` tell why there are gaps."""
     groups: dict[str, list[DrawnSeries]] = {}
     for each in drawing.series:
         groups.setdefault(unit_of(each), []).append(each)
-    return [_panel(unit, group, drawing, view) for unit, group in groups.items()]
+    return [_panel(unit, group, drawing, view, marks) for unit, group in groups.items()]
 
 
-def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
+def _panel(
+    unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView, marks: Marks | None
+) -> Panel:
     quantities = list(dict.fromkeys(each.series.quantity_type.physical_quantity for each in group))
     bands = _bands_of(group, drawing.bands)
     band = shown_bands(bands)[-1].range if bands else Range()
@@ -133,7 +140,7 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
         is_log=scale.is_log,
         ticks=tuple((_from_top(scale, value), label) for value, label in ticks_of(scale)) if values else (),
         band=_band_shape(bands, scale, drawing.span, unit),
-        gaps=_shared_gaps(group, drawing.span),
+        gaps=_shared_gaps(group, drawing, marks),
     )
 
 
@@ -190,7 +197,7 @@ def _from_top(scale: Scale, value: float) -> float:
     return round(100 - scale.share(value) * 100, 2)
 
 
-def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
+def _shared_gaps(group: Sequence[DrawnSeries], drawing: Drawing, marks: Marks | None) -> tuple[Shade, ...]:
     shared = group[0].gaps
     for each in group[1:]:
         shared = [
@@ -199,7 +206,9 @@ def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
             for other in each.gaps
             if max(one.start, other.start) < min(one.end, other.end)
         ]
-    return tuple(_gap_shade(gap, span) for gap in shared)
+    names = {each.series.peripheral_name for each in group}
+    causes = [cause_of(gap, names, marks, drawing.now) if marks else "" for gap in shared]
+    return tuple(_gap_shade(gap, drawing.span, cause) for gap, cause in zip(shared, causes, strict=True))
 
 
 def night_shade(night: Span, span: Span) -> Shade:
@@ -208,8 +217,10 @@ def night_shade(night: Span, span: Span) -> Shade:
     return Shade(start=start, length=round(percent(night.end, span) - start, 2))
 
 
-def _gap_shade(gap: Span, span: Span) -> Shade:
+def _gap_shade(gap: Span, span: Span, cause: str) -> Shade:
     start = percent(gap.start, span)
     length = round(percent(gap.end, span) - start, 2)
     label = precise_duration(gap.end - gap.start) if length >= _LABELLED_FROM_PERCENT else ""
+    if cause and length >= _EXPLAINED_FROM_PERCENT:
+        label = gettext("%(length)s, %(cause)s", length=label, cause=gettext(CAUSES[cause]))
     return Shade(start=start, length=length, label=label)

@@ -22,6 +22,7 @@ from hortus.domain.series.listing import ListedSeries, list_series
 from hortus.domain.series.rollups import HoursToRollUp
 from hortus.domain.series.store import Series, ensure_series_of_kit, find_several_series, series_are_missing
 from hortus.http.access.viewer import Viewer
+from hortus.http.pages.charts.marks import Marks, read_marks
 from hortus.http.pages.charts.nights import nights_within
 from hortus.http.pages.charts.view import COMPARISONS, ChartView
 from hortus.http.pages.kits.opened import OpenedKit, open_kit
@@ -86,6 +87,7 @@ class ChartPage:
     drawing: Drawing
     neighbours: dict[int, Neighbours]
     with_target: frozenset[int]
+    marks: Marks
 
 
 class ChartReader:
@@ -137,7 +139,15 @@ class ChartReader:
                 for each in drawing.series
                 if not each.points.time_ms
             }
-        return ChartPage(kit=kit, listed=listed, drawing=drawing, neighbours=around, with_target=with_target)
+            marks = await read_marks(connection, kit, drawing.span, view.marks)
+        return ChartPage(
+            kit=kit,
+            listed=listed,
+            drawing=drawing,
+            neighbours=around,
+            with_target=with_target,
+            marks=marks,
+        )
 
     async def _make_series(self, viewer: Viewer, serial: str) -> None:
         async with snapshot(self._engine) as connection:

@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from hortus.base.language.translation import gettext
+from hortus.domain.events.event import EventKind
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.conventions.parameters import LARGEST_ID
 from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
@@ -32,6 +33,7 @@ DEFAULT_RANGE = "24h"
 COMPARISONS = {"day": timedelta(days=1), "week": timedelta(days=7)}
 POINTS = (200, 400, 800, 1600)
 DEFAULT_POINTS = 400
+NO_MARKS = "none"
 MOST_PANELS = 8
 MOST_PER_PANEL = 6
 MOST_SERIES = MOST_PANELS * MOST_PER_PANEL
@@ -45,6 +47,7 @@ class ChartView:
     """The state of a chart page. `start` and `end` are None while it follows the present.
 
     `named` chooses one series by the name of its peripheral and its quantity type, for links from other pages.
+    `marks` are the kinds of events in the lane; None: all.
     """
 
     series: tuple[int, ...] = ()
@@ -56,6 +59,7 @@ class ChartView:
     points: int = DEFAULT_POINTS
     table_page: int = 1
     named: tuple[str, int] | None = None
+    marks: frozenset[EventKind] | None = None
 
     @property
     def follows(self) -> bool:
@@ -81,6 +85,7 @@ class ChartView:
             "to": address_text(self.end) if self.end else "",
             "vs": self.versus,
             "y": "zero" if self.from_zero else "",
+            "marks": "" if self.marks is None else ",".join(sorted(self.marks)) or NO_MARKS,
             "points": str(self.points) if self.points != DEFAULT_POINTS else "",
             "rows": str(self.table_page) if self.table_page != 1 else "",
         }
@@ -158,7 +163,18 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
         points=points_in(query.get("points")),
         table_page=_table_page(query.get("rows")),
         named=_named(query),
+        marks=marks_in(query.get("marks")),
     )
+
+
+def marks_in(text: str | None) -> frozenset[EventKind] | None:
+    """Return the kinds of events in a text such as `alerts,commands`; None: all. Raises HTTPException 400."""
+    if not text:
+        return None
+    names = {each for each in text.split(",") if each not in {"", NO_MARKS}}
+    if not names <= set(EventKind):
+        raise _bad(gettext("Marks are of these kinds: %(kinds)s.", kinds=", ".join(EventKind)))
+    return frozenset(map(EventKind, names))
 
 
 def series_ids(texts: Iterable[str]) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 // A panel: uPlot draws axes and lines, we draw what is below and above them.
 import { columns, held, stretches } from "./data.js";
+import { causeOf } from "./marks.js";
 import { isLogarithmic, numbered, scaleOf } from "./scale.js";
 import { formatted, localDate, now, view } from "./view.js";
-import { duration } from "./words.js";
+import { duration, filled, words } from "./words.js";
 
 export const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
 const Y_AXIS = 52, X_AXIS = 24;
@@ -202,7 +203,7 @@ export class Panel {
   drawAbove(plot, colours, k) {
     const ratio = k * uPlot.pxRatio;
     inside(plot, (ctx, box) => {
-      for (const gap of this.sharedGaps()) drawGap(plot, ctx, box, gap, colours, ratio);
+      for (const gap of this.sharedGaps()) drawGap(plot, ctx, box, gap, colours, ratio, this.series.map((each) => each.name));
       for (const each of this.series) {
         ctx.fillStyle = ctx.strokeStyle = colours[`s${this.ids.indexOf(each.id) + 1}`];
         ctx.lineWidth = 1.5 * ratio;
@@ -286,7 +287,7 @@ function drawBand(plot, ctx, { left, top, width, height }, band, x, colours, k) 
   }
 }
 
-function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
+function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio, names) {
   const left = plot.valToPos(from, "x", true), right = plot.valToPos(to, "x", true);
   if (right - left < HATCHED_GAP * ratio) return;
   ctx.save();
@@ -305,11 +306,13 @@ function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
   ctx.stroke();
   ctx.restore();
   if (right - left < LABELLED_GAP * ratio) return;
-  const label = duration(to - from);
+  const cause = causeOf(from, to, names);
   ctx.font = `${12 * ratio}px system-ui, sans-serif`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  if (ctx.measureText(label).width > right - left) return;
+  const labels = [cause && filled(words.gapBecause, { length: duration(to - from), cause }), duration(to - from)];
+  const label = labels.find((each) => each && ctx.measureText(each).width <= right - left);
+  if (!label) return;
   ctx.lineWidth = 5 * ratio;
   ctx.strokeStyle = colours.card;
   ctx.lineJoin = "round";
