@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 
 from hortus.domain.alerts.announcements import announce as announce_alert
+from hortus.domain.kits.changes import say_who_changes
 from hortus.domain.presence.store import announce_changes, note_connections
 from live_world import LiveWorld
 
@@ -113,6 +114,25 @@ async def test_presence_is_told_at_once_and_when_it_changes(live: LiveWorld) -> 
     assert [each["state"] for each in client.results()] == ["online", "offline", "online"]
     assert {each["kitSerial"] for each in client.results()} == {kit.serial}
     assert [each["since"] for each in client.results()] == sorted(each["since"] for each in client.results())
+
+
+async def test_changes_of_a_kit_are_told_without_who_made_them(live: LiveWorld) -> None:
+    kit = await live.kit()
+    async with live.client() as client:
+        await client.subscribe(kit, "changes")
+        await client.until(lambda: [each["what"] for each in client.results()] == ["configuration"])
+        async with live.parts.engine.begin() as connection:
+            await say_who_changes(connection, None)
+            await connection.execute(
+                text("UPDATE kit_configurations SET description = 'Winter' WHERE kit_id = :kit"),
+                {"kit": kit.id},
+            )
+        await client.until(lambda: len(client.results()) == 2)
+        await client.nothing_more()
+    first, second = client.results()
+    assert second.keys() == {"kitSerial", "what", "changedAt"}
+    assert (second["kitSerial"], second["what"]) == (kit.serial, "configuration")
+    assert second["changedAt"] > first["changedAt"]
 
 
 async def test_alerts_are_told_as_they_open_and_end(live: LiveWorld) -> None:

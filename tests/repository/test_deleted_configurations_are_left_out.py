@@ -27,6 +27,7 @@ NEED_NOT = {
     "flow/commands/suitability.py": "the devices that the kit runs, deleted or not",
     "flow/export/columns.py": "names of readings that the selection has chosen",
     "flow/rpc/questions.py": "active configurations only",
+    "http/pages/kits/overview/store.py": "names of what the kit runs, deleted or not",
     "http/pages/search_store.py": "active configurations only",
 }
 

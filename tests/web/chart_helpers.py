@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import MadeKit
 
@@ -102,3 +103,15 @@ def every_minute(
     return [
         (start + timedelta(minutes=i), round(value + i / 10, 1)) for i in range(minutes) if i not in without
     ]
+
+
+async def heard_at(engine: AsyncEngine, kit: MadeKit, at: datetime) -> None:
+    """Let the kit have been heard last at this time."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO kit_last_seen (kit_id, datetime_last_seen) VALUES (:kit, :at)"
+                " ON CONFLICT (kit_id) DO UPDATE SET datetime_last_seen = :at"
+            ),
+            {"kit": kit.id, "at": at},
+        )

@@ -15,6 +15,7 @@ from web_helpers import (
     log_in,
     make_kit,
     make_user,
+    targets_hold_since,
 )
 
 from hortus.domain.plants.links import MeasuringSource, link_plant
@@ -40,6 +41,8 @@ PATHS = (
     Path("/search"),
     Path("/nowhere", status=404),
     Path("/help/components"),
+    Path("/kits/{fine_kit}"),
+    Path("/kits/{empty_kit}"),
     Path("/kits/{fine_kit}/charts"),
     Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
     Path("/kits/{empty_kit}/charts"),
@@ -50,6 +53,7 @@ PATHS = (
     Path("/charts?find=яяя"),
     Path("/charts?s=1", status=400),
     Path("/", is_for_root=True),
+    Path("/kits/{ill_kit}", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -109,6 +113,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await link_plant(
                 connection, plant, MeasuringSource(kit_id=kit.id), since=now - timedelta(days=60), now=now
             )
+            await targets_hold_since(connection, plant, now - timedelta(days=60))
         for over_at in (None, now - timedelta(days=4)):
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}
@@ -135,7 +140,9 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
+    return FilledGarden(
+        addresses=addresses | {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
+    )
 
 
 _ALERT = text(

@@ -17,15 +17,18 @@ from chart_helpers import (
     series_id,
 )
 from sqlalchemy import event, text
-from web_helpers import client_of, log_in, make_member, make_user
+from web_helpers import client_of, log_in, make_member, make_user, targets_hold_since
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl
 from hortus.domain.plants.links import MeasuringSource, link_plant
-from hortus.domain.plants.store import create_plant
+from hortus.domain.plants.state import Range
+from hortus.domain.plants.store import create_plant, set_plant_range
 from hortus.domain.series.catching_up import CatchingUp, StillRollingUp
 
 HOUR_AGO = NOW - timedelta(hours=1)
+DAY_BEFORE_NOW = {"from": "2026-11-27T12:00Z", "to": "2026-11-28T12:00Z"}
+DAYS_BEFORE = {"from": "2026-11-20T12:00Z", "to": "2026-11-27T12:00Z"}
 FROM_HOUR_AGO = {"from": "2026-11-28T11:00Z", "to": "2026-11-28T12:00Z"}
 
 
@@ -165,9 +168,9 @@ async def test_bands_are_the_target_ranges_of_the_plants_that_a_series_measures(
         chilli = await create_plant(connection, ada.id, name="Chilli", species_id=None)
         basil = await create_plant(connection, ada.id, name="Basil", species_id=1)
         gone = await create_plant(connection, ada.id, name="Gone", species_id=1)
-        await connection.execute(
-            text("INSERT INTO plant_ranges VALUES (:plant, 1, 15, NULL)"), {"plant": chilli}
-        )
+        await set_plant_range(connection, chilli, 1, Range(minimum=15))
+        for plant in (chilli, basil, gone):
+            await targets_hold_since(connection, plant, since)
         source = MeasuringSource(kit_id=kit.id, peripheral_name="Air", quantity_type_id=TEMPERATURE)
         await link_plant(connection, chilli, source, since=since, now=NOW)
         await link_plant(connection, basil, MeasuringSource(kit_id=kit.id), since=since, now=NOW)
@@ -186,10 +189,50 @@ async def test_bands_are_the_target_ranges_of_the_plants_that_a_series_measures(
         bands = (await found(client, kit, series=f"{air},{bench}"))["bands"]
     species = {"low": row.minimum, "high": row.maximum, "whose": f"Basil, {row.name}"}
     assert bands == [
-        {"series": air, "from": seconds(since), "to": None, **species},
-        {"series": bench, "from": seconds(since), "to": None, **species},
-        {"series": air, "from": seconds(since), "to": None, "low": 15, "high": None, "whose": "Chilli"},
+        {"series": air, "plant": basil, "from": seconds(since), "to": None, **species},
+        {"series": bench, "plant": basil, "from": seconds(since), "to": None, **species},
+        {
+            "series": air,
+            "plant": chilli,
+            "from": seconds(since),
+            "to": None,
+            "low": 15,
+            "high": None,
+            "whose": "Chilli",
+        },
     ]
+
+
+async def test_bands_are_the_ranges_of_the_time_that_is_shown(engine, database_url):
+    kit = await make_chart_kit(engine, "Air")
+    air = await series_id(engine, kit)
+    linked, changed = NOW - timedelta(days=30), NOW - timedelta(hours=12)
+    async with engine.begin() as connection:
+        ada = await make_user(connection, "ada")
+        chilli = await create_plant(connection, ada.id, name="Chilli")
+        await link_plant(connection, chilli, MeasuringSource(kit_id=kit.id), since=linked, now=NOW)
+        await set_plant_range(connection, chilli, 1, Range(minimum=15, maximum=24))
+    async with engine.begin() as connection:
+        await targets_hold_since(connection, chilli, linked)
+    async with engine.begin() as connection:
+        await set_plant_range(connection, chilli, 1, Range(minimum=18, maximum=27))
+        await connection.execute(
+            text("UPDATE plant_target_ranges SET until = :at WHERE until IS NOT NULL"), {"at": changed}
+        )
+        await connection.execute(
+            text("UPDATE plant_target_ranges SET since = :at WHERE until IS NULL"), {"at": changed}
+        )
+    async with clocked(engine) as client:
+        both = (await found(client, kit, series=air, **DAY_BEFORE_NOW))["bands"]
+        former = (await found(client, kit, series=air, **DAYS_BEFORE))["bands"]
+        page = (await client.get(f"/kits/{kit.serial}/charts?s={air}")).text
+    assert [(each["from"], each["to"], each["low"], each["high"]) for each in both] == [
+        (seconds(linked), seconds(changed), 15, 24),
+        (seconds(changed), None, 18, 27),
+    ]
+    assert [(each["to"], each["low"]) for each in former] == [(seconds(changed), 15)]
+    # The picture of the server steps as well.
+    assert page.count('<rect class="target"') == 2
 
 
 async def test_the_same_content_is_not_sent_twice(engine, database_url):

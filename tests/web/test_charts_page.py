@@ -19,7 +19,7 @@ from chart_helpers import (
     series_id,
 )
 from sqlalchemy import text
-from web_helpers import client_of, log_in, make_member, make_user
+from web_helpers import client_of, log_in, make_member, make_user, targets_hold_since
 
 from hortus.base.database.engine import connector
 from hortus.base.database.url import DatabaseUrl
@@ -81,6 +81,7 @@ async def test_it_opens_with_the_series_that_have_a_target_else_with_the_first_t
         plant = await create_plant(connection, ada.id, name="Chilli", species_id=1)
         source = MeasuringSource(kit_id=kit.id, peripheral_name="D", quantity_type_id=1)
         await link_plant(connection, plant, source, since=DAY_AGO, now=NOW)
+        await targets_hold_since(connection, plant, DAY_AGO)
     async with clocked(engine) as client:
         page = await page_of(client, kit)
         assert re.findall(r'<li data-series="(\d+)"', page) == [str(await series_id(engine, kit, "D"))]

@@ -172,3 +172,11 @@ async def site_of(engine: AsyncEngine) -> AsyncIterator[str]:
     listener = bind("127.0.0.1", 0)
     async with serving(app_of(engine), listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def targets_hold_since(connection: AsyncConnection, plant_id: int, since: datetime) -> None:
+    """Let the present target ranges of a plant have begun at this time."""
+    await connection.execute(
+        text("UPDATE plant_target_ranges SET since = :since WHERE plant_id = :plant AND until IS NULL"),
+        {"plant": plant_id, "since": since},
+    )

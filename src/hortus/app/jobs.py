@@ -42,6 +42,8 @@ from hortus.base.settings import Settings, read_settings
 from hortus.base.supervision import Supervisor
 from hortus.domain.alerts.judge import AlertJudge
 from hortus.domain.alerts.message_ends import note_message_end
+from hortus.domain.events.upkeep import EVERY_SECONDS as HISTORIES_SECONDS
+from hortus.domain.events.upkeep import keep_histories
 from hortus.domain.media.deletion import LOOK_SECONDS as DELETION_SECONDS
 from hortus.domain.media.deletion import delete_queued_objects
 from hortus.domain.media.objects import MediaObjects
@@ -231,6 +233,11 @@ JOBS: tuple[Job, ...] = (
         name="configuration-removal",
         every_seconds=REMOVAL_SECONDS,
         work=_remove_deleted_configurations,
+    ),
+    Job(
+        name="histories",
+        every_seconds=HISTORIES_SECONDS,
+        work=lambda parts: keep_histories(parts.engine),
     ),
     Job(
         name="alerts",

@@ -2,16 +2,22 @@
 
 * `first_activated_at` is set when a configuration becomes active for the first time; `never_used` is false
   from then on.
+* When a configuration becomes active, and when it no longer is, is noted in `configuration_activations`.
 * `updated_at` is set at every change.
 * Changes of kits, configurations, peripherals, quantity types and read-only MQTT accounts are announced on the
   channel `hortus_registry`, after commit, as `<what> <kit serial or account>`; caches and open connections
   react to it.
+* Changes that open pages of a kit should know of are noted in `kit_changes` and announced on the channel
+  `hortus_changes`, after commit, by the id of the kit. Who made one is the setting `hortus.user_id` of the
+  transaction, if it is set.
 * Changes of plausible limits list the peripherals whose rollups they may change in `series_rechecks`.
 """
 
 from __future__ import annotations
 
 REGISTRY_CHANNEL = "hortus_registry"
+
+CHANGES_CHANNEL = "hortus_changes"
 
 TRIGGER_STATEMENTS: tuple[str, ...] = (
     """
@@ -27,6 +33,24 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     CREATE TRIGGER kit_configurations_10_set_first_activated_at
     BEFORE INSERT OR UPDATE ON kit_configurations
     FOR EACH ROW EXECUTE FUNCTION hortus_set_first_activated_at()
+    """,
+    """
+    CREATE FUNCTION hortus_note_activation() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND OLD.active AND NOT NEW.active THEN
+            UPDATE configuration_activations SET until = greatest(since, now())
+            WHERE kit_configuration_id = NEW.id AND until IS NULL;
+        ELSIF NEW.active AND (TG_OP = 'INSERT' OR NOT OLD.active) THEN
+            INSERT INTO configuration_activations (kit_id, kit_configuration_id, name, since)
+            VALUES (NEW.kit_id, NEW.id, NEW.description, now());
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER kit_configurations_96_note_activation
+    AFTER INSERT OR UPDATE OF active ON kit_configurations
+    FOR EACH ROW EXECUTE FUNCTION hortus_note_activation()
     """,
     """
     CREATE FUNCTION hortus_set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -122,5 +146,51 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     """
     CREATE TRIGGER plausible_limits_95_recheck AFTER INSERT OR UPDATE OR DELETE ON plausible_limits
     FOR EACH ROW EXECUTE FUNCTION hortus_recheck_rollups()
+    """,
+    """
+    CREATE FUNCTION hortus_note_change(changed_kit_id integer, subject text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO kit_changes (kit_id, what, changed_at, user_id)
+        SELECT k.id, subject, now(), u.id
+        FROM kits k
+        LEFT JOIN users u ON u.id = nullif(current_setting('hortus.user_id', true), '')::integer
+        WHERE k.id = changed_kit_id AND NOT EXISTS (
+            SELECT FROM kit_changes c WHERE c.kit_id = k.id AND c.what = subject AND c.changed_at = now());
+        IF FOUND THEN
+            PERFORM pg_notify('hortus_changes', changed_kit_id::text);
+        END IF;
+    END $$
+    """,
+    """
+    CREATE FUNCTION hortus_note_change_of_part() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hortus_note_change(
+            CASE WHEN TG_OP = 'DELETE' THEN OLD.kit_id ELSE NEW.kit_id END, TG_ARGV[0]);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION hortus_note_change_of_plant() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hortus_note_change(l.kit_id, 'plants')
+        FROM plant_links l WHERE l.plant_id = NEW.id AND l.linked_until IS NULL ORDER BY l.kit_id;
+        RETURN NULL;
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_97_note_change AFTER INSERT OR UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION hortus_note_change_of_part('{subject}')
+        """
+        for table, subject in (
+            ("kit_configurations", "configuration"),
+            ("peripherals", "configuration"),
+            ("kit_memberships", "members"),
+            ("plant_links", "plants"),
+        )
+    ),
+    """
+    CREATE TRIGGER plants_97_note_change AFTER UPDATE ON plants
+    FOR EACH ROW EXECUTE FUNCTION hortus_note_change_of_plant()
     """,
 )

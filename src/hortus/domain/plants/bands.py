@@ -1,23 +1,23 @@
-"""Target bands: the ranges that a kit's plants have for what its series measure."""
+"""Target bands: the ranges that a kit's plants had for what its series measure, and when."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.plants.species_store import ranges_of_species
-from hortus.domain.plants.state import Range, ranges_of_plant
-from hortus.domain.plants.store import own_ranges
+from hortus.domain.plants.state import Range
+from hortus.domain.series.charts import Span
 from hortus.domain.series.store import Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetBand:
-    """The target range of a plant for a series, from when it was linked; `until` None: it still is.
+    """A target range of a plant for a series, from when until when both held; `until` None: they still do.
 
     `is_own`: the range is the plant's own, else that of its species, which has this name.
     """
@@ -32,50 +32,84 @@ class TargetBand:
     species_name: str | None
 
 
-_PLANTS_OF_KIT = text(
+# Former links of plants that the kit still measures count. One that was moved away is no longer shown with it.
+_RANGES_OF_KIT = text(
     """
-    SELECT l.plant_id, l.peripheral_name, l.quantity_type_id, l.linked_from, l.linked_until,
-           p.name, p.species_id, s.name AS species_name
+    SELECT l.peripheral_name, h.quantity_type_id, h.plant_id, p.name, h.minimum, h.maximum, h.is_own,
+           coalesce(s.name, h.species_name) AS species_name,
+           greatest(l.linked_from, h.since) AS since, least(l.linked_until, h.until) AS until
     FROM plant_links l
     JOIN plants p ON p.id = l.plant_id
-    LEFT JOIN species s ON s.id = p.species_id
+    JOIN plant_target_ranges h ON h.plant_id = l.plant_id
+        AND (l.quantity_type_id IS NULL OR l.quantity_type_id = h.quantity_type_id)
+    LEFT JOIN species s ON s.id = h.species_id
+    WHERE l.kit_id = :kit_id
+      AND EXISTS (SELECT FROM plant_links c
+                  WHERE c.plant_id = l.plant_id AND c.kit_id = l.kit_id AND c.linked_until IS NULL)
+      AND greatest(l.linked_from, h.since)
+          < coalesce(least(l.linked_until, h.until, CAST(:end AS timestamptz)), 'infinity')
+      AND coalesce(least(l.linked_until, h.until), 'infinity') > CAST(:start AS timestamptz)
+    ORDER BY lower(p.name), p.id, since, l.id
+    """
+)
+_PRESENT = text(
+    """
+    SELECT DISTINCT l.peripheral_name, h.quantity_type_id
+    FROM plant_links l JOIN plant_target_ranges h ON h.plant_id = l.plant_id AND h.until IS NULL
+        AND (l.quantity_type_id IS NULL OR l.quantity_type_id = h.quantity_type_id)
     WHERE l.kit_id = :kit_id AND l.linked_until IS NULL
-    ORDER BY lower(p.name), p.id, l.id
     """
 )
 
 
 async def bands_of_series(
-    connection: AsyncConnection, kit_id: int, series: Collection[Series]
+    connection: AsyncConnection, kit_id: int, series: Collection[Series], span: Span
 ) -> list[TargetBand]:
-    """Return the bands of these series of the kit, by its current plants, ordered by the plants' names.
+    """Return the bands of these series within the span, by the plants that the kit measures now.
 
-    These are the present ranges: when a range was changed is not recorded yet.
+    Ordered by the plants' names, then by time. A plant has one band of a series at any time.
     """
-    links = (await connection.execute(_PLANTS_OF_KIT, {"kit_id": kit_id})).all()
-    own = await own_ranges(connection, [link.plant_id for link in links])
-    of_species = await ranges_of_species(connection, {link.species_id for link in links if link.species_id})
-    bands: dict[tuple[int, int], TargetBand] = {}
-    for link in links:
-        ranges = ranges_of_plant(of_species.get(link.species_id or 0, {}), own.get(link.plant_id, {}))
+    parameters = {"kit_id": kit_id, "start": span.start, "end": span.end}
+    rows = (await connection.execute(_RANGES_OF_KIT, parameters)).all()
+    bands: dict[tuple[int, int], list[TargetBand]] = {}
+    for row in rows:
         for each in series:
-            type_id = each.quantity_type.id
-            is_linked = link.peripheral_name is None or (link.peripheral_name, link.quantity_type_id) == (
-                each.peripheral_name,
-                type_id,
-            )
-            if is_linked and type_id in ranges:
-                bands.setdefault(
-                    (each.id, link.plant_id),
-                    TargetBand(
-                        series_id=each.id,
-                        plant_id=link.plant_id,
-                        plant_name=link.name,
-                        range=ranges[type_id],
-                        since=link.linked_from,
-                        until=link.linked_until,
-                        is_own=type_id in own.get(link.plant_id, {}),
-                        species_name=link.species_name,
-                    ),
-                )
-    return list(bands.values())
+            if row.peripheral_name not in {None, each.peripheral_name}:
+                continue
+            if row.quantity_type_id == each.quantity_type.id:
+                _add(bands.setdefault((row.plant_id, each.id), []), _band(each.id, row))
+    return [band for found in bands.values() for band in found]
+
+
+async def series_with_target(
+    connection: AsyncConnection, kit_id: int, series: Collection[Series]
+) -> frozenset[int]:
+    """Return the ids of those of these series for which one of the kit's plants has a target range now."""
+    found = {tuple(row) for row in await connection.execute(_PRESENT, {"kit_id": kit_id})}
+    return frozenset(
+        each.id
+        for each in series
+        if {(None, each.quantity_type.id), (each.peripheral_name, each.quantity_type.id)} & found
+    )
+
+
+def _band(series_id: int, row: Any) -> TargetBand:
+    return TargetBand(
+        series_id=series_id,
+        plant_id=row.plant_id,
+        plant_name=row.name,
+        range=Range(minimum=row.minimum, maximum=row.maximum),
+        since=row.since,
+        until=row.until,
+        is_own=row.is_own,
+        species_name=row.species_name,
+    )
+
+
+def _add(bands: list[TargetBand], band: TargetBand) -> None:
+    """Add a band that begins last. A plant that is linked twice, to the kit and to a series, has it once."""
+    before = bands[-1] if bands else None
+    if before is None or (before.until is not None and before.until <= band.since):
+        bands.append(band)
+    elif before.until is not None and (band.until is None or band.until > before.until):
+        bands.append(replace(band, since=before.until))

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.times import format_time
+from hortus.domain.kits.activations import note_first_fetch
 from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
 from hortus.flow.rpc.questions import active_configuration
 
@@ -68,6 +69,7 @@ async def note_fetched(connection: AsyncConnection, given: Mapping[str, int | No
     """
     parameters = {"serials": list(given), "configuration_ids": list(given.values())}
     await connection.execute(_NOTE, parameters)
+    await note_first_fetch(connection, given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ import hortus.http.api.configuration_state
 import hortus.http.api.configurations
 import hortus.http.api.definitions
 import hortus.http.api.deleted_configurations
+import hortus.http.api.events
 import hortus.http.api.export
 import hortus.http.api.kit_rpc
 import hortus.http.api.kits
@@ -101,6 +102,7 @@ _ROUTERS = (
     hortus.http.live.socket_api.router,
     hortus.http.api.presence.router,
     hortus.http.api.configuration_state.router,
+    hortus.http.api.events.router,
 )
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from hortus.base.database.triggers import CHANGES_CHANNEL
 from hortus.base.times import format_optional_time, format_time, milliseconds_since_1970
 from hortus.domain.alerts.announcements import ALERTS_CHANNEL
 from hortus.domain.kits.deleted_configurations import not_deleted
@@ -182,6 +183,11 @@ def _alert(row: asyncpg.Record, serial: str) -> dict[str, Any]:
     }
 
 
+def _change(row: asyncpg.Record, serial: str) -> dict[str, Any]:
+    """Return a change without who made it: those who may see the kit need not know its members."""
+    return {"kitSerial": serial, "what": row["what"], "changedAt": format_time(row["changed_at"])}
+
+
 RAW_MEASUREMENTS = Topic(
     name="raw_measurements",
     table="raw_measurements",
@@ -245,7 +251,19 @@ ALERTS = Topic(
     slack=timedelta(days=1),
     channel=ALERTS_CHANNEL,
 )
-TOPICS = {topic.name: topic for topic in (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE, ALERTS)}
+CHANGES = Topic(
+    name="changes",
+    table="kit_changes",
+    time="r.changed_at",
+    series=("what",),
+    columns=("changed_at",),
+    tell=_change,
+    depth=timedelta(minutes=10),
+    slack=timedelta(minutes=10),
+    channel=CHANGES_CHANNEL,
+)
+_TOPICS = (RAW_MEASUREMENTS, AGGREGATE_MEASUREMENTS, MEDIA, PRESENCE, ALERTS, CHANGES)
+TOPICS = {topic.name: topic for topic in _TOPICS}
 """The topics of the method `subscribe`, by name."""
 
 ALL_TOPICS = (*TOPICS.values(), MOBILE_MEASUREMENTS)

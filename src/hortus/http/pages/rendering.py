@@ -91,6 +91,7 @@ class Templates:
             toast="",
             undo="",
             sign_colours=signs.SIGN_COLOURS,
+            event_signs=signs.EVENT_SIGNS,
             band_of=band_of,
             static=self._static,
             chart_address=chart_address,

@@ -8,8 +8,11 @@ from typing import Protocol
 from starlette.routing import Route
 
 from hortus.http.pages.charts.explorer import ExplorerPages
+from hortus.http.pages.charts.marks import MarkPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.changes import ChangePages
+from hortus.http.pages.kits.overview.pages import OverviewPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -35,6 +38,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     SearchPages,
     ChartPages,
     ExplorerPages,
+    MarkPages,
     PlantPages,
     PicturePages,
     LoginPages,
@@ -42,6 +46,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     PasswordResetPages,
     SetUpPages,
     ComponentsPage,
+    ChangePages,
+    OverviewPages,
 )
 
 

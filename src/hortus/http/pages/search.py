@@ -1,4 +1,4 @@
-"""*Go to*: `/search`, its suggestions while typing, and the addresses of kits."""
+"""*Go to*: `/search`, and its suggestions while typing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from hortus.base.language.translation import gettext
 from hortus.base.text import fault_of_line
 from hortus.domain.kits.identity import is_serial
 from hortus.http.access.viewer import Viewer
-from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.places import ShownPlace, places_of
 from hortus.http.pages.requests import redirect
 from hortus.http.pages.search_store import Finds, SearchReader
 from hortus.http.pages.site import Site
-from hortus.http.pages.status_store import KITS_PER_PAGE
 
 MOST_CHARACTERS = 100
 
 
 class SearchPages:
-    """`/search?q=`, `/search/suggestions?q=` and `/kits/{serial}`."""
+    """`/search?q=` and `/search/suggestions?q=`."""
 
     def __init__(self, site: Site) -> None:
         self._reader = SearchReader(site.engine)
@@ -37,7 +35,6 @@ class SearchPages:
         return [
             Route("/search", self.show, methods=["GET"]),
             Route("/search/suggestions", self.suggestions, methods=["GET"]),
-            Route("/kits/{serial}", self.kit, methods=["GET"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -56,16 +53,6 @@ class SearchPages:
         wanted = _wanted(request)
         finds, places = await self._find(viewer, wanted)
         return HTMLResponse(self._templates.render("_found.html", query=wanted, finds=finds, pages=places))
-
-    async def kit(self, request: Request) -> Response:
-        """Redirect to the kit's card on the page of all kits, or anonymous visitors to the log-in."""
-        viewer = await self._sessions.viewer_of(request)
-        serial = request.path_params["serial"]
-        place = await self._reader.place_of(viewer, serial) if is_serial(serial) else None
-        if place is not None:
-            page = place // KITS_PER_PAGE + 1
-            return redirect(request, f"/?page={page}#kit-{quote(serial)}")
-        raise NoSuchKit(is_person=viewer.user is not None)
 
     async def _find(self, viewer: Viewer, wanted: str) -> tuple[Finds, Sequence[ShownPlace]]:
         finds = await self._reader.find(viewer, wanted)

@@ -71,13 +71,6 @@ class SearchReader:
             serial: str | None = await connection.scalar(_SERIAL, parameters)
             return serial
 
-    async def place_of(self, viewer: Viewer, serial: str) -> int | None:
-        """Return how many kits stand before this one in the viewer's list; None if it is not in it."""
-        async with snapshot(self._engine) as connection:
-            parameters = {**visibility_parameters(viewer), "serial": serial}
-            place: int | None = await connection.scalar(_PLACE, parameters)
-            return place
-
 
 def _pattern(wanted: str) -> str:
     escaped = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -139,15 +132,5 @@ _SERIAL = text(
     f"""
     SELECT k.serial FROM kits k WHERE lower(k.serial) = lower(:serial) AND k.id IN ({VISIBLE_KITS})
     ORDER BY k.serial <> :serial LIMIT 1
-    """  # noqa: S608  (built from constants)
-)
-
-# The order of hortus.http.pages.status_statements.KITS_OF_PAGE.
-_PLACE = text(
-    f"""
-    SELECT place FROM (
-        SELECT k.serial, row_number() OVER (ORDER BY lower(coalesce(k.name, k.serial)), k.id) - 1 AS place
-        FROM kits k WHERE k.id IN ({VISIBLE_KITS})
-    ) places WHERE serial = :serial
     """  # noqa: S608  (built from constants)
 )

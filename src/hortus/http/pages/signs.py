@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hortus.domain.events.event import EventKind
 from hortus.domain.plants.state import Condition
 from hortus.domain.presence.judgement import PresenceState
 
@@ -11,6 +12,7 @@ SIGN_COLOURS = {
     "high": "bad",
     "attention": "bad",
     "late": "warn",
+    "clock": "warn",
     "offline": "warn",
     "unknown": "calm",
     "none": "calm",
@@ -18,6 +20,8 @@ SIGN_COLOURS = {
     "failed": "bad",
     "paused": "calm",
     "draft": "info",
+    "command": "calm",
+    "configuration": "calm",
 }
 """All signs of `_components.html` by name, with the class of their colour."""
 
@@ -34,6 +38,15 @@ _OF_PRESENCE = {
     PresenceState.OFFLINE: "offline",
     PresenceState.NEVER: "unknown",
 }
+
+EVENT_SIGNS = {
+    EventKind.ALERTS: "attention",
+    EventKind.COMMANDS: "command",
+    EventKind.CONFIGURATIONS: "configuration",
+    EventKind.PRESENCE: "offline",
+    EventKind.OUTAGES: "paused",
+}
+"""The sign of each kind of events."""
 
 
 def condition_sign(condition: Condition | None) -> str:

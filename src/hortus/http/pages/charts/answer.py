@@ -128,6 +128,7 @@ def _times(points: Points) -> tuple[float, float, list[int]]:
 def _band(band: TargetBand) -> dict[str, Any]:
     return {
         "series": band.series_id,
+        "plant": band.plant_id,
         "from": _seconds(band.since),
         "to": None if band.until is None else _seconds(band.until),
         "low": band.range.minimum,

@@ -13,6 +13,7 @@ from hortus.domain.series.listing import ListedSeries
 from hortus.http.access.viewer import Viewer
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
+from hortus.http.pages.charts.marks import KIND_NAMES, bars_of, signs_of, toggled
 from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import night_shade, panels_of
 from hortus.http.pages.charts.store import ChartPage
@@ -88,7 +89,7 @@ def page_values(
     """Return the values. `view` is what is shown, `asked` what the address of this path asks for."""
     drawing = page.drawing
     span, zone, now = drawing.span, drawing.zone, drawing.now
-    panels = panels_of(drawing, view)
+    panels = panels_of(drawing, view, page.marks)
     fixed = replace(view, start=span.start, end=span.end)
     return {
         "path": path,
@@ -133,6 +134,7 @@ def page_values(
             )
             for versus, label in _COMPARISON_LABELS.items()
         ],
+        **_mark_values(page, view),
         "zero": Choice(
             label=gettext("From zero"),
             address=replace(view, from_zero=not view.from_zero).address(),
@@ -156,6 +158,22 @@ def page_values(
         "in_bdi": _in_bdi,
         "picture_width": WIDTH,
         "picture_height": HEIGHT,
+    }
+
+
+def _mark_values(page: ChartPage, view: ChartView) -> dict[str, Any]:
+    """Return what the lane of marks shows; there is none for several kits."""
+    marks = page.marks
+    if marks is None:
+        return {"marks": None}
+    return {
+        "marks": marks,
+        "lane_signs": signs_of(marks.found.events, page.drawing.span),
+        "lane_bars": bars_of(marks.found.events, page.drawing.span, page.drawing.now),
+        "mark_choices": [
+            (kind, gettext(KIND_NAMES[kind]), toggled(view, kind, marks).address(), kind in marks.shown)
+            for kind in marks.kinds
+        ],
     }
 
 

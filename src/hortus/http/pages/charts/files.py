@@ -42,7 +42,7 @@ def chart_file_routes() -> list[Route]:
     static = resources.files("hortus.http.pages") / "static"
     library, own = static / "vendor" / "uPlot.iife.min.js", joined_modules(static / "charts", "main")
     script = JoinedFile(f"{library.read_text('utf-8')}\n{own}", "text/javascript")
-    styles = (static / "vendor" / "uPlot.min.css", static / "charts.css")
+    styles = (static / "vendor" / "uPlot.min.css", static / "charts.css", static / "marks.css")
     sheet = JoinedFile("\n".join(file.read_text("utf-8") for file in styles), "text/css")
     return [
         Route("/static/charts.js", script.show, methods=["GET"]),

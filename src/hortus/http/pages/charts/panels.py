@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hortus.base.language.translation import gettext
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.plants.state import Range
 from hortus.domain.series.charts import Span
 from hortus.http.pages.charts.answer import unit_of, whose
 from hortus.http.pages.charts.drawing import Paths, paths_of, percent
+from hortus.http.pages.charts.marks import CAUSES, Marks, cause_of
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
 from hortus.http.pages.charts.view import MOST_PANELS, MOST_PER_PANEL, ChartView
@@ -19,6 +21,9 @@ from hortus.http.pages.wording import quantity_name
 
 _LABELLED_FROM_PERCENT = 15.0
 """A gap narrower than this has no room for words on a phone."""
+
+_EXPLAINED_FROM_PERCENT = 60.0
+"""In a narrower one, there is no room for its cause. The script and the list of marks tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +51,23 @@ class Shade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BandShape:
-    """The target band: where it is, and which of its edges are bounds inside the picture.
-
-    `range` has the unit, `whose` says to what it belongs, and `others` is how many more ranges there are.
-    """
+class BandPart:
+    """A target band for as long as its range was the same, and which of its edges are inside the picture."""
 
     x: Shade
     y: Shade
     edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandShape:
+    """The target band of a plant: its parts, one after the other.
+
+    `range` is the last one, with the unit, `whose` says to what it belongs, and `others` is how many more there
+    are.
+    """
+
+    parts: tuple[BandPart, ...]
     range: str
     whose: str
     others: int
@@ -87,18 +100,20 @@ def chosen_series(series: Sequence[tuple[int, str]]) -> list[int]:
     return [id_ for ids in groups.values() for id_ in ids[:MOST_PER_PANEL]]
 
 
-def panels_of(drawing: Drawing, view: ChartView) -> list[Panel]:
-    """Return the panels, ordered by their first series."""
+def panels_of(drawing: Drawing, view: ChartView, marks: Marks | None = None) -> list[Panel]:
+    """Return the panels, ordered by their first series. `marks` tell why there are gaps."""
     groups: dict[str, list[DrawnSeries]] = {}
     for each in drawing.series:
         groups.setdefault(unit_of(each), []).append(each)
-    return [_panel(unit, group, drawing, view) for unit, group in groups.items()]
+    return [_panel(unit, group, drawing, view, marks) for unit, group in groups.items()]
 
 
-def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView) -> Panel:
+def _panel(
+    unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: ChartView, marks: Marks | None
+) -> Panel:
     quantities = list(dict.fromkeys(each.series.quantity_type.physical_quantity for each in group))
     bands = _bands_of(group, drawing.bands)
-    band = bands[0].range if bands else Range()
+    band = shown_bands(bands)[-1].range if bands else Range()
     # An empty panel shows its target band.
     values = _values(group) or [each for each in (band.minimum, band.maximum) if each is not None]
     scale = scale_of(values, unit, band, from_zero=view.from_zero)
@@ -123,7 +138,7 @@ def _panel(unit: str, group: Sequence[DrawnSeries], drawing: Drawing, view: Char
         is_log=scale.is_log,
         ticks=tuple((_from_top(scale, value), label) for value, label in ticks_of(scale)) if values else (),
         band=_band_shape(bands, scale, drawing.span, unit),
-        gaps=_shared_gaps(group, drawing.span),
+        gaps=_shared_gaps(group, drawing, marks),
     )
 
 
@@ -144,22 +159,35 @@ def _bands_of(group: Sequence[DrawnSeries], bands: Sequence[TargetBand]) -> list
 
 
 def _band_shape(bands: Sequence[TargetBand], scale: Scale, span: Span, unit: str) -> BandShape | None:
-    if not bands or bands[0].since >= span.end:
+    if not bands:
         return None
-    range_ = bands[0].range
-    left = percent(bands[0].since, span)
+    shown = shown_bands(bands)
+    last = shown[-1]
+    return BandShape(
+        parts=tuple(_band_part(each, scale, span) for each in shown),
+        range=with_unit(bounds(last.range), unit),
+        whose=whose(last),
+        others=len({(each.range.minimum, each.range.maximum) for each in bands}) - 1,
+    )
+
+
+def shown_bands(bands: Sequence[TargetBand]) -> list[TargetBand]:
+    """Return the bands of the first plant: a panel shows one."""
+    return [each for each in bands if each.plant_id == bands[0].plant_id]
+
+
+def _band_part(band: TargetBand, scale: Scale, span: Span) -> BandPart:
+    range_ = band.range
+    left = percent(band.since, span)
+    right = 100.0 if band.until is None else percent(band.until, span)
     top = 0.0 if range_.maximum is None else _from_top(scale, range_.maximum)
     bottom = 100.0 if range_.minimum is None else _from_top(scale, range_.minimum)
     edges = [_from_top(scale, each) for each in (range_.maximum, range_.minimum) if each is not None]
     kept_top, kept_bottom = max(0.0, min(100.0, top)), max(0.0, min(100.0, bottom))
-    others = len({(each.range.minimum, each.range.maximum) for each in bands}) - 1
-    return BandShape(
-        x=Shade(start=left, length=round(100 - left, 2)),
+    return BandPart(
+        x=Shade(start=left, length=round(right - left, 2)),
         y=Shade(start=kept_top, length=round(kept_bottom - kept_top, 2)),
         edges=tuple(edge for edge in edges if 0 <= edge <= 100),
-        range=with_unit(bounds(range_), unit),
-        whose=whose(bands[0]),
-        others=others,
     )
 
 
@@ -167,7 +195,7 @@ def _from_top(scale: Scale, value: float) -> float:
     return round(100 - scale.share(value) * 100, 2)
 
 
-def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
+def _shared_gaps(group: Sequence[DrawnSeries], drawing: Drawing, marks: Marks | None) -> tuple[Shade, ...]:
     shared = group[0].gaps
     for each in group[1:]:
         shared = [
@@ -176,7 +204,9 @@ def _shared_gaps(group: Sequence[DrawnSeries], span: Span) -> tuple[Shade, ...]:
             for other in each.gaps
             if max(one.start, other.start) < min(one.end, other.end)
         ]
-    return tuple(_gap_shade(gap, span) for gap in shared)
+    names = {each.series.peripheral_name for each in group}
+    causes = [cause_of(gap, names, marks, drawing.now) if marks else "" for gap in shared]
+    return tuple(_gap_shade(gap, drawing.span, cause) for gap, cause in zip(shared, causes, strict=True))
 
 
 def night_shade(night: Span, span: Span) -> Shade:
@@ -185,8 +215,10 @@ def night_shade(night: Span, span: Span) -> Shade:
     return Shade(start=start, length=round(percent(night.end, span) - start, 2))
 
 
-def _gap_shade(gap: Span, span: Span) -> Shade:
+def _gap_shade(gap: Span, span: Span, cause: str) -> Shade:
     start = percent(gap.start, span)
     length = round(percent(gap.end, span) - start, 2)
     label = precise_duration(gap.end - gap.start) if length >= _LABELLED_FROM_PERCENT else ""
+    if cause and length >= _EXPLAINED_FROM_PERCENT:
+        label = gettext("%(length)s, %(cause)s", length=label, cause=gettext(CAUSES[cause]))
     return Shade(start=start, length=length, label=label)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.prepared import Row
 from hortus.base.language.translation import gettext
-from hortus.domain.plants.bands import TargetBand, bands_of_series
+from hortus.domain.plants.bands import TargetBand, bands_of_series, series_with_target
 from hortus.domain.series.catching_up import CatchingUp, is_far_behind
 from hortus.domain.series.chart_store import Points, charts
 from hortus.domain.series.charts import EARLIEST, EPOCH, Span, finest_rolled_up
@@ -24,6 +24,7 @@ from hortus.domain.series.rollups import HoursToRollUp
 from hortus.domain.series.same_clock import moved_to, span_before
 from hortus.domain.series.store import Series, ensure_series_of_kit, find_several_series, series_are_missing
 from hortus.http.access.viewer import Viewer
+from hortus.http.pages.charts.marks import Marks, read_marks
 from hortus.http.pages.charts.nights import nights_within
 from hortus.http.pages.charts.view import COMPARISONS, ChartView
 from hortus.http.pages.kits.opened import OpenedKit, open_kit
@@ -99,6 +100,7 @@ class ChartPage:
     drawing: Drawing
     neighbours: dict[int, Neighbours]
     with_target: frozenset[int]
+    marks: Marks | None
 
     @property
     def kit(self) -> OpenedKit:
@@ -158,8 +160,7 @@ class ChartReader:
             for kit in kits:
                 of_kit = await list_series(connection, kit.id, now)
                 known = await find_several_series(connection, kit.id, [each.id for each in of_kit])
-                targets = await bands_of_series(connection, kit.id, list(known.values()))
-                with_target |= {band.series_id for band in targets}
+                with_target |= await series_with_target(connection, kit.id, list(known.values()))
                 listed += of_kit
                 every |= known
             series = [every[id_] for id_ in chosen(listed, with_target) if id_ in every]
@@ -169,6 +170,8 @@ class ChartReader:
                 for each in drawing.series
                 if not each.points.time_ms
             }
+            # Marks belong to one kit.
+            marks = await read_marks(connection, kits[0], drawing.span, view.marks) if len(kits) == 1 else None
         return ChartPage(
             kits=kits,
             kit_of={id_: next(kit for kit in kits if kit.id == each.kit_id) for id_, each in every.items()},
@@ -176,6 +179,7 @@ class ChartReader:
             drawing=drawing,
             neighbours=around,
             with_target=with_target,
+            marks=marks,
         )
 
     async def _make_series(self, viewer: Viewer, serial: str) -> None:
@@ -255,7 +259,7 @@ async def _draw(
     for kit in kits:
         of_kit = [each for each in series if each.kit_id == kit.id]
         drawn |= await _draw_kit(connection, kit, of_kit, span, view, now, zone)
-        bands += await bands_of_series(connection, kit.id, of_kit)
+        bands += await bands_of_series(connection, kit.id, of_kit, span)
     return Drawing(
         span=span,
         now=now,

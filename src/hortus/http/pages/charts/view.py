@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from hortus.base.language.translation import gettext
 from hortus.base.time_zones import day_start
+from hortus.domain.events.event import EventKind
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.access.viewer import UTC, Viewer
 from hortus.http.conventions.parameters import LARGEST_ID
@@ -45,6 +46,7 @@ TIMES = ("kit", "own", "utc")
 
 POINTS = (200, 400, 800, 1600)
 DEFAULT_POINTS = 400
+NO_MARKS = "none"
 MOST_PANELS = 8
 MOST_PER_PANEL = 6
 MOST_SERIES = MOST_PANELS * MOST_PER_PANEL
@@ -62,6 +64,7 @@ class ChartView:
     """The state of a chart page. `start` and `end` are None while it follows the present.
 
     `named` chooses one series by the name of its peripheral and its quantity type, for links from other pages.
+    `marks` are the kinds of events in the lane; None: all.
     `is_of_all`: the page may show several kits, and `kits` has the serial of the kit of each series.
     """
 
@@ -74,6 +77,7 @@ class ChartView:
     points: int = DEFAULT_POINTS
     table_page: int = 1
     named: tuple[str, int] | None = None
+    marks: frozenset[EventKind] | None = None
     times: str = "kit"
     is_of_all: bool = False
     kits: tuple[str, ...] = ()
@@ -114,6 +118,7 @@ class ChartView:
             "vs": self.versus,
             "y": "zero" if self.from_zero else "",
             "tz": self.times if self.times != "kit" else "",
+            "marks": "" if self.marks is None else ",".join(sorted(self.marks)) or NO_MARKS,
             "points": str(self.points) if self.points != DEFAULT_POINTS else "",
             "rows": str(self.table_page) if self.table_page != 1 else "",
         }
@@ -195,6 +200,7 @@ def parse_view(query: QueryParams, zone: tzinfo) -> ChartView:
         table_page=_table_page(query.get("rows")),
         named=_named(query),
         times=times,
+        marks=marks_in(query.get("marks")),
     )
 
 
@@ -203,6 +209,16 @@ def zone_of_view(query: QueryParams, of_kit: ZoneInfo, viewer: Viewer) -> ZoneIn
     if query.get("tz") == "own":
         return viewer.own_zone or viewer.usual_zone
     return UTC if query.get("tz") == "utc" else of_kit
+
+
+def marks_in(text: str | None) -> frozenset[EventKind] | None:
+    """Return the kinds of events in a text such as `alerts,commands`; None: all. Raises HTTPException 400."""
+    if not text:
+        return None
+    names = {each for each in text.split(",") if each not in {"", NO_MARKS}}
+    if not names <= set(EventKind):
+        raise _bad(gettext("Marks are of these kinds: %(kinds)s.", kinds=", ".join(EventKind)))
+    return frozenset(map(EventKind, names))
 
 
 def series_ids(texts: Iterable[str]) -> tuple[int, ...]:

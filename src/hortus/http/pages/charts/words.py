@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from hortus.base.language.translation import gettext, plural_patterns
+from hortus.http.pages.charts.marks import CAUSES
 from hortus.http.pages.times import precise_patterns
 
 
@@ -15,6 +16,7 @@ def script_words(versus: str) -> str:
         **_before(versus),
         **_notices(),
         **_pictures_and_links(),
+        **_marks(),
         "live": gettext("Live"),
         "lost": gettext("No connection since %(time)s. Retrying."),
         "chart": gettext("chart"),
@@ -74,4 +76,16 @@ def _pictures_and_links() -> dict[str, str]:
         "copied": gettext("Copied."),
         "linkToCopy": gettext("Link to copy"),
         "copyThis": gettext("Copy this link:"),
+    }
+
+
+def _marks() -> dict[str, object]:
+    return {
+        "causes": {cause: gettext(words) for cause, words in CAUSES.items()},
+        "gapBecause": gettext("%(length)s, %(cause)s"),
+        "because": gettext("(%(cause)s)"),
+        "marks": plural_patterns("%(n)s event at %(time)s", "%(n)s events from %(time)s on"),
+        "fromTo": gettext("%(start)s to %(end)s"),
+        "since": gettext("since %(start)s"),
+        "moreMarks": plural_patterns("1 older event is not shown.", "%(n)s older events are not shown."),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus.base.language.translation import gettext
+from hortus.domain.kits.changes import say_who_changes
 from hortus.http.access.permissions import Permission
 from hortus.http.pages.kits.opened import OpenedKit, open_kit
-from hortus.http.pages.kits.tabs import TABS, Group
+from hortus.http.pages.kits.tabs import TABS, Group, people_of_kit
 from hortus.http.pages.requests import require_same_origin
 from hortus.http.pages.site import Site
 
@@ -31,7 +33,10 @@ class ShownTab:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitFrame:
-    """What `kits/kit.html` shows around a page. `current` is the key of its tab."""
+    """What `kits/kit.html` shows around a page. `current` is the key of its tab.
+
+    `hears_changes`: the page tells when somebody changed the kit since `shown_at`.
+    """
 
     serial: str
     name: str
@@ -39,6 +44,8 @@ class KitFrame:
     watch: Sequence[ShownTab]
     manage: Sequence[ShownTab]
     current: str
+    shown_at: datetime
+    hears_changes: bool
 
 
 @asynccontextmanager
@@ -66,6 +73,7 @@ async def changing_kit(
     async with site.changing() as connection:
         kit = await open_kit(connection, viewer, request.path_params["serial"])
         kit.require(permission)
+        await say_who_changes(connection, kit.access.caller.user_id)
         yield connection, kit
 
 
@@ -76,10 +84,12 @@ def kit_path(kit: OpenedKit, suffix: str = "") -> str:
 
 def kit_page(site: Site, request: Request, kit: OpenedKit, tab: str, template: str, **values: Any) -> Response:
     """Return a page of the kit. `values` are those of `Site.page` and of the template."""
-    return site.page(request, template, viewer=kit.viewer, frame=_frame(kit, tab), kit=kit, **values)
+    return site.page(
+        request, template, viewer=kit.viewer, frame=_frame(kit, tab, site.clock()), kit=kit, **values
+    )
 
 
-def _frame(kit: OpenedKit, current: str) -> KitFrame:
+def _frame(kit: OpenedKit, current: str, now: datetime) -> KitFrame:
     def shown(group: Group) -> list[ShownTab]:
         return [
             ShownTab(key=tab.key, path=kit_path(kit, tab.suffix), name=gettext(tab.name))
@@ -94,4 +104,6 @@ def _frame(kit: OpenedKit, current: str) -> KitFrame:
         watch=shown(Group.WATCH),
         manage=shown(Group.MANAGE),
         current=current,
+        shown_at=now,
+        hears_changes=people_of_kit(kit),
     )

@@ -45,4 +45,7 @@ class Tab:
 
 
 # In the order in which they are shown. Only pages that exist have a row.
-TABS = (Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),)
+TABS = (
+    Tab(key="overview", suffix="", name=gettext_noop("Overview"), group=Group.WATCH),
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+)

@@ -62,8 +62,20 @@
     }
   }
 
+  // A part that differs in nothing but ages is not sent again: the ages go on here.
+  let tag = null;
+  document.body.addEventListener("htmx:configRequest", (event) => {
+    if (tag && event.target === status) event.detail.headers["If-None-Match"] = tag;
+  });
+
   let opened = [];
-  document.body.addEventListener("htmx:beforeSwap", () => {
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.target !== status) return;
+    if (event.detail.xhr.status === 304) {
+      event.detail.shouldSwap = false;
+      return;
+    }
+    tag = event.detail.xhr.getResponseHeader("ETag");
     opened = Array.from(status.querySelectorAll("details[open][id]"), (details) => details.id);
   });
   document.body.addEventListener("htmx:afterSwap", () => {

@@ -2,6 +2,7 @@
 import { append, ask, held, isEnough } from "./data.js";
 import { listen } from "./gestures.js";
 import { follow as followFeed } from "./live.js";
+import { drawMarks, loadMarks } from "./marks.js";
 import { Panel } from "./plot.js";
 import { Cursor } from "./readout.js";
 import { copyLink, savePicture } from "./save.js";
@@ -13,6 +14,7 @@ const TOGETHER_MS = 2000;
 const PARTS_MS = 400;
 const STEP_MS = 5000;
 const RENEW_MS = 300000;
+const MARKS_MS = 60000;
 const AHEAD_SECONDS = 10;
 
 const panels = Array.from(root.querySelectorAll(".panel"), (figure) => new Panel(figure));
@@ -37,6 +39,12 @@ function draw() {
   for (const panel of panels) panel.show();
   cursor.renew();
   showBands();
+  drawMarks();
+}
+
+// Causes of gaps come with the marks.
+async function renewMarks(afresh = false) {
+  if (await loadMarks(afresh)) for (const panel of panels) panel.renew();
 }
 
 function showBands() {
@@ -100,6 +108,7 @@ function show(range, how) {
 function settle() {
   later("load", 120, load);
   later("parts", PARTS_MS, renewParts);
+  later("marks", PARTS_MS, renewMarks);
 }
 
 const act = {
@@ -262,6 +271,7 @@ async function begin() {
   ranges.scrollLeft = (ranges.querySelector("[aria-current]")?.offsetLeft ?? 0) - ranges.offsetLeft - 48;
   showBands();
   root.dataset.state = "ready";
+  renewMarks();
 }
 
 function start() {
@@ -298,6 +308,7 @@ function start() {
   });
   setInterval(advance, STEP_MS);
   setInterval(() => load(true), RENEW_MS);
+  setInterval(() => document.visibilityState === "visible" && renewMarks(true), MARKS_MS);
   setInterval(() => view.follows && document.visibilityState === "visible" && renewParts(), 60000);
   followFeed({ reading, renew: () => load(true).then(() => tell(notice.dataset.kind === "error" ? "lost" : "live")), state: tell });
 }

@@ -1,8 +1,9 @@
 // A panel: uPlot draws axes and lines, we draw what is below and above them.
 import { columns, held, stretches } from "./data.js";
+import { causeOf } from "./marks.js";
 import { isLogarithmic, numbered, scaleOf } from "./scale.js";
 import { formatted, localDate, now, rangeName, view } from "./view.js";
-import { duration } from "./words.js";
+import { duration, filled, words } from "./words.js";
 
 export const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 2], [12, 4]];
 const Y_AXIS = 52, X_AXIS = 24;
@@ -37,14 +38,19 @@ export class Panel {
     return this.ids.map((id) => held.series.get(id)).filter(Boolean);
   }
 
-  // The target band of the series under the cursor, else of the first that has one.
-  get band() {
+  // The target bands in view of the series under the cursor, else of the first that has any: those of one plant.
+  get bands() {
     const order = this.focus === null ? this.ids : [this.focus, ...this.ids];
+    const inView = held.bands.filter(({ from, to }) => from < view.to && (to === null || to > view.from));
     for (const id of order) {
-      const band = held.bands.find((each) => each.series === id);
-      if (band) return band;
+      const first = inView.find((each) => each.series === id);
+      if (first) return inView.filter((each) => each.series === id && each.plant === first.plant);
     }
-    return null;
+    return [];
+  }
+
+  get band() {
+    return this.bands.at(-1) ?? null;
   }
 
   // Shows what is at hand: draws for the first time, or renews.
@@ -173,23 +179,7 @@ export class Panel {
       const x = (time) => Math.max(left, Math.min(left + width, plot.valToPos(time, "x", true)));
       ctx.fillStyle = colours.night;
       for (const [from, to] of held.nights) ctx.fillRect(x(from), top, x(to) - x(from), height);
-      const band = this.band;
-      if (!band) return;
-      const start = x(band.from), end = band.to === null ? left + width : x(band.to);
-      const y = (value, edge) => (value === null ? edge : plot.valToPos(value, "y", true));
-      const high = y(band.high, top), low = y(band.low, top + height);
-      ctx.fillStyle = colours.band;
-      ctx.fillRect(start, high, end - start, low - high);
-      ctx.strokeStyle = colours.edge;
-      ctx.lineWidth = k * uPlot.pxRatio;
-      ctx.setLineDash([4 * k, 4 * k].map((each) => each * uPlot.pxRatio));
-      for (const [value, at] of [[band.high, high], [band.low, low]]) {
-        if (value === null) continue;
-        ctx.beginPath();
-        ctx.moveTo(start, at);
-        ctx.lineTo(end, at);
-        ctx.stroke();
-      }
+      for (const band of this.bands) drawBand(plot, ctx, { left, top, width, height }, band, x, colours, k);
     });
   }
 
@@ -213,7 +203,7 @@ export class Panel {
   drawAbove(plot, colours, k) {
     const ratio = k * uPlot.pxRatio;
     inside(plot, (ctx, box) => {
-      for (const gap of this.sharedGaps()) drawGap(plot, ctx, box, gap, colours, ratio);
+      for (const gap of this.sharedGaps()) drawGap(plot, ctx, box, gap, colours, ratio, this.series.map((each) => each.name));
       for (const each of this.series) {
         ctx.fillStyle = ctx.strokeStyle = colours[`s${this.ids.indexOf(each.id) + 1}`];
         ctx.lineWidth = 1.5 * ratio;
@@ -278,7 +268,25 @@ function inside(plot, draw) {
   ctx.restore();
 }
 
-function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
+function drawBand(plot, ctx, { left, top, width, height }, band, x, colours, k) {
+  const start = x(band.from), end = band.to === null ? left + width : x(band.to);
+  const y = (value, edge) => (value === null ? edge : plot.valToPos(value, "y", true));
+  const high = y(band.high, top), low = y(band.low, top + height);
+  ctx.fillStyle = colours.band;
+  ctx.fillRect(start, high, end - start, low - high);
+  ctx.strokeStyle = colours.edge;
+  ctx.lineWidth = k * uPlot.pxRatio;
+  ctx.setLineDash([4 * k, 4 * k].map((each) => each * uPlot.pxRatio));
+  for (const [value, at] of [[band.high, high], [band.low, low]]) {
+    if (value === null) continue;
+    ctx.beginPath();
+    ctx.moveTo(start, at);
+    ctx.lineTo(end, at);
+    ctx.stroke();
+  }
+}
+
+function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio, names) {
   const left = plot.valToPos(from, "x", true), right = plot.valToPos(to, "x", true);
   if (right - left < HATCHED_GAP * ratio) return;
   ctx.save();
@@ -297,11 +305,13 @@ function drawGap(plot, ctx, { top, height }, [from, to], colours, ratio) {
   ctx.stroke();
   ctx.restore();
   if (right - left < LABELLED_GAP * ratio) return;
-  const label = duration(to - from);
+  const cause = causeOf(from, to, names);
   ctx.font = `${12 * ratio}px system-ui, sans-serif`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  if (ctx.measureText(label).width > right - left) return;
+  const labels = [cause && filled(words.gapBecause, { length: duration(to - from), cause }), duration(to - from)];
+  const label = labels.find((each) => each && ctx.measureText(each).width <= right - left);
+  if (!label) return;
   ctx.lineWidth = 5 * ratio;
   ctx.strokeStyle = colours.card;
   ctx.lineJoin = "round";

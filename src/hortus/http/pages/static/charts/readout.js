@@ -1,7 +1,8 @@
 // The cursor: one moment on all panels, with what each series was then. Never the nearest value across a gap.
 import { found, held } from "./data.js";
+import { causeOf } from "./marks.js";
 import { shown } from "./scale.js";
-import { clockText, view } from "./view.js";
+import { clockText, now, view } from "./view.js";
 import { counted, filled, words } from "./words.js";
 
 const NEAR_PX = 6;
@@ -62,7 +63,7 @@ export class Cursor {
 
 function sentence(panel, series, time, near) {
   const at = found(series, time, near);
-  if (at.index === undefined) return [gapSentence(at)];
+  if (at.index === undefined) return [gapSentence(at), because(at, series)];
   const i = at.index;
   const parts = [bold(`${panel.withUnit(shown(series.mean[i], series))} `)];
   if (series.count) {
@@ -78,6 +79,11 @@ function gapSentence({ from, to }) {
   }
   if (from !== null) return `${filled(words.noReadingsSince, { start: clockText(from) })} `;
   return `${to === null ? words.noReadings : filled(words.noReadingsBefore, { end: clockText(to) })} `;
+}
+
+function because({ from, to }, series) {
+  const cause = causeOf(from ?? view.from, to ?? now(), [series.name]);
+  return cause ? `${filled(words.because, { cause })} ` : "";
 }
 
 const time0 = (from) => (Math.abs(view.to - from) < 86400 ? from : undefined);

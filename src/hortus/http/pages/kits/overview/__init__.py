@@ -1,0 +1,1 @@
+"""The overview of a kit: everything about it now."""
