@@ -64,6 +64,7 @@ from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.place import open_media_objects
 from hortus.domain.messages.access import MessageAccess, message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.domain.mqtt_accounts.log_in_keeper import LogInKeeper
 from hortus.domain.mqtt_accounts.store import SERVER_ACCOUNT
 from hortus.domain.plants.built_in_species import load_species
 from hortus.domain.presence.keeper import PresenceKeeper
@@ -227,6 +228,7 @@ async def _running(
         objects = open_media_objects(settings, directory.media)
         pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
         presence = PresenceKeeper(task_engine)
+        log_ins = LogInKeeper(task_engine)
         mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
         authenticator = endpoint_authenticator(directory, task_engine)
         endpoint = kit_endpoint(
@@ -236,6 +238,7 @@ async def _running(
             on_presence=presence.connection_changed,
             on_own_word=presence.said,
             on_shared=presence.account_shared,
+            log_ins=log_ins,
         )
         transport = EndpointTransport(endpoint)
         rpc = KitRpc(
@@ -277,6 +280,7 @@ async def _running(
         supervisor.start("postgresql", partial(_keep_alive, postgres))
         supervisor.start("storing", pipeline.run, may_end=True)
         rpc.start(supervisor)
+        supervisor.start("log-in-record", log_ins.run)
         start_listening_record(supervisor, url)
         accounts = ChangedAccounts(endpoint, authenticator)
         supervisor.start("changed-accounts", accounts.run)
