@@ -1,4 +1,4 @@
-"""The record of kits' log-ins: who was let in, who was not and why, and how little a stranger can write there."""
+"""The record of kits' log-ins: who was let in, who was not and why, and how little strangers can write."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from hortus.protocol.mqtt.endpoint import (
     IdentityKind,
     Listener,
     LogIn,
-    LogIn,
     MqttEndpoint,
 )
 from hortus.protocol.mqtt.packets import (
