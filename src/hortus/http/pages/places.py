@@ -42,6 +42,7 @@ class Place:
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
+    Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",

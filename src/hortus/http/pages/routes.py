@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.adding import AddKitPages
+from hortus.http.pages.kits.connecting import ConnectKitPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -31,6 +33,8 @@ class PageGroup(Protocol):
 # Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
+    AddKitPages,
+    ConnectKitPages,
     SearchPages,
     ChartPages,
     PlantPages,
