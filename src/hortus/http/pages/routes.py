@@ -11,6 +11,8 @@ from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.kits.adding import AddKitPages
 from hortus.http.pages.kits.connecting import ConnectKitPages
+from hortus.http.pages.kits.connection import ConnectionPages
+from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -35,6 +37,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
     AddKitPages,
     ConnectKitPages,
+    ConnectionPages,
+    SettingsPages,
     SearchPages,
     ChartPages,
     PlantPages,

@@ -13,7 +13,7 @@ from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.accounts.shown_once import take_shown_once
 from hortus.domain.accounts.store import User
 from hortus.domain.messages.sealing import Unreadable
-from hortus.flow.diagnosis.facts import ConnectionFacts, read_facts
+from hortus.flow.diagnosis.facts import ConnectionFacts
 from hortus.http.access.doors import reach
 from hortus.http.access.permissions import Permission
 from hortus.http.conventions.problems import Problem
@@ -26,7 +26,8 @@ from hortus.http.pages.kits.credentials import (
     qr_code,
 )
 from hortus.http.pages.kits.first_steps import FirstSteps, first_steps
-from hortus.http.pages.kits.frame import kit_path, reading_kit
+from hortus.http.pages.kits.frame import kit_path
+from hortus.http.pages.kits.known import open_known_kit
 from hortus.http.pages.kits.opened import OpenedKit
 from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.pages.site import Site
@@ -54,7 +55,7 @@ class ConnectKitPages:
         """Answer with what to enter on the kit. The password is shown to whoever asks first, and only once."""
         viewer, user = await self._site.person(request)
         kit, facts = await self._opened(request)
-        credentials = await self._shown_once(request, user, kit)
+        credentials = await credentials_shown_once(self._site, request, user, kit)
         parts = self._site.services.parts
         doors = parts.doors()
         door = doors.boards if facts.is_board else doors.kits
@@ -98,21 +99,6 @@ class ConnectKitPages:
             headers={"Content-Disposition": 'attachment; filename="kit_config.toml"'},
         )
 
-    async def _shown_once(self, request: Request, user: User, kit: OpenedKit) -> Credentials | None:
-        # A prefetch or a HEAD must not use it up.
-        once = uuid_in(request.query_params.get("once", ""))
-        if once is None or request.method != "GET":
-            return None
-        async with self._site.changing() as connection:
-            sealed = await take_shown_once(connection, user.id, once, self._site.clock())
-        if sealed is None:
-            return None
-        try:
-            credentials = from_sealed_text(self._site.services.messages.seal.open(sealed))
-        except Unreadable:
-            return None
-        return next((each for each in credentials if each.serial == kit.serial), None)
-
     async def first_reading(self, request: Request) -> Response:
         """Answer with the ticks, and with the first value once it is here."""
         kit, facts = await self._opened(request)
@@ -139,11 +125,7 @@ class ConnectKitPages:
         return self._site.templates.render("kits/new/_steps.html", kit=kit, steps=steps)
 
     async def _opened(self, request: Request) -> tuple[OpenedKit, ConnectionFacts]:
-        """Return the kit of the address for somebody who sets it up. Raises Problem 403 or NoSuchKit."""
-        async with reading_kit(self._site, request) as (connection, kit):
-            kit.require(Permission.EDIT_CONFIGURATION)
-            facts = await read_facts(connection, kit.id, kit.serial, self._site.clock())
-        return kit, facts
+        return await open_known_kit(self._site, request, Permission.EDIT_CONFIGURATION)
 
 
 def facts_steps(site: Site, kit: OpenedKit, facts: ConnectionFacts) -> FirstSteps:
@@ -153,6 +135,25 @@ def facts_steps(site: Site, kit: OpenedKit, facts: ConnectionFacts) -> FirstStep
 
 def _suffix(kit: OpenedKit) -> str:
     return kit_path(kit).removeprefix("/kits")
+
+
+async def credentials_shown_once(
+    site: Site, request: Request, user: User, kit: OpenedKit
+) -> Credentials | None:
+    """Return the new password that this address names, and forget it; None if it was shown before."""
+    # A prefetch or a HEAD must not use it up.
+    once = uuid_in(request.query_params.get("once", ""))
+    if once is None or request.method != "GET":
+        return None
+    async with site.changing() as connection:
+        sealed = await take_shown_once(connection, user.id, once, site.clock())
+    if sealed is None:
+        return None
+    try:
+        credentials = from_sealed_text(site.services.messages.seal.open(sealed))
+    except Unreadable:
+        return None
+    return next((each for each in credentials if each.serial == kit.serial), None)
 
 
 def uuid_in(text: str) -> UUID | None:

@@ -45,4 +45,14 @@ class Tab:
 
 
 # In the order in which they are shown. Only pages that exist have a row.
-TABS = (Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),)
+TABS = (
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="connection", suffix="/connection", name=gettext_noop("Connection"), group=Group.MANAGE),
+    Tab(
+        key="settings",
+        suffix="/settings",
+        name=gettext_noop("Settings"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
+)
