@@ -71,8 +71,10 @@ def step(page, key, state):
     return page.locator(f'[data-step="{key}"][data-state="{state}"]')
 
 
-async def fits(page):
-    """No page is wider than its window."""
+async def fits(page, heading):
+    """The page with this heading is no wider than its window."""
+    await expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()
+    await page.wait_for_load_state()
     assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
@@ -81,13 +83,13 @@ async def fits(page):
 async def test_a_virtual_kit_shows_its_first_reading_after_four_clicks(browser, site, up, width, script):
     async with opened(browser, site, up, width, script=script) as page:
         await page.get_by_role("main").get_by_role("link", name="Add a kit").first.click()
-        await fits(page)
+        await fits(page, "Add a kit")
         await page.get_by_role("button", name="Add a virtual kit").click()
-        await fits(page)
+        await fits(page, "Add a virtual kit")
         await page.get_by_role("button", name="Create virtual kit").click()
         value = page.locator('[data-state="first-reading"] data.value')
         await expect(value).to_be_visible()
-        await fits(page)
+        await fits(page, "First reading of Virtual kit")
         await expect(page.locator('[data-state="first-reading"] .unit')).not_to_be_empty()
         await expect(page.locator('[data-state="first-reading"] time')).to_be_visible()
         for key in ("registered", "logged-in", "fetched", "first-reading"):
@@ -104,7 +106,7 @@ async def test_a_kit_is_connected_with_the_password_that_is_shown_once(browser, 
         await page.get_by_label("Name", exact=True).fill("Basil by the window")
         await page.get_by_role("button", name="Create kit").click()
         await expect(page).to_have_url(re.compile(r"/connect\?once="))
-        await fits(page)
+        await fits(page, "Connect Basil by the window")
         password = await page.locator("[data-secret] code").inner_text()
         serial = page.url.split("/")[-2]
         await expect(page.get_by_text(str(up.mqtt_port), exact=True)).to_be_visible()
@@ -113,7 +115,7 @@ async def test_a_kit_is_connected_with_the_password_that_is_shown_once(browser, 
             await page.get_by_role("button", name="Save as file").click()
         assert (await downloading.value).suggested_filename == "kit_config.toml"
         assert (await page.locator("svg.qr").bounding_box())["width"] > 100
-        await fits(page)
+        await fits(page, "Connect Basil by the window")
         await expect(step(page, "registered", "done")).to_be_visible()
         await expect(step(page, "logged-in", "next")).to_be_visible()
 
@@ -148,11 +150,11 @@ async def test_a_wrong_password_is_named_and_not_taken_for_being_offline(browser
         assert await asyncio.to_thread(publish, up, kit, "measurement/raw", b"", 1) != 0
         trouble = page.locator('[data-trouble="wrong-password"]')
         await expect(trouble).to_contain_text("The password is wrong")
-        await fits(page)
+        await fits(page, "Connect Lettuce")
         await page.goto(f"{site}/kits/{serial}/connection")
         await expect(page.locator("[data-first]")).to_contain_text("The password is wrong")
         await expect(page.get_by_role("main")).not_to_contain_text("offline")
-        await fits(page)
+        await fits(page, "Connection")
 
 
 def send(port, number, temperature):
@@ -183,7 +185,7 @@ async def test_an_unknown_board_is_offered_and_naming_it_shows_what_it_has_sent(
             return await board.count() and "3 readings" in await board.inner_text()
 
         await until(is_offered, "the wizard offers the board with its three readings")
-        await fits(page)
+        await fits(page, "Add a kit")
         await board.get_by_role("button", name="Name it").click()
         await page.get_by_label("Name", exact=True).fill("Fern in the hall")
         await page.get_by_role("button", name="Create board").click()

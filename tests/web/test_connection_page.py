@@ -203,7 +203,7 @@ async def test_one_silent_sensor_is_named_while_the_kit_is_online(engine, databa
     await add_readings(database_url, kit, [(datetime.now(UTC) - timedelta(hours=2), 1000.0)], peripheral=1)
     await happens(
         engine,
-        "UPDATE raw_measurements SET kit_configuration_id = "
+        "UPDATE raw_measurements SET received_at = datetime, kit_configuration_id = "
         "(SELECT id FROM kit_configurations WHERE kit_id = :kit_id) WHERE kit_id = :kit_id",
         kit,
     )

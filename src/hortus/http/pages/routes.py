@@ -12,6 +12,7 @@ from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.kits.adding import AddKitPages
 from hortus.http.pages.kits.connecting import ConnectKitPages
 from hortus.http.pages.kits.connection import ConnectionPages
+from hortus.http.pages.kits.many import ManyKitsPages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
@@ -36,6 +37,7 @@ class PageGroup(Protocol):
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
     AddKitPages,
+    ManyKitsPages,
     ConnectKitPages,
     ConnectionPages,
     SettingsPages,
