@@ -123,6 +123,17 @@ async def test_the_password_is_shown_once_and_is_the_kits(ada):
     assert "port = 1884\n" in file.text
 
 
+async def test_the_ticks_wait_for_the_log_in_where_it_is_seen_and_else_say_that_it_is_not(ada, engine):
+    serial = (await created(ada)).split("/")[3]
+    address = f"/kits/new/{serial}/first-reading"
+    assert 'data-step="logged-in" data-state="next"' in (await ada.get(address)).text
+    async with client_of(engine) as client:
+        await log_in(client, "ada")
+        page = (await client.get(address)).text
+    assert 'data-step="logged-in" data-state="unseen"' in page
+    assert 'data-step="fetched" data-state="next"' in page
+
+
 async def test_what_is_shown_once_is_not_stored_in_plain_text(ada, engine):
     address = await created(ada)
     async with engine.connect() as connection:

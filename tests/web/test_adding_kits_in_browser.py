@@ -147,7 +147,7 @@ async def test_a_wrong_password_is_named_and_not_taken_for_being_offline(browser
         await page.get_by_role("button", name="Create kit").click()
         serial = page.url.split("/")[-2]
         kit = {"serial": serial, "password": "not the password"}
-        assert await asyncio.to_thread(publish, up, kit, "measurement/raw", b"", 1) != 0
+        assert await asyncio.to_thread(publish, up, kit, "measurement/raw", b"x", 1) != 0
         trouble = page.locator('[data-trouble="wrong-password"]')
         await expect(trouble).to_contain_text("The password is wrong")
         await fits(page, "Connect Lettuce")

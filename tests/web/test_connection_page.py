@@ -86,6 +86,7 @@ async def sends(database_url, kit, *, ahead=timedelta(), age=timedelta(), readin
 async def test_of_a_new_kit_it_says_what_to_enter_and_what_is_not_known(engine, kit):
     page = await page_of(engine, kit)
     assert _FIRST.findall(page) == ["The kit has not connected yet."]
+    assert "The kit has not logged in here yet." in page
     assert dict(_LINK.findall(page)) == {
         "you": "good",
         "hortus": "good",
@@ -215,7 +216,9 @@ async def test_one_silent_sensor_is_named_while_the_kit_is_online(engine, databa
 
 async def test_where_connections_are_not_observed_only_traffic_counts(engine, database_url, kit):
     await add_readings(database_url, kit, [(datetime.now(UTC), 20.0)])
-    page = await page_of(engine, kit)
+    async with client_of(engine) as client:  # a process that kits do not connect to
+        await log_in(client, "ada")
+        page = (await client.get(path(kit))).text
     assert ("door", "unknown") in _LINK.findall(page)
     assert "only traffic counts" in page
     assert ("kit", "good") in _LINK.findall(page)

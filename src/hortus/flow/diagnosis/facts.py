@@ -21,6 +21,7 @@ READINGS_OF_CLOCK = 50
 """Of so many readings the median delay is taken: one that was held up does not count."""
 
 _MESSAGES_LOOKED_AT = 50
+_STEADY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +128,11 @@ async def read_facts(connection: AsyncConnection, kit_id: int, serial: str, now:
 
 
 async def _clock(connection: AsyncConnection, kit_id: int) -> ClockSkew | None:
+    """Return the skew, or None: a backlog arrives with delays of all kinds, a wrong clock with one."""
     row = (await connection.execute(_CLOCK, {"kit_id": kit_id, "most": READINGS_OF_CLOCK})).one()
-    return ClockSkew(ahead=-row.delay, readings=row.readings) if row.readings else None
+    if not row.readings or row.spread > _STEADY:
+        return None
+    return ClockSkew(ahead=-row.delay, readings=row.readings)
 
 
 async def _set_aside(connection: AsyncConnection, kit_id: int) -> Sequence[SetAside]:
@@ -162,7 +166,10 @@ _FIRST_READING = text(
 # Of the newest readings by the kit's clock: the index gives them without looking at others.
 _CLOCK = text(
     """
-    SELECT count(*) AS readings, percentile_cont(0.5) WITHIN GROUP (ORDER BY received_at - datetime) AS delay
+    SELECT count(*) AS readings,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY received_at - datetime) AS delay,
+        percentile_cont(0.75) WITHIN GROUP (ORDER BY received_at - datetime)
+            - percentile_cont(0.25) WITHIN GROUP (ORDER BY received_at - datetime) AS spread
     FROM (
         SELECT datetime, received_at FROM raw_measurements
         WHERE kit_id = :kit_id AND datetime > clock_timestamp() - interval '32 days'

@@ -19,10 +19,14 @@ from hortus.http.pages.times import clock_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eyes:
-    """What a viewer may see: addresses if they configure the kit, our own works if they administrate."""
+    """What a viewer may see: addresses if they configure the kit, our own works if they administrate.
+
+    `log_ins`: kits connect to this process, so their log-ins are seen.
+    """
 
     addresses: bool
     works: bool
+    log_ins: bool = False
     mail_is_set_up: bool = False
 
 
@@ -143,7 +147,9 @@ def _door(facts: ConnectionFacts, zone: tzinfo, now: datetime, eyes: Eyes) -> Li
         key="door",
         name=name,
         state=LinkState.UNKNOWN,
-        proof=gettext("Not seen here. If kits connect to another broker, only traffic counts."),
+        proof=gettext("The kit has not logged in here yet.")
+        if eyes.log_ins and log_ins.logged_in_at is None
+        else gettext("Not seen here. If kits connect to another broker, only traffic counts."),
         seen_at=log_ins.logged_in_at,
     )
 

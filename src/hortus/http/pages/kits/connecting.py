@@ -130,7 +130,13 @@ class ConnectKitPages:
 
 def facts_steps(site: Site, kit: OpenedKit, facts: ConnectionFacts) -> FirstSteps:
     """Return the ticks of a kit for its viewer."""
-    return first_steps(facts, kit.zone, site.clock(), with_addresses=kit.may(Permission.EDIT_CONFIGURATION))
+    return first_steps(
+        facts,
+        kit.zone,
+        site.clock(),
+        with_addresses=kit.may(Permission.EDIT_CONFIGURATION),
+        sees_log_ins=site.services.parts.doors().is_built_in,
+    )
 
 
 def _suffix(kit: OpenedKit) -> str:

@@ -181,6 +181,7 @@ class ConnectionPages:
         eyes = Eyes(
             addresses=kit.may(Permission.EDIT_CONFIGURATION),
             works=is_admin,
+            log_ins=self._site.services.parts.doors().is_built_in,
             mail_is_set_up=self._site.services.messages.mail is not None,
         )
         backlog = await self._site.backlog.look() if is_admin else None

@@ -60,9 +60,18 @@ class FirstSteps:
         return self.steps[-1].state is StepState.DONE
 
 
-def first_steps(facts: ConnectionFacts, zone: tzinfo, now: datetime, *, with_addresses: bool) -> FirstSteps:
-    """Return the ticks of a kit. Addresses are only for those who set it up."""
-    steps = _of_board(facts) if facts.is_board else _of_kit(facts, with_addresses=with_addresses)
+def first_steps(
+    facts: ConnectionFacts, zone: tzinfo, now: datetime, *, with_addresses: bool, sees_log_ins: bool
+) -> FirstSteps:
+    """Return the ticks of a kit. Addresses are only for those who set it up.
+
+    `sees_log_ins`: kits connect to this process, so one that has not logged in here has not at all.
+    """
+    steps = (
+        _of_board(facts)
+        if facts.is_board
+        else _of_kit(facts, with_addresses=with_addresses, is_seen=sees_log_ins or facts.is_observed)
+    )
     is_done = steps[-1].state is StepState.DONE
     found = findings(facts, now)
     if not is_done:
@@ -78,12 +87,12 @@ def first_steps(facts: ConnectionFacts, zone: tzinfo, now: datetime, *, with_add
     )
 
 
-def _of_kit(facts: ConnectionFacts, *, with_addresses: bool) -> list[Step]:
+def _of_kit(facts: ConnectionFacts, *, with_addresses: bool, is_seen: bool) -> list[Step]:
     fetched_at = facts.configuration.fetched_at if facts.configuration else None
     name = facts.configuration_name
     made = [
         ("registered", gettext("Kit registered"), facts.created_at, ""),
-        ("logged-in", gettext("Logged in"), _logged_in_at(facts), _log_in_note(facts, with_addresses)),
+        ("logged-in", gettext("Logged in"), _logged_in_at(facts), _log_in_note(facts, with_addresses, is_seen)),
         (
             "fetched",
             gettext("Fetched configuration “%(name)s”", name=name)
@@ -94,7 +103,7 @@ def _of_kit(facts: ConnectionFacts, *, with_addresses: bool) -> list[Step]:
         ),
         ("first-reading", gettext("First reading"), facts.first_reading_at, _expectation(facts)),
     ]
-    return _in_order(made, unseen=frozenset() if facts.is_observed else frozenset({"logged-in"}))
+    return _in_order(made, unseen=frozenset() if is_seen else frozenset({"logged-in"}))
 
 
 def _of_board(facts: ConnectionFacts) -> list[Step]:
@@ -133,8 +142,8 @@ def _logged_in_at(facts: ConnectionFacts) -> datetime | None:
     return facts.connection_changed_at if facts.is_connected and is_online else None
 
 
-def _log_in_note(facts: ConnectionFacts, with_addresses: bool) -> str:
-    if not facts.is_observed and facts.first_reading_at is None:
+def _log_in_note(facts: ConnectionFacts, with_addresses: bool, is_seen: bool) -> str:
+    if not is_seen and facts.first_reading_at is None:
         return gettext("Cannot be seen here if kits use another broker: there, only traffic counts.")
     if facts.log_ins.logged_in_from and with_addresses:
         return gettext("from %(address)s", address=facts.log_ins.logged_in_from)
