@@ -13,6 +13,7 @@ from hortus.protocol.mqtt.endpoint import (
     Identity,
     IdentityKind,
     Listener,
+    LogIn,
     MqttEndpoint,
 )
 from hortus.protocol.mqtt.packets import (
@@ -141,6 +142,7 @@ class Setup:
         self.refused: list[tuple[str, str, str]] = []
         self.own_words: list[tuple[str, str]] = []
         self.shared: list[str] = []
+        self.log_ins: list[LogIn] = []
         self.clients: list[PacketClient] = []
         self.endpoint = MqttEndpoint(
             authenticator=self.accounts,
@@ -152,6 +154,7 @@ class Setup:
             on_refused=lambda who, topic, reason: self.refused.append((who.name, topic, reason)),
             on_own_word=lambda serial, word: self.own_words.append((serial, word)),
             on_shared=self.shared.append,
+            on_log_in=self.log_ins.append,
         )
 
     @property

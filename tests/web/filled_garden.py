@@ -9,6 +9,7 @@ import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import (
+    MadeKit,
     add_readings,
     add_to_ledger,
     ledger_connection,
@@ -18,8 +19,13 @@ from web_helpers import (
     targets_hold_since,
 )
 
+from hortus.domain.accounts.shown_once import keep_to_show_once
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.mqtt_accounts.log_ins import LogInReport, note_log_ins
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
+from hortus.http.pages.kits.credentials import Credentials, sealed_text
+from web_services import SERVICE_TOKEN_KEY
 
 
 class Path(str):
@@ -52,8 +58,22 @@ PATHS = (
     Path("/charts?r=week&vs=week&kit={empty_kit}"),
     Path("/charts?find=яяя"),
     Path("/charts?s=1", status=400),
+    Path("/kits/{fine_kit}/connection"),
     Path("/", is_for_root=True),
     Path("/kits/{ill_kit}", is_for_root=True),
+    Path("/kits/new", is_for_root=True),
+    Path("/kits/new/details?kind=kit&form=6d0b5f8e-7f0e-4b0a-8f7f-0d9a2f5a7f11", is_for_root=True),
+    Path("/kits/new/details?kind=board&sensor=42&form=6d0b5f8e-7f0e-4b0a-8f7f-0d9a2f5a7f12", is_for_root=True),
+    Path("/kits/new/many", is_for_root=True),
+    Path("/kits/new/many/labels", is_for_root=True),
+    Path("/kits/new/many/labels?once={labels}", is_for_root=True),
+    Path("/kits/new/{empty_kit}/connect", is_for_root=True),
+    Path("/kits/new/{empty_kit}/connect?once={password}", is_for_root=True),
+    Path("/kits/new/{empty_kit}/first-reading", is_for_root=True),
+    Path("/kits/new/{fine_kit}/first-reading", is_for_root=True),
+    Path("/kits/{fine_kit}/connection", is_for_root=True),
+    Path("/kits/{ill_kit}/connection", is_for_root=True),
+    Path("/kits/{fine_kit}/settings", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -140,11 +160,39 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    return FilledGarden(
-        addresses=addresses | {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
-    )
+    addresses |= {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
+    return FilledGarden(addresses=addresses | await _add_what_wizards_show(engine, root.id, kits[1], empty))
 
 
+async def _add_what_wizards_show(
+    engine: AsyncEngine, user_id: int, ill: MadeKit, empty: MadeKit
+) -> dict[str, int | str]:
+    """Add a board without a name, troubles of one kit, and passwords of another to show once."""
+    now = datetime.now(UTC)
+    seal = Seal(SERVICE_TOKEN_KEY)
+    async with engine.begin() as connection:
+        await connection.execute(_WAITING_BOARD)
+        refused = LogInReport(
+            username=ill.serial,
+            refused_at=now,
+            refused_from="10.0.0.9",
+            refused_reason="wrong-password",
+            refused_times=3,
+            topic_refused_at=now,
+            topic_refused="kit/k-other/measurement/raw",
+        )
+        await note_log_ins(connection, [refused])
+        content = sealed_text([Credentials(serial=empty.serial, password="Zk7!fQ-example", name="№ 1")])
+        once = [await keep_to_show_once(connection, user_id, seal.close(content), now) for _ in range(2)]
+    return {"labels": str(once[0]), "password": str(once[1])}
+
+
+_WAITING_BOARD = text(
+    "WITH local AS (INSERT INTO gateways (name) VALUES ('local')"
+    " ON CONFLICT (name) DO UPDATE SET name = 'local' RETURNING id)"
+    " INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, last_address, kept)"
+    " SELECT id, 42, now() - interval '2 h', now(), '10.0.0.3', 118 FROM local ON CONFLICT DO NOTHING"
+)
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"
     " began_at, opened_at, over_at, ending) "

@@ -10,12 +10,14 @@ from hortus.base.installation.data_directory import DataDirectory
 from hortus.base.intake import MessageSource
 from hortus.base.supervision import note_success, piece_of_work
 from hortus.domain.mqtt_accounts.authenticator import EndpointAuthenticator
+from hortus.domain.mqtt_accounts.log_in_keeper import LogInKeeper
 from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.protocol.mqtt.endpoint import (
     EndpointLimits,
     Identity,
     IdentityKind,
     Listener,
+    LogIn,
     MqttEndpoint,
     OnOwnWord,
     OnPresence,
@@ -43,14 +45,26 @@ def kit_endpoint(
     on_presence: OnPresence,
     on_own_word: OnOwnWord,
     on_shared: OnShared,
+    log_ins: LogInKeeper,
 ) -> MqttEndpoint:
     """Return the endpoint.
 
     `on_presence` is called when a kit connects and disconnects, `on_own_word` when it says something about
-    itself, `on_shared` when two clients use its account.
+    itself, `on_shared` when two clients use its account. `log_ins` keeps who was let in and who was not.
     """
 
+    def note_log_in(log_in: LogIn) -> None:
+        if log_in.refusal is None:
+            log_ins.logged_in(log_in.username, log_in.address)
+        else:
+            log_ins.refused(log_in.username, log_in.address, log_in.refusal)
+
+    def note_topic(identity: Identity, topic: str) -> None:
+        if identity.kind is IdentityKind.KIT:
+            log_ins.topic_refused(identity.name, topic)
+
     def count_refused(identity: Identity, topic: str, reason: str) -> None:
+        note_topic(identity, topic)
         pipeline.count_refused(topic, serial=_serial_of(identity), reason=_REASONS[reason])
 
     def set_aside(
@@ -62,6 +76,7 @@ def kit_endpoint(
         source: MessageSource,
         handle: int,
     ) -> None:
+        note_topic(identity, topic)
         pipeline.set_aside(
             source,
             handle,
@@ -82,6 +97,7 @@ def kit_endpoint(
         on_refused=count_refused,
         on_own_word=on_own_word,
         on_shared=on_shared,
+        on_log_in=note_log_in,
     )
 
 

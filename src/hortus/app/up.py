@@ -13,7 +13,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,6 +48,7 @@ from hortus.app.supervision import (
     start_listening_record,
     task_connector,
 )
+from hortus.app.virtual_kit_runner import LOOK_SECONDS, VirtualKitRunner
 from hortus.base.database.engine import TASK_STATEMENT_SECONDS, connector, open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
@@ -64,6 +65,7 @@ from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.place import open_media_objects
 from hortus.domain.messages.access import MessageAccess, message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
+from hortus.domain.mqtt_accounts.log_in_keeper import LogInKeeper
 from hortus.domain.mqtt_accounts.store import SERVER_ACCOUNT
 from hortus.domain.plants.built_in_species import load_species
 from hortus.domain.presence.keeper import PresenceKeeper
@@ -71,16 +73,16 @@ from hortus.flow.commands.watch import CommandWatch
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.gateway.service import GatewayLimits, running_gateway, to_local_installation
 from hortus.flow.gateway.settings import GatewaySettings, read_gateway_settings
+from hortus.flow.ingest.pipeline import IngestPipeline
 from hortus.flow.migrations.migrate import upgrade
+from hortus.http.access.doors import Door, Doors
 from hortus.http.access.services import ApiParts, open_reading_engine
 from hortus.http.access.sessions import Sessions
 from hortus.http.api.app import create_api
 from hortus.http.app import WebDependencies, create_app
 from hortus.http.live.hub import LiveHub
 from hortus.http.server.server import bind, serve
-from hortus.protocol.mqtt.endpoint import (
-    Listener,
-)
+from hortus.protocol.mqtt.endpoint import Listener, MqttEndpoint
 from hortus.simulator.fleet import Fleet
 from hortus.simulator.options import KitCredentials, SimulatorOptions
 
@@ -227,6 +229,7 @@ async def _running(
         objects = open_media_objects(settings, directory.media)
         pipeline = make_pipeline(settings, url, registry, objects, "hortus ingest")
         presence = PresenceKeeper(task_engine)
+        log_ins = LogInKeeper(task_engine)
         mqtt_listener = Listener(host=options.host, port=options.mqtt_port)
         authenticator = endpoint_authenticator(directory, task_engine)
         endpoint = kit_endpoint(
@@ -236,6 +239,7 @@ async def _running(
             on_presence=presence.connection_changed,
             on_own_word=presence.said,
             on_shared=presence.account_shared,
+            log_ins=log_ins,
         )
         transport = EndpointTransport(endpoint)
         rpc = KitRpc(
@@ -249,7 +253,10 @@ async def _running(
         command_watch = CommandWatch()
         hub = live_hub(settings, url, engine)
         gateway = GatewayFigures()
-        api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
+        api = _api(
+            *(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub, pipeline),
+            lambda: _doors(endpoint, board_listener),
+        )
         app = create_app(
             WebDependencies(
                 services=api.state.services,
@@ -272,10 +279,12 @@ async def _running(
         supervisor.start("postgresql", partial(_keep_alive, postgres))
         supervisor.start("storing", pipeline.run, may_end=True)
         rpc.start(supervisor)
+        supervisor.start("log-in-record", log_ins.run)
         start_listening_record(supervisor, url)
         accounts = ChangedAccounts(endpoint, authenticator)
         supervisor.start("changed-accounts", accounts.run)
-        start_following_kits(supervisor, url, [registry.changed, accounts.changed])
+        virtual_kits = VirtualKitRunner(task_engine, lambda: endpoint.addresses[0])
+        start_following_kits(supervisor, url, [registry.changed, accounts.changed, virtual_kits.changed])
         start_answering_requests(supervisor, url, hub, command_watch)
         start_jobs(
             JobParts(settings=settings, url=url, engine=task_engine, messages=access, media=objects), supervisor
@@ -283,6 +292,7 @@ async def _running(
         try:
             await presence.begin()
             await endpoint.start(supervisor)
+            simulated = supervisor.start("kits-of-pages", virtual_kits.run, every_seconds=LOOK_SECONDS)
             web = supervisor.start(
                 "web-server",
                 lambda: serve(
@@ -311,6 +321,7 @@ async def _running(
                     )
             finally:
                 presence.close()
+                simulated.cancel()
                 listener.close()
                 web.cancel()  # lets requests in progress end, while the endpoint stops in parallel
                 await endpoint.stop()
@@ -328,6 +339,8 @@ def _api(
     command_watch: CommandWatch,
     objects: MediaObjects | None,
     hub: LiveHub,
+    pipeline: IngestPipeline,
+    doors: Callable[[], Doors],
 ) -> FastAPI:
     return create_api(
         ApiParts(
@@ -343,11 +356,22 @@ def _api(
             reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
             message_access=access,
             command_watch=command_watch,
+            intake=pipeline,
+            doors=doors,
             media_objects=objects,
             page_sessions=Sessions(keys.sessions, engine),
             plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
         ),
         live=hub,
+    )
+
+
+def _doors(endpoint: MqttEndpoint, board_listener: socket.socket) -> Doors:
+    """Return where kits and boards connect, as far as it is known yet."""
+    kits = [Door(host=host, port=port) for host, port in endpoint.addresses[:1]]
+    board_host, board_port = board_listener.getsockname()[:2]
+    return Doors(
+        kits=kits[0] if kits else None, boards=Door(host=board_host, port=board_port), is_built_in=True
     )
 
 

@@ -31,6 +31,7 @@ from hortus.domain.messages.access import message_access
 from hortus.domain.messages.reset_mail import QueuedResetMailer
 from hortus.flow.broker.account_changes import account_changes
 from hortus.flow.commands.watch import CommandWatch
+from hortus.http.access.doors import Door, Doors
 from hortus.http.access.services import ApiParts, open_reading_engine
 from hortus.http.access.sessions import Sessions
 from hortus.http.api.app import create_api
@@ -114,6 +115,8 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 reset_mailer=reset_mailer,
                 message_access=access,
                 command_watch=command_watch,
+                intake=pipeline,
+                doors=lambda: _doors(settings),
                 media_objects=objects,
                 page_sessions=Sessions(keys.sessions, engine),
                 plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
@@ -163,6 +166,13 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 await asyncio.wait({serving})
                 # Requests that delivered readings have ended, so no waiting reading has been acknowledged.
                 await pipeline.stop(_DRAIN_SECONDS)
+
+
+def _doors(settings: Settings) -> Doors:
+    """Return where kits connect: the broker of the settings, if they name one. Gateways are elsewhere."""
+    if not {"mqtt_host", "mqtt_port"} & settings.model_fields_set:
+        return Doors()
+    return Doors(kits=Door(host=settings.mqtt_host, port=settings.mqtt_port, tls=settings.mqtt_tls))
 
 
 async def _wait_for_database(engine: AsyncEngine, url: DatabaseUrl, key: bytes, base_url: str) -> None:

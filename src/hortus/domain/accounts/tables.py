@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, String, false, text, true
+from sqlalchemy import ARRAY, ForeignKey, LargeBinary, String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base, CreatedAt, Timestamp
@@ -63,3 +63,16 @@ class ApiKeyRow(Base):
     created_at: Mapped[CreatedAt]
     last_used_at: Mapped[Timestamp | None]
     expires_at: Mapped[Timestamp]
+
+
+class ShownOnceRow(Base):
+    """Something that a page shows to a person once, such as a new password: encrypted, for a few minutes."""
+
+    __tablename__ = "shown_once"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[Timestamp] = mapped_column(index=True)

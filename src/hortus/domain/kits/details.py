@@ -45,9 +45,17 @@ async def list_kits_on_map(
     return (await connection.execute(statement)).mappings().all()
 
 
-async def change_details(connection: AsyncConnection, kit_id: int, values: Mapping[str, object]) -> None:
-    """Set these columns of a kit. The caller commits."""
+async def change_details(
+    connection: AsyncConnection,
+    kit_id: int,
+    values: Mapping[str, object],
+    *,
+    by: int | None,
+    now: datetime,
+) -> None:
+    """Set these columns of a kit; `by` is the user who wants it. The caller commits."""
     if values:
-        await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(dict(values)))
+        stamp = {"details_changed_at": now, "details_changed_by": by}
+        await connection.execute(update(KitRow).where(KitRow.id == kit_id).values({**values, **stamp}))
     if KitRow.privacy_public_dashboard.key in values:
         await announce_kit_access(connection, kit_id)

@@ -92,6 +92,25 @@ async def find_membership(connection: AsyncConnection, membership_id: int) -> Me
     return Membership(**row) if row else None
 
 
+async def find_membership_of(connection: AsyncConnection, kit_id: int, user_id: int) -> Membership | None:
+    """Return this user's membership of this kit, or None."""
+    row = KitMembershipRow
+    statement = select(row.__table__).where(row.kit_id == kit_id, row.user_id == user_id)
+    found = (await connection.execute(statement)).mappings().one_or_none()
+    return Membership(**found) if found else None
+
+
+async def full_members_of(connection: AsyncConnection, kit_id: int) -> Sequence[str]:
+    """Return the display names of the members with full access, the first one first."""
+    names = await connection.scalars(
+        select(UserRow.display_name)
+        .join(KitMembershipRow, KitMembershipRow.user_id == UserRow.id)
+        .where(KitMembershipRow.kit_id == kit_id, KitMembershipRow.access_super)
+        .order_by(KitMembershipRow.id)
+    )
+    return names.all()
+
+
 async def require_room_for_kit(connection: AsyncConnection, user_id: int, most: int) -> None:
     """Raise QuotaReached if the user manages the maximum number of kits; locks the user's row.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     JSON,
@@ -45,6 +46,39 @@ class KitRow(Base):
     updated_at: Mapped[CreatedAt]
     # Where the kit stands; HORTUS_TIME_ZONE if null.
     time_zone: Mapped[str | None] = mapped_column(String(64))
+    # Name, description, place or visibility, by a person; null since the creation.
+    details_changed_at: Mapped[Timestamp | None]
+    details_changed_by: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+
+
+class KitCreationRow(Base):
+    """The kits that a form created. A form that is sent twice, or again after Back, creates nothing more."""
+
+    __tablename__ = "kit_creations"
+
+    form_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+
+
+class VirtualKitRow(Base):
+    """A kit that `hortus up` simulates. It gets a new password whenever that starts, so none is kept."""
+
+    __tablename__ = "virtual_kits"
+
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    created_at: Mapped[CreatedAt]
 
 
 class KitLastSeenRow(Base):

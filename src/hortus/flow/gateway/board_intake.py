@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -97,19 +97,22 @@ class BoardIntake:
 
         May be interrupted and restarted at any time. Raises DatabaseAway.
         """
-        released = 0
+        return sum([count async for count in self.releasing(gateway_id, sensor_id)])
+
+    async def releasing(self, gateway_id: int, sensor_id: int) -> AsyncIterator[int]:
+        """As `release`; yields the number of each few hundred readings that are stored."""
         while True:
             with database_failures_in_words():
                 async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
                     boards = await find_boards(connection, gateway_id, {sensor_id})
                     kept = await kept_readings(connection, gateway_id, sensor_id, _RELEASE_READINGS)
             if not boards or not kept:
-                return released
+                return
             await self._store(kept, boards)
             with database_failures_in_words():
                 async with asyncio.timeout(_DATABASE_SECONDS), self._engine.begin() as connection:
                     await forget_kept(connection, gateway_id, kept)
-            released += len(kept)
+            yield len(kept)
 
     async def _store(self, readings: Sequence[ReceivedReading], boards: dict[int, KnownBoard]) -> None:
         """Offer the readings to the normal ingest pipeline, and wait until they are durable."""

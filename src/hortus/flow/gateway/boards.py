@@ -38,7 +38,7 @@ _OWNER = (
 
 # Matches no password: a board has no account at any MQTT broker.
 _NO_PASSWORD = "!"  # noqa: S105
-_LONGEST_NAME = 40
+LONGEST_BOARD_NAME = 40
 # Discarded readings are still counted, with the gateway that delivered them (P3).
 _FORGET_WAITING_BOARD = """
 WITH gone AS (
@@ -114,6 +114,7 @@ class SeveralGateways(UsageError):
             f"Sensor {sensor_id} was heard through several gateways: {', '.join(names)}. "
             "Say which one is meant with --gateway."
         )
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +365,6 @@ async def _next_sensor_id(connection: AsyncConnection) -> int:
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= _LONGEST_NAME:
-        raise UsageError(f"A board's name has 1 to {_LONGEST_NAME} characters; this one has {len(name)}.")
+    if not 1 <= len(name) <= LONGEST_BOARD_NAME:
+        raise UsageError(f"A board's name has 1 to {LONGEST_BOARD_NAME} characters; this one has {len(name)}.")
     require_name("A board's name", name)

@@ -26,7 +26,8 @@ from hortus.domain.messages.sealing import Seal
 from hortus.domain.plants.state import DEFAULT_FRESHNESS
 from hortus.domain.series.catching_up import CatchingUp
 from hortus.flow.commands.watch import CommandWatch
-from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS
+from hortus.flow.ingest.messages import DEFAULT_CLOCK_TOLERANCE_MS, ReadingIntake
+from hortus.http.access.doors import Doors
 from hortus.http.access.limits import RateLimits
 from hortus.http.access.rate_limits import Allowances
 from hortus.http.access.sessions import Sessions
@@ -89,7 +90,9 @@ class ApiParts:
     condition. `command_watch` should receive the database's notifications about
     commands; otherwise their end is noticed a second later. `media_objects` holds the content of media; without
     it, content cannot be read. `page_sessions` lets users who logged in to the web pages use the live feed.
-    Pages of `named_origins` may send credentials (setting HORTUS_CORS_ORIGINS).
+    Pages of `named_origins` may send credentials (setting HORTUS_CORS_ORIGINS). `intake` stores what was kept
+    of boards that get a name; without it, that is stored when they are heard the next time. `doors` says where
+    kits and boards connect.
     """
 
     engine: AsyncEngine
@@ -111,6 +114,8 @@ class ApiParts:
     late_months_per_hour: int = LATE_MONTHS_PER_HOUR
     plant_freshness: timedelta = DEFAULT_FRESHNESS
     command_watch: CommandWatch = field(default_factory=CommandWatch)
+    intake: ReadingIntake | None = None
+    doors: Callable[[], Doors] = Doors
     clock: Callable[[], datetime] = _now
 
 

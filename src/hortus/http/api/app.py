@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 import hortus.http.api.accounts
 import hortus.http.api.alerts
+import hortus.http.api.boards
 import hortus.http.api.commands
 import hortus.http.api.configuration_state
 import hortus.http.api.configurations
@@ -80,6 +81,7 @@ _ROUTERS = (
     hortus.http.api.accounts.router,
     hortus.http.api.definitions.router,
     hortus.http.api.kits.router,
+    hortus.http.api.boards.router,
     hortus.http.api.members.router,
     hortus.http.api.configurations.router,
     hortus.http.api.peripherals.router,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.room import QuotaReached
+from hortus.domain.kits.creation import create_kit_for
 from hortus.domain.kits.details import (
     MOST_DESCRIPTION_CHARACTERS,
     MOST_LATITUDE,
@@ -19,7 +20,6 @@ from hortus.domain.kits.details import (
     coordinate,
     list_kits_on_map,
 )
-from hortus.domain.kits.members import add_member, require_room_for_kit
 from hortus.domain.kits.store import NewKit
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
@@ -145,14 +145,9 @@ async def create_kit(request: Request, services: UsedServices, caller: CurrentCa
     )
     try:
         async with services.writing() as connection:
-            await require_room_for_kit(connection, profile.id, services.parts.quotas.kits_per_person)
-            kit = await services.kits.create(connection, new)
-            await add_member(
-                connection,
-                kit.id,
-                profile.id,
-                access_super=True,
-                access_configure=True,
+            kit = await create_kit_for(
+                *(connection, services.kits, profile.id, new),
+                quotas=services.parts.quotas,
                 now=services.clock(),
             )
     except QuotaReached as error:
@@ -186,7 +181,9 @@ async def change_kit(
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.EDIT_DETAILS)
         _require_valid(body)
-        await change_details(connection, access.kit_id, _changed_columns(body))
+        await change_details(
+            connection, access.kit_id, _changed_columns(body), by=caller.user_id, now=services.clock()
+        )
         access = await access_to_kit(connection, caller, serial)
     return JsonReply(kit_object(access.kit))
 

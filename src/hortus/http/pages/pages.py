@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from hortus.base.language.translation import current_language, gettext
+from hortus.base.language.translation import current_language, gettext, gettext_noop
 from hortus.http.access.viewer import Viewer
 from hortus.http.pages.plant_status import PlantsOfKit
 from hortus.http.pages.plant_store import PlantReader
@@ -22,11 +22,18 @@ _KEPT_ANSWERS = 200
 _KEEP_PLANTS_SECONDS = 15.0
 _LAST_PAGE = 1_000_000
 
+# What other pages end with that lead here.
+_TOASTS = {
+    "deleted": gettext_noop("The kit is deleted, with all that it sent."),
+    "left": gettext_noop("You left the kit."),
+}
+
 
 class StatusPages:
     """`/` and its self-refreshing part, `/status`."""
 
     def __init__(self, site: Site) -> None:
+        self._site = site
         self._reader = StatusReader(site.engine, site.clock)
         self._plants = PlantReader(site.engine, site.clock, site.services.parts.plant_freshness)
         self._backlog = site.backlog
@@ -49,7 +56,9 @@ class StatusPages:
         page = _page_number(request)
         viewer = await self._sessions.viewer_of(request)
         content = await self._status(viewer, page)
-        return self._templates.page("status.html", viewer=viewer, content=content, page=page)
+        return self._site.page(
+            request, "status.html", viewer=viewer, toasts=_TOASTS, content=content, page=page
+        )
 
     async def status(self, request: Request) -> Response:
         """Answer with the self-refreshing part, or request a reload if anything around it changed."""

@@ -43,6 +43,7 @@ class Place:
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
     Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
+    Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",

@@ -13,6 +13,11 @@ from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.kits.changes import ChangePages
 from hortus.http.pages.kits.overview.pages import OverviewPages
+from hortus.http.pages.kits.adding import AddKitPages
+from hortus.http.pages.kits.connecting import ConnectKitPages
+from hortus.http.pages.kits.connection import ConnectionPages
+from hortus.http.pages.kits.many import ManyKitsPages
+from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -35,6 +40,11 @@ class PageGroup(Protocol):
 # Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
+    AddKitPages,
+    ManyKitsPages,
+    ConnectKitPages,
+    ConnectionPages,
+    SettingsPages,
     SearchPages,
     ChartPages,
     ExplorerPages,

@@ -142,7 +142,13 @@ class Readings:
             if sensor is None:
                 raise not_found(f"Sensor {sensor_id}")
             (await visible_kit(connection, sender.caller, sensor)).require(Permission.EDIT_DETAILS)
-            await describe_sensor(connection, sensor, name=body.name, remark=body.remark)
+            await describe_sensor(
+                *(connection, sensor),
+                name=body.name,
+                remark=body.remark,
+                by=sender.caller.user_id,
+                now=self._services.clock(),
+            )
 
     async def take(self, sender: SenderOfReading, reading: SensorReading, address: str) -> None:
         """Store the values, and return once they are durable. Raises Refused, or Problem 403."""

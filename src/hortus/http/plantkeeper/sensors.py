@@ -12,16 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
 from hortus.base.quotas import DEFAULT_QUOTAS, Quotas
-from hortus.domain.accounts.room import require_room
 from hortus.domain.alerts.tables import AlertRow
 from hortus.domain.definitions.store import quantity_type_ids_by_key
 from hortus.domain.kits.details import MOST_DESCRIPTION_CHARACTERS, change_details
-from hortus.domain.kits.members import add_member, require_room_for_kit
 from hortus.domain.kits.tables import KitMembershipRow, KitRow
 from hortus.domain.plants.links import unlink_kit
 from hortus.domain.plants.measured import latest_of_kits
 from hortus.flow.gateway.board_lookup import QUANTITY_TYPES
-from hortus.flow.gateway.boards import register_board, rename_board, retire_board
+from hortus.flow.gateway.boards import rename_board, retire_board
+from hortus.flow.gateway.owned_boards import register_owned_board
 from hortus.flow.gateway.readings import Quantity
 from hortus.flow.gateway.tables import BoardRow
 
@@ -88,29 +87,27 @@ async def register_sensor(
     Raises UsageError.
     """
     _check_remark(remark)
-    owned = select(func.count()).where(
-        KitMembershipRow.user_id == owner_id, KitMembershipRow.kit_id == BoardRow.kit_id
-    )
-    await require_room(connection, owner_id, owned, quotas.boards_per_person, "sensors in your account")
-    await require_room_for_kit(connection, owner_id, quotas.kits_per_person)
-    board = await register_board(connection, name=_named(name))
-    kit_id = await connection.scalar(select(BoardRow.kit_id).where(BoardRow.sensor_id == board.sensor_id))
-    assert kit_id is not None
+    board = await register_owned_board(connection, owner_id, name=_named(name), quotas=quotas, now=now)
     if remark:
-        await connection.execute(update(KitRow).where(KitRow.id == kit_id).values(description=remark))
-    await add_member(connection, kit_id, owner_id, access_super=True, access_configure=True, now=now)
+        await connection.execute(update(KitRow).where(KitRow.id == board.kit_id).values(description=remark))
     return board.sensor_id
 
 
 async def describe_sensor(
-    connection: AsyncConnection, sensor: Sensor, *, name: str | None, remark: str | None
+    connection: AsyncConnection,
+    sensor: Sensor,
+    *,
+    name: str | None,
+    remark: str | None,
+    by: int | None,
+    now: datetime,
 ) -> None:
     """Change a board's name and remark; None keeps what there is. The caller commits. Raises UsageError."""
     if name is not None:
         await rename_board(connection, sensor.kit_id, _named(name))
     if remark is not None:
         _check_remark(remark)
-        await change_details(connection, sensor.kit_id, {"description": remark})
+        await change_details(connection, sensor.kit_id, {"description": remark}, by=by, now=now)
 
 
 def _named(name: str) -> str:

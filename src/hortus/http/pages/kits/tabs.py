@@ -48,4 +48,12 @@ class Tab:
 TABS = (
     Tab(key="overview", suffix="", name=gettext_noop("Overview"), group=Group.WATCH),
     Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="connection", suffix="/connection", name=gettext_noop("Connection"), group=Group.MANAGE),
+    Tab(
+        key="settings",
+        suffix="/settings",
+        name=gettext_noop("Settings"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
 )

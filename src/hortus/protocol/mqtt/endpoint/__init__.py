@@ -23,6 +23,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
     OnShared,
 )
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.log_ins import LogIn, OnLogIn, Refusal
 from hortus.protocol.mqtt.endpoint.routes import TOPIC_NOT_ALLOWED, TOPIC_OUTSIDE_CONTRACT
 from hortus.protocol.mqtt.endpoint.server import Listener, MqttEndpoint
 
@@ -35,10 +36,13 @@ __all__ = [
     "Identity",
     "IdentityKind",
     "Listener",
+    "LogIn",
     "MqttEndpoint",
+    "OnLogIn",
     "OnOwnWord",
     "OnPresence",
     "OnRefused",
     "OnSetAside",
     "OnShared",
+    "Refusal",
 ]

@@ -20,9 +20,10 @@ from hortus.protocol.mqtt.endpoint.counters import EndpointCounters
 from hortus.protocol.mqtt.endpoint.directory import Directory
 from hortus.protocol.mqtt.endpoint.farewell import Farewell
 from hortus.protocol.mqtt.endpoint.gate import PublisherGate
-from hortus.protocol.mqtt.endpoint.identity import Identity, OnRefused
+from hortus.protocol.mqtt.endpoint.identity import Identity, IdentityKind, OnRefused
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.log_ins import LogIn, OnLogIn, Refusal
 from hortus.protocol.mqtt.endpoint.login import (
     Terms,
     acceptance,
@@ -83,6 +84,7 @@ class EndpointParts:
     begin_login: Callable[[EndpointConnection, Connect], asyncio.Task[None]]
     farewell: Farewell
     on_refused: OnRefused
+    on_log_in: OnLogIn
 
 
 class EndpointConnection(SocketConnection):
@@ -289,9 +291,19 @@ class EndpointConnection(SocketConnection):
         self._parts.counters.protocol_errors += 1
         who = self.identity.name if self.identity is not None else "not logged in"
         logger.info("Closed the connection from %s (%s): %s", self.peer_address, who, describe_error(error))
+        self._report_fault()
         if self.session is None and isinstance(error, ProtocolVersionError):
             self.send(refusal_of_version(error))
         self.close(error.reason_code)
+
+    def _report_fault(self) -> None:
+        """Report that a kit is cut off. A client that is not logged in could use any kit's name."""
+        if self.identity is not None and self.identity.kind is IdentityKind.KIT:
+            log_in = LogIn(
+                username=self.identity.name, address=self.peer_address, refusal=Refusal.PROTOCOL_ERROR
+            )
+            with contained(self._parts.counters, "A fault of %s could not be reported.", self.username):
+                self._parts.on_log_in(log_in)
 
     def _on_connect(self, packet: Connect) -> None:
         if self._connect_deadline is None:

@@ -33,6 +33,7 @@ from hortus.protocol.mqtt.endpoint.identity import (
 )
 from hortus.protocol.mqtt.endpoint.inbox import Inbox
 from hortus.protocol.mqtt.endpoint.limits import EndpointLimits
+from hortus.protocol.mqtt.endpoint.log_ins import OnLogIn, Refusal, log_in_of, refusal_by_code
 from hortus.protocol.mqtt.endpoint.login import FailedLogins, reason_to_refuse, terms_for
 from hortus.protocol.mqtt.endpoint.own_words import OwnWords
 from hortus.protocol.mqtt.endpoint.sharing import SharedAccounts
@@ -82,6 +83,7 @@ class MqttEndpoint:
         on_refused: OnRefused = lambda _identity, _topic, _reason: None,
         on_own_word: OnOwnWord = lambda _serial, _word: None,
         on_shared: OnShared = lambda _serial: None,
+        on_log_in: OnLogIn = lambda _log_in: None,
     ) -> None:
         self._authenticator = authenticator
         self._listeners = tuple(listeners)
@@ -114,7 +116,9 @@ class MqttEndpoint:
                 clock=_loop_time,
             ),
             on_refused=on_refused,
+            on_log_in=on_log_in,
         )
+        self._on_log_in = on_log_in
         self._failed_logins = FailedLogins(limits)
         self._takeovers = Takeovers(limits, counters)
         self._shared = SharedAccounts(on_shared)
@@ -288,6 +292,7 @@ class MqttEndpoint:
     async def _accept_or_refuse(self, connection: EndpointConnection, connect: Connect) -> None:
         problem = reason_to_refuse(connect)
         if problem is not None:
+            self._report(connection, connect, refusal_by_code(problem))
             connection.refuse_login(problem)
             return
         try:
@@ -297,6 +302,7 @@ class MqttEndpoint:
             logger.warning(
                 "A log-in from %s could not be checked: %s", connection.peer_address, describe_error(error)
             )
+            self._report(connection, connect, Refusal.NOT_CHECKED)
             connection.refuse_login(ReasonCode.SERVER_UNAVAILABLE)
             return
         if identity is None:
@@ -305,7 +311,16 @@ class MqttEndpoint:
         terms = terms_for(connect, self._limits, f"hortus-{secrets.token_hex(8)}")
         await self._await_turn(connection, identity, terms.client_id)
         if not connection.is_closing:
+            if identity.kind is IdentityKind.KIT:
+                self._report(connection, connect, None)
             connection.accept(identity, connect, terms)
+
+    def _report(self, connection: EndpointConnection, connect: Connect, refusal: Refusal | None) -> None:
+        """Report an attempt to log in. What becomes of the report must not harm the connection."""
+        log_in = log_in_of(connect, connection.peer_address, refusal)
+        if log_in is not None:
+            with contained(self.counters, "A log-in from %s could not be reported.", connection.peer_address):
+                self._on_log_in(log_in)
 
     async def _await_turn(self, connection: EndpointConnection, identity: Identity, client_id: str) -> None:
         """Let a client wait that takes over another's connection again and again."""
@@ -328,6 +343,7 @@ class MqttEndpoint:
 
     async def _refuse_password(self, connection: EndpointConnection, connect: Connect) -> None:
         self.counters.failed_logins += 1
+        self._report(connection, connect, Refusal.WRONG_PASSWORD)
         delay_seconds = self._failed_logins.delay_after_failure(connection.peer_address, _loop_time())
         logger.info("Wrong user name or password from %s (user %r).", connection.peer_address, connect.username)
         if self._delayed_refusals < self._limits.max_delayed_refusals:
