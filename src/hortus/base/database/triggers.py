@@ -2,6 +2,7 @@
 
 * `first_activated_at` is set when a configuration becomes active for the first time; `never_used` is false
   from then on.
+* When a configuration becomes active, and when it no longer is, is noted in `configuration_activations`.
 * `updated_at` is set at every change.
 * Changes of kits, configurations, peripherals, quantity types and read-only MQTT accounts are announced on the
   channel `hortus_registry`, after commit, as `<what> <kit serial or account>`; caches and open connections
@@ -27,6 +28,24 @@ TRIGGER_STATEMENTS: tuple[str, ...] = (
     CREATE TRIGGER kit_configurations_10_set_first_activated_at
     BEFORE INSERT OR UPDATE ON kit_configurations
     FOR EACH ROW EXECUTE FUNCTION hortus_set_first_activated_at()
+    """,
+    """
+    CREATE FUNCTION hortus_note_activation() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND OLD.active AND NOT NEW.active THEN
+            UPDATE configuration_activations SET until = greatest(since, now())
+            WHERE kit_configuration_id = NEW.id AND until IS NULL;
+        ELSIF NEW.active AND (TG_OP = 'INSERT' OR NOT OLD.active) THEN
+            INSERT INTO configuration_activations (kit_id, kit_configuration_id, name, since)
+            VALUES (NEW.kit_id, NEW.id, NEW.description, now());
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER kit_configurations_96_note_activation
+    AFTER INSERT OR UPDATE OF active ON kit_configurations
+    FOR EACH ROW EXECUTE FUNCTION hortus_note_activation()
     """,
     """
     CREATE FUNCTION hortus_set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$

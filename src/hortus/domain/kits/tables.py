@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Computed,
     ForeignKey,
+    Identity,
     Index,
     Numeric,
     String,
@@ -107,6 +109,36 @@ class KitConfigurationRow(Base):
     deleted_at: Mapped[Timestamp | None]
     restorable_until: Mapped[Timestamp | None]
     deleted_while_active: Mapped[bool] = mapped_column(server_default=false())
+
+
+class ConfigurationActivationRow(Base):
+    """A time in which a configuration was the active one of its kit; the present one has no `until`.
+
+    Written by a trigger (hortus.base.database.triggers). `fetched_at` is when the kit was first given it in that
+    time, `running_at` when its readings first showed that it runs it. `name` is kept for when the configuration
+    is gone.
+    """
+
+    __tablename__ = "configuration_activations"
+    __table_args__ = (
+        Index("configuration_activations_kit_id_idx", "kit_id", "since"),
+        Index(
+            "configuration_activations_awaited_idx",
+            "kit_id",
+            postgresql_where=text("until IS NULL AND running_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kit_id: Mapped[int] = mapped_column(ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"))
+    kit_configuration_id: Mapped[int | None] = mapped_column(
+        ForeignKey("kit_configurations.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
+    name: Mapped[str | None] = mapped_column(Text)
+    since: Mapped[Timestamp]
+    until: Mapped[Timestamp | None]
+    fetched_at: Mapped[Timestamp | None]
+    running_at: Mapped[Timestamp | None]
 
 
 class PeripheralRow(Base):

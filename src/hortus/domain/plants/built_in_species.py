@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.definitions.store import quantity_type_ids_by_key
 from hortus.domain.plants.tables import SpeciesRangeRow, SpeciesRow
+from hortus.domain.plants.target_history import note_targets_of_species
 
 
 def built_in_species() -> list[dict[str, Any]]:
@@ -53,6 +54,7 @@ async def load_species(connection: AsyncConnection) -> int:
             await _update_if_changed(connection, species_id, columns)
         assert species_id is not None
         await _write_ranges(connection, species_id, species["ranges"], quantity_type_ids)
+        await note_targets_of_species(connection, species_id)
     return added
 
 

@@ -18,6 +18,7 @@ from hortus.domain.definitions.tables import QuantityTypeRow
 from hortus.domain.plants.rules import BrokenPlantRule, InvalidPlant, require_valid
 from hortus.domain.plants.state import Range
 from hortus.domain.plants.tables import SpeciesRangeRow, SpeciesRow
+from hortus.domain.plants.target_history import note_targets_of_species
 
 
 class SpeciesInUse(UsageError):
@@ -133,6 +134,7 @@ async def change_species(
     if ranges is not None:
         await connection.execute(delete(SpeciesRangeRow).where(SpeciesRangeRow.species_id == species_id))
         await _write_ranges(connection, species_id, ranges)
+        await note_targets_of_species(connection, species_id)
 
 
 async def delete_species(connection: AsyncConnection, species_id: int) -> None:

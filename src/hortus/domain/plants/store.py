@@ -25,6 +25,7 @@ from hortus.domain.plants.tables import (
     PlantRow,
     SpeciesRow,
 )
+from hortus.domain.plants.target_history import note_targets_of_plant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,7 @@ async def create_plant(
         .returning(PlantRow.id)
     )
     assert plant_id is not None
+    await note_targets_of_plant(connection, plant_id)
     return plant_id
 
 
@@ -123,6 +125,8 @@ async def change_plant(connection: AsyncConnection, plant_id: int, values: Mappi
     require_valid(**{key: value for key, value in values.items() if key != "species_id"})
     if values:
         await connection.execute(update(PlantRow).where(PlantRow.id == plant_id).values(dict(values)))
+    if "species_id" in values:
+        await note_targets_of_plant(connection, plant_id)
 
 
 async def delete_plant(connection: AsyncConnection, plant_id: int) -> None:
@@ -148,6 +152,7 @@ async def set_plant_range(
             set_={"minimum": statement.excluded.minimum, "maximum": statement.excluded.maximum},
         )
     )
+    await note_targets_of_plant(connection, plant_id)
 
 
 async def unset_plant_range(connection: AsyncConnection, plant_id: int, quantity_type_id: int) -> bool:
@@ -160,6 +165,7 @@ async def unset_plant_range(connection: AsyncConnection, plant_id: int, quantity
             PlantRangeRow.plant_id == plant_id, PlantRangeRow.quantity_type_id == quantity_type_id
         )
     )
+    await note_targets_of_plant(connection, plant_id)
     return deleted.rowcount > 0
 
 

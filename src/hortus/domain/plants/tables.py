@@ -5,7 +5,18 @@ A series is identified by kit, peripheral name and quantity type, which outlive 
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Double, ForeignKey, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base, CreatedAt, Timestamp
@@ -78,6 +89,37 @@ class PlantRangeRow(Base):
     )
     minimum: Mapped[float | None] = mapped_column(Double)
     maximum: Mapped[float | None] = mapped_column(Double)
+
+
+class PlantTargetRangeRow(Base):
+    """A target range that a plant had for a quantity, its own or its species', from when until when.
+
+    The present one has no `until`. Written with every change of what it is made of
+    (hortus.domain.plants.target_history). `species_name` is kept for when the species is gone.
+    """
+
+    __tablename__ = "plant_target_ranges"
+    __table_args__ = (
+        Index("plant_target_ranges_plant_id_idx", "plant_id", "quantity_type_id", "since"),
+        Index(
+            "plant_target_ranges_present_key",
+            "plant_id",
+            "quantity_type_id",
+            unique=True,
+            postgresql_where=text("until IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    plant_id: Mapped[int] = mapped_column(ForeignKey("plants.id", ondelete="CASCADE"))
+    quantity_type_id: Mapped[int] = mapped_column(ForeignKey("quantity_types.id", ondelete="CASCADE"))
+    minimum: Mapped[float | None] = mapped_column(Double)
+    maximum: Mapped[float | None] = mapped_column(Double)
+    is_own: Mapped[bool]
+    species_id: Mapped[int | None] = mapped_column(ForeignKey("species.id", ondelete="SET NULL"), index=True)
+    species_name: Mapped[str | None] = mapped_column(String(80))
+    since: Mapped[Timestamp]
+    until: Mapped[Timestamp | None]
 
 
 class PlantLinkRow(Base):

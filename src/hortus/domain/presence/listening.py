@@ -30,6 +30,13 @@ ON CONFLICT (id) DO UPDATE SET
         THEN l.listening_until ELSE l.previous_until END
 """
 
+# Before the beat, which ends the outage. Of processes that begin again at once, the lock lets one note it.
+_NOTE_OUTAGE = """
+INSERT INTO listening_outages (since, until)
+SELECT listening_until, now() FROM presence_listening WHERE listening_until < now() - $1::interval FOR UPDATE
+ON CONFLICT (since) DO NOTHING
+"""
+
 
 async def keep_listening(
     connect: Callable[[], Awaitable[asyncpg.Connection]], can_hear: Callable[[], bool] = lambda: True
@@ -41,7 +48,7 @@ async def keep_listening(
             try:
                 while True:
                     if can_hear():
-                        await connection.execute(_BEAT, ALIVE, timeout=_ANSWER_SECONDS)
+                        await _beat(connection)
                     note_success()
                     await asyncio.sleep(BEAT_SECONDS)
             finally:
@@ -50,3 +57,9 @@ async def keep_listening(
             note_failure(error)
             log.debug("cannot record that this process listens to kits: %s", describe_error(error))
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _beat(connection: asyncpg.Connection) -> None:
+    async with connection.transaction():
+        await connection.execute(_NOTE_OUTAGE, ALIVE, timeout=_ANSWER_SECONDS)
+        await connection.execute(_BEAT, ALIVE, timeout=_ANSWER_SECONDS)

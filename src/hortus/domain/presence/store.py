@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ARRAY, Integer, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.presence.history import note_presence
 from hortus.domain.presence.judgement import Facts, Judgement, Listening, PresenceState, judge
 
 _SHARED_FOR = timedelta(minutes=5)
@@ -74,6 +75,7 @@ async def announce_changes(connection: AsyncConnection, now: datetime, kit_ids: 
             continue
         parameters = {"kit_id": presence.kit_id, "state": str(state)}
         if await connection.scalar(_NOTE_ANNOUNCED, parameters) is not None:
+            await note_presence(connection, presence.kit_id, presence.judgement, now)
             await connection.execute(_NOTIFY, {"payload": f"{presence.serial} {state}"})
 
 

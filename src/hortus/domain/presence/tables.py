@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base, Timestamp
@@ -49,3 +49,35 @@ class PresenceListeningRow(Base):
     listening_since: Mapped[Timestamp]
     listening_until: Mapped[Timestamp]
     previous_until: Mapped[Timestamp | None]
+
+
+class PresenceIntervalRow(Base):
+    """For how long a kit was in a state (online, late, offline); the present one has no `until`.
+
+    Intervals follow each other without a gap. `last_contact_at` is when the kit was last heard before it was
+    late or offline. Rows end up deleted (hortus.domain.presence.history).
+    """
+
+    __tablename__ = "presence_intervals"
+    __table_args__ = (
+        Index(
+            "presence_intervals_present_key", "kit_id", unique=True, postgresql_where=text("until IS NULL")
+        ),
+    )
+
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    since: Mapped[Timestamp] = mapped_column(primary_key=True)
+    until: Mapped[Timestamp | None]
+    state: Mapped[str] = mapped_column(String(16))
+    last_contact_at: Mapped[Timestamp | None]
+
+
+class ListeningOutageRow(Base):
+    """A time in which no process of ours listened to kits, noted when one did again."""
+
+    __tablename__ = "listening_outages"
+
+    since: Mapped[Timestamp] = mapped_column(primary_key=True)
+    until: Mapped[Timestamp]
