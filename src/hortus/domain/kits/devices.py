@@ -84,9 +84,7 @@ def crash_by_definition(definition: Definition, *, of_board: bool) -> str | None
 def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
     """Return the first fault in a peripheral's configuration as a sentence, or None."""
     fault = _configuration_fault(definition, configuration)
-    if fault is None:
-        return None
-    return f"{fault.path or 'configuration'}: {fault.message}" if fault.of_value else fault.message
+    return fault.sentence if fault is not None else None
 
 
 def setting_at_fault(definition: Definition, configuration: Any) -> SchemaFault | None:

@@ -55,19 +55,19 @@ _PINS = _Bounds(0, 1023, "", whole=True)
 def fault_of_figures(configuration: Any) -> str | None:
     """Return the first value in a configuration that is out of bounds for a kit as a sentence, or None."""
     fault = figure_out_of_bounds(configuration)
-    return f"{fault.path or 'configuration'}: {fault.message}." if fault is not None else None
+    return fault.sentence if fault is not None else None
 
 
 def figure_out_of_bounds(configuration: Any) -> SchemaFault | None:
     """Return the first value in a configuration that is out of bounds for a kit, or None."""
     if bytes_of(configuration) > MOST_BYTES:
-        return SchemaFault(message=f"It has more than {MOST_BYTES} bytes as JSON")
+        return SchemaFault(message=f"It has more than {MOST_BYTES} bytes as JSON.")
     for number, (path, value) in enumerate(_values(configuration)):
         if number >= MOST_VALUES:
-            return SchemaFault(message=f"It holds more than {MOST_VALUES} values")
+            return SchemaFault(message=f"It holds more than {MOST_VALUES} values.")
         message = _fault_of_value(path, value)
         if message is not None:
-            return SchemaFault(place=path, message=message)
+            return SchemaFault(place=path, message=f"{message}.")
     return None
 
 

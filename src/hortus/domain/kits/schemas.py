@@ -35,6 +35,11 @@ class SchemaFault:
         """The place as text; empty for the whole value."""
         return ".".join(map(str, self.place))
 
+    @property
+    def sentence(self) -> str:
+        """The fault with its place."""
+        return f"{self.path or 'configuration'}: {self.message}" if self.of_value else self.message
+
 
 def fault_by_schema(schema: Any, value: Any, definition_name: str) -> SchemaFault | None:
     """Return the first fault of a value by a schema of this definition, or None."""
