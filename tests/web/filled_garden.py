@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from web_helpers import (
     add_readings,
     add_to_ledger,
@@ -17,6 +17,9 @@ from web_helpers import (
     make_user,
 )
 
+from hortus.domain.kits.configurations import add_peripheral, create_configuration, devices_of_configuration
+from hortus.domain.kits.deleted_configurations import delete_configuration
+from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
 
@@ -50,6 +53,15 @@ PATHS = (
     Path("/plants/{bare}", is_for_root=True),
     Path("/search?q=а", is_for_root=True),
     Path("/search?q=яяя", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{used}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{used}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/difference", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/activate", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/new", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}/delete", is_for_root=True),
 )
 
 
@@ -111,6 +123,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         await connection.execute(
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
+        configurations = await _add_configurations(connection, kits[0].id, names)
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -130,7 +143,28 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
+    addresses |= {"fine_kit": kits[0].serial, "empty_kit": empty.serial}
+    return FilledGarden(addresses=addresses | configurations)
+
+
+async def _add_configurations(connection: AsyncConnection, kit_id: int, names: Names) -> dict[str, int | str]:
+    """Add a draft with all devices of a kit, one of them twice, and a deleted configuration."""
+    draft = await create_from_preset(connection, kit_id, PRESETS_BY_KEY["astroplant"], names.kits[1])
+    devices = await devices_of_configuration(connection, draft["id"])
+    twice = next(device for device in devices if device.definition.symbol == "Dht22")
+    await add_peripheral(connection, draft, twice.definition, names.plants[2], twice.configuration)
+    await delete_configuration(connection, await create_configuration(connection, kit_id, names.plants[1]))
+    used = await connection.scalar(
+        text("SELECT id FROM kit_configurations WHERE active AND kit_id = :id"), {"id": kit_id}
+    )
+    camera = await connection.scalar(
+        text(
+            "SELECT p.id FROM peripherals p JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id"
+            " WHERE p.kit_configuration_id = :id AND d.symbol = 'PiCameraV2'"
+        ),
+        {"id": draft["id"]},
+    )
+    return {"draft": draft["id"], "used": used, "camera": camera}
 
 
 _ALERT = text(

@@ -9,6 +9,11 @@ from starlette.routing import Route
 
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.configuration.activation_pages import ActivationPages
+from hortus.http.pages.kits.configuration.configuration_pages import ConfigurationPages
+from hortus.http.pages.kits.configuration.device_pages import DevicePages
+from hortus.http.pages.kits.configuration.list_pages import ConfigurationListPages
+from hortus.http.pages.kits.configuration.new_device_pages import NewDevicePages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -33,6 +38,11 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
     SearchPages,
     ChartPages,
+    ConfigurationListPages,
+    ConfigurationPages,
+    ActivationPages,
+    DevicePages,
+    NewDevicePages,
     PlantPages,
     PicturePages,
     LoginPages,

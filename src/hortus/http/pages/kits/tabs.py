@@ -45,4 +45,7 @@ class Tab:
 
 
 # In the order in which they are shown. Only pages that exist have a row.
-TABS = (Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),)
+TABS = (
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="configuration", suffix="/configuration", name=gettext_noop("Configuration"), group=Group.MANAGE),
+)
