@@ -449,7 +449,8 @@ async def test_a_configuration_that_a_kit_could_not_run_is_not_activated(engine,
         )
         await connection.execute(
             text(
-                "UPDATE peripherals SET configuration = '{}' WHERE kit_configuration_id = :id AND name = 'Climate'"
+                "UPDATE peripherals SET configuration = '{}'"
+                " WHERE kit_configuration_id = :id AND name = 'Climate'"
             ),
             {"id": identifier},
         )

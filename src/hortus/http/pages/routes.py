@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.commands.pages import CommandPages
 from hortus.http.pages.kits.configuration.activation_pages import ActivationPages
 from hortus.http.pages.kits.configuration.configuration_pages import ConfigurationPages
 from hortus.http.pages.kits.configuration.device_pages import DevicePages
@@ -43,6 +44,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ActivationPages,
     DevicePages,
     NewDevicePages,
+    CommandPages,
     PlantPages,
     PicturePages,
     LoginPages,

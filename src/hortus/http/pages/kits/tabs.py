@@ -48,4 +48,11 @@ class Tab:
 TABS = (
     Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
     Tab(key="configuration", suffix="/configuration", name=gettext_noop("Configuration"), group=Group.MANAGE),
+    Tab(
+        key="commands",
+        suffix="/commands",
+        name=gettext_noop("Commands"),
+        group=Group.MANAGE,
+        is_seen_by=configurers,
+    ),
 )
