@@ -17,11 +17,18 @@ from web_helpers import (
     make_user,
 )
 
-from hortus.domain.kits.configurations import add_peripheral, create_configuration, devices_of_configuration
+from hortus.domain.kits.configurations import (
+    add_peripheral,
+    change_configuration,
+    create_configuration,
+    devices_of_configuration,
+)
 from hortus.domain.kits.deleted_configurations import delete_configuration
 from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
+from hortus.flow.commands.store import can_send
+from hortus.flow.rpc.fetched import note_fetched
 
 
 class Path(str):
@@ -62,6 +69,16 @@ PATHS = (
     Path("/kits/{fine_kit}/configuration/{draft}/peripherals/new", is_for_root=True),
     Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}", is_for_root=True),
     Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/rules", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/rules/edit?part=rule&number=1", is_for_root=True),
+    Path(
+        "/kits/{fine_kit}/configuration/{draft}/rules/edit?part=output&device={panel}&key=blue",
+        is_for_root=True,
+    ),
+    Path("/kits/{fine_kit}/configuration/{used}/rules", is_for_root=True),
+    Path("/kits/{fine_kit}/commands", is_for_root=True),
+    Path("/kits/{other_kit}/commands", is_for_root=True),
+    Path("/kits/{empty_kit}/commands", is_for_root=True),
 )
 
 
@@ -124,6 +141,8 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
         configurations = await _add_configurations(connection, kits[0].id, names)
+        other = await make_kit(connection, names.own_word)
+        await _add_commands(connection, other.id, root.id)
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -143,7 +162,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    addresses |= {"fine_kit": kits[0].serial, "empty_kit": empty.serial}
+    addresses |= {"fine_kit": kits[0].serial, "empty_kit": empty.serial, "other_kit": other.serial}
     return FilledGarden(addresses=addresses | configurations)
 
 
@@ -153,6 +172,7 @@ async def _add_configurations(connection: AsyncConnection, kit_id: int, names: N
     devices = await devices_of_configuration(connection, draft["id"])
     twice = next(device for device in devices if device.definition.symbol == "Dht22")
     await add_peripheral(connection, draft, twice.definition, names.plants[2], twice.configuration)
+    await change_configuration(connection, draft, {"control_rules": _rules(names.plants[2], "LED panel")})
     await delete_configuration(connection, await create_configuration(connection, kit_id, names.plants[1]))
     used = await connection.scalar(
         text("SELECT id FROM kit_configurations WHERE active AND kit_id = :id"), {"id": kit_id}
@@ -164,9 +184,77 @@ async def _add_configurations(connection: AsyncConnection, kit_id: int, names: N
         ),
         {"id": draft["id"]},
     )
-    return {"draft": draft["id"], "used": used, "camera": camera}
+    panel = await connection.scalar(
+        text("SELECT name FROM peripherals WHERE kit_configuration_id = :id AND name = 'LED panel'"),
+        {"id": draft["id"]},
+    )
+    return {"draft": draft["id"], "used": used, "camera": camera, "panel": panel}
 
 
+def _rules(sensor: str, lamp: str) -> dict[str, object]:
+    """Return rules by which a lamp warms, and burns by day."""
+    target = {
+        "nominalRange": 2,
+        "nominalDeltaRange": 0.5,
+        "deltaMeasurements": 3,
+        "interpolated": True,
+        "setpoints": [{"time": "00:00:00", "value": 18}, {"time": "12:00:00", "value": 24}],
+    }
+    by_day = {"schedule": [{"time": "06:00:00", "value": 80}, {"time": "22:00:00", "value": 0}]}
+    dark = {"schedule": [{"time": "00:00:00", "value": 0}]}
+    outputs = {
+        "blue": {"type": "scheduled", "scheduled": {"interpolated": False, "schedules": [by_day, dark]}},
+        "red": {"type": "continuous", "continuous": {"minimal": 0, "maximal": 100}},
+    }
+    rule = {
+        "condition": [
+            {"peripheral": sensor, "quantityType": 1, "fuzzyVariable": "largeNegative", "hedge": "very"},
+            {
+                "peripheral": sensor,
+                "quantityType": 1,
+                "fuzzyVariable": "largePositive",
+                "delta": True,
+                "negation": True,
+            },
+        ],
+        "implication": [{"peripheral": lamp, "command": "red", "fuzzyVariable": "maximal"}],
+        "schedules": [{"peripheral": lamp, "command": "blue", "schedule": 1}],
+        "activeFrom": "00:00:00",
+        "activeTo": "23:59:59",
+    }
+    return {"fuzzyControl": {"input": {sensor: {"1": target}}, "output": {lamp: outputs}, "rules": [rule]}}
+
+
+async def _add_commands(connection: AsyncConnection, kit_id: int, user_id: int) -> None:
+    """Let the kit run a heater and a camera, and add a command in each state."""
+    row = await create_from_preset(connection, kit_id, PRESETS_BY_KEY["virtual"], "ок")
+    await change_configuration(connection, row, {"active": True})
+    await note_fetched(connection, {await serial_of(connection, kit_id): row["id"]})
+    await can_send(connection)
+    await connection.execute(_COMMANDS, {"kit": kit_id, "user": user_id})
+
+
+async def serial_of(connection: AsyncConnection, kit_id: int) -> str:
+    return str(await connection.scalar(text("SELECT serial FROM kits WHERE id = :id"), {"id": kit_id}))
+
+
+_COMMANDS = text(
+    """
+    INSERT INTO kit_commands (kit_id, user_id, method, peripheral, command_json, state, error, requested_at,
+        give_up_at, sent_at, answer_by, finished_at, result_media_type, result_bytes, result_text)
+    SELECT :kit, :user, 'peripheralCommand', 'Heater', '{"heat": 3}', state, error, at, at + interval '1 min',
+        sent_at, sent_at + interval '30 s', finished_at, type, bytes, answer
+    FROM now() AS at, LATERAL (VALUES
+        ('succeeded', NULL, at, at, 'text/plain', 2, 'ok'),
+        ('succeeded', NULL, at, at, 'image/png', 9, NULL),
+        ('failed', 'TimedOut', at, at, NULL, NULL, NULL),
+        ('failed', 'KitOffline', NULL, at, NULL, NULL, NULL),
+        ('cancelled', NULL, NULL, at, NULL, NULL, NULL),
+        ('sent', NULL, at, NULL, NULL, NULL, NULL),
+        ('waiting', NULL, NULL, NULL, NULL, NULL, NULL)
+    ) AS each (state, error, sent_at, finished_at, type, bytes, answer)
+    """
+)
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"
     " began_at, opened_at, over_at, ending) "

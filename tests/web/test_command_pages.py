@@ -211,7 +211,8 @@ async def test_a_command_is_taken_back_only_while_it_waits(engine, world, olga):
 STATES = [
     ("state = 'sent', sent_at = now(), answer_by = now() + interval '30 s'", "Sent", "the kit has 30 s"),
     (
-        "state = 'succeeded', finished_at = now(), result_media_type = 'text/plain', result_bytes = 2, result_text = 'ok'",
+        "state = 'succeeded', finished_at = now(), result_media_type = 'text/plain',"
+        " result_bytes = 2, result_text = 'ok'",
         "Done",
         "",
     ),

@@ -15,6 +15,8 @@ from hortus.http.pages.kits.configuration.configuration_pages import Configurati
 from hortus.http.pages.kits.configuration.device_pages import DevicePages
 from hortus.http.pages.kits.configuration.list_pages import ConfigurationListPages
 from hortus.http.pages.kits.configuration.new_device_pages import NewDevicePages
+from hortus.http.pages.kits.configuration.rule_part_pages import RulePartPages
+from hortus.http.pages.kits.configuration.rules_pages import RulesPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -44,6 +46,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ActivationPages,
     DevicePages,
     NewDevicePages,
+    RulesPages,
+    RulePartPages,
     CommandPages,
     PlantPages,
     PicturePages,

@@ -50,12 +50,13 @@ class FormField:
     note: str = ""
     is_required: bool = True
     choices: tuple[Choice, ...] = ()
+    is_in_row: bool = False
     parts: tuple[FormField, ...] = ()
 
     @property
     def has_radios(self) -> bool:
-        """Whether the choices are few enough to be shown at once."""
-        return len(self.choices) <= MOST_RADIOS
+        """Whether the choices are few enough to be shown at once. A row is for one line."""
+        return len(self.choices) <= MOST_RADIOS and not self.is_in_row
 
     @property
     def is_full(self) -> bool:
@@ -83,6 +84,7 @@ def field_of(
     required: bool = True,
     level: int = 0,
     unit: str = "",
+    in_row: bool = False,
 ) -> FormField:
     """Return the field for a schema, with its texts and faults."""
     kind = kind_of(schema, level=level, inherited_unit=unit)
@@ -98,7 +100,8 @@ def field_of(
         note=_note(kind, texts, name),
         is_required=required,
         choices=_choices(schema, required=required) if kind is Kind.CHOICE else (),
-        parts=_parts(kind, schema, texts, faults, name, level),
+        is_in_row=in_row,
+        parts=_parts(kind, schema, texts, faults, name, level, in_row=in_row),
     )
 
 
@@ -109,6 +112,8 @@ def _parts(
     faults: Mapping[str, str],
     name: str,
     level: int,
+    *,
+    in_row: bool,
 ) -> tuple[FormField, ...]:
     if kind is Kind.GROUP:
         return tuple(
@@ -121,6 +126,7 @@ def _parts(
                 required=is_required(schema, key),
                 level=level + 1,
                 unit=unit_of(schema),
+                in_row=in_row,
             )
             for key, part in properties_of(schema).items()
         )
@@ -133,6 +139,7 @@ def _parts(
                 name_below(name, index),
                 gettext("Row %(number)s", number=index + 1),
                 level=level + 1,
+                in_row=True,
             )
             for index in range(row_count(texts, name))
         )
@@ -140,7 +147,12 @@ def _parts(
 
 
 def _choices(schema: Mapping[str, Any], *, required: bool) -> tuple[Choice, ...]:
-    choices = tuple(Choice(value=choice_text(v), label=translated(choice_text(v))) for v in schema["enum"])
+    # The labels of our own forms. They come in translated.
+    labels = schema.get("enumNames") or [translated(choice_text(value)) for value in schema["enum"]]
+    choices = tuple(
+        Choice(value=choice_text(value), label=str(label))
+        for value, label in zip(schema["enum"], labels, strict=False)
+    )
     return choices if required else (Choice(value="", label=gettext("Not set")), *choices)
 
 

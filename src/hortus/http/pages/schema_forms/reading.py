@@ -261,4 +261,5 @@ def _seconds_expected(least: float | None, most: float | None) -> str:
 def _bound(value: float | None) -> str:
     if value is None:
         return ""
-    return in_full(value, 0 if value == int(value) else 2)
+    decimals = 0 if value == int(value) else len(f"{value:.6f}".rstrip("0").partition(".")[2])
+    return in_full(value, decimals)
