@@ -143,6 +143,8 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         configurations = await _add_configurations(connection, kits[0].id, names)
         other = await make_kit(connection, names.own_word)
         await _add_commands(connection, other.id, root.id)
+        if names is FOREIGN_NAMES:
+            await connection.execute(_RENAME_CONFIGURATIONS, {"kit": other.id, "name": names.own_word})
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -172,23 +174,33 @@ async def _add_configurations(connection: AsyncConnection, kit_id: int, names: N
     devices = await devices_of_configuration(connection, draft["id"])
     twice = next(device for device in devices if device.definition.symbol == "Dht22")
     await add_peripheral(connection, draft, twice.definition, names.plants[2], twice.configuration)
-    await change_configuration(connection, draft, {"control_rules": _rules(names.plants[2], "LED panel")})
     await delete_configuration(connection, await create_configuration(connection, kit_id, names.plants[1]))
-    used = await connection.scalar(
-        text("SELECT id FROM kit_configurations WHERE active AND kit_id = :id"), {"id": kit_id}
-    )
-    camera = await connection.scalar(
-        text(
-            "SELECT p.id FROM peripherals p JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id"
-            " WHERE p.kit_configuration_id = :id AND d.symbol = 'PiCameraV2'"
-        ),
-        {"id": draft["id"]},
-    )
-    panel = await connection.scalar(
-        text("SELECT name FROM peripherals WHERE kit_configuration_id = :id AND name = 'LED panel'"),
-        {"id": draft["id"]},
-    )
-    return {"draft": draft["id"], "used": used, "camera": camera, "panel": panel}
+    if names is FOREIGN_NAMES:
+        await connection.execute(_RENAME_CONFIGURATIONS, {"kit": kit_id, "name": names.own_word})
+        await connection.execute(_RENAME_DEVICES, {"kit": kit_id, "name": names.own_word})
+    known = (await connection.execute(_KNOWN, {"kit": kit_id, "draft": draft["id"]})).mappings().one()
+    await change_configuration(connection, draft, {"control_rules": _rules(known["sensor"], known["panel"])})
+    return {"draft": draft["id"], **{name: known[name] for name in ("used", "camera", "panel")}}
+
+
+_RENAME_CONFIGURATIONS = text(
+    "UPDATE kit_configurations SET description = :name WHERE kit_id = :kit AND description ~ '[A-Za-z]'"
+)
+_RENAME_DEVICES = text(
+    "UPDATE peripherals SET name = :name || ' ' || id WHERE kit_id = :kit AND name ~ '[A-Za-z]'"
+)
+_KNOWN = text(
+    """
+    SELECT max(c.id) FILTER (WHERE c.active) AS used,
+        max(p.id) FILTER (WHERE d.symbol = 'PiCameraV2') AS camera,
+        max(p.name) FILTER (WHERE d.symbol = 'LedPanel') AS panel,
+        max(p.name) FILTER (WHERE d.symbol = 'Dht22') AS sensor
+    FROM peripherals p
+    JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
+    JOIN kit_configurations c ON c.id = p.kit_configuration_id
+    WHERE c.kit_id = :kit AND (c.active OR c.id = :draft)
+    """
+)
 
 
 def _rules(sensor: str, lamp: str) -> dict[str, object]:

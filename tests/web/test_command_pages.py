@@ -208,11 +208,11 @@ async def test_a_command_is_taken_back_only_while_it_waits(engine, world, olga):
     assert answer.headers["location"] == f"{world.path}?said=too-late"
 
 
+ANSWERED = "state = 'succeeded', finished_at = now()"
 STATES = [
     ("state = 'sent', sent_at = now(), answer_by = now() + interval '30 s'", "Sent", "the kit has 30 s"),
     (
-        "state = 'succeeded', finished_at = now(), result_media_type = 'text/plain',"
-        " result_bytes = 2, result_text = 'ok'",
+        f"{ANSWERED}, result_media_type = 'text/plain', result_bytes = 2, result_text = 'ok'",
         "Done",
         "",
     ),

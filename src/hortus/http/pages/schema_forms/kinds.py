@@ -123,7 +123,12 @@ def unit_of(schema: Any, inherited: str = "") -> str:
 
 
 def words_of(key: str) -> str:
-    """Return a key of JSON as words: `farRed` becomes `Far red`."""
+    """Return a key of JSON as words, those of built-in schemas translated: `farRed` becomes `Far red`."""
+    return translated(english_words_of(key))
+
+
+def english_words_of(key: str) -> str:
+    """Return a key of JSON as words that are not translated."""
     words = _WORD.findall(key)
     text = " ".join(word if word.isupper() else word.lower() for word in words) or key
     return text[:1].upper() + text[1:]

@@ -68,7 +68,7 @@ def rule_schema(inputs: Sequence[Named], continuous: Sequence[Named], scheduled:
         )
         properties["schedules"] = {"type": "array", "title": gettext("Then follow"), "items": choice}
     properties["activeFrom"] = time_schema(gettext("Active from")) | {"default": DAY_BEGINS}
-    properties["activeTo"] = time_schema(gettext("to")) | {
+    properties["activeTo"] = time_schema(gettext("Active until")) | {
         "default": DAY_ENDS,
         "description": gettext(
             "Times are those of the kit. A rule from 22:00 to 06:00 is stored as two rules."

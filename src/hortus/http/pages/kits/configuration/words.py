@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hortus.base.language.translation import gettext, ngettext
@@ -34,18 +35,32 @@ def definition_name(name: str) -> str:
     return translated(name)
 
 
-def device_summary(configuration: Any) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryPart:
+    """A part of a summary; an address is no word of a language."""
+
+    text: str
+    is_address: bool = False
+
+
+def device_summary(configuration: Any) -> list[SummaryPart]:
     """Return where a device is connected and how often it measures, as far as its settings say."""
     parts = []
-    pins = [address for connection, address in claims_of(configuration) if connection is Connection.GPIO]
+    claims = claims_of(configuration)
+    pins = [address for connection, address in claims if connection is Connection.GPIO]
     if pins:
-        parts.append(ngettext("pin %(pins)s", "pins %(pins)s", len(pins), pins=", ".join(pins)))
-    parts += [address for connection, address in claims_of(configuration) if connection is not Connection.GPIO]
+        pins_text = ngettext("pin %(pins)s", "pins %(pins)s", len(pins), pins=", ".join(pins))
+        parts.append(SummaryPart(text=pins_text))
+    parts += [
+        SummaryPart(text=address, is_address=True)
+        for connection, address in claims
+        if connection is not Connection.GPIO
+    ]
     intervals = configuration.get("intervals") if isinstance(configuration, dict) else None
     seconds = intervals.get("measurementInterval") if isinstance(intervals, dict) else None
     if isinstance(seconds, int) and not isinstance(seconds, bool):
-        parts.append(gettext("every %(interval)s", interval=interval_text(seconds)))
-    return " · ".join(parts)
+        parts.append(SummaryPart(text=gettext("every %(interval)s", interval=interval_text(seconds))))
+    return parts
 
 
 def interval_text(seconds: int) -> str:
