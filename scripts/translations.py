@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 from hortus.base.language.languages import TRANSLATED
 from hortus.domain.definitions.display import QUANTITY_DISPLAYS
 from hortus.domain.plausibility.rules import IN_A_SENTENCE, in_a_sentence, meaning_sentence
+from hortus.http.pages.schema_forms.kinds import english_words_of
 from hortus.protocol.reasons import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +51,7 @@ def collected() -> Catalog:
         # The protocol wing imports nothing of ours, so its texts carry no mark.
         catalogue.add(reason.explanation, locations=[("src/hortus/protocol/reasons.py", None)])
     _add_plausibility(catalogue)
+    _add_definitions(catalogue)
     return catalogue
 
 
@@ -63,6 +65,29 @@ def _add_plausibility(catalogue: Catalog) -> None:
                 catalogue.add(meaning_sentence(each["meaning"], has_device=has_device), locations=locations)
     for quantity in QUANTITY_DISPLAYS:
         catalogue.add(in_a_sentence(quantity), context=IN_A_SENTENCE, locations=locations)
+
+
+def _add_definitions(catalogue: Catalog) -> None:
+    """Add names, descriptions and the words of the schemas of built-in definitions."""
+    definitions = json.loads((SOURCE / "domain/definitions/definitions.json").read_text("utf-8"))
+    locations = [("src/hortus/domain/definitions/definitions.json", None)]
+    for entry in definitions["peripheralDefinitions"]:
+        texts = [entry["name"], entry["description"]]
+        for schema in (entry["configurationSchema"], entry["commandSchema"]):
+            texts += _texts_of_schema(schema)
+        for text in texts:
+            catalogue.add(text, locations=locations)
+
+
+def _texts_of_schema(schema: object) -> list[str]:
+    if not isinstance(schema, dict):
+        return []
+    texts = [schema[key] for key in ("title", "description") if key in schema]
+    texts += [choice for choice in schema.get("enum", ()) if isinstance(choice, str)]
+    texts += _texts_of_schema(schema.get("items"))
+    for key, part in schema.get("properties", {}).items():
+        texts += [english_words_of(key), *_texts_of_schema(part)]
+    return texts
 
 
 def template_text(catalogue: Catalog) -> str:

@@ -19,7 +19,7 @@ from hortus.domain.kits import configurations, deleted_configurations
 from hortus.domain.media.thinning import ThinningPolicy, thin
 from hortus.flow.export.selection import Data, Selection
 from hortus.flow.export.source import SomethingDeleted, open_source
-from hortus.http.api import deleted_configurations as endpoints
+from hortus.http.access import restoring
 
 LATER = LONG_AGO + timedelta(days=1)
 
@@ -344,7 +344,7 @@ async def test_a_kit_deleted_for_good_leaves_nothing_of_its_deleted_configuratio
 async def test_the_request_replays_a_bounded_number_and_tells_how_many_wait(
     api: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "MOST_REPLAYED", 1)
+    monkeypatch.setattr(restoring, "MOST_REPLAYED", 1)
     garden = await Garden.of(api)
     await garden.delete(garden.active)
     for _ in range(3):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from web_helpers import (
     MadeKit,
     add_readings,
@@ -26,6 +26,18 @@ from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
 from hortus.http.pages.kits.credentials import Credentials, sealed_text
 from web_services import SERVICE_TOKEN_KEY
+from hortus.domain.kits.configurations import (
+    add_peripheral,
+    change_configuration,
+    create_configuration,
+    devices_of_configuration,
+)
+from hortus.domain.kits.deleted_configurations import delete_configuration
+from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
+from hortus.domain.plants.links import MeasuringSource, link_plant
+from hortus.domain.plants.store import create_plant
+from hortus.flow.commands.store import can_send
+from hortus.flow.rpc.fetched import note_fetched
 
 
 class Path(str):
@@ -79,6 +91,25 @@ PATHS = (
     Path("/plants/{bare}", is_for_root=True),
     Path("/search?q=а", is_for_root=True),
     Path("/search?q=яяя", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{used}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{used}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/difference", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/activate", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/new", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/rules", is_for_root=True),
+    Path("/kits/{fine_kit}/configuration/{draft}/rules/edit?part=rule&number=1", is_for_root=True),
+    Path(
+        "/kits/{fine_kit}/configuration/{draft}/rules/edit?part=output&device={panel}&key=blue",
+        is_for_root=True,
+    ),
+    Path("/kits/{fine_kit}/configuration/{used}/rules", is_for_root=True),
+    Path("/kits/{fine_kit}/commands", is_for_root=True),
+    Path("/kits/{other_kit}/commands", is_for_root=True),
+    Path("/kits/{empty_kit}/commands", is_for_root=True),
 )
 
 
@@ -141,6 +172,11 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         await connection.execute(
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
+        configurations = await _add_configurations(connection, kits[0].id, names)
+        other = await make_kit(connection, names.own_word)
+        await _add_commands(connection, other.id, root.id)
+        if names is FOREIGN_NAMES:
+            await connection.execute(_RENAME_CONFIGURATIONS, {"kit": other.id, "name": names.own_word})
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -161,7 +197,9 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
     addresses |= {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
-    return FilledGarden(addresses=addresses | await _add_what_wizards_show(engine, root.id, kits[1], empty))
+    addresses |= {"other_kit": other.serial, **configurations}
+    addresses |= await _add_what_wizards_show(engine, root.id, kits[1], empty)
+    return FilledGarden(addresses=addresses)
 
 
 async def _add_what_wizards_show(
@@ -192,6 +230,106 @@ _WAITING_BOARD = text(
     " ON CONFLICT (name) DO UPDATE SET name = 'local' RETURNING id)"
     " INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, last_address, kept)"
     " SELECT id, 42, now() - interval '2 h', now(), '10.0.0.3', 118 FROM local ON CONFLICT DO NOTHING"
+
+
+async def _add_configurations(connection: AsyncConnection, kit_id: int, names: Names) -> dict[str, int | str]:
+    """Add a draft with all devices of a kit, one of them twice, and a deleted configuration."""
+    draft = await create_from_preset(connection, kit_id, PRESETS_BY_KEY["astroplant"], names.kits[1])
+    devices = await devices_of_configuration(connection, draft["id"])
+    twice = next(device for device in devices if device.definition.symbol == "Dht22")
+    await add_peripheral(connection, draft, twice.definition, names.plants[2], twice.configuration)
+    await delete_configuration(connection, await create_configuration(connection, kit_id, names.plants[1]))
+    if names is FOREIGN_NAMES:
+        await connection.execute(_RENAME_CONFIGURATIONS, {"kit": kit_id, "name": names.own_word})
+        await connection.execute(_RENAME_DEVICES, {"kit": kit_id, "name": names.own_word})
+    known = (await connection.execute(_KNOWN, {"kit": kit_id, "draft": draft["id"]})).mappings().one()
+    await change_configuration(connection, draft, {"control_rules": _rules(known["sensor"], known["panel"])})
+    return {"draft": draft["id"], **{name: known[name] for name in ("used", "camera", "panel")}}
+
+
+_RENAME_CONFIGURATIONS = text(
+    "UPDATE kit_configurations SET description = :name WHERE kit_id = :kit AND description ~ '[A-Za-z]'"
+)
+_RENAME_DEVICES = text(
+    "UPDATE peripherals SET name = :name || ' ' || id WHERE kit_id = :kit AND name ~ '[A-Za-z]'"
+)
+_KNOWN = text(
+    """
+    SELECT max(c.id) FILTER (WHERE c.active) AS used,
+        max(p.id) FILTER (WHERE d.symbol = 'PiCameraV2') AS camera,
+        max(p.name) FILTER (WHERE d.symbol = 'LedPanel') AS panel,
+        max(p.name) FILTER (WHERE d.symbol = 'Dht22') AS sensor
+    FROM peripherals p
+    JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
+    JOIN kit_configurations c ON c.id = p.kit_configuration_id
+    WHERE c.kit_id = :kit AND (c.active OR c.id = :draft)
+    """
+)
+
+
+def _rules(sensor: str, lamp: str) -> dict[str, object]:
+    """Return rules by which a lamp warms, and burns by day."""
+    target = {
+        "nominalRange": 2,
+        "nominalDeltaRange": 0.5,
+        "deltaMeasurements": 3,
+        "interpolated": True,
+        "setpoints": [{"time": "00:00:00", "value": 18}, {"time": "12:00:00", "value": 24}],
+    }
+    by_day = {"schedule": [{"time": "06:00:00", "value": 80}, {"time": "22:00:00", "value": 0}]}
+    dark = {"schedule": [{"time": "00:00:00", "value": 0}]}
+    outputs = {
+        "blue": {"type": "scheduled", "scheduled": {"interpolated": False, "schedules": [by_day, dark]}},
+        "red": {"type": "continuous", "continuous": {"minimal": 0, "maximal": 100}},
+    }
+    rule = {
+        "condition": [
+            {"peripheral": sensor, "quantityType": 1, "fuzzyVariable": "largeNegative", "hedge": "very"},
+            {
+                "peripheral": sensor,
+                "quantityType": 1,
+                "fuzzyVariable": "largePositive",
+                "delta": True,
+                "negation": True,
+            },
+        ],
+        "implication": [{"peripheral": lamp, "command": "red", "fuzzyVariable": "maximal"}],
+        "schedules": [{"peripheral": lamp, "command": "blue", "schedule": 1}],
+        "activeFrom": "00:00:00",
+        "activeTo": "23:59:59",
+    }
+    return {"fuzzyControl": {"input": {sensor: {"1": target}}, "output": {lamp: outputs}, "rules": [rule]}}
+
+
+async def _add_commands(connection: AsyncConnection, kit_id: int, user_id: int) -> None:
+    """Let the kit run a heater and a camera, and add a command in each state."""
+    row = await create_from_preset(connection, kit_id, PRESETS_BY_KEY["virtual"], "ок")
+    await change_configuration(connection, row, {"active": True})
+    await note_fetched(connection, {await serial_of(connection, kit_id): row["id"]})
+    await can_send(connection)
+    await connection.execute(_COMMANDS, {"kit": kit_id, "user": user_id})
+
+
+async def serial_of(connection: AsyncConnection, kit_id: int) -> str:
+    return str(await connection.scalar(text("SELECT serial FROM kits WHERE id = :id"), {"id": kit_id}))
+
+
+_COMMANDS = text(
+    """
+    INSERT INTO kit_commands (kit_id, user_id, method, peripheral, command_json, state, error, requested_at,
+        give_up_at, sent_at, answer_by, finished_at, result_media_type, result_bytes, result_text)
+    SELECT :kit, :user, 'peripheralCommand', 'Heater', '{"heat": 3}', state, error, at, at + interval '1 min',
+        sent_at, sent_at + interval '30 s', finished_at, type, bytes, answer
+    FROM now() AS at, LATERAL (VALUES
+        ('succeeded', NULL, at, at, 'text/plain', 2, 'ok'),
+        ('succeeded', NULL, at, at, 'image/png', 9, NULL),
+        ('failed', 'TimedOut', at, at, NULL, NULL, NULL),
+        ('failed', 'KitOffline', NULL, at, NULL, NULL, NULL),
+        ('cancelled', NULL, NULL, at, NULL, NULL, NULL),
+        ('sent', NULL, at, NULL, NULL, NULL, NULL),
+        ('waiting', NULL, NULL, NULL, NULL, NULL, NULL)
+    ) AS each (state, error, sent_at, finished_at, type, bytes, answer)
+    """
 )
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"

@@ -185,6 +185,7 @@ _NOT_WORDS = re.compile(
     r"%\(\w+\)s|\"\w+\":"  # values and names of the words for scripts
     r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)[a-z]*\b|\bUTC\b"
     r"|\bHortus(?: [\d.]+)?\b"
+    r"|\bk-\w{4}-\w{4}-\w{4}\b"  # a kit without a name, in a list to select from
 )
 
 

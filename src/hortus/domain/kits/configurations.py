@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Integer, bindparam, delete, insert, literal, select, text, update
+from sqlalchemy import ARRAY, Integer, bindparam, delete, func, insert, literal, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -183,6 +183,7 @@ async def add_peripheral(
         .returning(*PeripheralRow.__table__.columns)
     )
     row = await _unless_name_taken(connection, statement, name)
+    await _note_change(connection, configuration["id"])
     await require_bytes(connection, configuration["kit_id"])
     return row
 
@@ -200,6 +201,7 @@ async def change_peripheral(
         .returning(*PeripheralRow.__table__.columns)
     )
     row = await _unless_name_taken(connection, statement, str(values.get("name")))
+    await _note_change(connection, peripheral["kit_configuration_id"])
     await require_bytes(connection, peripheral["kit_id"])
     return row
 
@@ -208,6 +210,7 @@ async def delete_peripheral(connection: AsyncConnection, peripheral: RowMapping)
     """Delete the peripheral with all its readings and media."""
     await _delete_what_was_sent(connection, peripheral["kit_id"], [peripheral["id"]])
     await connection.execute(delete(PeripheralRow).where(PeripheralRow.id == peripheral["id"]))
+    await _note_change(connection, peripheral["kit_configuration_id"])
 
 
 async def find_definition(connection: AsyncConnection, definition_id: int) -> Definition | None:
@@ -322,6 +325,15 @@ async def require_bytes(connection: AsyncConnection, kit_id: int) -> None:
     """Raise TooLong if the configurations of the kit are too large in total."""
     if await connection.scalar(_BYTES_OF_CONFIGURATIONS, {"kit_id": kit_id}) > MOST_BYTES:
         raise TooLong
+
+
+async def _note_change(connection: AsyncConnection, configuration_id: int) -> None:
+    """Let the configuration say when it changed; its devices say nothing of that themselves."""
+    await connection.execute(
+        update(KitConfigurationRow)
+        .where(KitConfigurationRow.id == configuration_id)
+        .values(updated_at=func.now())
+    )
 
 
 async def _unless_name_taken(connection: AsyncConnection, statement: Any, name: str) -> RowMapping:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
 from hortus.base.quotas import Quotas
+from hortus.domain.kits.first_configurations import OF_VIRTUAL_KIT, PresetConfiguration
 from hortus.domain.kits.members import add_member, require_room_for_kit
-from hortus.domain.kits.presets import OF_VIRTUAL_KIT, PresetConfiguration
 from hortus.domain.kits.store import CreatedKit, KitStore, NewKit, add_configuration
 from hortus.domain.kits.tables import KitCreationRow, KitRow, VirtualKitRow
 

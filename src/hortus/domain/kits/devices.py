@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hortus.domain.kits.control_rules import is_time_of_day
-from hortus.domain.kits.schemas import fault_by_schema
+from hortus.domain.kits.figures import figure_out_of_bounds
+from hortus.domain.kits.schemas import SchemaFault, fault_by_schema
 from hortus.domain.kits.usable_rules import ControlledPeripheral
 
 MOST_NAME_CHARACTERS = 40
@@ -81,11 +82,17 @@ def crash_by_definition(definition: Definition, *, of_board: bool) -> str | None
 
 
 def fault_of_configuration(definition: Definition, configuration: Any) -> str | None:
-    """Return the first fault in a peripheral's configuration, or None."""
-    fault = fault_by_schema(definition.configuration_schema, configuration, definition.name)
-    if fault is not None:
-        return f"{fault.path or 'configuration'}: {fault.message}" if fault.of_value else fault.message
-    return _fault_of_schedule(configuration)
+    """Return the first fault in a peripheral's configuration as a sentence, or None."""
+    fault = _configuration_fault(definition, configuration)
+    return fault.sentence if fault is not None else None
+
+
+def setting_at_fault(definition: Definition, configuration: Any) -> SchemaFault | None:
+    """Return the first setting of a peripheral that a kit could not work with, or None.
+
+    The limits come before the schema, which takes long to check a large configuration.
+    """
+    return figure_out_of_bounds(configuration) or _configuration_fault(definition, configuration)
 
 
 def faults_of_configuration(devices: list[ConfiguredDevice], *, of_board: bool) -> list[str]:
@@ -114,16 +121,23 @@ def devices_by_name(devices: list[ConfiguredDevice]) -> Mapping[str, ControlledP
     return {device.name: device.definition.device for device in devices}
 
 
-def _fault_of_schedule(configuration: Any) -> str | None:
+def _configuration_fault(definition: Definition, configuration: Any) -> SchemaFault | None:
+    by_schema = fault_by_schema(definition.configuration_schema, configuration, definition.name)
+    return by_schema or _fault_of_schedule(configuration)
+
+
+def _fault_of_schedule(configuration: Any) -> SchemaFault | None:
     """Return a fault in a camera's schedule that its schema does not catch, or None."""
     schedule = configuration.get("schedule") if isinstance(configuration, dict) else None
     if not isinstance(schedule, list):
         return None
     if not schedule:
-        return "schedule: An empty schedule crashes the kit. Enter at least one time and command."
+        message = "An empty schedule crashes the kit. Enter at least one time and command."
+        return SchemaFault(place=("schedule",), message=message)
     for index, entry in enumerate(schedule):
         if isinstance(entry, dict) and "time" in entry and not is_time_of_day(entry["time"]):
-            return f"schedule.{index}.time: A time of day as HH:MM:SS is expected, without a time zone."
+            message = "A time of day as HH:MM:SS is expected, without a time zone."
+            return SchemaFault(place=("schedule", index, "time"), message=message)
     return None
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from hortus.domain.kits.schemas import SchemaFault
+
 MOST_BYTES = 64 * 1024
 """For a peripheral's configuration as JSON. A camera's schedule with an entry for every minute fits."""
 
@@ -51,15 +53,21 @@ _PINS = _Bounds(0, 1023, "", whole=True)
 
 
 def fault_of_figures(configuration: Any) -> str | None:
+    """Return the first value in a configuration that is out of bounds for a kit as a sentence, or None."""
+    fault = figure_out_of_bounds(configuration)
+    return fault.sentence if fault is not None else None
+
+
+def figure_out_of_bounds(configuration: Any) -> SchemaFault | None:
     """Return the first value in a configuration that is out of bounds for a kit, or None."""
     if bytes_of(configuration) > MOST_BYTES:
-        return f"configuration: It has more than {MOST_BYTES} bytes as JSON."
+        return SchemaFault(message=f"It has more than {MOST_BYTES} bytes as JSON.")
     for number, (path, value) in enumerate(_values(configuration)):
         if number >= MOST_VALUES:
-            return f"configuration: It holds more than {MOST_VALUES} values."
-        fault = _fault_of_value(path, value)
-        if fault is not None:
-            return f"{'.'.join(map(str, path)) or 'configuration'}: {fault}."
+            return SchemaFault(message=f"It holds more than {MOST_VALUES} values.")
+        message = _fault_of_value(path, value)
+        if message is not None:
+            return SchemaFault(place=path, message=f"{message}.")
     return None
 
 

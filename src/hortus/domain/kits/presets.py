@@ -1,72 +1,120 @@
-"""Configurations that a new kit can begin with. Pure."""
+"""Configurations to begin with: the devices of a usual kit, at the connections of its kit of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from hortus.domain.kits.store import STANDARD_INTERVALS, STANDARD_PERIPHERALS, NewPeripheral
+from sqlalchemy import select
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hortus.base.errors import UsageError
+from hortus.base.language.translation import gettext, gettext_noop
+from hortus.domain.definitions.tables import PeripheralDefinitionRow
+from hortus.domain.kits.configurations import add_peripheral, create_configuration, find_definition
+from hortus.domain.kits.store import STANDARD_INTERVALS
 
 
-class Preset(StrEnum):
-    """What a person may choose for a real kit."""
+class UnknownDefinition(UsageError):
+    """A device is of a definition that this server does not have."""
 
-    STANDARD = "standard"
-    NONE = "none"
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is no peripheral definition named {name!r}. "
+            "`hortus db definitions` loads the built-in ones."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PresetConfiguration:
-    """A configuration to create."""
+class PresetDevice:
+    """A device of a preset: the name of its definition, its own name in English, and its settings."""
 
-    description: str
-    peripherals: Sequence[NewPeripheral]
-
-
-def _measuring(name: str, definition: str, **settings: Any) -> NewPeripheral:
-    intervals = {"measurementInterval": 10, "aggregateInterval": 600}
-    return NewPeripheral(definition=definition, name=name, configuration={"intervals": intervals, **settings})
+    definition: str
+    name: str
+    settings: Any
 
 
-_PICTURES = [f"{hour:02}:{minute:02}:00" for hour in range(24) for minute in (0, 30)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A configuration to begin with. Texts are in English."""
 
-STANDARD = PresetConfiguration(
-    description="Standard virtual sensors",
-    peripherals=[
-        NewPeripheral(definition=definition, name=name, configuration=STANDARD_INTERVALS)
-        for definition, name in STANDARD_PERIPHERALS
-    ],
-)
-"""Sensors that every kit can simulate, so a new kit shows something before any device hangs on it."""
+    key: str
+    name: str
+    about: str
+    devices: tuple[PresetDevice, ...]
 
-OF_VIRTUAL_KIT = PresetConfiguration(
-    description="Virtual devices",
-    peripherals=[
-        _measuring("Climate", "Virtual barometer"),
-        _measuring("Light", "AstroPlant light sensor", i2cAddress="0x23"),
-        _measuring("Water", "AstroPlant water temperature sensor"),
-        NewPeripheral(definition="Virtual heater", name="Heater", configuration=None),
-        NewPeripheral(definition="AstroPlant fans", name="Fans", configuration={"gpioAddresses": [16, 19]}),
-        NewPeripheral(
-            definition="AstroPlant LED panel",
-            name="Lamp",
-            configuration={"gpioAddressBlue": 21, "gpioAddressRed": 20, "gpioAddressFarRed": 18},
+
+def _sensor(definition: str, name: str, **settings: object) -> PresetDevice:
+    return PresetDevice(definition=definition, name=name, settings={**STANDARD_INTERVALS, **settings})
+
+
+_LED_PANEL = {"gpioAddressBlue": 21, "gpioAddressRed": 20, "gpioAddressFarRed": 18}
+_EVERY_NOON = [{"time": "12:00:00", "command": "regular"}]
+
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        key="astroplant",
+        name=gettext_noop("AstroPlant kit"),
+        about=gettext_noop("Air, CO₂, light and water sensors, fans, LED panel and camera."),
+        devices=(
+            _sensor("AstroPlant air temperature sensor", gettext_noop("Air"), gpioAddress=17),
+            _sensor("AstroPlant air CO² sensor", gettext_noop("Carbon dioxide"), serialDeviceFile="/dev/ttyS0"),
+            _sensor("AstroPlant light sensor", gettext_noop("Light"), i2cAddress="0x23"),
+            _sensor("AstroPlant water temperature sensor", gettext_noop("Water")),
+            PresetDevice(
+                definition="AstroPlant fans", name=gettext_noop("Fans"), settings={"gpioAddresses": [16, 19]}
+            ),
+            PresetDevice(
+                definition="AstroPlant LED panel", name=gettext_noop("LED panel"), settings=_LED_PANEL
+            ),
+            PresetDevice(
+                definition="AstroPlant Camera",
+                name=gettext_noop("Camera"),
+                settings={"camera": "piCameraV2", "schedule": _EVERY_NOON},
+            ),
         ),
-        NewPeripheral(
-            definition="AstroPlant Camera",
-            name="Camera",
-            configuration={
-                "camera": "piCameraV2",
-                "schedule": [{"time": time, "command": "regular"} for time in _PICTURES],
-            },
+    ),
+    Preset(
+        key="virtual",
+        name=gettext_noop("Virtual kit"),
+        about=gettext_noop("A simulated barometer, heater and camera, to try things."),
+        devices=(
+            _sensor("Virtual barometer", gettext_noop("Climate")),
+            PresetDevice(definition="Virtual heater", name=gettext_noop("Heater"), settings=None),
+            PresetDevice(
+                definition="Virtual random camera",
+                name=gettext_noop("Camera"),
+                settings={"schedule": [{"time": "12:00:00", "command": "uniform"}]},
+            ),
         ),
-    ],
+    ),
 )
-"""Devices that the simulator knows: readings every 10 s, pictures, and things to command."""
+
+PRESETS_BY_KEY: Mapping[str, Preset] = {preset.key: preset for preset in PRESETS}
 
 
-def configuration_of(preset: Preset) -> PresetConfiguration | None:
-    """Return the configuration of a choice; None for a kit that begins without one."""
-    return STANDARD if preset is Preset.STANDARD else None
+async def create_from_preset(
+    connection: AsyncConnection, kit_id: int, preset: Preset, description: str
+) -> RowMapping:
+    """Create an inactive configuration with the devices of a preset, named in the language of the request.
+
+    Raises UnknownDefinition or NoRoom. The caller has locked the kit.
+    """
+    configuration = await create_configuration(connection, kit_id, description)
+    for device in preset.devices:
+        definition_id = await connection.scalar(
+            select(PeripheralDefinitionRow.id).where(PeripheralDefinitionRow.name == device.definition)
+        )
+        definition = await find_definition(connection, definition_id) if definition_id is not None else None
+        if definition is None:
+            raise UnknownDefinition(device.definition)
+        await add_peripheral(connection, configuration, definition, gettext(device.name), device.settings)
+    return configuration
+
+
+async def usable_presets(connection: AsyncConnection) -> list[Preset]:
+    """Return the presets of whose devices this server has all definitions."""
+    known = frozenset((await connection.scalars(select(PeripheralDefinitionRow.name))).all())
+    return [preset for preset in PRESETS if all(device.definition in known for device in preset.devices)]

@@ -21,11 +21,24 @@ SCHEMA_LEADS_NOWHERE = (Unresolvable, RecursionError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaFault:
-    """Why a value does not match a schema. `of_value` is False if the schema itself is at fault."""
+    """Why a value does not match a schema, and the keys that lead to the part that does not.
+
+    `of_value` is False if the schema itself is at fault.
+    """
 
     message: str
-    path: str = ""
+    place: tuple[str | int, ...] = ()
     of_value: bool = True
+
+    @property
+    def path(self) -> str:
+        """The place as text; empty for the whole value."""
+        return ".".join(map(str, self.place))
+
+    @property
+    def sentence(self) -> str:
+        """The fault with its place."""
+        return f"{self.path or 'configuration'}: {self.message}" if self.of_value else self.message
 
 
 def fault_by_schema(schema: Any, value: Any, definition_name: str) -> SchemaFault | None:
@@ -39,7 +52,7 @@ def fault_by_schema(schema: Any, value: Any, definition_name: str) -> SchemaFaul
         return _faulty_schema(definition_name, "unusable")
     if error is None:
         return None
-    return SchemaFault(path=".".join(str(part) for part in error.absolute_path), message=error.message)
+    return SchemaFault(place=tuple(error.absolute_path), message=error.message)
 
 
 def _faulty_schema(definition_name: str, state: str) -> SchemaFault:

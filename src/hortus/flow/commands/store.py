@@ -79,15 +79,25 @@ class Command:
 
 
 async def enqueue(
-    connection: AsyncConnection, *, kit_id: int, user_id: int, question: Question, patience_seconds: int
+    connection: AsyncConnection,
+    *,
+    kit_id: int,
+    user_id: int,
+    question: Question,
+    patience_seconds: int,
+    form_key: str | None = None,
 ) -> int:
     """Queue a command, to be sent within the given patience, and return its id.
 
+    If the kit has a command with this `form_key` already, nothing is queued, and the id is that command's.
     Raises UnsuitableCommand, IsBoard, TooManyWaiting or NobodySends.
     """
     assert 0 < patience_seconds <= _MOST_PATIENCE_SECONDS
     # Serialises concurrent requests for the same kit.
     await connection.execute(_LOCK_KIT, {"kit_id": kit_id})
+    known: int | None = await connection.scalar(_OF_FORM, {"kit_id": kit_id, "form_key": form_key})
+    if known is not None:
+        return known
     await require_suitable(connection, kit_id, question)
     row = (await connection.execute(_ROOM, {"kit_id": kit_id})).one()
     if row.is_board:
@@ -105,6 +115,7 @@ async def enqueue(
             "peripheral": question.peripheral,
             "command_json": question.command_json,
             "patience_seconds": patience_seconds,
+            "form_key": form_key,
         },
     )
     assert command_id is not None
@@ -181,6 +192,7 @@ def _command(row: RowMapping) -> Command:
 
 
 _NOTIFY = text(f"SELECT pg_notify('{COMMANDS_CHANNEL}', :payload)")
+_OF_FORM = text("SELECT id FROM kit_commands WHERE kit_id = :kit_id AND form_key = :form_key")
 _LOCK_KIT = text("SELECT id FROM kits WHERE id = :kit_id FOR NO KEY UPDATE")
 # Senders refresh this every five seconds; the limit is three times that, so a busy machine causes no refusals.
 _ROOM = text(
@@ -198,9 +210,10 @@ _ROOM = text(
 _ENQUEUE = text(
     f"""
     WITH queued AS (
-        INSERT INTO kit_commands (kit_id, user_id, method, peripheral, command_json, requested_at, give_up_at)
+        INSERT INTO kit_commands
+            (kit_id, user_id, method, peripheral, command_json, requested_at, give_up_at, form_key)
         VALUES (:kit_id, :user_id, :method, :peripheral, :command_json, clock_timestamp(),
-                clock_timestamp() + make_interval(secs => :patience_seconds))
+                clock_timestamp() + make_interval(secs => :patience_seconds), :form_key)
         RETURNING id
     )
     SELECT id, pg_notify('{COMMANDS_CHANNEL}', 'queued') FROM queued

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
-from sqlalchemy import JSON, Boolean, Text, column, text
+from sqlalchemy import JSON, Boolean, Integer, Text, column, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.kits.running import KITS_WITH_CONFIGURATIONS
@@ -29,6 +30,40 @@ _COMMAND_SCHEMA = text(
     LEFT JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
     """  # noqa: S608 - a constant
 ).columns(column("definition", Text), column("command_schema", JSON), column("has_configuration", Boolean))
+
+
+_COMMANDABLE = text(
+    f"""
+    SELECT p.id, p.name, d.name AS definition, d.command_schema
+    FROM (
+        SELECT coalesce(seen.id, f.kit_configuration_id, a.id) AS in_use
+        FROM {KITS_WITH_CONFIGURATIONS}
+        WHERE k.id = :kit_id
+    ) c
+    JOIN peripherals p ON p.kit_configuration_id = c.in_use
+    JOIN peripheral_definitions d ON d.id = p.peripheral_definition_id
+    WHERE d.command_schema IS NOT NULL
+    ORDER BY p.id
+    """  # noqa: S608 - a constant
+).columns(
+    column("id", Integer), column("name", Text), column("definition", Text), column("command_schema", JSON)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandablePeripheral:
+    """A device of the configuration that a kit runs, as far as known, which takes commands."""
+
+    id: int
+    name: str
+    definition: str
+    command_schema: Any
+
+
+async def commandable_peripherals(connection: AsyncConnection, kit_id: int) -> list[CommandablePeripheral]:
+    """Return the devices to which commands can be sent."""
+    rows = await connection.execute(_COMMANDABLE, {"kit_id": kit_id})
+    return [CommandablePeripheral(**row) for row in rows.mappings()]
 
 
 async def require_suitable(connection: AsyncConnection, kit_id: int, question: Question) -> None:

@@ -37,6 +37,13 @@ class KitCommandRow(Base):
             postgresql_where=text("occupies_kit"),
         ),
         Index("kit_commands_waiting_idx", "kit_id", "id", postgresql_where=text("state = 'waiting'")),
+        Index(
+            "kit_commands_form_key_idx",
+            "kit_id",
+            "form_key",
+            unique=True,
+            postgresql_where=text("form_key IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -61,6 +68,8 @@ class KitCommandRow(Base):
     result_media_type: Mapped[str | None] = mapped_column(String(255))
     result_bytes: Mapped[int | None] = mapped_column(Integer)
     result_text: Mapped[str | None] = mapped_column(Text)
+    # Of the form on a page that sent it: posted again, it sends nothing.
+    form_key: Mapped[str | None] = mapped_column(String(40))
 
 
 class KitCommandResultRow(Base):

@@ -12,15 +12,15 @@ from starlette.responses import Response
 from hortus.flow.commands.command import Method, Question
 from hortus.flow.commands.store import Command, cancel, enqueue, find_command, list_commands
 from hortus.http.access.caller import Caller, CurrentCaller
-from hortus.http.access.kit_access import KitAccess, access_to_kit
-from hortus.http.access.permissions import Permission
-from hortus.http.access.services import UsedServices
-from hortus.http.api.asking import (
+from hortus.http.access.commands import (
     PERMISSION_FOR,
     refusals_as_problems,
     require_success,
     result_reply,
 )
+from hortus.http.access.kit_access import KitAccess, access_to_kit
+from hortus.http.access.permissions import Permission
+from hortus.http.access.services import UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import (
     GUARDED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Any
 
@@ -12,28 +11,23 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
+from hortus.domain.kits.activation import faults_before_activation
 from hortus.domain.kits.configurations import (
     NoRoom,
     change_configuration,
     clone_configuration,
     configurations_of_kit,
     create_configuration,
-    devices_of_configuration,
     find_configuration,
-    kit_is_board,
-    quantity_type_ids,
 )
 from hortus.domain.kits.control_rules import misshapen_rules, oversized_rules
 from hortus.domain.kits.deleted_configurations import delete_configuration
-from hortus.domain.kits.devices import ConfiguredDevice, devices_by_name, faults_of_configuration
 from hortus.domain.kits.documents import (
     KitConfiguration,
     KitConfigurationWithPeripherals,
     configuration_object,
     configuration_with_peripherals,
 )
-from hortus.domain.kits.figures import MOST_BYTES_IN_ALL, bytes_of, fault_of_figures
-from hortus.domain.kits.usable_rules import unusable_rules
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
 from hortus.http.access.permissions import Permission
@@ -265,26 +259,9 @@ async def _require_runnable(
     connection: AsyncConnection, configuration: RowMapping, values: dict[str, Any]
 ) -> None:
     """Refuse to activate a configuration that would crash the kit at its next start."""
-    devices = await devices_of_configuration(connection, configuration["id"])
-    # In a thread: there may be many peripherals, and the event loop must stay free.
-    of_board = await kit_is_board(connection, configuration["kit_id"])
-    faults = await asyncio.to_thread(_faults_of_devices, devices, of_board)
-    if faults:
-        raise explained("active", faults)
     control_rules = values.get("control_rules", configuration["control_rules"])
-    # Rules stored before the size limit existed may be too large to check.
-    known_types = await quantity_type_ids(connection)
-    unusable = oversized_rules(control_rules) or await asyncio.to_thread(
-        unusable_rules, control_rules, devices_by_name(devices), known_types
-    )
-    if unusable:
-        raise explained("controlRules", [str(fault) for fault in unusable])
-
-
-def _faults_of_devices(devices: list[ConfiguredDevice], of_board: bool) -> list[str]:
-    # Sizes first: configurations stored before the limit existed may be too large for schema validation.
-    figures = [(device.name, fault_of_figures(device.configuration)) for device in devices]
-    faults = [f"{name}: {fault}" for name, fault in figures if fault is not None]
-    if sum(bytes_of(device.configuration) for device in devices) > MOST_BYTES_IN_ALL:
-        faults.append(f"The settings of all peripherals together exceed {MOST_BYTES_IN_ALL} bytes as JSON.")
-    return faults or faults_of_configuration(devices, of_board=of_board)
+    faults = await faults_before_activation(connection, configuration, control_rules)
+    if faults.devices:
+        raise explained("active", list(faults.devices))
+    if faults.rules:
+        raise explained("controlRules", [str(fault) for fault in faults.rules])

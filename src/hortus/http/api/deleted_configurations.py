@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from fastapi import APIRouter, Request
 from typing_extensions import TypedDict
 
 from hortus.base.times import format_time
-from hortus.domain.kits.configurations import NoRoom
 from hortus.domain.kits.deleted_configurations import (
     DeletedConfiguration,
-    NotRestorable,
     deleted_configurations,
-    peripherals_of_configuration,
-    restore_configuration,
 )
 from hortus.domain.kits.documents import KitConfigurationWithPeripherals, configuration_with_peripherals
-from hortus.flow.quarantine.store import count_quarantine, quarantine_ids, waiting_for_deleted
 from hortus.http.access.caller import CurrentCaller
-from hortus.http.access.kit_access import KitAccess, access_to_kit, lock_kit
+from hortus.http.access.kit_access import access_to_kit
 from hortus.http.access.permissions import Permission
-from hortus.http.access.services import Services, UsedServices
+from hortus.http.access.restoring import restore_and_replay
+from hortus.http.access.services import UsedServices
 from hortus.http.api.configurations import ConfigurationId
 from hortus.http.api.kits import KitSerial
-from hortus.http.api.quarantine import replay_for
 from hortus.http.conventions.documentation import GUARDED
-from hortus.http.conventions.problems import Problem, forbidden
 from hortus.http.conventions.replies import JsonReply, TimeText
 from hortus.http.documents.quarantine import Replayed, replayed_object
-from hortus.http.server.database_access import DatabaseNotAnswering
 
 router = APIRouter(tags=["Configurations"])
-
-MOST_REPLAYED = 20_000
-"""Messages that are replayed by the request itself, for which its sender waits."""
 
 
 class DeletedConfigurationObject(TypedDict):
@@ -96,38 +84,14 @@ async def restore_deleted_configuration(
 
     It becomes active again if it was when it was deleted, unless another one has become active since.
     """
-    try:
-        async with services.writing() as connection:
-            access = await access_to_kit(connection, caller, serial)
-            access.require(Permission.EDIT_CONFIGURATION)
-            await lock_kit(connection, access.kit_id)
-            row = await restore_configuration(connection, access.kit_id, configuration_id)
-            peripherals = await peripherals_of_configuration(connection, configuration_id)
-    except NotRestorable as error:
-        raise Problem(404, detail=str(error)) from error
-    except NoRoom as error:
-        raise forbidden(str(error)) from error
-    replayed, waiting = None, None
-    # If it fails, the configuration is back all the same; the answer says what stays in quarantine.
-    with contextlib.suppress(Problem, DatabaseNotAnswering):
-        replayed, waiting = await _replay_waiting(request, services, access)
+    restored = await restore_and_replay(request, services, caller, serial, configuration_id)
     return JsonReply(
         {
-            "configuration": configuration_with_peripherals(row, peripherals),
-            "replayed": replayed,
-            "waiting": waiting,
+            "configuration": configuration_with_peripherals(restored.configuration, restored.peripherals),
+            "replayed": None if restored.replayed is None else replayed_object(restored.replayed),
+            "waiting": restored.waiting,
         }
     )
-
-
-async def _replay_waiting(request: Request, services: Services, access: KitAccess) -> tuple[Replayed, int]:
-    """Replay what waits for the kit's deleted configurations; return the outcome and how many still wait."""
-    wanted = waiting_for_deleted(access.kit_id)
-    async with services.reading() as connection:
-        ids = await quarantine_ids(connection, wanted, most=MOST_REPLAYED)
-    replayed = replayed_object(await replay_for(request, services, access, ids))
-    async with services.reading() as connection:
-        return replayed, await count_quarantine(connection, wanted)
 
 
 def _object(deleted: DeletedConfiguration) -> DeletedConfigurationObject:

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from hortus.flow.commands.command import Method, Question
 from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.commands import refusals_as_problems, require_success, result_reply
 from hortus.http.access.services import UsedServices
-from hortus.http.api.asking import ask_and_wait, refusals_as_problems, require_success, result_reply
+from hortus.http.api.asking import ask_and_wait
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import (
     GUARDED,

@@ -25,10 +25,9 @@ from hortus.domain.kits.devices import (
     MOST_NAME_CHARACTERS,
     Definition,
     crash_by_definition,
-    fault_of_configuration,
+    setting_at_fault,
 )
 from hortus.domain.kits.documents import Peripheral, peripheral_object
-from hortus.domain.kits.figures import fault_of_figures
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import access_to_kit_of_id
 from hortus.http.access.permissions import Permission
@@ -190,9 +189,7 @@ def _require_name(name: str) -> None:
 
 
 async def _require_configuration(definition: Definition, configuration: Any) -> None:
-    # Size limits are checked before the schema, and the schema in a thread: it may take a while.
-    fault = fault_of_figures(configuration) or await asyncio.to_thread(
-        fault_of_configuration, definition, configuration
-    )
+    # In a thread: checking the schema may take a while.
+    fault = await asyncio.to_thread(setting_at_fault, definition, configuration)
     if fault is not None:
-        raise explained("configuration", [fault])
+        raise explained("configuration", [fault.sentence])

@@ -11,12 +11,20 @@ from hortus.http.pages.charts.explorer import ExplorerPages
 from hortus.http.pages.charts.marks import MarkPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
-from hortus.http.pages.kits.changes import ChangePages
-from hortus.http.pages.kits.overview.pages import OverviewPages
 from hortus.http.pages.kits.adding import AddKitPages
+from hortus.http.pages.kits.changes import ChangePages
+from hortus.http.pages.kits.commands.pages import CommandPages
+from hortus.http.pages.kits.configuration.activation_pages import ActivationPages
+from hortus.http.pages.kits.configuration.configuration_pages import ConfigurationPages
+from hortus.http.pages.kits.configuration.device_pages import DevicePages
+from hortus.http.pages.kits.configuration.list_pages import ConfigurationListPages
+from hortus.http.pages.kits.configuration.new_device_pages import NewDevicePages
+from hortus.http.pages.kits.configuration.rule_part_pages import RulePartPages
+from hortus.http.pages.kits.configuration.rules_pages import RulesPages
 from hortus.http.pages.kits.connecting import ConnectKitPages
 from hortus.http.pages.kits.connection import ConnectionPages
 from hortus.http.pages.kits.many import ManyKitsPages
+from hortus.http.pages.kits.overview.pages import OverviewPages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
@@ -49,6 +57,14 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ChartPages,
     ExplorerPages,
     MarkPages,
+    ConfigurationListPages,
+    ConfigurationPages,
+    ActivationPages,
+    DevicePages,
+    NewDevicePages,
+    RulesPages,
+    RulePartPages,
+    CommandPages,
     PlantPages,
     PicturePages,
     LoginPages,

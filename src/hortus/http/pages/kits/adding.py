@@ -22,7 +22,7 @@ from hortus.domain.accounts.profiles import find_profile
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.store import User
 from hortus.domain.kits.creation import MOST_VIRTUAL_KITS, TooManyVirtualKits
-from hortus.domain.kits.presets import Preset
+from hortus.domain.kits.first_configurations import FirstConfiguration
 from hortus.flow.gateway.board_intake import DatabaseAway
 from hortus.flow.gateway.boards import (
     BoardExists,
@@ -127,7 +127,7 @@ class AddKitPages:
             profile = await find_profile(connection, user.id)
         zone = (profile.time_zone if profile else None) or ""
         name = {Kind.VIRTUAL: gettext("Virtual kit"), Kind.KIT: "", Kind.BOARD: ""}[wish.kind]
-        values = {"name": name, "time_zone": zone, "preset": Preset.STANDARD.value}
+        values = {"name": name, "time_zone": zone, "preset": FirstConfiguration.STANDARD.value}
         return self._details_page(request, viewer, wish, Form(values=values))
 
     async def create(self, request: Request) -> Response:
@@ -147,7 +147,11 @@ class AddKitPages:
 
     async def _make(self, viewer: Viewer, user: User, wish: Wish, details: Details, form: Form) -> Made | None:
         """Return what was created; None if it could not be, which the form says."""
-        preset = Preset.NONE if form.value("preset") == Preset.NONE else Preset.STANDARD
+        preset = (
+            FirstConfiguration.NONE
+            if form.value("preset") == FirstConfiguration.NONE
+            else FirstConfiguration.STANDARD
+        )
         try:
             made = await make(self._site.services, viewer, user, wish, details, preset)
             if made.board is not None and wish.sensor_id is not None:

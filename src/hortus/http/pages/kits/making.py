@@ -19,7 +19,7 @@ from hortus.domain.kits.creation import (
     note_creation,
 )
 from hortus.domain.kits.details import change_details
-from hortus.domain.kits.presets import Preset, configuration_of
+from hortus.domain.kits.first_configurations import FirstConfiguration, configuration_of
 from hortus.domain.kits.store import NewKit
 from hortus.flow.gateway.owned_boards import OwnedBoard, adopt_board_for, register_owned_board
 from hortus.http.access.permissions import Permission
@@ -64,7 +64,7 @@ class Made:
 
 
 async def make(
-    services: Services, viewer: Viewer, user: User, wish: Wish, details: Details, preset: Preset
+    services: Services, viewer: Viewer, user: User, wish: Wish, details: Details, preset: FirstConfiguration
 ) -> Made:
     """Create what is wanted, or change what the same form has created before.
 
@@ -88,7 +88,7 @@ async def _make_kit(
     user: User,
     wish: Wish,
     details: Details,
-    preset: Preset,
+    preset: FirstConfiguration,
 ) -> Made:
     now, quotas = services.clock(), services.parts.quotas
     common = (connection, services.kits, user.id, new_kit(details))

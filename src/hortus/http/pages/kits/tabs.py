@@ -48,6 +48,14 @@ class Tab:
 TABS = (
     Tab(key="overview", suffix="", name=gettext_noop("Overview"), group=Group.WATCH),
     Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="configuration", suffix="/configuration", name=gettext_noop("Configuration"), group=Group.MANAGE),
+    Tab(
+        key="commands",
+        suffix="/commands",
+        name=gettext_noop("Commands"),
+        group=Group.MANAGE,
+        is_seen_by=configurers,
+    ),
     Tab(key="connection", suffix="/connection", name=gettext_noop("Connection"), group=Group.MANAGE),
     Tab(
         key="settings",
@@ -55,5 +63,5 @@ TABS = (
         name=gettext_noop("Settings"),
         group=Group.MANAGE,
         is_seen_by=people_of_kit,
-    ),
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
 )
