@@ -20,12 +20,6 @@ from web_helpers import (
 )
 
 from hortus.domain.accounts.shown_once import keep_to_show_once
-from hortus.domain.messages.sealing import Seal
-from hortus.domain.mqtt_accounts.log_ins import LogInReport, note_log_ins
-from hortus.domain.plants.links import MeasuringSource, link_plant
-from hortus.domain.plants.store import create_plant
-from hortus.http.pages.kits.credentials import Credentials, sealed_text
-from web_services import SERVICE_TOKEN_KEY
 from hortus.domain.kits.configurations import (
     add_peripheral,
     change_configuration,
@@ -34,10 +28,14 @@ from hortus.domain.kits.configurations import (
 )
 from hortus.domain.kits.deleted_configurations import delete_configuration
 from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.mqtt_accounts.log_ins import LogInReport, note_log_ins
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
 from hortus.flow.commands.store import can_send
 from hortus.flow.rpc.fetched import note_fetched
+from hortus.http.pages.kits.credentials import Credentials, sealed_text
+from web_services import SERVICE_TOKEN_KEY
 
 
 class Path(str):
@@ -230,6 +228,7 @@ _WAITING_BOARD = text(
     " ON CONFLICT (name) DO UPDATE SET name = 'local' RETURNING id)"
     " INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, last_address, kept)"
     " SELECT id, 42, now() - interval '2 h', now(), '10.0.0.3', 118 FROM local ON CONFLICT DO NOTHING"
+)
 
 
 async def _add_configurations(connection: AsyncConnection, kit_id: int, names: Names) -> dict[str, int | str]:

@@ -70,3 +70,8 @@ OF_VIRTUAL_KIT = PresetConfiguration(
 def configuration_of(choice: FirstConfiguration) -> PresetConfiguration | None:
     """Return the configuration of a choice; None for a kit that begins without one."""
     return STANDARD if choice is FirstConfiguration.STANDARD else None
+
+
+def chosen_configuration(text: str) -> FirstConfiguration:
+    """Return the choice that a form has sent; the standard configuration unless it says none."""
+    return FirstConfiguration.NONE if text == FirstConfiguration.NONE else FirstConfiguration.STANDARD

@@ -22,7 +22,7 @@ from hortus.domain.accounts.profiles import find_profile
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.store import User
 from hortus.domain.kits.creation import MOST_VIRTUAL_KITS, TooManyVirtualKits
-from hortus.domain.kits.first_configurations import FirstConfiguration
+from hortus.domain.kits.first_configurations import FirstConfiguration, chosen_configuration
 from hortus.flow.gateway.board_intake import DatabaseAway
 from hortus.flow.gateway.boards import (
     BoardExists,
@@ -147,13 +147,9 @@ class AddKitPages:
 
     async def _make(self, viewer: Viewer, user: User, wish: Wish, details: Details, form: Form) -> Made | None:
         """Return what was created; None if it could not be, which the form says."""
-        preset = (
-            FirstConfiguration.NONE
-            if form.value("preset") == FirstConfiguration.NONE
-            else FirstConfiguration.STANDARD
-        )
+        choice = chosen_configuration(form.value("preset"))
         try:
-            made = await make(self._site.services, viewer, user, wish, details, preset)
+            made = await make(self._site.services, viewer, user, wish, details, choice)
             if made.board is not None and wish.sensor_id is not None:
                 await self._release(made.board)
         except QuotaReached:

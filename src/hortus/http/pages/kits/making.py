@@ -64,7 +64,7 @@ class Made:
 
 
 async def make(
-    services: Services, viewer: Viewer, user: User, wish: Wish, details: Details, preset: FirstConfiguration
+    services: Services, viewer: Viewer, user: User, wish: Wish, details: Details, choice: FirstConfiguration
 ) -> Made:
     """Create what is wanted, or change what the same form has created before.
 
@@ -79,7 +79,7 @@ async def make(
             return Made(next_path=_next(wish, existing), is_old=True)
         if wish.kind is Kind.BOARD:
             return await _make_board(connection, services, viewer, user, wish, details)
-        return await _make_kit(connection, services, user, wish, details, preset)
+        return await _make_kit(connection, services, user, wish, details, choice)
 
 
 async def _make_kit(
@@ -88,7 +88,7 @@ async def _make_kit(
     user: User,
     wish: Wish,
     details: Details,
-    preset: FirstConfiguration,
+    choice: FirstConfiguration,
 ) -> Made:
     now, quotas = services.clock(), services.parts.quotas
     common = (connection, services.kits, user.id, new_kit(details))
@@ -96,7 +96,7 @@ async def _make_kit(
         kit = await create_virtual_kit_for(*common, quotas=quotas, now=now)
         await note_creation(connection, wish.form_id, user.id, [kit.id])
         return Made(next_path=_next(wish, kit.serial))
-    kit = await create_kit_for(*common, quotas=quotas, now=now, configuration=configuration_of(preset))
+    kit = await create_kit_for(*common, quotas=quotas, now=now, configuration=configuration_of(choice))
     await note_creation(connection, wish.form_id, user.id, [kit.id])
     credentials = Credentials(serial=kit.serial, password=kit.password)
     once = await keep_to_show_once(

@@ -18,7 +18,7 @@ from hortus.domain.accounts.shown_once import keep_to_show_once, take_shown_once
 from hortus.domain.accounts.store import User
 from hortus.domain.kits.creation import create_kit_for, kits_of_form, note_creation
 from hortus.domain.kits.details import MOST_NAME_CHARACTERS
-from hortus.domain.kits.first_configurations import FirstConfiguration, configuration_of
+from hortus.domain.kits.first_configurations import chosen_configuration, configuration_of
 from hortus.domain.kits.store import NewKit
 from hortus.domain.messages.sealing import Unreadable
 from hortus.http.access.doors import reach
@@ -86,11 +86,7 @@ class ManyKitsPages:
     async def _create(self, user: User, form_id: UUID, names: Sequence[str], form: Form) -> UUID | None:
         """Return where the labels are kept; None if this form has created its kits before."""
         services, made, kit_ids = self._site.services, [], []
-        preset = (
-            FirstConfiguration.NONE
-            if form.value("preset") == FirstConfiguration.NONE
-            else FirstConfiguration.STANDARD
-        )
+        choice = chosen_configuration(form.value("preset"))
         async with services.long_change() as connection:
             if await kits_of_form(connection, form_id, user.id):
                 return None
@@ -104,7 +100,7 @@ class ManyKitsPages:
                     *(connection, services.kits, user.id, wanted),
                     quotas=services.parts.quotas,
                     now=services.clock(),
-                    configuration=configuration_of(preset),
+                    configuration=configuration_of(choice),
                 )
                 made.append(Credentials(serial=kit.serial, password=kit.password, name=name))
                 kit_ids.append(kit.id)

@@ -63,5 +63,5 @@ TABS = (
         name=gettext_noop("Settings"),
         group=Group.MANAGE,
         is_seen_by=people_of_kit,
-    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    ),
 )
