@@ -21,10 +21,10 @@ from hortus.flow.quarantine.store import count_quarantine, quarantine_ids, waiti
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit, lock_kit
 from hortus.http.access.permissions import Permission
+from hortus.http.access.replays import replay_for
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.configurations import ConfigurationId
 from hortus.http.api.kits import KitSerial
-from hortus.http.api.quarantine import replay_for
 from hortus.http.conventions.documentation import GUARDED
 from hortus.http.conventions.problems import Problem, forbidden
 from hortus.http.conventions.replies import JsonReply, TimeText
@@ -125,7 +125,7 @@ async def _replay_waiting(request: Request, services: Services, access: KitAcces
     wanted = waiting_for_deleted(access.kit_id)
     async with services.reading() as connection:
         ids = await quarantine_ids(connection, wanted, most=MOST_REPLAYED)
-    replayed = replayed_object(await replay_for(request, services, access, ids))
+    replayed = replayed_object(await replay_for(request, services, access.caller.user_id, ids))
     async with services.reading() as connection:
         return replayed, await count_quarantine(connection, wanted)
 

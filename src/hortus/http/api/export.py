@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
-from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.domain.accounts.tokens import ArchiveClaims, InvalidToken
 from hortus.flow.export.archive import ArchiveContents, archive, archive_name, read_contents
-from hortus.flow.export.formats import MEDIA_TYPES, Format, export
-from hortus.flow.export.parquet import ParquetNotInstalled, require_parquet
-from hortus.flow.export.reading import Piece
+from hortus.flow.export.estimate import estimate_export
+from hortus.flow.export.formats import MEDIA_TYPES, Format
 from hortus.flow.export.selection import Data, Selection
-from hortus.flow.export.source import ExportedKit, open_source
 from hortus.flow.export.store import use_archive_token
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
+from hortus.http.access.downloads import download_readings, opened
 from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
@@ -33,7 +31,6 @@ from hortus.http.conventions.problems import Problem, forbidden, not_found
 from hortus.http.conventions.replies import JsonReply
 from hortus.http.conventions.streaming import StreamedReply
 from hortus.http.documents.kits import kit_object
-from hortus.http.server.database_access import DatabaseNotAnswering
 
 router = APIRouter(tags=["Export"])
 
@@ -45,6 +42,15 @@ _FILES: Responses = {
         "content": {media_type.partition(";")[0]: _BINARY for media_type in MEDIA_TYPES.values()},
     }
 }
+
+
+class Estimate(TypedDict):
+    """About how large an export is."""
+
+    rows: int
+    bytes: int
+
+
 _USED = "This link has expired or has already been used. Request a new one."
 
 
@@ -129,7 +135,6 @@ async def export_readings(
     If the connection breaks before the end, the file is incomplete.
     """
     require_order(start, end)
-    _require_installed(form)
     selection = Selection(
         data=Data(data),
         start=start,
@@ -138,46 +143,36 @@ async def export_readings(
         peripheral_id=peripheral,
         quantity_type_id=quantity_type,
     )
-    async with AsyncExitStack() as resources:
-        async with services.reading() as connection:
-            access = await access_to_kit(connection, caller, serial)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+    access.require(Permission.VIEW)
+    return await download_readings(request, services, access, selection, form)
+
+
+@router.get(
+    "/kits/{kitSerial}/export/estimate",
+    responses=HIDDEN | problems(403),
+    summary="Estimate the size of an export",
+)
+async def estimate(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    form: Annotated[Literal["csv", "ndjson", "parquet", "zip"], Query(alias="format")] = "csv",
+    data: Annotated[Literal["raw", "aggregate"], Query()] = "raw",
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+) -> JsonReply[Estimate]:
+    """About how many rows and bytes an export would have; `zip` is the archive.
+
+    Readings are not counted for it. Their hourly figures are, so the answer is quick and not exact.
+    """
+    require_order(start, end)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
-        resources.enter_context(services.exports.taken(access.caller.user_id, network_of(request)))
-        source = await resources.enter_async_context(opened(services, access.kit_id))
-        return StreamedReply(
-            _contents_of(export(source, selection, form)),
-            resources.pop_all(),
-            media_type=MEDIA_TYPES[form],
-            filename=f"{access.kit['serial']}_{data}_{services.clock():%Y-%m-%dT%H%M%SZ}.{form}",
-            idle_seconds=services.parts.exports.idle_seconds,
-        )
-
-
-async def _contents_of(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
-    async for piece in pieces:
-        yield piece.content
-
-
-def _require_installed(form: Format) -> None:
-    if form is Format.PARQUET:
-        try:
-            require_parquet()
-        except ParquetNotInstalled as error:
-            raise Problem(501, detail=f"{error} Until then, export CSV or NDJSON.") from error
-
-
-@asynccontextmanager
-async def opened(services: Services, kit_id: int) -> AsyncIterator[ExportedKit]:
-    """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit has since been deleted."""
-    stack = AsyncExitStack()
-    try:
-        source = await stack.enter_async_context(open_source(services.parts.connect, kit_id))
-    except CONNECTION_FAILURES as error:
-        raise DatabaseNotAnswering from error
-    async with stack:
-        if source is None:
-            raise not_found()
-        yield source
+        found = await estimate_export(connection, access.kit_id, form, Data(data), start, end)
+    return JsonReply({"rows": found.rows, "bytes": found.size_bytes})
 
 
 def _claims(services: Services, token: str, serial: str) -> ArchiveClaims:
