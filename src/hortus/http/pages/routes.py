@@ -9,6 +9,12 @@ from starlette.routing import Route
 
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.data_check import DataCheckPages
+from hortus.http.pages.kits.pictures.deleting import DeletingPages
+from hortus.http.pages.kits.pictures.gallery import GalleryPages
+from hortus.http.pages.kits.pictures.lapse import LapsePages
+from hortus.http.pages.kits.pictures.taking import TakingPages
+from hortus.http.pages.kits.set_aside import SetAsidePages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -33,6 +39,12 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     StatusPages,
     SearchPages,
     ChartPages,
+    GalleryPages,
+    LapsePages,
+    TakingPages,
+    DeletingPages,
+    DataCheckPages,
+    SetAsidePages,
     PlantPages,
     PicturePages,
     LoginPages,

@@ -45,4 +45,14 @@ class Tab:
 
 
 # In the order in which they are shown. Only pages that exist have a row.
-TABS = (Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),)
+TABS = (
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="pictures", suffix="/pictures", name=gettext_noop("Pictures"), group=Group.WATCH),
+    Tab(
+        key="data-check",
+        suffix="/data-check",
+        name=gettext_noop("Data check"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
+)
