@@ -183,7 +183,7 @@ async def test_a_member_sees_the_sum_and_the_gaps_but_no_messages(world: World, 
         await log_in(client, "mia")
         page = (await client.get(path(world))).text
     assert equation(page) == [5, 1, 1, 3, 0]
-    assert "No hour without a message." in page
+    assert "No hour without a message since" in page
     assert "Only members who may change the configuration see which messages were set aside" in page
     assert ("Try again" in page, "set-aside/" in page) == (False, False)
 

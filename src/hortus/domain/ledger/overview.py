@@ -36,9 +36,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOverview:
-    """The messages of one stream."""
+    """The messages of one stream. `first_hour` is the first one with a message, None if there is none."""
 
     stream: str
+    first_hour: datetime | None
     total: LedgerCounts
     columns: tuple[Column, ...]
     gaps: tuple[Gap, ...]
@@ -57,6 +58,7 @@ def overview_of(
     return tuple(
         StreamOverview(
             stream=stream,
+            first_hour=min((hour for hour, counts in hours.items() if counts.received), default=None),
             total=_sum(hours.values()),
             columns=tuple(
                 Column(

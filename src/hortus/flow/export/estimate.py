@@ -126,8 +126,10 @@ _ROLLED_UP = text(
         WHERE d.day >= :first_day AND d.day < :last_day
         UNION ALL
         SELECT p.id, p.quantity_type_id, h.hour,
-            (h.count + h.implausible) * extract(epoch FROM
-                least(h.hour + interval '1 hour', :end) - greatest(h.hour, :start)) / 3600,
+            (h.count + h.implausible) * coalesce(
+                greatest(0, extract(epoch FROM least(h.last_at, :end) - greatest(h.first_at, :start)))
+                    / nullif(extract(epoch FROM h.last_at - h.first_at), 0),
+                (h.first_at IS NULL OR (h.first_at >= :start AND h.first_at < :end))::int),
             h.last_value
         FROM pairs p
         CROSS JOIN (VALUES (CAST(:start AS timestamptz), CAST(:first_day AS timestamptz)),

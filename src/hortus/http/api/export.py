@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
@@ -12,24 +10,20 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from hortus.domain.accounts.tokens import ArchiveClaims, InvalidToken
-from hortus.flow.export.archive import ArchiveContents, archive, archive_name, read_contents
 from hortus.flow.export.estimate import estimate_export
 from hortus.flow.export.formats import MEDIA_TYPES, Format
 from hortus.flow.export.selection import Data, Selection
 from hortus.flow.export.store import use_archive_token
-from hortus.http.access.addresses import network_of
+from hortus.http.access import downloads
 from hortus.http.access.caller import Caller, CurrentCaller
-from hortus.http.access.downloads import download_readings, opened
 from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import HIDDEN, Responses, problems
-from hortus.http.conventions.head_requests import is_without_body
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, require_order
 from hortus.http.conventions.problems import Problem, forbidden, not_found
 from hortus.http.conventions.replies import JsonReply
-from hortus.http.conventions.streaming import StreamedReply
 from hortus.http.documents.kits import kit_object
 
 router = APIRouter(tags=["Export"])
@@ -94,21 +88,17 @@ async def download_archive(
     """
     require_order(start, end)
     claims = _claims(services, token, serial)
-    async with AsyncExitStack() as resources:
-        resources.enter_context(services.exports.taken(claims.user_id, network_of(request)))
-        access = await _access_of(services, claims)
-        source = await resources.enter_async_context(opened(services, access.kit_id))
-        contents = await _contents(services, access, configuration, start, end)
-        # Last, so that a request that fails does not use up the link.
-        if not is_without_body(request.scope):
-            await _use(services, claims)
-        return StreamedReply(
-            archive(source, contents),
-            resources.pop_all(),
-            media_type="application/zip",
-            filename=archive_name(access.kit["serial"], contents.made_at),
-            idle_seconds=services.parts.exports.idle_seconds,
-        )
+    access = await _access_of(services, claims)
+    return await downloads.download_archive(
+        request,
+        services,
+        access,
+        kit_object(access.kit),
+        configuration_id=configuration,
+        start=start,
+        end=end,
+        claim=lambda: _use(services, claims),
+    )
 
 
 @router.get(
@@ -146,7 +136,7 @@ async def export_readings(
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
     access.require(Permission.VIEW)
-    return await download_readings(request, services, access, selection, form)
+    return await downloads.download_readings(request, services, access, selection, form)
 
 
 @router.get(
@@ -200,21 +190,3 @@ async def _use(services: Services, claims: ArchiveClaims) -> None:
     async with services.writing() as connection:
         if not await use_archive_token(connection, claims.token_id, claims.expires_at, services.clock()):
             raise forbidden(_USED)
-
-
-async def _contents(
-    services: Services,
-    access: KitAccess,
-    configuration_id: int | None,
-    start: datetime | None,
-    end: datetime | None,
-) -> ArchiveContents:
-    async with services.reading() as connection:
-        return await read_contents(
-            connection,
-            kit_object(access.kit),
-            configuration_id=configuration_id,
-            start=start,
-            end=end,
-            made_at=services.clock().astimezone(UTC),
-        )

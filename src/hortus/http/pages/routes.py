@@ -10,6 +10,7 @@ from starlette.routing import Route
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.kits.data_check import DataCheckPages
+from hortus.http.pages.kits.export import ExportPages
 from hortus.http.pages.kits.pictures.deleting import DeletingPages
 from hortus.http.pages.kits.pictures.gallery import GalleryPages
 from hortus.http.pages.kits.pictures.lapse import LapsePages
@@ -45,6 +46,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     DeletingPages,
     DataCheckPages,
     SetAsidePages,
+    ExportPages,
     PlantPages,
     PicturePages,
     LoginPages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -94,7 +95,7 @@ class SetAsidePages:
             explanation=explanation_of(message.reason),
             advice=waiting_advice(message.reason),
             received=clock_text(message.received_at, kit.zone, now, seconds=True),
-            content=_labelled(content, names),
+            content=_labelled(content, names, kit.zone),
             hex_lines=list(hex_lines(message.payload[:_SHOWN_BYTES]))
             if "hex" in request.query_params
             else None,
@@ -195,13 +196,17 @@ def _decoded(message: QuarantinedMessage) -> dict[str, Any] | None:
     return decoded(message.topic, message.payload)
 
 
-def _labelled(content: dict[str, Any] | None, names: dict[int, str]) -> Sequence[dict[str, str]] | None:
+def _labelled(
+    content: dict[str, Any] | None, names: dict[int, str], zone: tzinfo
+) -> Sequence[dict[str, str]] | None:
     """Return the fields of a message with their labels."""
     if content is None:
         return None
     fields = []
     for name, value in content.items():
         text = ", ".join(f"{key}: {each}" for key, each in value.items()) if name == "values" else str(value)
+        if name.startswith("datetime"):
+            text = clock_text(datetime.fromisoformat(value), zone, seconds=True)
         if name == "peripheral" and value in names:
             text = gettext("%(name)s (number %(number)s)", name=names[value], number=value)
         fields.append({"label": gettext(_FIELDS[name]), "text": text})

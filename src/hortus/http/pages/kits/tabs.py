@@ -55,4 +55,5 @@ TABS = (
         group=Group.MANAGE,
         is_seen_by=people_of_kit,
     ),
+    Tab(key="export", suffix="/export", name=gettext_noop("Export"), group=Group.MANAGE),
 )

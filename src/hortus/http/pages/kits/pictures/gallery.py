@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -110,7 +110,7 @@ class GalleryPages:
             "command": command,
             "progress": progress_of(command, now, kit.zone) if command else None,
             "clock": lambda moment, **options: clock_text(moment, kit.zone, start, **options),
-            "query": lambda **changes: _query(request, camera, day, **changes),
+            "query": lambda changes: _query(request, camera, changes),
         }
 
     async def _is_gone(self, kit: OpenedKit, medium: ShownMedium) -> bool:
@@ -179,7 +179,7 @@ def _large(request: Request, media: Sequence[ShownMedium]) -> ShownMedium | None
     return named or next((medium for medium in reversed(media) if medium.is_picture), None)
 
 
-def _query(request: Request, camera: str, day: date, **changes: object) -> dict[str, str]:
+def _query(request: Request, camera: str, changes: Mapping[str, object]) -> dict[str, str]:
     """Return the parameters of the address, changed."""
-    values = {"camera": camera, "day": request.query_params.get("day") and day.isoformat(), **changes}
+    values = {"camera": camera, "day": request.query_params.get("day", ""), **changes}
     return {name: str(value) for name, value in values.items() if value}

@@ -97,7 +97,7 @@ class LapsePages:
             current=min(view.frame, len(frames) - 1) if frames else 0,
             beside=None if view.beside is None or not frames else min(view.beside, len(frames) - 1),
             address=lambda **changes: urlencode(_parameters(view, camera) | changes),
-            clock=lambda moment: clock_text(moment, kit.zone, now),
+            clock=lambda moment: clock_text(moment, kit.zone),
             range_words=f"{short_date(view.start, with_year=True)} – {short_date(view.end, with_year=True)}",
         )
 
