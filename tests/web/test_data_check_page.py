@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -15,6 +16,7 @@ from web_helpers import SECRET_KEY, app_of, client_of, client_to, log_in, make_u
 from hortus.domain.ledger.overview import Gap, gaps_between
 from hortus.domain.ledger.store import LedgerCounts
 from hortus.http.app import WebDependencies, create_app
+from hortus.http.pages.rendering import Templates
 from ingest_world import World, now_ms
 from web_services import services_on
 
@@ -175,6 +177,58 @@ async def test_rights_are_those_of_the_table(world: World, people: None) -> None
                     assert refused.status_code == (303 if name is None else 403)
                     assert "said=" not in refused.headers.get("location", "")
     assert await world.count("quarantine") == 3
+
+
+@pytest.mark.parametrize("who", [None, "eve"])
+async def test_every_page_of_a_private_kit_answers_like_that_of_an_unknown_one(
+    world: World, people: None, who: str | None
+) -> None:
+    await set_aside(world)
+    number = await world.connection.fetchval("SELECT max(id) FROM quarantine WHERE kit_id = $1", world.kit.id)
+    reads = [
+        *("data-check", "data-check/counts", f"data-check/set-aside/{number}", "data-check/discard?all=yes"),
+        *(f"data-check/set-aside/{number}/bytes", "pictures", "pictures/lapse", "pictures/asked/1"),
+        *(f"pictures/delete?m={uuid.uuid4()}", "pictures/asked/1/picture", "export", "export/download"),
+    ]
+    forms = {
+        "data-check/try": {"all": "yes"},
+        "data-check/discard": {"all": "yes"},
+        "pictures/take": {"what": "a/b"},
+        "pictures/delete": {"m": str(uuid.uuid4())},
+    }
+    unknown = "k-aaaa-aaaa-aaaa"
+    async with client_of(world.engine) as client:
+        if who:
+            await log_in(client, who)
+        for page in reads:
+            hidden, none = [
+                await client.get(f"/kits/{serial}/{page}") for serial in (world.kit.serial, unknown)
+            ]
+            assert (page, _told(hidden, world.kit.serial)) == (page, _told(none, unknown))
+            assert hidden.status_code == (404 if who else 303)
+        for page, data in forms.items():
+            hidden, none = [
+                await client.post(f"/kits/{serial}/{page}", data=data) for serial in (world.kit.serial, unknown)
+            ]
+            assert (page, _told(hidden, world.kit.serial)) == (page, _told(none, unknown))
+            assert hidden.status_code == (404 if who else 303)
+    assert await world.count("quarantine") == 3
+
+
+def _told(answer: httpx.Response, serial: str) -> tuple[int, str, str]:
+    """Return what an answer says, but for the serial of its address."""
+    location = answer.headers.get("location", "")
+    return answer.status_code, location.replace(serial, ""), answer.text.replace(serial, "")
+
+
+def test_the_line_for_other_pages_leads_to_the_data_check() -> None:
+    template = Templates()._environment.from_string(
+        '{% from "kits/_data_check_line.html" import data_check_line %}'
+        "{{ data_check_line(counts, 24, '/kits/k-1/data-check') }}"
+    )
+    line = template.render(counts=LedgerCounts(received=103, stored=103))
+    assert "All 103 messages received in the last 24 hours are accounted for." in line
+    assert 'href="/kits/k-1/data-check"' in line
 
 
 async def test_a_member_sees_the_sum_and_the_gaps_but_no_messages(world: World, people: None) -> None:

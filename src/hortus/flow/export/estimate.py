@@ -129,7 +129,8 @@ _ROLLED_UP = text(
             (h.count + h.implausible) * coalesce(
                 greatest(0, extract(epoch FROM least(h.last_at, :end) - greatest(h.first_at, :start)))
                     / nullif(extract(epoch FROM h.last_at - h.first_at), 0),
-                (h.first_at IS NULL OR (h.first_at >= :start AND h.first_at < :end))::int),
+                (h.first_at >= :start AND h.first_at < :end)::int,
+                extract(epoch FROM least(h.hour + interval '1 hour', :end) - greatest(h.hour, :start)) / 3600),
             h.last_value
         FROM pairs p
         CROSS JOIN (VALUES (CAST(:start AS timestamptz), CAST(:first_day AS timestamptz)),

@@ -98,6 +98,7 @@ class LapsePages:
             beside=None if view.beside is None or not frames else min(view.beside, len(frames) - 1),
             address=lambda **changes: urlencode(_parameters(view, camera) | changes),
             clock=lambda moment: clock_text(moment, kit.zone),
+            count_pattern=gettext("Frame %(number)s of %(frames)s"),
             range_words=f"{short_date(view.start, with_year=True)} – {short_date(view.end, with_year=True)}",
         )
 

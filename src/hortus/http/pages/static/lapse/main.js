@@ -40,7 +40,8 @@ function start(lapse) {
     time.dateTime = frame.at;
     position.value = current;
     position.setAttribute("aria-valuetext", frame.words);
-    byId("count").textContent = `${current + 1} / ${frames.length}`;
+    const numbers = { number: current + 1, frames: frames.length };
+    byId("count").textContent = lapse.dataset.count.replace(/%\((\w+)\)s/g, (whole, name) => numbers[name] ?? whole);
     for (let ahead = 1; ahead <= AHEAD && current + ahead < frames.length; ahead++) loader.want(frames[current + ahead].source);
     remember();
   }
