@@ -165,12 +165,12 @@ async def _add_messages_and_pictures(
         message = await connection.scalar(
             _MESSAGE, {"kit": kit.id, "reason": reason, "topic": f"kit/{kit.serial}/measurement/raw"}
         )
+    camera = await connection.scalar(_CAMERA, {"kit": kit.id, "name": names.camera})
     ages = (3, 60, 190)
     ids = [uuid4() for _ in ages]
     for medium, age, thumbnail in zip(ids, ages, ("made", None, "unsuitable"), strict=True):
         parameters = {"id": medium, "at": now - timedelta(minutes=age), "thumbnail": thumbnail}
-        await connection.execute(_MEDIUM, parameters | {"peripheral": kit.peripherals[0].id})
-    await connection.execute(_CAMERA, {"kit": kit.id, "name": names.camera})
+        await connection.execute(_MEDIUM, parameters | {"peripheral": camera})
     command = await connection.scalar(_COMMAND, {"kit": kit.id, "name": names.camera})
     assert message is not None
     assert command is not None
@@ -183,13 +183,13 @@ _MESSAGE = text(
 )
 _MEDIUM = text(
     "INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, name, type, metadata, size,"
-    " thumbnail) SELECT :id, id, kit_id, kit_configuration_id, :at, '1.png', 'image/png', 'null', 3, :thumbnail"
+    " thumbnail) SELECT :id, id, kit_id, kit_configuration_id, :at, 'фото', 'image/png', 'null', 3, :thumbnail"
     " FROM peripherals WHERE id = :peripheral"
 )
 _CAMERA = text(
     "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration)"
     " SELECT c.kit_id, c.id, d.id, :name, '{}' FROM kit_configurations c, peripheral_definitions d"
-    " WHERE c.kit_id = :kit AND c.active AND d.name = 'Virtual random camera'"
+    " WHERE c.kit_id = :kit AND c.active AND d.name = 'Virtual random camera' RETURNING id"
 )
 _COMMAND = text(
     "INSERT INTO kit_commands (kit_id, method, peripheral, command_json, state, error, requested_at,"

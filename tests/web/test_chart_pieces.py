@@ -17,7 +17,7 @@ from hortus.domain.plants.state import Range
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import EARLIEST, ChartSource, Span
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, paths_of
-from hortus.http.pages.charts.moments import address_text, moment_in
+from hortus.http.pages.moments import address_text, moment_in
 from hortus.http.pages.charts.panels import chosen_series
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.time_axis import time_ticks

@@ -23,6 +23,7 @@ _FINDINGS = """async (rules) => (await axe.run(document, {runOnly: rules})).viol
 
 _SMALL_TARGETS = """() => Array.from(
   document.querySelectorAll("button, .button, input:not([type=hidden]), summary, nav a, .plants a, .found a"))
+    .map((each) => each.closest("label:has([type=radio], [type=checkbox])") ?? each)
     .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
     .map((each) => each.outerHTML)"""
 

@@ -10,8 +10,10 @@ import asyncio
 import time
 from collections import OrderedDict
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.errors import OperationalError
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects, ObjectMissing
@@ -70,12 +72,21 @@ class Previews:
         async with self._turns:
             preview = await smaller_picture(self._objects, key, media_type, Size.PREVIEW)
         await self._objects.put(key.preview, (preview,), THUMBNAIL_TYPE, size=len(preview))
-        async with self._engine.connect() as connection:
-            is_still_there = await find_medium(connection, key.medium_id) is not None
-        if not is_still_there:
+        if not await self._is_still_there(key):
             await self._objects.delete(key.preview)
             raise ObjectMissing(key)
         return len(preview)
+
+    async def _is_still_there(self, key: ObjectKey) -> bool:
+        """Return whether the medium has not been deleted meanwhile; also if the database does not say.
+
+        The sweep deletes a preview without a medium.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                return await find_medium(connection, key.medium_id) is not None
+        except (SQLAlchemyError, *CONNECTION_FAILURES):
+            return True
 
     def _ended(self, key: ObjectKey, task: asyncio.Task[int]) -> None:
         del self._under_way[key]

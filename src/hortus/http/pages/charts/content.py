@@ -12,7 +12,6 @@ from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.series.listing import ListedSeries
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
-from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import night_shade, panels_of
 from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
@@ -21,6 +20,7 @@ from hortus.http.pages.charts.time_axis import time_ticks
 from hortus.http.pages.charts.view import COMPARISONS, RANGES, ChartView, moves
 from hortus.http.pages.charts.words import script_words
 from hortus.http.pages.figures import measured
+from hortus.http.pages.moments import address_text
 from hortus.http.pages.times import clock_text, precise_duration
 
 _RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {

@@ -20,13 +20,13 @@ from hortus.http.conventions.media_delivery import disposition
 from hortus.http.conventions.problems import Problem, bad_request, unavailable, unknown_parameters
 from hortus.http.pages.charts.answer import document_of, unit_of_type
 from hortus.http.pages.charts.content import page_values
-from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import chosen_series
 from hortus.http.pages.charts.store import ChartReader, NoSuchSeries, OutOfTime
 from hortus.http.pages.charts.table import csv_of
 from hortus.http.pages.charts.view import ChartView, parse_view, series_ids
 from hortus.http.pages.kits.frame import kit_page
 from hortus.http.pages.kits.opened import NoSuchKit
+from hortus.http.pages.moments import address_text
 from hortus.http.pages.site import Site
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import DatabaseNotAnswering

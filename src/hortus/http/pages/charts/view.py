@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from hortus.base.language.translation import gettext
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.conventions.parameters import LARGEST_ID
-from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
+from hortus.http.pages.moments import UnreadableMoment, address_text, moment_in
 
 RANGES: dict[str, timedelta | None] = {
     "1h": timedelta(hours=1),

@@ -13,9 +13,8 @@ from hortus.domain.series.charts import EARLIEST
 from hortus.flow.export.estimate import ARCHIVE
 from hortus.flow.export.formats import Format
 from hortus.flow.export.selection import Data
-from hortus.http.pages.charts.moments import address_text, moment_in
-from hortus.http.pages.charts.view import RANGES
 from hortus.http.pages.forms import Form
+from hortus.http.pages.moments import address_text, moment_in
 
 USUAL_RANGE = "30d"
 FIXED = "fixed"
@@ -66,6 +65,18 @@ FORMS = (
     ),
 )
 
+# The same as on charts, so that a link from there keeps its range.
+RANGES: dict[str, timedelta | None] = {
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "3d": timedelta(days=3),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "1y": timedelta(days=365),
+    "all": None,
+}
 RANGE_NAMES = {
     "1h": gettext_noop("Last hour"),
     "6h": gettext_noop("Last 6 hours"),

@@ -27,6 +27,22 @@ _FAILURES = {
 }
 
 
+# What the cameras of the built-in definitions can be told.
+_WORDS = {
+    "art": gettext_noop("Abstract shapes"),
+    "uniform": gettext_noop("Noise"),
+    "regular": gettext_noop("Regular, in white light"),
+    "uncontrolled": gettext_noop("In the light there is"),
+    "nir": gettext_noop("Near-infrared"),
+    "ndvi": gettext_noop("NDVI, how green it is"),
+}
+
+
+def picture_word(command: str) -> str:
+    """Return the kind of picture that a command takes; words of other definitions are shown as they are."""
+    return gettext(_WORDS[command]) if command in _WORDS else command
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a command is. `sign` is one of the components' signs."""

@@ -29,7 +29,7 @@ from hortus.domain.media.objects import ObjectStoreNotAnswering
 from hortus.http.access.permissions import Permission
 from hortus.http.pages.kits.frame import kit_page, kit_path, reading_kit
 from hortus.http.pages.kits.opened import OpenedKit
-from hortus.http.pages.kits.pictures.asked import asked_command, progress_of
+from hortus.http.pages.kits.pictures.asked import asked_command, picture_word, progress_of
 from hortus.http.pages.site import Site
 from hortus.http.pages.times import clock_text, short_date
 
@@ -107,6 +107,7 @@ class GalleryPages:
             "may_take": may_take,
             "may_configure": kit.may(Permission.EDIT_CONFIGURATION),
             "commandable": await commandable_cameras(connection, kit.id),
+            "picture_word": picture_word,
             "command": command,
             "progress": progress_of(command, now, kit.zone) if command else None,
             "clock": lambda moment, **options: clock_text(moment, kit.zone, start, **options),

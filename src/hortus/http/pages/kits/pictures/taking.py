@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from hortus.base.language.translation import gettext
@@ -12,6 +14,7 @@ from hortus.domain.kits.cameras import commandable_cameras
 from hortus.flow.commands.command import Question, UnsuitableCommand
 from hortus.flow.commands.store import (
     RESULT_PART_BYTES,
+    Command,
     IsBoard,
     NobodySends,
     TooManyWaiting,
@@ -103,6 +106,12 @@ class TakingPages:
             media_type = (command.result_media_type or "").partition(";")[0] if command else ""
             if command is None or not command.has_result or media_type not in SHOWN_TYPES:
                 raise HTTPException(404, gettext("This picture is no longer there."))
-            parts = range(-(-(command.result_bytes or 0) // RESULT_PART_BYTES))
-            content = b"".join([await result_part(connection, command.id, part) for part in parts])
-        return Response(content, media_type=media_type, headers=_HARMLESS)
+        headers = _HARMLESS | {"Content-Length": str(command.result_bytes or 0)}
+        return StreamingResponse(self._parts(command), media_type=media_type, headers=headers)
+
+    async def _parts(self, command: Command) -> AsyncIterator[bytes]:
+        """Yield the parts of a result; no connection is held while a slow reader receives one."""
+        for part in range(-(-(command.result_bytes or 0) // RESULT_PART_BYTES)):
+            async with self._site.services.reading() as connection:
+                data = await result_part(connection, command.id, part)
+            yield data
