@@ -7,11 +7,13 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 from api_client import Installation, Person, assert_problem
+from PIL import Image
 
 from hortus.domain.kits.store import CreatedKit, add_standard_configuration
 from hortus.domain.media.keys import ObjectKey
@@ -200,6 +202,25 @@ async def test_a_thumbnail_is_shown_and_says_why_there_is_none(gallery: Gallery)
         assert_problem(none, 404)
     stranger = await gallery.api.person()
     assert_problem(await gallery.api.client.get(path, headers=stranger.headers), 404)
+
+
+async def test_a_preview_is_made_for_those_who_may_see_the_kit(gallery: Gallery) -> None:
+    picture = BytesIO()
+    Image.effect_noise((2000, 1000), 50).save(picture, "PNG")
+    path = (await gallery.add(picture.getvalue())).replace("content", "preview")
+    stranger = await gallery.api.person()
+    assert_problem(await gallery.api.client.get(path, headers=stranger.headers), 404)
+    assert len(list(gallery.folder.rglob("*.preview"))) == 0
+    answer = await gallery.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    assert "content-disposition" not in answer.headers
+    with Image.open(BytesIO(answer.content)) as opened:
+        assert opened.size == (1280, 640)
+    again = await gallery.get(path, **{"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    none = await gallery.get((await gallery.add(b"no picture")).replace("content", "preview"))
+    assert "cannot be read" in none.json()["detail"]
+    assert_problem(none, 404)
 
 
 async def test_the_list_can_be_limited_in_time_and_number(gallery: Gallery) -> None:

@@ -122,6 +122,7 @@ REQUESTS: dict[str, tuple[str, Request]] = {
     "media": ("view", lambda s, h: s.client.get(f"{s.at}/media", headers=h)),
     "archive": ("view", lambda s, h: s.client.post(f"{s.at}/archive", headers=h)),
     "export": ("view", lambda s, h: s.client.get(f"{s.at}/export", headers=h)),
+    "estimate": ("view", lambda s, h: s.client.get(f"{s.at}/export/estimate", headers=h)),
     "ledger": ("editConfiguration", lambda s, h: s.client.get(f"{s.at}/ledger", headers=h)),
     "quarantine": ("editConfiguration", lambda s, h: s.client.get(f"{s.at}/quarantine", headers=h)),
     "replay": ("editConfiguration", lambda s, h: s.client.post(f"{s.at}/quarantine/replay", headers=h)),

@@ -99,6 +99,7 @@ def test_a_key_can_be_read_back() -> None:
     key = ObjectKey("k-3467-bcdf-ghjk", ID)
     assert parse_key(str(key)) == key
     assert parse_key(str(key.thumbnail)) == key.thumbnail
+    assert parse_key(str(key.preview)) == key.preview
     assert str(key) == "k-3467-bcdf-ghjk/123e4567-e89b-42d3-a456-426614174000"
 
 

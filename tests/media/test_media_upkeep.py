@@ -32,7 +32,8 @@ async def test_the_object_of_a_deleted_medium_is_deleted_and_so_is_its_thumbnail
     for fields in (kept, gone):
         await media.send(media.medium(**fields))
     key = ObjectKey(media.world.kit.serial, uuid.UUID(bytes=gone["id"]))
-    await media.objects.put(key.thumbnail, (b"small",), "image/webp", size=5)
+    for smaller in (key.thumbnail, key.preview):
+        await media.objects.put(smaller, (b"small",), "image/webp", size=5)
     async with media.world.engine.begin() as connection:
         await delete_medium(connection, key.medium_id)
     assert await delete_some_objects(media.world.engine, media.objects) == 1

@@ -15,7 +15,7 @@ from media_world import MediaWorld
 from PIL import Image
 
 from hortus.domain.media.keys import ObjectKey
-from hortus.domain.media.thumbnailer import Unsuitable, thumbnail_of
+from hortus.domain.media.thumbnailer import PREVIEW_SIDE, THUMBNAIL_SIDE, Unsuitable, thumbnail_of
 from hortus.domain.media.thumbnails import make_some_thumbnails
 from picture_kinds import GREYS, KINDS, gradient, greys_across
 
@@ -164,3 +164,9 @@ async def test_a_picture_whose_content_is_gone_gets_none(media: MediaWorld) -> N
     await media.objects.delete(ObjectKey(media.world.kit.serial, uuid.UUID(bytes=fields["id"])))
     await make_some_thumbnails(media.world.connection, media.objects)
     assert list((await thumbnail_rows(media)).values()) == [("unsuitable", "The content is missing.")]
+
+
+@pytest.mark.parametrize("longest_side", [THUMBNAIL_SIDE, PREVIEW_SIDE])
+def test_a_smaller_picture_has_the_size_asked_for(longest_side: int) -> None:
+    with Image.open(BytesIO(thumbnail_of(picture(size=(3000, 1500)), longest_side))) as small:
+        assert small.size == (longest_side, longest_side // 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 from sqlalchemy import text
@@ -69,6 +70,15 @@ PATHS = (
     Path("/charts?find=яяя"),
     Path("/charts?s=1", status=400),
     Path("/kits/{fine_kit}/connection"),
+    Path("/kits/{fine_kit}/pictures"),
+    Path("/kits/{empty_kit}/pictures"),
+    Path("/kits/{fine_kit}/pictures/lapse?i=1"),
+    Path("/kits/{fine_kit}/pictures/lapse?beside=2"),
+    Path("/kits/{fine_kit}/pictures/lapse?from=2020-01-01&to=2020-12-31", status=422),
+    Path("/kits/{empty_kit}/pictures/lapse"),
+    Path("/kits/{fine_kit}/export"),
+    Path("/kits/{empty_kit}/export?what=archive"),
+    Path("/kits/{fine_kit}/export?what=no&from=no", status=422),
     Path("/", is_for_root=True),
     Path("/kits/{ill_kit}", is_for_root=True),
     Path("/kits/new", is_for_root=True),
@@ -87,6 +97,14 @@ PATHS = (
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
+    Path("/kits/{fine_kit}/data-check", is_for_root=True),
+    Path("/kits/{fine_kit}/data-check?r=31d", is_for_root=True),
+    Path("/kits/{empty_kit}/data-check", is_for_root=True),
+    Path("/kits/{fine_kit}/data-check?tried=1-2-3&reason=too-many-months", is_for_root=True),
+    Path("/kits/{fine_kit}/data-check/set-aside/{message}?hex=yes", is_for_root=True),
+    Path("/kits/{fine_kit}/data-check/discard?all=yes", is_for_root=True),
+    Path("/kits/{fine_kit}/pictures?asked={command}", is_for_root=True),
+    Path("/kits/{fine_kit}/pictures/delete?m={medium}", is_for_root=True),
     Path("/search?q=а", is_for_root=True),
     Path("/search?q=яяя", is_for_root=True),
     Path("/kits/{fine_kit}/configuration", is_for_root=True),
@@ -123,6 +141,7 @@ class Names:
     plants: tuple[str, str, str]
     own_word: str
     empty_kit: str
+    camera: str
 
 
 FOREIGN_NAMES = Names(
@@ -131,6 +150,7 @@ FOREIGN_NAMES = Names(
     plants=("Чили", "Салат", "Пустая"),
     own_word="ок",
     empty_kit="Новый",
+    camera="Глаз",
 )
 """Without Latin letters, so that a test takes them for no texts of ours."""
 
@@ -140,6 +160,7 @@ ENGLISH_NAMES = Names(
     plants=("Basil", "Lettuce", "Bare stem"),
     own_word="ready",
     empty_kit="New kit",
+    camera="Camera",
 )
 
 
@@ -167,6 +188,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}
             await connection.execute(_ALERT, parameters | {"ending": "recovered" if over_at else None})
+        message, medium, command = await _add_messages_and_pictures(connection, kits[0], names, now)
         await connection.execute(
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
@@ -197,7 +219,49 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     addresses |= {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
     addresses |= {"other_kit": other.serial, **configurations}
     addresses |= await _add_what_wizards_show(engine, root.id, kits[1], empty)
+    addresses |= {"message": message, "medium": medium, "command": command}
     return FilledGarden(addresses=addresses)
+
+
+async def _add_messages_and_pictures(
+    connection: AsyncConnection, kit: MadeKit, names: Names, now: datetime
+) -> tuple[int, str, int]:
+    """Have three messages set aside, three pictures and a camera that was asked; return an id of each."""
+    for reason in ("too-many-months", "deleted-configuration", "time-in-future"):
+        message = await connection.scalar(
+            _MESSAGE, {"kit": kit.id, "reason": reason, "topic": f"kit/{kit.serial}/measurement/raw"}
+        )
+    camera = await connection.scalar(_CAMERA, {"kit": kit.id, "name": names.camera})
+    ages = (3, 60, 190)
+    ids = [uuid4() for _ in ages]
+    for medium, age, thumbnail in zip(ids, ages, ("made", None, "unsuitable"), strict=True):
+        parameters = {"id": medium, "at": now - timedelta(minutes=age), "thumbnail": thumbnail}
+        await connection.execute(_MEDIUM, parameters | {"peripheral": camera})
+    command = await connection.scalar(_COMMAND, {"kit": kit.id, "name": names.camera})
+    assert message is not None
+    assert command is not None
+    return message, str(ids[0]), command
+
+
+_MESSAGE = text(
+    "INSERT INTO quarantine (received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)"
+    " VALUES (now(), :kit, 'raw', :reason, '', :topic, 'x', 1) RETURNING id"
+)
+_MEDIUM = text(
+    "INSERT INTO media (id, peripheral_id, kit_id, kit_configuration_id, datetime, name, type, metadata, size,"
+    " thumbnail) SELECT :id, id, kit_id, kit_configuration_id, :at, 'фото', 'image/png', 'null', 3, :thumbnail"
+    " FROM peripherals WHERE id = :peripheral"
+)
+_CAMERA = text(
+    "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration)"
+    " SELECT c.kit_id, c.id, d.id, :name, '{}' FROM kit_configurations c, peripheral_definitions d"
+    " WHERE c.kit_id = :kit AND c.active AND d.name = 'Virtual random camera' RETURNING id"
+)
+_COMMAND = text(
+    "INSERT INTO kit_commands (kit_id, method, peripheral, command_json, state, error, requested_at,"
+    " give_up_at, finished_at) VALUES (:kit, 'peripheralCommand', :name, '\"art\"', 'failed', 'KitOffline',"
+    " now(), now(), now()) RETURNING id"
+)
 
 
 async def _add_what_wizards_show(

@@ -17,7 +17,6 @@ from hortus.domain.plants.state import Range
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.charts import EARLIEST, ChartSource, Span
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, paths_of
-from hortus.http.pages.charts.moments import address_text, moment_in
 from hortus.http.pages.charts.panels import chosen_series
 from hortus.http.pages.charts.scale import Scale, scale_of, ticks_of
 from hortus.http.pages.charts.time_axis import time_ticks
@@ -30,6 +29,7 @@ from hortus.http.pages.charts.view import (
     parse_view,
 )
 from hortus.http.pages.figures import measured
+from hortus.http.pages.moments import address_text, moment_in
 from hortus.http.pages.times import clock_text, precise_duration
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

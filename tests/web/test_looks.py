@@ -23,8 +23,8 @@ _FINDINGS = """async (rules) => (await axe.run(document, {runOnly: rules})).viol
 
 _SMALL_TARGETS = """() => Array.from(
   document.querySelectorAll("button, .button, input:not([type=hidden]), summary, nav a, .plants a, .found a"))
-    .filter((each) => each.checkVisibility())
-    .filter((each) => (each.closest("label") ?? each).getBoundingClientRect().height < 44)
+    .map((each) => each.closest("label:has([type=radio], [type=checkbox])") ?? each)
+    .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
     .map((each) => each.outerHTML)"""
 
 

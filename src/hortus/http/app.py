@@ -154,7 +154,7 @@ class _Compression(GZipMiddleware):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        unchanged = ("/content", "/thumbnail")
+        unchanged = ("/content", "/thumbnail", "/preview")
         if scope["type"] == "http" and (
             scope.get("http_version") == "1.0" or scope["path"].endswith(unchanged)
         ):

@@ -100,6 +100,7 @@ async def _delete(objects: MediaObjects, lines: Sequence[Any]) -> _Outcome:
         try:
             await objects.delete(key)
             await objects.delete(key.thumbnail)
+            await objects.delete(key.preview)
         except ObjectStoreNotAnswering as error:
             if not outcome.refused:
                 outcome.fault = await fault_of(objects)

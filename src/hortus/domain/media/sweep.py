@@ -197,7 +197,7 @@ async def _told_of(connection: AsyncConnection, keys: Iterable[ObjectKey]) -> se
     told_of = set()
     for row in rows:
         key = ObjectKey(row.serial, row.id)
-        told_of.add(key)
+        told_of |= {key, key.preview}
         if row.has_thumbnail:
             told_of.add(key.thumbnail)
     return told_of

@@ -1,8 +1,8 @@
-"""Makes one thumbnail, as a program: `python -m hortus.domain.media.thumbnailer < picture > thumbnail`.
+"""Makes a picture smaller, as a program: `python -m hortus.domain.media.thumbnailer 320 < picture > thumbnail`.
 
 Pictures come from untrusted devices, and decoders have had vulnerabilities. So this process gets nothing but
-the picture, with limits on memory and time, and a crash affects nothing else. It exits with 0 and the thumbnail
-(WebP), or with 3 and a sentence on standard error that says why there is none.
+the picture, with limits on memory and time, and a crash affects nothing else. It exits with 0 and the smaller
+picture (WebP), or with 3 and a sentence on standard error that says why there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from hortus.domain.media.greys import eight_bit
 
 UNSUITABLE = 3
 
-_LONGEST_SIDE = 320
+THUMBNAIL_SIDE = 320
+PREVIEW_SIDE = 1280
+"""The longest side of a thumbnail and of a preview, in pixels."""
+
 _LARGEST_PIXELS = 64_000_000  # the largest sensors of small cameras; 256 MiB once decoded
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 _MEMORY_BYTES = 1024 * 1024 * 1024
@@ -28,19 +31,19 @@ _QUALITY = 80
 
 
 class Unsuitable(Exception):
-    """No thumbnail can be made of this picture; the message says why."""
+    """No smaller picture can be made of this one; the message says why."""
 
 
-def thumbnail_of(content: bytes) -> bytes:
-    """Return the thumbnail of a picture, without any metadata of the file. Raises Unsuitable."""
+def thumbnail_of(content: bytes, longest_side: int = THUMBNAIL_SIDE) -> bytes:
+    """Return a picture upright and at most this large, without any metadata of the file. Raises Unsuitable."""
     try:
         with Image.open(BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > _LARGEST_PIXELS:
                 raise Unsuitable("The picture has too many pixels.")
-            picture.draft("RGB", (2 * _LONGEST_SIDE, 2 * _LONGEST_SIDE))
+            picture.draft("RGB", (2 * longest_side, 2 * longest_side))
             upright = ImageOps.exif_transpose(picture)
             small = _displayable(upright)
-            small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
+            small.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
             # A new picture, so that no location or time is copied along.
             plain = Image.new(small.mode, small.size)
             plain.paste(small)
@@ -66,7 +69,8 @@ def _displayable(picture: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Read a picture from standard input and write its thumbnail to standard output."""
+    """Read a picture from standard input and write the smaller one to standard output."""
+    longest_side = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -74,11 +78,11 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = _LARGEST_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        thumbnail = thumbnail_of(sys.stdin.buffer.read())
+        smaller = thumbnail_of(sys.stdin.buffer.read(), longest_side)
     except Unsuitable as error:
         sys.stderr.write(str(error))
         sys.exit(UNSUITABLE)
-    sys.stdout.buffer.write(thumbnail)
+    sys.stdout.buffer.write(smaller)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -19,23 +17,15 @@ import asyncpg
 from hortus.base.errors import describe_error
 from hortus.base.supervision import note_success
 from hortus.domain.media.keys import ObjectKey
-from hortus.domain.media.objects import (
-    MediaObjects,
-    ObjectMissing,
-    ObjectStoreNotAnswering,
-    ObjectStream,
-)
+from hortus.domain.media.objects import MediaObjects, ObjectStoreNotAnswering
 from hortus.domain.media.retries import fault_of, note_of, pause_after
 from hortus.domain.media.rules import THUMBNAIL_TYPE
-from hortus.domain.media.thumbnailer import UNSUITABLE
+from hortus.domain.media.smaller_pictures import NoSmallerPicture, Size, smaller_picture
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 _CANDIDATES = 20
-_PATIENCE_SECONDS = 60.0
-_LARGEST_THUMBNAIL_BYTES = 1024 * 1024
-_LARGEST_SENTENCE_BYTES = 4096
 _LOCK_SPACE = 0x4D54  # "MT": keeps these advisory locks apart from all others
 
 # Media that the store refused come after those never tried, so that they do not block others.
@@ -60,14 +50,6 @@ UPDATE media SET thumbnail = $2, thumbnail_note = $3, thumbnail_retry_at = NULL 
 _REFUSED = """
 UPDATE media SET thumbnail_attempts = $2, thumbnail_note = $3, thumbnail_retry_at = now() + $4 WHERE id = $1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ThumbnailResult:
-    """A thumbnail, or why there is none."""
-
-    thumbnail: bytes | None
-    note: str | None = None
 
 
 async def make_thumbnails(connect: Callable[[], Awaitable[asyncpg.Connection]], objects: MediaObjects) -> None:
@@ -126,11 +108,11 @@ async def _try(
 async def _decide(
     connection: asyncpg.Connection, objects: MediaObjects, key: ObjectKey, media_type: str
 ) -> None:
-    outcome = await _outcome(objects, key, media_type)
-    if outcome.thumbnail is None:
-        await _finish(connection, key.medium_id, "unsuitable", outcome.note)
+    try:
+        thumbnail = await smaller_picture(objects, key, media_type, Size.THUMBNAIL)
+    except NoSmallerPicture as error:
+        await _finish(connection, key.medium_id, "unsuitable", str(error))
         return
-    thumbnail = outcome.thumbnail
     await objects.put(key.thumbnail, (thumbnail,), THUMBNAIL_TYPE, size=len(thumbnail))
     if not await _finish(connection, key.medium_id, "made", None):
         await objects.delete(key.thumbnail)  # the medium was deleted in the meantime
@@ -138,64 +120,3 @@ async def _decide(
 
 async def _finish(connection: asyncpg.Connection, medium_id: UUID, thumbnail: str, note: str | None) -> bool:
     return bool(await connection.fetchval(_FINISH, medium_id, thumbnail, note and note_of(note)))
-
-
-async def _outcome(objects: MediaObjects, key: ObjectKey, media_type: str) -> ThumbnailResult:
-    if not media_type.startswith("image/") or media_type.startswith("image/svg"):
-        return ThumbnailResult(None, f"Thumbnails are only made of pictures, not of {media_type}.")
-    try:
-        stream = await objects.get(key)
-    except ObjectMissing:
-        return ThumbnailResult(None, "The content is missing.")
-    return await _ask_thumbnailer(stream)
-
-
-async def _ask_thumbnailer(stream: ObjectStream) -> ThumbnailResult:
-    """Have a separate process, which gets nothing but the picture, make the thumbnail."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "hortus.domain.media.thumbnailer"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},  # it needs none of our secrets
-    )
-    try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            thumbnail, said = await _converse(process, stream)
-    except TimeoutError:
-        return ThumbnailResult(None, f"Making a thumbnail took longer than {_PATIENCE_SECONDS:.0f} s.")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    if process.returncode == 0 and thumbnail:
-        return ThumbnailResult(thumbnail)
-    if process.returncode == UNSUITABLE:
-        return ThumbnailResult(None, said.decode(errors="replace").strip())
-    return ThumbnailResult(None, "Making a thumbnail exceeded its memory or time limit.")
-
-
-async def _converse(process: asyncio.subprocess.Process, stream: ObjectStream) -> tuple[bytes, bytes]:
-    """Write the picture to the process, and return its standard output and error, each up to a limit."""
-    given, out, error = process.stdin, process.stdout, process.stderr
-    assert given is not None
-    assert out is not None
-    assert error is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        async for piece in stream:
-            given.write(piece)
-            await given.drain()
-        given.close()
-    thumbnail = await _read_at_most(out, _LARGEST_THUMBNAIL_BYTES)
-    said = await _read_at_most(error, _LARGEST_SENTENCE_BYTES)
-    await process.wait()
-    return thumbnail, said
-
-
-async def _read_at_most(reader: asyncio.StreamReader, most: int) -> bytes:
-    pieces = bytearray()
-    while piece := await reader.read(65_536):
-        pieces += piece
-        if len(pieces) > most:
-            return b""
-    return bytes(pieces)

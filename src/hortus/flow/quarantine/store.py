@@ -109,6 +109,17 @@ async def count_quarantine(connection: AsyncConnection, wanted: QuarantineFilter
     return await connection.scalar(statement) or 0
 
 
+async def quarantined_by_reason(connection: AsyncConnection, kit_id: int) -> dict[str, int]:
+    """Return how many messages of a kit are in quarantine for each reason, the most frequent first."""
+    rows = await connection.execute(
+        select(QuarantineRow.reason, func.count().label("messages"))
+        .where(QuarantineRow.kit_id == kit_id)
+        .group_by(QuarantineRow.reason)
+        .order_by(func.count().desc(), QuarantineRow.reason)
+    )
+    return {row.reason: row.messages for row in rows}
+
+
 def waiting_for_deleted(kit_id: int) -> QuarantineFilter:
     """Return the filter for a kit's messages that wait until a deleted configuration is brought back."""
     return QuarantineFilter(kit_id=kit_id, reason=str(Reason.DELETED_CONFIGURATION))

@@ -21,6 +21,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.tokens import Tokens
 from hortus.domain.kits.store import AccountChanges, KitStore, NoExternalBroker
 from hortus.domain.media.objects import MediaObjects
+from hortus.domain.media.previews import Previews
 from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.sealing import Seal
 from hortus.domain.plants.state import DEFAULT_FRESHNESS
@@ -131,6 +132,7 @@ class Services:
         self.limits = RateLimits(parts.allowances)
         self.exports = Slots(parts.exports)
         self.replays = Slots(_REPLAYS)
+        self.previews = Previews(parts.media_objects, parts.engine) if parts.media_objects else None
         self.rollups = CatchingUp(parts.connect)
         self.messages = parts.message_access or MessageAccess(seal=Seal(parts.token_key))
         self._reading_engine = parts.reading_engine or parts.engine.execution_options(

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
-from hortus.base.database.engine import CONNECTION_FAILURES
 from hortus.base.time_zones import MOST_ZONE_CHARACTERS
 from hortus.domain.accounts.tokens import ArchiveClaims, InvalidToken
-from hortus.flow.export.archive import ArchiveContents, archive, archive_name, read_contents
-from hortus.flow.export.formats import MEDIA_TYPES, Format, export
-from hortus.flow.export.parquet import ParquetNotInstalled, require_parquet
-from hortus.flow.export.reading import Piece
+from hortus.flow.export.estimate import estimate_export
+from hortus.flow.export.formats import MEDIA_TYPES, Format
 from hortus.flow.export.selection import Data, Selection
 from hortus.flow.export.sheets import CsvStyle, Sheet
-from hortus.flow.export.source import ExportedKit, open_source
 from hortus.flow.export.store import use_archive_token
-from hortus.http.access.addresses import network_of
+from hortus.http.access import downloads
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
@@ -30,13 +24,10 @@ from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.api.zones import zone_asked_for
 from hortus.http.conventions.documentation import HIDDEN, Responses, problems
-from hortus.http.conventions.head_requests import is_without_body
 from hortus.http.conventions.parameters import IdInQuery, TimeInQuery, require_order
 from hortus.http.conventions.problems import Problem, forbidden, not_found
 from hortus.http.conventions.replies import JsonReply
-from hortus.http.conventions.streaming import StreamedReply
 from hortus.http.documents.kits import kit_object
-from hortus.http.server.database_access import DatabaseNotAnswering
 
 router = APIRouter(tags=["Export"])
 
@@ -48,6 +39,15 @@ _FILES: Responses = {
         "content": {media_type.partition(";")[0]: _BINARY for media_type in MEDIA_TYPES.values()},
     }
 }
+
+
+class Estimate(TypedDict):
+    """About how large an export is."""
+
+    rows: int
+    bytes: int
+
+
 _USED = "This link has expired or has already been used. Request a new one."
 
 
@@ -91,21 +91,17 @@ async def download_archive(
     """
     require_order(start, end)
     claims = _claims(services, token, serial)
-    async with AsyncExitStack() as resources:
-        resources.enter_context(services.exports.taken(claims.user_id, network_of(request)))
-        access = await _access_of(services, claims)
-        source = await resources.enter_async_context(opened(services, access.kit_id))
-        contents = await _contents(services, access, configuration, start, end)
-        # Last, so that a request that fails does not use up the link.
-        if not is_without_body(request.scope):
-            await _use(services, claims)
-        return StreamedReply(
-            archive(source, contents),
-            resources.pop_all(),
-            media_type="application/zip",
-            filename=archive_name(access.kit["serial"], contents.made_at),
-            idle_seconds=services.parts.exports.idle_seconds,
-        )
+    access = await _access_of(services, claims)
+    return await downloads.download_archive(
+        request,
+        services,
+        access,
+        kit_object(access.kit),
+        configuration_id=configuration,
+        start=start,
+        end=end,
+        claim=lambda: _use(services, claims),
+    )
 
 
 @router.get(
@@ -136,7 +132,6 @@ async def export_readings(
     connection breaks before the end, the file is incomplete.
     """
     require_order(start, end)
-    _require_installed(form)
     selection = Selection(
         data=Data(data),
         start=start,
@@ -145,25 +140,37 @@ async def export_readings(
         peripheral_id=peripheral,
         quantity_type_id=quantity_type,
     )
-    async with AsyncExitStack() as resources:
-        async with services.reading() as connection:
-            access = await access_to_kit(connection, caller, serial)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
+    access.require(Permission.VIEW)
+    style = _style(services, access, form, sheet, local)
+    return await downloads.download_readings(request, services, access, selection, form, style)
+
+
+@router.get(
+    "/kits/{kitSerial}/export/estimate",
+    responses=HIDDEN | problems(403),
+    summary="Estimate the size of an export",
+)
+async def estimate(
+    services: UsedServices,
+    caller: CurrentCaller,
+    serial: KitSerial,
+    form: Annotated[Literal["csv", "ndjson", "parquet", "zip"], Query(alias="format")] = "csv",
+    data: Annotated[Literal["raw", "aggregate"], Query()] = "raw",
+    start: Annotated[TimeInQuery, Query(alias="from")] = None,
+    end: Annotated[TimeInQuery, Query(alias="to")] = None,
+) -> JsonReply[Estimate]:
+    """About how many rows and bytes an export would have; `zip` is the archive.
+
+    Readings are not counted for it. Their hourly figures are, so the answer is quick and not exact.
+    """
+    require_order(start, end)
+    async with services.reading() as connection:
+        access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
-        style = _style(services, access, form, sheet, local)
-        resources.enter_context(services.exports.taken(access.caller.user_id, network_of(request)))
-        source = await resources.enter_async_context(opened(services, access.kit_id))
-        return StreamedReply(
-            _contents_of(export(source, selection, form, style)),
-            resources.pop_all(),
-            media_type=MEDIA_TYPES[form],
-            filename=f"{access.kit['serial']}_{data}_{services.clock():%Y-%m-%dT%H%M%SZ}.{form}",
-            idle_seconds=services.parts.exports.idle_seconds,
-        )
-
-
-async def _contents_of(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
-    async for piece in pieces:
-        yield piece.content
+        found = await estimate_export(connection, access.kit_id, form, Data(data), start, end)
+    return JsonReply({"rows": found.rows, "bytes": found.size_bytes})
 
 
 def _style(services: Services, access: KitAccess, form: Format, sheet: Sheet, local: str | None) -> CsvStyle:
@@ -173,28 +180,6 @@ def _style(services: Services, access: KitAccess, form: Format, sheet: Sheet, lo
     if local is None:
         return CsvStyle(sheet)
     return CsvStyle(sheet, zone_asked_for(services, access, local))
-
-
-def _require_installed(form: Format) -> None:
-    if form is Format.PARQUET:
-        try:
-            require_parquet()
-        except ParquetNotInstalled as error:
-            raise Problem(501, detail=f"{error} Until then, export CSV or NDJSON.") from error
-
-
-@asynccontextmanager
-async def opened(services: Services, kit_id: int) -> AsyncIterator[ExportedKit]:
-    """Yield the kit's rows. Raises DatabaseNotAnswering, or Problem 404 if the kit has since been deleted."""
-    stack = AsyncExitStack()
-    try:
-        source = await stack.enter_async_context(open_source(services.parts.connect, kit_id))
-    except CONNECTION_FAILURES as error:
-        raise DatabaseNotAnswering from error
-    async with stack:
-        if source is None:
-            raise not_found()
-        yield source
 
 
 def _claims(services: Services, token: str, serial: str) -> ArchiveClaims:
@@ -222,21 +207,3 @@ async def _use(services: Services, claims: ArchiveClaims) -> None:
     async with services.writing() as connection:
         if not await use_archive_token(connection, claims.token_id, claims.expires_at, services.clock()):
             raise forbidden(_USED)
-
-
-async def _contents(
-    services: Services,
-    access: KitAccess,
-    configuration_id: int | None,
-    start: datetime | None,
-    end: datetime | None,
-) -> ArchiveContents:
-    async with services.reading() as connection:
-        return await read_contents(
-            connection,
-            kit_object(access.kit),
-            configuration_id=configuration_id,
-            start=start,
-            end=end,
-            made_at=services.clock().astimezone(UTC),
-        )

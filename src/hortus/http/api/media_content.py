@@ -18,7 +18,9 @@ from hortus.domain.media.objects import (
     ObjectMissing,
     ObjectStoreNotAnswering,
 )
+from hortus.domain.media.previews import TooManyPreviews
 from hortus.domain.media.rules import clean_type
+from hortus.domain.media.smaller_pictures import NoSmallerPicture
 from hortus.domain.media.store import find_medium
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import access_to_kit_of_id
@@ -26,12 +28,19 @@ from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.conventions.documentation import HIDDEN, Responses, problems
 from hortus.http.conventions.head_requests import is_without_body
-from hortus.http.conventions.media_delivery import Download, deliver, thumbnail_of, version_of
+from hortus.http.conventions.media_delivery import (
+    Download,
+    deliver,
+    smaller_picture_of,
+    thumbnail_of,
+    version_of,
+)
 from hortus.http.conventions.problems import Problem, not_found, unavailable
 
 router = APIRouter(tags=["Media"])
 
 _RETRY_SECONDS = 30
+_BUSY_SECONDS = 5
 
 MediumId = Annotated[UUID, Path(alias="mediaId")]
 
@@ -91,6 +100,29 @@ async def read_thumbnail(
         return await deliver(request, objects, delivery, head=is_without_body(request.scope))
 
 
+@router.get(
+    "/media/{mediaId}/preview",
+    response_class=Response,
+    responses=_answers("A picture of at most 1280 × 1280 pixels, as WebP."),
+    summary="Get the preview of a picture",
+)
+async def read_preview(
+    request: Request, services: UsedServices, caller: CurrentCaller, medium_id: MediumId
+) -> Response:
+    """Made when it is first asked for, upright and without the metadata of the original.
+
+    If the answer is 404, `detail` says why there is no preview. While many are being made, it is 503.
+    """
+    medium, serial = await _visible_medium(services, caller, medium_id)
+    objects = _objects(services)
+    key = ObjectKey(serial, medium_id)
+    with _failures_as_problems():
+        assert services.previews is not None  # there are objects
+        size = await services.previews.size_of(key, clean_type(medium["type"]))
+        delivery = smaller_picture_of(key.preview, size, medium["received_at"])
+        return await deliver(request, objects, delivery, head=is_without_body(request.scope))
+
+
 async def _visible_medium(services: Services, caller: Caller, medium_id: UUID) -> tuple[RowMapping, str]:
     """Return the medium and its kit's serial. Raises Problem 401, 403 or 404."""
     async with services.reading() as connection:
@@ -111,9 +143,13 @@ def _objects(services: Services) -> MediaObjects:
 
 @contextmanager
 def _failures_as_problems() -> Iterator[None]:
-    """Raise Problem 404 for a missing object, 502 for a failing store, and 503 for one that is unreachable."""
+    """Raise Problem 404 for what is missing, 502 for a failing store, and 503 for what has to wait."""
     try:
         yield
+    except NoSmallerPicture as error:
+        raise Problem(404, detail=str(error)) from error
+    except TooManyPreviews as error:
+        raise unavailable(str(error), _BUSY_SECONDS) from error
     except MediaPlaceMissing as error:
         raise unavailable("The media store cannot be reached right now.", _RETRY_SECONDS) from error
     except ObjectMissing as error:

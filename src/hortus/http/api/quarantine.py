@@ -29,7 +29,7 @@ from hortus.http.conventions.paging import next_link
 from hortus.http.conventions.parameters import integer_text
 from hortus.http.conventions.problems import not_found
 from hortus.http.conventions.replies import JsonReply, empty_reply
-from hortus.http.conventions.streaming import attachment
+from hortus.http.conventions.streaming import bytes_reply
 from hortus.http.documents.quarantine import (
     Quarantined,
     QuarantinedInFull,
@@ -43,7 +43,6 @@ from hortus.protocol.reasons import Reason
 router = APIRouter(tags=["Ledger and quarantine"])
 
 PAGE_SIZE = 50
-_RETRY_SECONDS = 15
 
 MessageNumber = Annotated[
     int, BeforeValidator(integer_text), Field(ge=0, le=2**63 - 1), Path(alias="messageId")
@@ -55,8 +54,6 @@ _BYTES: Responses = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-# Browsers must not render the bytes, whatever they are.
-_HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 @router.get(
@@ -111,11 +108,7 @@ async def download_payload(
 ) -> Response:
     """All bytes that were kept, as a download."""
     message = await _message(services, caller, serial, message_id)
-    return Response(
-        message.payload,
-        media_type="application/octet-stream",
-        headers=_HARMLESS | {"Content-Disposition": attachment(f"{serial}_message_{message_id}.bin")},
-    )
+    return bytes_reply(message.payload, f"{serial}_message_{message_id}.bin")
 
 
 @router.post(

@@ -80,15 +80,20 @@ def version_of(medium_id: UUID, size: int, sha256: bytes | None, modified_at: da
 
 
 async def thumbnail_of(objects: MediaObjects, key: ObjectKey, modified_at: datetime) -> Download:
-    """Return the delivery of a medium's thumbnail, displayed inline because we made the picture ourselves.
+    """Return the delivery of a medium's thumbnail, displayed inline: we made it.
 
     Raises ObjectMissing or ObjectStoreNotAnswering.
     """
     size = await objects.size_of(key.thumbnail)
     if size is None:
         raise ObjectMissing(key.thumbnail)
-    version = Version(size=size, etag=f'"{key.medium_id.hex}-{size}"', modified_at=modified_at)
-    return Download(key=key.thumbnail, version=version, media_type=THUMBNAIL_TYPE, name=None)
+    return smaller_picture_of(key.thumbnail, size, modified_at)
+
+
+def smaller_picture_of(key: ObjectKey, size: int, modified_at: datetime) -> Download:
+    """Return the delivery of a thumbnail or preview of this size in bytes, displayed inline: we made it."""
+    version = Version(size=size, etag=f'"{key.medium_id.hex}{key.kind}-{size}"', modified_at=modified_at)
+    return Download(key=key, version=version, media_type=THUMBNAIL_TYPE, name=None)
 
 
 def disposition(name: str) -> str:

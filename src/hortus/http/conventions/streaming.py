@@ -127,6 +127,16 @@ def attachment(filename: str) -> str:
     return disposition(filename)
 
 
+def bytes_reply(content: bytes, filename: str) -> Response:
+    """Return bytes of unknown origin as a download that no browser renders."""
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Disposition": attachment(filename),
+    }
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

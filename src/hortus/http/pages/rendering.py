@@ -181,7 +181,7 @@ def _readable(value: object) -> object:
 
 def _fingerprint_of_static_files(style_sheet: StyleSheet) -> str:
     digest = hashlib.sha256((__version__ + style_sheet.content).encode())
-    for folder in ("static", "static/charts", "static/vendor"):
+    for folder in ("static", "static/charts", "static/lapse", "static/vendor"):
         for file in sorted(
             resources.files("hortus.http.pages").joinpath(folder).iterdir(), key=lambda file: file.name
         ):

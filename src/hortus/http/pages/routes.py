@@ -23,8 +23,15 @@ from hortus.http.pages.kits.configuration.rule_part_pages import RulePartPages
 from hortus.http.pages.kits.configuration.rules_pages import RulesPages
 from hortus.http.pages.kits.connecting import ConnectKitPages
 from hortus.http.pages.kits.connection import ConnectionPages
+from hortus.http.pages.kits.data_check import DataCheckPages
+from hortus.http.pages.kits.export import ExportPages
 from hortus.http.pages.kits.many import ManyKitsPages
 from hortus.http.pages.kits.overview.pages import OverviewPages
+from hortus.http.pages.kits.pictures.deleting import DeletingPages
+from hortus.http.pages.kits.pictures.gallery import GalleryPages
+from hortus.http.pages.kits.pictures.lapse import LapsePages
+from hortus.http.pages.kits.pictures.taking import TakingPages
+from hortus.http.pages.kits.set_aside import SetAsidePages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
@@ -65,6 +72,13 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     RulesPages,
     RulePartPages,
     CommandPages,
+    GalleryPages,
+    LapsePages,
+    TakingPages,
+    DeletingPages,
+    DataCheckPages,
+    SetAsidePages,
+    ExportPages,
     PlantPages,
     PicturePages,
     LoginPages,

@@ -14,8 +14,8 @@ from hortus.domain.definitions.precision import decimals_of, places_for
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.store import SeriesQuantity
-from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
+from hortus.http.pages.moments import address_text
 
 
 def document_of(drawing: Drawing) -> tuple[bytes, str]:

@@ -14,7 +14,6 @@ from hortus.http.access.viewer import Viewer
 from hortus.http.pages.charts.answer import unit_of_type
 from hortus.http.pages.charts.drawing import HEIGHT, WIDTH, percent
 from hortus.http.pages.charts.marks import KIND_NAMES, bars_of, signs_of, toggled
-from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import night_shade, panels_of
 from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
@@ -25,6 +24,7 @@ from hortus.http.pages.charts.words import script_words
 from hortus.http.pages.figures import measured
 from hortus.http.pages.kits.opened import OpenedKit
 from hortus.http.pages.kits.zone import place_of_zone, times_of_kit
+from hortus.http.pages.moments import address_text
 from hortus.http.pages.times import clock_text, precise_duration
 
 _RANGE_LABELS: dict[str, tuple[str, dict[str, int]]] = {

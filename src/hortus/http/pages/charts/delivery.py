@@ -18,10 +18,10 @@ from hortus.http.conventions.media_delivery import disposition
 from hortus.http.conventions.problems import Problem, bad_request, unavailable, unknown_parameters
 from hortus.http.pages.charts.answer import document_of
 from hortus.http.pages.charts.file import SheetStyle, csv_of
-from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.store import ChartReader, NoSuchSeries, OutOfTime
 from hortus.http.pages.charts.view import ChartView
 from hortus.http.pages.kits.opened import NoSuchKit
+from hortus.http.pages.moments import address_text
 from hortus.http.pages.site import Site
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import DatabaseNotAnswering

@@ -23,10 +23,10 @@ from hortus.domain.series.charts import EPOCH, Span
 from hortus.http.conventions.problems import Problem, bad_request
 from hortus.http.documents.events import looker_at
 from hortus.http.pages.charts.drawing import percent
-from hortus.http.pages.charts.moments import UnreadableMoment, moment_in
 from hortus.http.pages.charts.view import ChartView, marks_in
 from hortus.http.pages.kits.frame import reading_kit
 from hortus.http.pages.kits.opened import NoSuchKit, OpenedKit
+from hortus.http.pages.moments import UnreadableMoment, moment_in
 from hortus.http.pages.site import Site
 
 MOST_MARKS = 500

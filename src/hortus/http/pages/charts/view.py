@@ -17,7 +17,7 @@ from hortus.domain.events.event import EventKind
 from hortus.domain.series.charts import EARLIEST, Span
 from hortus.http.access.viewer import UTC, Viewer
 from hortus.http.conventions.parameters import LARGEST_ID
-from hortus.http.pages.charts.moments import UnreadableMoment, address_text, moment_in
+from hortus.http.pages.moments import UnreadableMoment, address_text, moment_in
 
 RANGES: dict[str, timedelta | None] = {
     "1h": timedelta(hours=1),

@@ -9,9 +9,9 @@ from starlette.routing import Route
 from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.kits.changes import KitChange, last_change
 from hortus.http.conventions.problems import bad_request
-from hortus.http.pages.charts.moments import moment_in
 from hortus.http.pages.kits.frame import reading_kit
 from hortus.http.pages.kits.tabs import people_of_kit
+from hortus.http.pages.moments import moment_in
 from hortus.http.pages.site import Site
 
 _BY_SOMEBODY = {

@@ -48,6 +48,7 @@ class Tab:
 TABS = (
     Tab(key="overview", suffix="", name=gettext_noop("Overview"), group=Group.WATCH),
     Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(key="pictures", suffix="/pictures", name=gettext_noop("Pictures"), group=Group.WATCH),
     Tab(key="configuration", suffix="/configuration", name=gettext_noop("Configuration"), group=Group.MANAGE),
     Tab(
         key="commands",
@@ -57,6 +58,14 @@ TABS = (
         is_seen_by=configurers,
     ),
     Tab(key="connection", suffix="/connection", name=gettext_noop("Connection"), group=Group.MANAGE),
+    Tab(
+        key="data-check",
+        suffix="/data-check",
+        name=gettext_noop("Data check"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
+    Tab(key="export", suffix="/export", name=gettext_noop("Export"), group=Group.MANAGE),
     Tab(
         key="settings",
         suffix="/settings",
