@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from hortus.base.language.appearance import CHOOSABLE_LANGUAGES, Clock, TemperatureUnit, Theme
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.profiles import (
     Profile,
@@ -29,7 +30,7 @@ from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, r
 from hortus.http.conventions.json_body import JsonBody, json_body
 from hortus.http.conventions.problems import forbidden, not_found, unauthorized
 from hortus.http.conventions.replies import JsonReply, empty_reply
-from hortus.http.conventions.texts import ANY_TEXT, NAME, TimeZoneText
+from hortus.http.conventions.texts import ANY_TEXT, LANGUAGE, NAME, TimeZoneText
 from hortus.http.documents.accounts import (
     FullUser,
     User,
@@ -61,6 +62,18 @@ class ProfileBody(JsonBody):
     ] = None
     use_email_address_for_gravatar: bool | None = None
     time_zone: TimeZoneText = None
+    language: Annotated[
+        str | None,
+        Field(
+            description="Of the pages. An empty text means as the browser asks.",
+            json_schema_extra={"enum": ["", *CHOOSABLE_LANGUAGES]},
+        ),
+        LANGUAGE,
+    ] = None
+    temperature_unit: Annotated[TemperatureUnit | None, Field(strict=False)] = None
+    clock: Annotated[Clock | None, Field(strict=False)] = None
+    theme: Annotated[Theme | None, Field(strict=False)] = None
+    shortcuts: bool | None = None
 
 
 @router.post(
