@@ -42,13 +42,17 @@ class Theme(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """A person's choices. Without a `language`, pages are in the one that the browser asks for."""
+    """A person's choices. Without a `language`, pages are in the one that the browser asks for.
+
+    `time_zone` is the IANA name of the zone in which times are written that belong to no kit.
+    """
 
     language: str | None = None
     temperature_unit: TemperatureUnit = TemperatureUnit.CELSIUS
     clock: Clock = Clock.HOURS_24
     theme: Theme = Theme.SYSTEM
     shortcuts: bool = True
+    time_zone: str | None = None
 
 
 def fault_of_language(tag: str) -> str | None:

@@ -21,6 +21,8 @@ APPEARANCE_COLUMNS = (
     UserRow.clock,
     UserRow.theme,
     UserRow.shortcuts,
+    # Kits, which are read together with people, have one too.
+    UserRow.time_zone.label("own_time_zone"),
 )
 
 
@@ -32,6 +34,7 @@ def appearance_in(row: Mapping[str, Any]) -> Appearance:
         clock=_known(row["clock"], DEFAULT_APPEARANCE.clock),
         theme=_known(row["theme"], DEFAULT_APPEARANCE.theme),
         shortcuts=row["shortcuts"],
+        time_zone=row["own_time_zone"],
     )
 
 

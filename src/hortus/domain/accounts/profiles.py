@@ -37,7 +37,6 @@ class Profile:
     email_address: str
     use_email_address_for_gravatar: bool
     gravatar_alternative: str
-    time_zone: str | None
     appearance: Appearance
 
 
@@ -67,8 +66,6 @@ PROFILE_COLUMNS = (
     UserRow.email_address,
     UserRow.use_email_address_for_gravatar,
     UserRow.gravatar_alternative,
-    # Kits, which are read together with people, have one too.
-    UserRow.time_zone.label("own_time_zone"),
     *APPEARANCE_COLUMNS,
 )
 
@@ -85,7 +82,6 @@ def profile_in(row: RowMapping) -> Profile:
         email_address=row["email_address"],
         use_email_address_for_gravatar=row["use_email_address_for_gravatar"],
         gravatar_alternative=row["gravatar_alternative"],
-        time_zone=row["own_time_zone"],
         appearance=appearance_in(row),
     )
 

@@ -17,18 +17,25 @@ from hortus.domain.accounts.profiles import (
     find_profile,
     find_profile_by_name,
 )
+from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
-from hortus.domain.accounts.store import create_user
+from hortus.domain.kits.invitations import InvitationEnded
 from hortus.domain.kits.members import memberships_of_user
-from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import role_in
 from hortus.http.access.known_accounts import telling_seldom
 from hortus.http.access.permissions import Permission, permissions_of, within_scopes
 from hortus.http.access.services import Services, UsedServices
+from hortus.http.access.sign_ups import sign_up as make_account
 from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, request_body
 from hortus.http.conventions.json_body import JsonBody, json_body
-from hortus.http.conventions.problems import forbidden, not_found, unauthorized
+from hortus.http.conventions.problems import (
+    OTHER,
+    forbidden,
+    invalid_parameters,
+    not_found,
+    unauthorized,
+)
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.texts import ANY_TEXT, LANGUAGE, NAME, TimeZoneText
 from hortus.http.documents.accounts import (
@@ -51,6 +58,9 @@ class NewUserBody(JsonBody):
     username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
     password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
     email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT]
+    invitation: Annotated[str | None, Field(description="The last part of an invitation's link."), ANY_TEXT] = (
+        None
+    )
 
 
 class ProfileBody(JsonBody):
@@ -89,22 +99,25 @@ class ProfileBody(JsonBody):
 async def sign_up(
     request: Request, services: UsedServices, body: Annotated[NewUserBody, Depends(json_body(NewUserBody))]
 ) -> Response:
-    """Create an account. Available only where the operator has opened sign-up to everyone."""
-    if not services.parts.sign_up_open:
-        raise forbidden("Sign-up is closed on this server. Ask the operator, who can run `hortus user create`.")
-    services.limits.sign_ups.take(network_of(request))
+    """Create an account. Without an invitation, only where the operator has opened sign-up to everyone.
+
+    With the token of an invitation, the new person is also a member of its kit.
+    """
     try:
-        with telling_seldom(services.limits.known_accounts, network_of(request)):
-            async with services.writing() as connection:
-                await create_user(
-                    connection,
-                    services.passwords,
-                    username=body.username,
-                    email_address=body.email_address,
-                    password=body.password,
-                )
+        await make_account(
+            request,
+            services,
+            username=body.username,
+            email_address=body.email_address,
+            password=body.password,
+            invitation=body.invitation,
+        )
     except InvalidAccount as error:
         raise invalid_account(error) from error
+    except InvitationEnded as error:
+        raise invalid_parameters({"invitation": [OTHER]}, str(error)) from error
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
     return empty_reply(201)
 
 

@@ -98,7 +98,7 @@ def full_user_object(profile: Profile) -> FullUser:
         "emailAddress": profile.email_address,
         "useEmailAddressForGravatar": profile.use_email_address_for_gravatar,
         "gravatarAlternative": profile.gravatar_alternative,
-        "timeZone": profile.time_zone,
+        "timeZone": profile.appearance.time_zone,
         "language": profile.appearance.language,
         "temperatureUnit": profile.appearance.temperature_unit.value,
         "clock": profile.appearance.clock.value,

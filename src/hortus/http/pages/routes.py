@@ -7,6 +7,7 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
@@ -39,6 +40,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ForgottenPasswordPages,
     PasswordResetPages,
     SetUpPages,
+    SignUpPages,
+    InvitationPages,
     ComponentsPage,
 )
 

@@ -24,6 +24,7 @@ from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import chosen_series
 from hortus.http.pages.charts.store import ChartReader, NoSuchSeries, OutOfTime
 from hortus.http.pages.charts.table import csv_of
+from hortus.http.pages.charts.units import in_own_units
 from hortus.http.pages.charts.view import ChartView, parse_view, series_ids
 from hortus.http.pages.kits.frame import kit_page
 from hortus.http.pages.kits.opened import NoSuchKit
@@ -91,7 +92,7 @@ class ChartPages:
             return self._summing_up(viewer, request, error)
         name = f"{serial} {address_text(drawing.span.start)} {address_text(drawing.span.end)}.csv"
         headers = {"Content-Disposition": disposition(name.replace(":", ""))}
-        return Response(csv_of(drawing), headers=headers, media_type="text/csv; charset=utf-8")
+        return Response(csv_of(in_own_units(drawing)), headers=headers, media_type="text/csv; charset=utf-8")
 
     def _summing_up(self, viewer: Viewer, request: Request, error: StillRollingUp) -> Response:
         return self._site.page(
@@ -142,7 +143,7 @@ class ChartPages:
 
     async def _document(self, viewer: Viewer, serial: str, view: ChartView) -> tuple[bytes, str]:
         async def ask() -> tuple[bytes, str]:
-            return document_of(await self._reader.drawing(viewer, serial, view))
+            return document_of(in_own_units(await self._reader.drawing(viewer, serial, view)))
 
         try:
             # The points are the same in every language; what went wrong is not.
