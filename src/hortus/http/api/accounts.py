@@ -13,7 +13,6 @@ from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.profiles import (
     Profile,
     ProfileChange,
-    change_profile,
     find_profile,
     find_profile_by_name,
 )
@@ -23,7 +22,7 @@ from hortus.domain.kits.invitations import InvitationEnded
 from hortus.domain.kits.members import memberships_of_user
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import role_in
-from hortus.http.access.known_accounts import telling_seldom
+from hortus.http.access.own_account import change_own_profile
 from hortus.http.access.permissions import Permission, permissions_of, within_scopes
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.access.sign_ups import sign_up as make_account
@@ -145,26 +144,17 @@ async def change_user(
 ) -> JsonReply[User]:
     """You can change only your own profile. Requires a log-in; an API key is not enough."""
     user_id = caller.require_person()
-    change = ProfileChange(**body.model_dump())
+    async with services.reading() as connection:
+        profile = await find_profile_by_name(connection, username)
+    if profile is None:
+        raise not_found()
+    if profile.id != user_id:
+        raise forbidden("You can change only your own profile.")
     try:
-        with telling_seldom(services.limits.known_accounts, f"user {user_id}"):
-            changed = await _change(services, username, user_id, change)
+        await change_own_profile(services, user_id, ProfileChange(**body.model_dump()))
     except InvalidAccount as error:
         raise invalid_account(error) from error
-    return JsonReply(user_object(changed, user_id))
-
-
-async def _change(services: Services, username: str, user_id: int, change: ProfileChange) -> Profile:
-    async with services.writing() as connection:
-        profile = await find_profile_by_name(connection, username)
-        if profile is None:
-            raise not_found()
-        if profile.id != user_id:
-            raise forbidden("You can change only your own profile.")
-        await change_profile(connection, user_id, change)
-        changed = await find_profile(connection, user_id)
-    assert changed is not None
-    return changed
+    return JsonReply(user_object(await current_profile(services, user_id), user_id))
 
 
 @router.get(

@@ -7,6 +7,11 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.account.account import AccountPages
+from hortus.http.pages.account.keys import KeyPages
+from hortus.http.pages.account.new_service import NewServicePages
+from hortus.http.pages.account.notifications import NotificationPages
+from hortus.http.pages.account.sessions import SessionPages
 from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
@@ -42,6 +47,11 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     SetUpPages,
     SignUpPages,
     InvitationPages,
+    AccountPages,
+    SessionPages,
+    KeyPages,
+    NotificationPages,
+    NewServicePages,
     ComponentsPage,
 )
 
