@@ -15,6 +15,9 @@ from hortus.http.pages.account.sessions import SessionPages
 from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.access_watch import AccessWatchPages
+from hortus.http.pages.kits.invitations import KitInvitationPages
+from hortus.http.pages.kits.members import MemberPages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
@@ -52,6 +55,9 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     KeyPages,
     NotificationPages,
     NewServicePages,
+    KitInvitationPages,
+    MemberPages,
+    AccessWatchPages,
     ComponentsPage,
 )
 

@@ -45,4 +45,13 @@ class Tab:
 
 
 # In the order in which they are shown. Only pages that exist have a row.
-TABS = (Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),)
+TABS = (
+    Tab(key="charts", suffix="/charts", name=gettext_noop("Charts"), group=Group.WATCH),
+    Tab(
+        key="members",
+        suffix="/members",
+        name=gettext_noop("Members"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
+)
