@@ -9,6 +9,7 @@ import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from web_helpers import (
+    MadeKit,
     add_readings,
     add_to_ledger,
     ledger_connection,
@@ -17,8 +18,16 @@ from web_helpers import (
     make_user,
 )
 
+from hortus.domain.accounts.api_keys import Scope, make_key
+from hortus.domain.accounts.store import User
+from hortus.domain.kits.invitations import create_invitation
+from hortus.domain.messages.channels import add_channel
+from hortus.domain.messages.queue import NewMessage, put_in
+from hortus.domain.messages.sealing import Seal
+from hortus.domain.messages.tables import MessageKind
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
+from web_services import SERVICE_TOKEN_KEY
 
 
 class Path(str):
@@ -44,7 +53,24 @@ PATHS = (
     Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
     Path("/kits/{empty_kit}/charts"),
     Path("/kits/{fine_kit}/charts?s=1,no", status=400),
+    Path("/sign-up", status=403),
+    Path("/invitations/{invitation}"),
+    Path("/invitations/never-was-one", status=410),
     Path("/", is_for_root=True),
+    Path("/account", is_for_root=True),
+    Path("/account/delete", is_for_root=True),
+    Path("/account/sessions", is_for_root=True),
+    Path("/account/keys", is_for_root=True),
+    Path("/account/keys/{key}/delete", is_for_root=True),
+    Path("/account/notifications", is_for_root=True),
+    Path("/account/notifications/new", is_for_root=True),
+    Path("/account/notifications/new/tgram", is_for_root=True),
+    Path("/account/notifications/services/{service}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/members", is_for_root=True),
+    Path("/kits/{empty_kit}/members", is_for_root=True),
+    Path("/kits/{fine_kit}/members/invite", is_for_root=True),
+    Path("/kits/{fine_kit}/members/{membership}/remove", is_for_root=True),
+    Path("/invitations/{invitation}", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -65,6 +91,8 @@ class Names:
     plants: tuple[str, str, str]
     own_word: str
     empty_kit: str
+    friend: str
+    things: str
 
 
 FOREIGN_NAMES = Names(
@@ -73,6 +101,8 @@ FOREIGN_NAMES = Names(
     plants=("Чили", "Салат", "Пустая"),
     own_word="ок",
     empty_kit="Новый",
+    friend="Боб",
+    things="Класс",
 )
 """Without Latin letters, so that a test takes them for no texts of ours."""
 
@@ -82,6 +112,8 @@ ENGLISH_NAMES = Names(
     plants=("Basil", "Lettuce", "Bare stem"),
     own_word="ready",
     empty_kit="New kit",
+    friend="Bob",
+    things="Class 3b",
 )
 
 
@@ -121,6 +153,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await add_readings(
                 database_url, kit, readings, peripheral=min(peripheral, len(kit.peripherals) - 1)
             )
+    people = await _people(engine, root, kits[0], names)
     async with ledger_connection(database_url) as connection:
         await add_to_ledger(connection, kits[0].id, duplicate=2, quarantined=3)
         # As ingest notes for the charts, which otherwise know of no readings.
@@ -130,9 +163,65 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
+    addresses |= people
     return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
 
 
+async def _people(engine: AsyncEngine, root: User, kit: MadeKit, names: Names) -> dict[str, int | str]:
+    """Give the administrator a key, a service and messages, and the kit members and an invitation."""
+    now = datetime.now(UTC)
+    seal = Seal(SERVICE_TOKEN_KEY)
+    async with engine.begin() as connection:
+        friend = await make_user(connection, "bob")
+        await connection.execute(
+            text("UPDATE users SET display_name = :name WHERE id = :id"),
+            {"name": names.friend, "id": friend.id},
+        )
+        memberships = [
+            await connection.scalar(_JOIN, {"user": user.id, "kit": kit.id, "full": user is root})
+            for user in (root, friend)
+        ]
+        _, token = await create_invitation(
+            connection,
+            kit.id,
+            root.id,
+            access_super=False,
+            access_configure=True,
+            uses=30,
+            note=names.things,
+            now=now,
+        )
+        key, _ = await make_key(
+            connection,
+            root.id,
+            name=names.things,
+            scopes=[Scope.READ, Scope.CONTROL],
+            expires_at=now + timedelta(days=365),
+            now=now,
+        )
+        service = await add_channel(
+            connection, root.id, name=names.things, scheme="ntfys", sealed_url=seal.close("ntfys://topic")
+        )
+        message = NewMessage(
+            user_id=root.id,
+            channel_id=service,
+            recipient=names.things,
+            kind=MessageKind.TEST,
+            subject=names.things,
+            body="",
+        )
+        (message_id, _) = await put_in(connection, seal, [message, message])
+        await connection.execute(
+            text("UPDATE messages SET state = 'accepted', finished_at = now() WHERE id = :id"),
+            {"id": message_id},
+        )
+    return {"membership": memberships[1], "invitation": token, "key": key.id, "service": service}
+
+
+_JOIN = text(
+    "INSERT INTO kit_memberships (user_id, kit_id, datetime_linked, access_super, access_configure) "
+    "VALUES (:user, :kit, now(), :full, :full) RETURNING id"
+)
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"
     " began_at, opened_at, over_at, ending) "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from markupsafe import Markup
+
 from hortus.base.language.appearance import (
     CHOOSABLE_LANGUAGES,
     Appearance,
@@ -16,6 +18,8 @@ from hortus.base.language.translation import gettext
 from hortus.base.time_zones import time_zone_names
 from hortus.domain.accounts.profiles import ProfileChange
 from hortus.http.pages.forms import Form
+
+_BDI = Markup('<bdi lang="{}">{}</bdi>')
 
 
 class Choice(TypedDict):
@@ -32,7 +36,8 @@ def choices() -> dict[str, Any]:
     own_names = {tag: (locale.language_name or tag).capitalize() for tag, locale in locales.items()}
     return {
         "languages": [_choice("", gettext("As the browser asks"))]
-        + [_choice(tag, name) for tag, name in own_names.items()],
+        # Each in itself, whatever the language of the page is.
+        + [_choice(tag, _BDI.format(tag, name)) for tag, name in own_names.items()],
         "temperature_units": [
             _choice(TemperatureUnit.CELSIUS, gettext("Degrees Celsius (°C)")),
             _choice(TemperatureUnit.FAHRENHEIT, gettext("Degrees Fahrenheit (°F)")),

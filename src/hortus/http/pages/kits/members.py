@@ -174,15 +174,8 @@ class MemberPages:
         (member,) = (each for each in values["members"] if each.id == membership_id)
         if not (member.is_self or kit.may(Permission.EDIT_MEMBERS)):
             kit.require(Permission.EDIT_MEMBERS)
-        return kit_page(
-            self._site,
-            request,
-            kit,
-            "members",
-            "kits/remove_member.html",
-            member=member,
-            is_last=member.is_last,
-        )
+        values = {"member": member, "is_last": member.is_last}
+        return kit_page(self._site, request, kit, "members", "kits/remove_member.html", **values)
 
     async def remove(self, request: Request) -> Response:
         """Remove a member, or leave the kit oneself."""
