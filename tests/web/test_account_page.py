@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import pytest
 from chart_helpers import make_chart_kit, measure, series_id
@@ -189,3 +191,12 @@ async def test_an_account_on_which_others_depend_is_not_deleted(engine, app, ada
             )
     refused = await ada.post("/account/delete", data={"username": "ada"})
     assert (refused.status_code, kit.serial in refused.text) == (409, True)
+
+
+def test_both_dark_themes_are_the_same():
+    source = (resources.files("hortus.http.pages") / "styles/10-tokens.css").read_text("utf-8")
+    by_device, by_choice = (
+        re.search(re.escape(selector) + r" \{(.*?)\}", source, re.DOTALL)[1].split()
+        for selector in (':root:where(:not([data-theme="light"]))', ':root:where([data-theme="dark"])')
+    )
+    assert by_device == by_choice

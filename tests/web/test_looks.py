@@ -23,7 +23,9 @@ _FINDINGS = """async (rules) => (await axe.run(document, {runOnly: rules})).viol
 
 _SMALL_TARGETS = """() => Array.from(
   document.querySelectorAll("button, .button, input:not([type=hidden]), summary, nav a, .plants a, .found a"))
-    .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
+    // A tap on the words beside a box checks it as well.
+    .filter((each) => each.checkVisibility()
+      && (each.closest("label.choice") ?? each).getBoundingClientRect().height < 44)
     .map((each) => each.outerHTML)"""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from sqlalchemy.engine import RowMapping
 
 from hortus.base.language.appearance import (
     CHOOSABLE_LANGUAGES,
@@ -26,7 +27,7 @@ APPEARANCE_COLUMNS = (
 )
 
 
-def appearance_in(row: Mapping[str, Any]) -> Appearance:
+def appearance_in(row: RowMapping) -> Appearance:
     """Return the choices in a row that has APPEARANCE_COLUMNS; what this version does not know is left out."""
     return Appearance(
         language=row["language"] if row["language"] in CHOOSABLE_LANGUAGES else None,

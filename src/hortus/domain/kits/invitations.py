@@ -172,7 +172,7 @@ async def _is_member(connection: AsyncConnection, kit_id: int, user_id: int) -> 
     return bool(await connection.scalar(select(member)))
 
 
-def _open(now: datetime) -> Select[Any]:
+def _open(now: datetime) -> Select[*tuple[Any, ...]]:
     row = KitInvitationRow
     may_still_invite = or_(
         UserRow.is_admin,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -190,7 +192,7 @@ def _no_room() -> str:
     return gettext("This kit has as many members as this server allows. Ask the person who invited you.")
 
 
-def _shown(form: Form) -> dict[str, object]:
+def _shown(form: Form) -> dict[str, Any]:
     """Return what the fields of a new account show: all but the password."""
     return {
         "form": form,

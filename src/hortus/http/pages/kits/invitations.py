@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -113,7 +115,7 @@ def _refuse(form: Form, level: Level | None, uses: int, note: str) -> None:
         form.refuse("note", gettext("A reminder has at most %(most)s characters.", most=MOST_NOTE_CHARACTERS))
 
 
-def _values(form: Form, link: str = "", uses: int = 1) -> dict[str, object]:
+def _values(form: Form, link: str = "", uses: int = 1) -> dict[str, Any]:
     return {"form": form, "levels": level_choices(), "link": link, "uses": uses, "most_uses": MOST_USES}
 
 
