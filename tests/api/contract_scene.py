@@ -83,6 +83,11 @@ FULL_USER = {
     "useEmailAddressForGravatar": bool,
     "gravatarAlternative": str,
     "timeZone": (str, _NONE),
+    "language": (str, _NONE),
+    "temperatureUnit": str,
+    "clock": str,
+    "theme": str,
+    "shortcuts": bool,
 }
 KIT = {
     "id": int,

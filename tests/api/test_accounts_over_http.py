@@ -33,6 +33,11 @@ async def test_a_person_signs_up_logs_in_and_sees_themself(api: Installation) ->
         "emailAddress": "flora@example.org",
         "useEmailAddressForGravatar": True,
         "timeZone": None,
+        "language": None,
+        "temperatureUnit": "celsius",
+        "clock": "24h",
+        "theme": "system",
+        "shortcuts": True,
     }
     # For others, the picture is not derived from the address.
     assert (await api.client.get("/users/FLORA-1")).json() == {
@@ -322,6 +327,39 @@ async def test_a_person_names_their_time_zone(api: Installation) -> None:
     assert wrong.json()["detail"] == (
         "timeZone: There is no time zone of this name; the closest is Asia/Kolkata."
     )
+
+
+async def test_a_person_chooses_how_pages_look(api: Installation) -> None:
+    person = await api.person()
+    path = f"/users/{person.username}"
+    choices = {
+        "language": "de",
+        "temperatureUnit": "fahrenheit",
+        "clock": "12h",
+        "theme": "dark",
+        "shortcuts": False,
+    }
+    assert (await api.client.patch(path, json=choices, headers=person.headers)).status_code == 200
+    me = (await api.client.get("/me", headers=person.headers)).json()
+    assert {name: me[name] for name in choices} == choices
+    await api.client.patch(path, json={"language": "", "theme": None}, headers=person.headers)
+    me = (await api.client.get("/me", headers=person.headers)).json()
+    assert (me["language"], me["theme"]) == (None, "dark")
+    unknown = await api.client.patch(path, json={"language": "tlh"}, headers=person.headers)
+    assert_invalid(unknown, language=["other"])
+    wrong = await api.client.patch(path, json={"clock": "13h"}, headers=person.headers)
+    assert wrong.status_code == 400
+
+
+async def test_a_membership_tells_the_zone_of_the_kit_and_not_that_of_the_person(api: Installation) -> None:
+    kit = await api.kit()
+    person = await api.member(kit)
+    await api.client.patch(
+        f"/users/{person.username}", json={"timeZone": "Asia/Kolkata"}, headers=person.headers
+    )
+    path = f"/users/{person.username}/kit-memberships"
+    memberships = (await api.client.get(path, headers=person.headers)).json()
+    assert [membership["kit"]["timeZone"] for membership in memberships] == [None]
 
 
 async def test_a_profile_is_changed_by_its_owner_only(api: Installation) -> None:

@@ -20,7 +20,9 @@ from web_helpers import (
     targets_hold_since,
 )
 
+from hortus.domain.accounts.api_keys import Scope, make_key
 from hortus.domain.accounts.shown_once import keep_to_show_once
+from hortus.domain.accounts.store import User
 from hortus.domain.kits.configurations import (
     add_peripheral,
     change_configuration,
@@ -28,8 +30,12 @@ from hortus.domain.kits.configurations import (
     devices_of_configuration,
 )
 from hortus.domain.kits.deleted_configurations import delete_configuration
+from hortus.domain.kits.invitations import create_invitation
 from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
+from hortus.domain.messages.channels import add_channel
+from hortus.domain.messages.queue import NewMessage, put_in
 from hortus.domain.messages.sealing import Seal
+from hortus.domain.messages.tables import MessageKind
 from hortus.domain.mqtt_accounts.log_ins import LogInReport, note_log_ins
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
@@ -79,6 +85,9 @@ PATHS = (
     Path("/kits/{fine_kit}/export"),
     Path("/kits/{empty_kit}/export?what=archive"),
     Path("/kits/{fine_kit}/export?what=no&from=no", status=422),
+    Path("/sign-up", status=403),
+    Path("/invitations/{invitation}"),
+    Path("/invitations/never-was-one", status=410),
     Path("/", is_for_root=True),
     Path("/kits/{ill_kit}", is_for_root=True),
     Path("/kits/new", is_for_root=True),
@@ -94,6 +103,20 @@ PATHS = (
     Path("/kits/{fine_kit}/connection", is_for_root=True),
     Path("/kits/{ill_kit}/connection", is_for_root=True),
     Path("/kits/{fine_kit}/settings", is_for_root=True),
+    Path("/account", is_for_root=True),
+    Path("/account/delete", is_for_root=True),
+    Path("/account/sessions", is_for_root=True),
+    Path("/account/keys", is_for_root=True),
+    Path("/account/keys/{key}/delete", is_for_root=True),
+    Path("/account/notifications", is_for_root=True),
+    Path("/account/notifications/new", is_for_root=True),
+    Path("/account/notifications/new/tgram", is_for_root=True),
+    Path("/account/notifications/services/{service}/delete", is_for_root=True),
+    Path("/kits/{fine_kit}/members", is_for_root=True),
+    Path("/kits/{empty_kit}/members", is_for_root=True),
+    Path("/kits/{fine_kit}/members/invite", is_for_root=True),
+    Path("/kits/{fine_kit}/members/{membership}/remove", is_for_root=True),
+    Path("/invitations/{invitation}", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -142,6 +165,8 @@ class Names:
     own_word: str
     empty_kit: str
     camera: str
+    friend: str
+    things: str
 
 
 FOREIGN_NAMES = Names(
@@ -151,6 +176,8 @@ FOREIGN_NAMES = Names(
     own_word="ок",
     empty_kit="Новый",
     camera="Глаз",
+    friend="Боб",
+    things="Класс",
 )
 """Without Latin letters, so that a test takes them for no texts of ours."""
 
@@ -161,6 +188,8 @@ ENGLISH_NAMES = Names(
     own_word="ready",
     empty_kit="New kit",
     camera="Camera",
+    friend="Bob",
+    things="Class 3b",
 )
 
 
@@ -207,6 +236,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await add_readings(
                 database_url, kit, readings, peripheral=min(peripheral, len(kit.peripherals) - 1)
             )
+    people = await _people(engine, root, kits[0], names)
     async with ledger_connection(database_url) as connection:
         await add_to_ledger(connection, kits[0].id, duplicate=2, quarantined=3)
         # As ingest notes for the charts, which otherwise know of no readings.
@@ -220,6 +250,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     addresses |= {"other_kit": other.serial, **configurations}
     addresses |= await _add_what_wizards_show(engine, root.id, kits[1], empty)
     addresses |= {"message": message, "medium": medium, "command": command}
+    addresses |= people
     return FilledGarden(addresses=addresses)
 
 
@@ -393,6 +424,63 @@ _COMMANDS = text(
         ('waiting', NULL, NULL, NULL, NULL, NULL, NULL)
     ) AS each (state, error, sent_at, finished_at, type, bytes, answer)
     """
+)
+
+
+async def _people(engine: AsyncEngine, root: User, kit: MadeKit, names: Names) -> dict[str, int | str]:
+    """Give the administrator a key, a service and messages, and the kit members and an invitation."""
+    now = datetime.now(UTC)
+    seal = Seal(SERVICE_TOKEN_KEY)
+    async with engine.begin() as connection:
+        friend = await make_user(connection, "bob")
+        await connection.execute(
+            text("UPDATE users SET display_name = :name WHERE id = :id"),
+            {"name": names.friend, "id": friend.id},
+        )
+        memberships = [
+            await connection.scalar(_JOIN, {"user": user.id, "kit": kit.id, "full": user is root})
+            for user in (root, friend)
+        ]
+        _, token = await create_invitation(
+            connection,
+            kit.id,
+            root.id,
+            access_super=False,
+            access_configure=True,
+            uses=30,
+            note=names.things,
+            now=now,
+        )
+        key, _ = await make_key(
+            connection,
+            root.id,
+            name=names.things,
+            scopes=[Scope.READ, Scope.CONTROL],
+            expires_at=now + timedelta(days=365),
+            now=now,
+        )
+        service = await add_channel(
+            connection, root.id, name=names.things, scheme="ntfys", sealed_url=seal.close("ntfys://topic")
+        )
+        message = NewMessage(
+            user_id=root.id,
+            channel_id=service,
+            recipient=names.things,
+            kind=MessageKind.TEST,
+            subject=names.things,
+            body="",
+        )
+        (message_id, _) = await put_in(connection, seal, [message, message])
+        await connection.execute(
+            text("UPDATE messages SET state = 'accepted', finished_at = now() WHERE id = :id"),
+            {"id": message_id},
+        )
+    return {"membership": memberships[1], "invitation": token, "key": key.id, "service": service}
+
+
+_JOIN = text(
+    "INSERT INTO kit_memberships (user_id, kit_id, datetime_linked, access_super, access_configure) "
+    "VALUES (:user, :kit, now(), :full, :full) RETURNING id"
 )
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"

@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     sign_up: Literal["open", "closed"] = Field(
         "closed",
         validation_alias="HORTUS_SIGN_UP",
-        description="Whether everybody may make an account over the API (`open` or `closed`).",
+        description="Whether everybody may make an account, on pages or over the API (`open` or `closed`).",
     )
     plantkeeper_open_networks: str = Field(
         "",

@@ -78,7 +78,8 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
 
     Raises UsageError if `public_path` cannot be told from our own addresses.
     """
-    templates = Templates(dependencies.public_path)
+    sign_up_open = dependencies.services.parts.sign_up_open
+    templates = Templates(dependencies.public_path, sign_up_open=sign_up_open)
     problems = Problems(templates)
     # No generated API pages: they load scripts from other hosts.
     app = FastAPI(title="Hortus", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)

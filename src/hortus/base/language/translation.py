@@ -34,6 +34,11 @@ def speaking(tag: str) -> Iterator[None]:
         _current.reset(token)
 
 
+def speak(tag: str) -> None:
+    """Use this language, which must be one of `languages()`, until the end of the `speaking` block around."""
+    _current.set(tag)
+
+
 def gettext(message: str, **values: object) -> str:
     """Return the translation; `%(name)s` in it stands for a value, if there are any."""
     return _filled(current_language().translations.gettext(message), values)

@@ -23,6 +23,8 @@ KEY_PREFIX = "hortus_"
 LONGEST_LIFETIME = timedelta(days=5 * 366)
 DEFAULT_LIFETIME = timedelta(days=365)
 
+MOST_KEY_NAME_CHARACTERS = 40
+
 _KEY_BYTES = 32
 # Updating it on every request would turn every read into a write.
 _LAST_USED_RESOLUTION = timedelta(minutes=10)

@@ -168,6 +168,16 @@ async def end_log_in(connection: AsyncConnection, user_id: int, token_id: UUID) 
     return ended.rowcount > 0
 
 
+async def end_other_log_ins(connection: AsyncConnection, user_id: int, token_id: UUID) -> int:
+    """End all log-ins of the user but this one; return how many. The caller commits."""
+    ended = await connection.execute(
+        delete(RefreshTokenRow).where(RefreshTokenRow.user_id == user_id, RefreshTokenRow.id != token_id)
+    )
+    if ended.rowcount > 0:
+        await announce_user_access(connection, user_id)
+    return ended.rowcount
+
+
 async def end_all_log_ins(connection: AsyncConnection, user_id: int) -> None:
     """End all log-ins of the user. The caller commits."""
     await connection.execute(delete(RefreshTokenRow).where(RefreshTokenRow.user_id == user_id))

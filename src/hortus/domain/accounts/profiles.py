@@ -9,6 +9,8 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.base.language.appearance import Appearance, Clock, TemperatureUnit, Theme
+from hortus.domain.accounts.appearance import APPEARANCE_COLUMNS, appearance_in
 from hortus.domain.accounts.email_addresses import canonical_address, forms_of, is_email_address
 from hortus.domain.accounts.name_lookup import faults_of_taken_name, has_username
 from hortus.domain.accounts.rules import (
@@ -35,12 +37,12 @@ class Profile:
     email_address: str
     use_email_address_for_gravatar: bool
     gravatar_alternative: str
-    time_zone: str | None
+    appearance: Appearance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """Fields to change; None leaves a field unchanged.
+    """Fields to change; None leaves a field unchanged. An empty language or time zone means none of one's own.
 
     A new user name, which may have spaces, also becomes the display name if that was the old user name.
     """
@@ -50,6 +52,11 @@ class ProfileChange:
     email_address: str | None = None
     use_email_address_for_gravatar: bool | None = None
     time_zone: str | None = None
+    language: str | None = None
+    temperature_unit: TemperatureUnit | None = None
+    clock: Clock | None = None
+    theme: Theme | None = None
+    shortcuts: bool | None = None
 
 
 PROFILE_COLUMNS = (
@@ -59,13 +66,24 @@ PROFILE_COLUMNS = (
     UserRow.email_address,
     UserRow.use_email_address_for_gravatar,
     UserRow.gravatar_alternative,
-    UserRow.time_zone,
+    *APPEARANCE_COLUMNS,
 )
+
+_CHOICES = ("use_email_address_for_gravatar", "temperature_unit", "clock", "theme", "shortcuts")
+_ABSENT_IF_EMPTY = ("time_zone", "language")
 
 
 def profile_in(row: RowMapping) -> Profile:
     """Return the profile in a row that has PROFILE_COLUMNS, among others."""
-    return Profile(**{column.key: row[column.key] for column in PROFILE_COLUMNS})
+    return Profile(
+        id=row["id"],
+        username=row["username"],
+        display_name=row["display_name"],
+        email_address=row["email_address"],
+        use_email_address_for_gravatar=row["use_email_address_for_gravatar"],
+        gravatar_alternative=row["gravatar_alternative"],
+        appearance=appearance_in(row),
+    )
 
 
 async def find_profile(connection: AsyncConnection, user_id: int) -> Profile | None:
@@ -125,10 +143,9 @@ async def change_profile(connection: AsyncConnection, user_id: int, change: Prof
         broken += _broken_by_email_address(change.email_address)
         if not broken and await _is_of_another(connection, user_id, change.email_address):
             raise InvalidAccount((_TAKEN,))
-    if change.use_email_address_for_gravatar is not None:
-        values["use_email_address_for_gravatar"] = change.use_email_address_for_gravatar
-    if change.time_zone is not None:
-        values["time_zone"] = change.time_zone
+    for name in (*_CHOICES, *_ABSENT_IF_EMPTY):
+        if (chosen := getattr(change, name)) is not None:
+            values[name] = None if name in _ABSENT_IF_EMPTY and not chosen else chosen
     if broken:
         raise InvalidAccount(tuple(broken))
     if not values:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.base.database.access_changes import announce_user_access
 from hortus.base.errors import UsageError
+from hortus.base.language.appearance import DEFAULT_APPEARANCE, Appearance
+from hortus.domain.accounts.appearance import APPEARANCE_COLUMNS, appearance_in
 from hortus.domain.accounts.email_addresses import canonical_address, forms_of
 from hortus.domain.accounts.name_lookup import faults_of_taken_name, has_username
 from hortus.domain.accounts.passwords import Passwords, generate_password
@@ -55,7 +58,7 @@ class User:
     display_name: str
     is_admin: bool
     password_stamp: str
-    time_zone: str | None = None
+    appearance: Appearance = DEFAULT_APPEARANCE
 
 
 async def create_user(
@@ -96,13 +99,19 @@ async def create_user(
         # Another request took the name or the address since the check.
         raise InvalidAccount(await _taken(connection, username, address)) from error
     assert user_id is not None
-    return _user(user_id, name, username, is_admin, password_hash, None)
+    return User(
+        id=user_id,
+        username=name,
+        display_name=username,
+        is_admin=is_admin,
+        password_stamp=password_stamp(password_hash),
+    )
 
 
 async def find_user(connection: AsyncConnection, user_id: int) -> User | None:
     """Return the user with this id, or None."""
     row = (await connection.execute(select(*_COLUMNS).where(UserRow.id == user_id))).one_or_none()
-    return _user(*row) if row else None
+    return _user_in(row) if row else None
 
 
 async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str, password: str) -> User | None:
@@ -118,7 +127,7 @@ async def authenticate(engine: AsyncEngine, passwords: Passwords, username: str,
     if row is None or not verdict.fits:
         return None
     if not verdict.needs_upgrade:
-        return _user(*row)
+        return _user_in(row)
     password_hash = await passwords.hash(password)
     async with asyncio.timeout(_DATABASE_SECONDS), engine.begin() as connection:
         # Only the verified hash is replaced: the password may have been changed in between.
@@ -152,25 +161,18 @@ _COLUMNS = (
     UserRow.display_name,
     UserRow.is_admin,
     UserRow.password_hash,
-    UserRow.time_zone,
+    *APPEARANCE_COLUMNS,
 )
 
 
-def _user(
-    user_id: int,
-    username: str,
-    display_name: str,
-    is_admin: bool,
-    password_hash: str,
-    time_zone: str | None,
-) -> User:
+def _user_in(row: Any) -> User:
     return User(
-        id=user_id,
-        username=username,
-        display_name=display_name,
-        is_admin=is_admin,
-        password_stamp=password_stamp(password_hash),
-        time_zone=time_zone,
+        id=row.id,
+        username=row.username,
+        display_name=row.display_name,
+        is_admin=row.is_admin,
+        password_stamp=password_stamp(row.password_hash),
+        appearance=appearance_in(row._mapping),  # noqa: SLF001  (SQLAlchemy's documented name)
     )
 
 

@@ -27,6 +27,12 @@ class UserRow(Base):
     updated_at: Mapped[CreatedAt]
     # Where the person lives; HORTUS_TIME_ZONE if null.
     time_zone: Mapped[str | None] = mapped_column(String(64))
+    # How pages look; without a language, as the browser asks. See hortus.base.language.appearance.
+    language: Mapped[str | None] = mapped_column(String(16))
+    temperature_unit: Mapped[str] = mapped_column(String(10), server_default=text("'celsius'"))
+    clock: Mapped[str] = mapped_column(String(4), server_default=text("'24h'"))
+    theme: Mapped[str] = mapped_column(String(10), server_default=text("'system'"))
+    shortcuts: Mapped[bool] = mapped_column(server_default=true())
 
 
 class RefreshTokenRow(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,22 +52,29 @@ def rule_for(
 
 async def read_plant_settings(connection: AsyncConnection, plant_id: int) -> PlantAlertSettings:
     """Return the alert settings of a plant, or the defaults if it has none."""
+    return (await settings_of_plants(connection, [plant_id]))[plant_id]
+
+
+async def settings_of_plants(
+    connection: AsyncConnection, plant_ids: Collection[int]
+) -> dict[int, PlantAlertSettings]:
+    """Return the alert settings of several plants by plant, with the defaults for those that have none."""
     row = PlantAlertSettingsRow
-    found = (
-        await connection.execute(
-            select(row.enabled, row.hysteresis_percent, row.hold_seconds, row.pause_seconds).where(
-                row.plant_id == plant_id
-            )
+    found = await connection.execute(
+        select(row.plant_id, row.enabled, row.hysteresis_percent, row.hold_seconds, row.pause_seconds).where(
+            row.plant_id.in_(plant_ids)
         )
-    ).one_or_none()
-    if found is None:
-        return PlantAlertSettings()
-    return PlantAlertSettings(
-        enabled=found.enabled,
-        hysteresis_percent=found.hysteresis_percent,
-        hold_seconds=found.hold_seconds,
-        pause_seconds=found.pause_seconds,
     )
+    stored = {
+        each.plant_id: PlantAlertSettings(
+            enabled=each.enabled,
+            hysteresis_percent=each.hysteresis_percent,
+            hold_seconds=each.hold_seconds,
+            pause_seconds=each.pause_seconds,
+        )
+        for each in found
+    }
+    return {plant_id: stored.get(plant_id, PlantAlertSettings()) for plant_id in plant_ids}
 
 
 async def set_plant_settings(connection: AsyncConnection, plant_id: int, settings: PlantAlertSettings) -> None:

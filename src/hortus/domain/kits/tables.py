@@ -112,6 +112,28 @@ class KitMembershipRow(Base):
     access_configure: Mapped[bool]
 
 
+class KitInvitationRow(Base):
+    """A link that makes people members of a kit, `uses_left` times. Only the hash of its token is stored."""
+
+    __tablename__ = "kit_invitations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    created_by: Mapped[int] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="CASCADE"), index=True
+    )
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    access_super: Mapped[bool]
+    access_configure: Mapped[bool]
+    note: Mapped[str | None] = mapped_column(String(40))
+    uses: Mapped[int]
+    uses_left: Mapped[int]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[Timestamp]
+
+
 class KitConfigurationRow(Base):
     """One configuration of a kit. At most one per kit is active; once activated, it is never edited.
 

@@ -26,6 +26,7 @@ class SharesKits(UsageError):
             f"No other member has full access to the shared kit {', '.join(serials)}. Give it to another "
             "member, or delete the kit, first."
         )
+        self.serials = serials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from hortus.base.language.appearance import adopt
 from hortus.domain.accounts.log_ins import Place, end_log_in, note_use, start_log_in, user_of_session
 from hortus.domain.accounts.store import User
 from hortus.domain.accounts.tokens import RefreshClaims
@@ -71,7 +72,7 @@ class Sessions:
     async def viewer_of(self, request: HTTPConnection) -> Viewer:
         """Return the sender of the request, with their current rights; anonymous without a valid session.
 
-        Raises DatabaseNotAnswering.
+        From then on, the page is written as that person has chosen. Raises DatabaseNotAnswering.
         """
         claims = self.claims_of(request)
         if claims is None:
@@ -85,6 +86,7 @@ class Sessions:
         if now - last_used_at > _LAST_USED_RESOLUTION:
             async with change(self._engine) as connection:
                 await note_use(connection, claims, now)
+        adopt(user.appearance)
         return replace(self._anonymous, user=user)
 
     def claims_of(self, request: HTTPConnection) -> RefreshClaims | None:

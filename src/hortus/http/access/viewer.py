@@ -34,7 +34,7 @@ class Viewer:
     @property
     def own_zone(self) -> ZoneInfo | None:
         """The time zone in which this person lives, None if they have not said."""
-        name = self.user.time_zone if self.user else None
+        name = self.user.appearance.time_zone if self.user else None
         return None if name is None else time_zone_or(name, self.usual_zone)
 
 

@@ -8,28 +8,35 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from hortus.base.language.appearance import CHOOSABLE_LANGUAGES, Clock, TemperatureUnit, Theme
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.profiles import (
     Profile,
     ProfileChange,
-    change_profile,
     find_profile,
     find_profile_by_name,
 )
+from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
-from hortus.domain.accounts.store import create_user
+from hortus.domain.kits.invitations import InvitationEnded
 from hortus.domain.kits.members import memberships_of_user
-from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import role_in
-from hortus.http.access.known_accounts import telling_seldom
+from hortus.http.access.own_account import change_own_profile
 from hortus.http.access.permissions import Permission, permissions_of, within_scopes
 from hortus.http.access.services import Services, UsedServices
+from hortus.http.access.sign_ups import sign_up as make_account
 from hortus.http.conventions.documentation import HIDDEN, WITH_BODY, problems, request_body
 from hortus.http.conventions.json_body import JsonBody, json_body
-from hortus.http.conventions.problems import forbidden, not_found, unauthorized
+from hortus.http.conventions.problems import (
+    OTHER,
+    forbidden,
+    invalid_parameters,
+    not_found,
+    unauthorized,
+)
 from hortus.http.conventions.replies import JsonReply, empty_reply
-from hortus.http.conventions.texts import ANY_TEXT, NAME, TimeZoneText
+from hortus.http.conventions.texts import ANY_TEXT, LANGUAGE, NAME, TimeZoneText
 from hortus.http.documents.accounts import (
     FullUser,
     User,
@@ -50,6 +57,9 @@ class NewUserBody(JsonBody):
     username: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 40}), ANY_TEXT]
     password: Annotated[str, Field(json_schema_extra={"minLength": LEAST_PASSWORD_CHARACTERS}), ANY_TEXT]
     email_address: Annotated[str, Field(json_schema_extra={"format": "email", "maxLength": 255}), ANY_TEXT]
+    invitation: Annotated[str | None, Field(description="The last part of an invitation's link."), ANY_TEXT] = (
+        None
+    )
 
 
 class ProfileBody(JsonBody):
@@ -61,6 +71,18 @@ class ProfileBody(JsonBody):
     ] = None
     use_email_address_for_gravatar: bool | None = None
     time_zone: TimeZoneText = None
+    language: Annotated[
+        str | None,
+        Field(
+            description="Of the pages. An empty text means as the browser asks.",
+            json_schema_extra={"enum": ["", *CHOOSABLE_LANGUAGES]},
+        ),
+        LANGUAGE,
+    ] = None
+    temperature_unit: Annotated[TemperatureUnit | None, Field(strict=False)] = None
+    clock: Annotated[Clock | None, Field(strict=False)] = None
+    theme: Annotated[Theme | None, Field(strict=False)] = None
+    shortcuts: bool | None = None
 
 
 @router.post(
@@ -76,22 +98,25 @@ class ProfileBody(JsonBody):
 async def sign_up(
     request: Request, services: UsedServices, body: Annotated[NewUserBody, Depends(json_body(NewUserBody))]
 ) -> Response:
-    """Create an account. Available only where the operator has opened sign-up to everyone."""
-    if not services.parts.sign_up_open:
-        raise forbidden("Sign-up is closed on this server. Ask the operator, who can run `hortus user create`.")
-    services.limits.sign_ups.take(network_of(request))
+    """Create an account. Without an invitation, only where the operator has opened sign-up to everyone.
+
+    With the token of an invitation, the new person is also a member of its kit.
+    """
     try:
-        with telling_seldom(services.limits.known_accounts, network_of(request)):
-            async with services.writing() as connection:
-                await create_user(
-                    connection,
-                    services.passwords,
-                    username=body.username,
-                    email_address=body.email_address,
-                    password=body.password,
-                )
+        await make_account(
+            request,
+            services,
+            username=body.username,
+            email_address=body.email_address,
+            password=body.password,
+            invitation=body.invitation,
+        )
     except InvalidAccount as error:
         raise invalid_account(error) from error
+    except InvitationEnded as error:
+        raise invalid_parameters({"invitation": [OTHER]}, str(error)) from error
+    except QuotaReached as error:
+        raise forbidden(str(error)) from error
     return empty_reply(201)
 
 
@@ -119,26 +144,17 @@ async def change_user(
 ) -> JsonReply[User]:
     """You can change only your own profile. Requires a log-in; an API key is not enough."""
     user_id = caller.require_person()
-    change = ProfileChange(**body.model_dump())
+    async with services.reading() as connection:
+        profile = await find_profile_by_name(connection, username)
+    if profile is None:
+        raise not_found()
+    if profile.id != user_id:
+        raise forbidden("You can change only your own profile.")
     try:
-        with telling_seldom(services.limits.known_accounts, f"user {user_id}"):
-            changed = await _change(services, username, user_id, change)
+        await change_own_profile(services, user_id, ProfileChange(**body.model_dump()))
     except InvalidAccount as error:
         raise invalid_account(error) from error
-    return JsonReply(user_object(changed, user_id))
-
-
-async def _change(services: Services, username: str, user_id: int, change: ProfileChange) -> Profile:
-    async with services.writing() as connection:
-        profile = await find_profile_by_name(connection, username)
-        if profile is None:
-            raise not_found()
-        if profile.id != user_id:
-            raise forbidden("You can change only your own profile.")
-        await change_profile(connection, user_id, change)
-        changed = await find_profile(connection, user_id)
-    assert changed is not None
-    return changed
+    return JsonReply(user_object(await current_profile(services, user_id), user_id))
 
 
 @router.get(

@@ -23,6 +23,7 @@ import hortus.http.api.definitions
 import hortus.http.api.deleted_configurations
 import hortus.http.api.events
 import hortus.http.api.export
+import hortus.http.api.invitations
 import hortus.http.api.kit_rpc
 import hortus.http.api.kits
 import hortus.http.api.ledger
@@ -83,6 +84,7 @@ _ROUTERS = (
     hortus.http.api.kits.router,
     hortus.http.api.boards.router,
     hortus.http.api.members.router,
+    hortus.http.api.invitations.router,
     hortus.http.api.configurations.router,
     hortus.http.api.peripherals.router,
     hortus.http.api.deleted_configurations.router,

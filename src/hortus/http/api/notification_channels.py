@@ -16,14 +16,14 @@ from hortus.domain.messages.channels import (
     change_channel,
     delete_channel,
     find_channel,
-    find_reachable,
     list_channels,
     read_preferences,
     set_preferences,
 )
-from hortus.domain.messages.queue import list_messages, put_in
+from hortus.domain.messages.queue import list_messages
 from hortus.domain.messages.services import MOST_URL_CHARACTERS, InvalidService
-from hortus.domain.messages.tables import MOST_CHANNEL_NAME_CHARACTERS, MessageKind
+from hortus.domain.messages.tables import MOST_CHANNEL_NAME_CHARACTERS
+from hortus.domain.messages.trial import NoSuchWay, queue_test
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.accounts import current_profile
@@ -246,20 +246,10 @@ async def send_test(services: UsedServices, caller: CurrentCaller) -> JsonReply[
     profile = await current_profile(services, caller.require_person())
     services.limits.test_messages.take(str(profile.id))
     async with services.writing() as connection:
-        person = (await find_reachable(connection, [profile.id])).get(profile.id)
-        messages = (
-            person.messages(
-                MessageKind.TEST,
-                "Test message",
-                f"Hello {profile.display_name},\n\nthis is the test message that you asked for.\n",
-                mail=services.messages.mail is not None,
-            )
-            if person
-            else []
-        )
-        if not messages:
-            raise forbidden("You have no notification channel. Add a service or turn on email.")
-        ids = await put_in(connection, services.messages.seal, messages)
+        try:
+            ids = await queue_test(connection, services.messages, profile.id, profile.display_name)
+        except NoSuchWay as error:
+            raise forbidden(str(error)) from error
         rows = await list_messages(connection, user_id=profile.id, most=SHOWN_MESSAGES)
     return JsonReply([message_object(row) for row in rows if row["id"] in ids], status_code=202)
 

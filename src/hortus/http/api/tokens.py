@@ -18,6 +18,7 @@ from hortus.base.errors import OperationalError, describe_error
 from hortus.domain.accounts.api_keys import (
     DEFAULT_LIFETIME,
     LONGEST_LIFETIME,
+    MOST_KEY_NAME_CHARACTERS,
     Scope,
     delete_key,
     list_keys,
@@ -37,12 +38,13 @@ from hortus.domain.accounts.password_resets import (
 )
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccount
-from hortus.domain.accounts.store import User, find_user, set_password
+from hortus.domain.accounts.store import User
 from hortus.domain.accounts.tokens import InvalidToken, TokenFault
 from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.devices import remember_device
-from hortus.http.access.passwords import authenticated, knows_password
+from hortus.http.access.own_account import WrongPassword, replace_own_password
+from hortus.http.access.passwords import authenticated
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.accounts import current_profile
 from hortus.http.conventions.documentation import WITH_BODY, problems, request_body
@@ -74,7 +76,6 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["Log-in"])
 
-MOST_KEY_NAME_CHARACTERS = 40
 
 _NEW_PASSWORD = {"password": "newPassword"}
 
@@ -262,16 +263,15 @@ async def change_password(
 ) -> JsonReply[TokenPair]:
     """Ends all of your log-ins and returns the tokens of a new one. API keys stay valid."""
     profile = await current_profile(services, caller.require_person())
-    if not await knows_password(services, profile.id, profile.username, body.current_password):
-        raise invalid_parameters({"currentPassword": [OTHER]}, "The current password is wrong.")
+    try:
+        user = await replace_own_password(
+            services, profile.id, profile.username, body.current_password, body.new_password
+        )
+    except WrongPassword as error:
+        raise invalid_parameters({"currentPassword": [OTHER]}, "The current password is wrong.") from error
+    except InvalidAccount as error:
+        raise invalid_account(error, _NEW_PASSWORD) from error
     async with services.writing() as connection:
-        try:
-            await set_password(connection, services.passwords, profile.username, body.new_password)
-        except InvalidAccount as error:
-            raise invalid_account(error, _NEW_PASSWORD) from error
-        await end_all_log_ins(connection, profile.id)
-        user = await find_user(connection, profile.id)
-        assert user is not None
         token_id = await start_log_in(connection, user, services.clock())
     return _token_pair(request, services, user, token_id)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, Field
 
+from hortus.base.language.appearance import fault_of_language
 from hortus.base.text import fault_of_line, fault_of_lines, fault_of_name
 from hortus.base.time_zones import MOST_ZONE_CHARACTERS, fault_of_time_zone
 from hortus.http.conventions.problems import OTHER, Reason, invalid_parameters
@@ -34,6 +35,9 @@ LINES = TextRule(fault_of_lines)
 
 ZONE = TextRule(fault_of_time_zone)
 """The IANA name of a time zone."""
+
+LANGUAGE = TextRule(fault_of_language)
+"""The tag of a language of the pages, or an empty text for none of one's own."""
 
 ANY_TEXT = TextRule(lambda _text: None)
 """A secret, a text with stricter rules of its own, or one that is only compared with stored values."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from hortus.base.times import format_optional_time, format_time
@@ -34,6 +35,11 @@ class FullUser(TypedDict):
     useEmailAddressForGravatar: bool
     gravatarAlternative: str
     timeZone: str | None
+    language: Annotated[str | None, Field(description="Of the pages; null means as the browser asks.")]
+    temperatureUnit: Literal["celsius", "fahrenheit"]
+    clock: Literal["24h", "12h"]
+    theme: Literal["system", "light", "dark"]
+    shortcuts: Annotated[bool, Field(description="Whether pages react to keyboard shortcuts.")]
 
 
 class TokenPair(TypedDict):
@@ -92,7 +98,12 @@ def full_user_object(profile: Profile) -> FullUser:
         "emailAddress": profile.email_address,
         "useEmailAddressForGravatar": profile.use_email_address_for_gravatar,
         "gravatarAlternative": profile.gravatar_alternative,
-        "timeZone": profile.time_zone,
+        "timeZone": profile.appearance.time_zone,
+        "language": profile.appearance.language,
+        "temperatureUnit": profile.appearance.temperature_unit.value,
+        "clock": profile.appearance.clock.value,
+        "theme": profile.appearance.theme.value,
+        "shortcuts": profile.appearance.shortcuts,
     }
 
 

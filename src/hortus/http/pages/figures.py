@@ -7,9 +7,11 @@ from functools import lru_cache
 
 from babel.numbers import format_decimal
 
+from hortus.base.language.appearance import current_appearance
 from hortus.base.language.languages import languages
 from hortus.base.language.translation import current_language, gettext
 from hortus.domain.definitions.display import QUANTITY_DISPLAYS, shown_unit
+from hortus.domain.definitions.units import CONVERSIONS, Conversion
 from hortus.domain.plants.state import Range
 
 _MINUS = "−"
@@ -78,6 +80,38 @@ def with_unit(text: str, unit: str) -> str:
     """Return a number as text with its unit."""
     unit = shown_unit(unit)
     return f"{text}{unit_gap(unit)}{unit}"
+
+
+def own_conversion(unit: str) -> Conversion | None:
+    """Return how values of this stored unit are shown to the viewer, or None if as they are."""
+    return CONVERSIONS[current_appearance().temperature_unit].get(unit)
+
+
+def own_unit(unit: str) -> str:
+    """Return the unit in which the viewer sees values of this stored unit, as it is written."""
+    conversion = own_conversion(unit)
+    return shown_unit(unit) if conversion is None else conversion.unit
+
+
+def own_value(value: float, unit: str) -> float:
+    """Return a value of this stored unit in the unit in which the viewer sees it."""
+    conversion = own_conversion(unit)
+    return value if conversion is None else conversion.of(value)
+
+
+def own_range(range_: Range, unit: str) -> Range:
+    """Return a target range in the unit in which the viewer sees it."""
+    conversion = own_conversion(unit)
+    if conversion is None:
+        return range_
+    low, high = (None if each is None else conversion.of(each) for each in (range_.minimum, range_.maximum))
+    return Range(minimum=low, maximum=high)
+
+
+def range_with_unit(range_: Range, unit: str) -> str:
+    """Return a target range with its unit, as the viewer sees it; an empty text if it has no bound."""
+    text = bounds(own_range(range_, unit))
+    return with_unit(text, own_unit(unit)) if text else ""
 
 
 def bounds(range_: Range) -> str:

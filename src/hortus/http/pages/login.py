@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hortus.base.language.translation import gettext, gettext_noop, ngettext
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.accounts.passwords import TooManyLogins
 from hortus.domain.accounts.store import User, authenticate
 from hortus.http.access.devices import guesser_of, remember_device
@@ -18,6 +17,7 @@ from hortus.http.access.rate_limits import Allowances
 from hortus.http.conventions.problems import Problem
 from hortus.http.pages.requests import local_path, read_form, redirect, require_same_origin
 from hortus.http.pages.site import Site
+from hortus.http.pages.waiting_time import too_many_attempts
 from hortus.http.server.database_access import (
     DatabaseDamaged,
     DatabaseNotAnswering,
@@ -26,7 +26,6 @@ from hortus.http.server.database_access import (
 
 # The same message for a wrong name and a wrong password: it must not reveal who has an account here.
 _WRONG = gettext_noop("Wrong user name or password.")
-_SAID_IN_SECONDS = 90
 
 
 class LoginPages:
@@ -67,7 +66,7 @@ class LoginPages:
             user = await self._authenticated(request, username, password)
         except Problem as refused:
             seconds = refused.headers["Retry-After"]
-            message = _too_many(float(seconds))
+            message = too_many_attempts(float(seconds))
             return answer(message, status_code=refused.status, headers={"Retry-After": seconds})
         except (DatabaseNotAnswering, TooManyLogins) as error:
             return answer(_not_now(error), status_code=503, headers={"Retry-After": "5"})
@@ -112,20 +111,6 @@ class LoginPages:
             username=username,
             next_path=next_path,
         )
-
-
-def _too_many(wait_seconds: float) -> str:
-    if wait_seconds <= _SAID_IN_SECONDS:
-        return ngettext(
-            "Too many attempts. Try again in %(n)s second.",
-            "Too many attempts. Try again in %(n)s seconds.",
-            math.ceil(wait_seconds),
-        )
-    return ngettext(
-        "Too many attempts. Try again in %(n)s minute.",
-        "Too many attempts. Try again in %(n)s minutes.",
-        math.ceil(wait_seconds / 60),
-    )
 
 
 def _not_now(error: Exception) -> str:

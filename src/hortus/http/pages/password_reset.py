@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -11,20 +10,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hortus.base.errors import OperationalError, describe_error
-from hortus.base.language.translation import gettext, gettext_noop, ngettext
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.accounts.email_addresses import is_email_address
 from hortus.domain.accounts.password_resets import (
     ResetMailer,
     redeem_password_reset,
     send_password_reset,
 )
-from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES, TooManyLogins
-from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, AccountRule, InvalidAccount
+from hortus.domain.accounts.passwords import TooManyLogins
+from hortus.domain.accounts.rules import InvalidAccount
 from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
+from hortus.http.pages.account.faults import sentence
 from hortus.http.pages.requests import read_form, require_same_origin
 from hortus.http.pages.site import Site
+from hortus.http.pages.waiting_time import retry_after, too_many_attempts
 from hortus.http.server.database_access import (
     DatabaseDamaged,
     DatabaseNotAnswering,
@@ -73,12 +74,7 @@ class ForgottenPasswordPages:
             return self._page(gettext(_NO_ADDRESS), address, 400)
         wait_seconds = self._limit.wait_seconds(network_of(request))
         if wait_seconds > 0:
-            message = ngettext(
-                "Too many requests. Try again in %(n)s minute.",
-                "Too many requests. Try again in %(n)s minutes.",
-                math.ceil(wait_seconds / 60),
-            )
-            return self._page(message, address, 429, {"Retry-After": str(math.ceil(wait_seconds))})
+            return self._page(too_many_attempts(wait_seconds), address, 429, retry_after(wait_seconds))
         self._limit.take(network_of(request))
         response = self._page(address=address, asked=True)
         response.background = BackgroundTask(self._send, self._mailer, address)
@@ -142,7 +138,7 @@ class PasswordResetPages:
         except InvalidToken:
             return self._page(gettext(_ENDED), "", 400, ended=True)
         except InvalidAccount as error:
-            return self._page(_fault_of_password(error), token, 400)
+            return self._page(sentence(error.broken_rules[0]), token, 400)
         except (DatabaseNotAnswering, TooManyLogins) as error:
             return self._page(_not_now(error), token, 503, {"Retry-After": "5"})
         return self._page("", "", 200, done=True)
@@ -166,18 +162,6 @@ class PasswordResetPages:
             done=done,
             ended=ended,
         )
-
-
-def _fault_of_password(error: InvalidAccount) -> str:
-    """Return what to change about a new password, the only field of this form."""
-    if any(broken.rule is AccountRule.LENGTH for broken in error.broken_rules):
-        return gettext(
-            "A password has at least %(characters)s characters and at most %(bytes)s bytes. "
-            "Several words are easy to remember.",
-            characters=LEAST_PASSWORD_CHARACTERS,
-            bytes=MOST_PASSWORD_BYTES,
-        )
-    return gettext("This password is among the first that are guessed. Choose another, such as several words.")
 
 
 def _not_now(error: Exception) -> str:

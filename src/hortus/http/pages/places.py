@@ -16,6 +16,7 @@ class Audience(Enum):
     EVERYONE = auto()
     STRANGERS = auto()
     PEOPLE = auto()
+    NEWCOMERS = auto()  # strangers, where they may sign up
     ADMINISTRATORS = auto()
 
 
@@ -30,8 +31,10 @@ class Place:
     in_header: bool = False
     in_bar: bool = False
 
-    def is_for(self, viewer: Viewer) -> bool:
+    def is_for(self, viewer: Viewer, *, sign_up_open: bool = False) -> bool:
         """Return whether this viewer sees the place."""
+        if self.audience is Audience.NEWCOMERS:
+            return viewer.user is None and sign_up_open
         if self.audience is Audience.ADMINISTRATORS:
             return viewer.is_admin
         if self.audience is Audience.EVERYONE:
@@ -45,11 +48,26 @@ PLACES = (
     Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
     Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
+    Place(key="sign-up", path="/sign-up", name=gettext_noop("Sign up"), audience=Audience.NEWCOMERS),
     Place(
         key="forgotten-password",
         path="/forgotten-password",
         name=gettext_noop("Forgotten password"),
         audience=Audience.STRANGERS,
+    ),
+    Place(key="account", path="/account", name=gettext_noop("Account"), audience=Audience.PEOPLE),
+    Place(
+        key="notifications",
+        path="/account/notifications",
+        name=gettext_noop("Notifications"),
+        audience=Audience.PEOPLE,
+    ),
+    Place(key="keys", path="/account/keys", name=gettext_noop("API keys"), audience=Audience.PEOPLE),
+    Place(
+        key="sessions",
+        path="/account/sessions",
+        name=gettext_noop("Where you are logged in"),
+        audience=Audience.PEOPLE,
     ),
 )
 
@@ -63,11 +81,11 @@ class ShownPlace:
     name: str
 
 
-def places_of(viewer: Viewer, where: str = "") -> Sequence[ShownPlace]:
+def places_of(viewer: Viewer, where: str = "", *, sign_up_open: bool = False) -> Sequence[ShownPlace]:
     """Return what this viewer sees, everywhere or in the `header` or the `bar`."""
     return [
         ShownPlace(key=place.key, path=place.path, name=gettext(place.name))
         for place in PLACES
-        if place.is_for(viewer)
+        if place.is_for(viewer, sign_up_open=sign_up_open)
         and (not where or (where == "header" and place.in_header) or (where == "bar" and place.in_bar))
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from hortus import __version__
 from hortus.base.language import translation
+from hortus.base.language.appearance import current_appearance
 from hortus.base.text import shown_lines
 from hortus.domain.definitions.display import shown_unit
 from hortus.http.access.viewer import ANONYMOUS, Viewer
@@ -34,11 +35,15 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     figures.unit_gap,
     figures.with_unit,
     figures.bounds,
+    figures.own_unit,
+    figures.own_value,
+    figures.range_with_unit,
     shown_unit,
     times.ago,
     times.age_seconds,
     times.duration,
     times.exact,
+    times.date_and_time,
     times.day,
     signs.condition_sign,
     signs.presence_sign,
@@ -62,7 +67,7 @@ class Templates:
     front, and values are percent-encoded.
     """
 
-    def __init__(self, public_path: str = "") -> None:
+    def __init__(self, public_path: str = "", *, sign_up_open: bool = False) -> None:
         self._public_path = public_path
         self.style_sheet = StyleSheet()
         self.build = _fingerprint_of_static_files(self.style_sheet)
@@ -85,7 +90,9 @@ class Templates:
             pgettext=_pgettext,
             current_language=translation.current_language,
             script_words=_script_words,
-            places_of=places_of,
+            places_of=partial(places_of, sign_up_open=sign_up_open),
+            sign_up_open=sign_up_open,
+            current_appearance=current_appearance,
             current_place="",
             here="",
             toast="",

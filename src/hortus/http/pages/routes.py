@@ -7,10 +7,17 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.account.account import AccountPages
+from hortus.http.pages.account.keys import KeyPages
+from hortus.http.pages.account.new_service import NewServicePages
+from hortus.http.pages.account.notifications import NotificationPages
+from hortus.http.pages.account.sessions import SessionPages
+from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
 from hortus.http.pages.charts.explorer import ExplorerPages
 from hortus.http.pages.charts.marks import MarkPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.kits.access_watch import AccessWatchPages
 from hortus.http.pages.kits.adding import AddKitPages
 from hortus.http.pages.kits.changes import ChangePages
 from hortus.http.pages.kits.commands.pages import CommandPages
@@ -25,7 +32,9 @@ from hortus.http.pages.kits.connecting import ConnectKitPages
 from hortus.http.pages.kits.connection import ConnectionPages
 from hortus.http.pages.kits.data_check import DataCheckPages
 from hortus.http.pages.kits.export import ExportPages
+from hortus.http.pages.kits.invitations import KitInvitationPages
 from hortus.http.pages.kits.many import ManyKitsPages
+from hortus.http.pages.kits.members import MemberPages
 from hortus.http.pages.kits.overview.pages import OverviewPages
 from hortus.http.pages.kits.pictures.deleting import DeletingPages
 from hortus.http.pages.kits.pictures.gallery import GalleryPages
@@ -85,6 +94,16 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ForgottenPasswordPages,
     PasswordResetPages,
     SetUpPages,
+    SignUpPages,
+    InvitationPages,
+    AccountPages,
+    SessionPages,
+    KeyPages,
+    NotificationPages,
+    NewServicePages,
+    KitInvitationPages,
+    MemberPages,
+    AccessWatchPages,
     ComponentsPage,
     ChangePages,
     OverviewPages,

@@ -29,6 +29,7 @@ class SearchPages:
         self._reader = SearchReader(site.engine)
         self._sessions = site.sessions
         self._templates = site.templates
+        self._sign_up_open = site.services.parts.sign_up_open
 
     def routes(self) -> list[Route]:
         """Return the routes of these pages."""
@@ -56,7 +57,11 @@ class SearchPages:
 
     async def _find(self, viewer: Viewer, wanted: str) -> tuple[Finds, Sequence[ShownPlace]]:
         finds = await self._reader.find(viewer, wanted)
-        places = [place for place in places_of(viewer) if wanted.lower() in place.name.lower()]
+        places = [
+            place
+            for place in places_of(viewer, sign_up_open=self._sign_up_open)
+            if wanted.lower() in place.name.lower()
+        ]
         return finds, places
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hortus.base.language.translation import gettext, gettext_noop, ngettext
+from hortus.base.language.translation import gettext, gettext_noop
 from hortus.domain.accounts.first_account import (
     AlreadySetUp,
     WrongSetUpLink,
@@ -20,8 +18,10 @@ from hortus.domain.accounts.rules import BrokenAccountRule, InvalidAccount
 from hortus.domain.accounts.store import User
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
+from hortus.http.pages.account.faults import sentence
 from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.pages.site import Site
+from hortus.http.pages.waiting_time import retry_after, too_many_attempts
 from hortus.http.server.database_access import DatabaseNotAnswering, change, snapshot
 
 _DONE = gettext_noop("This server is already set up. Log in, or ask its administrator for an account.")
@@ -65,13 +65,8 @@ class SetUpPages:
         fields = {name: form.get(name, "").strip() for name in _FIELDS[:3]}
         wait_seconds = self._limit.wait_seconds(network_of(request))
         if wait_seconds > 0:
-            minutes = math.ceil(wait_seconds / 60)
-            message = ngettext(
-                "Too many attempts. Try again in %(n)s minute.",
-                "Too many attempts. Try again in %(n)s minutes.",
-                minutes,
-            )
-            return self._page(fields, message, 429, {"Retry-After": str(math.ceil(wait_seconds))})
+            message = too_many_attempts(wait_seconds)
+            return self._page(fields, message, 429, retry_after(wait_seconds))
         try:
             user = await self._create(fields, form.get("password", ""))
         except AlreadySetUp:
@@ -107,7 +102,7 @@ class SetUpPages:
         faults = dict.fromkeys(_FIELDS, "")
         for rule in broken:
             name = _FIELD_OF_RULE.get(rule.field, rule.field)
-            faults[name] = faults[name] or rule.message
+            faults[name] = faults[name] or sentence(rule)
         return self._templates.page(
             "setup.html",
             status_code=status_code,

@@ -7,13 +7,28 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton, format_time
 
+from hortus.base.language.appearance import Clock, current_appearance
 from hortus.base.language.languages import languages
 from hortus.base.language.translation import current_language, gettext, gettext_noop
+from hortus.base.time_zones import time_zone_names
 
 _DATED_FROM_SECONDS = 48 * 3600
+
+
+class _Patterns(NamedTuple):
+    minutes: str
+    seconds: str
+
+
+_PATTERNS = {
+    Clock.HOURS_24: _Patterns("HH:mm", "HH:mm:ss"),
+    Clock.HOURS_12: _Patterns("h:mm a", "h:mm:ss a"),
+}
 
 _AGO = {
     "seconds": gettext_noop("%(seconds)s s ago"),
@@ -79,11 +94,11 @@ def precise_duration(length: timedelta) -> str:
 
 def date_and_time(moment: datetime, now: datetime) -> str:
     """Return day and time of day, with the year if it is not the present one."""
-    local = moment.astimezone(UTC)
-    with_year = local.year != now.astimezone(UTC).year
-    return gettext(
-        "%(date)s, %(time)s UTC", date=short_date(local, with_year=with_year), time=time_of_day(local)
-    )
+    zone = own_zone()
+    local = moment.astimezone(zone)
+    with_year = local.year != now.astimezone(zone).year
+    pattern = gettext("%(date)s, %(time)s UTC") if zone is UTC else gettext("%(date)s, %(time)s")
+    return pattern % {"date": short_date(local, with_year=with_year), "time": time_of_day(local)}
 
 
 def clock_text(moment: datetime, zone: tzinfo, beside: datetime | None = None, *, seconds: bool = False) -> str:
@@ -109,13 +124,22 @@ def month_name(local: date) -> str:
 
 def exact(moment: datetime) -> str:
     """Return the full date and the time to the second, with the zone."""
-    date, time = _exact_parts(moment, current_language().tag)
-    return gettext("%(date)s, %(time)s UTC", date=date, time=time)
+    zone, clock = own_zone(), current_appearance().clock
+    date, time = _exact_parts(moment, zone, current_language().tag, clock)
+    if zone is UTC:
+        return gettext("%(date)s, %(time)s UTC", date=date, time=time)
+    return gettext("%(date)s, %(time)s (%(zone)s)", date=date, time=time, zone=str(zone))
 
 
 def day(moment: datetime) -> str:
     """Return a day with its year."""
-    return short_date(moment.astimezone(UTC), with_year=True)
+    return short_date(moment.astimezone(own_zone()), with_year=True)
+
+
+def own_zone() -> tzinfo:
+    """Return the time zone that the viewer chose, or UTC."""
+    name = current_appearance().time_zone
+    return UTC if name is None or name not in time_zone_names() else ZoneInfo(name)
 
 
 def script_patterns() -> dict[str, dict[str, str]]:
@@ -136,14 +160,18 @@ def precise_patterns() -> dict[str, dict[str, int | str]]:
 
 # The same moments are shown again and again, since pages renew themselves.
 @lru_cache(maxsize=4096)
-def _exact_parts(moment: datetime, tag: str) -> tuple[str, str]:
-    local, locale = moment.astimezone(UTC), languages()[tag].locale
-    return format_date(local, "long", locale=locale), format_time(local, "HH:mm:ss", locale=locale)
+def _exact_parts(moment: datetime, zone: tzinfo, tag: str, clock: Clock) -> tuple[str, str]:
+    local, locale = moment.astimezone(zone), languages()[tag].locale
+    pattern = _PATTERNS[clock].seconds
+    return format_date(local, "long", locale=locale), format_time(local, pattern, locale=locale)
 
 
 def time_of_day(local: datetime, *, seconds: bool = False) -> str:
     """Return the time of day of a local time."""
-    return format_time(local, "HH:mm:ss" if seconds else "HH:mm", locale=current_language().locale)
+    patterns = _PATTERNS[current_appearance().clock]
+    return format_time(
+        local, patterns.seconds if seconds else patterns.minutes, locale=current_language().locale
+    )
 
 
 def _filled(patterns: dict[str, str], seconds: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hortus.base.language.appearance import appearing
 from hortus.base.language.languages import negotiated
 from hortus.base.language.translation import speaking
 
@@ -15,7 +16,7 @@ _FOR_PROGRAMS = ("/api", "/healthz", "/readyz", "/metrics")
 class RequestLanguage:
     """Sets the language from `Accept-Language`, or else the server's, and says so in `Vary`.
 
-    Once people can choose a language, a page enters `speaking(their choice)` when it knows its viewer.
+    A person's own choices are adopted when a page knows its viewer (`Sessions.viewer_of`).
     """
 
     def __init__(self, app: ASGIApp, default: str) -> None:
@@ -36,5 +37,5 @@ class RequestLanguage:
             await send(message)
 
         wanted = Headers(scope=scope).get("accept-language", "")
-        with speaking(negotiated(wanted, self._default)):
+        with speaking(negotiated(wanted, self._default)), appearing():
             await self._app(scope, receive, completing_send)

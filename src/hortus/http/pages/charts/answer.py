@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from hortus.domain.definitions.display import shown_unit
 from hortus.domain.definitions.precision import decimals_of, places_for
 from hortus.domain.plants.bands import TargetBand
 from hortus.domain.series.chart_store import Points
 from hortus.domain.series.store import SeriesQuantity
 from hortus.http.pages.charts.store import Drawing, DrawnSeries
+from hortus.http.pages.figures import own_unit
 from hortus.http.pages.moments import address_text
 
 
@@ -47,8 +47,8 @@ def unit_of(drawn: DrawnSeries) -> str:
 
 
 def unit_of_type(quantity: SeriesQuantity) -> str:
-    """Return the unit of a quantity type as people write it."""
-    return shown_unit(quantity.physical_unit_symbol or quantity.physical_unit)
+    """Return the unit in which the viewer sees a quantity type, as people write it."""
+    return own_unit(quantity.physical_unit_symbol or quantity.physical_unit)
 
 
 def rounded(points: Points, physical_quantity: str) -> Points:

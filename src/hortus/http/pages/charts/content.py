@@ -19,6 +19,7 @@ from hortus.http.pages.charts.store import ChartPage
 from hortus.http.pages.charts.summary import extent_of, figures_of, range_words
 from hortus.http.pages.charts.table import table_page
 from hortus.http.pages.charts.time_axis import time_ticks
+from hortus.http.pages.charts.units import conversions_as_json, in_own_units
 from hortus.http.pages.charts.view import RANGES, TIMES, ChartView, moves
 from hortus.http.pages.charts.words import script_words
 from hortus.http.pages.figures import measured
@@ -87,7 +88,7 @@ def page_values(
     page: ChartPage, view: ChartView, asked: ChartView, viewer: Viewer, path: str
 ) -> dict[str, Any]:
     """Return the values. `view` is what is shown, `asked` what the address of this path asks for."""
-    drawing = page.drawing
+    drawing = in_own_units(page.drawing)
     span, zone, now = drawing.span, drawing.zone, drawing.now
     panels = panels_of(drawing, view, page.marks)
     fixed = replace(view, start=span.start, end=span.end)
@@ -113,6 +114,7 @@ def page_values(
             id_: {"before": _around(each.before, fixed, page), "after": _around(each.after, fixed, page)}
             for id_, each in page.neighbours.items()
         },
+        "conversions": conversions_as_json(),
         "never": {each.id for each in page.listed if each.last_at is None},
         "active": {each.id: each.active_peripheral_id for each in page.listed},
         "left_out": len(set(asked.series) - set(view.series)),

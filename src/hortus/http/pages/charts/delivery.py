@@ -19,6 +19,7 @@ from hortus.http.conventions.problems import Problem, bad_request, unavailable, 
 from hortus.http.pages.charts.answer import document_of
 from hortus.http.pages.charts.file import SheetStyle, csv_of
 from hortus.http.pages.charts.store import ChartReader, NoSuchSeries, OutOfTime
+from hortus.http.pages.charts.units import in_own_units
 from hortus.http.pages.charts.view import ChartView
 from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.moments import address_text
@@ -73,7 +74,7 @@ class Delivery:
             raise HTTPException(400, str(error)) from error
         name = f"{name} {address_text(drawing.span.start)} {address_text(drawing.span.end)}.csv"
         headers = {"Content-Disposition": disposition(name.replace(":", ""))}
-        content = csv_of(drawing, SheetStyle(style))
+        content = csv_of(in_own_units(drawing), SheetStyle(style))
         return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
 
     async def points(
@@ -112,7 +113,8 @@ class Delivery:
 
     async def _document(self, viewer: Viewer, asked: Asked) -> tuple[bytes, str]:
         async def ask() -> tuple[bytes, str]:
-            return document_of(await self._reader.drawing(viewer, asked.serials, asked.view, asked.zone))
+            drawing = await self._reader.drawing(viewer, asked.serials, asked.view, asked.zone)
+            return document_of(in_own_units(drawing))
 
         try:
             # The points are the same in every language; what went wrong is not.

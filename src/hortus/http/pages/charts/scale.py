@@ -10,7 +10,7 @@ from hortus.domain.plants.state import Range
 from hortus.http.pages.figures import count, in_full
 
 _AIR = 0.06
-_LEAST_SPANS = {"°C": 2.0, "%": 5.0, "ppm": 100.0, "hPa": 5.0}
+_LEAST_SPANS = {"°C": 2.0, "°F": 4.0, "%": 5.0, "ppm": 100.0, "hPa": 5.0}
 """So that noise is no drama."""
 _LEAST_SHARE = 1e-9
 _LOGARITHMIC_UNIT = "lx"

@@ -65,6 +65,13 @@ TABS = (
         group=Group.MANAGE,
         is_seen_by=people_of_kit,
     ),
+    Tab(
+        key="members",
+        suffix="/members",
+        name=gettext_noop("Members"),
+        group=Group.MANAGE,
+        is_seen_by=people_of_kit,
+    ),
     Tab(key="export", suffix="/export", name=gettext_noop("Export"), group=Group.MANAGE),
     Tab(
         key="settings",

@@ -3,6 +3,7 @@
 
 (() => {
   const TOAST_MS = 10000;
+  const noShortcuts = "noShortcuts" in document.documentElement.dataset;
   const goTo = document.getElementById("go-to");
 
   function open(dialog) {
@@ -33,7 +34,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+    if (!noShortcuts && event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
       event.preventDefault();
       // The page of the search itself has no dialog for it.
       if (goTo) open(goTo);
@@ -46,7 +47,7 @@
     }
   });
 
-  for (const keys of document.querySelectorAll("[data-shortcut-keys]")) {
+  for (const keys of noShortcuts ? [] : document.querySelectorAll("[data-shortcut-keys]")) {
     keys.textContent = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘ K" : "Ctrl K";
     keys.hidden = false;
   }

@@ -41,7 +41,7 @@
       return;
     }
     lostSince ??= new Date();
-    const time = lostSince.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short", hour12: false });
+    const time = lostSince.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short", hour12: document.documentElement.dataset.clock === "12h" });
     say("lost", filled(request.xhr.status === 503 ? words.noDatabase : words.noConnection, { time }));
   }
 

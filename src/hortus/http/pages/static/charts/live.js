@@ -7,7 +7,9 @@ const LONGEST_PAUSE_MS = 60000;
 
 // `on.reading(seriesId, seconds, value)`, `on.renew()`: ask for the points again, `on.state(state)`: live or lost.
 export function follow(on) {
-  const ids = new Map(Array.from(root.querySelectorAll(".legend [data-series]"), (item) => [`${item.dataset.peripheral}/${item.dataset.type}`, Number(item.dataset.series)]));
+  // Readings come in the unit in which they are stored, and all else in that of the viewer.
+  const conversions = JSON.parse(root.dataset.conversions);
+  const ids = new Map(Array.from(root.querySelectorAll(".legend [data-series]"), (item) => [`${item.dataset.peripheral}/${item.dataset.type}`, { id: Number(item.dataset.series), ...(conversions[item.dataset.unit] ?? { factor: 1, offset: 0 }) }]));
   const kits = Array.from(new Set(Array.from(root.querySelectorAll(".legend [data-kit]"), (item) => item.dataset.kit)));
   let pause = 1000, polling = null;
 
@@ -37,8 +39,8 @@ export function follow(on) {
       }
       const told = message.params?.result;
       if (told) {
-        const id = ids.get(`${told.peripheral}/${told.quantityType}`);
-        if (id !== undefined) on.reading(id, Date.parse(told.datetime) / 1000, told.value);
+        const series = ids.get(`${told.peripheral}/${told.quantityType}`);
+        if (series) on.reading(series.id, Date.parse(told.datetime) / 1000, told.value * series.factor + series.offset);
       } else if (message.method === "skipped" || message.method === "resumed") on.renew();
       else if (message.method === "subscription_ended") socket.close();
     });

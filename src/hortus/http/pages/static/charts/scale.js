@@ -1,7 +1,7 @@
 // The vertical scale of a panel, by the same rules as hortus.http.pages.charts.scale.
 
 const AIR = 0.06;
-const LEAST_SPANS = { "°C": 2, "%": 5, ppm: 100, hPa: 5 };
+const LEAST_SPANS = { "°C": 2, "°F": 4, "%": 5, ppm: 100, hPa: 5 };
 
 export function isLogarithmic(unit, low, high) {
   return unit === "lx" && low >= 0 && high / Math.max(low, 1) > 1000;

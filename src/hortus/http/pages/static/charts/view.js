@@ -105,6 +105,7 @@ export const moves = {
 };
 
 const zone = root.dataset.zone;
+const hourCycle = document.documentElement.dataset.clock === "12h" ? "h12" : "h23";
 const formats = {
   clock: { hour: "2-digit", minute: "2-digit" },
   seconds: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
@@ -113,7 +114,7 @@ const formats = {
   year: { year: "numeric" },
 };
 for (const [name, options] of Object.entries(formats)) {
-  formats[name] = new Intl.DateTimeFormat(locale, { timeZone: zone, hourCycle: "h23", ...options });
+  formats[name] = new Intl.DateTimeFormat(locale, { timeZone: zone, hourCycle, ...options });
 }
 
 export function formatted(seconds, format) {

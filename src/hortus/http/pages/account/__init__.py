@@ -1,0 +1,1 @@
+"""The pages of one's own account, and those that make one."""
