@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from hortus.base.language.translation import current_language, gettext, gettext_noop
-from hortus.domain.alerts.store import mark_seen
+from hortus.domain.alerts.attention import mark_seen
 from hortus.domain.plants.photos import find_photo
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
