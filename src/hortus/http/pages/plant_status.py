@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.engine import RowMapping
 
 from hortus.domain.plants.links import PlantLink
-from hortus.domain.plants.state import Condition, Range, Reading
+from hortus.domain.plants.state import Condition, Range, Reading, worst
 from hortus.domain.plants.store import Plant
+from hortus.http.pages.status import SeriesKey
 from hortus.http.pages.wording import OutOfRange
 
 
@@ -77,10 +78,19 @@ class PlantLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantsOfKit:
-    """The first plants that a kit measures, and how many more there are."""
+    """The first plants that a kit measures, and how many more there are.
+
+    `ranges` are those of these plants for the series of the kit by which they are judged.
+    """
 
     lines: Sequence[PlantLine] = ()
     more: int = 0
+    ranges: Mapping[SeriesKey, Sequence[Range]] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> Condition | None:
+        """The worst condition of these plants; None without plants."""
+        return worst(line.condition for line in self.lines) if self.lines else None
 
 
 def plant_alert(row: RowMapping, *, concerns_viewer: bool) -> PlantAlert:

@@ -28,6 +28,7 @@ from hortus.http.pages.plant_status import (
     PlantStatus,
     plant_alert,
 )
+from hortus.http.pages.status import SeriesKey
 from hortus.http.pages.viewers import caller_of
 from hortus.http.pages.wording import OutOfRange
 from hortus.http.server.database_access import snapshot
@@ -110,14 +111,18 @@ class PlantReader:
             accesses = await access_to_plants(connection, caller_of(viewer), plants)
             found = await self._overviews(connection, accesses, self._clock())
             types = await _types_of(connection, found)
-        lines = {each.plant.id: _line(each, types) for each in found}
+        by_id = {each.plant.id: each for each in found}
         totals = {row.kit_id: row.plants for row in rows}
-        of_kits: dict[int, list[PlantLine]] = defaultdict(list)
+        of_kits: dict[int, list[PlantOverview]] = defaultdict(list)
         for row in rows:
-            if row.id in lines:
-                of_kits[row.kit_id].append(lines[row.id])
+            if row.id in by_id:
+                of_kits[row.kit_id].append(by_id[row.id])
         return {
-            kit_id: PlantsOfKit(lines=shown, more=max(0, totals[kit_id] - _PLANTS_PER_KIT))
+            kit_id: PlantsOfKit(
+                lines=[_line(each, types) for each in shown],
+                more=max(0, totals[kit_id] - _PLANTS_PER_KIT),
+                ranges=_ranges_at(kit_id, shown),
+            )
             for kit_id, shown in of_kits.items()
         }
 
@@ -192,6 +197,19 @@ def _out_of_range(overview: PlantOverview, types: Types) -> tuple[OutOfRange, ..
         for state in overview.states
         if state.condition in (Condition.LOW, Condition.HIGH) and state.quantity_type_id in types
     )
+
+
+def _ranges_at(kit_id: int, found: Sequence[PlantOverview]) -> dict[SeriesKey, list[Range]]:
+    ranges: dict[SeriesKey, list[Range]] = defaultdict(list)
+    for overview in found:
+        for state in overview.states:
+            measured = overview.measured.get(state.quantity_type_id)
+            if state.range is not None and measured is not None and measured.kit_id == kit_id:
+                key = SeriesKey(
+                    peripheral=measured.peripheral_name, quantity_type_id=state.quantity_type_id
+                )
+                ranges[key].append(state.range)
+    return ranges
 
 
 def _line(overview: PlantOverview, types: Types) -> PlantLine:
