@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hortus.domain.accounts.store import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """An anonymous visitor (`user` is None), a person with memberships, or an administrator."""
+    """An anonymous visitor (`user` is None), a person with memberships, or an administrator.
+
+    `open_alerts` is how many wait for this person, as pages say in their header.
+    """
 
     user: User | None = None
+    open_alerts: int = field(default=0, compare=False)
 
     @property
     def is_admin(self) -> bool:

@@ -42,6 +42,14 @@ class Place:
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
+    Place(
+        key="alerts",
+        path="/alerts",
+        name=gettext_noop("Alerts"),
+        audience=Audience.PEOPLE,
+        in_header=True,
+        in_bar=True,
+    ),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",
@@ -50,6 +58,11 @@ PLACES = (
         audience=Audience.STRANGERS,
     ),
 )
+
+
+def is_place(viewer: Viewer, path: str) -> bool:
+    """Return whether there is a place at this address, for this viewer."""
+    return any(place.path == path and place.is_for(viewer) for place in PLACES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,9 +88,10 @@ class PlantsOfKit:
     ranges: Mapping[SeriesKey, Sequence[Range]] = field(default_factory=dict)
 
     @property
-    def condition(self) -> Condition | None:
-        """The worst condition of these plants; None without plants."""
-        return worst(line.condition for line in self.lines) if self.lines else None
+    def worst(self) -> PlantLine | None:
+        """The first of these plants that are worst off; None without plants."""
+        condition = worst(line.condition for line in self.lines)
+        return next((line for line in self.lines if line.condition is condition), None)
 
 
 def plant_alert(row: RowMapping, *, concerns_viewer: bool) -> PlantAlert:

@@ -205,9 +205,7 @@ def _ranges_at(kit_id: int, found: Sequence[PlantOverview]) -> dict[SeriesKey, l
         for state in overview.states:
             measured = overview.measured.get(state.quantity_type_id)
             if state.range is not None and measured is not None and measured.kit_id == kit_id:
-                key = SeriesKey(
-                    peripheral=measured.peripheral_name, quantity_type_id=state.quantity_type_id
-                )
+                key = SeriesKey(peripheral=measured.peripheral_name, quantity_type_id=state.quantity_type_id)
                 ranges[key].append(state.range)
     return ranges
 

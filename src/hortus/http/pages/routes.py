@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.home.pages import HomePages
 from hortus.http.pages.login import LoginPages
-from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.http.pages.pictures import PicturePages
 from hortus.http.pages.plants import PlantPages
@@ -30,7 +30,7 @@ class PageGroup(Protocol):
 
 # Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
-    StatusPages,
+    HomePages,
     SearchPages,
     ChartPages,
     PlantPages,

@@ -29,7 +29,7 @@ class SearchPages:
 
     def __init__(self, site: Site) -> None:
         self._reader = SearchReader(site.engine)
-        self._sessions = site.sessions
+        self._site = site
         self._templates = site.templates
 
     def routes(self) -> list[Route]:
@@ -42,7 +42,7 @@ class SearchPages:
 
     async def show(self, request: Request) -> Response:
         """Answer with what was found; the serial of a kit leads straight to it."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         wanted = _wanted(request)
         serial = await self._reader.serial_of(viewer, wanted) if is_serial(wanted) else None
         if serial is not None:
@@ -52,14 +52,14 @@ class SearchPages:
 
     async def suggestions(self, request: Request) -> Response:
         """Answer with the same as a part of a page."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         wanted = _wanted(request)
         finds, places = await self._find(viewer, wanted)
         return HTMLResponse(self._templates.render("_found.html", query=wanted, finds=finds, pages=places))
 
     async def kit(self, request: Request) -> Response:
         """Redirect to the kit's card on the page of all kits, or anonymous visitors to the log-in."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         serial = request.path_params["serial"]
         place = await self._reader.place_of(viewer, serial) if is_serial(serial) else None
         if place is not None:

@@ -120,10 +120,8 @@ def without_readings(counts: LedgerCounts, was_heard: bool, hours: int) -> str:
     not_stored = counts.quarantined + counts.refused
     if not_stored:
         return ngettext(
-            "No readings from the last %(hours)s hours. "
-            "1 message arrived and was not stored.",
-            "No readings from the last %(hours)s hours. "
-            "%(messages)s messages arrived and were not stored.",
+            "No readings from the last %(hours)s hours. 1 message arrived and was not stored.",
+            "No readings from the last %(hours)s hours. %(messages)s messages arrived and were not stored.",
             not_stored,
             messages=count(not_stored),
             hours=hours,

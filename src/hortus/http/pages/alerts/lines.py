@@ -108,9 +108,7 @@ def alert_lines(
     deliveries: Mapping[int, Sequence[Delivery]] | None = None,
 ) -> list[AlertLine]:
     """Return alerts from rows of the inbox."""
-    return [
-        alert_line(row, readings.get(row["id"]), (deliveries or {}).get(row["id"], ())) for row in rows
-    ]
+    return [alert_line(row, readings.get(row["id"]), (deliveries or {}).get(row["id"], ())) for row in rows]
 
 
 def _what(row: RowMapping, condition: Condition, reading: Reading | None) -> str:

@@ -54,7 +54,7 @@ class HomeKit:
     @property
     def worst(self) -> Condition | None:
         """The worst condition of its plants, or None without plants."""
-        return self.plants.condition
+        return None if self.plants.worst is None else self.plants.worst.condition
 
     def of_quantity(self, quantity_type_id: int) -> HomeReading | None:
         """Return the reading of a quantity: the worst one that is judged, else the first."""
@@ -167,16 +167,13 @@ def sorted_kits(kits: Sequence[HomeKit], sort: str, *, downwards: bool) -> list[
 _ORDER_OF_CONDITIONS = (Condition.LOW, Condition.HIGH, Condition.NO_DATA, Condition.OK)
 
 
-def _reading(
-    series: StatusSeries, ranges: Sequence[Range], now: datetime, fresh_for: timedelta
-) -> HomeReading:
+def _reading(series: StatusSeries, ranges: Sequence[Range], now: datetime, fresh_for: timedelta) -> HomeReading:
     last = series.last
     reading = None if last is None else Reading(value=last.value, at=last.at)
     judged = [(range_, judge(range_, reading, now, fresh_for)) for range_ in ranges]
     condition = worst(each for _, each in judged) if judged else None
-    is_old = last is not None and freshness((now - last.at).total_seconds(), last.interval_seconds) in {
-        Freshness.STALE
-    }
+    age_seconds = None if last is None else (now - last.at).total_seconds()
+    is_old = last is not None and freshness(age_seconds, last.interval_seconds) is Freshness.STALE
     return HomeReading(
         series=series,
         range=next((range_ for range_, each in judged if each is condition), Range()),
