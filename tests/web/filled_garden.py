@@ -14,6 +14,7 @@ from web_helpers import (
     ledger_connection,
     log_in,
     make_kit,
+    make_member,
     make_user,
 )
 
@@ -45,6 +46,13 @@ PATHS = (
     Path("/kits/{empty_kit}/charts"),
     Path("/kits/{fine_kit}/charts?s=1,no", status=400),
     Path("/", is_for_root=True),
+    Path("/?view=table", is_for_root=True),
+    Path("/alerts", is_for_root=True),
+    Path("/alerts?box=seen", is_for_root=True),
+    Path("/alerts?box=closed", is_for_root=True),
+    Path("/alerts/{open_alert}", is_for_root=True),
+    Path("/alerts/{seen_alert}", is_for_root=True),
+    Path("/alerts/{closed_alert}", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -104,10 +112,22 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await link_plant(
                 connection, plant, MeasuringSource(kit_id=kit.id), since=now - timedelta(days=60), now=now
             )
-        for over_at in (None, now - timedelta(days=4)):
+        alerts = {}
+        for name, over_at in (("open_alert", None), ("closed_alert", now - timedelta(days=4))):
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}
-            await connection.execute(_ALERT, parameters | {"ending": "recovered" if over_at else None})
+            alerts[name] = await connection.scalar(
+                _ALERT, parameters | {"ending": "recovered" if over_at else None}
+            )
+        await make_member(connection, root, kits[0])
+        alerts["seen_alert"] = await connection.scalar(
+            _SILENCE, {"kit": kits[0].id, "user": root.id, "until": now + timedelta(hours=20)}
+        )
+        for name in ("open_alert", "seen_alert"):
+            for transport, state in (("mail", "accepted"), ("mail", "given-up"), ("mail", "waiting")):
+                await connection.execute(
+                    _MESSAGE, {"alert": alerts[name], "user": root.id, "transport": transport, "state": state}
+                )
         await connection.execute(
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
@@ -130,13 +150,25 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
+    addresses |= alerts
     return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
 
 
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"
     " began_at, opened_at, over_at, ending) "
-    "VALUES ('range', :plant, 1, :kit, 'low', 13.6, 18, 27, :began, :began, :over, :ending)"
+    "VALUES ('range', :plant, 1, :kit, 'low', 13.6, 18, 27, :began, :began, :over, :ending) RETURNING id"
+)
+_SILENCE = text(
+    "INSERT INTO alerts (kind, kit_id, condition, began_at, seen_at, seen_by_id, snoozed_at, snoozed_until,"
+    " snoozed_by_id) VALUES ('silence', :kit, 'silent', now() - interval '1 hour', now(), :user, now(),"
+    " :until, :user) RETURNING id"
+)
+_MESSAGE = text(
+    "INSERT INTO messages"
+    " (user_id, alert_id, transport, kind, recipient, subject, state, give_up_at, finished_at)"
+    " VALUES (:user, :alert, :transport, 'alert', '', '', CAST(:state AS text), now(),"
+    " CASE WHEN CAST(:state AS text) = 'waiting' THEN NULL ELSE now() END)"
 )
 _PRESENCE = text(
     "INSERT INTO kit_presence (kit_id, last_contact_at, own_word, own_word_at) VALUES (:kit, :at, :word, :at)"

@@ -43,6 +43,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     times.age_seconds,
     times.duration,
     times.exact,
+    times.clock_text,
     times.day,
     signs.condition_sign,
     signs.presence_sign,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.alerts.pages import AlertPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.home.pages import HomePages
@@ -31,6 +32,7 @@ class PageGroup(Protocol):
 # Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
     HomePages,
+    AlertPages,
     SearchPages,
     ChartPages,
     PlantPages,

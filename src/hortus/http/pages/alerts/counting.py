@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,6 +20,7 @@ class OpenAlerts:
 
     def __init__(self) -> None:
         self._answers = SharedAnswers[BoxCounts](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+        self._changes: OrderedDict[int, int] = OrderedDict()
 
     async def of_person(self, engine: AsyncEngine, user_id: int, now: datetime) -> BoxCounts:
         """Return how many alerts concern a person. Raises DatabaseNotAnswering."""
@@ -29,6 +31,14 @@ class OpenAlerts:
 
         return await self._answers.get(user_id, ask)
 
-    def forget(self, user_id: int) -> None:
+    def note_change(self, user_id: int) -> None:
         """Count anew for a person who has just done something about an alert."""
         self._answers.forget(user_id)
+        self._changes[user_id] = self.changes_of(user_id) + 1
+        self._changes.move_to_end(user_id)
+        if len(self._changes) > _KEPT_ANSWERS:
+            self._changes.popitem(last=False)
+
+    def changes_of(self, user_id: int | None) -> int:
+        """Return a number that changes whenever this person does something: a part of the keys of answers."""
+        return 0 if user_id is None else self._changes.get(user_id, 0)

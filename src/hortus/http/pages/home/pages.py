@@ -95,7 +95,9 @@ class HomePages:
                 open_alerts=home.counts.open,
             )
 
-        return await self._answers.get((viewer.user, current_language().tag, view, shown), ask)
+        changes = self._site.open_alerts.changes_of(viewer.user.id if viewer.user else None)
+        key = (viewer.user, current_language().tag, changes, view, shown)
+        return await self._answers.get(key, ask)
 
     async def _rendered(self, viewer: Viewer, view: HomeView, home: Home) -> str:
         # Only administrators can do something about it.
