@@ -19,6 +19,8 @@ from web_helpers import (
 )
 
 from hortus.domain.plants.links import MeasuringSource, link_plant
+from hortus.domain.plants.species_store import NewSpecies, create_species
+from hortus.domain.plants.state import Range
 from hortus.domain.plants.store import create_plant
 
 
@@ -56,6 +58,20 @@ PATHS = (
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
+    Path("/plants", is_for_root=True),
+    Path("/plants/new", is_for_root=True),
+    Path("/plants/{ill}/edit", is_for_root=True),
+    Path("/plants/{ill}/ranges", is_for_root=True),
+    Path("/plants/{bare}/ranges?add=3", is_for_root=True),
+    Path("/plants/{ill}/links", is_for_root=True),
+    Path("/plants/{bare}/links", is_for_root=True),
+    Path("/plants/{ill}/alert-rules", is_for_root=True),
+    Path("/species", is_for_root=True),
+    Path("/species?q=яяя", is_for_root=True),
+    Path("/species/1", is_for_root=True),
+    Path("/species/{own_species}", is_for_root=True),
+    Path("/species/{own_species}/edit", is_for_root=True),
+    Path("/species/new", is_for_root=True),
     Path("/search?q=а", is_for_root=True),
     Path("/search?q=яяя", is_for_root=True),
 )
@@ -112,6 +128,9 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
             await link_plant(
                 connection, plant, MeasuringSource(kit_id=kit.id), since=now - timedelta(days=60), now=now
             )
+        own_species = await create_species(
+            connection, root.id, NewSpecies(name=names.plants[0], ranges={1: Range(minimum=5)})
+        )
         alerts = {}
         for name, over_at in (("open_alert", None), ("closed_alert", now - timedelta(days=4))):
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
@@ -150,7 +169,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         )
         await add_to_ledger(connection, 0, quarantined=214, reason="unknown-kit")
     addresses: dict[str, int | str] = dict(zip(("fine", "ill", "bare"), plants, strict=True))
-    addresses |= alerts
+    addresses |= alerts | {"own_species": own_species}
     return FilledGarden(addresses=addresses | {"fine_kit": kits[0].serial, "empty_kit": empty.serial})
 
 

@@ -85,7 +85,8 @@ async def test_all_that_is_shown_is_seen_at_once_and_nothing_else(engine, garden
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO alerts (kind, kit_id, condition, began_at) VALUES ('silence', :kit, 'silent', now())"
+                "INSERT INTO alerts (kind, kit_id, condition, began_at)"
+                " VALUES ('silence', :kit, 'silent', now())"
             ),
             {"kit": kit.id},
         )
@@ -143,7 +144,7 @@ async def test_what_is_said_is_what_is_measured_now(engine, database_url, garden
 
 async def test_who_was_told_and_how_it_ended_is_shown_to_those_who_share_the_kit(
     engine,
-    garden,
+    garden,  # noqa: F811
     cold,
 ):
     async with engine.begin() as connection:

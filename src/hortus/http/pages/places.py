@@ -50,6 +50,8 @@ PLACES = (
         in_header=True,
         in_bar=True,
     ),
+    Place(key="plants", path="/plants", name=gettext_noop("Plants"), audience=Audience.PEOPLE),
+    Place(key="species", path="/species", name=gettext_noop("Species")),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",

@@ -12,6 +12,7 @@ from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.state import Condition, Range, Reading, worst
 from hortus.domain.plants.store import Plant
 from hortus.http.pages.status import SeriesKey
+from hortus.http.pages.week import Week
 from hortus.http.pages.wording import OutOfRange
 
 
@@ -20,9 +21,11 @@ class PlantQuantity:
     """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it.
 
     `trouble` is a sentence about the sensor, if its newest reading cannot have been measured.
-    `chart` is the address of its chart; empty without a source.
+    `chart` is the address of its chart; empty without a source. `is_own`: the range is the plant's own, and not
+    that of its species. `week` is None if nothing measures it, or it has no range.
     """
 
+    quantity_type_id: int
     name: str
     unit: str
     condition: Condition | None
@@ -31,6 +34,8 @@ class PlantQuantity:
     source: str
     trouble: str | None
     chart: str = ""
+    is_own: bool = False
+    week: Week | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class PlantAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantStatus:
-    """A plant as the viewer may see it. `links` are the current ones."""
+    """A plant as the viewer may see it. `links` are the current ones, `past_links` those that have ended."""
 
     now: datetime
     plant: Plant
@@ -63,17 +68,21 @@ class PlantStatus:
     out_of_range: tuple[OutOfRange, ...]
     quantities: tuple[PlantQuantity, ...]
     links: tuple[PlantLink, ...]
+    past_links: tuple[PlantLink, ...]
+    may_edit: bool
     alerts: tuple[PlantAlert, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantLine:
-    """A plant in a kit's list on the status page."""
+    """A plant in a list."""
 
     id: int
     name: str
     condition: Condition
     out_of_range: tuple[OutOfRange, ...]
+    species_name: str | None = None
+    photo_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

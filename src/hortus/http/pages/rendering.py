@@ -20,7 +20,7 @@ from hortus.base.language import translation
 from hortus.base.text import shown_lines
 from hortus.domain.definitions.display import shown_unit
 from hortus.http.access.viewer import ANONYMOUS, Viewer
-from hortus.http.pages import figures, signs, times, wording
+from hortus.http.pages import figures, signs, times, week, wording
 from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.kits.tabs import kit_page_address
@@ -44,6 +44,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     times.duration,
     times.exact,
     times.clock_text,
+    times.short_date,
     times.day,
     signs.condition_sign,
     signs.presence_sign,
@@ -53,6 +54,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     wording.word,
     wording.plant_word,
     wording.need_of,
+    wording.advice_on,
 )
 
 
@@ -103,6 +105,8 @@ class Templates:
             kit_page_address=kit_page_address,
             version=__version__,
             polylines=_KNOWN_CURVES,
+            week_width=week.WIDTH,
+            week_height=week.HEIGHT,
             spark_width=WIDTH,
             spark_height=HEIGHT,
         )

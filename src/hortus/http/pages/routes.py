@@ -14,10 +14,16 @@ from hortus.http.pages.home.pages import HomePages
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.http.pages.pictures import PicturePages
-from hortus.http.pages.plants import PlantPages
+from hortus.http.pages.plants.edit_pages import PlantEditPages
+from hortus.http.pages.plants.link_pages import PlantLinkPages
+from hortus.http.pages.plants.list_pages import PlantListPages
+from hortus.http.pages.plants.plant_page import PlantPages
+from hortus.http.pages.plants.range_pages import PlantRangePages
+from hortus.http.pages.plants.rule_pages import PlantRulePages
 from hortus.http.pages.search import SearchPages
 from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.site import Site
+from hortus.http.pages.species.pages import SpeciesPages
 
 
 class PageGroup(Protocol):
@@ -35,7 +41,13 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     AlertPages,
     SearchPages,
     ChartPages,
+    PlantListPages,
+    PlantEditPages,
+    PlantRangePages,
+    PlantLinkPages,
+    PlantRulePages,
     PlantPages,
+    SpeciesPages,
     PicturePages,
     LoginPages,
     ForgottenPasswordPages,
