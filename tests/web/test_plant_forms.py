@@ -147,7 +147,9 @@ async def test_a_photo_is_turned_upright_and_cleaned_and_another_file_is_refused
 
 async def test_ranges_are_the_species_the_plants_own_or_none(engine, garden, flora, database_url):  # noqa: F811
     plant_id = garden.plants["members"]
-    await add_readings(database_url, garden.kits["members"], [(datetime.now(UTC) - timedelta(hours=2), 17.0)])
+    await add_readings(
+        database_url, garden.kits["members"], [(datetime.now(UTC) - timedelta(minutes=30), 17.0)]
+    )
     # As ingest notes for the charts, which otherwise know of no readings.
     await value(
         engine,

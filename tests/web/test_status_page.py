@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import html
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +27,9 @@ from hortus.domain.kits.store import NewPeripheral, add_configuration, add_stand
 from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.http.access.viewer import ANONYMOUS, Viewer
+from hortus.http.pages.status_series import SeriesReader
 from hortus.http.pages.status_store import KITS_PER_PAGE, StatusReader
+from hortus.http.server.database_access import DatabaseDamaged
 from waiting import until
 
 ADMIN = Viewer(user=User(id=0, username="root", display_name="root", is_admin=True, password_stamp=""))
@@ -427,3 +431,98 @@ async def test_readings_of_a_deleted_configuration_hide_no_others(engine, databa
         )
     await delete_configuration_of(engine, kit.peripherals[0].id)
     assert _values(await reader(engine).read(ANONYMOUS, 1)) == [7.0]
+
+
+async def test_kits_with_alerts_and_silent_ones_come_before_others_in_the_order_of_names(
+    engine, three_kits, database_url
+):
+    async with engine.begin() as connection:
+        await make_kit(connection, "Zinnia")
+        await connection.execute(
+            text(
+                "INSERT INTO alerts (kind, kit_id, condition, began_at)"
+                " VALUES ('silence', :kit, 'silent', now())"
+            ),
+            {"kit": three_kits["private"].id},
+        )
+        await connection.execute(
+            text("INSERT INTO kit_presence (kit_id, last_contact_at) VALUES (:kit, now() - interval '1 day')"),
+            {"kit": three_kits["public"].id},
+        )
+    page = await reader(engine).read(ADMIN, 1)
+    assert [kit.name for kit in page.kits] == ["Public basil", "Secret saffron", "Adas tomatoes", "Zinnia"]
+    # A page that is open keeps its order, and shows nothing that its viewer may not see.
+    ids = [kit.id for kit in reversed(page.kits)]
+    again = await reader(engine).read_again(ANONYMOUS, ids)
+    assert [kit.name for kit in again.kits] == ["Public basil"]
+
+
+async def test_a_kit_that_cannot_be_read_takes_no_other_with_it(engine, three_kits, database_url, monkeypatch):
+    for kit in three_kits.values():
+        await add_readings(database_url, kit, [(now(), 20.5)])
+    read = SeriesReader.read
+
+    async def damaged(self, connection, kit_ids, *arguments, **options):
+        if three_kits["members"].id in kit_ids:
+            raise DatabaseDamaged(None)
+        return await read(self, connection, kit_ids, *arguments, **options)
+
+    monkeypatch.setattr(SeriesReader, "read", damaged)
+    page = await reader(engine).read(ADMIN, 1)
+    assert {kit.name: kit.series is None for kit in page.kits} == {
+        "Adas tomatoes": True,
+        "Public basil": False,
+        "Secret saffron": False,
+    }
+    async with client_of(engine) as client:
+        await log_in(client, "root")
+        content = (await client.get("/")).text
+    assert content.count("The readings of this kit could not be read.") == 1
+    assert 'data-state="partial"' in content
+
+
+async def test_more_than_twelve_kits_are_a_table_and_fifty_are_a_small_page(engine, database_url):
+    async with engine.begin() as connection:
+        kits = [await make_kit(connection, f"Kit {number:02}", public=True) for number in range(12)]
+    async with client_of(engine) as client:
+        assert 'class="card kit-table"' not in (await client.get("/")).text
+    async with engine.begin() as connection:
+        kits += [await make_kit(connection, f"Kit {number:02}", public=True) for number in range(12, 50)]
+    for kit in kits:
+        await add_readings(database_url, kit, [(now(), 20.5)])
+    async with client_of(engine) as client:
+        answer = await client.get("/")
+        page = answer.text
+        size = len(gzip.compress(answer.content))
+        for address in re.findall(r'"(/static/[^"]+)"', page):
+            size += len(gzip.compress((await client.get(address)).content))
+        cards = (await client.get("/?view=cards&page=2")).text
+    assert page.count('<th scope="row">') == 50
+    assert size <= 150_000
+    assert cards.count("<article") == 12
+    assert "Page 2 of 5" in cards
+
+
+@pytest.mark.parametrize("query", ["view=x", "sort=x", "sort=q0", "page=0", "view=table&sort=q1%20OR%201"])
+async def test_a_view_that_does_not_exist_is_not_found(engine, query):
+    async with client_of(engine) as client:
+        assert (await client.get(f"/?{query}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changed", [{"kits": "1-x"}, {"kits": "-".join("1" * 101)}, {"total": "9"}, {"pages": "0"}]
+)
+async def test_a_page_that_shows_other_kits_than_there_are_is_loaded_anew(engine, three_kits, changed):
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+        answer = await client.get(_renewed_from(page, **changed))
+    assert (answer.headers.get("HX-Refresh"), answer.text) == ("true", "")
+
+
+async def test_all_well_is_one_line_with_the_time_of_the_last_reading(engine, three_kits, database_url):
+    await add_readings(database_url, three_kits["members"], [(now(), 20.5)])
+    async with client_of(engine) as client:
+        assert 'data-state="well"' not in (await client.get("/")).text
+        await log_in(client, "ada")
+        content = (await client.get("/")).text
+    assert "Nothing needs you. Last reading <time" in content
