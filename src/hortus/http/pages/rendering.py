@@ -23,7 +23,6 @@ from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import figures, signs, times, week, wording
 from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
-from hortus.http.pages.kits.tabs import kit_page_address
 from hortus.http.pages.places import places_of
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.style_sheet import StyleSheet
@@ -102,7 +101,6 @@ class Templates:
             static=self._static,
             module=self._module,
             chart_address=chart_address,
-            kit_page_address=kit_page_address,
             version=__version__,
             polylines=_KNOWN_CURVES,
             week_width=week.WIDTH,

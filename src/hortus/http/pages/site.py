@@ -19,7 +19,7 @@ from hortus.http.access.services import Services
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.monitoring.backlog import BacklogReader
-from hortus.http.pages.alerts.counting import OpenAlerts
+from hortus.http.pages.open_alerts import OpenAlerts
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import SAID, LogInNeeded, address_of, local_path
 from hortus.http.server.database_access import change, snapshot

@@ -26,6 +26,7 @@ from hortus.http.conventions.problems import conflict
 from hortus.http.pages.alerts.reading import read_lines
 from hortus.http.pages.alerts.said import ALERT_TOASTS, alert_ids_of, back_with, undo_address
 from hortus.http.pages.alerts.snoozing import end_of_snooze, zone_of_person
+from hortus.http.pages.kits.tabs import kit_page_address
 from hortus.http.pages.renewal import Renewed, reload_reply, renewal_reply, renewed
 from hortus.http.pages.requests import read_fields, require_same_origin
 from hortus.http.pages.site import Site
@@ -240,6 +241,7 @@ class AlertPages:
                     kits=[{"value": row["serial"], "name": row["name"]} for row in kits],
                     plants=[{"value": plant.id, "name": plant.name} for plant in plants],
                     back=view.address(),
+                    kit_page_address=kit_page_address,
                 )
             )
 
@@ -267,6 +269,7 @@ class AlertPages:
                     alert=line,
                     counts=counts,
                     back=f"/alerts/{alert_id}",
+                    kit_page_address=kit_page_address,
                 )
             )
 

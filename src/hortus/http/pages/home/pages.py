@@ -14,6 +14,7 @@ from hortus.http.pages.alerts.said import ALERT_TOASTS, undo_address
 from hortus.http.pages.home.content import READINGS_OF_CARD, Home, sorted_kits
 from hortus.http.pages.home.store import HomeReader
 from hortus.http.pages.home.view import HomeView, Shown, shown_of, view_of
+from hortus.http.pages.kits.tabs import kit_page_address
 from hortus.http.pages.places import is_place
 from hortus.http.pages.renewal import Renewed, reload_reply, renewal_reply, renewed
 from hortus.http.pages.site import Site
@@ -113,4 +114,5 @@ class HomePages:
             course_hours=COURSE_HOURS,
             most_readings=READINGS_OF_CARD,
             may_add=is_place(viewer, "/kits/new"),
+            kit_page_address=kit_page_address,
         )
