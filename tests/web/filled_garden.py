@@ -68,7 +68,6 @@ PATHS = (
     Path("/plants/{ill}/alert-rules", is_for_root=True),
     Path("/species", is_for_root=True),
     Path("/species?q=яяя", is_for_root=True),
-    Path("/species/1", is_for_root=True),
     Path("/species/{own_species}", is_for_root=True),
     Path("/species/{own_species}/edit", is_for_root=True),
     Path("/species/new", is_for_root=True),
