@@ -179,7 +179,7 @@ async def test_who_was_told_and_how_it_ended_is_shown_to_those_who_share_the_kit
 async def test_a_part_that_only_grew_older_is_answered_304(engine, cold):
     async with client_of(engine) as client:
         await log_in(client, "flora")
-        for path in ("/alerts", f"/alerts/{cold}", "/"):
+        for path in ("/alerts", "/alerts?box=closed", f"/alerts/{cold}", "/"):
             page = (await client.get(path)).text
             address = re.search(r'hx-get="([^"]+)"', page)[1].replace("&amp;", "&")
             etag = re.search(r'data-etag="([^"]+)"', page)[1].replace("&#34;", '"')
