@@ -34,6 +34,7 @@ async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(gar
     assert await garden.alerts() == [("low", True)]
     assert await garden.messages() == [("flora@example.org", "Monty: temperature 16.5 °C, below 18 °C")]
     [body] = await garden.bodies()
+    alert_id = await garden.value("SELECT id FROM alerts")
     assert body == (
         "Monty: temperature 16.5 °C, below 18 °C.\n"
         "It is too cold.\n"
@@ -42,7 +43,7 @@ async def test_a_reading_out_of_range_opens_one_alert_and_queues_one_message(gar
         "Measured by: Roof\n"
         f"Out of range since: {at:%Y-%m-%d %H:%M} UTC\n"
         "\n"
-        f"https://garden.example/plants/{garden.plant}\n"
+        f"https://garden.example/alerts/{alert_id}\n"
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hortus.domain.alerts.judging import (
     LATE_AFTER,
+    SNOOZED_WITHOUT_END,
     AlertRule,
     AlertState,
     Event,
@@ -144,6 +145,24 @@ def test_who_has_seen_an_alert_is_not_reminded_but_told_of_the_next() -> None:
     assert events == []
     _, events = run(rule, at(11, 50), at(12, 30), state=state)
     assert kinds(events) == [OVER, OPENED, DUE]
+
+
+def test_what_was_done_about_the_last_alert_does_not_delay_the_message_about_the_next() -> None:
+    before = AlertState(judged_until=START, seen=True, snoozed_until=SNOOZED_WITHOUT_END)
+    state, events = run(RULE, at(1, 30), state=before)
+    assert kinds(events) == [OPENED, DUE]
+    assert (state.seen, state.snoozed_until) == (False, None)
+
+
+def test_nobody_is_reminded_of_a_snoozed_alert_until_the_snooze_ends() -> None:
+    rule = AlertRule(minimum=40, pause=timedelta(minutes=1))
+    snoozed = AlertState(
+        judged_until=START, open=Side.LOW, quiet_until=START, snoozed_until=START + timedelta(minutes=60)
+    )
+    state, events = run(rule, at(10, 30), at(59, 30), state=snoozed)
+    assert events == []
+    assert kinds(run(rule, at(60, 30), state=state)[1]) == [DUE]
+    assert kinds(run(rule, at(10, 50), state=snoozed)[1]) == [OVER]
 
 
 def test_late_data_changes_nothing() -> None:

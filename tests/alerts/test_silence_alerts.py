@@ -35,7 +35,17 @@ async def test_a_kit_that_falls_silent_is_told_once_and_over_when_it_is_back(gar
     await settle(garden, accepted=True)
     await watch.look(start + timedelta(hours=12, minutes=30))
     assert len(await garden.messages()) == 2  # a reminder
-    back_at = start + timedelta(hours=12, minutes=31)
+    # Snoozed, it waits until the end of the snooze.
+    await settle(garden, accepted=True)
+    await garden.run(
+        "UPDATE alerts SET quiet_until = NULL, snoozed_at = now(), snoozed_until = :until",
+        until=start + timedelta(hours=12, minutes=32),
+    )
+    await watch.look(start + timedelta(hours=12, minutes=31))
+    assert len(await garden.messages()) == 2
+    await watch.look(start + timedelta(hours=12, minutes=33))
+    assert len(await garden.messages()) == 3
+    back_at = start + timedelta(hours=12, minutes=34)
     await garden.run("UPDATE kit_last_seen SET datetime_last_seen = :at", at=back_at)
     await watch.look(back_at)
     assert await garden.alerts() == [("silent", False)]

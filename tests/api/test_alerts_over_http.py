@@ -82,6 +82,8 @@ async def test_an_alert_is_listed_in_full(api: Installation) -> None:
             "overAt": None,
             "ending": None,
             "messageAcceptedAt": None,
+            "snoozedAt": None,
+            "snoozedUntil": None,
         }
     ]
 
@@ -138,6 +140,44 @@ async def test_who_has_seen_an_alert_is_noted_once_and_announced(api: Installati
         assert told == [f"seen {alert_id} {kit.id}"]
     finally:
         await listener.close()
+
+
+async def test_seeing_an_alert_is_undone_by_whoever_it_concerns(api: Installation) -> None:
+    kit, stranger = await api.kit(), await api.person()
+    owner, member = await api.member(kit, access_super=True), await api.member(kit)
+    alert_id = await alert(api, kit, await planted(api, kit, owner))
+    path = f"/alerts/{alert_id}/seen"
+    assert (await api.client.post(path, headers=owner.headers)).json()["seenAt"] is not None
+    assert_problem(await api.client.delete(path, headers=stranger.headers), 404)
+    for _ in range(2):
+        undone = await api.client.delete(path, headers=member.headers)
+        assert (undone.status_code, undone.json()["seenAt"]) == (200, None)
+    assert await api.scalar("SELECT seen_by_id FROM alerts WHERE id = :id", id=alert_id) is None
+
+
+async def test_an_alert_is_snoozed_until_a_time_or_until_somebody_ends_it(api: Installation) -> None:
+    kit, stranger = await api.kit(), await api.person()
+    owner, member = await api.member(kit, access_super=True), await api.member(kit)
+    plant_id = await planted(api, kit, owner)
+    alert_id = await alert(api, kit, plant_id)
+    path = f"/alerts/{alert_id}/snooze"
+    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    snoozed = (await api.client.put(path, json={"until": until}, headers=owner.headers)).json()
+    assert (snoozed["snoozedAt"] is None, snoozed["snoozedUntil"], snoozed["seenAt"]) == (False, until, None)
+    endless = (await api.client.put(path, json={}, headers=member.headers)).json()
+    assert (endless["snoozedAt"] is None, endless["snoozedUntil"]) == (False, None)
+    assert await api.scalar("SELECT snoozed_by_id FROM alerts WHERE id = :id", id=alert_id) == member.id
+    for _ in range(2):
+        ended = (await api.client.delete(path, headers=owner.headers)).json()
+        assert (ended["snoozedAt"], ended["snoozedUntil"]) == (None, None)
+    assert_problem(await api.client.put(path, json={}, headers=stranger.headers), 404)
+    assert_problem(await api.client.delete(path, headers=stranger.headers), 404)
+    past = {"until": "2026-02-03T04:05:06Z"}
+    assert_invalid(await api.client.put(path, json=past, headers=owner.headers), until=["other"])
+    over = await alert(api, kit, plant_id, over=True)
+    closed = await api.client.put(f"/alerts/{over}/snooze", json={}, headers=owner.headers)
+    assert_problem(closed, 409)
+    assert await api.scalar("SELECT snoozed_at FROM alerts WHERE id = :id", id=over) is None
 
 
 async def test_settings_of_a_plant_are_changed_one_by_one_by_who_may_edit_it(api: Installation) -> None:

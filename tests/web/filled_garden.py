@@ -38,6 +38,8 @@ from hortus.domain.messages.sealing import Seal
 from hortus.domain.messages.tables import MessageKind
 from hortus.domain.mqtt_accounts.log_ins import LogInReport, note_log_ins
 from hortus.domain.plants.links import MeasuringSource, link_plant
+from hortus.domain.plants.species_store import NewSpecies, create_species
+from hortus.domain.plants.state import Range
 from hortus.domain.plants.store import create_plant
 from hortus.flow.commands.store import can_send
 from hortus.flow.rpc.fetched import note_fetched
@@ -128,6 +130,26 @@ PATHS = (
     Path("/kits/{fine_kit}/data-check/discard?all=yes", is_for_root=True),
     Path("/kits/{fine_kit}/pictures?asked={command}", is_for_root=True),
     Path("/kits/{fine_kit}/pictures/delete?m={medium}", is_for_root=True),
+    Path("/?view=table", is_for_root=True),
+    Path("/alerts", is_for_root=True),
+    Path("/alerts?box=seen", is_for_root=True),
+    Path("/alerts?box=closed", is_for_root=True),
+    Path("/alerts/{open_alert}", is_for_root=True),
+    Path("/alerts/{seen_alert}", is_for_root=True),
+    Path("/alerts/{closed_alert}", is_for_root=True),
+    Path("/plants", is_for_root=True),
+    Path("/plants/new", is_for_root=True),
+    Path("/plants/{ill}/edit", is_for_root=True),
+    Path("/plants/{ill}/ranges", is_for_root=True),
+    Path("/plants/{bare}/ranges?add=3", is_for_root=True),
+    Path("/plants/{ill}/links", is_for_root=True),
+    Path("/plants/{bare}/links", is_for_root=True),
+    Path("/plants/{ill}/alert-rules", is_for_root=True),
+    Path("/species", is_for_root=True),
+    Path("/species?q=яяя", is_for_root=True),
+    Path("/species/{own_species}", is_for_root=True),
+    Path("/species/{own_species}/edit", is_for_root=True),
+    Path("/species/new", is_for_root=True),
     Path("/search?q=а", is_for_root=True),
     Path("/search?q=яяя", is_for_root=True),
     Path("/kits/{fine_kit}/configuration", is_for_root=True),
@@ -213,11 +235,26 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
                 connection, plant, MeasuringSource(kit_id=kit.id), since=now - timedelta(days=60), now=now
             )
             await targets_hold_since(connection, plant, now - timedelta(days=60))
-        for over_at in (None, now - timedelta(days=4)):
+        message, medium, command = await _add_messages_and_pictures(connection, kits[0], names, now)
+        own_species = await create_species(
+            connection, root.id, NewSpecies(name=names.plants[0], ranges={1: Range(minimum=5)})
+        )
+        alerts = {}
+        for name, over_at in (("open_alert", None), ("closed_alert", now - timedelta(days=4))):
             began_at = now - timedelta(hours=3, days=5 if over_at else 0)
             parameters = {"plant": plants[1], "kit": kits[1].id, "began": began_at, "over": over_at}
-            await connection.execute(_ALERT, parameters | {"ending": "recovered" if over_at else None})
-        message, medium, command = await _add_messages_and_pictures(connection, kits[0], names, now)
+            alerts[name] = await connection.scalar(
+                _ALERT, parameters | {"ending": "recovered" if over_at else None}
+            )
+        alerts["seen_alert"] = await connection.scalar(
+            _SILENCE, {"kit": kits[0].id, "user": root.id, "until": now + timedelta(hours=20)}
+        )
+        for name in ("open_alert", "seen_alert"):
+            for transport, state in (("mail", "accepted"), ("mail", "given-up"), ("mail", "waiting")):
+                await connection.execute(
+                    _ALERT_MESSAGE,
+                    {"alert": alerts[name], "user": root.id, "transport": transport, "state": state},
+                )
         await connection.execute(
             _PRESENCE, {"kit": kits[1].id, "at": now - timedelta(minutes=41), "word": names.own_word}
         )
@@ -251,6 +288,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     addresses |= await _add_what_wizards_show(engine, root.id, kits[1], empty)
     addresses |= {"message": message, "medium": medium, "command": command}
     addresses |= people
+    addresses |= alerts | {"own_species": own_species}
     return FilledGarden(addresses=addresses)
 
 
@@ -485,7 +523,18 @@ _JOIN = text(
 _ALERT = text(
     "INSERT INTO alerts (kind, plant_id, quantity_type_id, kit_id, condition, value, minimum, maximum,"
     " began_at, opened_at, over_at, ending) "
-    "VALUES ('range', :plant, 1, :kit, 'low', 13.6, 18, 27, :began, :began, :over, :ending)"
+    "VALUES ('range', :plant, 1, :kit, 'low', 13.6, 18, 27, :began, :began, :over, :ending) RETURNING id"
+)
+_SILENCE = text(
+    "INSERT INTO alerts (kind, kit_id, condition, began_at, seen_at, seen_by_id, snoozed_at, snoozed_until,"
+    " snoozed_by_id) VALUES ('silence', :kit, 'silent', now() - interval '1 hour', now(), :user, now(),"
+    " :until, :user) RETURNING id"
+)
+_ALERT_MESSAGE = text(
+    "INSERT INTO messages"
+    " (user_id, alert_id, transport, kind, recipient, subject, state, give_up_at, finished_at)"
+    " VALUES (:user, :alert, :transport, 'alert', '', '', CAST(:state AS text), now(),"
+    " CASE WHEN CAST(:state AS text) = 'waiting' THEN NULL ELSE now() END)"
 )
 _PRESENCE = text(
     "INSERT INTO kit_presence (kit_id, last_contact_at, own_word, own_word_at) VALUES (:kit, :at, :word, :at)"

@@ -162,7 +162,8 @@ class _Texts(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         void = tag in {"meta", "link", "input", "img", "br", "path", "circle", "rect", "polyline"}
-        if not void and (tag in {"bdi", "code", "script", "kbd"} or self._left_out):
+        is_typed = tag in {"bdi", "code", "script", "kbd"} or ("data-typed", None) in attrs
+        if not void and (is_typed or self._left_out):
             self._left_out.append(tag)
         if not self._left_out:
             self.texts += [

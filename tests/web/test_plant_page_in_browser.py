@@ -53,14 +53,14 @@ async def test_a_link_in_a_message_leads_by_log_in_to_the_button(engine, databas
         await expect(page.get_by_text("It is too cold.")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") == 375
 
-        await page.get_by_role("button", name="Mark as seen").click()
-        await expect(page.get_by_role("button", name="Mark as seen")).to_have_count(0)
-        await expect(page.get_by_text("Open for")).to_be_visible()
+        await page.get_by_role("button", name="Seen").click()
+        await expect(page.get_by_role("button", name="Seen")).to_have_count(0)
+        await expect(page.get_by_text("Open for").first).to_be_visible()
 
         # The page refreshes itself.
         await add_readings(database_url, kit, [(datetime.now(UTC), 22.5)])
         await expect(page.locator(".does")).to_contain_text("No recent readings")
-        await page.get_by_role("link", name="Home").first.click()
+        await page.get_by_role("link", name="Plants").first.click()
         await page.get_by_role("link", name="Monty").click()
         await expect(page).to_have_url(f"{site}/plants/{plant_id}")
 

@@ -113,6 +113,7 @@ async def world(engine, garden, tmp_path):  # noqa: F811
         "serial": kit.serial,
         "plant_id": plant_id,
         "alert_id": await alert(engine, plant_id, kit),
+        "species_id": 1,
         "medium_id": (await add_picture(engine, objects, kit, age=timedelta(minutes=1)))[0],
     }
     async with engine.begin() as connection:
@@ -213,8 +214,10 @@ async def test_logging_in_and_out_stays_below_the_path(world):
             (f"{SESSION_COOKIE}.hortus", BELOW),
             (f"{DEVICE_COOKIE}.hortus", BELOW),
         }
-        seen = await client.post(f"{BELOW}{plant}/alerts/{values['alert_id']}/seen")
-        assert (seen.status_code, seen.headers["location"]) == (303, BELOW + plant)
+        alert_id = values["alert_id"]
+        seen = await client.post(f"{BELOW}/alerts/{alert_id}/seen", data={"from": plant})
+        back = f"{BELOW}{plant}?alerts={alert_id}&said=seen"
+        assert (seen.status_code, seen.headers["location"]) == (303, back)
         gone = await client.post(f"{BELOW}/logout")
         assert (gone.status_code, gone.headers["location"]) == (303, f"{BELOW}/")
         assert {cookie.name for cookie in client.cookies.jar} == {f"{DEVICE_COOKIE}.hortus"}

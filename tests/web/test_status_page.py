@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import html
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from sqlalchemy import event, text
 from web_helpers import (
@@ -23,7 +27,9 @@ from hortus.domain.kits.store import NewPeripheral, add_configuration, add_stand
 from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.keeper import PresenceKeeper
 from hortus.http.access.viewer import ANONYMOUS, Viewer
+from hortus.http.pages.status_series import SeriesReader
 from hortus.http.pages.status_store import KITS_PER_PAGE, StatusReader
+from hortus.http.server.database_access import DatabaseDamaged
 from waiting import until
 
 ADMIN = Viewer(user=User(id=0, username="root", display_name="root", is_admin=True, password_stamp=""))
@@ -35,6 +41,13 @@ def now():
 
 def reader(engine, clock=now):
     return StatusReader(engine, clock)
+
+
+async def make_member_of(engine, client, kit):
+    """Log in as a new member of the kit."""
+    async with engine.begin() as connection:
+        await make_member(connection, await make_user(connection, "mia"), kit)
+    await log_in(client, "mia")
 
 
 @pytest.fixture
@@ -64,7 +77,7 @@ async def test_each_viewer_sees_exactly_the_kits_that_are_theirs_to_see(engine, 
         if who:
             assert (await log_in(client, who)).status_code == 303
         page = (await client.get("/")).text
-        fragment = await client.get("/status", params=_parameters_of(page, who))
+        fragment = await client.get(_renewed_from(page))
     for content in (page, fragment.text):
         assert {kind for kind, kit in three_kits.items() if kit.serial in content} == seen
         names = {"public": "Public basil", "members": "Adas tomatoes", "private": "Secret saffron"}
@@ -82,7 +95,7 @@ async def test_a_kit_of_which_nothing_was_stored_is_not_said_to_lack_its_passwor
         )
     async with client_of(engine) as client:
         page = (await client.get("/")).text
-    assert "1,931 messages arrived and were not stored; the reasons are below." in page
+    assert "1,931 messages arrived and were not stored." in page
     assert "Enter the serial and password" not in page
     assert "Online" in page
 
@@ -245,9 +258,12 @@ async def test_the_ledger_counts_the_last_24_hours_and_says_why_messages_were_se
         await add_to_ledger(connection, kit.id, stored=200, hours_ago=23)
         await add_to_ledger(connection, kit.id, stored=9000, hours_ago=24)
     async with client_of(engine) as client:
+        stranger = (await client.get("/")).text
+        await make_member_of(engine, client, kit)
         content = (await client.get("/")).text
-    assert "All 1,212 messages received in the last 24 hours are accounted for." in content
-    assert "Check the clock of the kit." in content
+    assert "messages in 24" not in stranger
+    assert "Data: 1,212 messages in 24 h, all accounted for" in content
+    assert "Fern: 5 messages were not stored. Why?" in content
     page = await reader(engine).read(ANONYMOUS, 1)
     counts = page.kits[0].counts
     assert (counts.received, counts.stored, counts.duplicate, counts.quarantined, counts.refused) == (
@@ -262,6 +278,7 @@ async def test_counts_that_do_not_add_up_are_said_to_be_wrong(engine, database_u
         await add_to_ledger(connection, kit.id, stored=10, quarantined=5)
         await connection.execute("UPDATE ingest_ledger_reasons SET count = 4")
     async with client_of(engine) as client:
+        await make_member_of(engine, client, kit)
         content = (await client.get("/")).text
     assert "do not add up" in content
     assert "accounted for" not in content
@@ -368,18 +385,9 @@ async def test_the_fragment_asks_for_the_whole_page_when_the_viewer_or_the_versi
     async with client_of(engine) as client:
         for viewer, build in (("ada", None), ("", "0")):
             page = (await client.get("/")).text
-            parameters = _parameters_of(page, viewer) | ({"build": build} if build else {})
-            answer = await client.get("/status", params=parameters)
+            changed = {"viewer": viewer} | ({"build": build} if build else {})
+            answer = await client.get(_renewed_from(page, **changed))
             assert (answer.headers.get("HX-Refresh"), answer.text) == ("true", "")
-
-
-async def test_a_large_count_is_shortened_and_its_title_is_exact(engine, three_kits, database_url):
-    async with ledger_connection(database_url) as connection:
-        await add_to_ledger(connection, three_kits["public"].id, stored=12_449)
-    async with client_of(engine) as client:
-        content = (await client.get("/")).text
-    assert '<dd title="12,449">12.4 k</dd>' in content
-    assert "All 12,449 messages received" in content
 
 
 async def test_names_are_text_and_not_html(engine):
@@ -395,9 +403,10 @@ def _values(page):
     return [series.last.value for kit in page.kits for series in kit.series]
 
 
-def _parameters_of(page, who):
-    build = page.split("build=", 1)[1].split('"', 1)[0]
-    return {"page": "1", "viewer": who or "", "build": build}
+def _renewed_from(page, **changed):
+    """Return the address from which a page renews itself."""
+    address = httpx.URL(html.unescape(page.split('hx-get="', 1)[1].split('"', 1)[0]))
+    return address.copy_merge_params(changed)
 
 
 async def test_readings_of_a_deleted_configuration_hide_no_others(engine, database_url):
@@ -422,3 +431,98 @@ async def test_readings_of_a_deleted_configuration_hide_no_others(engine, databa
         )
     await delete_configuration_of(engine, kit.peripherals[0].id)
     assert _values(await reader(engine).read(ANONYMOUS, 1)) == [7.0]
+
+
+async def test_kits_with_alerts_and_silent_ones_come_before_others_in_the_order_of_names(
+    engine, three_kits, database_url
+):
+    async with engine.begin() as connection:
+        await make_kit(connection, "Zinnia")
+        await connection.execute(
+            text(
+                "INSERT INTO alerts (kind, kit_id, condition, began_at)"
+                " VALUES ('silence', :kit, 'silent', now())"
+            ),
+            {"kit": three_kits["private"].id},
+        )
+        await connection.execute(
+            text("INSERT INTO kit_presence (kit_id, last_contact_at) VALUES (:kit, now() - interval '1 day')"),
+            {"kit": three_kits["public"].id},
+        )
+    page = await reader(engine).read(ADMIN, 1)
+    assert [kit.name for kit in page.kits] == ["Public basil", "Secret saffron", "Adas tomatoes", "Zinnia"]
+    # A page that is open keeps its order, and shows nothing that its viewer may not see.
+    ids = [kit.id for kit in reversed(page.kits)]
+    again = await reader(engine).read_again(ANONYMOUS, ids)
+    assert [kit.name for kit in again.kits] == ["Public basil"]
+
+
+async def test_a_kit_that_cannot_be_read_takes_no_other_with_it(engine, three_kits, database_url, monkeypatch):
+    for kit in three_kits.values():
+        await add_readings(database_url, kit, [(now(), 20.5)])
+    read = SeriesReader.read
+
+    async def damaged(self, connection, kit_ids, *arguments, **options):
+        if three_kits["members"].id in kit_ids:
+            raise DatabaseDamaged(None)
+        return await read(self, connection, kit_ids, *arguments, **options)
+
+    monkeypatch.setattr(SeriesReader, "read", damaged)
+    page = await reader(engine).read(ADMIN, 1)
+    assert {kit.name: kit.series is None for kit in page.kits} == {
+        "Adas tomatoes": True,
+        "Public basil": False,
+        "Secret saffron": False,
+    }
+    async with client_of(engine) as client:
+        await log_in(client, "root")
+        content = (await client.get("/")).text
+    assert content.count("The readings of this kit could not be read.") == 1
+    assert 'data-state="partial"' in content
+
+
+async def test_more_than_twelve_kits_are_a_table_and_fifty_are_a_small_page(engine, database_url):
+    async with engine.begin() as connection:
+        kits = [await make_kit(connection, f"Kit {number:02}", public=True) for number in range(12)]
+    async with client_of(engine) as client:
+        assert 'class="card kit-table"' not in (await client.get("/")).text
+    async with engine.begin() as connection:
+        kits += [await make_kit(connection, f"Kit {number:02}", public=True) for number in range(12, 50)]
+    for kit in kits:
+        await add_readings(database_url, kit, [(now(), 20.5)])
+    async with client_of(engine) as client:
+        answer = await client.get("/")
+        page = answer.text
+        size = len(gzip.compress(answer.content))
+        for address in re.findall(r'"(/static/[^"]+)"', page):
+            size += len(gzip.compress((await client.get(address)).content))
+        cards = (await client.get("/?view=cards&page=2")).text
+    assert page.count('<th scope="row">') == 50
+    assert size <= 150_000
+    assert cards.count("<article") == 12
+    assert "Page 2 of 5" in cards
+
+
+@pytest.mark.parametrize("query", ["view=x", "sort=x", "sort=q0", "page=0", "view=table&sort=q1%20OR%201"])
+async def test_a_view_that_does_not_exist_is_not_found(engine, query):
+    async with client_of(engine) as client:
+        assert (await client.get(f"/?{query}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changed", [{"kits": "1-x"}, {"kits": "-".join("1" * 101)}, {"total": "9"}, {"pages": "0"}]
+)
+async def test_a_page_that_shows_other_kits_than_there_are_is_loaded_anew(engine, three_kits, changed):
+    async with client_of(engine) as client:
+        page = (await client.get("/")).text
+        answer = await client.get(_renewed_from(page, **changed))
+    assert (answer.headers.get("HX-Refresh"), answer.text) == ("true", "")
+
+
+async def test_all_well_is_one_line_with_the_time_of_the_last_reading(engine, three_kits, database_url):
+    await add_readings(database_url, three_kits["members"], [(now(), 20.5)])
+    async with client_of(engine) as client:
+        assert 'data-state="well"' not in (await client.get("/")).text
+        await log_in(client, "ada")
+        content = (await client.get("/")).text
+    assert "Nothing needs you. Last reading <time" in content

@@ -1,6 +1,7 @@
 """Announcing changes of alerts to other processes, after the commit (P7), for live pages.
 
-The payload on the channel `hortus_alerts` is `<what> <alert id> <kit id>`; what is `opened`, `seen` or `over`.
+The payload on the channel `hortus_alerts` is `<what> <alert id> <kit id>`; what is `opened`, `seen`,
+`unseen`, `snoozed`, `unsnoozed` or `over`.
 """
 
 from __future__ import annotations

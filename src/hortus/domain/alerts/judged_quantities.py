@@ -13,7 +13,14 @@ from functools import lru_cache
 
 import asyncpg
 
-from hortus.domain.alerts.judging import LATE_AFTER, AlertRule, AlertState, JudgedReading, Side
+from hortus.domain.alerts.judging import (
+    LATE_AFTER,
+    SNOOZED_WITHOUT_END,
+    AlertRule,
+    AlertState,
+    JudgedReading,
+    Side,
+)
 from hortus.domain.alerts.plant_settings import rule_for
 from hortus.domain.plausibility.fragments import (
     COLUMNS_OF_DOUBT,
@@ -82,7 +89,8 @@ WHERE coalesce(setting.enabled, true)
 
 _JUDGED = f"""
 SELECT q.*, s.peripheral_id AS judged_by, s.judged_until, s.out, s.out_since, s.open, s.back_since, s.alert_id,
-       s.message_waiting, s.quiet_until, alert.seen_at IS NOT NULL AS seen
+       s.message_waiting, s.quiet_until, alert.seen_at IS NOT NULL AS seen,
+       alert.snoozed_at IS NOT NULL AS is_snoozed, alert.snoozed_until
 FROM ({QUANTITIES_OF_PLANTS}
       AND plant.id IN (SELECT plant_id FROM plant_links WHERE kit_id = ANY($1::int[]))) AS q
 LEFT JOIN alert_states AS s ON s.plant_id = q.plant_id AND s.quantity_type_id = q.quantity_type_id
@@ -332,6 +340,7 @@ def _quantity(row: asyncpg.Record) -> JudgedQuantity:
             seen=row["seen"],
             message_waiting=row["message_waiting"],
             quiet_until=row["quiet_until"],
+            snoozed_until=(row["snoozed_until"] or SNOOZED_WITHOUT_END) if row["is_snoozed"] else None,
         )
     return JudgedQuantity(
         plant_id=row["plant_id"],

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 LATE_AFTER = timedelta(hours=1)
@@ -24,6 +24,9 @@ LATE_AFTER = timedelta(hours=1)
 
 AGAIN_AFTER_GIVING_UP = timedelta(hours=1)
 """Delay before another message is requested after delivery was given up."""
+
+SNOOZED_WITHOUT_END = datetime.max.replace(tzinfo=UTC)
+"""The end of a snooze that lasts until a user ends it."""
 
 AGAIN_IF_NOBODY_REACHED = timedelta(minutes=10)
 """Delay before looking for recipients again when there were none."""
@@ -89,7 +92,7 @@ class AlertState:
     its first reading; `open` is the side of the open alert, `back_since` the time of the first of a run of
     readings that are back. `message_waiting`: a message was requested and is neither accepted nor given up;
     `quiet_until`: no message is requested before this. `seen`: a user has seen the open alert and needs no
-    reminder.
+    reminder. `snoozed_until`: nor is anybody reminded before this; SNOOZED_WITHOUT_END until a user ends it.
     """
 
     judged_until: datetime | None = None
@@ -100,6 +103,7 @@ class AlertState:
     seen: bool = False
     message_waiting: bool = False
     quiet_until: datetime | None = None
+    snoozed_until: datetime | None = None
 
 
 class EventKind(StrEnum):
@@ -135,7 +139,7 @@ def judge(
     state = _follow_run(replace(state, judged_until=reading.at), rule, reading)
     if state.open is not None and state.back_since is not None and reading.at - state.back_since >= rule.hold:
         events.append(Event(kind=EventKind.OVER, side=state.open, reading=reading, since=state.back_since))
-        state = replace(state, open=None, back_since=None, seen=False)
+        state = replace(state, open=None, back_since=None)
     if (
         state.open is None
         and state.out is not None
@@ -143,7 +147,8 @@ def judge(
         and reading.at - state.out_since >= rule.hold
     ):
         events.append(Event(kind=EventKind.OPENED, side=state.out, reading=reading, since=state.out_since))
-        state = replace(state, open=state.out, out=None, out_since=None)
+        # What a user did with the alert before it says nothing about this one.
+        state = replace(state, open=state.out, out=None, out_since=None, seen=False, snoozed_until=None)
     if _message_is_due(state, rule, reading, now):
         assert state.open is not None, "a message is about an open alert"
         events.append(Event(kind=EventKind.MESSAGE_DUE, side=state.open, reading=reading, since=reading.at))
@@ -191,6 +196,8 @@ def _follow_run(state: AlertState, rule: AlertRule, reading: JudgedReading) -> A
 
 def _message_is_due(state: AlertState, rule: AlertRule, reading: JudgedReading, now: datetime) -> bool:
     if state.open is None or state.seen or state.message_waiting:
+        return False
+    if state.snoozed_until is not None and now < state.snoozed_until:
         return False
     # While the value is on its way back, a reminder would be wrong by the time it is read.
     if rule.side_of(reading.value) is not state.open:

@@ -195,7 +195,7 @@ class _Telling:
         state = replace(self._outcome.state, message_waiting=bool(told.being_told))
         self._outcome = replace(self._outcome, state=state)
         about, kit_id = await self._describe(event)
-        for person in await told_of_plant(self._connection, about.plant_id, kit_id):
+        for person in await told_of_plant(self._connection, self._outcome.quantity.plant_id, kit_id):
             if person.wants_all_clear(told, was_told=ended.was_told):
                 said = well_again(about, event.since, self._access.public_url, self._access.zone_of(person))
                 messages = person.messages(
@@ -211,7 +211,7 @@ class _Telling:
     async def _ask_for_message(self, event: Event) -> None:
         about, kit_id = await self._describe(event)
         messages = []
-        for person in await told_of_plant(self._connection, about.plant_id, kit_id):
+        for person in await told_of_plant(self._connection, self._outcome.quantity.plant_id, kit_id):
             said = needs_attention(about, self._access.public_url, self._access.zone_of(person))
             messages += person.messages(
                 MessageKind.ALERT,
@@ -234,8 +234,9 @@ class _Telling:
         row = (await self._connection.execute(_DESCRIBE, self._key())).one_or_none()
         if row is None:
             raise _SubjectGone
+        assert self._alert_id is not None, "it is or was open"
         about = RangeAlert(
-            plant_id=quantity.plant_id,
+            alert_id=self._alert_id,
             plant_name=row.plant_name,
             kit_name=row.kit_name,
             quantity=row.physical_quantity,

@@ -76,6 +76,7 @@ _OPEN_ALERTS = text(
     SELECT k.*, a.id AS alert_id, a.message_accepted_at IS NOT NULL AS was_told,
            k.last_heard_at IS NULL OR k.last_heard_at > a.began_at AS is_back,
            NOT a.message_waiting AND a.seen_at IS NULL
+               AND (a.snoozed_at IS NULL OR a.snoozed_until <= CAST(:now AS timestamptz))
                AND (a.quiet_until IS NULL OR a.quiet_until <= CAST(:now AS timestamptz)) AS message_due
     FROM alerts AS a JOIN ({_KITS}) AS k ON k.kit_id = a.kit_id
     WHERE a.kind = 'silence' AND a.over_at IS NULL
@@ -225,6 +226,7 @@ _SCALE: dict[str, Any] = {"least_seconds": LEAST_SILENCE_SECONDS, "intervals": I
 
 def _kit(row: Mapping[str, Any]) -> SilentKit:
     return SilentKit(
+        alert_id=row["alert_id"],
         serial=row["serial"],
         name=row["name"],
         last_heard_at=row["last_heard_at"],

@@ -1,4 +1,4 @@
-"""Alerts as users see them: listing them and marking them as seen."""
+"""Alerts as users see them, one by one and in lists, and who may do something about them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.domain.alerts.announcements import announce
-
 _ALERTS = """
     SELECT a.id, a.kind, a.condition, a.value, a.minimum, a.maximum, a.began_at, a.opened_at, a.seen_at,
-           a.over_at, a.ending, a.message_accepted_at, a.plant_id, plant.name AS plant_name,
+           a.over_at, a.ending, a.message_accepted_at, a.snoozed_at, a.snoozed_until,
+           a.plant_id, plant.name AS plant_name,
            kit.serial AS kit_serial, kit.name AS kit_name, a.quantity_type_id,
            quantity.physical_quantity, quantity.physical_unit, quantity.physical_unit_symbol
     FROM alerts AS a
@@ -23,9 +22,9 @@ _ALERTS = """
       AND (NOT :open_only OR a.over_at IS NULL)
 """
 
-# Alerts from kits that the user is a member of, and about the user's plants at other kits as long as these are
+# Those from kits that the user is a member of, and about the user's plants at other kits as long as these are
 # public. Members see a plant only as long as one of their kits measures it, not once it was moved away.
-_CONCERNS = """
+CONCERNS = """
     ((EXISTS (SELECT 1 FROM kit_memberships AS m WHERE m.kit_id = a.kit_id AND m.user_id = :user_id)
       AND (a.plant_id IS NULL OR plant.owner_id = :user_id
            OR EXISTS (SELECT 1 FROM users WHERE id = :user_id AND is_admin)
@@ -39,16 +38,15 @@ _CONCERNS = """
              SELECT 1 FROM plant_links AS link JOIN plants AS other ON other.id = link.plant_id
              WHERE link.kit_id = a.kit_id AND link.linked_until IS NULL AND other.owner_id = :user_id)))))
 """
+"""SQL for whether the alert `a`, of `kit` and `plant`, concerns the user `:user_id`."""
 
 _NEWEST_FIRST = "ORDER BY a.id DESC LIMIT :most"
 
-_OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} {_NEWEST_FIRST}")
+_OF_PERSON = text(f"{_ALERTS} AND {CONCERNS} {_NEWEST_FIRST}")
 _OF_PLANT = text(f"{_ALERTS} AND a.plant_id = :plant_id AND a.kit_id = ANY(:kit_ids) {_NEWEST_FIRST}")
-_ONE_OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} AND a.id = :alert_id")
+_ONE_OF_PERSON = text(f"{_ALERTS} AND {CONCERNS} AND a.id = :alert_id")
 
-_SOME_OF_PERSON = text(f"{_ALERTS} AND {_CONCERNS} AND a.id = ANY(:alert_ids)")
-
-_SEEN = text("UPDATE alerts SET seen_at = now(), seen_by_id = :user_id WHERE id = :id AND seen_at IS NULL")
+_SOME_OF_PERSON = text(f"{_ALERTS} AND {CONCERNS} AND a.id = ANY(:alert_ids)")
 
 
 async def alerts_of_person(
@@ -85,16 +83,7 @@ async def concerning(connection: AsyncConnection, user_id: int, alert_ids: Colle
     return {row.id for row in await connection.execute(_SOME_OF_PERSON, parameters)}
 
 
-async def mark_seen(connection: AsyncConnection, user_id: int, alert_id: int) -> RowMapping | None:
-    """Mark an alert as seen, which stops its reminders; return it, or None if it does not concern the user.
-
-    The caller commits.
-    """
+async def alert_of_person(connection: AsyncConnection, user_id: int, alert_id: int) -> RowMapping | None:
+    """Return an alert, or None if there is none with this id that concerns the user."""
     parameters = {"user_id": user_id, "alert_id": alert_id, "open_only": False, "before": None}
-    found = (await connection.execute(_ONE_OF_PERSON, parameters)).mappings().one_or_none()
-    if found is None:
-        return None
-    marked = await connection.execute(_SEEN, {"id": alert_id, "user_id": user_id})
-    if marked.rowcount:
-        await announce(connection, "seen", alert_id)
     return (await connection.execute(_ONE_OF_PERSON, parameters)).mappings().one_or_none()

@@ -31,6 +31,7 @@ class AlertRow(Base):
             "(kind = 'range') = (plant_id IS NOT NULL AND quantity_type_id IS NOT NULL)", name="subject"
         ),
         CheckConstraint("(over_at IS NULL) = (ending IS NULL)", name="ended"),
+        CheckConstraint("snoozed_at IS NOT NULL OR snoozed_until IS NULL", name="snoozed"),
         # At most one open alert per plant and quantity, and one per silent kit, however many processes judge.
         Index(
             "alerts_open_range_key",
@@ -45,6 +46,8 @@ class AlertRow(Base):
             unique=True,
             postgresql_where=text("over_at IS NULL AND kind = 'silence'"),
         ),
+        # Pages count the open ones, of all that there ever were.
+        Index("alerts_open_idx", "id", postgresql_where=text("over_at IS NULL")),
         Index("alerts_plant_id_idx", "plant_id", "id"),
         Index("alerts_kit_id_idx", "kit_id", "id"),
     )
@@ -70,6 +73,12 @@ class AlertRow(Base):
     message_accepted_at: Mapped[Timestamp | None]
     message_waiting: Mapped[bool] = mapped_column(server_default=text("false"))
     quiet_until: Mapped[Timestamp | None]
+    # While an alert is snoozed, nobody is reminded: until then, or without an end until a person ends it.
+    snoozed_at: Mapped[Timestamp | None]
+    snoozed_until: Mapped[Timestamp | None]
+    snoozed_by_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", onupdate="CASCADE", ondelete="SET NULL"), index=True
+    )
 
 
 class AlertStateRow(Base):

@@ -28,7 +28,7 @@ NEEDS = {
 class RangeAlert:
     """The facts for a message about a plant. `began_at` is when the quantity left its range."""
 
-    plant_id: int
+    alert_id: int
     plant_name: str
     kit_name: str
     quantity: str
@@ -44,6 +44,7 @@ class RangeAlert:
 class SilentKit:
     """The facts for a message about a kit."""
 
+    alert_id: int
     serial: str
     name: str
     last_heard_at: datetime
@@ -74,7 +75,7 @@ def needs_attention(alert: RangeAlert, public_url: str | None, zone: ZoneInfo) -
         f"Measured by: {alert.kit_name}",
         f"Out of range since: {_time(alert.began_at, zone)}",
     ]
-    return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
+    return Text(subject=headline, body=_body(lines, public_url, alert.alert_id))
 
 
 def need_of(quantity: str, condition: str) -> str:
@@ -93,7 +94,7 @@ def well_again(alert: RangeAlert, over_since: datetime, public_url: str | None, 
         f"Target range: {_range(alert.minimum, alert.maximum, unit)}",
         f"Back in range since: {_time(over_since, zone)}",
     ]
-    return Text(subject=headline, body=_body(lines, public_url, f"/plants/{alert.plant_id}"))
+    return Text(subject=headline, body=_body(lines, public_url, alert.alert_id))
 
 
 def is_silent(kit: SilentKit, public_url: str | None, zone: ZoneInfo) -> Text:
@@ -111,18 +112,18 @@ def is_silent(kit: SilentKit, public_url: str | None, zone: ZoneInfo) -> Text:
             "After a power cut, or when it fails to join its network several times, a PlantKeeper board waits "
             "to be set up again and opens a network of its own for that."
         )
-    return Text(subject=f"{kit.name} is silent", body=_body(lines, public_url, None))
+    return Text(subject=f"{kit.name} is silent", body=_body(lines, public_url, kit.alert_id))
 
 
 def heard_again(kit: SilentKit, public_url: str | None, zone: ZoneInfo) -> Text:
     """Return the message that a kit is sending again."""
     lines = [f"{kit.name} is sending again.", "", f"Last heard: {_time(kit.last_heard_at, zone)}"]
-    return Text(subject=f"{kit.name} is sending again", body=_body(lines, public_url, None))
+    return Text(subject=f"{kit.name} is sending again", body=_body(lines, public_url, kit.alert_id))
 
 
-def _body(lines: list[str], public_url: str | None, path: str | None) -> str:
+def _body(lines: list[str], public_url: str | None, alert_id: int) -> str:
     if public_url is not None:
-        lines = [*lines, "", f"{public_url}{path or '/'}"]
+        lines = [*lines, "", f"{public_url}/alerts/{alert_id}"]
     # A name with line breaks must not be able to add lines to the message.
     return "\n".join(" ".join(line.split()) for line in lines) + "\n"
 

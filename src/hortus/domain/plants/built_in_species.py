@@ -39,7 +39,10 @@ async def load_species(connection: AsyncConnection) -> int:
     }
     added = 0
     for species in built_in_species():
-        columns = {name: species[name] for name in ("key", "name", "description", "image")}
+        columns = {
+            name: species[name]
+            for name in ("key", "name", "scientific_name", "description", "image", "sources")
+        }
         species_id = known.get(species["key"])
         if species_id is None:
             # Existing species are not inserted again: even a conflicting insert would use up an id.

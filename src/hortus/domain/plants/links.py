@@ -124,6 +124,24 @@ async def end_link(connection: AsyncConnection, link: PlantLink, *, until: datet
     await connection.execute(update(PlantLinkRow).where(PlantLinkRow.id == link.id).values(linked_until=until))
 
 
+async def move_plant(
+    connection: AsyncConnection,
+    plant_id: int,
+    links: Collection[PlantLink],
+    source: MeasuringSource,
+    *,
+    moved_at: datetime,
+    now: datetime,
+) -> int:
+    """End these links of a plant, and link it to another kit or series from then on; return the new link's id.
+
+    The caller has locked the plant, and commits. Raises AlreadyLinked, InvalidPlant or TooManyLinks.
+    """
+    for link in links:
+        await end_link(connection, link, until=moved_at, now=now)
+    return await link_plant(connection, plant_id, source, since=moved_at, now=now)
+
+
 async def delete_link(connection: AsyncConnection, link_id: int) -> None:
     """Delete a link that was a mistake, as if it had never existed. The caller commits."""
     await connection.execute(delete(PlantLinkRow).where(PlantLinkRow.id == link_id))

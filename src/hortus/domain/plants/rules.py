@@ -11,6 +11,7 @@ from hortus.domain.plants.state import Range
 
 MOST_NAME_CHARACTERS = 80
 MOST_TEXT_CHARACTERS = 4000
+MOST_SCIENTIFIC_NAME_CHARACTERS = 120
 MOST_IMAGE_CHARACTERS = 2000
 MOST_RANGES = 100
 
@@ -50,6 +51,8 @@ def require_valid(
     description: str | None = None,
     remark: str | None = None,
     image: str | None = None,
+    scientific_name: str | None = None,
+    sources: str | None = None,
     ranges: Mapping[int, Range] | None = None,
 ) -> None:
     """Validate the given fields. Raises InvalidPlant with all faults at once."""
@@ -58,6 +61,8 @@ def require_valid(
         *_broken_by_length("description", description, 0, MOST_TEXT_CHARACTERS),
         *_broken_by_length("remark", remark, 0, MOST_TEXT_CHARACTERS),
         *_broken_by_length("image", image, 1, MOST_IMAGE_CHARACTERS),
+        *_broken_by_length("scientificName", scientific_name, 1, MOST_SCIENTIFIC_NAME_CHARACTERS),
+        *_broken_by_length("sources", sources, 0, MOST_TEXT_CHARACTERS),
         *_broken_by_ranges(ranges or {}),
     ]
     if broken:

@@ -17,8 +17,10 @@ from hortus.domain.accounts.room import require_room
 from hortus.domain.definitions.tables import QuantityTypeRow
 from hortus.domain.plants.rules import BrokenPlantRule, InvalidPlant, require_valid
 from hortus.domain.plants.state import Range
-from hortus.domain.plants.tables import SpeciesRangeRow, SpeciesRow
+from hortus.domain.plants.tables import PlantRow, SpeciesRangeRow, SpeciesRow
 from hortus.domain.plants.target_history import note_targets_of_species
+
+_NO_PATTERNS = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 
 
 class SpeciesInUse(UsageError):
@@ -40,6 +42,8 @@ class Species:
     image: str | None
     created_at: datetime
     updated_at: datetime
+    scientific_name: str | None
+    sources: str
     ranges: Mapping[int, Range]
 
     @property
@@ -55,6 +59,8 @@ class NewSpecies:
     name: str
     description: str = ""
     image: str | None = None
+    scientific_name: str | None = None
+    sources: str = ""
     ranges: Mapping[int, Range]
 
 
@@ -66,6 +72,29 @@ async def list_species(
     if after is not None:
         statement = statement.where(SpeciesRow.id > after)
     return await _read(connection, statement)
+
+
+async def search_species(
+    connection: AsyncConnection, user_id: int | None, part: str, most: int
+) -> list[Species]:
+    """Return species that the user may use by a part of their common or scientific name, ordered by name."""
+    pattern = f"%{part.translate(_NO_PATTERNS)}%"
+    statement = (
+        _SPECIES.order_by(None)
+        .where(
+            visible_species(user_id),
+            or_(SpeciesRow.name.ilike(pattern), SpeciesRow.scientific_name.ilike(pattern)),
+        )
+        .order_by(func.lower(SpeciesRow.name), SpeciesRow.id)
+        .limit(most)
+    )
+    return await _read(connection, statement)
+
+
+async def plants_of_species(connection: AsyncConnection, species_id: int) -> int:
+    """Return how many plants, of all users, are of this species."""
+    statement = select(func.count()).where(PlantRow.species_id == species_id)
+    return int(await connection.scalar(statement) or 0)
 
 
 async def list_all_species(connection: AsyncConnection) -> list[Species]:
@@ -100,13 +129,25 @@ async def create_species(
 ) -> int:
     """Create a species and return its id. The caller commits. Raises InvalidPlant or QuotaReached."""
     require_valid(
-        name=species.name, description=species.description, image=species.image, ranges=species.ranges
+        name=species.name,
+        description=species.description,
+        image=species.image,
+        scientific_name=species.scientific_name,
+        sources=species.sources,
+        ranges=species.ranges,
     )
     own = select(func.count()).where(SpeciesRow.owner_id == owner_id)
     await require_room(connection, owner_id, own, most, "species in your account")
     species_id: int | None = await connection.scalar(
         insert(SpeciesRow)
-        .values(owner_id=owner_id, name=species.name, description=species.description, image=species.image)
+        .values(
+            owner_id=owner_id,
+            name=species.name,
+            description=species.description,
+            image=species.image,
+            scientific_name=species.scientific_name,
+            sources=species.sources,
+        )
         .returning(SpeciesRow.id)
     )
     assert species_id is not None
@@ -120,9 +161,9 @@ async def change_species(
     values: Mapping[str, Any],
     ranges: Mapping[int, Range] | None = None,
 ) -> None:
-    """Change name, description or image; `ranges`, if given, replaces all ranges. The caller commits.
+    """Change name, description, image, scientific name or sources; `ranges`, if given, replaces all.
 
-    Raises InvalidPlant.
+    The caller commits. Raises InvalidPlant.
     """
     require_valid(**values, ranges=ranges)
     # Always written, so that `updated_at` changes with the ranges, too.

@@ -40,6 +40,9 @@ class SpeciesRow(Base):
     image: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
+    scientific_name: Mapped[str | None] = mapped_column(String(120))
+    # Where its ranges come from.
+    sources: Mapped[str] = mapped_column(Text, server_default=text("''"))
 
 
 class SpeciesRangeRow(Base):

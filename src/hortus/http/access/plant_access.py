@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.store import User, find_user
 from hortus.domain.plants.links import PlantLink, links_of_plants
 from hortus.domain.plants.species_store import Species, find_species
-from hortus.domain.plants.store import Plant, find_plant
+from hortus.domain.plants.store import Plant, find_plant, lock_plant
 from hortus.http.access.caller import Caller
-from hortus.http.access.kit_access import role_in
+from hortus.http.access.kit_access import access_to_kit, role_in
 from hortus.http.access.permissions import Permission, Role, permissions_of, within_scopes
-from hortus.http.conventions.problems import NOT_FOUND, invalid_parameters
+from hortus.http.conventions.problems import NOT_FOUND, Problem, invalid_parameters, not_found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,37 @@ def _may_see(caller: Caller, link: PlantLink) -> bool:
     is_public = link.kit["privacy_public_dashboard"]
     permissions = permissions_of(role_in(link.kit), is_public=is_public)
     return Permission.VIEW in within_scopes(permissions, caller.scopes, is_public=is_public)
+
+
+async def editable_plant(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:
+    """Return a plant that the caller may change, locked. Raises Problem 401, 403 or 404."""
+    access = await access_to_plant(connection, caller, plant_id)
+    access.require_edit()
+    if not await lock_plant(connection, plant_id):
+        raise not_found()
+    return access
+
+
+async def configurable_kit(connection: AsyncConnection, caller: Caller, serial: str) -> int:
+    """Return the id of a kit that the caller may link plants to. Raises Problem 400 or 403."""
+    try:
+        access = await access_to_kit(connection, caller, serial)
+    except Problem as error:
+        detail = f"There is no kit with the serial {serial!r:.40} that you can see."
+        raise invalid_parameters({"kitSerial": [NOT_FOUND]}, detail) from error
+    access.require(Permission.EDIT_CONFIGURATION)
+    return access.kit_id
+
+
+async def editable_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species:
+    """Return a species that the caller may change. Raises Problem 401, 403 or 404."""
+    species = await visible_species(connection, caller, species_id)
+    if species is None:
+        raise caller.refusal()
+    if species.is_built_in:
+        raise caller.denial("Built-in species cannot be changed. Create one of your own instead.")
+    caller.require_scope(Scope.CONFIGURE)
+    return species
 
 
 async def visible_species(connection: AsyncConnection, caller: Caller, species_id: int) -> Species | None:

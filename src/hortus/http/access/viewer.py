@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from hortus.base.time_zones import time_zone_or
@@ -16,10 +16,12 @@ class Viewer:
     """An anonymous visitor (`user` is None), a person with memberships, or an administrator.
 
     `usual_zone` is the time zone of kits and people that have named none (HORTUS_TIME_ZONE).
+    `open_alerts` is how many wait for this person, as pages say in their header.
     """
 
     user: User | None = None
     usual_zone: ZoneInfo = UTC
+    open_alerts: int = field(default=0, compare=False)
 
     @property
     def is_admin(self) -> bool:

@@ -1,4 +1,4 @@
-"""Endpoints for alerts: lists, marking one as seen, and a plant's alert settings."""
+"""Endpoints for alerts: lists, marking one as seen, snoozing it, and a plant's alert settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
 from hortus.domain.accounts.api_keys import Scope
+from hortus.domain.alerts.attention import (
+    AlertIsOver,
+    SnoozeEndsTooEarly,
+    end_snooze,
+    mark_seen,
+    snooze,
+    unmark_seen,
+)
 from hortus.domain.alerts.plant_settings import (
     MOST_HOLD_SECONDS,
     MOST_HYSTERESIS_PERCENT,
@@ -19,7 +27,7 @@ from hortus.domain.alerts.plant_settings import (
     read_plant_settings,
     set_plant_settings,
 )
-from hortus.domain.alerts.store import alerts_of_person, alerts_of_plant, mark_seen
+from hortus.domain.alerts.store import alerts_of_person, alerts_of_plant
 from hortus.domain.alerts.withdrawal import withdraw_alerts
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.plant_access import access_to_plant
@@ -35,8 +43,15 @@ from hortus.http.conventions.documentation import (
 )
 from hortus.http.conventions.json_body import JsonBody, json_body
 from hortus.http.conventions.paging import x_next
-from hortus.http.conventions.parameters import Identifier, IdInQuery
-from hortus.http.conventions.problems import Reason, in_range, invalid_parameters, not_found
+from hortus.http.conventions.parameters import Identifier, IdInQuery, Time
+from hortus.http.conventions.problems import (
+    OTHER,
+    Reason,
+    conflict,
+    in_range,
+    invalid_parameters,
+    not_found,
+)
 from hortus.http.conventions.replies import JsonReply
 from hortus.http.documents.alerts import Alert, AlertSettings, alert_object, settings_object
 
@@ -53,6 +68,15 @@ _State = Annotated[
 _Percent = Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HYSTERESIS_PERCENT})]
 _Hold = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_HOLD_SECONDS})]
 _Pause = Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_PAUSE_SECONDS})]
+
+
+AlertId = Annotated[Identifier, Path(alias="alertId")]
+
+
+class SnoozeBody(JsonBody):
+    """Until when nobody is reminded. Without `until`, until a user ends the snooze."""
+
+    until: Time | None = None
 
 
 class AlertSettingsBody(JsonBody):
@@ -119,7 +143,7 @@ async def show_alerts_of_plant(
 async def see_alert(
     services: UsedServices,
     caller: CurrentCaller,
-    alert_id: Annotated[Identifier, Path(alias="alertId")],
+    alert_id: AlertId,
 ) -> JsonReply[Alert]:
     """Stops reminders about the alert.
 
@@ -128,9 +152,57 @@ async def see_alert(
     user_id = caller.require_scope(Scope.CONFIGURE)
     async with services.writing() as connection:
         row = await mark_seen(connection, user_id, alert_id)
-    if row is None:
-        raise not_found()
-    return JsonReply(alert_object(row))
+    return _changed_alert(row)
+
+
+@router.delete(
+    "/alerts/{alertId}/seen",
+    responses=GUARDED,
+    summary="Mark an alert as not seen",
+)
+async def unsee_alert(services: UsedServices, caller: CurrentCaller, alert_id: AlertId) -> JsonReply[Alert]:
+    """Undoes `POST`, whoever did it: reminders go on. It has no effect if nobody had seen the alert."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    async with services.writing() as connection:
+        row = await unmark_seen(connection, user_id, alert_id)
+    return _changed_alert(row)
+
+
+@router.put(
+    "/alerts/{alertId}/snooze",
+    responses=GUARDED | problems(409) | WITH_BODY,
+    openapi_extra=request_body(SnoozeBody, {"until": "2026-12-01T07:00:00Z"}),
+    summary="Snooze an alert",
+)
+async def snooze_alert(
+    services: UsedServices,
+    body: Annotated[SnoozeBody, Depends(json_body(SnoozeBody))],
+    caller: CurrentCaller,
+    alert_id: AlertId,
+) -> JsonReply[Alert]:
+    """Nobody is reminded of the alert meanwhile. A second snooze replaces the first."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    try:
+        async with services.writing() as connection:
+            row = await snooze(connection, user_id, alert_id, until=body.until, now=services.clock())
+    except SnoozeEndsTooEarly as error:
+        raise invalid_parameters({"until": [OTHER]}, str(error)) from error
+    except AlertIsOver as error:
+        raise conflict(str(error)) from error
+    return _changed_alert(row)
+
+
+@router.delete(
+    "/alerts/{alertId}/snooze",
+    responses=GUARDED,
+    summary="End the snooze of an alert",
+)
+async def wake_alert(services: UsedServices, caller: CurrentCaller, alert_id: AlertId) -> JsonReply[Alert]:
+    """Reminders go on. It has no effect if the alert was not snoozed."""
+    user_id = caller.require_scope(Scope.CONFIGURE)
+    async with services.writing() as connection:
+        row = await end_snooze(connection, user_id, alert_id)
+    return _changed_alert(row)
 
 
 @router.get(
@@ -175,6 +247,12 @@ async def change_settings(
         await set_plant_settings(connection, plant_id, settings)
         await withdraw_alerts(connection, plant_id)
     return JsonReply(settings_object(settings))
+
+
+def _changed_alert(row: RowMapping | None) -> JsonReply[Alert]:
+    if row is None:
+        raise not_found()
+    return JsonReply(alert_object(row))
 
 
 def _page(rows: Sequence[RowMapping], path: str, state: str) -> JsonReply[list[Alert]]:

@@ -9,12 +9,10 @@ from pydantic import Field
 
 from hortus.domain.plants.links import MeasuringSource, PlantLink, delete_link, end_link, link_plant
 from hortus.http.access.caller import CurrentCaller
-from hortus.http.access.plant_access import PlantAccess
+from hortus.http.access.plant_access import PlantAccess, configurable_kit, editable_plant
 from hortus.http.access.services import UsedServices
 from hortus.http.api.plants import (
     PlantId,
-    configurable_kit,
-    editable_plant,
     plant_document,
     refusals_as_problems,
 )

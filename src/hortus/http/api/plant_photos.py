@@ -18,9 +18,9 @@ from hortus.domain.plants.photos import (
     put_photo,
 )
 from hortus.http.access.caller import CurrentCaller
-from hortus.http.access.plant_access import access_to_plant
+from hortus.http.access.plant_access import access_to_plant, editable_plant
 from hortus.http.access.services import UsedServices
-from hortus.http.api.plants import PlantId, editable_plant, plant_document
+from hortus.http.api.plants import PlantId, plant_document
 from hortus.http.conventions.documentation import GUARDED, WITH_BODY
 from hortus.http.conventions.json_body import read_bytes
 from hortus.http.conventions.problems import Problem, bad_request, not_found

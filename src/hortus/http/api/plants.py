@@ -33,7 +33,6 @@ from hortus.domain.plants.store import (
     list_plants_of_kit,
     list_plants_of_user,
     list_plants_owned,
-    lock_plant,
     set_plant_range,
     unset_plant_range,
 )
@@ -44,6 +43,8 @@ from hortus.http.access.plant_access import (
     PlantAccess,
     access_to_plant,
     access_to_plants,
+    configurable_kit,
+    editable_plant,
     require_visible_species,
 )
 from hortus.http.access.services import Services, UsedServices
@@ -59,11 +60,8 @@ from hortus.http.conventions.json_body import JsonBody, json_body
 from hortus.http.conventions.paging import x_next
 from hortus.http.conventions.parameters import Identifier, IdInBody, IdInQuery
 from hortus.http.conventions.problems import (
-    NOT_FOUND,
-    Problem,
     conflict,
     forbidden,
-    invalid_parameters,
     not_found,
     unauthorized,
 )
@@ -284,26 +282,6 @@ async def delete_range(
             raise not_found()
         document = await plant_document(services, connection, caller, plant_id)
     return JsonReply(document)
-
-
-async def editable_plant(connection: AsyncConnection, caller: Caller, plant_id: int) -> PlantAccess:
-    """Return a plant that the caller may change, locked. Raises Problem 401, 403 or 404."""
-    access = await access_to_plant(connection, caller, plant_id)
-    access.require_edit()
-    if not await lock_plant(connection, plant_id):
-        raise not_found()
-    return access
-
-
-async def configurable_kit(connection: AsyncConnection, caller: Caller, serial: str) -> int:
-    """Return the id of a kit that the caller may link plants to. Raises Problem 400 or 403."""
-    try:
-        access = await access_to_kit(connection, caller, serial)
-    except Problem as error:
-        detail = f"There is no kit with the serial {serial!r:.40} that you can see."
-        raise invalid_parameters({"kitSerial": [NOT_FOUND]}, detail) from error
-    access.require(Permission.EDIT_CONFIGURATION)
-    return access.kit_id
 
 
 async def plant_document(

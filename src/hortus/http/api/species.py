@@ -6,13 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.room import QuotaReached
 from hortus.domain.accounts.store import find_user
-from hortus.domain.plants.rules import MOST_NAME_CHARACTERS, MOST_TEXT_CHARACTERS, InvalidPlant
+from hortus.domain.plants.rules import (
+    MOST_NAME_CHARACTERS,
+    MOST_SCIENTIFIC_NAME_CHARACTERS,
+    MOST_TEXT_CHARACTERS,
+    InvalidPlant,
+)
 from hortus.domain.plants.species_store import (
     NewSpecies,
     SpeciesInUse,
@@ -23,8 +27,8 @@ from hortus.domain.plants.species_store import (
     list_species,
 )
 from hortus.domain.plants.state import Range
-from hortus.http.access.caller import Caller, CurrentCaller
-from hortus.http.access.plant_access import visible_species
+from hortus.http.access.caller import CurrentCaller
+from hortus.http.access.plant_access import editable_species, visible_species
 from hortus.http.access.services import UsedServices
 from hortus.http.conventions.documentation import (
     GUARDED,
@@ -57,8 +61,13 @@ SpeciesId = Annotated[Identifier, Path(alias="speciesId")]
 _Name = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_NAME_CHARACTERS}), NAME]
 _Description = Annotated[str, Field(json_schema_extra={"maxLength": MOST_TEXT_CHARACTERS}), LINES]
 
+_ScientificName = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_SCIENTIFIC_NAME_CHARACTERS}), NAME
+]
+
 _EXAMPLE = {
     "name": "Basil",
+    "scientificName": "Ocimum basilicum",
     "description": "Likes it warm, and never dry.",
     "ranges": [{"quantityTypeId": 1, "minimum": 18.0, "maximum": 28.0}, {"quantityTypeId": 3, "minimum": 40.0}],
 }
@@ -76,17 +85,24 @@ class NewSpeciesBody(JsonBody):
     """The species to create."""
 
     name: _Name
+    scientific_name: _ScientificName | None = None
     description: _Description = ""
     image: str | None = None
+    sources: _Description = ""
     ranges: list[RangeBody]
 
 
 class SpeciesChangeBody(JsonBody):
-    """The fields to change. `ranges` replaces all ranges; null clears the image and leaves the rest."""
+    """The fields to change. `ranges` replaces all ranges.
+
+    Null clears the image and the scientific name, and leaves the rest.
+    """
 
     name: _Name | None = None
+    scientific_name: _ScientificName | None = None
     description: _Description | None = None
     image: str | None = None
+    sources: _Description | None = None
     ranges: list[RangeBody] | None = None
 
 
@@ -122,7 +138,12 @@ async def describe_species(
     """The species is private: only you can see and use it."""
     user_id = caller.require_scope(Scope.CONFIGURE)
     species = NewSpecies(
-        name=body.name, description=body.description, image=body.image, ranges=_ranges(body.ranges)
+        name=body.name,
+        scientific_name=body.scientific_name,
+        description=body.description,
+        image=body.image,
+        sources=body.sources,
+        ranges=_ranges(body.ranges),
     )
     try:
         async with services.writing() as connection:
@@ -168,12 +189,12 @@ async def edit_species(
     values: dict[str, Any] = {
         name: value
         for name in body.model_fields_set - {"ranges"}
-        if (value := getattr(body, name)) is not None or name == "image"
+        if (value := getattr(body, name)) is not None or name in {"image", "scientific_name"}
     }
     ranges = None if body.ranges is None else _ranges(body.ranges)
     try:
         async with services.writing() as connection:
-            await _own_species(connection, caller, species_id)
+            await editable_species(connection, caller, species_id)
             if values or ranges is not None:
                 await change_species(connection, species_id, values, ranges)
             changed = await find_species(connection, species_id)
@@ -194,20 +215,11 @@ async def remove_species(services: UsedServices, caller: CurrentCaller, species_
     """A species cannot be deleted while plants use it."""
     try:
         async with services.writing() as connection:
-            await _own_species(connection, caller, species_id)
+            await editable_species(connection, caller, species_id)
             await delete_species(connection, species_id)
     except SpeciesInUse as error:
         raise conflict(str(error)) from error
     return empty_reply()
-
-
-async def _own_species(connection: AsyncConnection, caller: Caller, species_id: int) -> None:
-    species = await visible_species(connection, caller, species_id)
-    if species is None:
-        raise caller.refusal()
-    if species.is_built_in:
-        raise caller.denial("Built-in species cannot be changed. Create one of your own instead.")
-    caller.require_scope(Scope.CONFIGURE)
 
 
 def _ranges(bodies: list[RangeBody]) -> dict[int, Range]:

@@ -64,6 +64,18 @@ class Alert(TypedDict):
     messageAcceptedAt: Annotated[
         TimeText | None, Field(description="When a message about the alert was last accepted for delivery.")
     ]
+    snoozedAt: Annotated[
+        TimeText | None,
+        Field(
+            description="When it was last snoozed. Also set after `snoozedUntil`, until the snooze is ended."
+        ),
+    ]
+    snoozedUntil: Annotated[
+        TimeText | None,
+        Field(
+            description="Until when nobody is reminded; null with `snoozedAt`: until a user ends the snooze."
+        ),
+    ]
 
 
 class AlertSettings(TypedDict):
@@ -104,6 +116,8 @@ def alert_object(row: RowMapping) -> Alert:
         "overAt": format_optional_time(row["over_at"]),
         "ending": row["ending"],
         "messageAcceptedAt": format_optional_time(row["message_accepted_at"]),
+        "snoozedAt": format_optional_time(row["snoozed_at"]),
+        "snoozedUntil": format_optional_time(row["snoozed_until"]),
     }
 
 

@@ -41,8 +41,10 @@ class SpeciesObject(TypedDict):
 
     id: int
     name: str
+    scientificName: str | None
     description: str
     image: str | None
+    sources: Annotated[str, Field(description="Where the ranges come from.")]
     isBuiltIn: bool
     ranges: list[RangeObject]
     createdAt: TimeText
@@ -118,8 +120,10 @@ def species_object(species: Species) -> SpeciesObject:
     return {
         "id": species.id,
         "name": species.name,
+        "scientificName": species.scientific_name,
         "description": species.description,
         "image": species.image,
+        "sources": species.sources,
         "isBuiltIn": species.is_built_in,
         "ranges": _range_objects(species.ranges),
         "createdAt": format_time(species.created_at),

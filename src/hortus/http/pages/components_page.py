@@ -16,7 +16,7 @@ class ComponentsPage:
     """The page. It reads nothing but the session."""
 
     def __init__(self, site: Site) -> None:
-        self._sessions = site.sessions
+        self._site = site
         self._templates = site.templates
 
     def routes(self) -> list[Route]:
@@ -27,7 +27,7 @@ class ComponentsPage:
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, which search engines are asked to leave out."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         return self._templates.page(
             "help/components.html",
             viewer=viewer,

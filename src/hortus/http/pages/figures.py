@@ -117,14 +117,14 @@ def range_with_unit(range_: Range, unit: str) -> str:
 def bounds(range_: Range) -> str:
     """Return the target range without its unit, or an empty text if it has no bound."""
     if range_.minimum is not None and range_.maximum is not None:
-        return f"{_bound(range_.minimum)}–{_bound(range_.maximum)}"
+        return f"{bound(range_.minimum)}–{bound(range_.maximum)}"
     if range_.minimum is not None:
-        return gettext("at least %(bound)s", bound=_bound(range_.minimum))
-    return "" if range_.maximum is None else gettext("at most %(bound)s", bound=_bound(range_.maximum))
+        return gettext("at least %(bound)s", bound=bound(range_.minimum))
+    return "" if range_.maximum is None else gettext("at most %(bound)s", bound=bound(range_.maximum))
 
 
-def _bound(value: float) -> str:
-    # As the person entered it, not with the digits of a measurement.
+def bound(value: float) -> str:
+    """Return a bound of a range as a person entered it, not with the digits of a measurement."""
     if abs(value) >= _SCIENTIFIC_FROM:
         return fixed(value, 0)
     text = _written(abs(value), "#,##0.######", current_language().tag)

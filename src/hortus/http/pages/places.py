@@ -47,6 +47,16 @@ PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
     Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
     Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
+    Place(
+        key="alerts",
+        path="/alerts",
+        name=gettext_noop("Alerts"),
+        audience=Audience.PEOPLE,
+        in_header=True,
+        in_bar=True,
+    ),
+    Place(key="plants", path="/plants", name=gettext_noop("Plants"), audience=Audience.PEOPLE),
+    Place(key="species", path="/species", name=gettext_noop("Species")),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(key="sign-up", path="/sign-up", name=gettext_noop("Sign up"), audience=Audience.NEWCOMERS),
     Place(
@@ -70,6 +80,11 @@ PLACES = (
         audience=Audience.PEOPLE,
     ),
 )
+
+
+def is_place(viewer: Viewer, path: str) -> bool:
+    """Return whether there is a place at this address, for this viewer."""
+    return any(place.path == path and place.is_for(viewer) for place in PLACES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

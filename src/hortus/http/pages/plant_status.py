@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.engine import RowMapping
 
 from hortus.domain.plants.links import PlantLink
-from hortus.domain.plants.state import Condition, Range, Reading
+from hortus.domain.plants.state import Condition, Range, Reading, worst
 from hortus.domain.plants.store import Plant
+from hortus.http.pages.status import SeriesKey
+from hortus.http.pages.week import Week
 from hortus.http.pages.wording import OutOfRange
 
 
@@ -19,9 +21,11 @@ class PlantQuantity:
     """One quantity of a plant. `condition` is None if it is not judged; `source` names what measures it.
 
     `trouble` is a sentence about the sensor, if its newest reading cannot have been measured.
-    `chart` is the address of its chart; empty without a source.
+    `chart` is the address of its chart; empty without a source. `is_own`: the range is the plant's own, and not
+    that of its species. `week` is None if nothing measures it, or it has no range.
     """
 
+    quantity_type_id: int
     name: str
     unit: str
     condition: Condition | None
@@ -30,6 +34,8 @@ class PlantQuantity:
     source: str
     trouble: str | None
     chart: str = ""
+    is_own: bool = False
+    week: Week | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class PlantAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantStatus:
-    """A plant as the viewer may see it. `links` are the current ones."""
+    """A plant as the viewer may see it. `links` are the current ones, `past_links` those that have ended."""
 
     now: datetime
     plant: Plant
@@ -62,25 +68,39 @@ class PlantStatus:
     out_of_range: tuple[OutOfRange, ...]
     quantities: tuple[PlantQuantity, ...]
     links: tuple[PlantLink, ...]
+    past_links: tuple[PlantLink, ...]
+    may_edit: bool
     alerts: tuple[PlantAlert, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantLine:
-    """A plant in a kit's list on the status page."""
+    """A plant in a list."""
 
     id: int
     name: str
     condition: Condition
     out_of_range: tuple[OutOfRange, ...]
+    species_name: str | None = None
+    photo_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantsOfKit:
-    """The first plants that a kit measures, and how many more there are."""
+    """The first plants that a kit measures, and how many more there are.
+
+    `ranges` are those of these plants for the series of the kit by which they are judged.
+    """
 
     lines: Sequence[PlantLine] = ()
     more: int = 0
+    ranges: Mapping[SeriesKey, Sequence[Range]] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> PlantLine | None:
+        """The first of these plants that are worst off; None without plants."""
+        condition = worst(line.condition for line in self.lines)
+        return next((line for line in self.lines if line.condition is condition), None)
 
 
 def plant_alert(row: RowMapping, *, concerns_viewer: bool) -> PlantAlert:

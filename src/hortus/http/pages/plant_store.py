@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.alerts.store import alerts_of_plant, concerning
 from hortus.domain.definitions.queries import quantity_types_by_id
+from hortus.domain.plants.links import PlantLink
 from hortus.domain.plants.measured import MeasuredSeries
 from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.state import Condition, QuantityState, Range
 from hortus.domain.plants.store import find_plants
+from hortus.domain.plants.week import HourOfPlant, week_of_plant
 from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.problems import Problem
@@ -28,11 +30,18 @@ from hortus.http.pages.plant_status import (
     PlantStatus,
     plant_alert,
 )
+from hortus.http.pages.status import SeriesKey
 from hortus.http.pages.viewers import caller_of
+from hortus.http.pages.week import week_of
 from hortus.http.pages.wording import OutOfRange
+from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import snapshot
 
 Types = Mapping[int, RowMapping]
+
+# The hours of a week are many, and the last one is not over yet.
+_KEEP_WEEK_SECONDS = 60.0
+_KEPT_WEEKS = 500
 
 _MOST_OPEN_ALERTS = 100
 _LAST_ALERTS = 20
@@ -72,10 +81,20 @@ async def visible_plant(connection: AsyncConnection, viewer: Viewer, plant_id: i
 class PlantReader:
     """Reads the condition of plants. `clock` returns the current time as an aware datetime."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime], freshness: timedelta) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Callable[[], datetime],
+        freshness: timedelta,
+        zone: tzinfo = UTC,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._freshness = freshness
+        self._zone = zone
+        self._weeks = SharedAnswers[Mapping[int, Sequence[HourOfPlant]]](
+            keep_seconds=_KEEP_WEEK_SECONDS, capacity=_KEPT_WEEKS
+        )
 
     async def read(self, viewer: Viewer, plant_id: int) -> PlantStatus:
         """Return the plant from one snapshot (P7). Raises NoSuchPlant or DatabaseNotAnswering."""
@@ -85,13 +104,19 @@ class PlantReader:
             (overview,) = await self._overviews(connection, [access], now)
             types = await _types_of(connection, [overview])
             alerts = await _alerts(connection, access)
+            weeks = await self._weeks.get(
+                (plant_id, frozenset(link.source.kit_id for link in access.links)),
+                lambda: self._read_week(overview, access.links, now),
+            )
         return PlantStatus(
             now=now,
             plant=access.plant,
             condition=overview.condition,
             out_of_range=_out_of_range(overview, types),
-            quantities=_quantities(overview, types),
+            quantities=_quantities(overview, types, weeks, now, self._zone),
             links=tuple(link for link in access.links if link.until is None),
+            past_links=tuple(link for link in access.links if link.until is not None),
+            may_edit=access.may_edit,
             alerts=alerts,
         )
 
@@ -110,16 +135,38 @@ class PlantReader:
             accesses = await access_to_plants(connection, caller_of(viewer), plants)
             found = await self._overviews(connection, accesses, self._clock())
             types = await _types_of(connection, found)
-        lines = {each.plant.id: _line(each, types) for each in found}
+        by_id = {each.plant.id: each for each in found}
         totals = {row.kit_id: row.plants for row in rows}
-        of_kits: dict[int, list[PlantLine]] = defaultdict(list)
+        of_kits: dict[int, list[PlantOverview]] = defaultdict(list)
         for row in rows:
-            if row.id in lines:
-                of_kits[row.kit_id].append(lines[row.id])
+            if row.id in by_id:
+                of_kits[row.kit_id].append(by_id[row.id])
         return {
-            kit_id: PlantsOfKit(lines=shown, more=max(0, totals[kit_id] - _PLANTS_PER_KIT))
+            kit_id: PlantsOfKit(
+                lines=[_line(each, types) for each in shown],
+                more=max(0, totals[kit_id] - _PLANTS_PER_KIT),
+                ranges=_ranges_at(kit_id, shown),
+            )
             for kit_id, shown in of_kits.items()
         }
+
+    async def _read_week(
+        self, overview: PlantOverview, links: Sequence[PlantLink], now: datetime
+    ) -> Mapping[int, Sequence[HourOfPlant]]:
+        # With a connection of its own: others wait for this answer, even if the first request ends.
+        async with snapshot(self._engine) as connection:
+            return await hours_of_week(connection, overview, links, now)
+
+    async def lines(self, connection: AsyncConnection, accesses: Sequence[PlantAccess]) -> list[PlantLine]:
+        """Return these plants for a list, in their order."""
+        found = await self._overviews(connection, accesses, self._clock())
+        types = await _types_of(connection, found)
+        return [_line(each, types) for each in found]
+
+    async def overview(self, connection: AsyncConnection, access: PlantAccess) -> PlantOverview:
+        """Return the state of one plant."""
+        (found,) = await self._overviews(connection, [access], self._clock())
+        return found
 
     async def _overviews(
         self, connection: AsyncConnection, accesses: Sequence[PlantAccess], now: datetime
@@ -138,10 +185,31 @@ async def _types_of(connection: AsyncConnection, found: Sequence[PlantOverview])
     return await quantity_types_by_id(connection, ids)
 
 
-def _quantities(overview: PlantOverview, types: Types) -> tuple[PlantQuantity, ...]:
+async def hours_of_week(
+    connection: AsyncConnection, overview: PlantOverview, links: Sequence[PlantLink], now: datetime
+) -> Mapping[int, Sequence[HourOfPlant]]:
+    """Return the hours of the last days by quantity type, from when the kits measured the plant."""
+    since: dict[int, datetime] = {}
+    for link in links:
+        if link.until is None:
+            since[link.source.kit_id] = min(link.since, since.get(link.source.kit_id, link.since))
+    return await week_of_plant(connection, overview.measured, since, now)
+
+
+def _quantities(
+    overview: PlantOverview,
+    types: Types,
+    weeks: Mapping[int, Sequence[HourOfPlant]],
+    now: datetime,
+    zone: tzinfo,
+) -> tuple[PlantQuantity, ...]:
     def quantity(state: QuantityState) -> PlantQuantity:
         type_ = types[state.quantity_type_id]
+        hours = weeks.get(state.quantity_type_id, ())
         return PlantQuantity(
+            quantity_type_id=state.quantity_type_id,
+            is_own=state.quantity_type_id in overview.own_ranges,
+            week=week_of(hours, state.range, now, zone) if state.range is not None and hours else None,
             name=type_["physical_quantity"],
             unit=type_["physical_unit_symbol"] or type_["physical_unit"],
             condition=state.condition,
@@ -194,10 +262,23 @@ def _out_of_range(overview: PlantOverview, types: Types) -> tuple[OutOfRange, ..
     )
 
 
+def _ranges_at(kit_id: int, found: Sequence[PlantOverview]) -> dict[SeriesKey, list[Range]]:
+    ranges: dict[SeriesKey, list[Range]] = defaultdict(list)
+    for overview in found:
+        for state in overview.states:
+            measured = overview.measured.get(state.quantity_type_id)
+            if state.range is not None and measured is not None and measured.kit_id == kit_id:
+                key = SeriesKey(peripheral=measured.peripheral_name, quantity_type_id=state.quantity_type_id)
+                ranges[key].append(state.range)
+    return ranges
+
+
 def _line(overview: PlantOverview, types: Types) -> PlantLine:
     return PlantLine(
         id=overview.plant.id,
         name=overview.plant.name,
         condition=overview.condition,
         out_of_range=_out_of_range(overview, types),
+        species_name=overview.plant.species_name,
+        photo_digest=overview.plant.photo_digest,
     )

@@ -21,7 +21,7 @@ from hortus.base.language.appearance import current_appearance
 from hortus.base.text import shown_lines
 from hortus.domain.definitions.display import shown_unit
 from hortus.http.access.viewer import ANONYMOUS, Viewer
-from hortus.http.pages import figures, signs, times, wording
+from hortus.http.pages import figures, signs, times, week, wording
 from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.places import places_of
@@ -44,6 +44,8 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     times.duration,
     times.exact,
     times.date_and_time,
+    times.clock_text,
+    times.short_date,
     times.day,
     signs.condition_sign,
     signs.presence_sign,
@@ -53,6 +55,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     wording.word,
     wording.plant_word,
     wording.need_of,
+    wording.advice_on,
 )
 
 
@@ -104,6 +107,8 @@ class Templates:
             chart_address=chart_address,
             version=__version__,
             polylines=_KNOWN_CURVES,
+            week_width=week.WIDTH,
+            week_height=week.HEIGHT,
             spark_width=WIDTH,
             spark_height=HEIGHT,
         )

@@ -13,10 +13,12 @@ from hortus.http.pages.account.new_service import NewServicePages
 from hortus.http.pages.account.notifications import NotificationPages
 from hortus.http.pages.account.sessions import SessionPages
 from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
+from hortus.http.pages.alerts.pages import AlertPages
 from hortus.http.pages.charts.explorer import ExplorerPages
 from hortus.http.pages.charts.marks import MarkPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.home.pages import HomePages
 from hortus.http.pages.kits.access_watch import AccessWatchPages
 from hortus.http.pages.kits.adding import AddKitPages
 from hortus.http.pages.kits.changes import ChangePages
@@ -43,13 +45,18 @@ from hortus.http.pages.kits.pictures.taking import TakingPages
 from hortus.http.pages.kits.set_aside import SetAsidePages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
-from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.http.pages.pictures import PicturePages
-from hortus.http.pages.plants import PlantPages
+from hortus.http.pages.plants.edit_pages import PlantEditPages
+from hortus.http.pages.plants.link_pages import PlantLinkPages
+from hortus.http.pages.plants.list_pages import PlantListPages
+from hortus.http.pages.plants.plant_page import PlantPages
+from hortus.http.pages.plants.range_pages import PlantRangePages
+from hortus.http.pages.plants.rule_pages import PlantRulePages
 from hortus.http.pages.search import SearchPages
 from hortus.http.pages.setup import SetUpPages
 from hortus.http.pages.site import Site
+from hortus.http.pages.species.pages import SpeciesPages
 
 
 class PageGroup(Protocol):
@@ -63,7 +70,6 @@ class PageGroup(Protocol):
 
 # Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
 PAGE_GROUPS: Sequence[type[PageGroup]] = (
-    StatusPages,
     AddKitPages,
     ManyKitsPages,
     ConnectKitPages,
@@ -88,7 +94,15 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     DataCheckPages,
     SetAsidePages,
     ExportPages,
+    HomePages,
+    AlertPages,
+    PlantListPages,
+    PlantEditPages,
+    PlantRangePages,
+    PlantLinkPages,
+    PlantRulePages,
     PlantPages,
+    SpeciesPages,
     PicturePages,
     LoginPages,
     ForgottenPasswordPages,

@@ -27,7 +27,7 @@ class SearchPages:
 
     def __init__(self, site: Site) -> None:
         self._reader = SearchReader(site.engine)
-        self._sessions = site.sessions
+        self._site = site
         self._templates = site.templates
         self._sign_up_open = site.services.parts.sign_up_open
 
@@ -40,7 +40,7 @@ class SearchPages:
 
     async def show(self, request: Request) -> Response:
         """Answer with what was found; the serial of a kit leads straight to it."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         wanted = _wanted(request)
         serial = await self._reader.serial_of(viewer, wanted) if is_serial(wanted) else None
         if serial is not None:
@@ -50,7 +50,7 @@ class SearchPages:
 
     async def suggestions(self, request: Request) -> Response:
         """Answer with the same as a part of a page."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         wanted = _wanted(request)
         finds, places = await self._find(viewer, wanted)
         return HTMLResponse(self._templates.render("_found.html", query=wanted, finds=finds, pages=places))

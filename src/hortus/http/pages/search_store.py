@@ -102,9 +102,9 @@ _PLANTS = text(
 
 _SPECIES = text(
     """
-    SELECT s.name, split_part(s.description, E'\\n', 1) AS about FROM species s
+    SELECT s.name, '/species/' || s.id AS path, coalesce(s.scientific_name, '') AS about FROM species s
     WHERE (s.key IS NOT NULL OR s.owner_id = CAST(:user_id AS integer) OR CAST(:is_admin AS boolean))
-      AND s.name ILIKE :part
+      AND (s.name ILIKE :part OR s.scientific_name ILIKE :part)
     ORDER BY lower(s.name), s.id LIMIT :most
     """
 )

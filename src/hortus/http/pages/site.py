@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from hortus.http.access.services import Services
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.monitoring.backlog import BacklogReader
+from hortus.http.pages.open_alerts import OpenAlerts
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import SAID, LogInNeeded, address_of, local_path
 from hortus.http.server.database_access import change, snapshot
@@ -32,6 +33,7 @@ class Site:
     sessions: Sessions
     templates: Templates
     backlog: BacklogReader
+    open_alerts: OpenAlerts = field(default_factory=OpenAlerts)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -53,8 +55,12 @@ class Site:
         return change(self.engine)
 
     async def viewer(self, request: Request) -> Viewer:
-        """Return the sender of the request. Raises DatabaseNotAnswering."""
-        return await self.sessions.viewer_of(request)
+        """Return the sender of the request, with their open alerts. Raises DatabaseNotAnswering."""
+        viewer = await self.sessions.viewer_of(request)
+        if viewer.user is None:
+            return viewer
+        counts = await self.open_alerts.of_person(self.engine, viewer.user.id, self.clock())
+        return replace(viewer, open_alerts=counts.open)
 
     async def person(self, request: Request) -> tuple[Viewer, User]:
         """Return the sender of the request, who is logged in. Raises LogInNeeded."""

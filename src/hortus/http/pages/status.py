@@ -26,7 +26,10 @@ class SeriesKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReading:
-    """The newest reading of a series whose time is not in the future (P8). `at` is the kit's clock."""
+    """The newest reading of a series whose time is not in the future (P8). `at` is the kit's clock.
+
+    `interval_seconds` is how often its peripheral measures.
+    """
 
     key: SeriesKey
     peripheral_id: int
@@ -34,6 +37,7 @@ class LastReading:
     unit: str
     value: float
     at: datetime
+    interval_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitStatus:
-    """One kit as the page shows it. `is_shared`: two clients take turns under its account."""
+    """One kit as the page shows it. `is_shared`: two clients take turns under its account.
+
+    `is_viewers`: the viewer is a member; `is_nobodys`: it has no members at all. `series` is None if they could
+    not be read.
+    """
 
     id: int
     serial: str
@@ -81,17 +89,21 @@ class KitStatus:
     is_public: bool
     presence: Judgement
     own_word: OwnWord | None
-    series: tuple[StatusSeries, ...]
+    series: tuple[StatusSeries, ...] | None
     counts: LedgerCounts
     reasons: tuple[ReasonCount, ...]
     picture: Picture | None = None
     is_shared: bool = False
+    is_viewers: bool = False
+    is_nobodys: bool = False
+    has_silence_alert: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusPage:
     """One page of kits, and the totals of all kits that the viewer may see.
 
+    `last_stored_at` is when a reading of any of them was last stored.
     `unassigned` counts messages that belong to no kit; it is None unless the viewer may see them.
     """
 
@@ -100,6 +112,7 @@ class StatusPage:
     pages: int
     kits_in_total: int
     kits: tuple[KitStatus, ...]
+    last_stored_at: datetime | None
     totals: LedgerCounts
     unassigned: LedgerCounts | None
     unassigned_reasons: tuple[ReasonCount, ...]

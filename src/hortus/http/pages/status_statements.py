@@ -34,14 +34,33 @@ RECENT_HOURS = 24
 
 _INTEGERS = ARRAY(Integer)
 
-KITS_OF_PAGE = text(
+ALL_KITS = text(
     f"""
-    SELECT k.id, k.serial, k.name, k.privacy_public_dashboard AS is_public
+    SELECT k.id, EXISTS (SELECT 1 FROM alerts a WHERE a.kit_id = k.id AND a.over_at IS NULL) AS is_alerted
     FROM kits k
     WHERE k.id IN ({VISIBLE_KITS})
     ORDER BY lower(coalesce(k.name, k.serial)), k.id
-    LIMIT :page_size OFFSET :skipped
     """  # noqa: S608  (built from constants)
+)
+
+# In the given order; those that the viewer may not see (any more) are missing.
+KITS_OF_PAGE = text(
+    f"""
+    SELECT k.id, k.serial, k.name, k.privacy_public_dashboard AS is_public,
+        EXISTS (SELECT 1 FROM kit_memberships m
+                WHERE m.kit_id = k.id AND m.user_id = CAST(:user_id AS integer)) AS is_viewers,
+        NOT EXISTS (SELECT 1 FROM kit_memberships m WHERE m.kit_id = k.id) AS is_nobodys,
+        EXISTS (SELECT 1 FROM alerts a
+                WHERE a.kit_id = k.id AND a.over_at IS NULL AND a.kind = 'silence') AS has_silence_alert
+    FROM unnest(:kit_ids) WITH ORDINALITY AS wanted (id, place)
+    JOIN kits k ON k.id = wanted.id
+    WHERE k.id IN ({VISIBLE_KITS})
+    ORDER BY wanted.place
+    """  # noqa: S608  (built from constants)
+).bindparams(bindparam("kit_ids", type_=_INTEGERS))
+
+LAST_STORED = text(
+    f"SELECT max(datetime_last_seen) FROM kit_last_seen WHERE kit_id IN ({VISIBLE_KITS})"  # noqa: S608
 )
 
 # The first of each kit's newest media that has a thumbnail: a bounded number of rows, along the index.
@@ -121,7 +140,8 @@ NEWEST_READINGS = text(
     )
     SELECT DISTINCT ON (r.kit_id, p.name, r.quantity_type_id, r.plausible)
       r.kit_id, p.id AS peripheral_id, p.name AS peripheral, r.quantity_type_id, r.value, r.datetime AS at,
-      r.plausible, q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
+      p.configuration #>> '{{intervals,measurementInterval}}' AS interval, r.plausible,
+      q.physical_quantity AS quantity, coalesce(q.physical_unit_symbol, q.physical_unit) AS unit
     FROM judged r
     JOIN peripherals p ON p.id = r.peripheral_id
     JOIN quantity_types q ON q.id = r.quantity_type_id

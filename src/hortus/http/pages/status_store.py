@@ -1,72 +1,39 @@
-"""Reading the status page from the database, with a fixed number of statements for any number of kits."""
+"""Reading pages of kits from the database, with a fixed number of statements for any number of kits."""
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hortus.domain.ledger.store import LedgerCounts
-from hortus.domain.plausibility.limits import limits_of_peripherals
-from hortus.domain.plausibility.rules import UNLIMITED, explanation
+from hortus.domain.presence.judgement import PresenceState
 from hortus.domain.presence.store import PresenceRecord, read_presences
 from hortus.http.access.viewer import Viewer, visibility_parameters
-from hortus.http.pages.status import (
-    KitStatus,
-    LastReading,
-    Picture,
-    SeriesKey,
-    StatusPage,
-    StatusSeries,
-    explained,
-    summed,
-)
+from hortus.http.pages.status import KitStatus, Picture, StatusPage, StatusSeries, explained, summed
+from hortus.http.pages.status_series import SeriesReader
 from hortus.http.pages.status_statements import (
-    COURSES,
-    DEEP_READINGS,
-    HEAD_READINGS,
+    ALL_KITS,
     KITS_OF_PAGE,
+    LAST_STORED,
     LEDGER_REASONS,
     LEDGER_SUMS,
     NEWEST_PICTURES,
-    NEWEST_READINGS,
     NUMBER_OF_KITS,
-    RECENT_HOURS,
-    SLOT_READINGS,
 )
-from hortus.http.server.database_access import snapshot
+from hortus.http.server.database_access import DatabaseDamaged, snapshot
 
 # Pages are rendered in the event loop that also stores readings: 24 kits take it some 20 ms.
-KITS_PER_PAGE = 24
+KITS_PER_PAGE = 12
 LEDGER_HOURS = 24
-SLOTS = 36
-SLOT_LENGTH = timedelta(minutes=10)
-COURSE_HOURS = SLOTS * SLOT_LENGTH // timedelta(hours=1)
 
-_REMEMBER_SECONDS = 60.0
-_REMEMBERED_KITS = 2000
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_PRESENCES = 1000
+"""Of so many kits it is looked up whether they are silent, to put these first."""
 
 _NO_KIT = 0
-_OTHER_KITS = -1
-
-Newest = dict[SeriesKey, LastReading]
-Courses = dict[SeriesKey, list[float | None]]
-
-
-@dataclass(slots=True)
-class _Memory:
-    """Cached per kit because it changes slowly: courses, and last readings of series that report rarely."""
-
-    until: float
-    newest: Newest = field(default_factory=dict)
-    implausible: Newest = field(default_factory=dict)
-    courses: Courses = field(default_factory=dict)
 
 
 class StatusReader:
@@ -75,26 +42,72 @@ class StatusReader:
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
-        self._memories: OrderedDict[int, _Memory] = OrderedDict()
+        self._series = SeriesReader()
 
-    async def read(self, viewer: Viewer, page: int) -> StatusPage:
-        """Return a page of the kits that the viewer may see. Pages count from 1; beyond the last, the last.
+    async def count(self, viewer: Viewer) -> int:
+        """Return how many kits the viewer may see. Raises DatabaseNotAnswering."""
+        async with snapshot(self._engine) as connection:
+            return int((await connection.execute(NUMBER_OF_KITS, visibility_parameters(viewer))).scalar_one())
 
-        Everything on it comes from one snapshot of committed data (P7). Raises DatabaseNotAnswering.
+    async def read(
+        self, viewer: Viewer, page: int, page_size: int = KITS_PER_PAGE, *, with_courses: bool = True
+    ) -> StatusPage:
+        """Return a page of the kits that the viewer may see: those with trouble first, then by name.
+
+        Pages count from 1; beyond the last, the last. Raises DatabaseNotAnswering.
         """
+        async with snapshot(self._engine) as connection:
+            kit_ids = await _ordered(connection, viewer, self._clock())
+        pages = max(1, -(-len(kit_ids) // page_size))
+        page = min(page, pages)
+        shown = kit_ids[(page - 1) * page_size : page * page_size]
+        return await self.read_again(viewer, shown, page, pages, with_courses=with_courses)
+
+    async def read_again(
+        self,
+        viewer: Viewer,
+        kit_ids: Sequence[int],
+        page: int = 1,
+        pages: int = 1,
+        *,
+        with_courses: bool = True,
+    ) -> StatusPage:
+        """Return a page of these kits, in this order, without those that the viewer may not see.
+
+        Everything on it comes from one snapshot of committed data (P7), unless some of it is damaged: then what
+        there is. Raises DatabaseNotAnswering.
+        """
+        try:
+            return await self._read(viewer, kit_ids, page, pages, with_courses=with_courses)
+        except DatabaseDamaged:
+            return await self._read(viewer, kit_ids, page, pages, with_courses=with_courses, apart=True)
+
+    async def _read(
+        self,
+        viewer: Viewer,
+        wanted: Sequence[int],
+        page: int,
+        pages: int,
+        *,
+        with_courses: bool,
+        apart: bool = False,
+    ) -> StatusPage:
         now = self._clock()
         visible = visibility_parameters(viewer)
         async with snapshot(self._engine) as connection:
             number = (await connection.execute(NUMBER_OF_KITS, visible)).scalar_one()
-            pages = max(1, -(-number // KITS_PER_PAGE))
-            page = min(page, pages)
-            window = {"page_size": KITS_PER_PAGE, "skipped": (page - 1) * KITS_PER_PAGE}
-            kits = (await connection.execute(KITS_OF_PAGE, visible | window)).mappings().all()
+            found = await connection.execute(KITS_OF_PAGE, {**visible, "kit_ids": list(wanted)})
+            kits = found.mappings().all()
             kit_ids = [kit["id"] for kit in kits]
+            last_stored_at = (await connection.execute(LAST_STORED, visible)).scalar_one()
             counts = await _read_ledger(connection, visible, kit_ids, now)
-            series = await self._read_series(connection, kit_ids, now)
             pictures = await _read_pictures(connection, kit_ids, now)
             presences = await read_presences(connection, now, kit_ids)
+            series: Mapping[int, tuple[StatusSeries, ...]] = {}
+            if not apart:
+                series = await self._series.read(connection, kit_ids, now, with_courses=with_courses)
+        if apart:
+            series = await self._read_apart(kit_ids, now, with_courses=with_courses)
         return StatusPage(
             now=now,
             page=page,
@@ -104,57 +117,39 @@ class StatusReader:
                 _kit_status(
                     kit,
                     counts[kit["id"]],
-                    series[kit["id"]],
+                    series.get(kit["id"]),
                     presences[kit["id"]],
                     pictures.get(kit["id"]),
                 )
                 for kit in kits
             ),
+            last_stored_at=last_stored_at,
             totals=summed(list(counts.values())),
             unassigned=counts[_NO_KIT] if viewer.is_admin else None,
             unassigned_reasons=explained(counts[_NO_KIT]) if viewer.is_admin else (),
         )
 
-    async def _read_series(
-        self, connection: AsyncConnection, kit_ids: list[int], now: datetime
+    async def _read_apart(
+        self, kit_ids: Sequence[int], now: datetime, *, with_courses: bool
     ) -> dict[int, tuple[StatusSeries, ...]]:
-        recent = now - timedelta(hours=RECENT_HOURS)
-        await self._renew_memories(connection, kit_ids, now, recent)
-        heads = await _read_newest(connection, kit_ids, recent, now, HEAD_READINGS)
-        result = {}
+        """Return the series of those kits whose rows can be read: one damaged page harms no other kit (P4)."""
+        series: dict[int, tuple[StatusSeries, ...]] = {}
         for kit_id in kit_ids:
-            memory = self._memories[kit_id]
-            self._memories.move_to_end(kit_id)
-            memory.newest = _newer(memory.newest, heads.plausible[kit_id])
-            memory.implausible = _newer(memory.implausible, heads.implausible[kit_id])
-        troubles = await _read_troubles(connection, [self._memories[kit_id] for kit_id in kit_ids])
-        for kit_id in kit_ids:
-            result[kit_id] = tuple(_series_of(self._memories[kit_id], troubles, now))
-        while len(self._memories) > _REMEMBERED_KITS:
-            self._memories.popitem(last=False)
-        return result
+            try:
+                async with snapshot(self._engine) as connection:
+                    series |= await self._series.read(connection, [kit_id], now, with_courses=with_courses)
+            except DatabaseDamaged:
+                continue
+        return series
 
-    async def _renew_memories(
-        self, connection: AsyncConnection, kit_ids: list[int], now: datetime, recent: datetime
-    ) -> None:
-        moment = time.monotonic()
-        due = [
-            kit_id
-            for kit_id in kit_ids
-            if kit_id not in self._memories or self._memories[kit_id].until <= moment
-        ]
-        if not due:
-            return
-        newest = await _read_newest(connection, due, recent, now, DEEP_READINGS)
-        silent = [kit_id for kit_id in due if not (newest.plausible[kit_id] or newest.implausible[kit_id])]
-        if silent:
-            newest.update(await _read_newest(connection, silent, _LONG_AGO, recent, HEAD_READINGS))
-        courses = await _read_courses(connection, due, now)
-        for kit_id in due:
-            self._memories[kit_id] = _Memory(
-                moment + _REMEMBER_SECONDS,
-                *(newest.plausible[kit_id], newest.implausible[kit_id], courses[kit_id]),
-            )
+
+async def _ordered(connection: AsyncConnection, viewer: Viewer, now: datetime) -> list[int]:
+    rows = (await connection.execute(ALL_KITS, visibility_parameters(viewer))).all()
+    presences = await read_presences(connection, now, [row.id for row in rows[:_MOST_PRESENCES]])
+    silent = {
+        kit_id for kit_id, presence in presences.items() if presence.judgement.state is PresenceState.OFFLINE
+    }
+    return [row.id for row in sorted(rows, key=lambda row: not (row.is_alerted or row.id in silent))]
 
 
 async def _read_pictures(connection: AsyncConnection, kit_ids: list[int], now: datetime) -> dict[int, Picture]:
@@ -177,125 +172,10 @@ async def _read_ledger(
     return counts
 
 
-@dataclass(frozen=True, slots=True)
-class _NewestOfKits:
-    """The newest readings of each series, by kit: those that are plausible, and those that are not."""
-
-    plausible: dict[int, Newest] = field(default_factory=lambda: defaultdict(dict))
-    implausible: dict[int, Newest] = field(default_factory=lambda: defaultdict(dict))
-
-    def update(self, others: _NewestOfKits) -> None:
-        self.plausible.update(others.plausible)
-        self.implausible.update(others.implausible)
-
-
-async def _read_newest(
-    connection: AsyncConnection, kit_ids: list[int], since: datetime, now: datetime, readings: int
-) -> _NewestOfKits:
-    newest = _NewestOfKits()
-    parameters = {"kit_ids": kit_ids, "since": since, "now": now, "readings": readings}
-    for row in (await connection.execute(NEWEST_READINGS, parameters)).mappings():
-        key = SeriesKey(peripheral=row["peripheral"], quantity_type_id=row["quantity_type_id"])
-        of_kits = newest.plausible if row["plausible"] else newest.implausible
-        of_kits[row["kit_id"]][key] = LastReading(
-            key=key,
-            peripheral_id=row["peripheral_id"],
-            quantity=row["quantity"],
-            unit=row["unit"],
-            value=row["value"],
-            at=row["at"],
-        )
-    return newest
-
-
-async def _read_troubles(
-    connection: AsyncConnection, memories: Sequence[_Memory]
-) -> dict[tuple[int, SeriesKey], str]:
-    """Return, by peripheral and series, a sentence about each newest reading that is implausible."""
-    faulty = [
-        wrong
-        for memory in memories
-        for key, wrong in memory.implausible.items()
-        if key not in memory.newest or memory.newest[key].at < wrong.at
-    ]
-    if not faulty:
-        return {}
-    limits = await limits_of_peripherals(connection, {each.peripheral_id for each in faulty})
-    return {
-        (each.peripheral_id, each.key): explanation(
-            limits.get((each.peripheral_id, each.key.quantity_type_id), UNLIMITED),
-            *(each.value, each.quantity, each.unit),
-        )
-        for each in faulty
-    }
-
-
-def _series_of(
-    memory: _Memory, troubles: Mapping[tuple[int, SeriesKey], str], now: datetime
-) -> Iterator[StatusSeries]:
-    # A series that has only implausible readings is shown as well: the page says what is wrong with it.
-    for key, described in sorted((memory.implausible | memory.newest).items(), key=_order_of_series):
-        last, wrong = memory.newest.get(key), memory.implausible.get(key)
-        yield StatusSeries(
-            key=key,
-            quantity=described.quantity,
-            unit=described.unit,
-            last=last,
-            course=_course(memory.courses.get(key), last, now),
-            trouble=None if wrong is None else troubles.get((wrong.peripheral_id, key)),
-        )
-
-
-async def _read_courses(connection: AsyncConnection, kit_ids: list[int], now: datetime) -> dict[int, Courses]:
-    courses: dict[int, Courses] = defaultdict(dict)
-    parameters = {
-        "kit_ids": kit_ids,
-        "slots": SLOTS,
-        "slot_length": SLOT_LENGTH,
-        "start": _first_slot(now),
-        "now": now,
-        "readings": SLOT_READINGS,
-    }
-    for row in (await connection.execute(COURSES, parameters)).mappings():
-        key = SeriesKey(peripheral=row["peripheral"], quantity_type_id=row["quantity_type_id"])
-        course = courses[row["kit_id"]].setdefault(key, [None] * SLOTS)
-        course[row["slot"]] = row["value"]
-    return courses
-
-
-def _first_slot(now: datetime) -> datetime:
-    """Return the start of the first slot: slots start at multiples of their length, so curves stand still."""
-    elapsed = (now - _LONG_AGO) % SLOT_LENGTH
-    return now - elapsed - (SLOTS - 1) * SLOT_LENGTH
-
-
-def _course(
-    course: list[float | None] | None, last: LastReading | None, now: datetime
-) -> tuple[float | None, ...]:
-    """Return a course that ends with the last reading, if that lies in its last slot."""
-    points = list(course or [None] * SLOTS)
-    if last is not None and last.at > _first_slot(now) + (SLOTS - 1) * SLOT_LENGTH:
-        points[-1] = last.value
-    return tuple(points)
-
-
-def _newer(one: Newest, other: Newest) -> Newest:
-    merged = dict(one)
-    for key, reading in other.items():
-        if key not in merged or merged[key].at <= reading.at:
-            merged[key] = reading
-    return merged
-
-
-def _order_of_series(item: tuple[SeriesKey, LastReading]) -> tuple[int, str]:
-    # The same quantity appears in the same place on every kit.
-    return item[0].quantity_type_id, item[0].peripheral.lower()
-
-
 def _kit_status(
     kit: Mapping[Any, Any],
     counts: LedgerCounts,
-    series: Iterable[StatusSeries],
+    series: tuple[StatusSeries, ...] | None,
     presence: PresenceRecord,
     picture: Picture | None,
 ) -> KitStatus:
@@ -307,8 +187,11 @@ def _kit_status(
         presence=presence.judgement,
         own_word=presence.own_word,
         is_shared=presence.is_shared,
-        series=tuple(series),
+        series=series,
         counts=counts,
         reasons=explained(counts),
         picture=picture,
+        is_viewers=kit["is_viewers"],
+        is_nobodys=kit["is_nobodys"],
+        has_silence_alert=kit["has_silence_alert"],
     )

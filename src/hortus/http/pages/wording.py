@@ -35,6 +35,21 @@ _TOO = {
 }
 
 
+_ADVICE = {
+    ("Soil moisture", Condition.LOW): gettext_noop("Water it."),
+    ("Soil moisture", Condition.HIGH): gettext_noop("Let it dry, and check that water can drain off."),
+    ("Light level", Condition.LOW): gettext_noop("Move it to a brighter place, or give it more light."),
+    ("Light level", Condition.HIGH): gettext_noop("Shade it, or move it to a darker place."),
+    ("Light intensity", Condition.LOW): gettext_noop("Move it to a brighter place, or give it more light."),
+    ("Light intensity", Condition.HIGH): gettext_noop("Shade it, or move it to a darker place."),
+    ("Temperature", Condition.LOW): gettext_noop("Move it to a warmer place, or heat."),
+    ("Temperature", Condition.HIGH): gettext_noop("Let air in, shade it, or move it to a cooler place."),
+    ("Humidity", Condition.LOW): gettext_noop("Moisten the air, or move it away from the heating."),
+    ("Humidity", Condition.HIGH): gettext_noop("Let fresh air in."),
+}
+_GENERAL_ADVICE = gettext_noop("Check the plant, the sensor and the target range.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfRange:
     """A quantity that is low or high, by its English name."""
@@ -64,6 +79,12 @@ def plant_word(condition: Condition, out_of_range: Collection[OutOfRange] = ()) 
     return gettext(only) if only else gettext("Needs attention")
 
 
+def advice_on(quantity: str, condition: Condition) -> str:
+    """Return what to do about a quantity that is low or high, as a sentence."""
+    known = _ADVICE.get((quantity, condition))
+    return gettext(known or _GENERAL_ADVICE)
+
+
 def need_of(quantity: str, condition: Condition) -> str:
     """Return what it means for a plant that a quantity is low or high, as a sentence."""
     known = NEEDS.get((quantity, condition.value))
@@ -76,7 +97,7 @@ def need_of(quantity: str, condition: Condition) -> str:
 
 
 def accounted(counts: LedgerCounts, hours: int) -> str:
-    """Return a sentence that says whether every received message is accounted for (P3)."""
+    """Return a line that says whether every received message is accounted for (P3)."""
     if not counts.adds_up:
         return gettext(
             "The counts of the last %(hours)s hours do not add up. "
@@ -84,10 +105,10 @@ def accounted(counts: LedgerCounts, hours: int) -> str:
             hours=hours,
         )
     if counts.received == 0:
-        return gettext("No messages were received in the last %(hours)s hours.", hours=hours)
+        return gettext("No messages in %(hours)s h", hours=hours)
     return ngettext(
-        "The one message received in the last %(hours)s hours is accounted for.",
-        "All %(messages)s messages received in the last %(hours)s hours are accounted for.",
+        "1 message in %(hours)s h, accounted for",
+        "%(messages)s messages in %(hours)s h, all accounted for",
         counts.received,
         messages=count(counts.received),
         hours=hours,
@@ -99,10 +120,8 @@ def without_readings(counts: LedgerCounts, was_heard: bool, hours: int) -> str:
     not_stored = counts.quarantined + counts.refused
     if not_stored:
         return ngettext(
-            "No readings from the last %(hours)s hours. "
-            "1 message arrived and was not stored; the reason is below.",
-            "No readings from the last %(hours)s hours. "
-            "%(messages)s messages arrived and were not stored; the reasons are below.",
+            "No readings from the last %(hours)s hours. 1 message arrived and was not stored.",
+            "No readings from the last %(hours)s hours. %(messages)s messages arrived and were not stored.",
             not_stored,
             messages=count(not_stored),
             hours=hours,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Everything is served from here: nothing inline, nothing from other hosts, no embedding in frames.
@@ -31,6 +33,7 @@ _HEADERS = {
 
 # Pre-encoded, because they are part of every response.
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+_OF_UNCHANGED = [each for each in _RAW_HEADERS if each[0] == b"cache-control"]
 
 
 class SecurityHeaders:
@@ -49,7 +52,9 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
                 present = {name for name, _ in headers}
-                message["headers"] = [*headers, *(each for each in _RAW_HEADERS if each[0] not in present)]
+                # Open pages are answered 304 every few seconds; what they have was sent with all headers.
+                added = _OF_UNCHANGED if message["status"] == HTTPStatus.NOT_MODIFIED else _RAW_HEADERS
+                message["headers"] = [*headers, *(each for each in added if each[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, completing_send)

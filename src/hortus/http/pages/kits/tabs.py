@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from urllib.parse import quote
 
 from hortus.base.language.translation import gettext_noop
 from hortus.http.access.permissions import Permission
@@ -42,6 +43,12 @@ class Tab:
     name: str
     group: Group
     is_seen_by: Callable[[OpenedKit], bool] = everyone
+
+
+def kit_page_address(serial: str, key: str) -> str:
+    """Return the address of a page of a kit, or of its overview if there is no such page."""
+    suffix = next((tab.suffix for tab in TABS if tab.key == key), "")
+    return f"/kits/{quote(serial)}{suffix}"
 
 
 # In the order in which they are shown. Only pages that exist have a row.

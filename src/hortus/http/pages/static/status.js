@@ -1,15 +1,17 @@
-// Keeps the status page up to date: polls every two seconds, advances ages, shows when the connection is lost.
+// Keeps a page up to date: polls, advances ages, shows when the connection is lost.
 "use strict";
 
 (() => {
-  const PAUSE_MS = 2000;
   const status = document.getElementById("status");
+  const PAUSE_MS = Number(status.dataset.pause ?? 2000);
+  const LOST_PAUSE_MS = 2000;
   const live = document.getElementById("live");
   const liveText = document.getElementById("live-text");
   const words = JSON.parse(status.dataset.words);
   let timer = null;
   let underWay = false;
   let lostSince = null;
+  let tag = status.dataset.etag ?? null;
   let renewedAt = performance.now();
 
   function ask() {
@@ -20,7 +22,8 @@
   }
 
   function askLater() {
-    if (timer === null && document.visibilityState !== "hidden") timer = setTimeout(ask, PAUSE_MS);
+    const pause = lostSince === null ? PAUSE_MS : LOST_PAUSE_MS;
+    if (timer === null && document.visibilityState !== "hidden") timer = setTimeout(ask, pause);
   }
 
   // Unchanged text is not written again, so that screen readers do not repeat it.
@@ -62,27 +65,39 @@
     }
   }
 
-  // A part that differs in nothing but ages is not sent again: the ages go on here.
-  let tag = null;
+  // The header and the title of the page are not renewed, but what they count may have changed.
+  function tellOfAlerts() {
+    const news = status.querySelector("[data-news]");
+    const count = news === null ? NaN : Number(news.dataset.news);
+    for (const place of document.querySelectorAll("[data-open-alerts]")) {
+      if (Number.isNaN(count) || Number(place.dataset.openAlerts) === count) continue;
+      place.dataset.openAlerts = count;
+      place.textContent = count > 0 ? ` (${count})` : "";
+      document.title = (count > 0 ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+      const icon = document.querySelector("link[rel=icon]");
+      icon.href = icon.href.replace(/icon(-alert)?\.svg/, count > 0 ? "icon-alert.svg" : "icon.svg");
+    }
+  }
+
   document.body.addEventListener("htmx:configRequest", (event) => {
-    if (tag && event.target === status) event.detail.headers["If-None-Match"] = tag;
+    if (event.detail.elt === status && tag !== null) event.detail.headers["If-None-Match"] = tag;
   });
 
   let opened = [];
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.target !== status) return;
-    if (event.detail.xhr.status === 304) {
-      event.detail.shouldSwap = false;
-      return;
-    }
-    tag = event.detail.xhr.getResponseHeader("ETag");
+    // The same content as before: only ages went on, which they do by themselves.
+    if (event.detail.xhr.status === 304) event.detail.shouldSwap = false;
+    if (event.detail.target !== status) return;
     opened = Array.from(status.querySelectorAll("details[open][id]"), (details) => details.id);
   });
   document.body.addEventListener("htmx:afterSwap", () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     renewedAt = performance.now();
+    tellOfAlerts();
   });
   document.body.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.elt !== status) return;
+    if (event.detail.xhr.status === 200) tag = event.detail.xhr.getResponseHeader("ETag");
     underWay = false;
     sayWhatHappened(event.detail);
     askLater();
@@ -95,6 +110,13 @@
       ask();
     }
   });
+  // What the system knows of its network is known sooner than by asking.
+  for (const name of ["online", "offline"]) {
+    addEventListener(name, () => {
+      clearTimeout(timer);
+      ask();
+    });
+  }
   setInterval(letAgesGoOn, 1000);
   askLater();
 })();

@@ -1,0 +1,1 @@
+"""Species: those that ship with Hortus, and one's own."""
