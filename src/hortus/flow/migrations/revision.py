@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.errors import OperationalError
 
-HEAD = "20261130_plausible_values"
+HEAD = "20261130_administration"
 """The newest migration; a test keeps it in sync with the migrations folder."""
 
 
