@@ -228,8 +228,9 @@ async def live_world(
             page_sessions=Sessions(SESSION_KEY, engine),
             **changes,
         )
+        api = create_api(parts, hub)
         app = create_app(
-            WebDependencies(engine=engine, secret_key=SESSION_KEY, api=create_api(parts, hub), live=hub)
+            WebDependencies(services=api.state.services, secret_key=SESSION_KEY, api=api, live=hub)
         )
         listener = bind("127.0.0.1", 0)
         connection = await asyncpg.connect(database_url)

@@ -16,6 +16,7 @@ from hortus.domain.messages.access import MessageAccess
 from hortus.domain.messages.mail_account import MailAccount, Security
 from hortus.domain.messages.sealing import Seal
 from hortus.http.app import WebDependencies, create_app
+from web_services import services_on
 
 SEAL = Seal(TOKEN_KEY)
 MAIL = MailAccount(host="127.0.0.1", port=1, security=Security.NONE, sender="hortus@garden.example")
@@ -168,7 +169,7 @@ async def test_the_page_of_a_reset_sets_a_password_once(api: Installation) -> No
             password="an old rose",
         )
     token = Tokens(TOKEN_KEY, api.clock).password_reset(user.id, user.password_stamp)
-    app = create_app(WebDependencies(engine=api.engine, secret_key="sessions", token_key=TOKEN_KEY))
+    app = create_app(WebDependencies(services=services_on(api.engine), secret_key="sessions"))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://hortus.test") as client:
         assert token in (await client.get("/password-reset", params={"token": token})).text

@@ -23,6 +23,7 @@ from hortus.domain.accounts.passwords import Passwords
 from hortus.domain.accounts.store import create_user
 from hortus.flow.migrations.migrate import upgrade
 from hortus.http.app import WebDependencies, create_app
+from web_services import services_on
 
 # Well beyond what a person waits for: here it only ends a test that hangs.
 HANGS_SECONDS = 40.0
@@ -70,7 +71,7 @@ async def test_who_waits_for_a_database_that_hangs_is_told_before_it_goes_on(
     serve_at: Any, pausable: Pausable
 ) -> None:
     async with serve_at(pausable.server.url.libpq(), sign_up_open=True) as api:
-        app = create_app(WebDependencies(engine=api.engine, secret_key="sessions"))
+        app = create_app(WebDependencies(services=services_on(api.engine), secret_key="sessions"))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://hortus.test") as pages:
             log_in = {"username": "ada", "password": PASSWORD}

@@ -17,13 +17,14 @@ from hortus.base.database.engine import connector, open_engine
 from hortus.base.database.sessions import ConnectionsShared, require_sessions
 from hortus.base.database.url import DatabaseUrl
 from hortus.http.app import WebDependencies, create_app
+from web_services import services_on
 
 SENTENCE = "Set `pool_mode = session` in PgBouncer"
 
 
 @asynccontextmanager
 async def web_on(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(WebDependencies(engine=engine, secret_key="only for tests"))
+    app = create_app(WebDependencies(services=services_on(engine), secret_key="only for tests"))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hortus.test") as client:
         yield client

@@ -164,7 +164,7 @@ async def serve_plantkeeper(
             )
         )
         app = create_app(
-            WebDependencies(engine=world.engine, secret_key="secret", api=api, plantkeeper=plantkeeper)
+            WebDependencies(services=api.state.services, secret_key="secret", api=api, plantkeeper=plantkeeper)
         )
         listener = bind("127.0.0.1", 0)
         port = listener.getsockname()[1]

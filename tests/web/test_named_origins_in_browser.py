@@ -64,7 +64,9 @@ async def test_a_named_page_logs_in_with_cookies_and_another_one_only_without(
     )
     api = create_api(parts)
     plantkeeper = create_plantkeeper_api(PlantKeeperParts(services=api.state.services))
-    app = create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY, api=api, plantkeeper=plantkeeper))
+    app = create_app(
+        WebDependencies(services=api.state.services, secret_key=SECRET_KEY, api=api, plantkeeper=plantkeeper)
+    )
     context = await browser.new_context()
     page = await context.new_page()
 

@@ -12,13 +12,12 @@ import httpx
 import pytest
 from PIL import Image
 from sqlalchemy import text
-from web_helpers import SECRET_KEY, log_in, make_kit, make_member, make_user
+from web_helpers import app_of, log_in, make_kit, make_member, make_user
 
 from deleting import bring_back, delete_configuration_of
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import MediaObjects
 from hortus.domain.media.thumbnailer import thumbnail_of
-from hortus.http.app import WebDependencies, create_app
 
 
 def picture() -> bytes:
@@ -54,7 +53,7 @@ async def add_picture(engine, objects, kit, *, age, thumbnail="made", name="regu
 
 @asynccontextmanager
 async def browser(engine, objects):
-    app = create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY, media_objects=objects))
+    app = app_of(engine, media_objects=objects)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         yield client

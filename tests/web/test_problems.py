@@ -6,13 +6,12 @@ import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
-from web_helpers import PASSWORD, SECRET_KEY, client_of
+from web_helpers import PASSWORD, app_of, client_of
 
 from hortus.base.database.engine import open_engine
 from hortus.base.database.url import DatabaseUrl
 from hortus.base.embedded_postgres.postgres import EmbeddedPostgres
 from hortus.flow.migrations.migrate import upgrade
-from hortus.http.app import WebDependencies, create_app
 from hortus.http.server.database_access import DatabaseNotAnswering, database_failures_translated
 
 PROTECTION = {
@@ -67,7 +66,7 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_answered_without_deta
 
 
 async def test_an_unforeseen_failure_below_api_is_a_problem_document(engine, caplog):
-    app = create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY))
+    app = app_of(engine)
 
     async def fail(_request):
         raise RuntimeError("secret detail")

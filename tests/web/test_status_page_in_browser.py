@@ -11,16 +11,15 @@ from sqlalchemy import text
 from web_helpers import (
     CHROMIUM,
     PASSWORD,
-    SECRET_KEY,
     add_readings,
     add_to_ledger,
+    app_of,
     ledger_connection,
     make_kit,
     make_user,
     site_of,
 )
 
-from hortus.http.app import WebDependencies, create_app
 from hortus.http.server.server import bind, serving
 from programs import free_port
 
@@ -69,7 +68,7 @@ async def test_what_was_unfolded_and_where_the_keyboard_is_survive_an_update(eng
 
 
 async def test_a_lost_connection_is_shown_and_mends_by_itself(engine, browser, page):
-    app = create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY))
+    app = app_of(engine)
     port = free_port()
     live = page.locator("#live")
     async with serving(app, bind("127.0.0.1", port)):

@@ -24,6 +24,7 @@ from hortus.domain.kits.store import CreatedPeripheral, KitStore, NewKit, add_st
 from hortus.http.app import WebDependencies, create_app
 from hortus.http.server.server import bind, serving
 from waiting import PATIENCE_SECONDS
+from web_services import PARTS, services_on
 
 PASSWORD = "a rose is a rose"
 SECRET_KEY = "only for tests"
@@ -149,7 +150,10 @@ def client_of(
 
 
 def app_of(engine: AsyncEngine, **dependencies: object) -> FastAPI:
-    return create_app(replace(WebDependencies(engine=engine, secret_key=SECRET_KEY), **dependencies))
+    """Return an application with these parts of the API (see ApiParts) and dependencies of the pages."""
+    parts = {name: dependencies.pop(name) for name in PARTS & dependencies.keys()}
+    services = services_on(engine, **parts)
+    return create_app(replace(WebDependencies(services=services, secret_key=SECRET_KEY), **dependencies))
 
 
 def client_to(app: FastAPI, *, address: str = "127.0.0.1", scheme: str = "http") -> httpx.AsyncClient:
@@ -165,5 +169,5 @@ async def log_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD)
 @asynccontextmanager
 async def site_of(engine: AsyncEngine) -> AsyncIterator[str]:
     listener = bind("127.0.0.1", 0)
-    async with serving(create_app(WebDependencies(engine=engine, secret_key=SECRET_KEY)), listener):
+    async with serving(app_of(engine), listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

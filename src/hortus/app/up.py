@@ -252,10 +252,8 @@ async def _running(
         api = _api(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub)
         app = create_app(
             WebDependencies(
-                engine=engine,
+                services=api.state.services,
                 secret_key=keys.sessions,
-                token_key=keys.tokens,
-                reset_mailer=QueuedResetMailer(engine, access) if access.mail else None,
                 pipeline=pipeline,
                 endpoint_counters=endpoint.counters,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
@@ -263,11 +261,8 @@ async def _running(
                 api=api,
                 live=hub,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
-                media_objects=objects,
                 supervisor=supervisor,
-                rollups=api.state.services.rollups,
                 language=settings.language,
-                plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 public_path=settings.public_path,
             )
         )

@@ -122,19 +122,14 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
         )
         app = create_app(
             WebDependencies(
-                engine=engine,
+                services=api.state.services,
                 secret_key=keys.sessions,
-                token_key=keys.tokens,
-                reset_mailer=reset_mailer,
                 pipeline=pipeline,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
                 api=api,
                 live=hub,
-                media_objects=objects,
                 supervisor=supervisor,
-                rollups=api.state.services.rollups,
                 language=settings.language,
-                plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),
                 public_path=settings.public_path,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )

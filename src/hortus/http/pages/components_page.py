@@ -6,18 +6,24 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hortus.domain.plants.state import Condition, Range
-from hortus.http.access.sessions import Sessions
-from hortus.http.pages.rendering import Templates
+from hortus.http.pages.site import Site
 
 
 class ComponentsPage:
     """The page. It reads nothing but the session."""
 
-    def __init__(self, sessions: Sessions, templates: Templates) -> None:
-        self._sessions = sessions
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._sessions = site.sessions
+        self._templates = site.templates
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/help/components", self.show, methods=["GET"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, which search engines are asked to leave out."""

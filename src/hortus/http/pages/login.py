@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import gettext, gettext_noop, ngettext
-from hortus.domain.accounts.passwords import Passwords, TooManyLogins
+from hortus.domain.accounts.passwords import TooManyLogins
 from hortus.domain.accounts.store import User, authenticate
-from hortus.domain.accounts.tokens import Tokens
 from hortus.http.access.devices import guesser_of, remember_device
 from hortus.http.access.log_in_limits import LogInLimits
 from hortus.http.access.rate_limits import Allowances
-from hortus.http.access.sessions import Sessions
 from hortus.http.conventions.problems import Problem
-from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import local_path, read_form, redirect, require_same_origin
+from hortus.http.pages.site import Site
 from hortus.http.server.database_access import (
     DatabaseDamaged,
     DatabaseNotAnswering,
@@ -34,21 +32,22 @@ _SAID_IN_SECONDS = 90
 class LoginPages:
     """`/login` and `/logout`."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        passwords: Passwords,
-        sessions: Sessions,
-        tokens: Tokens | None,
-        templates: Templates,
-    ) -> None:
-        self._engine = engine
-        self._passwords = passwords
-        self._sessions = sessions
-        self._templates = templates
-        self._tokens = tokens
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._passwords = site.services.passwords
+        self._sessions = site.sessions
+        self._templates = site.templates
+        self._tokens = site.services.tokens
         allowances = Allowances()
         self._limits = LogInLimits(allowances.log_ins, allowances.log_ins_per_user)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/login", self.show, methods=["GET"]),
+            Route("/login", self.log_in, methods=["POST"]),
+            Route("/logout", self.log_out, methods=["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the form. `next` is the page of this site that required the log-in, if any."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import current_language, gettext
-from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
-from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.pages.plant_status import PlantsOfKit
 from hortus.http.pages.plant_store import PlantReader
-from hortus.http.pages.rendering import Templates
+from hortus.http.pages.site import Site
 from hortus.http.pages.status_store import COURSE_HOURS, LEDGER_HOURS, StatusReader
 from hortus.http.server.answers import SharedAnswers
 
@@ -27,23 +26,23 @@ _LAST_PAGE = 1_000_000
 class StatusPages:
     """`/` and its self-refreshing part, `/status`."""
 
-    def __init__(
-        self,
-        reader: StatusReader,
-        plants: PlantReader,
-        backlog: BacklogReader,
-        sessions: Sessions,
-        templates: Templates,
-    ) -> None:
-        self._reader = reader
-        self._plants = plants
-        self._backlog = backlog
-        self._sessions = sessions
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._reader = StatusReader(site.engine, site.clock)
+        self._plants = PlantReader(site.engine, site.clock, site.services.parts.plant_freshness)
+        self._backlog = site.backlog
+        self._sessions = site.sessions
+        self._templates = site.templates
         self._answers = SharedAnswers[str](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
         self._plants_of_kits = SharedAnswers[dict[int, PlantsOfKit]](
             keep_seconds=_KEEP_PLANTS_SECONDS, capacity=_KEPT_ANSWERS
         )
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/", self.index, methods=["GET"]),
+            Route("/status", self.status, methods=["GET"]),
+        ]
 
     async def index(self, request: Request) -> Response:
         """Answer with the whole page."""

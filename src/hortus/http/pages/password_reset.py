@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import math
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hortus.base.errors import OperationalError, describe_error
 from hortus.base.language.translation import gettext, gettext_noop, ngettext
@@ -18,13 +18,13 @@ from hortus.domain.accounts.password_resets import (
     redeem_password_reset,
     send_password_reset,
 )
-from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES, Passwords, TooManyLogins
+from hortus.domain.accounts.passwords import MOST_PASSWORD_BYTES, TooManyLogins
 from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, AccountRule, InvalidAccount
-from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken, Tokens
+from hortus.domain.accounts.tokens import PASSWORD_RESET_LIFETIME, InvalidToken
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
-from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import read_form, require_same_origin
+from hortus.http.pages.site import Site
 from hortus.http.server.database_access import (
     DatabaseDamaged,
     DatabaseNotAnswering,
@@ -45,13 +45,19 @@ class ForgottenPasswordPages:
     The response and its timing are the same whether or not an account has the address.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, tokens: Tokens | None, mailer: ResetMailer | None, templates: Templates
-    ) -> None:
-        self._engine = engine
-        self._sends = (tokens, mailer) if tokens is not None and mailer is not None else None
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._tokens = site.services.tokens
+        self._mailer = site.services.parts.reset_mailer
+        self._templates = site.templates
         self._limit = RateLimit(Allowances().password_resets)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/forgotten-password", self.show, methods=["GET"]),
+            Route("/forgotten-password", self.ask, methods=["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:  # noqa: ARG002  (every page handler takes the request)
         """Answer with the form."""
@@ -61,7 +67,7 @@ class ForgottenPasswordPages:
         """Send the mail after the response, or show the form again with an error message."""
         require_same_origin(request)
         address = (await read_form(request)).get("email_address", "").strip()
-        if self._sends is None:
+        if self._mailer is None:
             return self._page(status_code=403)
         if not is_email_address(address):
             return self._page(gettext(_NO_ADDRESS), address, 400)
@@ -75,12 +81,12 @@ class ForgottenPasswordPages:
             return self._page(message, address, 429, {"Retry-After": str(math.ceil(wait_seconds))})
         self._limit.take(network_of(request))
         response = self._page(address=address, asked=True)
-        response.background = BackgroundTask(self._send, *self._sends, address)
+        response.background = BackgroundTask(self._send, self._mailer, address)
         return response
 
-    async def _send(self, tokens: Tokens, mailer: ResetMailer, address: str) -> None:
+    async def _send(self, mailer: ResetMailer, address: str) -> None:
         try:
-            await send_password_reset(snapshot(self._engine), tokens, mailer, address)
+            await send_password_reset(snapshot(self._engine), self._tokens, mailer, address)
         except OperationalError as error:
             log.error("could not send a password reset mail: %s", describe_error(error))
 
@@ -100,7 +106,7 @@ class ForgottenPasswordPages:
             message=message,
             address=address,
             asked=asked,
-            sends_mail=self._sends is not None,
+            sends_mail=self._mailer is not None,
             lifetime_minutes=_LIFETIME_MINUTES,
         )
 
@@ -108,11 +114,18 @@ class ForgottenPasswordPages:
 class PasswordResetPages:
     """`/password-reset`, which the mail links to. The token is checked only when a password is submitted."""
 
-    def __init__(self, engine: AsyncEngine, passwords: Passwords, tokens: Tokens, templates: Templates) -> None:
-        self._engine = engine
-        self._passwords = passwords
-        self._tokens = tokens
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._passwords = site.services.passwords
+        self._tokens = site.services.tokens
+        self._templates = site.templates
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/password-reset", self.show, methods=["GET"]),
+            Route("/password-reset", self.choose, methods=["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the form. Without the token of a link, the form has a field to enter it."""

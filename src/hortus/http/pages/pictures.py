@@ -6,24 +6,23 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import gettext
 from hortus.domain.kits.deleted_configurations import not_deleted
 from hortus.domain.media.keys import ObjectKey
 from hortus.domain.media.objects import (
-    MediaObjects,
     MediaPlaceMissing,
     ObjectMissing,
     ObjectStoreNotAnswering,
 )
 from hortus.domain.media.rules import clean_type
-from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import VISIBLE_KITS, visibility_parameters
 from hortus.http.conventions.media_delivery import Download, deliver, thumbnail_of, version_of
+from hortus.http.pages.site import Site
 from hortus.http.server.database_access import snapshot
 
 # The page refreshes every two seconds, and a thumbnail never changes.
@@ -42,10 +41,17 @@ _MEDIUM = text(
 class PicturePages:
     """`/pictures/{id}/thumbnail` and `/pictures/{id}/content`."""
 
-    def __init__(self, engine: AsyncEngine, sessions: Sessions, objects: MediaObjects | None) -> None:
-        self._engine = engine
-        self._sessions = sessions
-        self._objects = objects
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._sessions = site.sessions
+        self._objects = site.services.parts.media_objects
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/pictures/{medium_id}/thumbnail", self.thumbnail, methods=["GET"]),
+            Route("/pictures/{medium_id}/content", self.content, methods=["GET"]),
+        ]
 
     async def thumbnail(self, request: Request) -> Response:
         """Answer with the thumbnail, or 404 if there is none."""

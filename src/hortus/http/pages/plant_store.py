@@ -16,7 +16,6 @@ from hortus.domain.plants.measured import MeasuredSeries
 from hortus.domain.plants.overview import PlantOverview, overviews
 from hortus.domain.plants.state import Condition, QuantityState, Range
 from hortus.domain.plants.store import find_plants
-from hortus.http.access.caller import Caller
 from hortus.http.access.plant_access import PlantAccess, access_to_plant, access_to_plants
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.problems import Problem
@@ -29,6 +28,7 @@ from hortus.http.pages.plant_status import (
     PlantStatus,
     plant_alert,
 )
+from hortus.http.pages.viewers import caller_of
 from hortus.http.pages.wording import OutOfRange
 from hortus.http.server.database_access import snapshot
 
@@ -57,11 +57,6 @@ _PLANTS_OF_KITS = text(
 
 class NoSuchPlant(LookupError):
     """There is no plant with this id that the viewer may see."""
-
-
-def caller_of(viewer: Viewer) -> Caller:
-    """Return the viewer as a caller of the API, for its access rules."""
-    return Caller(user_id=viewer.user.id if viewer.user else None)
 
 
 async def visible_plant(connection: AsyncConnection, viewer: Viewer, plant_id: int) -> PlantAccess:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import current_language, gettext, gettext_noop
 from hortus.domain.alerts.store import mark_seen
 from hortus.domain.plants.photos import find_photo
-from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.parameters import LARGEST_ID
 from hortus.http.conventions.replies import photo_reply
 from hortus.http.pages.plant_store import NoSuchPlant, PlantReader, visible_plant
-from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import redirect, require_same_origin
+from hortus.http.pages.site import Site
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import (
     change,
@@ -34,14 +33,21 @@ _NO_ALERT = gettext_noop("This alert does not exist, or does not concern you.")
 class PlantPages:
     """`/plants/{id}`, its self-refreshing part, its photo, and the button of an alert."""
 
-    def __init__(
-        self, engine: AsyncEngine, reader: PlantReader, sessions: Sessions, templates: Templates
-    ) -> None:
-        self._engine = engine
-        self._reader = reader
-        self._sessions = sessions
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._reader = PlantReader(site.engine, site.clock, site.services.parts.plant_freshness)
+        self._sessions = site.sessions
+        self._templates = site.templates
         self._answers = SharedAnswers[tuple[str, str]](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/plants/{plant_id}", self.show, methods=["GET"]),
+            Route("/plants/{plant_id}/status", self.status, methods=["GET"]),
+            Route("/plants/{plant_id}/photo", self.photo, methods=["GET"]),
+            Route("/plants/{plant_id}/alerts/{alert_id}/seen", self.see_alert, methods=["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, or redirect anonymous visitors who may not see the plant to the log-in."""

@@ -13,7 +13,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hortus.base.language.translation import gettext, gettext_noop
+from hortus.http.conventions.problems import Problem
+from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.rendering import Templates
+from hortus.http.pages.requests import to_log_in
 from hortus.http.server.public_path import path_below
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,26 @@ class Problems:
         return self.response(
             path_below(request.scope), error.status_code, error.detail, dict(error.headers or {})
         )
+
+    async def for_problem(self, request: Request, error: Exception) -> Response:
+        """Answer what the API's own rules refuse, such as a right that is missing."""
+        assert isinstance(error, Problem)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            return to_log_in(request)
+        # The API's sentences are in English, and are marked for translation where pages show them.
+        detail = gettext(error.detail) if error.detail else ""
+        return self.response(path_below(request.scope), error.status, detail, dict(error.headers))
+
+    async def for_stranger(self, request: Request, _error: Exception) -> Response:
+        """Send a stranger to the log-in."""
+        return to_log_in(request)
+
+    async def for_hidden_kit(self, request: Request, error: Exception) -> Response:
+        """Answer hidden and nonexistent kits alike."""
+        assert isinstance(error, NoSuchKit)
+        if not error.is_person:
+            return to_log_in(request)
+        return self.response(path_below(request.scope), 404, str(error), {})
 
     async def for_database_failure(self, request: Request, _error: Exception) -> Response:
         """Answer while the database cannot be reached."""

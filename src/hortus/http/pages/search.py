@@ -8,16 +8,17 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import gettext
 from hortus.base.text import fault_of_line
 from hortus.domain.kits.identity import is_serial
-from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
+from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.places import ShownPlace, places_of
-from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import redirect
 from hortus.http.pages.search_store import Finds, SearchReader
+from hortus.http.pages.site import Site
 from hortus.http.pages.status_store import KITS_PER_PAGE
 
 MOST_CHARACTERS = 100
@@ -26,10 +27,18 @@ MOST_CHARACTERS = 100
 class SearchPages:
     """`/search?q=`, `/search/suggestions?q=` and `/kits/{serial}`."""
 
-    def __init__(self, reader: SearchReader, sessions: Sessions, templates: Templates) -> None:
-        self._reader = reader
-        self._sessions = sessions
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._reader = SearchReader(site.engine)
+        self._sessions = site.sessions
+        self._templates = site.templates
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/search", self.show, methods=["GET"]),
+            Route("/search/suggestions", self.suggestions, methods=["GET"]),
+            Route("/kits/{serial}", self.kit, methods=["GET"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with what was found; the serial of a kit leads straight to it."""
@@ -56,9 +65,7 @@ class SearchPages:
         if place is not None:
             page = place // KITS_PER_PAGE + 1
             return redirect(request, f"/?page={page}#kit-{quote(serial)}")
-        if viewer.user is None:
-            return redirect(request, f"/login?next={quote(_address(serial))}")
-        raise HTTPException(404, gettext("This kit does not exist, or you cannot see it."))
+        raise NoSuchKit(is_person=viewer.user is not None)
 
     async def _find(self, viewer: Viewer, wanted: str) -> tuple[Finds, Sequence[ShownPlace]]:
         finds = await self._reader.find(viewer, wanted)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from hortus.base.language.translation import gettext, gettext_noop, ngettext
 from hortus.domain.accounts.first_account import (
@@ -15,14 +15,13 @@ from hortus.domain.accounts.first_account import (
     create_first_administrator,
     has_accounts,
 )
-from hortus.domain.accounts.passwords import Passwords, TooManyLogins
+from hortus.domain.accounts.passwords import TooManyLogins
 from hortus.domain.accounts.rules import BrokenAccountRule, InvalidAccount
 from hortus.domain.accounts.store import User
 from hortus.http.access.addresses import network_of
 from hortus.http.access.rate_limits import Allowances, RateLimit
-from hortus.http.access.sessions import Sessions
-from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import read_form, redirect, require_same_origin
+from hortus.http.pages.site import Site
 from hortus.http.server.database_access import DatabaseNotAnswering, change, snapshot
 
 _DONE = gettext_noop("This server is already set up. Log in, or ask its administrator for an account.")
@@ -36,20 +35,20 @@ _FIELD_OF_RULE = {"emailAddress": "email_address"}
 class SetUpPages:
     """`/setup`, for as long as nobody has an account."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        passwords: Passwords,
-        sessions: Sessions,
-        token_key: bytes,
-        templates: Templates,
-    ) -> None:
-        self._engine = engine
-        self._passwords = passwords
-        self._sessions = sessions
-        self._token_key = token_key
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._engine = site.engine
+        self._passwords = site.services.passwords
+        self._sessions = site.sessions
+        self._token_key = site.services.parts.token_key
+        self._templates = site.templates
         self._limit = RateLimit(Allowances().sign_ups)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/setup", self.show, methods=["GET"]),
+            Route("/setup", self.create, methods=["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the form, or say that the server is set up. The token is checked when it is sent."""

@@ -79,8 +79,7 @@ def page_values(page: ChartPage, view: ChartView, asked: ChartView) -> dict[str,
     panels = panels_of(drawing, view)
     fixed = replace(view, start=span.start, end=span.end)
     return {
-        "kit": page.kit,
-        "kit_name": page.kit["name"] or page.kit["serial"],
+        "kit_name": page.kit.name,
         "view": view,
         "span": span,
         "now": now,

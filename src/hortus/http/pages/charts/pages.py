@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from hortus.base.language.translation import current_language, gettext, gettext_noop
+from hortus.base.language.translation import current_language, gettext
 from hortus.domain.series.catching_up import StillRollingUp
 from hortus.domain.series.listing import ListedSeries
-from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.media_delivery import disposition
 from hortus.http.conventions.problems import Problem, bad_request, unavailable, unknown_parameters
@@ -23,14 +22,14 @@ from hortus.http.pages.charts.answer import document_of, unit_of_type
 from hortus.http.pages.charts.content import page_values
 from hortus.http.pages.charts.moments import address_text
 from hortus.http.pages.charts.panels import chosen_series
-from hortus.http.pages.charts.store import ChartReader, NoSuchKit, NoSuchSeries, OutOfTime
+from hortus.http.pages.charts.store import ChartReader, NoSuchSeries, OutOfTime
 from hortus.http.pages.charts.table import csv_of
 from hortus.http.pages.charts.view import ChartView, parse_view, series_ids
-from hortus.http.pages.rendering import Templates
-from hortus.http.pages.requests import local_path, redirect
+from hortus.http.pages.kits.frame import kit_page
+from hortus.http.pages.kits.opened import NoSuchKit
+from hortus.http.pages.site import Site
 from hortus.http.server.answers import SharedAnswers
 from hortus.http.server.database_access import DatabaseNotAnswering
-from hortus.http.server.public_path import path_below
 
 # Open tabs ask for the same points at about the same time.
 _KEEP_SECONDS = 1.0
@@ -42,45 +41,48 @@ _CACHING = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
 
 _Found = TypeVar("_Found")
 
-NO_KIT = gettext_noop("This kit does not exist, or you cannot see it.")
-
 
 class ChartPages:
     """The pages of a kit's charts."""
 
-    def __init__(self, reader: ChartReader, sessions: Sessions, templates: Templates) -> None:
-        self._reader = reader
-        self._sessions = sessions
-        self._templates = templates
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._reader = ChartReader(site.engine, site.clock, site.services.rollups)
         self._answers = SharedAnswers[tuple[bytes, str]](keep_seconds=_KEEP_SECONDS, capacity=_KEPT_ANSWERS)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            Route("/kits/{serial}/charts", self.show, methods=["GET"]),
+            Route("/kits/{serial}/charts.csv", self.file, methods=["GET"]),
+            Route("/kits/{serial}/points.json", self.points, methods=["GET"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, or redirect anonymous visitors who may not see the kit to the log-in."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         serial = request.path_params["serial"]
         try:
             view = parse_view(request.query_params, await self._reader.zone(viewer, serial))
             page = await self._reader.page(viewer, serial, view, partial(_chosen, view))
-        except NoSuchKit as error:
-            return _log_in_or_missing(viewer, request, error)
         except OutOfTime as error:
             raise HTTPException(400, str(error)) from error
         except StillRollingUp as error:
             return self._summing_up(viewer, request, error)
         shown = replace(view, series=tuple(each.series.id for each in page.drawing.series))
-        return self._templates.page("charts.html", viewer=viewer, **page_values(page, shown, view))
+        return kit_page(
+            self._site, request, page.kit, "charts", "charts.html", **page_values(page, shown, view)
+        )
 
     async def file(self, request: Request) -> Response:
         """Answer with what the page shows as CSV."""
-        viewer = await self._sessions.viewer_of(request)
+        viewer = await self._site.viewer(request)
         serial = request.path_params["serial"]
         try:
             view = parse_view(request.query_params, await self._reader.zone(viewer, serial))
             if not view.series:
                 raise HTTPException(400, gettext("s is missing: the numbers of the series, such as s=7,9."))
             drawing = await self._reader.drawing(viewer, serial, view)
-        except NoSuchKit as error:
-            return _log_in_or_missing(viewer, request, error)
         except NoSuchSeries as error:
             raise HTTPException(404, str(error)) from error
         except OutOfTime as error:
@@ -92,7 +94,8 @@ class ChartPages:
         return Response(csv_of(drawing), headers=headers, media_type="text/csv; charset=utf-8")
 
     def _summing_up(self, viewer: Viewer, request: Request, error: StillRollingUp) -> Response:
-        return self._templates.page(
+        return self._site.page(
+            request,
             "charts_wait.html",
             viewer=viewer,
             status_code=503,
@@ -110,7 +113,7 @@ class ChartPages:
             return problem.response()
 
     async def _points(self, request: Request) -> Response:
-        viewer = await _translated(lambda: self._sessions.viewer_of(request))
+        viewer = await _translated(lambda: self._site.viewer(request))
         serial = request.path_params["serial"]
         view = await _translated(lambda: self._asked(request, viewer, serial))
         content, tag = await _translated(lambda: self._document(viewer, serial, view))
@@ -124,7 +127,7 @@ class ChartPages:
         try:
             zone = await self._reader.zone(viewer, serial)
         except NoSuchKit as error:
-            raise _hidden(viewer) from error
+            raise _hidden(error) from error
         unknown = sorted(set(request.query_params) - set(_POINTS_PARAMETERS))
         if unknown:
             raise unknown_parameters(unknown, _POINTS_PARAMETERS)
@@ -145,7 +148,7 @@ class ChartPages:
             # The points are the same in every language; what went wrong is not.
             return await self._answers.get((viewer.user, serial, view, current_language().tag), ask)
         except NoSuchKit as error:
-            raise _hidden(viewer) from error
+            raise _hidden(error) from error
         except NoSuchSeries as error:
             raise Problem(404, detail=str(error)) from error
         except OutOfTime as error:
@@ -173,14 +176,6 @@ def _chosen(view: ChartView, listed: Sequence[ListedSeries], with_target: frozen
     return chosen_series([(each.id, unit_of_type(each.quantity_type)) for each in wanted])
 
 
-def _log_in_or_missing(viewer: Viewer, request: Request, error: NoSuchKit) -> Response:
-    """Answer hidden and nonexistent kits alike."""
-    if viewer.user is not None:
-        raise HTTPException(404, gettext(NO_KIT)) from error
-    wanted = path_below(request.scope) + (f"?{request.url.query}" if request.url.query else "")
-    return redirect(request, f"/login?next={quote(local_path(wanted), safe='/')}")
-
-
-def _hidden(viewer: Viewer) -> Problem:
+def _hidden(error: NoSuchKit) -> Problem:
     """Return the answer to a hidden kit, which is that to one that does not exist."""
-    return Problem(401 if viewer.user is None else 404, detail=gettext(NO_KIT))
+    return Problem(404 if error.is_person else 401, detail=str(error))

@@ -21,19 +21,11 @@ from hortus.domain.series.intervals import longest_intervals
 from hortus.domain.series.listing import ListedSeries, list_series
 from hortus.domain.series.rollups import HoursToRollUp
 from hortus.domain.series.store import Series, ensure_series_of_kit, find_several_series, series_are_missing
-from hortus.http.access.kit_access import KitAccess, access_to_kit
-from hortus.http.access.permissions import Permission
 from hortus.http.access.viewer import Viewer
-from hortus.http.conventions.problems import Problem
 from hortus.http.pages.charts.nights import nights_within
 from hortus.http.pages.charts.view import COMPARISONS, ChartView
-from hortus.http.pages.charts.zone import zone_of_kit
-from hortus.http.pages.plant_store import caller_of
+from hortus.http.pages.kits.opened import OpenedKit, open_kit
 from hortus.http.server.database_access import change, database_failures_translated, snapshot
-
-
-class NoSuchKit(LookupError):
-    """There is no kit with this serial that the viewer may see."""
 
 
 class NoSuchSeries(LookupError):
@@ -89,7 +81,7 @@ class ChartPage:
     `neighbours` has the readings next to the range for series without any in it.
     """
 
-    kit: Row
+    kit: OpenedKit
     listed: Sequence[ListedSeries]
     drawing: Drawing
     neighbours: dict[int, Neighbours]
@@ -109,7 +101,7 @@ class ChartReader:
     async def zone(self, viewer: Viewer, serial: str) -> tzinfo:
         """Return the time zone of the kit. Raises NoSuchKit."""
         async with snapshot(self._engine) as connection:
-            return zone_of_kit((await _access(connection, viewer, serial)).kit)
+            return (await open_kit(connection, viewer, serial)).zone
 
     async def drawing(self, viewer: Viewer, serial: str, view: ChartView) -> Drawing:
         """Return the points of the view's series.
@@ -117,13 +109,13 @@ class ChartReader:
         Raises NoSuchKit, NoSuchSeries, OutOfTime, StillRollingUp or DatabaseNotAnswering.
         """
         now = self._clock()
-        async with self._caught_up(viewer, serial, view, now) as (connection, access):
-            found = await find_several_series(connection, access.kit_id, view.series)
+        async with self._caught_up(viewer, serial, view, now) as (connection, kit):
+            found = await find_several_series(connection, kit.id, view.series)
             missing = [id_ for id_ in view.series if id_ not in found]
             if missing:
                 raise NoSuchSeries(missing[0])
             series = [found[id_] for id_ in view.series]
-            return await _draw(connection, access, series, view, now)
+            return await _draw(connection, kit, series, view, now)
 
     async def page(
         self, viewer: Viewer, serial: str, view: ChartView, chosen: Callable[..., list[int]]
@@ -134,67 +126,55 @@ class ChartReader:
         """
         now = self._clock()
         await self._make_series(viewer, serial)
-        async with self._caught_up(viewer, serial, view, now) as (connection, access):
-            listed = await list_series(connection, access.kit_id, now)
-            every = await find_several_series(connection, access.kit_id, [each.id for each in listed])
-            targets = await bands_of_series(connection, access.kit_id, list(every.values()))
+        async with self._caught_up(viewer, serial, view, now) as (connection, kit):
+            listed = await list_series(connection, kit.id, now)
+            every = await find_several_series(connection, kit.id, [each.id for each in listed])
+            targets = await bands_of_series(connection, kit.id, list(every.values()))
             with_target = frozenset(band.series_id for band in targets)
             series = [every[id_] for id_ in chosen(listed, with_target) if id_ in every]
-            drawing = await _draw(connection, access, series, view, now)
+            drawing = await _draw(connection, kit, series, view, now)
             around = {
                 each.series.id: await neighbours(connection, each.series, drawing.span, now)
                 for each in drawing.series
                 if not each.points.time_ms
             }
-        return ChartPage(
-            kit=access.kit, listed=listed, drawing=drawing, neighbours=around, with_target=with_target
-        )
+        return ChartPage(kit=kit, listed=listed, drawing=drawing, neighbours=around, with_target=with_target)
 
     async def _make_series(self, viewer: Viewer, serial: str) -> None:
         async with snapshot(self._engine) as connection:
-            access = await _access(connection, viewer, serial)
-            are_missing = await series_are_missing(connection, access.kit_id)
+            kit = await open_kit(connection, viewer, serial)
+            are_missing = await series_are_missing(connection, kit.id)
         if are_missing:
             async with change(self._engine) as writing:
-                await ensure_series_of_kit(writing, access.kit_id)
+                await ensure_series_of_kit(writing, kit.id)
 
     @asynccontextmanager
     async def _caught_up(
         self, viewer: Viewer, serial: str, view: ChartView, now: datetime
-    ) -> AsyncIterator[tuple[AsyncConnection, KitAccess]]:
+    ) -> AsyncIterator[tuple[AsyncConnection, OpenedKit]]:
         """Yield a snapshot in which few hours of the view's range have to be read from readings."""
         async with snapshot(self._engine) as connection:
-            access = await _access(connection, viewer, serial)
-            backlog = await _backlog(connection, access, view, now)
+            kit = await open_kit(connection, viewer, serial)
+            backlog = await _backlog(connection, kit, view, now)
             if self._rollups is None or not await is_far_behind(connection, backlog):
-                yield connection, access
+                yield connection, kit
                 return
         with database_failures_translated():
             await self._rollups.catch_up(backlog)
         async with snapshot(self._engine) as connection:
-            yield connection, await _access(connection, viewer, serial)
-
-
-async def _access(connection: AsyncConnection, viewer: Viewer, serial: str) -> KitAccess:
-    """Return the kit by the API's own rules. Raises NoSuchKit for hidden and absent kits alike."""
-    try:
-        access = await access_to_kit(connection, caller_of(viewer), serial)
-        access.require(Permission.VIEW)
-    except Problem as error:
-        raise NoSuchKit from error
-    return access
+            yield connection, await open_kit(connection, viewer, serial)
 
 
 async def _backlog(
-    connection: AsyncConnection, access: KitAccess, view: ChartView, now: datetime
+    connection: AsyncConnection, kit: OpenedKit, view: ChartView, now: datetime
 ) -> HoursToRollUp:
-    known = await find_several_series(connection, access.kit_id, view.series)
+    known = await find_several_series(connection, kit.id, view.series)
     span = await _span(connection, list(known.values()), view, now)
     if view.versus:
         span = Span(span.start - COMPARISONS[view.versus], span.end)
     whole = finest_rolled_up(span, view.points).covering(span)
     this_hour = now - (now - EPOCH) % timedelta(hours=1)
-    return HoursToRollUp(kit_id=access.kit_id, start=whole.start, end=min(whole.end, this_hour))
+    return HoursToRollUp(kit_id=kit.id, start=whole.start, end=min(whole.end, this_hour))
 
 
 async def _span(connection: AsyncConnection, series: Sequence[Series], view: ChartView, now: datetime) -> Span:
@@ -206,24 +186,24 @@ async def _span(connection: AsyncConnection, series: Sequence[Series], view: Cha
 
 
 async def _draw(
-    connection: AsyncConnection, access: KitAccess, series: Sequence[Series], view: ChartView, now: datetime
+    connection: AsyncConnection, kit: OpenedKit, series: Sequence[Series], view: ChartView, now: datetime
 ) -> Drawing:
     span = await _span(connection, series, view, now)
     found = await charts(connection, series, span, view.points)
     before = await _compared(connection, series, span, view)
     names = {each.peripheral_name for each in series}
-    intervals = await longest_intervals(connection, access.kit_id, names, span)
+    intervals = await longest_intervals(connection, kit.id, names, span)
     begun = Span(span.start, max(span.start, min(span.end, now)))
     return Drawing(
         span=span,
         now=now,
-        zone=zone_of_kit(access.kit),
+        zone=kit.zone,
         series=[
             _drawn(each, points, earlier, intervals.get(each.peripheral_name), begun)
             for each, points, earlier in zip(series, found, before, strict=True)
         ],
-        bands=await bands_of_series(connection, access.kit_id, series),
-        nights=_nights(access.kit, span),
+        bands=await bands_of_series(connection, kit.id, series),
+        nights=_nights(kit.row, span),
     )
 
 

@@ -76,6 +76,13 @@
     wait();
   }
 
+  // What was said once is not said again after a reload.
+  const address = new URL(location.href);
+  if (address.searchParams.has("said")) {
+    address.searchParams.delete("said");
+    history.replaceState(history.state, "", address);
+  }
+
   document.querySelector("[data-takes-focus]")?.focus();
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 })();

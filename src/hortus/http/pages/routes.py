@@ -1,0 +1,48 @@
+"""All pages: a new group of pages adds its class here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.routing import Route
+
+from hortus.http.pages.charts.pages import ChartPages
+from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.login import LoginPages
+from hortus.http.pages.pages import StatusPages
+from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
+from hortus.http.pages.pictures import PicturePages
+from hortus.http.pages.plants import PlantPages
+from hortus.http.pages.search import SearchPages
+from hortus.http.pages.setup import SetUpPages
+from hortus.http.pages.site import Site
+
+
+class PageGroup(Protocol):
+    """Some pages that belong together."""
+
+    def __init__(self, site: Site) -> None: ...
+
+    def routes(self) -> list[Route]:
+        """Return the routes. HEAD is answered wherever GET is."""
+
+
+# Where two routes match an address, the first one wins: `/kits/new` stands before `/kits/{serial}`.
+PAGE_GROUPS: Sequence[type[PageGroup]] = (
+    StatusPages,
+    SearchPages,
+    ChartPages,
+    PlantPages,
+    PicturePages,
+    LoginPages,
+    ForgottenPasswordPages,
+    PasswordResetPages,
+    SetUpPages,
+    ComponentsPage,
+)
+
+
+def page_routes(site: Site) -> list[Route]:
+    """Return the routes of all pages."""
+    return [route for group in PAGE_GROUPS for route in group(site).routes()]
