@@ -26,6 +26,7 @@ OPTIONS = [
 ]
 
 _FILLED_BY_TESTS = (
+    "administration_log",
     "raw_measurements",
     "ingest_ledger",
     "ingest_ledger_reasons",

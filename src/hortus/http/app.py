@@ -27,6 +27,7 @@ from hortus.http.conventions.problems import Problem
 from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
+from hortus.http.monitoring.monitor import Monitor
 from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.problems import Problems, UnexpectedErrors
 from hortus.http.pages.rendering import BUILD_FOLDER, Templates
@@ -115,7 +116,13 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     counters = dependencies.endpoint_counters
     backlog = BacklogReader(engine)
 
-    site = Site(services=services, sessions=sessions, templates=templates, backlog=backlog)
+    monitor = Monitor(
+        watch=watch,
+        supervisor=dependencies.supervisor or Supervisor(),
+        gateway=dependencies.gateway or GatewayFigures(),
+        intake=pipeline,
+    )
+    site = Site(services=services, sessions=sessions, templates=templates, backlog=backlog, monitor=monitor)
     app.router.routes += page_routes(site)
 
     health = HealthEndpoints(

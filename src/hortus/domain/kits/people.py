@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.accounts.tables import ApiKeyRow, RefreshTokenRow, UserRow
@@ -32,9 +32,17 @@ _SEARCHED = (UserRow.username, UserRow.display_name, UserRow.email_address)
 
 
 async def list_people(
-    connection: AsyncConnection, *, words: str = "", after: str = "", most: int | None = None
+    connection: AsyncConnection,
+    *,
+    words: str = "",
+    after: str = "",
+    exactly: str | None = None,
+    most: int | None = None,
 ) -> list[ListedPerson]:
-    """Return people by user name: all, or those whose name or address has these words, after a user name."""
+    """Return people by user name: all, or those whose name or address has these words, after a user name.
+
+    `exactly` is the user name of the only one to return.
+    """
     kits = (
         select(func.count())
         .where(KitMembershipRow.user_id == UserRow.id)
@@ -66,6 +74,7 @@ async def list_people(
         )
         .where(
             UserRow.username > after,
+            true() if exactly is None else UserRow.username == exactly,
             or_(*(each.icontains(words, autoescape=True) for each in _SEARCHED)),
         )
         .order_by(UserRow.username)

@@ -39,6 +39,20 @@ class Place:
         return (self.audience is Audience.STRANGERS) == (viewer.user is None)
 
 
+ADMIN_PLACES = (
+    ("overview", "/admin", gettext_noop("Administration")),
+    ("people", "/admin/people", gettext_noop("People")),
+    ("definitions", "/admin/definitions", gettext_noop("Definitions")),
+    ("set-aside", "/admin/set-aside", gettext_noop("Set aside")),
+    ("devices", "/admin/devices", gettext_noop("Devices")),
+    ("storage", "/admin/storage", gettext_noop("Storage")),
+    ("backups", "/admin/backups", gettext_noop("Backups")),
+    ("jobs", "/admin/jobs", gettext_noop("Jobs")),
+    ("health", "/admin/health", gettext_noop("Health")),
+    ("log", "/admin/log", gettext_noop("Log")),
+)
+"""The pages for administrators, in the order of their tabs: key, address and name."""
+
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
@@ -48,6 +62,10 @@ PLACES = (
         path="/forgotten-password",
         name=gettext_noop("Forgotten password"),
         audience=Audience.STRANGERS,
+    ),
+    *(
+        Place(key=f"admin-{key}", path=path, name=name, audience=Audience.ADMINISTRATORS)
+        for key, path, name in ADMIN_PLACES
     ),
 )
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.admin.overview import AdminOverview
+from hortus.http.pages.admin.people import AdminPeople
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
@@ -39,6 +41,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ForgottenPasswordPages,
     PasswordResetPages,
     SetUpPages,
+    AdminOverview,
+    AdminPeople,
     ComponentsPage,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from hortus.http.access.services import Services
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.monitoring.backlog import BacklogReader
+from hortus.http.monitoring.monitor import Monitor
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import SAID, LogInNeeded, address_of, local_path
 from hortus.http.server.database_access import change, snapshot
@@ -32,6 +33,7 @@ class Site:
     sessions: Sessions
     templates: Templates
     backlog: BacklogReader
+    monitor: Monitor = field(default_factory=Monitor)
 
     @property
     def engine(self) -> AsyncEngine:
