@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path as FolderPath
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ from hortus.http.pages.requests import local_path
 
 BELOW = "/hortus"
 TOKEN_KEY = b"a key of the tests that signs tokens"
-PAGES = resources.files("hortus.http.pages")
+PAGES = FolderPath(str(resources.files("hortus.http.pages")))
 WRITERS_OF_LOCATIONS = {"requests.py"}
 
 
@@ -42,11 +43,22 @@ class Addresses(HTMLParser):
         self.found += [value for _, value in attrs if value and value.startswith("/")]
 
 
+def name_of(file):
+    return str(file.relative_to(PAGES))
+
+
 def source_files(folder, suffix):
-    return [file for file in folder.iterdir() if file.name.endswith(suffix)]
+    return sorted(
+        (
+            file
+            for file in folder.rglob(f"*{suffix}")
+            if "vendor" not in file.parts and "__pycache__" not in file.parts
+        ),
+        key=lambda file: file.relative_to(PAGES),
+    )
 
 
-@pytest.mark.parametrize("template", source_files(PAGES / "templates", ".html"), ids=lambda file: file.name)
+@pytest.mark.parametrize("template", source_files(PAGES / "templates", ".html"), ids=name_of)
 def test_a_template_writes_every_address_with_url(template):
     written = re.sub(r"{{.*?}}|{%.*?%}|{#.*?#}", "…", template.read_text("utf-8"), flags=re.DOTALL)
     bare = re.findall(r"""[\w-]+=\s*["']?(?:[^"'<>]*[\s,;=])?/(?![>/\s])[^"'\s>]*""", written)
@@ -56,14 +68,14 @@ def test_a_template_writes_every_address_with_url(template):
 @pytest.mark.parametrize(
     "file",
     [*source_files(PAGES / "static", ".js"), *source_files(PAGES / "static", ".css")],
-    ids=lambda file: file.name,
+    ids=name_of,
 )
 def test_a_script_or_style_sheet_names_no_address_of_its_own(file):
     bare = re.findall(r"""(?:["'`]|url\()/\w[^"'`)]*""", file.read_text("utf-8"))
     assert bare == [], f"take {bare} from an attribute that the template writes with url()"
 
 
-@pytest.mark.parametrize("module", source_files(PAGES, ".py"), ids=lambda file: file.name)
+@pytest.mark.parametrize("module", source_files(PAGES, ".py"), ids=name_of)
 def test_a_page_redirects_only_with_redirect(module):
     if module.name in WRITERS_OF_LOCATIONS:
         return

@@ -153,6 +153,7 @@ def app_of(engine: AsyncEngine, **dependencies: object) -> FastAPI:
     """Return an application with these parts of the API (see ApiParts) and dependencies of the pages."""
     parts = {name: dependencies.pop(name) for name in PARTS & dependencies.keys()}
     services = services_on(engine, **parts)
+    services.rollups = dependencies.pop("rollups", services.rollups)
     return create_app(replace(WebDependencies(services=services, secret_key=SECRET_KEY), **dependencies))
 
 
