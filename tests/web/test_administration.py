@@ -168,7 +168,8 @@ async def test_the_log_keeps_a_bounded_number(engine):
         await note_deed(connection, "root", Deed.KIT_MADE, "first")
         await connection.execute(
             text(
-                "SELECT setval(seq, currval(seq) + :kept) FROM CAST('administration_log_id_seq' AS regclass) AS seq"
+                "SELECT setval(seq, currval(seq) + :kept) "
+                "FROM CAST('administration_log_id_seq' AS regclass) AS seq"
             ),
             {"kept": KEPT_DEEDS},
         )

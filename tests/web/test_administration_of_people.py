@@ -86,7 +86,8 @@ async def test_many_people_come_page_by_page(engine, client):
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO users (username, display_name, password_hash, email_address, gravatar_alternative) "
+                "INSERT INTO users "
+                "(username, display_name, password_hash, email_address, gravatar_alternative) "
                 "SELECT 'p' || lpad(n::text, 3, '0'), 'P', 'x', n || '@example.org', 'g' "
                 "FROM generate_series(1, 60) AS n"
             )
@@ -183,7 +184,8 @@ async def test_an_account_on_which_others_depend_stays(engine, client):
             await make_member(connection, await make_user(connection, name), kit)
         await connection.execute(
             text(
-                "UPDATE kit_memberships SET access_super = true FROM users u WHERE u.id = user_id AND username = 'eve'"
+                "UPDATE kit_memberships SET access_super = true FROM users u "
+                "WHERE u.id = user_id AND username = 'eve'"
             )
         )
     assert kit.serial in (await client.get("/admin/people/eve")).text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -11,8 +10,7 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from hortus.domain.media.objects import ObjectStoreNotAnswering
-from hortus.flow.quarantine.replay import ReplayResult, replay
+from hortus.flow.quarantine.replay import ReplayResult
 from hortus.flow.quarantine.store import (
     QuarantinedMessage,
     QuarantinedMessageNotFound,
@@ -22,16 +20,16 @@ from hortus.flow.quarantine.store import (
     quarantine_ids,
     show_quarantined,
 )
-from hortus.http.access.addresses import network_of
 from hortus.http.access.caller import Caller, CurrentCaller
 from hortus.http.access.kit_access import KitAccess, access_to_kit
 from hortus.http.access.permissions import Permission
+from hortus.http.access.replays import replay_for_person
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
 from hortus.http.conventions.documentation import GUARDED, Responses, next_page
 from hortus.http.conventions.paging import next_link
 from hortus.http.conventions.parameters import integer_text
-from hortus.http.conventions.problems import not_found, unavailable
+from hortus.http.conventions.problems import not_found
 from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.conventions.streaming import attachment
 from hortus.http.documents.quarantine import (
@@ -42,13 +40,11 @@ from hortus.http.documents.quarantine import (
     quarantined_object,
     replayed_object,
 )
-from hortus.http.server.database_access import database_failures_translated
 from hortus.protocol.reasons import Reason
 
 router = APIRouter(tags=["Ledger and quarantine"])
 
 PAGE_SIZE = 50
-_RETRY_SECONDS = 15
 
 MessageNumber = Annotated[
     int, BeforeValidator(integer_text), Field(ge=0, le=2**63 - 1), Path(alias="messageId")
@@ -234,27 +230,4 @@ async def replay_for(
     request: Request, services: Services, access: KitAccess, ids: Sequence[int]
 ) -> ReplayResult:
     """Replay these messages on behalf of a request. Raises Problem or DatabaseNotAnswering."""
-    parts = services.parts
-    with services.replays.taken(access.caller.user_id, network_of(request)), _failures_translated():
-        connection = await parts.connect()
-        try:
-            return await replay(
-                connection,
-                ids,
-                clock_tolerance_ms=parts.clock_tolerance_ms,
-                late_months_per_hour=parts.late_months_per_hour,
-                objects=parts.media_objects,
-                clock=lambda: services.clock().timestamp(),
-            )
-        finally:
-            connection.terminate()
-
-
-@contextmanager
-def _failures_translated() -> Iterator[None]:
-    """Raise DatabaseNotAnswering, or Problem 503 if the media store does not answer."""
-    try:
-        with database_failures_translated():
-            yield
-    except ObjectStoreNotAnswering as error:
-        raise unavailable(str(error), _RETRY_SECONDS) from error
+    return await replay_for_person(request, services, access.caller.user_id, ids)

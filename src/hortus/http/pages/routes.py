@@ -7,8 +7,12 @@ from typing import Protocol
 
 from starlette.routing import Route
 
+from hortus.http.pages.admin.definitions import AdminDefinitions
+from hortus.http.pages.admin.devices import AdminDevices
 from hortus.http.pages.admin.overview import AdminOverview
 from hortus.http.pages.admin.people import AdminPeople
+from hortus.http.pages.admin.set_aside import AdminSetAside
+from hortus.http.pages.admin.storage import AdminStorage
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
@@ -42,7 +46,11 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     PasswordResetPages,
     SetUpPages,
     AdminOverview,
+    AdminDefinitions,
+    AdminDevices,
     AdminPeople,
+    AdminSetAside,
+    AdminStorage,
     ComponentsPage,
 )
 

@@ -20,12 +20,12 @@ from hortus.flow.quarantine.store import (
     show_quarantined,
 )
 from hortus.flow.quarantine.unknown_kits import list_unknown_kits, messages_of_unknown_kit
+from hortus.http.access.replays import replay_for_person
 from hortus.http.access.viewer import Viewer
 from hortus.http.conventions.streaming import attachment
 from hortus.http.pages.admin.frame import AdminPages, number_in_path
 from hortus.http.pages.forms import Form
 from hortus.http.pages.requests import read_form, redirect
-from hortus.http.replaying import replay_for_person
 from hortus.protocol.reasons import Reason, explanation_of
 
 MESSAGES_PER_PAGE = 50
@@ -52,7 +52,9 @@ class AdminSetAside(AdminPages):
 
     async def show(self, request: Request) -> Response:
         """Answer with the newest messages, all or those of one reason."""
-        return await self._list(request, await self.viewer(request), _reason(request.query_params.get("reason")))
+        return await self._list(
+            request, await self.viewer(request), _reason(request.query_params.get("reason"))
+        )
 
     async def show_one(self, request: Request) -> Response:
         """Answer with one message."""
@@ -89,12 +91,15 @@ class AdminSetAside(AdminPages):
         viewer, acting = await self.acting(request)
         form = Form(await read_form(request))
         reason = _reason(form.value("reason"))
-        wanted = _filter(reason, form.value("number"))
+        serial, number = form.value("serial"), form.value("number")
         async with self.site.reading() as connection:
-            ids = await quarantine_ids(connection, wanted, most=MOST_TRIED_AGAIN)
+            if serial:
+                ids = await messages_of_unknown_kit(connection, serial)
+            else:
+                ids = await quarantine_ids(connection, _filter(reason, number), most=MOST_TRIED_AGAIN)
         result = await replay_for_person(request, self.site.services, acting.id, ids)
         async with self.site.changing() as connection:
-            subject = form.value("number") or reason or "all"
+            subject = serial or number or reason or "all"
             await note_deed(connection, acting.username, Deed.MESSAGES_TRIED_AGAIN, subject, len(ids))
         return await self._list(request, viewer, reason, result=result, tried=len(ids))
 
