@@ -168,17 +168,24 @@ _PRESENCE = text(
 _FOR_ADMINISTRATORS = (
     "UPDATE users SET display_name = :name WHERE username IN ('root', 'eve')",
     "INSERT INTO gateways (name, token_hash, last_contact_at) VALUES (:name, 'x', now() - interval '4 s')",
-    "INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, kept, dropped)"
-    " SELECT id, 42, now() - interval '5 days', now() - interval '9 s', 118, 3 FROM gateways WHERE name = :name",
-    "INSERT INTO quarantine (id, received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)"
-    " SELECT n, now() - n * interval '3 hours', 0, 'raw',"
-    " CASE n WHEN 1 THEN 'undecodable' ELSE 'unknown-kit' END, '', 'kit/k-' || n || '/measurement/raw',"
-    " '\\x0102', 312 FROM generate_series(1, 3) AS n",
+    """
+    INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, kept, dropped)
+    SELECT id, 42, now() - interval '5 days', now() - interval '9 s', 118, 3 FROM gateways WHERE name = :name
+    """,
+    """
+    INSERT INTO quarantine (id, received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
+    SELECT n, now() - n * interval '3 hours', 0, 'raw',
+           CASE n WHEN 1 THEN 'undecodable' ELSE 'unknown-kit' END, :name,
+           'kit/k-' || n || '/measurement/raw', '\\x0102', 312
+    FROM generate_series(1, 3) AS n
+    """,
     "INSERT INTO administration_log (person, deed, subject) VALUES ('root', 'gateway-added', :name)",
-    "INSERT INTO queue_media_pending_deletion"
-    " (media_id, kit_serial, media_datetime, media_size, created_at, next_attempt_at)"
-    " SELECT gen_random_uuid(), 'k-1', now(), 1, now() - interval '3 hours', now() - interval '30 minutes'"
-    " WHERE :name <> ''",
+    """
+    INSERT INTO queue_media_pending_deletion
+        (media_id, kit_serial, media_datetime, media_size, created_at, next_attempt_at)
+    SELECT gen_random_uuid(), 'k-1', now(), 1, now() - interval '3 hours', now() - interval '30 minutes'
+    WHERE :name <> ''
+    """,
 )
 
 

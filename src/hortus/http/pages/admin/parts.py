@@ -175,6 +175,8 @@ def _tasks(known: Knowledge) -> Part:
             "All %(n)s tasks of this process do their work",
             len(known.tasks),
         )
+        if not known.tasks:
+            words = gettext("This process has no tasks of its own.")
         return Part(key="tasks", name=name, sign="good" if known.tasks else "none", words=words, link=more)
     first = faulty[0]
     return Part(
