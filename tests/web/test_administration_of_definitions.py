@@ -6,11 +6,14 @@ import json
 
 import pytest
 from sqlalchemy import text
-from web_helpers import client_of, log_in, make_kit, make_user
+from starlette.responses import PlainTextResponse
+from web_helpers import app_of, client_of, client_to, log_in, make_kit, make_user
 
 from hortus.domain.administration.definitions import list_all_devices, list_all_quantities
 from hortus.domain.administration.log import list_deeds
+from hortus.domain.definitions.precision import decimals_of
 from hortus.domain.definitions.store import load_definitions
+from hortus.http.pages.figures import measured
 
 QUANTITY = {
     "physical_quantity": "Dissolved oxygen",
@@ -208,3 +211,21 @@ async def _devices(engine):
 async def test_unknown_definitions_are_not_found(client, path):
     assert (await client.get(f"/admin/definitions/{path}")).status_code == 404
     assert (await client.post(f"/admin/definitions/{path}/delete")).status_code == 404
+
+
+async def test_values_are_shown_with_the_decimals_of_an_own_quantity(client, own_engine):
+    await client.post("/admin/definitions/quantities", data=QUANTITY | {"decimals": "3"})
+    seen = []
+
+    async def page(request):
+        seen.extend(
+            [measured(1234.56789, "Dissolved oxygen"), decimals_of("Dissolved oxygen"), measured(2, "pH")]
+        )
+        return PlainTextResponse("")
+
+    app = app_of(own_engine)
+    app.add_route("/seen", page)
+    async with client_to(app) as other:
+        await other.get("/seen")
+    assert seen == ["1,234.568", 3, "2.0"]
+    assert measured(1234.56789, "Dissolved oxygen") == "1,234.6"

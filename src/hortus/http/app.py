@@ -37,6 +37,7 @@ from hortus.http.pages.site import Site
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
 from hortus.http.server.languages import RequestLanguage
+from hortus.http.server.own_quantities import OwnQuantities
 from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
@@ -94,6 +95,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last middleware added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
+    app.add_middleware(OwnQuantities, engine=dependencies.services.parts.engine)
     app.add_middleware(RequestLanguage, default=dependencies.language)
     app.add_middleware(
         _Compression,

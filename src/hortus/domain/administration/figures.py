@@ -9,8 +9,6 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hortus.base.times import format_time
-
 HOURS = 24
 
 
@@ -74,14 +72,6 @@ async def read_courses(connection: AsyncConnection) -> Courses:
 
 
 COURSE_KEYS = ("stored", "repeated", "set_aside", "refused", "sent", "given_up")
-
-
-def course_document(courses: Courses) -> dict[str, object]:
-    """Return the JSON form."""
-    return {
-        "hours": [format_time(hour) for hour in courses.hours],
-        **{course.key: list(course.counts) for course in courses.courses},
-    }
 
 
 _FIGURES = text(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.errors import UsageError
+from hortus.domain.definitions.display import QuantityDisplay
 from hortus.domain.definitions.store import built_in_definitions
 from hortus.domain.definitions.tables import (
     ExpectedQuantityTypeRow,
@@ -80,6 +81,16 @@ def built_in_quantities() -> frozenset[tuple[str, str]]:
 def built_in_devices() -> frozenset[str]:
     """Return the names of all built-in peripheral definitions."""
     return frozenset(each["name"] for each in built_in_definitions()["peripheralDefinitions"])
+
+
+async def own_displays(connection: AsyncConnection) -> dict[str, QuantityDisplay]:
+    """Return how values of quantities that people defined are shown, where they said so."""
+    rows = await connection.execute(
+        select(QuantityTypeRow.physical_quantity, QuantityTypeRow.decimals)
+        .where(QuantityTypeRow.decimals.is_not(None))
+        .order_by(QuantityTypeRow.id)
+    )
+    return {row.physical_quantity: QuantityDisplay(decimals=row.decimals) for row in rows}
 
 
 async def create_quantity(connection: AsyncConnection, quantity: OwnQuantity) -> int:
