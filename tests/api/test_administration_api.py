@@ -43,7 +43,7 @@ async def test_people_are_made_raised_and_deleted_with_a_log(api: Installation) 
     assert made.status_code == 201
     assert made.json()["username"] == "flora"
     again = await api.client.post(
-        "/admin/people", json={"username": "flora", "emailAddress": "x"}, headers=root.headers
+        "/admin/people", json={"username": "f l", "emailAddress": "x"}, headers=root.headers
     )
     assert (again.status_code, sorted(again.json()["invalidParameters"])) == (400, ["emailAddress", "username"])
 

@@ -217,7 +217,7 @@ async def _contents(
     async with services.reading() as connection:
         return await read_contents(
             connection,
-            kit_object(access.kit),
+            kit_object(access.kit, is_exact=access.sees_exact_position),
             configuration_id=configuration_id,
             start=start,
             end=end,

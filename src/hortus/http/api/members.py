@@ -23,7 +23,13 @@ from hortus.domain.kits.members import (
     require_room_for_member,
 )
 from hortus.http.access.caller import Caller, CurrentCaller
-from hortus.http.access.kit_access import KitAccess, access_to_kit, access_to_kit_of_id, lock_kit
+from hortus.http.access.kit_access import (
+    KitAccess,
+    access_to_kit,
+    access_to_kit_of_id,
+    lock_kit,
+    sees_exact_position,
+)
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
 from hortus.http.api.kits import KitSerial
@@ -210,4 +216,5 @@ def _permission_for(access_super: bool) -> Permission:
 
 
 def _membership(row: RowMapping, caller: Caller) -> KitMembership:
-    return membership_object(row, user_object(profile_in(row), caller.user_id))
+    user = user_object(profile_in(row), caller.user_id)
+    return membership_object(row, user, is_exact=sees_exact_position(caller, row))
