@@ -44,7 +44,10 @@ PATHS = (
     Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
     Path("/kits/{empty_kit}/charts"),
     Path("/kits/{fine_kit}/charts?s=1,no", status=400),
+    Path("/map"),
+    Path("/map?q=яяя"),
     Path("/", is_for_root=True),
+    Path("/map", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -118,6 +121,12 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         kits = [await make_kit(connection, name, public=True) for name in names.kits]
         await make_kit(connection, None)
         empty = await make_kit(connection, names.empty_kit, public=True)
+        await connection.execute(
+            text(
+                "UPDATE kits SET latitude = 52.37 + id % 3, longitude = 4.89 - id % 4, "
+                "privacy_show_on_map = true WHERE name IS NOT NULL"
+            )
+        )
         plants = [
             await create_plant(connection, root.id, name=name, species_id=species)
             for name, species in zip(names.plants, (1, 1, None), strict=True)

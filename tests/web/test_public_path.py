@@ -97,6 +97,12 @@ async def world(engine, garden, tmp_path):  # noqa: F811
         "serial": kit.serial,
         "plant_id": plant_id,
         "alert_id": await alert(engine, plant_id, kit),
+        "username": "root",
+        "quantity_id": 1,
+        "definition_id": 1,
+        "message_number": 1,
+        "gateway": "local",
+        "sensor": 1,
         "medium_id": (await add_picture(engine, objects, kit, age=timedelta(minutes=1)))[0],
     }
     app = app_of(engine, media_objects=objects, token_key=TOKEN_KEY, public_path=BELOW)

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketClose
 
 from hortus import __version__
 from hortus.base.language.languages import DEFAULT as DEFAULT_LANGUAGE
+from hortus.base.map_tiles import MapTiles
 from hortus.base.supervision import Supervisor
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.pipeline import IngestPipeline
@@ -75,6 +76,7 @@ class WebDependencies:
     plantkeeper: ASGIApp | None = None
     supervisor: Supervisor | None = None
     public_path: str = ""
+    map_tiles: MapTiles | None = None
     language: str = DEFAULT_LANGUAGE
 
 
@@ -124,7 +126,14 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         gateway=dependencies.gateway or GatewayFigures(),
         intake=pipeline,
     )
-    site = Site(services=services, sessions=sessions, templates=templates, backlog=backlog, monitor=monitor)
+    site = Site(
+        services=services,
+        sessions=sessions,
+        templates=templates,
+        backlog=backlog,
+        monitor=monitor,
+        map_tiles=dependencies.map_tiles,
+    )
     app.router.routes += page_routes(site)
 
     health = HealthEndpoints(

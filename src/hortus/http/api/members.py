@@ -28,7 +28,6 @@ from hortus.http.access.kit_access import (
     access_to_kit,
     access_to_kit_of_id,
     lock_kit,
-    sees_exact_position,
 )
 from hortus.http.access.permissions import Permission
 from hortus.http.access.services import Services, UsedServices
@@ -76,7 +75,7 @@ async def list_members(
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
         rows = await members_of_kit(connection, access.kit_id)
-    return JsonReply([_membership(row, caller) for row in rows])
+    return JsonReply([_membership(row, caller, is_exact=access.sees_exact_position) for row in rows])
 
 
 @router.post(
@@ -109,7 +108,7 @@ async def create_member(
             access_configure=body.access_configure,
             now=services.clock(),
         )
-    return JsonReply(_membership(row, caller))
+    return JsonReply(_membership(row, caller, is_exact=True))
 
 
 @router.get(
@@ -215,6 +214,6 @@ def _permission_for(access_super: bool) -> Permission:
     return Permission.EDIT_SUPER_MEMBERS if access_super else Permission.EDIT_MEMBERS
 
 
-def _membership(row: RowMapping, caller: Caller) -> KitMembership:
+def _membership(row: RowMapping, caller: Caller, *, is_exact: bool) -> KitMembership:
     user = user_object(profile_in(row), caller.user_id)
-    return membership_object(row, user, is_exact=sees_exact_position(caller, row))
+    return membership_object(row, user, is_exact=is_exact)

@@ -56,6 +56,7 @@ ADMIN_PLACES = (
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
+    Place(key="map", path="/map", name=gettext_noop("Map"), in_header=True),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(
         key="forgotten-password",

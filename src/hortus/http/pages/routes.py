@@ -16,6 +16,7 @@ from hortus.http.pages.admin.storage import AdminStorage
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.login import LoginPages
+from hortus.http.pages.map.pages import MapPages
 from hortus.http.pages.pages import StatusPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.http.pages.pictures import PicturePages
@@ -45,6 +46,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ForgottenPasswordPages,
     PasswordResetPages,
     SetUpPages,
+    MapPages,
     AdminOverview,
     AdminDefinitions,
     AdminDevices,

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus.base.language.translation import gettext
+from hortus.base.map_tiles import MapTiles
 from hortus.domain.accounts.store import User
 from hortus.http.access.services import Services
 from hortus.http.access.sessions import Sessions
@@ -34,6 +35,7 @@ class Site:
     templates: Templates
     backlog: BacklogReader
     monitor: Monitor = field(default_factory=Monitor)
+    map_tiles: MapTiles | None = None
 
     @property
     def engine(self) -> AsyncEngine:

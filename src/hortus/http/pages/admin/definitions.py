@@ -57,7 +57,10 @@ class AdminDefinitions(AdminPages):
     """Built-in definitions can be read; those of people can be made, changed, and deleted if unused."""
 
     def routes(self) -> list[Route]:
-        quantity, device = "/admin/definitions/quantities/{id}", "/admin/definitions/devices/{id}"
+        quantity, device = (
+            "/admin/definitions/quantities/{quantity_id}",
+            "/admin/definitions/devices/{definition_id}",
+        )
         return [
             Route("/admin/definitions", self.show),
             Route("/admin/definitions/quantities/new", self.new_quantity),
@@ -114,13 +117,13 @@ class AdminDefinitions(AdminPages):
 
     async def show_quantity(self, request: Request) -> Response:
         """Answer with a quantity type, its form if it is one of people, and its limits."""
-        viewer, number = await self.viewer(request), number_in_path(request, "id")
+        viewer, number = await self.viewer(request), number_in_path(request, "quantity_id")
         return await self._quantity_page(request, viewer, number, None)
 
     async def change_quantity(self, request: Request) -> Response:
         """Change symbol and decimals."""
         viewer, acting = await self.acting(request)
-        number, form = number_in_path(request, "id"), Form(await read_form(request))
+        number, form = number_in_path(request, "quantity_id"), Form(await read_form(request))
         quantity = read_quantity(form, is_new=False)
         if quantity is None:
             return await self._quantity_page(request, viewer, number, form, status_code=422)
@@ -136,7 +139,7 @@ class AdminDefinitions(AdminPages):
     async def delete_quantity(self, request: Request) -> Response:
         """Delete a quantity type that nothing uses."""
         viewer, acting = await self.acting(request)
-        number = number_in_path(request, "id")
+        number = number_in_path(request, "quantity_id")
         fault = await self._do(
             acting.username, lambda editor, connection: editor.delete_quantity(connection, number)
         )
@@ -147,7 +150,7 @@ class AdminDefinitions(AdminPages):
     async def set_limits(self, request: Request) -> Response:
         """Set limits of a quantity, or go back to the built-in ones."""
         viewer, acting = await self.acting(request)
-        number, form = number_in_path(request, "id"), Form(await read_form(request))
+        number, form = number_in_path(request, "quantity_id"), Form(await read_form(request))
         if not await self._set_limits(form, acting.username, number, None):
             return await self._quantity_page(request, viewer, number, form, status_code=422)
         return redirect(request, f"/admin/definitions/quantities/{number}", said="limits")
@@ -175,13 +178,13 @@ class AdminDefinitions(AdminPages):
 
     async def show_device(self, request: Request) -> Response:
         """Answer with a kind of device, as a form if it is one of people."""
-        viewer, number = await self.viewer(request), number_in_path(request, "id")
+        viewer, number = await self.viewer(request), number_in_path(request, "definition_id")
         return await self._device_page(request, viewer, number, None)
 
     async def change_device(self, request: Request) -> Response:
         """Change a kind of device; its schemas only while no kit has one."""
         viewer, acting = await self.acting(request)
-        number = number_in_path(request, "id")
+        number = number_in_path(request, "definition_id")
         form, measured = await self._read_device_form(request)
         device = read_device(form, measured)
         if device is None:
@@ -198,7 +201,7 @@ class AdminDefinitions(AdminPages):
     async def delete_device(self, request: Request) -> Response:
         """Delete a kind of device that no kit has."""
         viewer, acting = await self.acting(request)
-        number = number_in_path(request, "id")
+        number = number_in_path(request, "definition_id")
         fault = await self._do(
             acting.username, lambda editor, connection: editor.delete_device(connection, number)
         )
@@ -209,7 +212,7 @@ class AdminDefinitions(AdminPages):
     async def set_limits_of_device(self, request: Request) -> Response:
         """Set limits of what a kind of device measures, or go back to the built-in ones."""
         viewer, acting = await self.acting(request)
-        number, form = number_in_path(request, "id"), Form(await read_form(request))
+        number, form = number_in_path(request, "definition_id"), Form(await read_form(request))
         quantity = form.value("quantity")
         if not quantity.isascii() or not quantity.isdigit() or int(quantity[:12]) >= 2**31:
             raise HTTPException(404)

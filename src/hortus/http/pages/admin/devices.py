@@ -49,8 +49,8 @@ class AdminDevices(AdminPages):
         return [
             Route("/admin/devices", self.show),
             Route("/admin/devices/gateways", self.add, methods=["POST"]),
-            Route("/admin/devices/gateways/{name}/remove", self.ask_to_remove),
-            Route("/admin/devices/gateways/{name}/remove", self.remove, methods=["POST"]),
+            Route("/admin/devices/gateways/{gateway}/remove", self.ask_to_remove),
+            Route("/admin/devices/gateways/{gateway}/remove", self.remove, methods=["POST"]),
             Route("/admin/devices/boards/{sensor}/name", self.name, methods=["POST"]),
             Route("/admin/devices/boards/{sensor}/forget", self.ask_to_forget),
             Route("/admin/devices/boards/{sensor}/forget", self.forget, methods=["POST"]),
@@ -82,7 +82,7 @@ class AdminDevices(AdminPages):
         viewer = await self.viewer(request)
         async with self.site.reading() as connection:
             names = [each.name for each in await list_gateways(connection)]
-        name = request.path_params["name"]
+        name = request.path_params["gateway"]
         if name not in names or name == LOCAL_GATEWAY:
             raise HTTPException(404)
         return self._question(request, viewer, gateway=name, board=None)
@@ -90,7 +90,7 @@ class AdminDevices(AdminPages):
     async def remove(self, request: Request) -> Response:
         """Remove a gateway with its token."""
         _, acting = await self.acting(request)
-        name = request.path_params["name"]
+        name = request.path_params["gateway"]
         if name == LOCAL_GATEWAY:
             raise HTTPException(404)
         try:

@@ -46,8 +46,8 @@ class AdminSetAside(AdminPages):
             Route("/admin/set-aside/discard", self.ask_to_discard),
             Route("/admin/set-aside/discard", self.discard, methods=["POST"]),
             Route("/admin/set-aside/kits", self.make_kit, methods=["POST"]),
-            Route("/admin/set-aside/{number}", self.show_one),
-            Route("/admin/set-aside/{number}/content", self.content),
+            Route("/admin/set-aside/{message_number}", self.show_one),
+            Route("/admin/set-aside/{message_number}/content", self.content),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -61,7 +61,7 @@ class AdminSetAside(AdminPages):
         viewer = await self.viewer(request)
         try:
             async with self.site.reading() as connection:
-                message = await show_quarantined(connection, number_in_path(request, "number"))
+                message = await show_quarantined(connection, number_in_path(request, "message_number"))
         except QuarantinedMessageNotFound as error:
             raise HTTPException(404) from error
         return self.page(
@@ -77,7 +77,7 @@ class AdminSetAside(AdminPages):
     async def content(self, request: Request) -> Response:
         """Answer with the bytes of a message as a download."""
         await self.viewer(request)
-        number = number_in_path(request, "number")
+        number = number_in_path(request, "message_number")
         try:
             async with self.site.reading() as connection:
                 message = await show_quarantined(connection, number)

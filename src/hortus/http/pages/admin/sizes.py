@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hortus.base.language.translation import pgettext
 from hortus.http.pages.figures import fixed
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -14,4 +13,4 @@ def size(value: int) -> str:
     while amount >= 999.5 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
     decimals = 0 if unit == 0 or amount >= 10 else 1
-    return pgettext("size", "%(amount)s %(unit)s", amount=fixed(amount, decimals), unit=_UNITS[unit])
+    return f"{fixed(amount, decimals)}\u00a0{_UNITS[unit]}"
