@@ -159,7 +159,7 @@ async def test_map_and_list_filter_each_other(engine, garden, page):
         await expect(page.locator(".leaflet-popup")).to_be_visible()
         for _ in range(4):
             await page.get_by_role("button", name="Zoom in").click()
-            await page.wait_for_function("!document.querySelector('.leaflet-zoom-anim')")
+            await expect(page.locator(".leaflet-zoom-anim")).to_have_count(0)
         await expect(page.get_by_text("of 3 are in view.")).to_be_visible()
 
 
@@ -179,7 +179,7 @@ async def test_tiles_are_asked_for_with_our_origin_and_dropped_without_a_data_pi
         for name in ("Zoom out", "Zoom out", "Zoom in", "Zoom out"):
             before = len(asked)
             await page.get_by_role("button", name=name).click()
-            await page.wait_for_function("!document.querySelector('.leaflet-zoom-anim')")
+            await expect(page.locator(".leaflet-zoom-anim")).to_have_count(0)
             assert len(asked) >= before
         assert {headers.get("referer") for headers in asked} == {f"{site}/"}
         assert await page.locator(".leaflet-tile[src^='data:']").count() == 0

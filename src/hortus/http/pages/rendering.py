@@ -86,7 +86,7 @@ class Templates:
         # With this, `trans` hands its values to the functions below, which show them as `finalize` would.
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
         self._environment.globals.update(
-            url=self._url,
+            url=self.address,
             gettext=_gettext,
             ngettext=_ngettext,
             pgettext=_pgettext,
@@ -99,7 +99,7 @@ class Templates:
             undo="",
             sign_colours=signs.SIGN_COLOURS,
             band_of=band_of,
-            static=self._static,
+            static=self.static,
             module=self._module,
             chart_address=chart_address,
             version=__version__,
@@ -140,16 +140,18 @@ class Templates:
             tag,
         )
 
-    def _static(self, name: str) -> str:
+    def static(self, name: str) -> str:
+        """Return the address of a file in `static`."""
         # The address changes with the content, so browsers may cache a file indefinitely.
-        return self._url(f"/static/{name}?v={self.build}")
+        return self.address(f"/static/{name}?v={self.build}")
 
-    def _url(self, path: str, *values: object) -> str:
+    def address(self, path: str, *values: object) -> str:
+        """Return an address of ours below the public path, with these values in the places of `{}`."""
         return self._public_path + path.format(*(quote(str(value), safe="") for value in values))
 
     def _module(self, name: str) -> str:
         # Modules import each other by relative addresses, so all of these have to change with the content.
-        return self._url(f"/static/{BUILD_FOLDER}{self.build}/{name}")
+        return self.address(f"/static/{BUILD_FOLDER}{self.build}/{name}")
 
 
 def _script_words() -> str:

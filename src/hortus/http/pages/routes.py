@@ -15,6 +15,7 @@ from hortus.http.pages.admin.set_aside import AdminSetAside
 from hortus.http.pages.admin.storage import AdminStorage
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
+from hortus.http.pages.installable import Installable
 from hortus.http.pages.login import LoginPages
 from hortus.http.pages.map.pages import MapPages
 from hortus.http.pages.pages import StatusPages
@@ -47,6 +48,7 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     PasswordResetPages,
     SetUpPages,
     MapPages,
+    Installable,
     AdminOverview,
     AdminDefinitions,
     AdminDevices,
