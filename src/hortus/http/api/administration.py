@@ -10,9 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
-from hortus.base.times import format_optional_time, format_time
+from hortus.base.times import format_time
 from hortus.domain.accounts.administrators import LastAdministrator
 from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.rules import InvalidAccount
@@ -20,8 +19,8 @@ from hortus.domain.accounts.store import User, UserNotFound, find_user
 from hortus.domain.administration.figures import COURSE_KEYS, read_courses
 from hortus.domain.administration.log import list_deeds
 from hortus.domain.administration.people import Administrators
-from hortus.domain.administration.storage import GROWTH_DAYS, read_storage
-from hortus.domain.kits.people import ListedPerson, list_people
+from hortus.domain.administration.storage import read_storage
+from hortus.domain.kits.people import list_people
 from hortus.domain.plants.account_deletion import SharesKits
 from hortus.flow.quarantine.unknown_kits import list_unknown_kits
 from hortus.http.access.caller import CurrentCaller
@@ -31,8 +30,18 @@ from hortus.http.conventions.json_body import JsonBody, json_body
 from hortus.http.conventions.paging import x_next
 from hortus.http.conventions.parameters import IdInQuery
 from hortus.http.conventions.problems import conflict, not_found
-from hortus.http.conventions.replies import JsonReply, TimeText, empty_reply
+from hortus.http.conventions.replies import JsonReply, empty_reply
 from hortus.http.documents.accounts import invalid_account
+from hortus.http.documents.administration import (
+    LastDay,
+    LogEntry,
+    PasswordLink,
+    Person,
+    StorageReport,
+    UnknownSerial,
+    person_object,
+    storage_object,
+)
 
 router = APIRouter(tags=["Administration"])
 
@@ -55,83 +64,6 @@ class RightBody(JsonBody):
     is_admin: bool
 
 
-class Person(TypedDict):
-    """An account. `lastSeen` is null if no log-in or API key of it is left."""
-
-    username: str
-    displayName: str
-    emailAddress: str
-    isAdmin: bool
-    kits: int
-    created: TimeText
-    lastSeen: TimeText | None
-
-
-class PasswordLink(TypedDict):
-    """A token with which a person chooses a password once: `POST /password-resets/redeem`, or on the pages."""
-
-    username: str
-    token: str
-
-
-class MonthOfStorage(TypedDict):
-    """Bytes of readings, aggregates and media whose device time is in this month (UTC)."""
-
-    month: str
-    readings: int
-    aggregates: int
-    media: int
-
-
-class StorageReport(TypedDict):
-    """Sizes in bytes. `fullInDays` assumes that the disk fills as in the last 30 days; null if unknown."""
-
-    database: int
-    readings: int
-    aggregates: int
-    rollups: int
-    quarantine: int
-    media: int
-    grownBytes: int
-    growthDays: int
-    diskSize: int | None
-    diskFree: int | None
-    fullInDays: float | None
-    months: list[MonthOfStorage]
-
-
-class LogEntry(TypedDict):
-    """Something that an administrator did."""
-
-    id: int
-    at: TimeText
-    username: str
-    deed: str
-    subject: str
-    count: int
-
-
-class LastDay(TypedDict):
-    """Counts by hour, oldest first. Messages of kits: stored to refused; to people: sent and givenUp."""
-
-    hours: list[TimeText]
-    stored: list[int]
-    repeated: list[int]
-    setAside: list[int]
-    refused: list[int]
-    sent: list[int]
-    givenUp: list[int]
-
-
-class UnknownSerial(TypedDict):
-    """A serial that no kit has, and how many messages from it are in quarantine."""
-
-    serial: str
-    messages: int
-    first: TimeText
-    last: TimeText
-
-
 @router.get(
     "/admin/people",
     responses=GUARDED | next_page("X-Next", "/admin/people?after=ada"),
@@ -152,7 +84,7 @@ async def show_people(
     page = people[:PAGE_SIZE]
     more = {"q": words or None, "after": page[-1].username} if len(people) > PAGE_SIZE else None
     headers = x_next("/admin/people", more) if more else None
-    return JsonReply([_person(each) for each in page], headers=headers)
+    return JsonReply([person_object(each) for each in page], headers=headers)
 
 
 @router.post(
@@ -276,31 +208,7 @@ async def show_storage(services: UsedServices, caller: CurrentCaller) -> JsonRep
     async with services.reading() as connection:
         await _administrator(connection, caller.require_scope(Scope.MANAGE))
         storage = await read_storage(connection, services.clock())
-    disk = storage.disk
-    return JsonReply(
-        {
-            "database": storage.database,
-            "readings": storage.readings,
-            "aggregates": storage.aggregates,
-            "rollups": storage.rollups,
-            "quarantine": storage.quarantine,
-            "media": storage.media,
-            "grownBytes": storage.grown_bytes,
-            "growthDays": GROWTH_DAYS,
-            "diskSize": disk.size if disk else None,
-            "diskFree": disk.free if disk else None,
-            "fullInDays": storage.full_in_days,
-            "months": [
-                {
-                    "month": f"{each.month.year:04d}-{each.month.month:02d}",
-                    "readings": each.readings,
-                    "aggregates": each.aggregates,
-                    "media": each.media,
-                }
-                for each in storage.months
-            ],
-        }
-    )
+    return JsonReply(storage_object(storage))
 
 
 @router.get("/admin/last-day", responses=GUARDED, summary="Get the last 24 hours")
@@ -381,18 +289,6 @@ async def _administrator(connection: AsyncConnection, user_id: int) -> User:
 
 def _administrators(services: Services, acting: User) -> Administrators:
     return Administrators(acting=acting.username, passwords=services.passwords, tokens=services.tokens)
-
-
-def _person(each: ListedPerson) -> Person:
-    return {
-        "username": each.username,
-        "displayName": each.display_name,
-        "emailAddress": each.email_address,
-        "isAdmin": each.is_admin,
-        "kits": each.kits,
-        "created": format_time(each.created_at),
-        "lastSeen": format_optional_time(each.last_seen),
-    }
 
 
 def _without_nul(text: str) -> str:

@@ -21,11 +21,11 @@ from hortus.base.text import shown_lines
 from hortus.domain.definitions.display import shown_unit
 from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import figures, signs, times, wording
-from hortus.http.pages.admin.sizes import size
 from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
 from hortus.http.pages.commands_in_text import with_commands
 from hortus.http.pages.places import places_of
+from hortus.http.pages.sizes import size
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.style_sheet import StyleSheet
 

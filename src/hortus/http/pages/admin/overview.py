@@ -14,7 +14,8 @@ from hortus.domain.administration.log import list_deeds
 from hortus.domain.administration.storage import Storage, read_storage
 from hortus.http.pages.admin.deeds import sentence_of
 from hortus.http.pages.admin.frame import AdminPages
-from hortus.http.pages.admin.parts import Knowledge, parts_of
+from hortus.http.pages.admin.part import Knowledge
+from hortus.http.pages.admin.parts import parts_of
 from hortus.http.pages.requests import redirect
 from hortus.http.pages.site import Site
 from hortus.http.server.answers import SharedAnswers

@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from hortus import __version__
 from hortus.base.language.translation import gettext, ngettext
-from hortus.base.supervision import TaskReport
 from hortus.domain.administration.figures import PartFigures
 from hortus.domain.administration.storage import Storage
 from hortus.domain.presence.judgement import ALIVE
 from hortus.flow.migrations.revision import HEAD
-from hortus.http.monitoring.backlog import Backlog
-from hortus.http.monitoring.health import FlowReport
-from hortus.http.pages.admin.sizes import size
+from hortus.http.pages.admin.part import Knowledge, Link, Part
 from hortus.http.pages.figures import count
+from hortus.http.pages.sizes import size
 
 _FULL_SOON_DAYS = 30.0
 _SLOW_DATABASE = timedelta(milliseconds=250)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An address of ours and its words."""
-
-    path: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One line of the overview. `sign` is one of signs.py; `link` leads to more."""
-
-    key: str
-    name: str
-    sign: str
-    words: str
-    since: datetime | None = None
-    advice: str = ""
-    link: Link | None = None
-
-    @property
-    def needs_you(self) -> bool:
-        """Whether an administrator has to do something."""
-        return self.sign in {"attention", "failed", "late"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
-    """What is known. `figures` and `storage` are None if the database does not answer."""
-
-    now: datetime
-    started_at: datetime
-    flow: FlowReport | None
-    tasks: Sequence[TaskReport]
-    gateway_fault: str | None
-    has_gateway: bool
-    has_mail: bool
-    backlog: Backlog | None
-    figures: PartFigures | None
-    storage: Storage | None
-    database_took: timedelta
 
 
 def parts_of(known: Knowledge) -> Sequence[Part]:
