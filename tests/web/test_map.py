@@ -128,8 +128,11 @@ async def test_the_list_finds_and_opens_each_public_kit_from_this_origin_alone(
         await page.get_by_label("Name or serial").fill("basi")
         if not has_script:
             await page.get_by_role("button", name="Find").click()
-        await page.get_by_role("link", name="Basil").click()
-        await page.wait_for_url(f"{site}/kits/{garden['Basil'].serial}**")
+        link = page.locator("[data-kit] a", has_text="Basil")
+        await expect(link).to_have_attribute("href", f"/kits/{garden['Basil'].serial}")
+        await link.click()
+        await page.wait_for_url(lambda url: not url.startswith(f"{site}/map"))
+        await expect(page.get_by_text("Basil").first).to_be_visible()
         assert [url for url in asked if not url.startswith(site)] == []
         assert asked
     await context.close()
