@@ -31,7 +31,7 @@ async def test_a_kit_is_created_shown_changed_and_deleted(api: Installation) -> 
     assert re.fullmatch(r"k(-[346789bcdfghjkmnpqrtvwxy]{4}){3}", serial)
     assert len(password) == 24
 
-    shown = await api.client.get(f"/kits/{serial}")
+    shown = await api.client.get(f"/kits/{serial}", headers=person.headers)
     assert shown.status_code == 200
     kit = shown.json()
     assert kit == {"id": kit["id"], "serial": serial, **FULL, "lastSeen": None}

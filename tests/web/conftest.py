@@ -26,6 +26,12 @@ OPTIONS = [
 ]
 
 _FILLED_BY_TESTS = (
+    "administration_log",
+    "queue_media_pending_deletion",
+    "quarantine",
+    "waiting_boards",
+    "boards",
+    "gateways",
     "raw_measurements",
     "ingest_ledger",
     "ingest_ledger_reasons",

@@ -90,6 +90,8 @@ PATHS = (
     Path("/sign-up", status=403),
     Path("/invitations/{invitation}"),
     Path("/invitations/never-was-one", status=410),
+    Path("/map"),
+    Path("/map?q=яяя"),
     Path("/", is_for_root=True),
     Path("/kits/{ill_kit}", is_for_root=True),
     Path("/kits/new", is_for_root=True),
@@ -119,6 +121,7 @@ PATHS = (
     Path("/kits/{fine_kit}/members/invite", is_for_root=True),
     Path("/kits/{fine_kit}/members/{membership}/remove", is_for_root=True),
     Path("/invitations/{invitation}", is_for_root=True),
+    Path("/map", is_for_root=True),
     Path("/plants/{fine}", is_for_root=True),
     Path("/plants/{ill}", is_for_root=True),
     Path("/plants/{bare}", is_for_root=True),
@@ -171,6 +174,28 @@ PATHS = (
     Path("/kits/{fine_kit}/commands", is_for_root=True),
     Path("/kits/{other_kit}/commands", is_for_root=True),
     Path("/kits/{empty_kit}/commands", is_for_root=True),
+    Path("/admin", is_for_root=True),
+    Path("/admin/people", is_for_root=True),
+    Path("/admin/people?q=яяя", is_for_root=True),
+    Path("/admin/people/root", is_for_root=True),
+    Path("/admin/people/eve", is_for_root=True),
+    Path("/admin/definitions", is_for_root=True),
+    Path("/admin/definitions/quantities/1", is_for_root=True),
+    Path("/admin/definitions/quantities/new", is_for_root=True),
+    Path("/admin/definitions/devices/1", is_for_root=True),
+    Path("/admin/definitions/devices/new", is_for_root=True),
+    Path("/admin/set-aside", is_for_root=True),
+    Path("/admin/set-aside/1", is_for_root=True),
+    Path("/admin/set-aside/discard?reason=undecodable", is_for_root=True),
+    Path("/admin/devices", is_for_root=True),
+    Path("/admin/devices/boards/42/forget", is_for_root=True),
+    Path("/admin/storage", is_for_root=True),
+    Path("/admin/storage?all_days=30&hourly_days=365", is_for_root=True),
+    Path("/admin/storage?all_days=0&hourly_days=365", is_for_root=True, status=422),
+    Path("/admin/backups", is_for_root=True),
+    Path("/admin/jobs", is_for_root=True),
+    Path("/admin/health", is_for_root=True),
+    Path("/admin/log", is_for_root=True),
 )
 
 
@@ -220,12 +245,18 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     now = datetime.now(UTC)
     async with engine.begin() as connection:
         root = await make_user(connection, "root", is_admin=True)
-        await connection.execute(
-            text("UPDATE users SET display_name = :name WHERE username = 'root'"), {"name": names.person}
-        )
+        await make_user(connection, "eve")
+        for statement in _FOR_ADMINISTRATORS:
+            await connection.execute(text(statement), {"name": names.person})
         kits = [await make_kit(connection, name, public=True) for name in names.kits]
         await make_kit(connection, None)
         empty = await make_kit(connection, names.empty_kit, public=True)
+        await connection.execute(
+            text(
+                "UPDATE kits SET latitude = 52.37 + id % 3, longitude = 4.89 - id % 4, "
+                "privacy_show_on_map = true WHERE name IS NOT NULL"
+            )
+        )
         plants = [
             await create_plant(connection, root.id, name=name, species_id=species)
             for name, species in zip(names.plants, (1, 1, None), strict=True)
@@ -538,6 +569,30 @@ _ALERT_MESSAGE = text(
 )
 _PRESENCE = text(
     "INSERT INTO kit_presence (kit_id, last_contact_at, own_word, own_word_at) VALUES (:kit, :at, :word, :at)"
+)
+
+
+_FOR_ADMINISTRATORS = (
+    "UPDATE users SET display_name = :name WHERE username IN ('root', 'eve')",
+    "INSERT INTO gateways (name, token_hash, last_contact_at) VALUES (:name, 'x', now() - interval '4 s')",
+    """
+    INSERT INTO waiting_boards (gateway_id, sensor_id, first_contact_at, last_contact_at, kept, dropped)
+    SELECT id, 42, now() - interval '5 days', now() - interval '9 s', 118, 3 FROM gateways WHERE name = :name
+    """,
+    """
+    INSERT INTO quarantine (id, received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
+    SELECT n, now() - n * interval '3 hours', 0, 'raw',
+           CASE n WHEN 1 THEN 'undecodable' ELSE 'unknown-kit' END, :name,
+           'kit/k-' || n || '/measurement/raw', '\\x0102', 312
+    FROM generate_series(1, 3) AS n
+    """,
+    "INSERT INTO administration_log (person, deed, subject) VALUES ('root', 'gateway-added', :name)",
+    """
+    INSERT INTO queue_media_pending_deletion
+        (media_id, kit_serial, media_datetime, media_size, created_at, next_attempt_at)
+    SELECT gen_random_uuid(), 'k-1', now(), 1, now() - interval '3 hours', now() - interval '30 minutes'
+    WHERE :name <> ''
+    """,
 )
 
 

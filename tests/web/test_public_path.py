@@ -114,6 +114,12 @@ async def world(engine, garden, tmp_path):  # noqa: F811
         "plant_id": plant_id,
         "alert_id": await alert(engine, plant_id, kit),
         "species_id": 1,
+        "username": "root",
+        "quantity_id": 1,
+        "definition_id": 1,
+        "message_number": 1,
+        "gateway": "local",
+        "sensor": 1,
         "medium_id": (await add_picture(engine, objects, kit, age=timedelta(minutes=1)))[0],
     }
     async with engine.begin() as connection:

@@ -41,7 +41,7 @@ async def test_files_may_be_kept_for_ever_and_pages_not_at_all(engine):
     async with client_of(engine) as client:
         page = await client.get("/")
         addresses = re.findall(r'"(/static/[^"]+)"', page.text)
-        assert len(addresses) == 5
+        assert len(addresses) == 6
         for address in addresses:
             answer = await client.get(address)
             assert (answer.status_code, answer.headers["cache-control"]) == (

@@ -168,9 +168,9 @@ async def log_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD)
 
 
 @asynccontextmanager
-async def site_of(engine: AsyncEngine) -> AsyncIterator[str]:
+async def site_of(engine: AsyncEngine, **dependencies: object) -> AsyncIterator[str]:
     listener = bind("127.0.0.1", 0)
-    async with serving(app_of(engine), listener):
+    async with serving(app_of(engine, **dependencies), listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 

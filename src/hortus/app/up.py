@@ -271,6 +271,7 @@ async def _running(
                 supervisor=supervisor,
                 language=settings.language,
                 public_path=settings.public_path,
+                map_tiles=settings.map_tiles,
             )
         )
         settle_memory()

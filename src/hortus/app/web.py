@@ -134,6 +134,7 @@ async def _serve(settings: Settings, options: WebOptions, url: DatabaseUrl) -> N
                 supervisor=supervisor,
                 language=settings.language,
                 public_path=settings.public_path,
+                map_tiles=settings.map_tiles,
                 plantkeeper=plantkeeper_api(settings, api, pipeline),
             )
         )

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Validatio
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hortus.base.errors import UsageError
+from hortus.base.map_tiles import MapTiles, checked_tiles_url
 from hortus.base.origins import parse_origins
 from hortus.base.public_url import checked_public_url, path_of
 from hortus.base.quotas import DEFAULT_QUOTAS, LATE_MONTHS_PER_HOUR, Quotas
@@ -258,6 +259,17 @@ class Settings(BaseSettings):
         validation_alias="HORTUS_PUBLIC_URL",
         description="Where people reach the pages: `https://hortus.example.org`, or `https://example.org/hortus`.",
     )
+    tiles_url: Annotated[str, AfterValidator(checked_tiles_url)] | None = Field(
+        None,
+        validation_alias="HORTUS_TILES_URL",
+        description="Tiles of the map: `https://tiles.example.org/{z}/{x}/{y}.png`. Browsers that show the map "
+        "ask that server for pictures; without it, only coast lines are drawn.",
+    )
+    tiles_attribution: Annotated[str, Field(max_length=200)] = Field(
+        "",
+        validation_alias="HORTUS_TILES_ATTRIBUTION",
+        description="Whom the map credits for its tiles: `© OpenStreetMap contributors`.",
+    )
     notification_services: str = Field(
         "",
         validation_alias="HORTUS_NOTIFICATION_SERVICES",
@@ -289,6 +301,13 @@ class Settings(BaseSettings):
     def public_path(self) -> str:
         """The path of `public_url`, below which a proxy offers the pages: `/hortus`, or nothing."""
         return path_of(self.public_url)
+
+    @property
+    def map_tiles(self) -> MapTiles | None:
+        """Where the map gets its tiles, if from anywhere."""
+        if self.tiles_url is None:
+            return None
+        return MapTiles(url=self.tiles_url, attribution=self.tiles_attribution)
 
     @property
     def quotas(self) -> Quotas:

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketClose
 
 from hortus import __version__
 from hortus.base.language.languages import DEFAULT as DEFAULT_LANGUAGE
+from hortus.base.map_tiles import MapTiles
 from hortus.base.supervision import Supervisor
 from hortus.flow.gateway.metrics import GatewayFigures
 from hortus.flow.ingest.pipeline import IngestPipeline
@@ -26,6 +27,7 @@ from hortus.http.conventions.problems import Problem
 from hortus.http.monitoring.backlog import BacklogReader
 from hortus.http.monitoring.health import FlowWatch, HealthEndpoints, LiveFeed
 from hortus.http.monitoring.metrics import HortusCollector, MetricsEndpoint
+from hortus.http.monitoring.monitor import Monitor
 from hortus.http.pages.kits.opened import NoSuchKit
 from hortus.http.pages.problems import Problems, UnexpectedErrors
 from hortus.http.pages.rendering import Templates
@@ -35,6 +37,7 @@ from hortus.http.pages.site import Site
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
 from hortus.http.server.languages import RequestLanguage
+from hortus.http.server.own_quantities import OwnQuantities
 from hortus.http.server.public_path import PublicPath, require_distinct
 
 PLANTKEEPER_PATH = "/api/v1"
@@ -70,6 +73,7 @@ class WebDependencies:
     plantkeeper: ASGIApp | None = None
     supervisor: Supervisor | None = None
     public_path: str = ""
+    map_tiles: MapTiles | None = None
     language: str = DEFAULT_LANGUAGE
 
 
@@ -91,6 +95,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last middleware added is the outermost.
     app.add_middleware(UnexpectedErrors, problems=problems)
+    app.add_middleware(OwnQuantities, engine=dependencies.services.parts.engine)
     app.add_middleware(RequestLanguage, default=dependencies.language)
     app.add_middleware(
         _Compression,
@@ -113,7 +118,20 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
     counters = dependencies.endpoint_counters
     backlog = BacklogReader(engine)
 
-    site = Site(services=services, sessions=sessions, templates=templates, backlog=backlog)
+    monitor = Monitor(
+        watch=watch,
+        supervisor=dependencies.supervisor or Supervisor(),
+        gateway=dependencies.gateway or GatewayFigures(),
+        intake=pipeline,
+    )
+    site = Site(
+        services=services,
+        sessions=sessions,
+        templates=templates,
+        backlog=backlog,
+        monitor=monitor,
+        map_tiles=dependencies.map_tiles,
+    )
     app.router.routes += page_routes(site)
 
     health = HealthEndpoints(

@@ -17,11 +17,11 @@ from hortus.app.command_line.database_access import (
     open_ready_engine,
     open_url,
 )
-from hortus.app.command_line.people import person_named
 from hortus.app.command_line.spools import as_documents, tell_of_unnumbered, unnumbered_boards
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.database.engine import connector, open_engine
 from hortus.domain.accounts.profiles import Profile
+from hortus.domain.administration.people import person_named
 from hortus.domain.kits.registry import KitRegistry
 from hortus.flow.gateway.board_intake import BoardIntake
 from hortus.flow.gateway.boards import (

@@ -177,7 +177,7 @@ async def _find_kit(engine: AsyncEngine, serial: str) -> Kit:
         row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         raise KitNotFound(serial)
-    return kit_object(row)
+    return kit_object(row, is_exact=True)
 
 
 async def _pieces(

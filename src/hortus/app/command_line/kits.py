@@ -11,11 +11,11 @@ from rich.table import Column, Table
 from hortus.app.command_line import kit_configurations
 from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
-from hortus.app.command_line.people import person_named
 from hortus.app.command_line.terminal import DataDirOption, JsonOption, console, print_json, run
 from hortus.base.errors import UsageError
 from hortus.base.settings import read_settings
 from hortus.base.text import require_name
+from hortus.domain.administration.people import person_named
 from hortus.domain.kits.members import add_member
 from hortus.domain.kits.store import (
     CreatedKit,

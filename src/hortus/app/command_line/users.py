@@ -11,7 +11,6 @@ from rich.table import Table
 
 from hortus.app.command_line.ages import ago
 from hortus.app.command_line.database_access import open_ready_engine
-from hortus.app.command_line.people import person_named
 from hortus.app.command_line.terminal import (
     DataDirOption,
     JsonOption,
@@ -30,6 +29,7 @@ from hortus.domain.accounts.administrators import (
 from hortus.domain.accounts.passwords import Passwords, generate_password
 from hortus.domain.accounts.rules import broken_by_password
 from hortus.domain.accounts.store import create_user, set_password
+from hortus.domain.administration.people import person_named
 from hortus.domain.kits.people import ListedPerson, list_people
 from hortus.domain.plants.account_deletion import Departure, delete_account, what_deletion_costs
 

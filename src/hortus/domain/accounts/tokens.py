@@ -4,7 +4,8 @@
     access          15 minutes authenticates every request; short-lived because it cannot be revoked
     live            15 minutes opens the live feed in a browser; invalid once the log-in's row is deleted
     session         24 hours   an access token that can be revoked: it ends with its row in `refresh_tokens`
-    password reset  30 minutes sets a password once: it is bound to the password that it replaces
+    password reset  30 minutes sets a password once: it is bound to the password that it replaces (3 days if an
+                               administrator hands it to a person)
     device          365 days   says that a device logged in with a name before; logs nobody in
     archive         30 seconds downloads one archive: part of the link that a browser follows
 
@@ -33,6 +34,9 @@ SESSION_LIFETIME = timedelta(hours=24)
 """For PlantKeeper's clients, which do not support refresh tokens (plantkeeper 4.5)."""
 
 PASSWORD_RESET_LIFETIME = timedelta(minutes=30)
+PASSWORD_LINK_LIFETIME = timedelta(days=3)
+"""For links that administrators hand to people, who may be asleep."""
+
 ARCHIVE_LIFETIME = timedelta(seconds=30)
 DEVICE_LIFETIME = timedelta(days=365)
 LEEWAY = timedelta(seconds=60)
@@ -153,10 +157,12 @@ class Tokens:
         state = {"user_id": user_id, "token_id": str(token_id)}
         return self._sign(TokenKind.SESSION, SESSION_LIFETIME, state, claims)
 
-    def password_reset(self, user_id: int, password_stamp: str) -> str:
+    def password_reset(
+        self, user_id: int, password_stamp: str, lifetime: timedelta = PASSWORD_RESET_LIFETIME
+    ) -> str:
         """Return a token whose holder may replace the password with this stamp."""
         state = {"user_id": user_id, "password_stamp": password_stamp}
-        return self._sign(TokenKind.PASSWORD_RESET, PASSWORD_RESET_LIFETIME, state)
+        return self._sign(TokenKind.PASSWORD_RESET, lifetime, state)
 
     def archive(self, kit_serial: str, user_id: int | None, token_id: UUID) -> str:
         """Return a token for a single download of the kit's archive."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from hortus.domain.definitions.display import QUANTITY_DISPLAYS
+from hortus.domain.definitions.display import display_of
 
 _DECIMALS_OF_UNKNOWN = 2
 _PLACES_OF_UNKNOWN = 3
@@ -17,13 +17,13 @@ _MOST_PLACES = 300
 
 def decimals_of(physical_quantity: str) -> int:
     """Return the number of decimals with which values of this quantity are shown."""
-    display = QUANTITY_DISPLAYS.get(physical_quantity)
+    display = display_of(physical_quantity)
     return _DECIMALS_OF_UNKNOWN if display is None else display.decimals
 
 
 def is_known(physical_quantity: str) -> bool:
     """Return whether the precision of this quantity is known."""
-    return physical_quantity in QUANTITY_DISPLAYS
+    return display_of(physical_quantity) is not None
 
 
 def places_for(physical_quantity: str, values: Collection[float]) -> int:

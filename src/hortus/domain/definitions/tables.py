@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hortus.base.database.base import Base
@@ -20,6 +20,8 @@ class QuantityTypeRow(Base):
     physical_quantity: Mapped[str] = mapped_column(String(255))
     physical_unit: Mapped[str] = mapped_column(String(255))
     physical_unit_symbol: Mapped[str | None] = mapped_column(String(255))
+    # With how many decimals values are shown. Null for built-in quantities, which bring theirs, and if unknown.
+    decimals: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 class PeripheralDefinitionRow(Base):

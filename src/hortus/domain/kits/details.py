@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, exists, func, or_, select, true, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.database.access_changes import announce_kit_access
-from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitRow
+from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitMembershipRow, KitRow
 
 MOST_NAME_CHARACTERS = 40
 MOST_DESCRIPTION_CHARACTERS = 5000
@@ -42,6 +42,32 @@ async def list_kits_on_map(
         statement = statement.where(KitRow.id > after)
     if last_seen_since is not None:
         statement = statement.where(KitLastSeenRow.datetime_last_seen >= last_seen_since)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def list_kits_with_place(
+    connection: AsyncConnection, *, user_id: int | None, is_admin: bool, words: str, most: int
+) -> Sequence[RowMapping]:
+    """Return the kits that have a position and that a person sees on the map, by name.
+
+    Those are public kits that are shown on the map, kits of which the person is a member, and for
+    administrators all. `is_exact` says whether the person learns exactly where a kit stands. `words` are in the
+    name or serial.
+    """
+    own = exists().where(KitMembershipRow.kit_id == KitRow.id, KitMembershipRow.user_id == user_id)
+    is_exact = true() if is_admin else own
+    on_map = and_(KitRow.privacy_show_on_map, KitRow.privacy_public_dashboard)
+    statement = (
+        _KITS.add_columns(is_exact.label("is_exact"))
+        .where(
+            KitRow.latitude.is_not(None),
+            KitRow.longitude.is_not(None),
+            or_(on_map, is_exact),
+            or_(KitRow.name.icontains(words, autoescape=True), KitRow.serial.icontains(words, autoescape=True)),
+        )
+        .order_by(func.lower(func.coalesce(KitRow.name, KitRow.serial)), KitRow.id)
+        .limit(most)
+    )
     return (await connection.execute(statement)).mappings().all()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.domain.accounts.tables import ApiKeyRow, RefreshTokenRow, UserRow
@@ -20,6 +20,7 @@ class ListedPerson:
     """
 
     username: str
+    display_name: str
     email_address: str
     is_admin: bool
     kits: int
@@ -27,8 +28,21 @@ class ListedPerson:
     last_seen: datetime | None
 
 
-async def list_people(connection: AsyncConnection) -> list[ListedPerson]:
-    """Return all people by user name."""
+_SEARCHED = (UserRow.username, UserRow.display_name, UserRow.email_address)
+
+
+async def list_people(
+    connection: AsyncConnection,
+    *,
+    words: str = "",
+    after: str = "",
+    exactly: str | None = None,
+    most: int | None = None,
+) -> list[ListedPerson]:
+    """Return people by user name: all, or those whose name or address has these words, after a user name.
+
+    `exactly` is the user name of the only one to return.
+    """
     kits = (
         select(func.count())
         .where(KitMembershipRow.user_id == UserRow.id)
@@ -51,11 +65,19 @@ async def list_people(connection: AsyncConnection) -> list[ListedPerson]:
     rows = await connection.execute(
         select(
             UserRow.username,
+            UserRow.display_name,
             UserRow.email_address,
             UserRow.is_admin,
             UserRow.created_at,
             kits,
             func.greatest(last_log_in, last_key).label("last_seen"),
-        ).order_by(UserRow.username)
+        )
+        .where(
+            UserRow.username > after,
+            true() if exactly is None else UserRow.username == exactly,
+            or_(*(each.icontains(words, autoescape=True) for each in _SEARCHED)),
+        )
+        .order_by(UserRow.username)
+        .limit(most)
     )
     return [ListedPerson(**row) for row in rows.mappings()]

@@ -55,6 +55,18 @@ def fault_by_schema(schema: Any, value: Any, definition_name: str) -> SchemaFaul
     return SchemaFault(place=tuple(error.absolute_path), message=error.message)
 
 
+def is_schema(document: Any) -> bool:
+    """Return whether a JSON document is a schema that can be used: valid, and all references lead somewhere."""
+    validator = _validator(orjson.dumps(document))
+    if validator is None:
+        return False
+    try:
+        next(iter(validator.iter_errors({})), None)
+    except SCHEMA_LEADS_NOWHERE:
+        return False
+    return True
+
+
 def _faulty_schema(definition_name: str, state: str) -> SchemaFault:
     message = f"The definition of {definition_name} has an {state} schema. Ask the operator to correct it."
     return SchemaFault(message=message, of_value=False)

@@ -17,7 +17,13 @@ from hortus.base.database.access_changes import announce_kit_access
 from hortus.base.errors import UsageError
 from hortus.domain.definitions.tables import ExpectedQuantityTypeRow, PeripheralDefinitionRow
 from hortus.domain.kits.broker_verifier import broker_verifier
-from hortus.domain.kits.identity import hash_password, make_password, make_serial
+from hortus.domain.kits.identity import (
+    hash_password,
+    is_serial,
+    is_serial_of_board,
+    make_password,
+    make_serial,
+)
 from hortus.domain.kits.tables import KitConfigurationRow, KitLastSeenRow, KitRow, PeripheralRow
 
 _SERIAL_ATTEMPTS = 5
@@ -38,6 +44,15 @@ class KitNotFound(UsageError):
 
     def __init__(self, serial: str) -> None:
         super().__init__(f"There is no kit with the serial {serial}. `hortus kit list` shows all kits.")
+
+
+class UnusableSerial(UsageError):
+    """No new kit can have this serial."""
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(
+            f"No new kit can have the serial {serial}: it is taken, that of a board, or no serial at all."
+        )
 
 
 class AccountChanges(Protocol):
@@ -133,6 +148,20 @@ class KitStore:
             await self._account_changes.password_set(connection, serial, password)
             return CreatedKit(id=kit_id, serial=serial, password=password)
         raise AssertionError("unreachable")
+
+    async def create_with_serial(self, connection: AsyncConnection, kit: NewKit, serial: str) -> CreatedKit:
+        """Create a kit for a device that has a serial already. Raises UnusableSerial."""
+        if not is_serial(serial) or is_serial_of_board(serial):
+            raise UnusableSerial(serial)
+        password = make_password()
+        hashes = await _hashes_of(password)
+        try:
+            async with connection.begin_nested():
+                kit_id = await self._insert(connection, kit, serial, hashes)
+        except IntegrityError as error:
+            raise UnusableSerial(serial) from error
+        await self._account_changes.password_set(connection, serial, password)
+        return CreatedKit(id=kit_id, serial=serial, password=password)
 
     async def set_password(self, connection: AsyncConnection, serial: str) -> str:
         """Set a new random password for the kit and return it. Raises KitNotFound."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from hortus.flow.export.columns import ARCHIVED_RAW, RAW, Column, csv_line, safe_text
+from hortus.base.spreadsheets import safe_text
+from hortus.flow.export.columns import ARCHIVED_RAW, RAW, Column, csv_line
 
 _TIME = "2026-11-30T12:00:00.000000Z"
 _ID = str(UUID(int=0))

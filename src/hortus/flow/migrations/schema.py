@@ -10,6 +10,7 @@ from sqlalchemy import DDL, event
 
 # Imported for the tables that they define.
 import hortus.domain.accounts.tables
+import hortus.domain.administration.tables
 import hortus.domain.alerts.tables
 import hortus.domain.definitions.tables
 import hortus.domain.kits.tables

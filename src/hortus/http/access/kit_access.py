@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hortus.base.database.prepared import PreparedQuery, Row
+from hortus.domain.accounts.api_keys import Scope
 from hortus.domain.accounts.tables import UserRow
 from hortus.domain.kits.identity import is_serial
 from hortus.domain.kits.tables import KIT_COLUMNS, KitLastSeenRow, KitMembershipRow, KitRow
@@ -46,6 +47,11 @@ class KitAccess:
     def kit_id(self) -> int:
         return int(self.kit["kit_id"])
 
+    @property
+    def sees_exact_position(self) -> bool:
+        """Whether the caller learns exactly where the kit stands."""
+        return sees_exact_position(self.caller, self.kit)
+
     def require(self, permission: Permission) -> None:
         """Raise Problem 401 or 403 unless the caller has this permission."""
         if permission not in self.permissions:
@@ -66,6 +72,11 @@ async def access_to_kit_of_id(connection: AsyncConnection, caller: Caller, kit_i
         raise caller.refusal()
     parameters = {"kit_id": kit_id, "user_id": caller.user_id}
     return _access(caller, await _BY_ID.one_or_none(connection, parameters))
+
+
+def sees_exact_position(caller: Caller, row: Row) -> bool:
+    """Return whether the caller learns exactly where the kit in this row stands: members and administrators."""
+    return role_in(row) is not Role.STRANGER and Scope.READ in caller.scopes
 
 
 def role_in(row: Row) -> Role:

@@ -21,7 +21,7 @@ from hortus.domain.accounts.rules import LEAST_PASSWORD_CHARACTERS, InvalidAccou
 from hortus.domain.kits.invitations import InvitationEnded
 from hortus.domain.kits.members import memberships_of_user
 from hortus.http.access.caller import Caller, CurrentCaller
-from hortus.http.access.kit_access import role_in
+from hortus.http.access.kit_access import role_in, sees_exact_position
 from hortus.http.access.own_account import change_own_profile
 from hortus.http.access.permissions import Permission, permissions_of, within_scopes
 from hortus.http.access.services import Services, UsedServices
@@ -173,7 +173,9 @@ async def list_memberships(
         rows = await memberships_of_user(connection, profile.id, caller.user_id)
     user = user_object(profile, _viewer_of_address(caller))
     visible = [row for row in rows if _may_see(caller, row)]
-    return JsonReply([membership_object(row, user) for row in visible])
+    return JsonReply(
+        [membership_object(row, user, is_exact=sees_exact_position(caller, row)) for row in visible]
+    )
 
 
 @router.get("/me", responses=problems(401, 403), summary="Get your own account")

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import hortus.http.api.accounts
+import hortus.http.api.administration
 import hortus.http.api.alerts
 import hortus.http.api.boards
 import hortus.http.api.commands
@@ -107,6 +108,7 @@ _ROUTERS = (
     hortus.http.api.presence.router,
     hortus.http.api.configuration_state.router,
     hortus.http.api.events.router,
+    hortus.http.api.administration.router,
 )
 
 

@@ -96,7 +96,7 @@ async def download_archive(
         request,
         services,
         access,
-        kit_object(access.kit),
+        kit_object(access.kit, is_exact=access.sees_exact_position),
         configuration_id=configuration,
         start=start,
         end=end,

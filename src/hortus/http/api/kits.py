@@ -20,6 +20,7 @@ from hortus.domain.kits.details import (
     coordinate,
     list_kits_on_map,
 )
+from hortus.domain.kits.position import kits_of_member
 from hortus.domain.kits.store import NewKit
 from hortus.http.access.caller import CurrentCaller
 from hortus.http.access.kit_access import access_to_kit
@@ -108,17 +109,24 @@ class KitChangeBody(JsonBody):
 )
 async def list_kits(
     services: UsedServices,
+    caller: CurrentCaller,
     last_seen_since: Annotated[TimeInQuery, Query(alias="lastSeenSince")] = None,
     after: IdInQuery = None,
 ) -> JsonReply[list[Kit]]:
-    """Lists public kits that are shown on the map, ordered by id."""
+    """Lists public kits that are shown on the map, ordered by id.
+
+    Positions are rounded to about 1 km, but for those of your own kits.
+    """
+    user_id = caller.user_id if Scope.READ in caller.scopes else None
     async with services.reading() as connection:
         rows = await list_kits_on_map(
             connection, after=after, last_seen_since=last_seen_since, most=PAGE_SIZE + 1
         )
+        own = await kits_of_member(connection, user_id)
     page = rows[:PAGE_SIZE]
     more = {"lastSeenSince": last_seen_since, "after": page[-1]["kit_id"]} if len(rows) > PAGE_SIZE else None
-    return JsonReply([kit_object(row) for row in page], headers=x_next("/kits", more) if more else None)
+    kits = [kit_object(row, is_exact=own is None or row["kit_id"] in own) for row in page]
+    return JsonReply(kits, headers=x_next("/kits", more) if more else None)
 
 
 @router.post(
@@ -161,7 +169,7 @@ async def show_kit(services: UsedServices, caller: CurrentCaller, serial: KitSer
     async with services.reading() as connection:
         access = await access_to_kit(connection, caller, serial)
     access.require(Permission.VIEW)
-    return JsonReply(kit_object(access.kit))
+    return JsonReply(kit_object(access.kit, is_exact=access.sees_exact_position))
 
 
 @router.patch(
@@ -185,7 +193,8 @@ async def change_kit(
             connection, access.kit_id, _changed_columns(body), by=caller.user_id, now=services.clock()
         )
         access = await access_to_kit(connection, caller, serial)
-    return JsonReply(kit_object(access.kit))
+    # Whoever may change the position has to see what became of it.
+    return JsonReply(kit_object(access.kit, is_exact=True))
 
 
 @router.delete("/kits/{kitSerial}", response_class=Response, responses=GUARDED, summary="Delete a kit")

@@ -65,7 +65,7 @@ async def list_members(
         access = await access_to_kit(connection, caller, serial)
         access.require(Permission.VIEW)
         rows = await members_of_kit(connection, access.kit_id)
-    return JsonReply([_membership(row, caller) for row in rows])
+    return JsonReply([_membership(row, caller, is_exact=access.sees_exact_position) for row in rows])
 
 
 @router.post(
@@ -98,7 +98,7 @@ async def create_member(
             raise not_found() from error
         except QuotaReached as error:
             raise forbidden(str(error)) from error
-    return JsonReply(_membership(row, caller))
+    return JsonReply(_membership(row, caller, is_exact=True))
 
 
 @router.get(
@@ -170,5 +170,6 @@ async def delete_membership(
     return empty_reply()
 
 
-def _membership(row: RowMapping, caller: Caller) -> KitMembership:
-    return membership_object(row, user_object(profile_in(row), caller.user_id))
+def _membership(row: RowMapping, caller: Caller, *, is_exact: bool) -> KitMembership:
+    user = user_object(profile_in(row), caller.user_id)
+    return membership_object(row, user, is_exact=is_exact)

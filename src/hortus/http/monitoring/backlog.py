@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -50,6 +51,15 @@ _SENTENCES = {
 }
 
 
+_TITLES = {
+    "rollups": gettext_noop("Hourly figures"),
+    "messages": gettext_noop("Messages to people"),
+    "kit-commands": gettext_noop("Commands to kits"),
+    "media-deletion": gettext_noop("Pictures to delete"),
+    "thumbnails": gettext_noop("Thumbnails of pictures"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """The state of one queue of background work.
@@ -70,6 +80,19 @@ class Queue:
     def is_late(self) -> bool:
         """Whether the queue is not processed as it should be."""
         return self.overdue_seconds > LATE_SECONDS
+
+    @property
+    def title(self) -> str:
+        """What waits in this queue."""
+        return gettext(_TITLES[self.name])
+
+    def overdue_since(self, now: datetime) -> datetime:
+        """Return when the first due item became due; for rollups, since when they have not become fewer."""
+        return now - timedelta(seconds=self.overdue_seconds)
+
+    def oldest_since(self, now: datetime) -> datetime:
+        """Return when the oldest item began to wait."""
+        return now - timedelta(seconds=self.oldest_seconds)
 
     @property
     def sentence(self) -> str:

@@ -10,7 +10,7 @@ from babel.numbers import format_decimal
 from hortus.base.language.appearance import current_appearance
 from hortus.base.language.languages import languages
 from hortus.base.language.translation import current_language, gettext
-from hortus.domain.definitions.display import QUANTITY_DISPLAYS, shown_unit
+from hortus.domain.definitions.display import display_of, shown_unit
 from hortus.domain.definitions.units import CONVERSIONS, Conversion
 from hortus.domain.plants.state import Range
 
@@ -32,7 +32,7 @@ def number(value: float) -> str:
 
 def measured(value: float, quantity: str) -> str:
     """Return a measured value with the decimals of its quantity, without the unit."""
-    display = QUANTITY_DISPLAYS.get(quantity)
+    display = display_of(quantity)
     return number(value) if display is None else fixed(value, display.decimals_of(value))
 
 

@@ -42,11 +42,23 @@ class Place:
         return (self.audience is Audience.STRANGERS) == (viewer.user is None)
 
 
+ADMIN_PLACES = (
+    ("overview", "/admin", gettext_noop("Administration")),
+    ("people", "/admin/people", gettext_noop("People")),
+    ("definitions", "/admin/definitions", gettext_noop("Definitions")),
+    ("set-aside", "/admin/set-aside", gettext_noop("Set aside")),
+    ("devices", "/admin/devices", gettext_noop("Devices")),
+    ("storage", "/admin/storage", gettext_noop("Storage")),
+    ("backups", "/admin/backups", gettext_noop("Backups")),
+    ("jobs", "/admin/jobs", gettext_noop("Jobs")),
+    ("health", "/admin/health", gettext_noop("Health")),
+    ("log", "/admin/log", gettext_noop("Log")),
+)
+"""The pages for administrators, in the order of their tabs: key, address and name."""
+
 # In the order in which they are shown. Only pages that exist have a row.
 PLACES = (
     Place(key="home", path="/", name=gettext_noop("Home"), in_header=True, in_bar=True),
-    Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
-    Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
     Place(
         key="alerts",
         path="/alerts",
@@ -55,8 +67,11 @@ PLACES = (
         in_header=True,
         in_bar=True,
     ),
+    Place(key="charts", path="/charts", name=gettext_noop("Charts"), in_header=True, in_bar=True),
+    Place(key="new-kit", path="/kits/new", name=gettext_noop("Add a kit"), audience=Audience.PEOPLE),
     Place(key="plants", path="/plants", name=gettext_noop("Plants"), audience=Audience.PEOPLE),
     Place(key="species", path="/species", name=gettext_noop("Species")),
+    Place(key="map", path="/map", name=gettext_noop("Map"), in_header=True),
     Place(key="log-in", path="/login", name=gettext_noop("Log in"), audience=Audience.STRANGERS),
     Place(key="sign-up", path="/sign-up", name=gettext_noop("Sign up"), audience=Audience.NEWCOMERS),
     Place(
@@ -78,6 +93,10 @@ PLACES = (
         path="/account/sessions",
         name=gettext_noop("Where you are logged in"),
         audience=Audience.PEOPLE,
+    ),
+    *(
+        Place(key=f"admin-{key}", path=path, name=name, audience=Audience.ADMINISTRATORS)
+        for key, path, name in ADMIN_PLACES
     ),
 )
 

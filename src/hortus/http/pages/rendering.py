@@ -24,7 +24,9 @@ from hortus.http.access.viewer import ANONYMOUS, Viewer
 from hortus.http.pages import figures, signs, times, week, wording
 from hortus.http.pages.band import band_of
 from hortus.http.pages.chart_address import chart_address
+from hortus.http.pages.commands_in_text import with_commands
 from hortus.http.pages.places import places_of
+from hortus.http.pages.sizes import size
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
 from hortus.http.pages.style_sheet import StyleSheet
 
@@ -49,6 +51,8 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     times.day,
     signs.condition_sign,
     signs.presence_sign,
+    with_commands,
+    size,
     wording.accounted,
     wording.without_readings,
     wording.quantity_name,
@@ -87,7 +91,7 @@ class Templates:
         # With this, `trans` hands its values to the functions below, which show them as `finalize` would.
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
         self._environment.globals.update(
-            url=self._url,
+            url=self.address,
             gettext=_gettext,
             ngettext=_ngettext,
             pgettext=_pgettext,
@@ -103,7 +107,7 @@ class Templates:
             sign_colours=signs.SIGN_COLOURS,
             event_signs=signs.EVENT_SIGNS,
             band_of=band_of,
-            static=self._static,
+            static=self.static,
             chart_address=chart_address,
             version=__version__,
             polylines=_KNOWN_CURVES,
@@ -145,11 +149,13 @@ class Templates:
             tag,
         )
 
-    def _static(self, name: str) -> str:
+    def static(self, name: str) -> str:
+        """Return the address of a file in `static`."""
         # The address changes with the content, so browsers may cache a file indefinitely.
-        return self._url(f"/static/{name}?v={self.build}")
+        return self.address(f"/static/{name}?v={self.build}")
 
-    def _url(self, path: str, *values: object) -> str:
+    def address(self, path: str, *values: object) -> str:
+        """Return an address of ours below the public path, with these values in the places of `{}`."""
         return self._public_path + path.format(*(quote(str(value), safe="") for value in values))
 
 

@@ -13,12 +13,19 @@ from hortus.http.pages.account.new_service import NewServicePages
 from hortus.http.pages.account.notifications import NotificationPages
 from hortus.http.pages.account.sessions import SessionPages
 from hortus.http.pages.account.sign_up import InvitationPages, SignUpPages
+from hortus.http.pages.admin.definitions import AdminDefinitions
+from hortus.http.pages.admin.devices import AdminDevices
+from hortus.http.pages.admin.overview import AdminOverview
+from hortus.http.pages.admin.people import AdminPeople
+from hortus.http.pages.admin.set_aside import AdminSetAside
+from hortus.http.pages.admin.storage import AdminStorage
 from hortus.http.pages.alerts.pages import AlertPages
 from hortus.http.pages.charts.explorer import ExplorerPages
 from hortus.http.pages.charts.marks import MarkPages
 from hortus.http.pages.charts.pages import ChartPages
 from hortus.http.pages.components_page import ComponentsPage
 from hortus.http.pages.home.pages import HomePages
+from hortus.http.pages.installable import Installable
 from hortus.http.pages.kits.access_watch import AccessWatchPages
 from hortus.http.pages.kits.adding import AddKitPages
 from hortus.http.pages.kits.changes import ChangePages
@@ -45,6 +52,7 @@ from hortus.http.pages.kits.pictures.taking import TakingPages
 from hortus.http.pages.kits.set_aside import SetAsidePages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
+from hortus.http.pages.map.pages import MapPages
 from hortus.http.pages.password_reset import ForgottenPasswordPages, PasswordResetPages
 from hortus.http.pages.pictures import PicturePages
 from hortus.http.pages.plants.edit_pages import PlantEditPages
@@ -118,6 +126,14 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     KitInvitationPages,
     MemberPages,
     AccessWatchPages,
+    MapPages,
+    Installable,
+    AdminOverview,
+    AdminDefinitions,
+    AdminDevices,
+    AdminPeople,
+    AdminSetAside,
+    AdminStorage,
     ComponentsPage,
     ChangePages,
     OverviewPages,

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hortus.base.language.translation import gettext
+from hortus.base.map_tiles import MapTiles
 from hortus.domain.accounts.store import User
 from hortus.http.access.services import Services
 from hortus.http.access.sessions import Sessions
 from hortus.http.access.viewer import Viewer
 from hortus.http.monitoring.backlog import BacklogReader
+from hortus.http.monitoring.monitor import Monitor
 from hortus.http.pages.open_alerts import OpenAlerts
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import SAID, LogInNeeded, address_of, local_path
@@ -34,6 +36,8 @@ class Site:
     templates: Templates
     backlog: BacklogReader
     open_alerts: OpenAlerts = field(default_factory=OpenAlerts)
+    monitor: Monitor = field(default_factory=Monitor)
+    map_tiles: MapTiles | None = None
 
     @property
     def engine(self) -> AsyncEngine:

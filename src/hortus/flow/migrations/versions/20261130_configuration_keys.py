@@ -1,7 +1,7 @@
 """A command may carry the key of the form that sent it, so that a form sends once however often it is posted.
 
 Revision ID: 20261130_configuration_keys
-Revises: 20261130_events_histories
+Revises: 20261130_wizard
 Create Date: 2026-11-30 10:30:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_configuration_keys"
-down_revision = "20261130_events_histories"
+down_revision = "20261130_wizard"
 branch_labels = None
 depends_on = None
 

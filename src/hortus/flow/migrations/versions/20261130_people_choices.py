@@ -1,7 +1,7 @@
 """People choose how pages look: language, unit of temperature, clock, colours and shortcuts.
 
 Revision ID: 20261130_people_choices
-Revises: 20261130_plausible_values
+Revises: 20261130_configuration_keys
 Create Date: 2026-11-30 10:00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_people_choices"
-down_revision = "20261130_plausible_values"
+down_revision = "20261130_configuration_keys"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """Alerts can be snoozed: until a time, or until a person ends it.
 
 Revision ID: 20261130_snoozed_alerts
-Revises: 20261130_plausible_values
+Revises: 20261130_administration
 Create Date: 2026-11-30 09:55:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_snoozed_alerts"
-down_revision = "20261130_plausible_values"
+down_revision = "20261130_administration"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """Log-ins of kits, virtual kits made on a page, and what forms need that create kits.
 
 Revision ID: 20261130_wizard
-Revises: 20261130_plausible_values
+Revises: 20261130_events_histories
 Create Date: 2026-11-30 10:00:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_wizard"
-down_revision = "20261130_plausible_values"
+down_revision = "20261130_events_histories"
 branch_labels = None
 depends_on = None
 

@@ -41,7 +41,7 @@ async def own_data(connection: AsyncConnection, user_id: int, now: datetime) -> 
         "createdAt": format_time(now),
         "profile": full_user_object(profile),
         "memberships": [
-            {**membership_object(row, me), "readings": f"/api/kits/{row['serial']}/archive"}
+            {**membership_object(row, me, is_exact=True), "readings": f"/api/kits/{row['serial']}/archive"}
             for row in memberships
         ],
         "plants": await _plants(connection, user_id),

@@ -18,7 +18,7 @@ _MORNING = time(8)
 async def zone_of_person(connection: AsyncConnection, user_id: int, otherwise: ZoneInfo) -> ZoneInfo:
     """Return the time zone that a person has named, or this one."""
     profile = await find_profile(connection, user_id)
-    return time_zone_or(profile.time_zone if profile is not None else None, otherwise)
+    return time_zone_or(profile.appearance.time_zone if profile is not None else None, otherwise)
 
 
 def end_of_snooze(choice: str, now: datetime, zone: ZoneInfo) -> datetime | None:

@@ -125,7 +125,7 @@ class AddKitPages:
                 opened = await open_kit(connection, viewer, existing)
                 return self._details_page(request, viewer, wish, Form(values=values_of(opened.row)))
             profile = await find_profile(connection, user.id)
-        zone = (profile.time_zone if profile else None) or ""
+        zone = (profile.appearance.time_zone if profile else None) or ""
         name = {Kind.VIRTUAL: gettext("Virtual kit"), Kind.KIT: "", Kind.BOARD: ""}[wish.kind]
         values = {"name": name, "time_zone": zone, "preset": FirstConfiguration.STANDARD.value}
         return self._details_page(request, viewer, wish, Form(values=values))

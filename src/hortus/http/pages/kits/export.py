@@ -101,8 +101,14 @@ class ExportPages:
     async def _file(self, request: Request, kit: OpenedKit, wanted: Wanted) -> Response:
         services = self._site.services
         if wanted.is_archive:
+            document = kit_object(kit.row, is_exact=kit.access.sees_exact_position)
             return await download_archive(
-                request, services, kit.access, kit_object(kit.row), start=wanted.start, end=wanted.end
+                request,
+                services,
+                kit.access,
+                document,
+                start=wanted.start,
+                end=wanted.end,
             )
         selection = Selection(data=wanted.data, start=wanted.start, end=wanted.end)
         return await download_readings(request, services, kit.access, selection, wanted.form)

@@ -117,6 +117,12 @@
       ask();
     });
   }
+  // A page that comes back from the browser's memory, as after a device slept, has old figures.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    underWay = false;
+    ask();
+  });
   setInterval(letAgesGoOn, 1000);
   askLater();
 })();

@@ -1,0 +1,1 @@
+"""What administrators see and do: their log, and what an installation stores."""

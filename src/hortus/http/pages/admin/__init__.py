@@ -1,0 +1,1 @@
+"""Pages for administrators. For others they look like what does not exist."""
