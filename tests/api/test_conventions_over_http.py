@@ -42,7 +42,7 @@ async def test_an_unknown_query_parameter_is_named(api: Installation) -> None:
     path = f"/kits/{kit.serial}/series/1"
     response = await api.client.get(f"{path}?pionts=3&to=2026-01-02T00:00:00Z&since=1", headers=person.headers)
     assert response.json()["detail"] == (
-        "This endpoint has no query parameter pionts, since. It has from, points, to."
+        "This endpoint has no query parameter pionts, since. It has from, local, points, to."
     )
     assert_problem(response, 422)
     nothing = await api.client.get(f"/kits/{kit.serial}/presence?colour=green", headers=person.headers)

@@ -36,7 +36,6 @@ _FILLED_BY_TESTS = (
     "ingest_ledger",
     "ingest_ledger_reasons",
     "media",
-    "quarantine",
     "plants",
     "kits",
     "users",

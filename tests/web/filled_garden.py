@@ -185,7 +185,7 @@ PATHS = (
     Path("/admin/definitions/devices/1", is_for_root=True),
     Path("/admin/definitions/devices/new", is_for_root=True),
     Path("/admin/set-aside", is_for_root=True),
-    Path("/admin/set-aside/1", is_for_root=True),
+    Path("/admin/set-aside/{message}", is_for_root=True),
     Path("/admin/set-aside/discard?reason=undecodable", is_for_root=True),
     Path("/admin/devices", is_for_root=True),
     Path("/admin/devices/boards/42/forget", is_for_root=True),
@@ -580,8 +580,8 @@ _FOR_ADMINISTRATORS = (
     SELECT id, 42, now() - interval '5 days', now() - interval '9 s', 118, 3 FROM gateways WHERE name = :name
     """,
     """
-    INSERT INTO quarantine (id, received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
-    SELECT n, now() - n * interval '3 hours', 0, 'raw',
+    INSERT INTO quarantine (received_at, kit_id, stream, reason, detail, topic, payload, payload_bytes)
+    SELECT now() - n * interval '3 hours', 0, 'raw',
            CASE n WHEN 1 THEN 'undecodable' ELSE 'unknown-kit' END, :name,
            'kit/k-' || n || '/measurement/raw', '\\x0102', 312
     FROM generate_series(1, 3) AS n

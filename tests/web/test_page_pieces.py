@@ -17,14 +17,14 @@ from hortus.protocol.reasons import Reason
 @pytest.mark.parametrize(
     ("counts", "sentence"),
     [
-        (LedgerCounts(), "No messages were received in the last 24 hours."),
+        (LedgerCounts(), "No messages in 24 h"),
         (
             LedgerCounts(received=1, stored=1),
-            "The one message received in the last 24 hours is accounted for.",
+            "1 message in 24 h, accounted for",
         ),
         (
             LedgerCounts(received=1500, stored=1499, duplicate=1),
-            "All 1,500 messages received in the last 24 hours are accounted for.",
+            "1,500 messages in 24 h, all accounted for",
         ),
         (
             LedgerCounts(received=2, stored=1),

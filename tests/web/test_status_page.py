@@ -368,7 +368,7 @@ async def test_a_page_number_that_is_none_is_not_found(engine, page):
     [
         (None, "the link that Hortus printed"),
         ("bob", "You have no kits yet"),
-        ("root", "hortus kit create --name"),
+        ("root", "Add your first kit"),
     ],
 )
 async def test_an_empty_page_says_what_to_do_next(engine, who, hint):
