@@ -47,7 +47,7 @@ async def client(engine, root):
 async def test_an_administrator_sees_the_page(client, path):
     answer = await client.get(path)
     assert answer.status_code == 200
-    assert "<h1>" in answer.text
+    assert "<h1" in answer.text
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -15,6 +15,7 @@ from hortus.domain.series.freshness import Freshness
 from hortus.domain.series.listing import ListedSeries
 from hortus.flow.commands.latest import LastCommand
 from hortus.flow.rpc.fetched import FetchedState
+from hortus.http.pages.schema_forms.kinds import translated
 from hortus.http.pages.status import Picture
 
 Course = tuple[float | None, ...]
@@ -129,7 +130,7 @@ def groups_of(
             line
         )
     present = [
-        SensorGroup(name=device.name, kind=device.definition.name, lines=by_name[device.name])
+        SensorGroup(name=device.name, kind=translated(device.definition.name), lines=by_name[device.name])
         for device in devices
         if device.name in by_name
     ]
@@ -140,7 +141,7 @@ def groups_of(
 def actuators_of(devices: Sequence[ConfiguredDevice], commands: Mapping[str, LastCommand]) -> list[Actuator]:
     """Return the devices of the configuration that take commands."""
     return [
-        Actuator(name=device.name, kind=device.definition.name, last=commands.get(device.name))
+        Actuator(name=device.name, kind=translated(device.definition.name), last=commands.get(device.name))
         for device in devices
         if device.definition.command_schema is not None
     ]
