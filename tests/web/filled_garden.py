@@ -293,7 +293,8 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
         other = await make_kit(connection, names.own_word)
         await _add_commands(connection, other.id, root.id)
         if names is FOREIGN_NAMES:
-            await connection.execute(_RENAME_CONFIGURATIONS, {"kit": other.id, "name": names.own_word})
+            for all_of_them in (_RENAME_CONFIGURATIONS, _RENAME_DEVICES):
+                await connection.execute(all_of_them, {"name": names.own_word})
     for kit, base in zip(kits, (21.5, 13.6), strict=True):
         for peripheral, (value, step) in enumerate(((base, 0.2), (1011.0, 0.5), (base + 0.8, 0.3))):
             readings = [
@@ -402,20 +403,17 @@ async def _add_configurations(connection: AsyncConnection, kit_id: int, names: N
     twice = next(device for device in devices if device.definition.symbol == "Dht22")
     await add_peripheral(connection, draft, twice.definition, names.plants[2], twice.configuration)
     await delete_configuration(connection, await create_configuration(connection, kit_id, names.plants[1]))
-    if names is FOREIGN_NAMES:
-        await connection.execute(_RENAME_CONFIGURATIONS, {"kit": kit_id, "name": names.own_word})
-        await connection.execute(_RENAME_DEVICES, {"kit": kit_id, "name": names.own_word})
+    if names is FOREIGN_NAMES:  # before rules name them
+        await connection.execute(_RENAME_DEVICES, {"name": names.own_word})
     known = (await connection.execute(_KNOWN, {"kit": kit_id, "draft": draft["id"]})).mappings().one()
     await change_configuration(connection, draft, {"control_rules": _rules(known["sensor"], known["panel"])})
     return {"draft": draft["id"], **{name: known[name] for name in ("used", "camera", "panel")}}
 
 
 _RENAME_CONFIGURATIONS = text(
-    "UPDATE kit_configurations SET description = :name WHERE kit_id = :kit AND description ~ '[A-Za-z]'"
+    "UPDATE kit_configurations SET description = :name WHERE description ~ '[A-Za-z]'"
 )
-_RENAME_DEVICES = text(
-    "UPDATE peripherals SET name = :name || ' ' || id WHERE kit_id = :kit AND name ~ '[A-Za-z]'"
-)
+_RENAME_DEVICES = text("UPDATE peripherals SET name = :name || ' ' || id WHERE name ~ '[A-Za-z]'")
 _KNOWN = text(
     """
     SELECT max(c.id) FILTER (WHERE c.active) AS used,

@@ -171,7 +171,9 @@ class ChartReader:
                 if not each.points.time_ms
             }
             # Marks belong to one kit.
-            marks = await read_marks(connection, kits[0], drawing.span, view.marks) if len(kits) == 1 else None
+            marks = None
+            if not view.is_of_all:
+                marks = await read_marks(connection, kits[0], drawing.span, view.marks)
         return ChartPage(
             kits=kits,
             kit_of={id_: next(kit for kit in kits if kit.id == each.kit_id) for id_, each in every.items()},
