@@ -16,7 +16,6 @@ from web_helpers import SECRET_KEY, app_of, client_of, client_to, log_in, make_u
 from hortus.domain.ledger.overview import Gap, gaps_between
 from hortus.domain.ledger.store import LedgerCounts
 from hortus.http.app import WebDependencies, create_app
-from hortus.http.pages.rendering import Templates
 from ingest_world import World, now_ms
 from web_services import services_on
 
@@ -219,16 +218,6 @@ def _told(answer: httpx.Response, serial: str) -> tuple[int, str, str]:
     """Return what an answer says, but for the serial of its address."""
     location = answer.headers.get("location", "")
     return answer.status_code, location.replace(serial, ""), answer.text.replace(serial, "")
-
-
-def test_the_line_for_other_pages_leads_to_the_data_check() -> None:
-    template = Templates()._environment.from_string(
-        '{% from "kits/_data_check_line.html" import data_check_line %}'
-        "{{ data_check_line(counts, 24, '/kits/k-1/data-check') }}"
-    )
-    line = template.render(counts=LedgerCounts(received=103, stored=103))
-    assert "All 103 messages received in the last 24 hours are accounted for." in line
-    assert 'href="/kits/k-1/data-check"' in line
 
 
 async def test_a_member_sees_the_sum_and_the_gaps_but_no_messages(world: World, people: None) -> None:

@@ -187,7 +187,8 @@ def _of_sensors(facts: ConnectionFacts, now: datetime) -> list[Finding]:
             found.setdefault(name, Finding(trouble=Trouble.SENSOR_SILENT, subject=name, at=each.last_at))
         elif freshness is Freshness.NEVER and _had_time(facts, each.interval_seconds, now):
             found.setdefault(name, Finding(trouble=Trouble.SENSOR_NEVER, subject=name))
-    return list(found.values())
+    # A sensor that sent before tells more than one that never did.
+    return sorted(found.values(), key=lambda each: each.trouble is Trouble.SENSOR_NEVER)
 
 
 def _had_time(facts: ConnectionFacts, interval_seconds: float, now: datetime) -> bool:

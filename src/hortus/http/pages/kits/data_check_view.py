@@ -77,10 +77,24 @@ def parse_period(query: QueryParams, now: datetime, zone: tzinfo) -> Period:
     return Period(key=key, since=before - RANGES[key] * _HOUR, before=before)
 
 
+def _of_hours(counts: LedgerCounts, hours: int) -> str:
+    if not counts.adds_up:
+        return accounted(counts, hours)
+    if counts.received == 0:
+        return gettext("No messages were received in the last %(hours)s hours.", hours=hours)
+    return ngettext(
+        "The one message received in the last %(hours)s hours is accounted for.",
+        "All %(messages)s messages received in the last %(hours)s hours are accounted for.",
+        counts.received,
+        messages=count(counts.received),
+        hours=hours,
+    )
+
+
 def verdict(counts: LedgerCounts, period: Period) -> str:
     """Return the sentence about all messages of a period (P3)."""
     if period.key == _USUAL:
-        return accounted(counts, RANGES[_USUAL])
+        return _of_hours(counts, RANGES[_USUAL])
     if period.day is not None:
         return _of_day(counts, short_date(period.day, with_year=True))
     days = period.hours // 24

@@ -147,7 +147,9 @@ def read_wanted(query: QueryParams, now: datetime, zone: tzinfo) -> tuple[Wanted
     range_ = _one_of(form, "r", list(RANGE_NAMES), usual)
     if range_ != FIXED:
         length = RANGES[range_]
-        start, end = (None, None) if length is None else (now - length, now)
+        # To the end of this second: addresses have no fractions.
+        end_of_now = now.replace(microsecond=0) + timedelta(seconds=1)
+        start, end = (None, None) if length is None else (end_of_now - length, end_of_now)
     elif not form.faults and start and end and start >= end:
         form.refuse("to", gettext("The range ends before it begins."))
     return Wanted(what=what, range=range_, start=start, end=end, form=Format(format_)), form
