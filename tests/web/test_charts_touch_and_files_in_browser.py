@@ -232,7 +232,8 @@ async def test_without_a_script_pictures_and_the_table_are_there(site, browser, 
 async def test_two_clicks_lead_from_home_to_a_curve(site, page, width):
     await page.set_viewport_size({"width": width, "height": 900})
     await page.goto(site.url)
-    await page.locator(".series a.to-chart").first.click()
+    await page.locator(".kits h2 a, .kits h3 a").first.click()
+    await page.locator("a.to-chart").first.click()
     await expect(page.locator("#charts")).to_have_attribute("data-state", "ready")
     await expect(page.locator("figure.panel")).to_have_count(1)
 
