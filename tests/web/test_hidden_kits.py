@@ -51,5 +51,6 @@ async def test_a_private_kit_looks_like_one_that_does_not_exist(engine, name):
                 for serial in (private.serial, UNKNOWN)
             ]
             assert answers[0] == answers[1], f"{method} {path}"
-            assert answers[0][0] != 200, f"{method} {path}"
+            # A part of a page may ask the page to load itself anew, which then says the same of both.
+            assert answers[0][0] != 200 or "hx-refresh" in answers[0][1], f"{method} {path}"
             assert "Secret garden" not in str(answers[0])
