@@ -93,6 +93,7 @@ async def test_the_form_tells_the_size_and_links_to_the_file(kit, ada):
     ("query", "begins"),
     [
         ("format=ndjson", b'{"datetime":'),
+        ("format=sheet", b"\xef\xbb\xbfdatetime;"),
         ("what=aggregate", b"datetimeStart"),
         ("format=parquet&r=all", b"PAR1"),
         ("what=archive", b"PK"),

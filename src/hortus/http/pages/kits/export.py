@@ -14,6 +14,7 @@ from starlette.routing import Route
 from hortus.base.language.translation import gettext, plural_patterns
 from hortus.flow.export.estimate import ExportEstimate, estimate_export
 from hortus.flow.export.selection import Selection
+from hortus.flow.export.sheets import PLAIN, CsvStyle, Sheet
 from hortus.http.access.downloads import download_archive, download_readings
 from hortus.http.conventions.problems import Problem
 from hortus.http.documents.kits import kit_object
@@ -111,7 +112,8 @@ class ExportPages:
                 end=wanted.end,
             )
         selection = Selection(data=wanted.data, start=wanted.start, end=wanted.end)
-        return await download_readings(request, services, kit.access, selection, wanted.form)
+        style = CsvStyle(Sheet.SEMICOLON, kit.zone) if wanted.is_sheet else PLAIN
+        return await download_readings(request, services, kit.access, selection, wanted.form, style)
 
     def _busy(self, request: Request, kit: OpenedKit, wanted: Wanted, problem: Problem) -> Response:
         limits = self._site.services.parts.exports

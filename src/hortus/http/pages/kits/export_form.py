@@ -13,10 +13,13 @@ from hortus.domain.series.charts import EARLIEST
 from hortus.flow.export.estimate import ARCHIVE
 from hortus.flow.export.formats import Format
 from hortus.flow.export.selection import Data
+from hortus.flow.export.sheets import Sheet
 from hortus.http.pages.forms import Form
 from hortus.http.pages.moments import address_text, moment_in
 
 USUAL_RANGE = "30d"
+SHEET = "sheet"
+"""The choice of CSV for spreadsheet programs that write numbers with a comma, with local times."""
 FIXED = "fixed"
 """The choice of a range whose two ends are entered."""
 
@@ -52,6 +55,13 @@ FORMS = (
         value=Format.CSV,
         name=gettext_noop("CSV"),
         about=gettext_noop("For spreadsheets, R and most programs."),
+    ),
+    Choice(
+        value=SHEET,
+        name=gettext_noop("CSV with decimal commas"),
+        about=gettext_noop(
+            "For Excel where numbers are written with a comma; has the kit's times too."
+        ),
     ),
     Choice(
         value=Format.NDJSON,
@@ -107,6 +117,12 @@ class Wanted:
     start: datetime | None
     end: datetime | None
     form: Format
+    is_sheet: bool = False
+
+    @property
+    def chosen_form(self) -> str:
+        """The answer to the question of the form."""
+        return SHEET if self.is_sheet else str(self.form)
 
     @property
     def is_archive(self) -> bool:
@@ -124,12 +140,13 @@ class Wanted:
 
     def query(self) -> str:
         """Return the query of the download, with both ends as fixed moments."""
-        values = {"what": self.what, "format": "" if self.is_archive else str(self.form)}
+        values = {"what": self.what, "format": "" if self.is_archive else self.chosen_form}
         return self._encoded(values)
 
     def api_query(self) -> str:
         """Return the query of the API for the same rows."""
-        return self._encoded({"format": str(self.form), "data": str(self.data)})
+        style = {"sheet": str(Sheet.SEMICOLON), "local": "kit"} if self.is_sheet else {}
+        return self._encoded({"format": str(self.form), "data": str(self.data), **style})
 
     def _encoded(self, values: dict[str, str]) -> str:
         values["from"] = address_text(self.start) if self.start else ""
@@ -141,7 +158,8 @@ def read_wanted(query: QueryParams, now: datetime, zone: tzinfo) -> tuple[Wanted
     """Return what an address asks for, and what is wrong with it. What is wrong has its usual value instead."""
     form = Form(values=dict(query))
     what = _one_of(form, "what", [each.value for each in WHAT], "raw")
-    format_ = _one_of(form, "format", list(map(str, Format)), str(Format.CSV))
+    format_ = _one_of(form, "format", [*map(str, Format), SHEET], str(Format.CSV))
+    is_sheet = format_ == SHEET
     start, end = _moment(form, "from", zone), _moment(form, "to", zone)
     usual = FIXED if form.value("from") or form.value("to") else USUAL_RANGE
     range_ = _one_of(form, "r", list(RANGE_NAMES), usual)
@@ -152,7 +170,8 @@ def read_wanted(query: QueryParams, now: datetime, zone: tzinfo) -> tuple[Wanted
         start, end = (None, None) if length is None else (end_of_now - length, end_of_now)
     elif not form.faults and start and end and start >= end:
         form.refuse("to", gettext("The range ends before it begins."))
-    return Wanted(what=what, range=range_, start=start, end=end, form=Format(format_)), form
+    form_ = Format.CSV if is_sheet else Format(format_)
+    return Wanted(what=what, range=range_, start=start, end=end, form=form_, is_sheet=is_sheet), form
 
 
 def local_inputs(wanted: Wanted, now: datetime, zone: tzinfo) -> tuple[str, str]:
