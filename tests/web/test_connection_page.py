@@ -208,6 +208,13 @@ async def test_one_silent_sensor_is_named_while_the_kit_is_online(engine, databa
         "(SELECT id FROM kit_configurations WHERE kit_id = :kit_id) WHERE kit_id = :kit_id",
         kit,
     )
+    # As ingest notes for the figures, which otherwise know of no readings before this hour.
+    await happens(
+        engine,
+        "INSERT INTO series_touched_hours (kit_id, hour) SELECT DISTINCT kit_id, "
+        "date_bin('1 hour', datetime, 'epoch') FROM raw_measurements WHERE kit_id = :kit_id",
+        kit,
+    )
     page = await page_of(engine, kit)
     [first] = _FIRST.findall(page)
     assert first.startswith("Pressure has been silent since ")
