@@ -332,7 +332,7 @@ async def _add_messages_and_pictures(
         message = await connection.scalar(
             _MESSAGE, {"kit": kit.id, "reason": reason, "topic": f"kit/{kit.serial}/measurement/raw"}
         )
-    camera = await connection.scalar(_CAMERA, {"kit": kit.id, "name": names.camera})
+    camera = await connection.scalar(_CAMERA, {"kit": kit.id, "name": names.camera, "settings": _SCHEDULE})
     ages = (3, 60, 190)
     ids = [uuid4() for _ in ages]
     for medium, age, thumbnail in zip(ids, ages, ("made", None, "unsuitable"), strict=True):
@@ -353,9 +353,10 @@ _MEDIUM = text(
     " thumbnail) SELECT :id, id, kit_id, kit_configuration_id, :at, 'фото', 'image/png', 'null', 3, :thumbnail"
     " FROM peripherals WHERE id = :peripheral"
 )
+_SCHEDULE = '{"schedule": [{"time": "12:00:00", "command": "uniform"}]}'
 _CAMERA = text(
     "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration)"
-    " SELECT c.kit_id, c.id, d.id, :name, '{}' FROM kit_configurations c, peripheral_definitions d"
+    " SELECT c.kit_id, c.id, d.id, :name, CAST(:settings AS json) FROM kit_configurations c, peripheral_definitions d"
     " WHERE c.kit_id = :kit AND c.active AND d.name = 'Virtual random camera' RETURNING id"
 )
 _COMMAND = text(

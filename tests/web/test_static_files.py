@@ -10,7 +10,7 @@ import pytest
 from chart_helpers import every_minute, make_chart_kit, measure
 from web_helpers import client_of
 
-from hortus.http.pages.charts.files import joined_modules
+from hortus.http.pages.joined_files import joined_modules
 
 STATIC = resources.files("hortus.http.pages") / "static"
 VENDOR = STATIC / "vendor"

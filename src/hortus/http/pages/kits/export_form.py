@@ -59,9 +59,7 @@ FORMS = (
     Choice(
         value=SHEET,
         name=gettext_noop("CSV with decimal commas"),
-        about=gettext_noop(
-            "For Excel where numbers are written with a comma; has the kit's times too."
-        ),
+        about=gettext_noop("For Excel where numbers are written with a comma; has the kit's times too."),
     ),
     Choice(
         value=Format.NDJSON,

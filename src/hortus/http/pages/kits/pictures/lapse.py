@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from importlib import resources
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,7 @@ from hortus.domain.media.lapse import (
     slots_of,
 )
 from hortus.http.pages.forms import Form
+from hortus.http.pages.joined_files import JoinedFile, joined_modules
 from hortus.http.pages.kits.frame import kit_page, kit_path, reading_kit
 from hortus.http.pages.kits.opened import OpenedKit
 from hortus.http.pages.kits.pictures.gallery import chosen_camera, day_in, peripherals_of
@@ -59,7 +61,11 @@ class LapsePages:
 
     def routes(self) -> list[Route]:
         """Return the routes of these pages."""
-        return [Route("/kits/{serial}/pictures/lapse", self.show, methods=["GET"])]
+        script = joined_modules(resources.files("hortus.http.pages") / "static" / "lapse", "main")
+        return [
+            Route("/kits/{serial}/pictures/lapse", self.show, methods=["GET"]),
+            Route("/static/lapse.js", JoinedFile(script, "text/javascript").show, methods=["GET"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """Answer with the page; with 422 if its range has too many frames."""
