@@ -132,7 +132,7 @@ async def test_the_list_finds_and_opens_each_public_kit_from_this_origin_alone(
         await expect(link).to_have_attribute("href", f"/kits/{garden['Basil'].serial}")
         await link.click()
         await page.wait_for_url(lambda url: not url.startswith(f"{site}/map"))
-        await expect(page.get_by_text("Basil").first).to_be_visible()
+        await expect(page.get_by_role("heading", name="Basil")).to_be_visible()
         assert [url for url in asked if not url.startswith(site)] == []
         assert asked
     await context.close()
