@@ -381,7 +381,7 @@ async def _add_what_wizards_show(
             refused_reason="wrong-password",
             refused_times=3,
             topic_refused_at=now,
-            topic_refused="kit/k-other/measurement/raw",
+            topic_refused="сад/1",
         )
         await note_log_ins(connection, [refused])
         content = sealed_text([Credentials(serial=empty.serial, password="Zk7!fQ-example", name="№ 1")])
@@ -563,7 +563,7 @@ _SILENCE = text(
 _ALERT_MESSAGE = text(
     "INSERT INTO messages"
     " (user_id, alert_id, transport, kind, recipient, subject, state, give_up_at, finished_at)"
-    " VALUES (:user, :alert, :transport, 'alert', '', '', CAST(:state AS text), now(),"
+    " VALUES (:user, :alert, :transport, 'alert', '№', '№ 1', CAST(:state AS text), now(),"
     " CASE WHEN CAST(:state AS text) = 'waiting' THEN NULL ELSE now() END)"
 )
 _PRESENCE = text(
