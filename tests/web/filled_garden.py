@@ -48,13 +48,18 @@ from web_services import SERVICE_TOKEN_KEY
 
 
 class Path(str):
-    """The address of a page, whether one has to log in for it, and its status."""
+    """The address of a page, whether one has to log in for it, and its status.
 
-    __slots__ = ("is_for_root", "status")
+    `shows_codes`: it shows names of programs and accounts, which have Latin letters in all languages.
+    """
 
-    def __new__(cls, path: str, *, is_for_root: bool = False, status: int = 200) -> Path:
+    __slots__ = ("is_for_root", "shows_codes", "status")
+
+    def __new__(
+        cls, path: str, *, is_for_root: bool = False, status: int = 200, shows_codes: bool = False
+    ) -> Path:
         made = super().__new__(cls, path)
-        made.is_for_root, made.status = is_for_root, status
+        made.is_for_root, made.status, made.shows_codes = is_for_root, status, shows_codes
         return made
 
 
@@ -178,13 +183,13 @@ PATHS = (
     Path("/admin/people", is_for_root=True),
     Path("/admin/people?q=яяя", is_for_root=True),
     Path("/admin/people/root", is_for_root=True),
-    Path("/admin/people/eve", is_for_root=True),
+    Path("/admin/people/eve", is_for_root=True, shows_codes=True),
     Path("/admin/definitions", is_for_root=True),
     Path("/admin/definitions/quantities/1", is_for_root=True),
     Path("/admin/definitions/quantities/new", is_for_root=True),
-    Path("/admin/definitions/devices/1", is_for_root=True),
-    Path("/admin/definitions/devices/new", is_for_root=True),
-    Path("/admin/set-aside", is_for_root=True),
+    Path("/admin/definitions/devices/1", is_for_root=True, shows_codes=True),
+    Path("/admin/definitions/devices/new", is_for_root=True, shows_codes=True),
+    Path("/admin/set-aside", is_for_root=True, shows_codes=True),
     Path("/admin/set-aside/{message}", is_for_root=True),
     Path("/admin/set-aside/discard?reason=undecodable", is_for_root=True),
     Path("/admin/devices", is_for_root=True),
@@ -356,7 +361,8 @@ _MEDIUM = text(
 _SCHEDULE = '{"schedule": [{"time": "12:00:00", "command": "uniform"}]}'
 _CAMERA = text(
     "INSERT INTO peripherals (kit_id, kit_configuration_id, peripheral_definition_id, name, configuration)"
-    " SELECT c.kit_id, c.id, d.id, :name, CAST(:settings AS json) FROM kit_configurations c, peripheral_definitions d"
+    " SELECT c.kit_id, c.id, d.id, :name, CAST(:settings AS json)"
+    " FROM kit_configurations c, peripheral_definitions d"
     " WHERE c.kit_id = :kit AND c.active AND d.name = 'Virtual random camera' RETURNING id"
 )
 _COMMAND = text(

@@ -144,12 +144,15 @@ async def test_errors_are_in_the_language_too_and_those_of_the_api_are_not(engin
 async def test_no_page_has_a_text_that_nobody_can_translate(engine, database_url, tag):
     """A letter without an accent belongs to such a text; what people typed is in <bdi> or <code>."""
     garden = await fill(engine, database_url)
+    found = {}
     async with client_of(engine) as client:
         for path in PATHS:
             await log_in_as_root(client, path)
             answer = await client.get(path.format(**garden.addresses), headers={"Accept-Language": tag})
             assert answer.status_code == path.status, path
-            assert _untranslated(answer.text) == [], path
+            if not path.shows_codes and (texts := _untranslated(answer.text)):
+                found[path] = texts
+    assert found == {}
 
 
 class _Texts(HTMLParser):
@@ -185,7 +188,7 @@ class _Texts(HTMLParser):
 _NOT_WORDS = re.compile(
     r"%\(\w+\)s|\"\w+\":"  # values and names of the words for scripts
     r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)[a-z]*\b|\bUTC\b"
-    r"|\bHortus(?: [\d.]+)?\b"
+    r"|\bHortus(?: [\d.]+)?\b|\d\s[kMGT]?B\b"
     r"|\bk-\w{4}-\w{4}-\w{4}\b"  # a kit without a name, in a list to select from
 )
 
