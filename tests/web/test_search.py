@@ -11,7 +11,7 @@ from web_helpers import client_of, log_in, make_kit, make_member, make_user
 
 from hortus.domain.plants.links import MeasuringSource, link_plant
 from hortus.domain.plants.store import create_plant
-from hortus.http.pages.places import PLACES
+from hortus.http.pages.places import PLACES, Audience
 
 KINDS = ("public", "members", "private")
 
@@ -127,9 +127,17 @@ async def test_nothing_found_is_said_and_what_was_typed_is_escaped(engine):
 async def test_every_place_exists_and_is_shown_to_whom_it_concerns(engine):
     async with engine.begin() as connection:
         await make_user(connection, "ada")
+        await make_user(connection, "root", is_admin=True)
     async with client_of(engine) as client:
         for place in PLACES:
-            assert (await client.get(place.path)).status_code == 200, place.path
+            if place.audience in {Audience.EVERYONE, Audience.STRANGERS}:
+                assert (await client.get(place.path)).status_code == 200, place.path
+    async with client_of(engine) as client:
+        await log_in(client, "root")
+        for place in PLACES:
+            if place.audience in {Audience.PEOPLE, Audience.ADMINISTRATORS}:
+                assert (await client.get(place.path)).status_code == 200, place.path
+    async with client_of(engine) as client:
         assert 'href="/login"' in (await client.get("/search?q=log")).text
         await log_in(client, "ada")
         assert 'href="/login"' not in (await client.get("/search?q=log")).text
