@@ -45,7 +45,7 @@ class Addresses(HTMLParser):
         self.feed(content)
 
     def handle_starttag(self, tag, attrs):
-        # A field keeps a page of ours as our own pages are addressed; what redirects there puts the path in front.
+        # A field keeps a page as our own pages are addressed; what redirects there puts the path in front.
         self.found += [value for name, value in attrs if name != "value" and value and value.startswith("/")]
 
 
