@@ -168,7 +168,7 @@ async def test_a_rule_by_night_is_stored_as_two_and_runs_when_the_kit_restarts(b
             ).to_be_visible()
             kit.reboot()
             await until_shown(page, address, ["done"] * 4)
-            await expect(page.locator(".chain time")).to_have_count(4)
+            await expect(page.locator(".activation time")).to_have_count(4)
 
 
 async def add_rule(page: Page, address: str) -> None:

@@ -172,6 +172,18 @@ async def test_every_component_is_shown_with_its_name(engine):
         assert f"<code>{name}</code>" in answer.text, name
 
 
+def test_one_style_sheet_alone_says_how_a_class_looks():
+    """They are joined: what one chapter says of a bare class holds on the pages of all others as well."""
+    said_in: dict[str, set[str]] = {}
+    for file in sorted(STYLES.glob("[3-9]*.css")):
+        source = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)
+        for selectors in re.findall(r"([^{}@;]+)\{", source):
+            for selector in selectors.split(","):
+                if re.fullmatch(r"\.[\w-]+( \w+)?|\.[\w-]+ \+ \.[\w-]+", selector.strip()):
+                    said_in.setdefault(selector.strip(), set()).add(file.name)
+    assert {each: files for each, files in said_in.items() if len(files) > 1} == {}
+
+
 def test_styles_have_no_left_and_no_right():
     """Only logical properties mirror in languages that are written from right to left."""
     for file in STYLES.iterdir():

@@ -256,6 +256,7 @@ async def _running(
         api = _api(
             *(settings, keys, engine, reading_engine, url, access, command_watch, objects, hub, pipeline),
             lambda: _doors(endpoint, board_listener),
+            directory.postgres,
         )
         app = create_app(
             WebDependencies(
@@ -342,6 +343,7 @@ def _api(
     hub: LiveHub,
     pipeline: IngestPipeline,
     doors: Callable[[], Doors],
+    database_folder: Path,
 ) -> FastAPI:
     return create_api(
         ApiParts(
@@ -359,6 +361,7 @@ def _api(
             command_watch=command_watch,
             intake=pipeline,
             doors=doors,
+            database_folder=database_folder,
             media_objects=objects,
             page_sessions=Sessions(keys.sessions, engine),
             plant_freshness=timedelta(seconds=settings.plant_fresh_seconds),

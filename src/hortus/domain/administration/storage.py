@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -73,8 +74,13 @@ class Storage:
         return self.disk.free / (self.grown_bytes / GROWTH_DAYS)
 
 
-async def read_storage(connection: AsyncConnection, now: datetime) -> Storage:
-    """Return what is stored. Reads sizes of tables, and one row per picture of the last two years."""
+async def read_storage(
+    connection: AsyncConnection, now: datetime, database_folder: Path | None = None
+) -> Storage:
+    """Return what is stored. Reads sizes of tables, and one row per picture of the last two years.
+
+    `database_folder` is where the database lies, if this process runs it.
+    """
     sizes: Mapping[str, int] = (await connection.execute(_SIZES)).mappings().one()  # type: ignore[assignment]
     readings = await _by_month(connection, "raw_measurements")
     aggregates = await _by_month(connection, "aggregate_measurements")
@@ -104,7 +110,7 @@ async def read_storage(connection: AsyncConnection, now: datetime) -> Storage:
             if month <= Month.of(now)
         ][:MOST_MONTHS],
         grown_bytes=growth(readings, now) + growth(aggregates, now) + int(recent or 0),
-        disk=await _disk(connection),
+        disk=await _disk(connection, database_folder),
     )
 
 
@@ -128,9 +134,9 @@ async def _by_month(connection: AsyncConnection, table: str) -> dict[Month, int]
     return {Month(int(row.name[-7:-3]), int(row.name[-2:])): int(row.bytes) for row in rows}
 
 
-async def _disk(connection: AsyncConnection) -> Disk | None:
-    """Return the disk of a database that is reached through a socket of this machine."""
-    folder = await connection.scalar(_FOLDER)
+async def _disk(connection: AsyncConnection, known: Path | None) -> Disk | None:
+    """Return the disk of a database whose folder is known, or reached through a socket of this machine."""
+    folder = known or await connection.scalar(_FOLDER)
     if folder is None:
         return None
     try:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, cast
 
 import asyncpg
@@ -91,6 +92,7 @@ class ApiParts:
     condition. `command_watch` should receive the database's notifications about
     commands; otherwise their end is noticed a second later. `media_objects` holds the content of media; without
     it, content cannot be read. `page_sessions` lets users who logged in to the web pages use the live feed.
+    `database_folder` is where the database lies, if the program runs it itself.
     Pages of `named_origins` may send credentials (setting HORTUS_CORS_ORIGINS). `intake` stores what was kept
     of boards that get a name; without it, that is stored when they are heard the next time. `doors` says where
     kits and boards connect.
@@ -106,6 +108,7 @@ class ApiParts:
     message_access: MessageAccess | None = None
     media_objects: MediaObjects | None = None
     page_sessions: Sessions | None = None
+    database_folder: Path | None = None
     named_origins: frozenset[str] = frozenset()
     passwords: Passwords = field(default_factory=Passwords)
     allowances: Allowances = field(default_factory=Allowances)

@@ -207,7 +207,7 @@ async def show_storage(services: UsedServices, caller: CurrentCaller) -> JsonRep
     """Sizes by kind and month, and when the disk is full if it goes on like that."""
     async with services.reading() as connection:
         await _administrator(connection, caller.require_scope(Scope.MANAGE))
-        storage = await read_storage(connection, services.clock())
+        storage = await read_storage(connection, services.clock(), services.parts.database_folder)
     return JsonReply(storage_object(storage))
 
 

@@ -127,7 +127,9 @@ class AdminOverview(AdminPages):
     async def _stored(self) -> Storage | None:
         async def ask() -> Storage:
             async with self.site.reading() as connection:
-                return await read_storage(connection, self.site.clock())
+                return await read_storage(
+                    connection, self.site.clock(), self.site.services.parts.database_folder
+                )
 
         try:
             return await self._storage.get("all", ask)

@@ -85,6 +85,8 @@ def _ingest(known: Knowledge) -> Part:
     rate = round(figures.received * 60 / max(figures.received_seconds, 1.0))
     waiting = flow.messages_waiting if flow is not None else 0
     words = ngettext("%(n)s message a minute", "%(n)s messages a minute", rate)
+    if not rate:
+        words = gettext("Less than one message a minute")
     if waiting:
         words = gettext("Messages a minute: %(rate)s. Waiting: %(waiting)s.", rate=rate, waiting=waiting)
     if not figures.received:

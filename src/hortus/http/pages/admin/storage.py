@@ -80,7 +80,9 @@ class AdminStorage(AdminPages):
         message: str = "",
     ) -> Response:
         async with self.site.reading() as connection:
-            storage = await read_storage(connection, self.site.clock())
+            storage = await read_storage(
+                connection, self.site.clock(), self.site.services.parts.database_folder
+            )
         return self.page(
             request,
             viewer,
