@@ -43,6 +43,27 @@ async def test_every_answer_protects_those_who_look_at_it(engine, method, path, 
     assert "unsafe" not in policy
 
 
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("GET", "/species?q=%00", 400),
+        ("GET", "/species?a%00b=1", 400),
+        ("GET", "/map?q=a%00b", 400),
+        ("GET", "/search?q=%00", 400),
+        ("GET", "/kits/k%00", 404),
+        ("GET", "/nowhere/%00", 404),
+        ("POST", "/admin/devices/gateways/%00/remove", 404),
+        ("POST", "/admin/people/%00/log-out-everywhere?q=%00", 404),
+    ],
+)
+async def test_a_zero_character_in_an_address_never_reaches_the_database(engine, method, address, status):
+    async with client_of(engine) as client:
+        answer = await client.request(method, address)
+    assert answer.status_code == status
+    assert "<h1" in answer.text
+    assert PROTECTION.items() <= dict(answer.headers).items()
+
+
 async def test_below_api_a_failure_is_a_problem_document(engine):
     async with client_of(engine) as client:
         answer = await client.get("/api/nowhere")

@@ -34,6 +34,7 @@ from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import LogInNeeded
 from hortus.http.pages.routes import page_routes
 from hortus.http.pages.site import Site
+from hortus.http.pages.zero_characters import NoZeroCharacters
 from hortus.http.server.database_access import DatabaseNotAnswering
 from hortus.http.server.headers import SecurityHeaders
 from hortus.http.server.languages import RequestLanguage
@@ -94,6 +95,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_exception_handler(NoSuchKit, problems.for_hidden_kit)
     app.add_exception_handler(DatabaseNotAnswering, problems.for_database_failure)
     # The last middleware added is the outermost.
+    app.add_middleware(NoZeroCharacters, problems=problems)
     app.add_middleware(UnexpectedErrors, problems=problems)
     app.add_middleware(OwnQuantities, engine=dependencies.services.parts.engine)
     app.add_middleware(RequestLanguage, default=dependencies.language)

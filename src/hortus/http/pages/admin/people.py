@@ -148,8 +148,8 @@ class AdminPeople(AdminPages):
     async def _people(
         self, request: Request, viewer: Viewer, form: Form, *, status_code: int = 200, message: str = ""
     ) -> Response:
-        words = request.query_params.get("q", "").strip()[:_MOST_SEARCHED].replace("\0", "")
-        after = request.query_params.get("after", "")[:_MOST_SEARCHED].replace("\0", "")
+        words = request.query_params.get("q", "").strip()[:_MOST_SEARCHED]
+        after = request.query_params.get("after", "")[:_MOST_SEARCHED]
         async with self.site.reading() as connection:
             people = await list_people(connection, words=words, after=after, most=PEOPLE_PER_PAGE + 1)
         shown = people[:PEOPLE_PER_PAGE]

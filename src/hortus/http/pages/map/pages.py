@@ -47,7 +47,7 @@ class MapPages:
     async def show(self, request: Request) -> Response:
         """Answer with the kits that the viewer may see on a map, all or those with these words."""
         site, viewer = self._site, await self._site.viewer(request)
-        words = request.query_params.get("q", "").strip()[:_MOST_WORDS].replace("\0", "")
+        words = request.query_params.get("q", "").strip()[:_MOST_WORDS]
         now = site.clock()
         async with site.reading() as connection:
             rows = await list_kits_with_place(
