@@ -98,7 +98,7 @@ async def working(world: World, directory: Path, account: MailAccount) -> AsyncI
 
 
 async def test_a_dry_plant_makes_one_mail_that_says_everything(world: World, tmp_path: Path) -> None:
-    plant_id = await plant_by_board(world)
+    await plant_by_board(world)
     async with mail_server(tmp_path) as server, working(world, tmp_path, server.account()) as port:
         reply = await send(port, simulated(7, temperature=22.5, humidity=23, light=900))
         assert (reply.status, reply.body) == (200, {"message": "Data successfully received"})
@@ -121,7 +121,7 @@ async def test_a_dry_plant_makes_one_mail_that_says_everything(world: World, tmp
     assert server.envelopes == [("hortus@garden.example", ["flora@example.org"])]
     assert mail["Subject"] == "Monty Bcc: x@example.org: soil moisture 23 %, below 40 %"
     assert mail["Bcc"] is None
-    began_at = await world.connection.fetchval("SELECT began_at FROM alerts")
+    alert_id, began_at = await world.connection.fetchrow("SELECT id, began_at FROM alerts")
     assert text_of(mail) == (
         "Monty Bcc: x@example.org: soil moisture 23 %, below 40 %.\n"
         "The soil is too dry.\n"
@@ -130,7 +130,7 @@ async def test_a_dry_plant_makes_one_mail_that_says_everything(world: World, tmp
         "Measured by: Window sill\n"
         f"Out of range since: {began_at:%Y-%m-%d %H:%M} UTC\n"
         "\n"
-        f"https://garden.example/plants/{plant_id}\n"
+        f"https://garden.example/alerts/{alert_id}\n"
     )
     assert await world.connection.fetchval("SELECT count(*) FROM alerts") == 1
 

@@ -38,7 +38,7 @@ def test_a_sensor_that_measures_every_five_minutes_is_not_torn_apart_by_buckets_
 
 
 def test_a_reading_may_be_missing_and_two_may_not():
-    assert gap_seconds(None, 60) == 135
+    assert gap_seconds(0, 60) == 135
     assert told(gaps_of(minutes(0, 1, 3, 4, 7, *range(8, 60)), 135, HOUR)) == [(4, 7)]
 
 
@@ -65,7 +65,7 @@ def test_a_span_without_readings_is_one_gap_and_an_empty_one_has_none():
 )
 def test_gaps_are_ordered_lie_in_the_span_and_hold_no_point(at, width_seconds, interval_seconds):
     points = minutes(*at, width_seconds=width_seconds)
-    gaps = gaps_of(points, gap_seconds(width_seconds, interval_seconds), HOUR)
+    gaps = gaps_of(points, gap_seconds(width_seconds or 0, interval_seconds), HOUR)
     edges = [edge for gap in gaps for edge in (gap.start, gap.end)]
     assert edges == sorted(edges)
     assert all(HOUR.start <= edge <= HOUR.end for edge in edges)
@@ -78,6 +78,6 @@ def test_gaps_are_ordered_lie_in_the_span_and_hold_no_point(at, width_seconds, i
 def test_a_board_whose_interval_nobody_configured_is_judged_by_its_habit():
     every_ten = minutes(0, 10, 20, 40, 50, 59)
     assert usual_interval_seconds(every_ten) == 600
-    assert gaps_of(every_ten, gap_seconds(None, usual_interval_seconds(every_ten)), HOUR) == []
+    assert gaps_of(every_ten, gap_seconds(0, usual_interval_seconds(every_ten)), HOUR) == []
     assert usual_interval_seconds(minutes(*range(60))) == 300
     assert usual_interval_seconds(minutes(0, 50)) == 300

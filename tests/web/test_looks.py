@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not instal
 
 AXE = (FilePath(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 STYLES = FilePath(__file__).parents[2] / "src/hortus/http/pages/styles"
+CHAPTERS = STYLES / "chapters"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _FINDINGS = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap(
   (found) => found.nodes.map((node) => `${found.id}: ${node.html.slice(0, 200)} ${node.any[0]?.message}`))"""
@@ -117,14 +118,45 @@ async def test_fingers_have_targets_of_44_pixels(engine, browser, garden):
             assert (path, small) == (path, [])
 
 
+async def test_every_page_loads_the_styles_of_its_chapter_and_no_more_than_needed(engine, browser, garden):
+    page = await tab_of(browser, width=1400)
+    chapters = {file.stem: file.read_text("utf-8") for file in CHAPTERS.iterdir()}
+    sizes = {name: len(gzip.compress(source.encode(), 9)) for name, source in chapters.items()}
+    of_all = len(
+        gzip.compress("\n".join(each.read_text() for each in sorted(STYLES.glob("*.css"))).encode(), 9)
+    )
+    faults: dict[str, object] = {}
+    async with site_of(engine) as site:
+        async for path in open_each(page, site, garden):
+            loaded = set(re.findall(r"/static/styles/([a-z]+)\.css", await page.content()))
+            missing = {
+                name: met
+                for name, source in chapters.items()
+                if name not in loaded and (met := await page.evaluate(_MET, source))
+            }
+            size = of_all + sum(sizes[name] for name in loaded)
+            has_chart = "charts.css" in await page.content()
+            if missing or (size > 9_000 and not has_chart):
+                faults[path] = (missing, size)
+    assert faults == {}
+
+
+_MET = """(source) => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(source);
+  const rules = Array.from(sheet.cssRules)
+    .flatMap((rule) => rule.cssRules?.length ? Array.from(rule.cssRules) : [rule]);
+  return rules.map((rule) => rule.selectorText)
+    .filter((selector) => selector && document.querySelector(selector));
+}"""
+
+
 async def test_pages_are_small(engine, garden):
     async with client_of(engine) as client:
         page = (await client.get("/")).text
-        addresses = re.findall(r'"(/static/[^"]+)"', page)
+        addresses = [each for each in re.findall(r'"(/static/[^"]+)"', page) if "apple-touch" not in each]
         sizes = {address: len(gzip.compress((await client.get(address)).content, 9)) for address in addresses}
-    styles = sum(size for address, size in sizes.items() if ".css" in address)
     scripts = sum(size for address, size in sizes.items() if ".js" in address)
-    assert styles <= 9_000
     assert scripts <= 25_000
     assert len(gzip.compress(page.encode(), 9)) <= 12_000
     assert 1 + len(addresses) <= 6
@@ -175,7 +207,7 @@ async def test_every_component_is_shown_with_its_name(engine):
 def test_one_style_sheet_alone_says_how_a_class_looks():
     """They are joined: what one chapter says of a bare class holds on the pages of all others as well."""
     said_in: dict[str, set[str]] = {}
-    for file in sorted(STYLES.glob("[3-9]*.css")):
+    for file in sorted([*STYLES.glob("[3-9]*.css"), *CHAPTERS.iterdir()]):
         source = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)
         for selectors in re.findall(r"([^{}@;]+)\{", source):
             for selector in selectors.split(","):
@@ -186,7 +218,7 @@ def test_one_style_sheet_alone_says_how_a_class_looks():
 
 def test_styles_have_no_left_and_no_right():
     """Only logical properties mirror in languages that are written from right to left."""
-    for file in STYLES.iterdir():
+    for file in STYLES.rglob("*.css"):
         source = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)
         physical = re.findall(r"[\w-]*(?:left|right)[\w-]*\s*:|:\s*(?:left|right)\b", source)
         assert physical == [], file.name

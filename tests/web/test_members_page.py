@@ -57,7 +57,7 @@ async def test_members_see_names_and_only_full_access_has_the_controls(world):
     async with client_to(world.app) as client:
         assert (await client.get(world.path)).headers["location"].startswith("/login?next=")
         await log_in(client, "eve")
-        assert (await client.get(world.path)).status_code == 404
+        assert (await client.get(world.path)).status_code == 403
         assert "/members" not in (await client.get(f"/kits/{world.kit.serial}/charts")).text
     async with client_to(world.app) as client:
         await log_in(client, "bob")

@@ -158,7 +158,7 @@ async def test_ranges_are_the_species_the_plants_own_or_none(engine, garden, flo
     )
     address = f"/plants/{plant_id}/ranges"
     page = (await flora.get(address)).text
-    assert "As the species: 18–27" in page
+    assert "As the species: <bdi>18–27" in page
     assert 'class="week-picture"' in page
     wrong = await flora.post(address, data={"choice-1": "own", "min-1": "20,5", "max-1": "x"})
     assert (wrong.status_code, "Enter a number, for example 18.5." in wrong.text) == (422, True)

@@ -68,14 +68,14 @@ async def test_pages_and_live_feed_work_below_a_path(
             "photo => photo.decode().then(() => photo.naturalWidth)"
         )
         assert await page.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius") != "0px"
-        await page.get_by_role("button", name="Mark as seen").click()
-        await expect(page.get_by_role("button", name="Mark as seen")).to_have_count(0)
+        await page.get_by_role("button", name="Seen:").click()
+        await expect(page.get_by_role("button", name="Seen:")).to_have_count(0)
 
         await add_readings(database_url, kit, [(datetime.now(UTC) - timedelta(seconds=5), 16.5)])
         await expect(page.locator("#live")).to_have_text("Live")
         await expect(page.get_by_role("region", name="Now")).to_contain_text("16.5")
 
-        await page.get_by_label("Breadcrumb").get_by_role("link", name="Home").click()
+        await page.get_by_label("Places", exact=True).get_by_role("link", name="Home").click()
         await expect(page).to_have_url(f"{site}/")
         await add_readings(database_url, kit, [(datetime.now(UTC), 23.5)])
         await expect(page.locator(".value").filter(has_text="23.5")).to_be_visible()

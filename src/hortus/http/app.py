@@ -164,7 +164,8 @@ def _add_routes(app: FastAPI, dependencies: WebDependencies, templates: Template
         ]
     if dependencies.api is not None:
         app.mount("/api", dependencies.api)
-    app.add_route("/static/hortus.css", templates.style_sheet.show, methods=_READ)
+    app.add_route("/static/hortus.css", templates.style_sheets.show, methods=_READ)
+    app.add_route("/static/styles/{name}", templates.style_sheets.show_chapter, methods=_READ)
     app.mount("/static", _CachedStaticFiles(directory=_STATIC_FILES))
 
 

@@ -28,7 +28,7 @@ from hortus.http.pages.commands_in_text import with_commands
 from hortus.http.pages.places import places_of
 from hortus.http.pages.sizes import size
 from hortus.http.pages.sparkline import HEIGHT, WIDTH, polylines
-from hortus.http.pages.style_sheet import StyleSheet
+from hortus.http.pages.style_sheet import StyleSheets
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     figures.measured,
@@ -76,8 +76,8 @@ class Templates:
 
     def __init__(self, public_path: str = "", *, sign_up_open: bool = False) -> None:
         self._public_path = public_path
-        self.style_sheet = StyleSheet()
-        self.build = _fingerprint_of_static_files(self.style_sheet)
+        self.style_sheets = StyleSheets()
+        self.build = _fingerprint_of_static_files(self.style_sheets)
         self._environment = Environment(
             loader=PackageLoader("hortus.http.pages"),
             autoescape=True,
@@ -197,8 +197,8 @@ def _readable(value: object) -> object:
     return shown_lines(value)
 
 
-def _fingerprint_of_static_files(style_sheet: StyleSheet) -> str:
-    digest = hashlib.sha256((__version__ + style_sheet.content).encode())
+def _fingerprint_of_static_files(style_sheets: StyleSheets) -> str:
+    digest = hashlib.sha256((__version__ + style_sheets.content).encode())
     for folder in ("static", "static/charts", "static/lapse", "static/vendor"):
         for file in sorted(
             resources.files("hortus.http.pages").joinpath(folder).iterdir(), key=lambda file: file.name

@@ -20,7 +20,7 @@ from hortus.http.pages.kits.data_check_view import RANGES, Period, parse_period,
 from hortus.http.pages.kits.frame import kit_page, kit_path, reading_kit
 from hortus.http.pages.kits.opened import OpenedKit
 from hortus.http.pages.kits.reason_words import reason_title, stream_name, waiting_advice
-from hortus.http.pages.kits.tabs import people_of_kit
+from hortus.http.pages.kits.tabs import require_people_of_kit
 from hortus.http.pages.site import Site
 from hortus.http.pages.status import explained, explanation_of
 from hortus.http.pages.times import clock_text, short_date, time_of_day
@@ -57,9 +57,8 @@ class DataCheckPages:
 
 
 def require_insider(kit: OpenedKit) -> None:
-    """Raise Problem 401 or 403 for people who only see that the kit is public."""
-    if not people_of_kit(kit):
-        raise kit.access.caller.denial(gettext("Only members of this kit see what became of its messages."))
+    """Raise Problem 401 or 403 for those who see the kit only because it is public."""
+    require_people_of_kit(kit, gettext("Only members of this kit see what became of its messages."))
 
 
 async def check_page(

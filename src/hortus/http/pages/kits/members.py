@@ -31,8 +31,8 @@ from hortus.http.pages.account.levels import Level, level_choices, level_name, l
 from hortus.http.pages.forms import Form
 from hortus.http.pages.kits.frame import kit_page, kit_path, reading_kit
 from hortus.http.pages.kits.opened import OpenedKit, open_kit
-from hortus.http.pages.kits.tabs import people_of_kit
-from hortus.http.pages.requests import LogInNeeded, read_form, redirect, require_same_origin
+from hortus.http.pages.kits.tabs import require_people_of_kit
+from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.pages.site import Site
 from hortus.http.pages.viewers import caller_of
 
@@ -230,12 +230,8 @@ async def member_values(connection: AsyncConnection, kit: OpenedKit, now: dateti
 
 
 def require_people(kit: OpenedKit) -> None:
-    """Raise LogInNeeded or HTTPException 404 for those who see the kit only because it is public."""
-    if people_of_kit(kit):
-        return
-    if kit.viewer.user is None:
-        raise LogInNeeded
-    raise HTTPException(404, gettext("Only members see who the members are."))
+    """Raise Problem 401 or 403 for those who see the kit only because it is public."""
+    require_people_of_kit(kit, gettext("Only members see who the members are."))
 
 
 def _shown(rows: Sequence[Any], kit: OpenedKit) -> list[ShownMember]:

@@ -27,7 +27,7 @@ from hortus.http.pages.forms import Form
 from hortus.http.pages.kits.details_form import DETAIL_FIELDS, read_details, values_of
 from hortus.http.pages.kits.frame import changing_kit, kit_page, kit_path, reading_kit
 from hortus.http.pages.kits.opened import OpenedKit, open_kit
-from hortus.http.pages.kits.tabs import people_of_kit
+from hortus.http.pages.kits.tabs import require_people_of_kit
 from hortus.http.pages.requests import read_form, redirect, require_same_origin
 from hortus.http.pages.site import Site
 
@@ -55,8 +55,7 @@ class SettingsPages:
     async def show(self, request: Request) -> Response:
         """Answer with the page. Others than the kit's people are told that it is not for them."""
         async with reading_kit(self._site, request) as (connection, kit):
-            if not people_of_kit(kit):
-                raise Problem(403, detail=gettext("Only members see the settings of this kit."))
+            require_people_of_kit(kit, gettext("Only members see the settings of this kit."))
             change = await last_detail_change(connection, kit.id)
             return await self._page(request, connection, kit, change, Form(values=values_of(kit.row)))
 

@@ -29,6 +29,12 @@ def people_of_kit(kit: OpenedKit) -> bool:
     return kit.is_member or kit.viewer.is_admin
 
 
+def require_people_of_kit(kit: OpenedKit, refusal: str) -> None:
+    """Raise Problem 401, or 403 with this sentence, for those who see the kit only because it is public."""
+    if not people_of_kit(kit):
+        raise kit.access.caller.denial(refusal)
+
+
 def configurers(kit: OpenedKit) -> bool:
     """People who may change the configuration."""
     return kit.may(Permission.EDIT_CONFIGURATION)

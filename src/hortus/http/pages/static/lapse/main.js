@@ -129,7 +129,7 @@ function start(lapse) {
   }
 
   byId("player").hidden = false;
-  document.querySelector(".steps").classList.add("scripted");
+  document.querySelector(".frame-steps").classList.add("scripted");
   lapse.dataset.state = "ready";
   show(current);
 }
