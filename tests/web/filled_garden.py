@@ -32,6 +32,7 @@ from hortus.domain.kits.configurations import (
 from hortus.domain.kits.deleted_configurations import delete_configuration
 from hortus.domain.kits.invitations import create_invitation
 from hortus.domain.kits.presets import PRESETS_BY_KEY, create_from_preset
+from hortus.domain.kits.public_links import find_public_link, make_public_link
 from hortus.domain.messages.channels import add_channel
 from hortus.domain.messages.queue import NewMessage, put_in
 from hortus.domain.messages.sealing import Seal
@@ -95,6 +96,8 @@ PATHS = (
     Path("/sign-up", status=403),
     Path("/invitations/{invitation}"),
     Path("/invitations/never-was-one", status=410),
+    Path("/p/{public_link}"),
+    Path("/p/never-was-one", status=404),
     Path("/map"),
     Path("/map?q=яяя"),
     Path("/", is_for_root=True),
@@ -112,6 +115,8 @@ PATHS = (
     Path("/kits/{fine_kit}/connection", is_for_root=True),
     Path("/kits/{ill_kit}/connection", is_for_root=True),
     Path("/kits/{fine_kit}/settings", is_for_root=True),
+    Path("/kits/{fine_kit}/public-link", is_for_root=True),
+    Path("/kits/{ill_kit}/public-link", is_for_root=True),
     Path("/account", is_for_root=True),
     Path("/account/delete", is_for_root=True),
     Path("/account/sessions", is_for_root=True),
@@ -323,6 +328,7 @@ async def fill(engine: AsyncEngine, database_url: str, names: Names = FOREIGN_NA
     addresses |= {"fine_kit": kits[0].serial, "ill_kit": kits[1].serial, "empty_kit": empty.serial}
     addresses |= {"other_kit": other.serial, **configurations}
     addresses |= await _add_what_wizards_show(engine, root.id, kits[1], empty)
+    addresses |= {"public_link": await _public_link(engine, kits[0])}
     addresses |= {"message": message, "medium": medium, "command": command}
     addresses |= people
     addresses |= alerts | {"own_species": own_species}
@@ -605,3 +611,11 @@ async def log_in_as_root(client: httpx.AsyncClient, path: Path) -> None:
     """Log in, if this page needs it and nobody has yet."""
     if path.is_for_root and not client.cookies:
         assert (await log_in(client, "root")).status_code == 303
+
+
+async def _public_link(engine: AsyncEngine, kit: MadeKit) -> str:
+    async with engine.begin() as connection:
+        await make_public_link(connection, kit.id, datetime.now(UTC))
+        link = await find_public_link(connection, kit.id)
+    assert link is not None
+    return link.code

@@ -153,6 +153,7 @@ async def people_of(connection, kit):
         "service_id": service,
         "kind": "ntfys",
         "name": "data.css",
+        "code": "never-was-one",
     }
 
 

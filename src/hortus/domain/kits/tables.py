@@ -134,6 +134,18 @@ class KitInvitationRow(Base):
     expires_at: Mapped[Timestamp]
 
 
+class KitPublicLinkRow(Base):
+    """The code of the page that shows a kit to everybody who has the link; at most one per kit."""
+
+    __tablename__ = "kit_public_links"
+
+    kit_id: Mapped[int] = mapped_column(
+        ForeignKey("kits.id", onupdate="CASCADE", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    created_at: Mapped[CreatedAt]
+
+
 class KitConfigurationRow(Base):
     """One configuration of a kit. At most one per kit is active; once activated, it is never edited.
 

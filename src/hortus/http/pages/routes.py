@@ -49,6 +49,8 @@ from hortus.http.pages.kits.pictures.deleting import DeletingPages
 from hortus.http.pages.kits.pictures.gallery import GalleryPages
 from hortus.http.pages.kits.pictures.lapse import LapsePages
 from hortus.http.pages.kits.pictures.taking import TakingPages
+from hortus.http.pages.kits.public.link_pages import PublicLinkPages
+from hortus.http.pages.kits.public.page import PublicKitPages
 from hortus.http.pages.kits.set_aside import SetAsidePages
 from hortus.http.pages.kits.settings import SettingsPages
 from hortus.http.pages.login import LoginPages
@@ -83,6 +85,8 @@ PAGE_GROUPS: Sequence[type[PageGroup]] = (
     ConnectKitPages,
     ConnectionPages,
     SettingsPages,
+    PublicLinkPages,
+    PublicKitPages,
     SearchPages,
     ChartPages,
     ExplorerPages,

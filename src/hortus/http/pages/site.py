@@ -25,6 +25,7 @@ from hortus.http.pages.open_alerts import OpenAlerts
 from hortus.http.pages.rendering import Templates
 from hortus.http.pages.requests import SAID, LogInNeeded, address_of, local_path
 from hortus.http.server.database_access import change, snapshot
+from hortus.http.server.public_path import public_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ class Site:
         if viewer.user is None:
             raise LogInNeeded
         return viewer, viewer.user
+
+    def address_for_others(self, request: Request) -> str:
+        """Return the address under which others reach this server, without a trailing slash."""
+        configured = self.services.messages.public_url
+        return configured or f"{request.url.scheme}://{request.url.netloc}{public_path(request.scope)}"
 
     def page(
         self,

@@ -26,7 +26,6 @@ from hortus.http.pages.kits.members import require_people
 from hortus.http.pages.requests import read_form, redirect
 from hortus.http.pages.site import Site
 from hortus.http.pages.viewers import caller_of
-from hortus.http.server.public_path import public_path
 
 _MOST_ID_DIGITS = 9
 _MOST_USES_DIGITS = 3
@@ -73,7 +72,7 @@ class KitInvitationPages:
                         uses=uses,
                         note=note or None,
                     )
-                    link = self._address(request) + f"/invitations/{token}"
+                    link = self._site.address_for_others(request) + f"/invitations/{token}"
                 except InvalidInvitation:
                     form.refuse("uses", gettext("A link for several people cannot give full access."))
                 except QuotaReached:
@@ -99,11 +98,6 @@ class KitInvitationPages:
                 raise not_found()
             await withdraw(connection, caller_of(kit.viewer), invitation_id)
         return redirect(request, kit_path(kit, "/members"), said="withdrawn")
-
-    def _address(self, request: Request) -> str:
-        """Return the address of this server for others, without a trailing slash."""
-        configured = self._site.services.messages.public_url
-        return configured or f"{request.url.scheme}://{request.url.netloc}{public_path(request.scope)}"
 
 
 def _refuse(form: Form, level: Level | None, uses: int, note: str) -> None:

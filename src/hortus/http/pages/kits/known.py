@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from hortus.domain.series.store import ensure_series_of_kit, series_are_missing
 from hortus.flow.diagnosis.facts import ConnectionFacts, read_facts
 from hortus.http.access.permissions import Permission
 from hortus.http.pages.kits.frame import reading_kit
 from hortus.http.pages.kits.opened import OpenedKit
+from hortus.http.pages.kits.overview.store import make_missing_series
 from hortus.http.pages.site import Site
 
 
@@ -18,10 +18,6 @@ async def open_known_kit(
     """Return the kit of the address and what is known of it. Raises Problem 403 or NoSuchKit."""
     async with reading_kit(site, request) as (connection, kit):
         kit.require(permission)
-        if not await series_are_missing(connection, kit.id):
-            return kit, await read_facts(connection, kit.id, kit.serial, site.clock())
-    # Those of a new kit or configuration: they begin to exist when somebody looks.
-    async with site.changing() as writing:
-        await ensure_series_of_kit(writing, kit.id)
+    await make_missing_series(site, kit.id)
     async with site.reading() as connection:
         return kit, await read_facts(connection, kit.id, kit.serial, site.clock())

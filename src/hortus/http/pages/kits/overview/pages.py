@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from hortus.base.language.translation import current_language, gettext
@@ -17,6 +14,7 @@ from hortus.http.pages.kits.overview.store import COURSE_HOURS, OverviewReader
 from hortus.http.pages.kits.overview.words import COMMAND_SIGNS, COMMAND_WORDS, notices
 from hortus.http.pages.plant_status import PlantsOfKit
 from hortus.http.pages.plant_store import PlantReader
+from hortus.http.pages.renewal import reload_reply, renewal_reply, renewed
 from hortus.http.pages.site import Site
 from hortus.http.pages.times import clock_text
 from hortus.http.server.answers import SharedAnswers
@@ -25,9 +23,6 @@ from hortus.http.server.answers import SharedAnswers
 _KEEP_SECONDS = 1.0
 _KEEP_PLANTS_SECONDS = 15.0
 _KEPT_ANSWERS = 200
-
-# Ages go on in the page by themselves, so a part that differs in nothing else need not be sent again.
-_AGE = re.compile(r'(<time datetime="[^"]*")[^<]*<')
 
 
 class OverviewPages:
@@ -60,16 +55,13 @@ class OverviewPages:
         """Answer with the part that renews itself, 304 if it is the same, or a request to reload the page."""
         viewer = await self._site.viewer(request)
         if not self._site.templates.is_current(request, viewer):
-            return Response(headers={"HX-Refresh": "true"})
+            return reload_reply()
         try:
             content = await self._content(viewer, request.path_params["serial"])
         except NoSuchKit:
             # Deleted, made private, or no longer theirs: the whole page says so.
-            return Response(headers={"HX-Refresh": "true"})
-        headers = {"ETag": _tag_of(content)}
-        if headers["ETag"] == request.headers.get("if-none-match"):
-            return Response(status_code=304, headers=headers)
-        return HTMLResponse(content, headers=headers)
+            return reload_reply()
+        return renewal_reply(request, renewed(content))
 
     async def _content(self, viewer: Viewer, serial: str) -> str:
         async def ask() -> str:
@@ -94,8 +86,3 @@ class OverviewPages:
 
         # The zone is the kit's, so it is the same for everybody.
         return await self._answers.get((viewer.user, current_language().tag, serial), ask)
-
-
-def _tag_of(content: str) -> str:
-    lasting = _AGE.sub(r"\1<", content)
-    return f'W/"{hashlib.sha256(lasting.encode()).hexdigest()[:24]}"'

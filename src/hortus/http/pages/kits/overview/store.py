@@ -61,7 +61,7 @@ class OverviewReader:
         now = self._site.clock()
         kit_id = await self._make_series(viewer, serial)
         # Before the snapshot: nothing waits for a second connection while it holds one.
-        courses = await self._courses.get(kit_id, lambda: _read_courses(self._site, kit_id, now))
+        courses = await self._courses.get(kit_id, lambda: read_courses(self._site, kit_id, now))
         async with self._site.reading() as connection:
             kit = await open_kit(connection, viewer, serial)
             return await _read(connection, kit, courses, now)
@@ -69,11 +69,17 @@ class OverviewReader:
     async def _make_series(self, viewer: Viewer, serial: str) -> int:
         async with self._site.reading() as connection:
             kit = await open_kit(connection, viewer, serial)
-            are_missing = await series_are_missing(connection, kit.id)
-        if are_missing:
-            async with self._site.changing() as writing:
-                await ensure_series_of_kit(writing, kit.id)
+        await make_missing_series(self._site, kit.id)
         return kit.id
+
+
+async def make_missing_series(site: Site, kit_id: int) -> None:
+    """Make the series of a new kit or configuration: they begin to exist when somebody looks."""
+    async with site.reading() as connection:
+        if not await series_are_missing(connection, kit_id):
+            return
+    async with site.changing() as writing:
+        await ensure_series_of_kit(writing, kit_id)
 
 
 async def _read(connection: AsyncConnection, kit: OpenedKit, courses: Courses, now: datetime) -> Overview:
@@ -126,7 +132,7 @@ async def _picture(connection: AsyncConnection, kit_id: int, now: datetime) -> P
     return Picture(id=row.id, name=row.name, at=row.at) if row else None
 
 
-async def _read_courses(site: Site, kit_id: int, now: datetime) -> Courses:
+async def read_courses(site: Site, kit_id: int, now: datetime) -> Courses:
     """Return the recent course of each series, by peripheral and quantity type, in slots that stand still."""
     start = now - (now - EPOCH) % SLOT_LENGTH - (SLOTS - 1) * SLOT_LENGTH
     parameters = {

@@ -1,0 +1,1 @@
+"""The page of a kit for everybody who has its public link."""
