@@ -421,7 +421,7 @@ async def _virtual_kits(
 def _tell_ready(console: Console, directory: DataDirectory, addresses: _Addresses, *, demo: bool) -> None:
     secrets = directory.path / "secrets"
     lines = [
-        ("Status page", f"http://{addresses.http}/"),
+        ("Pages", f"http://{addresses.http}/"),
         ("API", f"http://{addresses.http}/api   (described at /api/docs)"),
         ("MQTT for kits", f"{addresses.mqtt}   (user name: the kit's serial)"),
         ("Boards", f"http://{addresses.gateway}/sensor-data   (plain HTTP; see `hortus board`)"),
