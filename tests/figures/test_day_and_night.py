@@ -14,6 +14,8 @@ from figure_days import (
 )
 
 from hortus.domain.figures.day_and_night import DayAndNight, average_daily_temperature, day_and_night
+from hortus.domain.figures.light_periods import PPFD_THRESHOLD
+from hortus.domain.figures.photoperiod import photoperiod
 from hortus.domain.figures.samples import Sample
 
 
@@ -43,3 +45,11 @@ def test_a_part_needs_3_hours_and_three_quarters_of_its_time() -> None:
     assert short.dif_kelvin is None
     thin = day_and_night(course(lambda _: 20, end_hours=18), [span(0, 12)], [span(12, 24)], FIVE_MINUTES)
     assert (thin.light_celsius, thin.dark_celsius) == (20, None)
+
+
+def test_the_night_before_the_first_light_is_compared_with_the_light_of_the_day() -> None:
+    light = steps((6, 0), (16, 200), (8, 0), (16, 200), (2, 0), start_hours=-24)
+    celsius = steps((22, 60), (8, 17), (16, 24), (2, 60), start_hours=-24)
+    seen = photoperiod(light, DAY, PPFD_THRESHOLD)
+    found = day_and_night(celsius, seen.main_light, seen.night, FIVE_MINUTES)
+    assert found.dif_kelvin == pytest.approx(7, abs=1e-4)

@@ -33,7 +33,7 @@ class DailyLight:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether the sun could have given so much."""
+        """Whether it is no more than the sun can give, 65 mol/m²."""
         return self.mol_per_m2 <= _MOST_PLAUSIBLE_MOL
 
 

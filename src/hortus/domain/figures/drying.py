@@ -35,7 +35,7 @@ class Drying:
     at: datetime
     """The time of the last value, from which forecasts count."""
     points: float
-    """What the line says for that time."""
+    """The value of the line at that time."""
     points_per_hour: float
     """The drying rate; negative if it gets wetter."""
     error_per_hour: float

@@ -47,8 +47,8 @@ def leaf_vpd_kpa(temperature_celsius: float, humidity_percent: float, leaf_celsi
     """Return the vapour pressure deficit between leaf and air, in kPa.
 
     Negative means dew on the leaf. A leaf temperature that is assumed rather than measured (air plus an offset,
-    often −1 to −3 K in light) is weak evidence, and whoever shows the figure must name the offset. Source:
-    Prenger & Ling 2001, Ohio State University AEX-804.
+    often −1 to −3 K in light) is weak evidence; show it together with that offset. Source: Prenger &
+    Ling 2001, Ohio State University AEX-804.
     """
     inside = saturation_vapour_pressure_kpa(leaf_celsius)
     return inside - vapour_pressure_kpa(temperature_celsius, humidity_percent)

@@ -43,7 +43,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integral:
-    """A quantity summed over time: the unit of `total` is that of the quantity, times seconds."""
+    """A quantity summed over time: the unit of `total` is that of the quantity, times seconds.
+
+    `left_out` counts the unusable values among all samples given, also those outside the periods.
+    """
 
     total: float
     covered_seconds: float

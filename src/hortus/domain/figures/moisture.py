@@ -45,7 +45,7 @@ class Calibration:
             raise CalibrationRefused("The dry and the wet end must differ.")
 
     def is_narrow(self, raw_range: float) -> bool:
-        """Return whether the ends differ by less than 5 % of what the converter can tell apart: a bad sign."""
+        """Return whether the ends differ by less than 5 % of the converter's range, worth a warning."""
         return abs(self.raw_wet - self.raw_dry) < _NARROW_SHARE * raw_range
 
 

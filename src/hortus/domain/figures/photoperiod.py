@@ -1,6 +1,6 @@
 """The photoperiod of a day as measured: hours of light, and how long it was dark without a break. Pure.
 
-Short-day plants answer to unbroken darkness, so nights are not cut at midnight: each belongs to the day in
+Short-day plants respond to unbroken darkness, so nights are not cut at midnight: each belongs to the day in
 which it ends. Samples should be at most 15 min apart.
 """
 
@@ -88,7 +88,7 @@ def photoperiod(samples: Iterable[Sample], day: Period, threshold: LightThreshol
 
 
 def _until(samples: Sequence[Sample], end: datetime) -> list[Sample]:
-    """Return the samples before the end of the day, and the last one again at the end if it lasts so long."""
+    """Return the samples before the end of the day, and the last one again at the end if it lasts."""
     known = [each for each in samples if each.at < end]
     if known and end - known[-1].at <= LONGEST_STEP:
         known.append(Sample(end, known[-1].value))
