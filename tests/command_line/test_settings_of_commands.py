@@ -31,6 +31,8 @@ ABOUT_A_SPOOL = {
 WITHOUT_DATABASE = {
     **dict.fromkeys(ABOUT_A_SPOOL, "the spool of a gateway"),
     "message test": "the mail server",
+    "recipe check": "a file",
+    "recipe compare": "files",
     "kafka topics create": "Kafka",
     "kafka topics check": "Kafka",
     "up": "the data directory, in which it makes the database",

@@ -27,6 +27,7 @@ COMMANDS = {
     "export": "hortus.app.command_line.export:export_command",
     "plant": "hortus.app.command_line.plants:plant_app",
     "species": "hortus.app.command_line.plants:species_app",
+    "recipe": "hortus.app.command_line.recipes:app",
     "ledger": "hortus.app.command_line.ledger:ledger",
     "media": "hortus.app.command_line.media:app",
     "quarantine": "hortus.app.command_line.quarantine:app",
