@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hortus.base.errors import OperationalError
 
-HEAD = "20261130_scientific_names"
+HEAD = "20261130_public_links"
 """The newest migration; a test keeps it in sync with the migrations folder."""
 
 
