@@ -1,4 +1,4 @@
-"""A garden in which every page has something to show, and the addresses of all pages."""
+"""A garden in which every page has something to show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
+from page_addresses import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from web_helpers import (
@@ -46,167 +47,6 @@ from hortus.flow.commands.store import can_send
 from hortus.flow.rpc.fetched import note_fetched
 from hortus.http.pages.kits.credentials import Credentials, sealed_text
 from web_services import SERVICE_TOKEN_KEY
-
-
-class Path(str):
-    """The address of a page, whether one has to log in for it, and its status.
-
-    `shows_codes`: it shows names of programs and accounts, which have Latin letters in all languages.
-    """
-
-    __slots__ = ("is_for_root", "shows_codes", "status")
-
-    def __new__(
-        cls, path: str, *, is_for_root: bool = False, status: int = 200, shows_codes: bool = False
-    ) -> Path:
-        made = super().__new__(cls, path)
-        made.is_for_root, made.status, made.shows_codes = is_for_root, status, shows_codes
-        return made
-
-
-# Those for strangers first, since nobody logs out.
-PATHS = (
-    Path("/"),
-    Path("/login"),
-    Path("/forgotten-password"),
-    Path("/search"),
-    Path("/nowhere", status=404),
-    Path("/help/components"),
-    Path("/kits/{fine_kit}"),
-    Path("/kits/{empty_kit}"),
-    Path("/kits/{fine_kit}/charts"),
-    Path("/kits/{fine_kit}/charts?r=7d&vs=day&y=zero&rows=2"),
-    Path("/kits/{empty_kit}/charts"),
-    Path("/kits/{fine_kit}/charts?s=1,no", status=400),
-    Path("/kits/{fine_kit}/charts?r=today&tz=utc"),
-    Path("/charts"),
-    Path("/charts?r=week&vs=week&kit={empty_kit}"),
-    Path("/charts?find=яяя"),
-    Path("/charts?s=1", status=400),
-    Path("/kits/{fine_kit}/connection"),
-    Path("/kits/{fine_kit}/pictures"),
-    Path("/kits/{empty_kit}/pictures"),
-    Path("/kits/{fine_kit}/pictures/lapse?i=1"),
-    Path("/kits/{fine_kit}/pictures/lapse?beside=2"),
-    Path("/kits/{fine_kit}/pictures/lapse?from=2020-01-01&to=2020-12-31", status=422),
-    Path("/kits/{empty_kit}/pictures/lapse"),
-    Path("/kits/{fine_kit}/export"),
-    Path("/kits/{empty_kit}/export?what=archive"),
-    Path("/kits/{fine_kit}/export?what=no&from=no", status=422),
-    Path("/sign-up", status=403),
-    Path("/invitations/{invitation}"),
-    Path("/invitations/never-was-one", status=410),
-    Path("/p/{public_link}"),
-    Path("/p/never-was-one", status=404),
-    Path("/map"),
-    Path("/map?q=яяя"),
-    Path("/", is_for_root=True),
-    Path("/kits/{ill_kit}", is_for_root=True),
-    Path("/kits/new", is_for_root=True),
-    Path("/kits/new/details?kind=kit&form=6d0b5f8e-7f0e-4b0a-8f7f-0d9a2f5a7f11", is_for_root=True),
-    Path("/kits/new/details?kind=board&sensor=42&form=6d0b5f8e-7f0e-4b0a-8f7f-0d9a2f5a7f12", is_for_root=True),
-    Path("/kits/new/many", is_for_root=True),
-    Path("/kits/new/many/labels", is_for_root=True),
-    Path("/kits/new/many/labels?once={labels}", is_for_root=True),
-    Path("/kits/new/{empty_kit}/connect", is_for_root=True),
-    Path("/kits/new/{empty_kit}/connect?once={password}", is_for_root=True),
-    Path("/kits/new/{empty_kit}/first-reading", is_for_root=True),
-    Path("/kits/new/{fine_kit}/first-reading", is_for_root=True),
-    Path("/kits/{fine_kit}/connection", is_for_root=True),
-    Path("/kits/{ill_kit}/connection", is_for_root=True),
-    Path("/kits/{fine_kit}/settings", is_for_root=True),
-    Path("/kits/{fine_kit}/public-link", is_for_root=True),
-    Path("/kits/{ill_kit}/public-link", is_for_root=True),
-    Path("/account", is_for_root=True),
-    Path("/account/delete", is_for_root=True),
-    Path("/account/sessions", is_for_root=True),
-    Path("/account/keys", is_for_root=True),
-    Path("/account/keys/{key}/delete", is_for_root=True),
-    Path("/account/notifications", is_for_root=True),
-    Path("/account/notifications/new", is_for_root=True),
-    Path("/account/notifications/new/tgram", is_for_root=True),
-    Path("/account/notifications/services/{service}/delete", is_for_root=True),
-    Path("/kits/{fine_kit}/members", is_for_root=True),
-    Path("/kits/{empty_kit}/members", is_for_root=True),
-    Path("/kits/{fine_kit}/members/invite", is_for_root=True),
-    Path("/kits/{fine_kit}/members/{membership}/remove", is_for_root=True),
-    Path("/invitations/{invitation}", is_for_root=True),
-    Path("/map", is_for_root=True),
-    Path("/plants/{fine}", is_for_root=True),
-    Path("/plants/{ill}", is_for_root=True),
-    Path("/plants/{bare}", is_for_root=True),
-    Path("/kits/{fine_kit}/data-check", is_for_root=True),
-    Path("/kits/{fine_kit}/data-check?r=31d", is_for_root=True),
-    Path("/kits/{empty_kit}/data-check", is_for_root=True),
-    Path("/kits/{fine_kit}/data-check?tried=1-2-3&reason=too-many-months", is_for_root=True),
-    Path("/kits/{fine_kit}/data-check/set-aside/{message}?hex=yes", is_for_root=True),
-    Path("/kits/{fine_kit}/data-check/discard?all=yes", is_for_root=True),
-    Path("/kits/{fine_kit}/pictures?asked={command}", is_for_root=True),
-    Path("/kits/{fine_kit}/pictures/delete?m={medium}", is_for_root=True),
-    Path("/?view=table", is_for_root=True),
-    Path("/alerts", is_for_root=True),
-    Path("/alerts?box=seen", is_for_root=True),
-    Path("/alerts?box=closed", is_for_root=True),
-    Path("/alerts/{open_alert}", is_for_root=True),
-    Path("/alerts/{seen_alert}", is_for_root=True),
-    Path("/alerts/{closed_alert}", is_for_root=True),
-    Path("/plants", is_for_root=True),
-    Path("/plants/new", is_for_root=True),
-    Path("/plants/{ill}/edit", is_for_root=True),
-    Path("/plants/{ill}/ranges", is_for_root=True),
-    Path("/plants/{bare}/ranges?add=3", is_for_root=True),
-    Path("/plants/{ill}/links", is_for_root=True),
-    Path("/plants/{bare}/links", is_for_root=True),
-    Path("/plants/{ill}/alert-rules", is_for_root=True),
-    Path("/species", is_for_root=True),
-    Path("/species?q=яяя", is_for_root=True),
-    Path("/species/{own_species}", is_for_root=True),
-    Path("/species/{own_species}/edit", is_for_root=True),
-    Path("/species/new", is_for_root=True),
-    Path("/search?q=а", is_for_root=True),
-    Path("/search?q=яяя", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{used}", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{used}/delete", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/difference", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/activate", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/new", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/peripherals/{camera}/delete", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/rules", is_for_root=True),
-    Path("/kits/{fine_kit}/configuration/{draft}/rules/edit?part=rule&number=1", is_for_root=True),
-    Path(
-        "/kits/{fine_kit}/configuration/{draft}/rules/edit?part=output&device={panel}&key=blue",
-        is_for_root=True,
-    ),
-    Path("/kits/{fine_kit}/configuration/{used}/rules", is_for_root=True),
-    Path("/kits/{fine_kit}/commands", is_for_root=True),
-    Path("/kits/{other_kit}/commands", is_for_root=True),
-    Path("/kits/{empty_kit}/commands", is_for_root=True),
-    Path("/admin", is_for_root=True),
-    Path("/admin/people", is_for_root=True),
-    Path("/admin/people?q=яяя", is_for_root=True),
-    Path("/admin/people/root", is_for_root=True),
-    Path("/admin/people/eve", is_for_root=True, shows_codes=True),
-    Path("/admin/definitions", is_for_root=True),
-    Path("/admin/definitions/quantities/1", is_for_root=True),
-    Path("/admin/definitions/quantities/new", is_for_root=True),
-    Path("/admin/definitions/devices/1", is_for_root=True, shows_codes=True),
-    Path("/admin/definitions/devices/new", is_for_root=True, shows_codes=True),
-    Path("/admin/set-aside", is_for_root=True, shows_codes=True),
-    Path("/admin/set-aside/{message}", is_for_root=True),
-    Path("/admin/set-aside/discard?reason=undecodable", is_for_root=True),
-    Path("/admin/devices", is_for_root=True),
-    Path("/admin/devices/boards/42/forget", is_for_root=True),
-    Path("/admin/storage", is_for_root=True),
-    Path("/admin/storage?all_days=30&hourly_days=365", is_for_root=True),
-    Path("/admin/storage?all_days=0&hourly_days=365", is_for_root=True, status=422),
-    Path("/admin/backups", is_for_root=True),
-    Path("/admin/jobs", is_for_root=True),
-    Path("/admin/health", is_for_root=True),
-    Path("/admin/log", is_for_root=True),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from filled_garden import PATHS, FilledGarden, Path
+from filled_garden import FilledGarden
+from page_addresses import PATHS, Path
 from playwright.async_api import Browser, Page
 from web_helpers import PASSWORD
 

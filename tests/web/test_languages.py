@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import translations
 from babel.messages.pofile import read_po
-from filled_garden import PATHS, fill, log_in_as_root
+from filled_garden import fill, log_in_as_root
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
+from page_addresses import PATHS
 from web_helpers import app_of, client_of, client_to, make_kit
 
 from hortus.base.language.languages import TRANSLATED, languages, negotiated

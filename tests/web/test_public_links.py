@@ -44,7 +44,7 @@ async def test_a_stranger_with_the_link_sees_a_private_kit_and_what_it_measures(
     assert "21.5" in answer.text
     assert "<bdi>Basil</bdi>" in answer.text
     assert answer.headers["x-robots-tag"] == "noindex, nofollow"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
 
 
 async def test_the_page_says_nothing_of_serial_place_and_people(engine, world, owner):  # noqa: F811

@@ -162,7 +162,7 @@ async def test_the_token_is_not_stored_and_not_sent_on(engine, world):
         assert token not in str((await connection.execute(text("SELECT * FROM kit_invitations"))).all())
     async with client_to(app_of(engine)) as client:
         shown = await client.get(f"/invitations/{token}")
-        assert shown.headers["referrer-policy"] == "no-referrer"
+        assert shown.headers["referrer-policy"] == "same-origin"
         foreign = await client.post(f"/invitations/{token}", data=FORM, headers={"origin": "http://evil.test"})
     assert foreign.status_code == 403
     assert await names(engine) == ["ada", "eve"]

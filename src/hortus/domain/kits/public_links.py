@@ -1,4 +1,4 @@
-"""Public links: whoever has one sees how a kit is, without an account, until it is withdrawn.
+"""Public links: with one, people without an account see how a kit is, until it is withdrawn.
 
 The code is stored as it is, since its owner prints it again and again, and it opens less than the table of
 readings beside it holds.

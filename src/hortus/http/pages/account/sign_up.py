@@ -151,8 +151,8 @@ class InvitationPages:
             "account/invitation.html",
             viewer=viewer,
             status_code=status_code,
-            # The address is a secret: whoever knows it may join.
-            headers={"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"},
+            # The address is a secret, which the usual Referrer-Policy keeps from other sites.
+            headers={"X-Robots-Tag": "noindex"},
             invitation=invitation,
             level=told(invitation) if invitation else "",
             token=request.path_params["token"] if invitation else "",

@@ -8,7 +8,7 @@ from hortus.flow.diagnosis.facts import ConnectionFacts, read_facts
 from hortus.http.access.permissions import Permission
 from hortus.http.pages.kits.frame import reading_kit
 from hortus.http.pages.kits.opened import OpenedKit
-from hortus.http.pages.kits.overview.store import make_missing_series
+from hortus.http.pages.kits.overview.series import make_missing_series
 from hortus.http.pages.site import Site
 
 

@@ -10,7 +10,8 @@ from hortus.base.language.translation import current_language, gettext
 from hortus.http.access.viewer import Viewer
 from hortus.http.pages.kits.frame import kit_page, reading_kit
 from hortus.http.pages.kits.opened import NoSuchKit
-from hortus.http.pages.kits.overview.store import COURSE_HOURS, OverviewReader
+from hortus.http.pages.kits.overview.series import COURSE_HOURS
+from hortus.http.pages.kits.overview.store import OverviewReader
 from hortus.http.pages.kits.overview.words import COMMAND_SIGNS, COMMAND_WORDS, notices
 from hortus.http.pages.plant_status import PlantsOfKit
 from hortus.http.pages.plant_store import PlantReader

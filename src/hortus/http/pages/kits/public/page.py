@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hortus.base.language.translation import current_language, gettext, gettext_noop
-from hortus.http.pages.kits.overview.store import COURSE_HOURS
+from hortus.http.pages.kits.overview.series import COURSE_HOURS
 from hortus.http.pages.kits.public.store import NoSuchLink, PublicKit, PublicKitReader
 from hortus.http.pages.renewal import reload_reply, renewal_reply, renewed
 from hortus.http.pages.site import Site
@@ -21,8 +21,8 @@ _KEPT_ANSWERS = 200
 
 _GONE = gettext_noop("This link does not work any more. Ask the person who gave it to you for a new one.")
 
-# Others find the page by its link only: no search engine lists it, and no other site learns the link.
-_HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
+# No search engine lists the page. The usual Referrer-Policy keeps its address from other sites.
+_HEADERS = {"X-Robots-Tag": "noindex, nofollow"}
 
 
 class PublicKitPages:
@@ -70,13 +70,13 @@ class PublicKitPages:
 
     async def _content(self, code: str) -> tuple[str, str]:
         """Return the kit's name and the part that renews itself. Raises NoSuchLink or DatabaseNotAnswering."""
+        # Asked each time: a link that is withdrawn works for nobody from then on.
+        kit_id = await self._reader.kit_of(code)
 
         async def ask() -> tuple[str, str]:
-            kit = await self._reader.read(code)
+            kit = await self._reader.read(kit_id, code)
             return kit.name, self._rendered(kit)
 
-        # Asked each time: a link that is withdrawn works for nobody from then on.
-        await self._reader.require(code)
         return await self._answers.get((current_language().tag, code), ask)
 
     def _rendered(self, kit: PublicKit) -> str:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from hortus.base.time_zones import time_zone_or
-from hortus.domain.kits.configurations import devices_of_configuration
 from hortus.domain.kits.public_links import find_kit_by_public_link
-from hortus.domain.plants.bands import bands_of_series
 from hortus.domain.presence.judgement import Judgement
 from hortus.domain.presence.store import read_presences
-from hortus.domain.series.charts import Span
-from hortus.domain.series.listing import list_series
-from hortus.domain.series.store import find_several_series
 from hortus.flow.rpc.fetched import configuration_state
 from hortus.http.access.viewer import ANONYMOUS
-from hortus.http.pages.kits.overview.content import SensorGroup, groups_of
-from hortus.http.pages.kits.overview.store import Courses, make_missing_series, read_courses
+from hortus.http.pages.kits.overview.content import SensorGroup
+from hortus.http.pages.kits.overview.series import Courses, make_missing_series, read_courses, read_groups
 from hortus.http.pages.plant_status import PlantsOfKit
 from hortus.http.pages.plant_store import PlantReader
 from hortus.http.pages.site import Site
@@ -57,7 +50,7 @@ class PublicKitReader:
         self._plants = PlantReader(site.engine, site.clock, site.services.parts.plant_freshness)
         self._courses = SharedAnswers[Courses](keep_seconds=_KEEP_COURSES_SECONDS, capacity=_KEPT_COURSES)
 
-    async def require(self, code: str) -> int:
+    async def kit_of(self, code: str) -> int:
         """Return the id of the kit with this link. Raises NoSuchLink or DatabaseNotAnswering."""
         async with self._site.reading() as connection:
             kit = await find_kit_by_public_link(connection, code)
@@ -65,10 +58,9 @@ class PublicKitReader:
             raise NoSuchLink
         return int(kit["id"])
 
-    async def read(self, code: str) -> PublicKit:
-        """Return the kit with this link. Raises NoSuchLink or DatabaseNotAnswering."""
+    async def read(self, kit_id: int, code: str) -> PublicKit:
+        """Return the kit with this id, if it still has this link. Raises NoSuchLink or DatabaseNotAnswering."""
         now = self._site.clock()
-        kit_id = await self.require(code)
         await make_missing_series(self._site, kit_id)
         # Before the snapshot: nothing waits for a second connection while it holds one.
         courses = await self._courses.get(kit_id, lambda: read_courses(self._site, kit_id, now))
@@ -78,26 +70,14 @@ class PublicKitReader:
             presence = (await read_presences(connection, now, [kit_id])).get(kit_id)
             if kit is None or presence is None:
                 raise NoSuchLink
+            active_id = (await configuration_state(connection, kit_id, kit["serial"])).active_id
+            found = await read_groups(connection, kit_id, active_id, courses, now)
             return PublicKit(
                 now=now,
                 name=kit["name"] or "",
                 description=kit["description"] or "",
                 zone=time_zone_or(kit["time_zone"], self._usual_zone),
                 presence=presence.judgement,
-                groups=await _groups(connection, kit_id, kit["serial"], courses, now),
+                groups=found.present,
                 plants=plants.get(kit_id),
             )
-
-
-async def _groups(
-    connection: AsyncConnection, kit_id: int, serial: str, courses: Courses, now: datetime
-) -> Sequence[SensorGroup]:
-    """Return the series of the active configuration."""
-    listed = await list_series(connection, kit_id, now)
-    series = await find_several_series(connection, kit_id, [each.id for each in listed])
-    moment = Span(now, now + timedelta(microseconds=1))
-    bands = await bands_of_series(connection, kit_id, list(series.values()), moment)
-    active_id = (await configuration_state(connection, kit_id, serial)).active_id
-    devices = await devices_of_configuration(connection, active_id) if active_id is not None else []
-    groups, _ = groups_of(listed, devices, bands, courses, now)
-    return groups
