@@ -37,7 +37,7 @@ MOUNT = 'mount --bind "$1" "$2" && mount --bind "$3" "$4" && mount --bind "$5" "
 # Commands that end by themselves and listen to nobody. A new command goes here, or into SERVING.
 OTHERS = {
     *WRITING_ELSEWHERE,
-    *("kit", "user", "plant", "species", "ledger", "media", "quarantine", "message", "db", "board"),
+    *("kit", "user", "plant", "species", "recipe", "ledger", "media", "quarantine", "message", "db", "board"),
     *("kafka", "mqtt"),
     *(f"gateway {name}" for name in ("status", "set-aside", "damage-seen", "list", "add", "remove")),
 }
